@@ -1,0 +1,80 @@
+"""series_catalog and raw_dicom: which series there are, and their DICOM files in the store."""
+
+import dagster as dg
+from chestgan_core.sources.datasets import parse_patient_partition, patient_partition
+
+from chestgan_assets.failures import one_line_failures
+from chestgan_assets.partitions import datasets, patients
+from chestgan_assets.presentation import blocking, check, counts, table
+from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.running import OWNERS, RETRY
+
+
+@dg.asset(
+    partitions_def=datasets,
+    group_name="acquisition",
+    kinds={"dicom", "parquet", "s3"},
+    owners=OWNERS,
+    code_version="1",
+    retry_policy=RETRY,
+)
+def series_catalog(
+    context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
+) -> dg.MaterializeResult[None]:
+    """Every usable CT series of a dataset, and how many files were left out for which reason.
+
+    Registers one partition per patient, so that the patients can be backfilled.
+    """
+    from chestgan_core.sources.catalog import catalogue_source
+
+    dataset = context.partition_key
+    with one_line_failures():
+        catalog, stored = catalogue_source(store.open(), dataset, workplace.home)
+    keys = [patient_partition(dataset, patient) for patient in catalog.patients]
+    context.instance.add_dynamic_partitions(str(patients.name), keys)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(stored.sha256),
+        metadata={
+            "uri": stored.uri,
+            "patients": len(keys),
+            "series": len(catalog.rows),
+            "images": sum(len(row.files) for row in catalog.rows),
+            "left out": counts(catalog.left_out),
+            "catalog": table(
+                ("patient", "histology", "images", "kernel", "thickness, mm"),
+                [(r.patient, r.histology, len(r.files), r.kernel, r.thickness_mm) for r in catalog.rows[:50]],
+            ),
+        },
+    )
+
+
+@dg.asset(
+    partitions_def=patients,
+    deps=[dg.AssetDep(series_catalog, partition_mapping=dg.AllPartitionMapping())],
+    group_name="acquisition",
+    kinds={"dicom", "s3"},
+    owners=OWNERS,
+    code_version="1",
+    retry_policy=RETRY,
+    check_specs=[blocking("files_complete", "raw_dicom", "Every file of the catalog is in the archive.")],
+)
+def raw_dicom(
+    context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
+) -> dg.MaterializeResult[None]:
+    """The DICOM files of one patient, unchanged, one zip per series."""
+    from chestgan_core.sources.archive import archive_patient
+
+    with one_line_failures():
+        dataset, patient = parse_patient_partition(context.partition_key)
+        archive = archive_patient(store.open(), dataset, patient, workplace.home)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(archive.version),
+        metadata={
+            "uri": archive.uri,
+            "series": archive.series,
+            "files": archive.files,
+            "bytes": archive.bytes,
+            "already there": archive.reused,
+        },
+        check_results=[check("files_complete", archive.files == archive.expected, expected=archive.expected)],
+    )

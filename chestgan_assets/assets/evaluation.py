@@ -1,0 +1,50 @@
+"""metric_report: how far the generated images are from real ones of patients that were not trained on."""
+
+import dagster as dg
+from chestgan_core.experiment import load_experiment
+
+from chestgan_assets.assets.slices import training_set
+from chestgan_assets.assets.training import generator_checkpoint
+from chestgan_assets.failures import one_line_failures
+from chestgan_assets.partitions import dataset_to_experiments, experiments
+from chestgan_assets.presentation import blocking, check, picture, table
+from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
+
+
+@dg.asset(
+    partitions_def=experiments,
+    deps=[generator_checkpoint, dg.AssetDep(training_set, partition_mapping=dataset_to_experiments)],
+    group_name="evaluation",
+    kinds={"pytorch", "html", "s3"},
+    owners=OWNERS,
+    code_version="1",
+    pool=GPU_POOL,
+    retry_policy=RETRY,
+    check_specs=[
+        blocking("numbers_finite", "metric_report", "Every number that could be measured is finite."),
+        blocking("images_vary", "metric_report", "The generated images are not all the same."),
+    ],
+)
+def metric_report(
+    context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
+) -> dg.MaterializeResult[None]:
+    """KID, FID, density and coverage on held-out patients, each with the real-vs-real floor in its row."""
+    from chestgan_core.evaluation.run import report_experiment
+
+    with one_line_failures(), workplace.scratch() as folder:
+        experiment = load_experiment(context.partition_key)
+        stored = report_experiment(store.open(), experiment, workplace.device, folder)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(stored.version),
+        metadata={
+            "uri": stored.uri,
+            "real beside synthetic": picture(stored.contact_sheet_png, "real beside synthetic"),
+            "measures": table(stored.head, stored.rows),
+            **stored.numbers,
+        },
+        check_results=[
+            check("numbers_finite", stored.finite),
+            check("images_vary", stored.spread > 0, mean_standard_deviation=stored.spread),
+        ],
+    )

@@ -1,0 +1,74 @@
+"""synthetic_image_set and synthetic_set_index: what users fetch."""
+
+import dagster as dg
+from chestgan_core.experiment import load_experiment
+
+from chestgan_assets.assets.evaluation import metric_report
+from chestgan_assets.assets.training import generator_checkpoint
+from chestgan_assets.failures import one_line_failures
+from chestgan_assets.partitions import experiments
+from chestgan_assets.presentation import blocking, check, picture, table
+from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
+
+
+@dg.asset(
+    partitions_def=experiments,
+    deps=[generator_checkpoint, metric_report],
+    group_name="publication",
+    kinds={"pytorch", "s3"},
+    owners=OWNERS,
+    code_version="1",
+    pool=GPU_POOL,
+    retry_policy=RETRY,
+    check_specs=[blocking("complete", "synthetic_image_set", "Every image is in the set and has its checksum.")],
+)
+def synthetic_image_set(
+    context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
+) -> dg.MaterializeResult[None]:
+    """Images from numbered seeds, with labels, card and manifest. Image k depends on the model and its seed only."""
+    from chestgan_core.publishing.release import release_experiment
+
+    with one_line_failures(), workplace.scratch() as folder:
+        experiment = load_experiment(context.partition_key)
+        released = release_experiment(store.open(), experiment, workplace.device, folder)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(released.version),
+        metadata={
+            "uri": released.uri,
+            "contact sheet": picture(released.contact_sheet_png, "real beside synthetic"),
+            "images": released.images,
+            "bytes": released.bytes,
+            "fetch": dg.MetadataValue.md(f"`chestgan sets fetch {experiment.name}`"),
+        },
+        check_results=[
+            check("complete", released.images == experiment.publication.images, images=released.images)
+        ],
+    )
+
+
+@dg.asset(
+    deps=[dg.AssetDep(synthetic_image_set, partition_mapping=dg.AllPartitionMapping())],
+    group_name="publication",
+    kinds={"json", "s3"},
+    owners=OWNERS,
+    code_version="1",
+    retry_policy=RETRY,
+)
+def synthetic_set_index(store: StoreResource) -> dg.MaterializeResult[None]:
+    """The list of all published sets, made anew from the manifests in the store."""
+    from chestgan_core.publishing.index import rebuild_index
+
+    with one_line_failures():
+        index = rebuild_index(store.open())
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(index.version),
+        metadata={
+            "uri": index.uri,
+            "sets": len(index.entries),
+            "published": table(
+                ("set", "version", "images", "bytes"),
+                [(entry.name, entry.version, entry.images, entry.bytes) for entry in index.entries],
+            ),
+        },
+    )

@@ -1,0 +1,51 @@
+"""generator_checkpoint: a generator trained on a training set."""
+
+import dagster as dg
+from chestgan_core.experiment import load_experiment
+
+from chestgan_assets.assets.slices import training_set
+from chestgan_assets.failures import one_line_failures
+from chestgan_assets.partitions import dataset_to_experiments, experiments
+from chestgan_assets.presentation import blocking, check, picture
+from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
+
+
+@dg.asset(
+    partitions_def=experiments,
+    deps=[dg.AssetDep(training_set, partition_mapping=dataset_to_experiments)],
+    group_name="training",
+    kinds={"pytorch", "safetensors", "s3"},
+    owners=OWNERS,
+    code_version="1",
+    pool=GPU_POOL,
+    retry_policy=RETRY,
+    check_specs=[blocking("finite", "generator_checkpoint", "Weights and losses are finite numbers.")],
+)
+def generator_checkpoint(
+    context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
+) -> dg.MaterializeResult[None]:
+    """A trained generator. An interrupted training goes on from its last checkpoint in the store."""
+    from chestgan_core.training.run import train_experiment
+
+    with one_line_failures(), workplace.scratch() as folder:
+        experiment = load_experiment(context.partition_key)
+        run = train_experiment(store.open(), experiment, workplace.device, folder)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(run.sha256),
+        metadata={
+            "uri": run.uri,
+            "samples": picture(run.samples_png, "fixed seeds, last weights"),
+            "progress": picture(run.progress_png, "the same seeds over time"),
+            "run": run.name,
+            "training set": run.training_set,
+            "images seen": run.images_seen,
+            "minutes": run.minutes,
+            "images per second": run.images_per_second,
+            "generator loss": run.loss_g,
+            "discriminator loss": run.loss_d,
+            "device": run.device,
+            "already trained": run.reused,
+        },
+        check_results=[check("finite", run.finite)],
+    )

@@ -1,0 +1,41 @@
+"""What assets need from the outside: the object store, the local folder, the device."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from chestgan_core.home import home
+from chestgan_core.store import Store
+
+
+class StoreResource(dg.ConfigurableResource[Store]):
+    """The object store. uri: s3://bucket/prefix; empty takes $CHESTGAN_STORE.
+
+    Endpoint and credentials come from the ordinary AWS chain and are never part of the configuration, which
+    Dagster keeps and shows.
+    """
+
+    uri: str = ""
+
+    def open(self) -> Store:
+        """A store for the process that runs the step."""
+        return Store.open(self.uri or None)
+
+
+class Workplace(dg.ConfigurableResource[None]):
+    """Where a step computes. device: auto, cpu, cuda or mps."""
+
+    device: str = "auto"
+
+    @property
+    def home(self) -> Path:
+        """The folder for what is not in the store: generated phantoms, the key of private patient names."""
+        return home()
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder that vanishes with the step."""
+        with tempfile.TemporaryDirectory(prefix="chestgan-") as folder:
+            yield Path(folder)

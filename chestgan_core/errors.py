@@ -1,0 +1,45 @@
+"""The errors that reach a person. Each says in one line which object, what is wrong, and what to do."""
+
+
+class ChestganError(Exception):
+    """what: the object (path, key, series); cause: what is wrong with it; remedy: what the reader can do."""
+
+    def __init__(self, what: object, cause: str, remedy: str) -> None:
+        self.what, self.cause, self.remedy = str(what), cause, remedy
+        super().__init__(f"{what}: {cause}; {remedy}")
+
+    def __reduce__(self) -> tuple[type["ChestganError"], tuple[str, str, str]]:
+        # The default would call the class with one argument when the error crosses a process border.
+        return type(self), (self.what, self.cause, self.remedy)
+
+
+class BadInput(ChestganError):
+    """What was given cannot be used: a path, an option, a DICOM folder without a usable series."""
+
+
+class BadExperiment(BadInput):
+    """An experiment file or name that cannot be used; names the file and the field."""
+
+
+class BadCheckpoint(ChestganError):
+    """A generator or a training state that cannot be loaded, or belongs to another network."""
+
+
+class StoreError(ChestganError):
+    """The object store refused, failed or is not there; carries bucket and key."""
+
+
+class NotInStore(StoreError):
+    """No such object, or an artefact whose manifest was never written."""
+
+
+class DamagedObject(StoreError):
+    """Bytes whose sha256 or size is not what the manifest says."""
+
+
+class PointerMoved(StoreError):
+    """A conditional put lost against another writer."""
+
+
+class NotAvailable(ChestganError):
+    """An optional part is missing (weights, an extra, a device); says how to get it."""

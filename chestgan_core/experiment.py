@@ -1,0 +1,147 @@
+"""What an experiment is: one YAML file that says data, network, training, evaluation and publication.
+
+In: a name (a file `<name>.yaml` shipped in chestgan_core/experiments or put into $CHESTGAN_EXPERIMENTS) or a path.
+Out: a frozen, validated Experiment. Everything a model depends on, besides the slices, is in it, so its fingerprint
+together with that of the training set names a training run.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from chestgan_core.errors import BadExperiment
+
+if TYPE_CHECKING:
+    from chestgan_core.slices.windows import Window
+
+SHIPPED = Path(__file__).parent / "experiments"
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+
+
+class _Section(BaseModel):
+    # A misspelled field must not silently fall back to its default.
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CustomWindow(_Section):
+    """A window that has no name: centre and width in HU."""
+
+    centre: float
+    width: Annotated[float, Field(gt=0)]
+
+
+class Network(_Section):
+    """latent: dimensions of z. Widths: feature maps at the largest resolution of each network."""
+
+    family: Literal["dcgan"] = "dcgan"
+    latent: Annotated[int, Field(ge=1, le=4096)] = 100
+    generator_width: Annotated[int, Field(ge=1, le=1024)] = 32
+    discriminator_width: Annotated[int, Field(ge=1, le=1024)] = 32
+
+
+class Training(_Section):
+    """Budgets in minutes and in images seen: the one that is reached first ends the training."""
+
+    batch: Annotated[int, Field(ge=2, le=4096)] = 32
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-4
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    ema_images: Annotated[int, Field(ge=0)] = 2_000
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    images: Annotated[int, Field(ge=1)] | None = None
+    checkpoint_images: Annotated[int, Field(ge=1)] = 10_000
+    sample_images: Annotated[int, Field(ge=1)] = 4_000
+
+    @model_validator(mode="after")
+    def _has_a_budget(self) -> Self:
+        if self.minutes is None and self.images is None:
+            raise ValueError("give a budget: minutes, images (seen), or both")
+        return self
+
+
+class Evaluation(_Section):
+    """images: at most so many on each side; the held-out patients may have fewer slices."""
+
+    extractor: str = "efficientnet-lite0"
+    images: Annotated[int, Field(ge=2)] = 500
+
+
+class Publication(_Section):
+    """images: size of the synthetic set, made from the seeds first_seed, first_seed + 1, ..."""
+
+    images: Annotated[int, Field(ge=1)] = 200
+    first_seed: Annotated[int, Field(ge=0)] = 0
+
+
+class Experiment(_Section):
+    """One experiment. resolution: pixels a side. seed: of the networks, the order of the slices and the noise."""
+
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    description: str = ""
+    dataset: str
+    resolution: Literal[64, 128, 256, 512] = 64
+    window: Literal["lung", "wide"] | CustomWindow = "lung"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    network: Network = Network()
+    training: Training
+    evaluation: Evaluation = Evaluation()
+    publication: Publication = Publication()
+
+    @property
+    def window_hu(self) -> "Window":
+        """The window as HU."""
+        from chestgan_core.slices.windows import WINDOWS, Window
+
+        if isinstance(self.window, str):
+            return WINDOWS[self.window]
+        return Window(self.window.centre, self.window.width)
+
+    def fingerprint(self) -> str:
+        """sha256 hex of what decides the trained weights: neither name and description, nor what follows training."""
+        told = self.model_dump(exclude={"name", "description", "evaluation", "publication"})
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def experiment_files() -> dict[str, Path]:
+    """Name -> YAML file; a file in $CHESTGAN_EXPERIMENTS hides a shipped one of the same name."""
+    folders = [SHIPPED]
+    if own := os.environ.get("CHESTGAN_EXPERIMENTS"):
+        folders.append(Path(own))
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+
+
+def load_experiment(name_or_path: str | Path) -> Experiment:
+    """An experiment by name or by the path of its YAML file.
+
+    Raises BadExperiment: unknown name (lists the known ones), broken YAML (line), a wrong field (its name and why).
+    """
+    known = experiment_files()
+    path = known.get(str(name_or_path)) or Path(name_or_path)
+    if not path.is_file():
+        raise BadExperiment(
+            name_or_path, "is neither a known experiment nor a file", f"choose one of {', '.join(known)}"
+        )
+    try:
+        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadExperiment(path, f"is not YAML ({' '.join(str(error).split())})", "mend that line") from error
+    if not isinstance(told, dict):
+        raise BadExperiment(path, "holds no fields", "start from one of the shipped experiments")
+    return parse_experiment(told, path.stem, path)
+
+
+def parse_experiment(told: dict[str, object], name: str, where: object) -> Experiment:
+    """Fields as YAML or JSON gives them to an Experiment; where: what an error names."""
+    try:
+        return Experiment.model_validate({"name": name, **told})
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'experiment'}: {fault['msg']}" for fault in error.errors()
+        )
+        raise BadExperiment(where, faults, "mend these fields") from error

@@ -1,0 +1,63 @@
+"""Images from numbered seeds: image k depends on the model and on seed k, on nothing else.
+
+In: a loaded generator and seeds. Out: (N, 1, R, R) float32 in [-1, 1], in the order of the seeds.
+The last bits of a convolution can depend on the size of the batch and on the place in it, as the kernels take
+their work in blocks. So the network always sees CHUNK places, and seed k always sits at place k mod CHUNK.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from chestgan_core.errors import BadInput
+from chestgan_core.progress import Progress
+from chestgan_core.training.checkpoints import LoadedGenerator
+
+CHUNK = 16
+# PyTorch's CPU generator keeps 32 bits of a seed: larger ones would repeat images.
+MOST_SEEDS = 2**32
+
+
+def noise(seed: int, latent: int) -> Tensor:
+    """z (latent,) float32 of one seed, drawn on the CPU: the same for each device."""
+    if not 0 <= seed < MOST_SEEDS:
+        raise BadInput(f"seed {seed}", "is out of range", f"seeds go from 0 to {MOST_SEEDS - 1}")
+    return torch.randn(latent, generator=torch.Generator().manual_seed(seed))
+
+
+def generate_stream(generator: LoadedGenerator, seeds: Iterable[int]) -> Iterator[Tensor]:
+    """One image (1, R, R) float32 in [-1, 1] on the CPU for each seed; memory is one chunk.
+
+    Fastest for seeds that count up: a chunk is computed when the next seed's place in it is taken.
+    """
+    chunk: dict[int, int] = {}  # place -> seed, in the order in which they were asked for
+    for seed in seeds:
+        if seed % CHUNK in chunk:
+            yield from _compute(generator, chunk)
+            chunk = {}
+        chunk[seed % CHUNK] = seed
+    yield from _compute(generator, chunk)
+
+
+def generate(generator: LoadedGenerator, seeds: Sequence[int], progress: Progress | None = None) -> Tensor:
+    """(N, 1, R, R) float32 in [-1, 1] on the CPU, image i from seeds[i]. Raises BadInput for a seed out of range."""
+    size = generator.experiment.resolution
+    images = torch.empty(len(seeds), 1, size, size)
+    for index, image in enumerate(generate_stream(generator, seeds)):
+        images[index] = image
+        if progress:
+            progress.step()
+    return images
+
+
+@torch.inference_mode()
+def _compute(generator: LoadedGenerator, chunk: dict[int, int]) -> Iterator[Tensor]:
+    if not chunk:
+        return
+    z = torch.zeros(CHUNK, generator.experiment.network.latent)
+    for place, seed in chunk.items():
+        z[place] = noise(seed, len(z[0]))
+    images = generator.module(z.to(generator.device)).clamp(-1, 1).float().cpu()
+    for place in chunk:
+        yield images[place]
