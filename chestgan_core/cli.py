@@ -15,6 +15,7 @@ from typing import Any
 from chestgan_core import __version__
 from chestgan_core.errors import BadExperiment, BadInput, ChestganError
 from chestgan_core.home import home
+from chestgan_core.progress import Progress
 
 Answer = dict[str, Any]
 
@@ -50,15 +51,18 @@ def _failed(error: ChestganError, debug: bool, status: int) -> int:
 
 def _normalize(asked: argparse.Namespace) -> tuple[Answer, str]:
     from chestgan_core.dicom.pseudonyms import Pseudonyms
+    from chestgan_core.dicom.reasons import in_words
     from chestgan_core.slices.normalization import normalize
     from chestgan_core.slices.recipe import NormalizationRecipe
     from chestgan_core.slices.shards import write_shard
 
-    names = Pseudonyms.public() if asked.public_ids else Pseudonyms.private(home())
-    done = normalize(asked.path, NormalizationRecipe(size=asked.size, trim=asked.trim), names)
+    names = Pseudonyms() if asked.public_ids else Pseudonyms.private(home())
+    with Progress("normalize", None, "slices") as progress:
+        done = normalize(asked.path, NormalizationRecipe(size=asked.size, trim=asked.trim), names, progress)
     write_shard(done.shard, asked.out)
+    kept = f"{done.report.kept} slices of {done.report.patients} patient(s) kept"
     answer = {"out": str(asked.out), **done.report.as_json()}
-    return answer, f"{done.report.line()}\nwritten to {asked.out}"
+    return answer, f"{kept}; left out: {in_words(done.report.left_out)}\nwritten to {asked.out}"
 
 
 def _train(asked: argparse.Namespace) -> tuple[Answer, str]:

@@ -36,7 +36,7 @@ def synthetic_image_set(
         data_version=dg.DataVersion(released.version),
         metadata={
             "uri": released.uri,
-            "contact sheet": picture(released.contact_sheet_png, "real beside synthetic"),
+            "samples": picture(released.samples_png, "the first synthetic images"),
             "images": released.images,
             "bytes": released.bytes,
             "fetch": dg.MetadataValue.md(f"`chestgan sets fetch {experiment.name}`"),

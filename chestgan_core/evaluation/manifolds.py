@@ -1,7 +1,8 @@
-"""Precision, recall, density and coverage: does every synthetic image look real, is every kind of real image made?
+"""Precision, recall, density and coverage: does every synthetic image look real, is every kind of real image
+made?
 
-In: (N, d) features of real images, (M, d) of synthetic ones. Out: shares. A set's manifold is the union of balls
-around its points, each as wide as the distance to the point's k-th nearest neighbour in the same set.
+In: (N, d) features of real images, (M, d) of synthetic ones. Out: shares. A set's manifold is the union of
+balls around its points, each as wide as the distance to the point's k-th nearest neighbour in the same set.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ ROWS = 512
 
 @dataclass(frozen=True)
 class Manifolds:
-    """precision: share of synthetic images inside a real ball. recall: share of real images inside a synthetic ball.
+    """precision: share of synthetic images inside a real ball. recall: share of real images inside a
+    synthetic ball.
 
     density: how many real balls a synthetic image lies in, over k; not bounded by 1.
     coverage: share of real balls that hold a synthetic image; stays low when the generator has collapsed.
@@ -31,17 +33,18 @@ class Manifolds:
 
 
 def manifolds(real: Features, fake: Features, k: int = NEIGHBOURS) -> Manifolds:
-    """Precision and recall (Kynkäänniemi 2019), density and coverage (Naeem 2020); more than k points on each side.
+    """Precision and recall (Kynkäänniemi 2019), density and coverage (Naeem 2020); more than k points on each
+    side.
 
     A ball holds its own border. Raises ValueError on k points or fewer.
     """
     if min(len(real), len(fake)) <= k:
         raise ValueError(f"needs more than {k} vectors on each side, found {len(real)} and {len(fake)}")
-    real, fake = real.astype(np.float64), fake.astype(np.float64)
-    real_radii, fake_radii = _radii(real, k), _radii(fake, k)
-    balls_around = np.zeros(len(fake), dtype=np.int64)
-    covered, recalled = np.zeros(len(real), dtype=bool), np.zeros(len(real), dtype=bool)
-    for rows, distances in _distances(real, fake):
+    x, y = real.astype(np.float64), fake.astype(np.float64)
+    real_radii, fake_radii = _radii(x, k), _radii(y, k)
+    balls_around = np.zeros(len(y), dtype=np.int64)
+    covered, recalled = np.zeros(len(x), dtype=bool), np.zeros(len(x), dtype=bool)
+    for rows, distances in _distances(x, y):
         inside = distances <= real_radii[rows, None]
         balls_around += inside.sum(axis=0)
         covered[rows] = inside.any(axis=1)
@@ -63,9 +66,7 @@ def _radii(points: NDArray[np.float64], k: int) -> NDArray[np.float64]:
     return radii
 
 
-def _distances(
-    x: NDArray[np.float64], y: NDArray[np.float64]
-) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+def _distances(x: NDArray[np.float64], y: NDArray[np.float64]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Squared distances of ROWS points of x at a time to all of y; rounding never makes one negative."""
     y_norms = (y**2).sum(axis=1)
     for start in range(0, len(x), ROWS):

@@ -1,0 +1,18 @@
+"""The synthetic set: written, published, fetched, verified, and read as a torch Dataset.
+
+    images = chestgan_core.publishing.open_set("s3://bucket/prefix/synthetic/demo")
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chestgan_core.publishing.reading import SyntheticSet
+
+
+def open_set(where: str | Path, cache: Path | None = None) -> "SyntheticSet":
+    """A published or a fetched set as a torch Dataset; see chestgan_core.publishing.reading.open_set."""
+    # Imported here, so that the package can be listed without torch.
+    from chestgan_core.publishing import reading
+
+    return reading.open_set(where, cache)

@@ -6,10 +6,13 @@ A dataset is data, not code: its name is a partition key and a part of store key
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from chestgan_core.errors import BadInput
-from chestgan_core.layout import is_name
+from chestgan_core.layout import checked_name
+
+if TYPE_CHECKING:
+    from chestgan_core.dicom.pseudonyms import Pseudonyms
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,12 @@ class Dataset:
     source: Literal["phantom", "folder"]
     private: bool
     slice_size: int
+
+    def pseudonyms(self, home: Path) -> "Pseudonyms":
+        """How its patients are called; home holds the key of private names."""
+        from chestgan_core.dicom.pseudonyms import Pseudonyms
+
+        return Pseudonyms.private(home) if self.private else Pseudonyms()
 
 
 DATASETS = {
@@ -97,6 +106,6 @@ def patient_partition(dataset: str, patient: str) -> str:
 def parse_patient_partition(key: str) -> tuple[str, str]:
     """Dataset and patient of a partition key. Raises BadInput."""
     dataset, _, patient = key.partition(":")
-    if dataset not in DATASETS or not is_name(patient):
+    if dataset not in DATASETS:
         raise BadInput(key, "is no patient partition", "use <dataset>:<patient> as series_catalog registers it")
-    return dataset, patient
+    return dataset, checked_name(patient)

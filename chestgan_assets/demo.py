@@ -1,0 +1,110 @@
+"""`make demo`: the whole chain through Dagster in one process, on phantoms or on $CHESTGAN_FOLDER.
+
+In: $CHESTGAN_SOURCE (phantom or folder). Out, on standard error: progress, the scorecard, where the set is and how
+to fetch it; a contact sheet PNG under the local folder. Exit status 0, or 1 with one line that says what failed.
+"""
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+from chestgan_core.errors import ChestganError
+from chestgan_core.home import home
+
+from chestgan_assets.local import local_environment
+
+EXPERIMENTS = {"phantom": "demo", "folder": "demo-folder"}
+# The UI shows what Dagster logs; at the terminal the progress of the work is enough.
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+class DemoFailed(Exception):
+    """A step of the chain failed; the message is the line of its error."""
+
+
+def main() -> int:
+    """Run the demo; returns the exit status."""
+    source = os.environ.get("CHESTGAN_SOURCE", "phantom")
+    if source not in EXPERIMENTS:
+        print(f"CHESTGAN_SOURCE: is {source!r}; choose one of {', '.join(EXPERIMENTS)}", file=sys.stderr)
+        return 2
+    started = time.monotonic()
+    try:
+        with local_environment() as environment:
+            os.environ.update(environment)
+            materialize_chain(source, EXPERIMENTS[source])
+            _tell(EXPERIMENTS[source], time.monotonic() - started)
+    except (ChestganError, DemoFailed) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def materialize_chain(dataset: str, experiment: str) -> None:
+    """series_catalog, every patient, training_set, then the experiment. Raises DemoFailed at the first failure."""
+    from chestgan_assets.definitions import defs
+    from chestgan_assets.partitions import patients
+
+    with dg.DagsterInstance.get() as instance:
+
+        def run(job: str, partition: str) -> None:
+            print(f"\n== {job} {partition}", file=sys.stderr)
+            result = defs.resolve_job_def(job).execute_in_process(
+                partition_key=partition, instance=instance, run_config=QUIET, raise_on_error=False
+            )
+            if not result.success:
+                raise DemoFailed(_reason(result))
+
+        run("catalog", dataset)
+        for key in sorted(instance.get_dynamic_partitions(str(patients.name))):
+            if key.startswith(f"{dataset}:"):
+                run("patient_slices", key)
+        run("split", dataset)
+        run("synthetic_set", experiment)
+
+
+def _reason(result: dg.ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data and data.user_failure_data.description:
+                return f"{event.step_key}: {data.user_failure_data.description}"
+            error = data.error
+            return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
+        if event.event_type_value == "ASSET_CHECK_EVALUATION" and not event.asset_check_evaluation_data.passed:
+            return f"{event.step_key}: the check {event.asset_check_evaluation_data.check_name} failed"
+    return "the run failed; look at it in the UI (make dev)"
+
+
+def _tell(experiment: str, seconds: float) -> None:
+    from chestgan_core.evaluation.run import latest_report
+    from chestgan_core.publishing.fetching import list_sets
+    from chestgan_core.store import Store
+
+    store = Store.open()
+    report = latest_report(store, experiment)
+    folder = home() / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    sheet = folder / f"{experiment}-real-beside-synthetic.png"
+    sheet.write_bytes(report.contact_sheet_png)
+    page = folder / f"{experiment}-report.html"
+    page.write_text(report.html, encoding="utf-8")
+    entry = next(entry for entry in list_sets(store) if entry.name == experiment)
+    command = shutil.which("chestgan", path=str(Path(sys.executable).parent)) or "chestgan"
+    print(
+        f"\n{report.text}\n\n"
+        f"synthetic set   {store.uri(entry.prefix)}\n"
+        f"fetch it        {command} sets fetch {experiment} --out {experiment}-set\n"
+        f"contact sheet   {sheet}\n"
+        f"report          {page}\n"
+        f"lineage         make dev, then open the address it prints\n"
+        f"took {seconds:.0f} s",
+        file=sys.stderr,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

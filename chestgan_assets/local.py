@@ -1,0 +1,38 @@
+"""One machine: Dagster's home and the store, ready for the processes that `make demo` and `make dev` start."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from chestgan_core.home import home
+
+ROOT = Path(__file__).parent.parent
+
+
+def dagster_home() -> Path:
+    """The folder of Dagster's history, with the repository's dagster.yaml in it.
+
+    Dagster reads dagster.yaml from its home only; the file in the repository is the one that people edit.
+    """
+    folder = Path(os.environ.get("DAGSTER_HOME") or home() / "dagster").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(ROOT / "dagster.yaml", folder / "dagster.yaml")
+    return folder
+
+
+@contextmanager
+def local_environment() -> Iterator[dict[str, str]]:
+    """The environment of a process that uses the local Dagster and a store.
+
+    The store is $CHESTGAN_STORE where it is set, else the embedded one, which runs until the block ends.
+    """
+    environment = {**os.environ, "DAGSTER_HOME": str(dagster_home()), "CHESTGAN_HOME": str(home())}
+    if os.environ.get("CHESTGAN_STORE"):
+        yield environment
+        return
+    from chestgan_core.embedded import EmbeddedStore
+
+    with EmbeddedStore(home()) as embedded:
+        yield {**environment, **embedded.environment}

@@ -1,0 +1,113 @@
+"""What an artefact of the store is: immutable objects, and the manifest that makes them exist.
+
+In: manifests as mappings or JSON bytes. Out: Artefact, and canonical JSON (sorted keys, no blanks, no times), so
+that the same content always has the same bytes and the same sha256.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from chestgan_core.errors import BadInput, DamagedObject
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One object. key: relative to the prefix of the store. sha256: hex, "" where the store does not tell it."""
+
+    key: str
+    bytes: int
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A committed manifest. sha256: hex, of the manifest's bytes: it names the content of all its objects."""
+
+    manifest_key: str
+    sha256: str
+    objects: tuple[StoredObject, ...]
+    manifest: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """What the artefact is, as its writer named it."""
+        return str(self.manifest.get("kind", ""))
+
+    @property
+    def bytes(self) -> int:
+        """Size of all objects together, without the manifest."""
+        return sum(item.bytes for item in self.objects)
+
+    def name(self, item: StoredObject) -> str:
+        """The object's file name: its key relative to the folder of the manifest."""
+        return item.key.removeprefix(folder_of(self.manifest_key))
+
+    def find(self, name: str) -> StoredObject:
+        """The object with this file name. Raises BadInput that lists the names there are."""
+        for item in self.objects:
+            if self.name(item) == name:
+                return item
+        known = ", ".join(map(self.name, self.objects))
+        raise BadInput(self.manifest_key, f"has no object {name}", f"choose one of {known}")
+
+
+def folder_of(key: str) -> str:
+    """`a/b/` of `a/b/c`, and "" where there is no folder."""
+    return key[: key.rfind("/") + 1]
+
+
+def canonical_json(value: Mapping[str, Any]) -> bytes:
+    """The only way in which JSON is written into the store. Raises ValueError for NaN and infinity."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
+
+
+def sha256_of(source: Path | bytes) -> str:
+    """Hex digest of a file or of bytes. Memory does not grow with the file."""
+    if isinstance(source, bytes):
+        return hashlib.sha256(source).hexdigest()
+    with source.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def parse_json(data: bytes, where: str) -> dict[str, Any]:
+    """A JSON object. where: what an error names. Raises DamagedObject."""
+    try:
+        value = json.loads(data)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise DamagedObject(where, "is not a JSON object", "delete it and materialize its artefact again")
+    return value
+
+
+def parse_manifest(manifest_key: str, data: bytes, where: str) -> Artefact:
+    """Manifest bytes to an Artefact.
+
+    The manifest may come from a store that somebody else writes to, so its keys are checked: an object must lie in
+    the folder of the manifest, or a fetch would write outside of the folder it was given. Raises DamagedObject.
+    """
+    manifest = parse_json(data, where)
+    try:
+        objects = tuple(
+            StoredObject(str(told["key"]), int(told["bytes"]), str(told["sha256"])) for told in manifest["objects"]
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DamagedObject(
+            where, "is no manifest (objects with key, bytes and sha256)", "give the key of a manifest"
+        ) from error
+    for item in objects:
+        if not _lies_in(folder_of(manifest_key), item.key):
+            raise DamagedObject(where, "lists an object outside of its folder", "do not use this artefact")
+    return Artefact(manifest_key, sha256_of(data), objects, manifest)
+
+
+def _lies_in(folder: str, key: str) -> bool:
+    name = key.removeprefix(folder)
+    path = PurePosixPath(name)
+    plain = not path.is_absolute() and ".." not in path.parts and path.as_posix() == name and "\\" not in name
+    return key.startswith(folder) and name not in ("", ".") and plain

@@ -1,0 +1,201 @@
+"""Files as they are delivered: folders, single files, zips, zips in folders and zips in zips.
+
+In: paths. Out: one `Found` or `Refused` for every file, with the first bytes of each, in an order that
+depends on names only. Nothing is ever extracted under its own name: entries are read from the archive in
+memory, and an inner zip is copied to an anonymous temporary file. Memory: the first bytes of one file, and
+the tables of contents of the archives that are open.
+"""
+
+import os
+import re
+import tempfile
+import zipfile
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from chestgan_core.dicom.reasons import LeftOut
+from chestgan_core.errors import BadInput
+
+# The header of a CT slice is about 3 KB; a file whose header is longer is read again, further.
+HEAD_BYTES = 8192
+# A zip entry says how large it will become. The largest slice that a scanner makes is 4096 x 4096 x 2 bytes.
+LARGEST_SLICE_BYTES = 256 * 1024**2
+LARGEST_INNER_ZIP_BYTES = 64 * 1024**3
+DEEPEST_ZIP = 3
+OPEN_ARCHIVES = 4
+
+ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+# What zipfile and zlib raise on damaged, encrypted or exotic archives (RuntimeError: password needed).
+READ_ERRORS = (OSError, EOFError, ValueError, RuntimeError, IndexError, zipfile.BadZipFile, zlib.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where one file lies: a path, and inside archives the index of the entry at each level.
+
+    An index, not a name: two entries of one zip may have the same name.
+    """
+
+    path: str
+    entries: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that can be opened: its name for people, its size and its first `HEAD_BYTES` bytes."""
+
+    source: Source
+    name: str
+    size: int
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A file or a whole archive that cannot or must not be opened."""
+
+    name: str
+    reason: LeftOut
+    cause: str
+
+
+class Archives:
+    """Opens sources; keeps the last few archives open, because neighbours are read one after the other.
+
+    Not thread-safe: use one per thread.
+    """
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[Source, tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]] = OrderedDict()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._open:
+            self._open.popitem()[1][0].close()
+
+    def entries(self, archive: Source) -> list[zipfile.ZipInfo]:
+        """The table of contents of the zip at `archive`."""
+        return self._archive(archive)[1]
+
+    def open(self, source: Source) -> IO[bytes]:
+        """The bytes of one file, uncompressed, from the start."""
+        if not source.entries:
+            return Path(source.path).open("rb")
+        archive, entries = self._archive(Source(source.path, source.entries[:-1]))
+        return archive.open(entries[source.entries[-1]])
+
+    def read(self, source: Source, limit: int) -> bytes:
+        """At most `limit` bytes; a whole zip entry is checked against its CRC."""
+        with self.open(source) as stream:
+            return stream.read(limit)
+
+    def name(self, source: Source) -> str:
+        """`folder/delivery.zip:entry.dcm`, for warnings."""
+        parts = [source.path]
+        for depth, index in enumerate(source.entries):
+            parts.append(self.entries(Source(source.path, source.entries[:depth]))[index].filename)
+        return ":".join(parts)
+
+    def _archive(self, where: Source) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]:
+        if where in self._open:
+            self._open.move_to_end(where)
+            return self._open[where]
+        archive = zipfile.ZipFile(self._seekable(where))
+        opened = archive, archive.infolist()
+        self._open[where] = opened
+        while len(self._open) > OPEN_ARCHIVES:
+            self._open.popitem(last=False)[1][0].close()
+        return opened
+
+    def _seekable(self, where: Source) -> str | IO[bytes]:
+        """A compressed zip inside a zip cannot be read backwards: it is copied to a file without a name."""
+        if not where.entries:
+            return where.path
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the archive that reads it)
+        with self.open(where) as stream:
+            while block := stream.read(1024**2):
+                copy.write(block)
+        return copy
+
+
+def walk(paths: Sequence[Path], archives: Archives) -> Iterator[Found | Refused]:
+    """Every file under `paths`, each once; archives are looked into, folders inside archives too.
+
+    Raises BadInput for a path that does not exist and for a folder without a single file.
+    """
+    for path in paths:
+        if not path.exists():
+            raise BadInput(path, "there is no such file or folder", "check the path")
+        names = _files_of(path)
+        first = next(names, None)
+        if first is None:
+            raise BadInput(path, "the folder is empty", "give a folder, a zip or a file with DICOM images")
+        yield from _look_into(Source(first), first, archives)
+        for name in names:
+            yield from _look_into(Source(name), name, archives)
+
+
+def _files_of(path: Path) -> Iterator[str]:
+    if not path.is_dir():
+        yield str(path)
+        return
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        for file in sorted(files):
+            yield str(Path(folder, file))
+
+
+def _look_into(source: Source, name: str, archives: Archives) -> Iterator[Found | Refused]:
+    try:
+        if not source.entries and not Path(source.path).is_file():
+            yield Refused(name, LeftOut.NOT_DICOM, "a pipe, a device or a broken link")
+            return
+        size = _size(source, archives)
+        head = archives.read(source, HEAD_BYTES)
+        if not head.startswith(ZIP_MAGIC):
+            yield Found(source, name, size, head)
+            return
+        if len(source.entries) >= DEEPEST_ZIP or (source.entries and size > LARGEST_INNER_ZIP_BYTES):
+            yield Refused(name, LeftOut.UNREADABLE, "zips are nested too deeply or an inner zip is too large")
+            return
+        entries = archives.entries(source)
+    except READ_ERRORS as error:
+        yield Refused(name, LeftOut.UNREADABLE, _cause(error))
+        return
+    for index, entry in enumerate(entries):
+        inside = f"{name}:{entry.filename}"
+        if is_unsafe(entry.filename):
+            yield Refused(inside, LeftOut.UNSAFE_NAME, "the name of the entry leaves the archive")
+        elif not entry.is_dir():
+            yield from _look_into(Source(source.path, (*source.entries, index)), inside, archives)
+
+
+def is_unsafe(name: str) -> bool:
+    """Whether a zip entry's name is absolute, has a drive letter, or climbs out of its folder."""
+    return bool(re.match(r"[/\\]|[A-Za-z]:", name)) or ".." in re.split(r"[/\\]", name)
+
+
+def _size(source: Source, archives: Archives) -> int:
+    if not source.entries:
+        return Path(source.path).stat().st_size
+    return archives.entries(Source(source.path, source.entries[:-1]))[source.entries[-1]].file_size
+
+
+def _cause(error: Exception) -> str:
+    # Only the kind of failure: messages of libraries quote contents.
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    if isinstance(error, zipfile.BadZipFile | zlib.error | EOFError):
+        return "the zip is damaged or cut short"
+    if isinstance(error, RuntimeError):
+        return "the zip is encrypted or uses an unknown compression"
+    return "it cannot be read"

@@ -1,0 +1,222 @@
+"""The header of one file: what it is, where it lies, how its pixels are stored, or why it is left out.
+
+In: the first bytes of a file. Out: `SliceHeader` or the reason. Only the header's bytes are ever inflated or
+read here, and only its few attributes are kept, because a delivery can have a quarter of a million slices.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+
+import pydicom
+from pydicom import uid
+from pydicom.dataset import Dataset
+
+from chestgan_core.dicom.files import LARGEST_SLICE_BYTES, READ_ERRORS, Found, Source
+from chestgan_core.dicom.geometry import Geometry, geometry_of
+from chestgan_core.dicom.hounsfield import NotHounsfield, Rescale, rescale_of
+from chestgan_core.dicom.reasons import LeftOut
+
+# Attributes that break a rule of their type are common and harmless; checking each costs a third of the time,
+# and the warnings quote values, which may name a person.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+
+NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
+# JPEG with 12 bits: GDCM decodes it, but not through pydicom (pixels.py).
+JPEG_12_BIT = (uid.JPEGExtended12Bit, "1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55")
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # with .1 to .4: the multi-frame ones
+ENHANCED_CT = (uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage)
+
+ATTRIBUTES = [
+    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "PatientID", "Modality", "ImageType", "NumberOfFrames",
+    "PhotometricInterpretation", "SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "PixelRepresentation",
+    "RescaleSlope", "RescaleIntercept", "RescaleType", "PixelPaddingValue", "PixelPaddingRangeLimit",
+    "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing",
+    "SliceThickness", "ConvolutionKernel", "SeriesDescription", "Manufacturer",
+]  # fmt: skip
+
+PREAMBLE = 132  # 128 free bytes and DICM; the file meta information follows, always explicit little endian
+PIXEL_DATA = {True: b"\xe0\x7f\x10\x00", False: b"\x7f\xe0\x00\x10"}  # its tag, by "is little endian"
+PARSE_ERRORS = (*READ_ERRORS, AttributeError, KeyError, TypeError, struct.error)
+MUCH = 16  # a header longer than read is read again, this many times as far
+
+
+@dataclass(frozen=True, slots=True)
+class SliceHeader:
+    """One CT slice that can be used. dtype: numpy's name of a stored value; offset: of the pixels in `plain`
+    bytes, 0 where they are compressed.
+    """
+
+    source: Source
+    sop_uid: str
+    geometry: Geometry
+    rescale: Rescale
+    rows: int
+    columns: int
+    dtype: str
+    offset: int
+
+    @property
+    def position_mm(self) -> float:
+        """Along the normal, larger towards the head."""
+        return self.geometry.position_mm
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesHeader:
+    """What the slices of a series have in common. patient_id is raw: it stays in memory."""
+
+    uid: str
+    patient_id: str
+    description: str
+    kernel: str
+    manufacturer: str
+    thickness_mm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A file that is left out; series is its series where that is known, else empty."""
+
+    reason: LeftOut
+    cause: str = ""
+    series: tuple[str, str] = ("", "")
+
+
+def read_header(found: Found, read: Callable[[int], bytes]) -> tuple[SliceHeader, SeriesHeader] | Rejected:
+    """The header of one file. read(n) gives its first n bytes, for the rare header longer than `found.head`."""
+    head = found.head
+    if head[128:PREAMBLE] != b"DICM":
+        return Rejected(LeftOut.NOT_DICOM)
+    while True:
+        whole = len(head) >= min(found.size, LARGEST_SLICE_BYTES)
+        try:
+            dataset, at = _parse(plain(head, MUCH * len(head)))
+            if at is not None or whole:
+                return _judge(found, dataset, at)
+        except PARSE_ERRORS:
+            # A head that ends within a sequence, or a damaged file: only the whole of it can tell.
+            if whole:
+                return Rejected(LeftOut.UNREADABLE, "the DICOM header is damaged or cut short")
+        try:
+            head = read(MUCH * len(head))
+        except READ_ERRORS:
+            return Rejected(LeftOut.UNREADABLE, "the file is damaged or cut short")
+
+
+def plain(raw: bytes, limit: int) -> bytes:
+    """A deflated file (PS3.5 A.5) as the explicit little endian file that it is inside; others unchanged.
+
+    limit: bytes to inflate at most; a small file can hold an arbitrarily long run of zeros.
+    """
+    end = 144 + int.from_bytes(raw[140:144], "little") if raw[132:136] == b"\x02\x00\x00\x00" else 0
+    deflated = str(uid.DeflatedExplicitVRLittleEndian).encode()
+    if deflated not in raw[PREAMBLE:end]:
+        return raw
+    # A UID may be padded with zeros (PS3.5 6.2), so the shorter name takes the place of the longer one.
+    explicit = str(uid.ExplicitVRLittleEndian).encode().ljust(len(deflated), b"\0")
+    meta = raw[:PREAMBLE] + raw[PREAMBLE:end].replace(deflated, explicit)
+    return meta + zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw[end:], limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _PixelElement:
+    offset: int
+    length: int
+
+
+def _parse(head: bytes) -> tuple[Dataset, _PixelElement | None]:
+    """The attributes before the pixel data, and where the pixel data lies if `head` reaches that far."""
+    stream = BytesIO(head)
+    dataset = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=list(ATTRIBUTES))
+    at = stream.tell()
+    little = dataset.file_meta.TransferSyntaxUID != uid.ExplicitVRBigEndian
+    if head[at : at + 4] != PIXEL_DATA[little]:
+        return dataset, None
+    implicit = dataset.file_meta.TransferSyntaxUID == uid.ImplicitVRLittleEndian
+    offset = at + (8 if implicit else 12)
+    if len(head) < offset:
+        return dataset, None
+    length = int.from_bytes(head[offset - 4 : offset], "little" if little else "big")
+    return dataset, _PixelElement(offset, length)
+
+
+def _judge(found: Found, dataset: Dataset, at: _PixelElement | None) -> tuple[SliceHeader, SeriesHeader] | Rejected:
+    modality, sop_class = dataset.get("Modality"), str(dataset.get("SOPClassUID") or "")
+    if dataset.file_meta.get("MediaStorageSOPClassUID") == uid.MediaStorageDirectoryStorage:
+        return Rejected(LeftOut.NOT_DICOM)
+    if modality not in ("CT", None, ""):
+        return Rejected(LeftOut.NOT_CT)
+    if sop_class.startswith(SECONDARY_CAPTURE):
+        return Rejected(LeftOut.SECONDARY_CAPTURE)
+    if sop_class in ENHANCED_CT:
+        return Rejected(LeftOut.MULTI_FRAME)
+    if modality != "CT" or sop_class != uid.CTImageStorage:
+        return Rejected(LeftOut.NOT_CT)
+    series = str(dataset.get("PatientID") or ""), str(dataset.get("SeriesInstanceUID") or "")
+    sop_uid = str(dataset.get("SOPInstanceUID") or "")
+    if not sop_uid or not series[1]:
+        return Rejected(LeftOut.UNREADABLE, "the SOP instance UID or the series UID is missing")
+    if int(dataset.get("NumberOfFrames") or 1) > 1:
+        return Rejected(LeftOut.MULTI_FRAME)
+    if at is None:
+        return Rejected(LeftOut.NO_PIXEL_DATA)
+    if dataset.get("PhotometricInterpretation") != "MONOCHROME2" or int(dataset.get("SamplesPerPixel") or 1) != 1:
+        return Rejected(LeftOut.NOT_MONOCHROME2)
+    if "LOCALIZER" in (dataset.get("ImageType") or ()):
+        return Rejected(LeftOut.LOCALIZER)
+    geometry = geometry_of(dataset)
+    if geometry is None:
+        return Rejected(LeftOut.NO_POSITION)
+    if not geometry.axial:
+        return Rejected(LeftOut.NOT_AXIAL, series=series)
+    try:
+        rescale = rescale_of(dataset)
+    except NotHounsfield:
+        return Rejected(LeftOut.NO_RESCALE)
+    stored = _stored(found, dataset, at)
+    if isinstance(stored, Rejected):
+        return stored
+    header = SliceHeader(
+        found.source, sop_uid, geometry, rescale, int(dataset.Rows), int(dataset.Columns), stored[0], stored[1]
+    )
+    return header, SeriesHeader(
+        series[1],
+        series[0],
+        str(dataset.get("SeriesDescription") or ""),
+        _text(dataset.get("ConvolutionKernel")),
+        str(dataset.get("Manufacturer") or ""),
+        float(dataset.get("SliceThickness") or 0),
+    )
+
+
+def _stored(found: Found, dataset: Dataset, at: _PixelElement) -> tuple[str, int] | Rejected:
+    """dtype and offset of the pixels, after checking that they can be there and can be decoded."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    bits, signed = int(dataset.BitsAllocated), bool(dataset.PixelRepresentation)
+    if bits not in (8, 16):
+        return Rejected(LeftOut.UNREADABLE, f"{bits} bits allocated")
+    expected = int(dataset.Rows) * int(dataset.Columns) * bits // 8
+    if not 0 < expected <= LARGEST_SLICE_BYTES or found.size > LARGEST_SLICE_BYTES:
+        return Rejected(LeftOut.UNREADABLE, "no image of this size")
+    dtype = f"{'>' if syntax == uid.ExplicitVRBigEndian else '<'}{'i' if signed else 'u'}{bits // 8}"
+    if syntax not in NATIVE:
+        if syntax in JPEG_12_BIT or _has_decoder(syntax):
+            return dtype, 0
+        return Rejected(LeftOut.UNSUPPORTED_COMPRESSION, "no decoder for its transfer syntax")
+    if at.length not in (expected, expected + expected % 2):  # values have an even length
+        return Rejected(LeftOut.UNREADABLE, f"the pixel data has {at.length} bytes instead of {expected}")
+    return dtype, at.offset
+
+
+def _has_decoder(syntax: uid.UID) -> bool:
+    try:
+        return pydicom.pixels.get_decoder(syntax).is_available
+    except NotImplementedError:
+        return False
+
+
+def _text(value: object) -> str:
+    return "\\".join(map(str, value)) if isinstance(value, list | tuple | pydicom.multival.MultiValue) else str(value or "")

@@ -1,0 +1,92 @@
+"""Stored pixel values to Hounsfield units (DICOM PS3.3 C.11.1.1.2), and the attributes that this needs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from chestgan_core.errors import BadInput
+
+LOWEST_HU, HIGHEST_HU = -1024, 3071  # air and the top of the common 12-bit scale
+LOWEST_PLAUSIBLE_HU = -1000  # below it nothing in a body is lost by calling it padding
+# Empty and absent are common in CT Image Storage; GE's reformats write "Houndsfield Unit".
+HU_TYPES = ("", "HU", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNDSFIELD UNIT", "HOUNSFIELD UNITS")
+
+
+class NotHounsfield(BadInput):
+    """The file does not say how its stored values become Hounsfield units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rescale:
+    """HU = stored * slope + intercept, except stored values in [padding_from, padding_to], which are no image.
+
+    padding_from > padding_to means that there is no padding value.
+    """
+
+    slope: float
+    intercept: float
+    padding_from: int = 1
+    padding_to: int = 0
+
+
+def rescale_of(header: Dataset) -> Rescale:
+    """The rescale of one slice, from its own header: slope and intercept may differ within a series.
+
+    Raises NotHounsfield if slope or intercept is absent, not a number, or the type is not HU.
+    """
+    slope, intercept = _number(header.get("RescaleSlope")), _number(header.get("RescaleIntercept"))
+    kind = str(header.get("RescaleType") or "").strip().upper()
+    if slope is None or intercept is None or slope == 0 or kind not in HU_TYPES:
+        raise NotHounsfield("slice", "no rescale to Hounsfield units", "leave the series out")
+    padding = _number(header.get("PixelPaddingValue"))
+    if padding is None:
+        return Rescale(slope, intercept)
+    limit = _number(header.get("PixelPaddingRangeLimit"))
+    ends = sorted(_as_stored(int(end), header) for end in (padding, padding if limit is None else limit))
+    if any(LOWEST_PLAUSIBLE_HU < end * slope + intercept < HIGHEST_HU for end in ends):
+        # A padding value that tissue has too (0 where 0 is water) is a leftover of some converter: believing
+        # it would punch holes of air into the body.
+        return Rescale(slope, intercept)
+    return Rescale(slope, intercept, ends[0], ends[1])
+
+
+def to_hounsfield(stored: np.ndarray, rescale: Rescale) -> np.ndarray:
+    """Stored pixel values to Hounsfield units.
+
+    stored: any shape, integer, signed or unsigned, as decoded; a part or a coarse grid of a slice will do.
+    Returns the same shape, int16, HU rounded and clipped to [-1024, 3071].
+    Padding outside the scanner's field of view becomes -1024 (air): GE writes -2000 there, before the intercept.
+    """
+    if rescale.slope == 1 and rescale.intercept.is_integer():
+        intercept = int(rescale.intercept)
+        limits = np.iinfo(stored.dtype)
+        # Clipped before the sum, in the stored type, so that nothing overflows and no wide copy is needed.
+        low = min(max(LOWEST_HU - intercept, limits.min), limits.max)
+        high = min(max(HIGHEST_HU - intercept, limits.min), limits.max)
+        # The last clip only matters where the stored type cannot reach the range at all.
+        hu = np.clip(np.clip(stored, low, high).astype(np.int32) + intercept, LOWEST_HU, HIGHEST_HU)
+    else:
+        exact = stored * np.float64(rescale.slope) + rescale.intercept
+        hu = np.clip(np.rint(exact), LOWEST_HU, HIGHEST_HU)
+    result = hu.astype(np.int16)
+    if rescale.padding_from <= rescale.padding_to:
+        padded = (stored >= rescale.padding_from) & (stored <= rescale.padding_to)
+        result[padded] = LOWEST_HU
+    return result
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _as_stored(value: int, header: Dataset) -> int:
+    """A padding value in the range of the stored type: some files write -2000 as 63536, or the other way."""
+    bits = int(header.get("BitsAllocated") or 16)
+    value %= 1 << bits
+    return value - (1 << bits) if header.get("PixelRepresentation") and value >= 1 << (bits - 1) else value

@@ -1,0 +1,90 @@
+"""What a patient, a series and a slice are called in keys, rows and reports.
+
+Public collections and the phantom keep their ids: they are pseudonyms already. In a private folder an id may name a
+person, so it is replaced by a keyed hash: the same patient gets the same name on this machine, and nobody without
+the key can find out whose it is, not even by trying all possible ids.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from chestgan_core.errors import BadInput
+
+KEY_VARIABLE = "CHESTGAN_PATIENT_KEY"
+KEY_FILE = "patient-key"
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Pseudonyms:
+    """secret None: public ids, kept and checked. Otherwise the key of the hash."""
+
+    secret: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def private(cls, home: Path) -> Self:
+        """Keyed by the environment variable CHESTGAN_PATIENT_KEY, else by home/patient-key, made on first use.
+
+        Raises BadInput if the key is too short to be one.
+        """
+        given = os.environ.get(KEY_VARIABLE)
+        if given is not None:
+            return cls(_checked(given.encode(), KEY_VARIABLE))
+        path = home / KEY_FILE
+        home.mkdir(parents=True, exist_ok=True)
+        try:
+            # O_EXCL: two that start at once agree on one key; 0600 from the first moment.
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return cls(_checked(path.read_bytes().strip(), path))
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(32))
+        return cls(path.read_bytes())
+
+    def patient(self, patient_id: str) -> str:
+        """A name that can stand in a key: the id itself, or P and 12 hexadecimal digits.
+
+        Raises BadInput, without the id, if a public id has other characters than letters, digits, dot, _ and -.
+        """
+        if self.secret is not None:
+            return "P" + self._hash("patient", patient_id)[:12]
+        return _safe("patient id", patient_id)
+
+    def series(self, uid: str) -> str:
+        """The series instance UID, or one made from its keyed hash (2.25., DICOM PS3.5 B.2)."""
+        return self._uid("series", uid)
+
+    def sop(self, uid: str) -> str:
+        """The SOP instance UID, or one made from its keyed hash."""
+        return self._uid("sop", uid)
+
+    def _uid(self, kind: str, uid: str) -> str:
+        if self.secret is not None:
+            return f"2.25.{int(self._hash(kind, uid)[:32], 16)}"
+        return _safe(f"{kind} instance UID", uid)
+
+    def _hash(self, kind: str, value: str) -> str:
+        assert self.secret is not None
+        return hmac.new(self.secret, f"{kind}:{value}".encode(), hashlib.sha256).hexdigest()
+
+
+def _checked(key: bytes, where: object) -> bytes:
+    if len(key) < 16:
+        raise BadInput(where, "the patient key has fewer than 16 characters", "use a long random one")
+    return key
+
+
+def _safe(what: str, value: str) -> str:
+    if not SAFE_NAME.fullmatch(value) or ".." in value:
+        raise BadInput(
+            what,
+            "has characters that no key may have, or is empty",
+            "treat the folder as private, so that ids are replaced",
+        )
+    return value

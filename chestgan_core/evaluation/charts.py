@@ -1,0 +1,78 @@
+"""The charts of a metric report: feature scatter and grey-value histogram, as PNG.
+
+In: features or images by role (real, synthetic, other). Out: PNG files, drawn without a display.
+"""
+
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from chestgan_core.evaluation.figures import save_png
+from chestgan_core.slices.windows import Window
+
+# Colours that people with a colour deficiency tell apart (Okabe and Ito 2008).
+COLOURS = {"real": "#0072B2", "synthetic": "#D55E00", "other": "#8A8A8A"}
+LABELS = {"real": "real, held out", "synthetic": "synthetic", "other": "real, other patients"}
+BINS = 100
+
+
+def feature_scatter(features: dict[str, NDArray[np.float32]], path: Path) -> None:
+    """Each image as a point in the plane of the two largest principal components of all groups together."""
+    pooled = np.concatenate(list(features.values())).astype(np.float64)
+    mean = pooled.mean(axis=0)
+    _, singular, axes = np.linalg.svd(pooled - mean, full_matrices=False)
+    # The sign of a component is arbitrary; fixed, so that the same data always give the same picture.
+    plane = axes[:2] * np.sign(axes[:2][np.arange(2), np.abs(axes[:2]).argmax(axis=1)])[:, None]
+    shares = singular**2 / max(float((singular**2).sum()), 1e-12)
+    figure, ax = _figure()
+    for role in ("other", "real", "synthetic"):
+        if role in features:
+            x, y = ((features[role] - mean) @ plane.T).T
+            label = f"{LABELS[role]} ({len(x)})"
+            ax.scatter(x, y, s=14, alpha=0.6, color=COLOURS[role], label=label, linewidths=0)
+    ax.set_xlabel(f"first component ({shares[0]:.0%} of the variance)")
+    ax.set_ylabel(f"second component ({shares[1]:.0%})")
+    _finish(figure, ax, path)
+
+
+def hounsfield_histogram(images: dict[str, Tensor], window: Window, path: Path) -> None:
+    """Share of pixels by Hounsfield unit inside the window, on a logarithmic scale.
+
+    images: role -> (N, 1, H, W) in [-1, 1]. Values outside the window were clipped to its ends, hence the
+    tall first and last bins.
+    """
+    low, high = window.centre - window.width / 2, window.centre + window.width / 2
+    edges = np.linspace(low, high, BINS + 1)
+    figure, ax = _figure()
+    for role in ("other", "real", "synthetic"):
+        if role in images:
+            hounsfield = window.to_hu(images[role].cpu().numpy())
+            counts, _ = np.histogram(hounsfield, bins=edges)
+            ax.stairs(
+                counts / max(counts.sum(), 1), edges, color=COLOURS[role], label=LABELS[role], linewidth=1.5
+            )
+    ax.set_yscale("log")
+    ax.set_xlabel("Hounsfield units (clipped to the window)")
+    ax.set_ylabel("share of pixels")
+    _finish(figure, ax, path)
+
+
+def _figure() -> tuple[Figure, Axes]:
+    with mpl.rc_context({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained")
+        return figure, figure.subplots()
+
+
+def _finish(figure: Figure, ax: Axes, path: Path) -> None:
+    ax.legend(frameon=False)
+    ax.grid(alpha=0.25)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    save_png(Image.open(buffer).convert("RGB"), path)

@@ -1,0 +1,168 @@
+"""The rows of a metric report: each measure with its floor, sample sizes, extractor, split and seed.
+
+In: (n, d) features of real and of synthetic images, and of two groups of real patients for the floor.
+Out: one MetricRow a measure.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chestgan_core.evaluation.distances import fid, kid
+from chestgan_core.evaluation.manifolds import NEIGHBOURS, manifolds
+
+Features = NDArray[np.float32]
+MEASURES: dict[str, Literal["lower", "higher"]] = {
+    "KID": "lower",
+    "FID": "lower",
+    "density": "higher",
+    "coverage": "higher",
+    "precision": "higher",
+    "recall": "higher",
+}
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One measure of one extractor.
+
+    sd: standard error where it is known, see note. floor: the measure between two groups of real patients,
+    floor_n images each; None with the reason in floor_note. seconds: from the features on.
+    """
+
+    measure: str
+    better: Literal["lower", "higher"]
+    value: float | None
+    sd: float | None
+    floor: float | None
+    floor_sd: float | None
+    floor_n: int
+    extractor: str
+    n_real: int
+    n_fake: int
+    split: str
+    seed: int
+    seconds: float
+    note: str
+    floor_note: str
+
+    def number(self, value: float | None, sd: float | None = None) -> str:
+        """A value of this measure as people read it: KID times 1000, shares in percent, `none` if absent."""
+        if value is None:
+            return "none"
+        if self.measure == "KID":
+            spread = "" if sd is None else f" ± {sd * 1000:.1f}"
+            return f"{value * 1000:.1f}{spread} x 1000"
+        if self.measure in ("coverage", "precision", "recall"):
+            return f"{value:.0%}"
+        return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+
+    def line(self) -> str:
+        """One line for a terminal."""
+        if self.value is None:
+            return f"{self.measure:10} none: {self.note}"
+        floor = f"real against real {self.number(self.floor, self.floor_sd)} (n {self.floor_n})"
+        return (
+            f"{self.measure:10} {self.number(self.value, self.sd):22}"
+            f" {floor if self.floor is not None else self.floor_note};"
+            f" n {self.n_real} + {self.n_fake}; {self.better} is better"
+        )
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Two groups of real images of different patients, equally many; empty where there is no floor. note:
+    which.
+    """
+
+    first: Features
+    second: Features
+    note: str
+
+
+def measured_rows(
+    real: Features, fake: Features, floor: Floor, extractor: str, split: str, seed: int
+) -> list[MetricRow]:
+    """All measures of one extractor. real, fake: (n, d); more than NEIGHBOURS images on each side."""
+    rows = []
+    for measure_some in (_kid, _fid, _manifolds):
+        started = time.perf_counter()
+        values = measure_some(real, fake, seed)
+        floors = measure_some(floor.first, floor.second, seed) if len(floor.first) else {}
+        seconds = round(time.perf_counter() - started, 3)
+        for measure, found in values.items():
+            under = floors.get(measure)
+            rows.append(
+                MetricRow(
+                    measure=measure,
+                    better=MEASURES[measure],
+                    value=found.value,
+                    sd=found.sd,
+                    floor=under.value if under else None,
+                    floor_sd=under.sd if under else None,
+                    floor_n=len(floor.first),
+                    extractor=extractor,
+                    n_real=len(real),
+                    n_fake=len(fake),
+                    split=split,
+                    seed=seed,
+                    seconds=seconds,
+                    note=found.note,
+                    floor_note=floor.note,
+                )
+            )
+    return rows
+
+
+def absent_rows(extractor: str, reason: str, count: int, split: str, seed: int) -> list[MetricRow]:
+    """The same measures without a value: the extractor cannot be had. count: images on each side."""
+    return [
+        MetricRow(
+            measure=measure,
+            better=better,
+            value=None,
+            sd=None,
+            floor=None,
+            floor_sd=None,
+            floor_n=0,
+            extractor=extractor,
+            n_real=count,
+            n_fake=count,
+            split=split,
+            seed=seed,
+            seconds=0.0,
+            note=f"not measured: {reason}",
+            floor_note="not measured",
+        )
+        for measure, better in MEASURES.items()
+    ]
+
+
+@dataclass(frozen=True)
+class _Found:
+    value: float
+    sd: float | None
+    note: str
+
+
+def _kid(real: Features, fake: Features, seed: int) -> dict[str, _Found]:
+    found = kid(real, fake, seed)
+    note = f"unbiased, may be below 0; sd: {found.spread}, as if slices of one patient were independent"
+    return {"KID": _Found(found.value, found.sd, note)}
+
+
+def _fid(real: Features, fake: Features, seed: int) -> dict[str, _Found]:
+    n, d = len(real), real.shape[1]
+    note = f"biased upwards at small n: compare only at n = {n}"
+    if n <= d:
+        note += f"; n is not above the {d} features, so the covariances are rank-deficient"
+    return {"FID": _Found(fid(real, fake), None, note)}
+
+
+def _manifolds(real: Features, fake: Features, seed: int) -> dict[str, _Found]:
+    found = asdict(manifolds(real, fake))
+    note = f"balls to the {NEIGHBOURS}th nearest neighbour"
+    return {name: _Found(found[name], None, note) for name in ("density", "coverage", "precision", "recall")}

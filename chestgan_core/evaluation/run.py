@@ -1,0 +1,181 @@
+"""The metric report of an experiment between store and store.
+
+In: the newest run of an experiment and the training set it was trained on. Out:
+`reports/<experiment>/<run>/<version>/` with report.json, report.html and figures, and the pointer.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from chestgan_core import layout
+from chestgan_core.artefacts import Artefact
+from chestgan_core.errors import NotAvailable, NotInStore
+from chestgan_core.evaluation.extractors import open_extractor
+from chestgan_core.evaluation.metric_report import RealImages
+from chestgan_core.evaluation.report import evaluate, write_report
+from chestgan_core.experiment import Experiment
+from chestgan_core.progress import Progress
+from chestgan_core.slices.training_set import TrainingSet, open_training_set
+from chestgan_core.store import Store
+from chestgan_core.training.checkpoints import GENERATOR_FILE
+from chestgan_core.training.devices import pick_device
+from chestgan_core.training.generation import generate
+from chestgan_core.training.images import load_images
+from chestgan_core.training.run import fetch_generator, newest_run
+
+# Raise when a measure changes: the report of a run is then made again.
+VERSION = "1"
+CONTACT_SHEET = "figures/real-beside-synthetic.png"
+
+
+@dataclass(frozen=True)
+class StoredReport:
+    """A committed report. spread: mean over pixels of the standard deviation between the synthetic images."""
+
+    uri: str
+    version: str
+    told: dict[str, object]
+    spread: float
+    html: str
+    contact_sheet_png: bytes
+
+    @property
+    def rows(self) -> list[dict[str, object]]:
+        """The rows of the report as plain data."""
+        rows = self.told["rows"]
+        assert isinstance(rows, list)  # noqa: S101 written by as_json
+        return rows
+
+    @property
+    def finite(self) -> bool:
+        """Whether every number that could be measured is one."""
+        values = [row[name] for row in self.rows for name in ("value", "floor")]
+        return all(math.isfinite(value) for value in values if isinstance(value, float))
+
+    @property
+    def text(self) -> str:
+        """The score card for a terminal."""
+        return str(self.told["text"])
+
+
+def report_experiment(store: Store, experiment: Experiment, device: str, folder: Path) -> StoredReport:
+    """Score the newest run on patients that it was not trained on. The same run and settings are scored once.
+
+    The images are those of the published set: same generator, same seeds. Raises NotInStore, StoreError.
+    """
+    name, run = newest_run(store, experiment.name)
+    version = _version(run, experiment)
+    manifest_key = layout.report_manifest(experiment.name, name, version)
+    if store.head(manifest_key) is None:
+        _write(store, experiment, run, manifest_key, device, folder)
+    store.update_pointer(layout.report_latest(experiment.name), {"run": name, "version": version})
+    return _read(store, store.read_manifest(manifest_key), version)
+
+
+def latest_report(store: Store, experiment: str) -> StoredReport:
+    """The report that counts. Raises NotInStore."""
+    try:
+        pointer = store.read_pointer(layout.report_latest(experiment))
+    except NotInStore as error:
+        raise NotInStore(
+            f"experiment {experiment}", "has no report", "materialize metric_report first"
+        ) from error
+    version = str(pointer["version"])
+    manifest_key = layout.report_manifest(experiment, str(pointer["run"]), version)
+    return _read(store, store.read_manifest(manifest_key), version)
+
+
+def _version(run: Artefact, experiment: Experiment) -> str:
+    """What decides a report: weights, settings, seeds, our code, and the extractor's weights or their absence."""
+    try:
+        extractor = open_extractor(experiment.evaluation.extractor).id
+    except NotAvailable:
+        extractor = "not available"
+    decided = [
+        run.sha256,
+        experiment.evaluation.model_dump_json(),
+        str(experiment.publication.first_seed),
+        extractor,
+        VERSION,
+    ]
+    return hashlib.sha256(json.dumps(decided).encode()).hexdigest()[:16]
+
+
+def _write(
+    store: Store, experiment: Experiment, run: Artefact, manifest_key: str, device: str, folder: Path
+) -> None:
+    where = pick_device(device)
+    training_set = open_training_set(store, experiment.dataset, run.manifest["training_set"])
+    held_out = _real(store, training_set, "held-out", experiment, folder)
+    reference = _real(store, training_set, "train", experiment, folder)
+    generator = fetch_generator(store, run, folder / "model", where)
+    first = experiment.publication.first_seed
+    count = min(experiment.evaluation.images, len(held_out.images))
+    with Progress(f"metric_report {experiment.name}", count, "images generated") as progress:
+        fake = generate(generator, range(first, first + count), progress)
+    report = evaluate(
+        held_out,
+        fake,
+        window=experiment.window_hu,
+        source_title=training_set.dataset.title,
+        model_title=f"{experiment.name}, {run.manifest['images_seen']:,} images seen",
+        reference=reference,
+        extractor_names=(experiment.evaluation.extractor,),
+        images=experiment.evaluation.images,
+        seed=experiment.seed,
+        device=where,
+        provenance={
+            "experiment": experiment.name,
+            "run": run.manifest["run"],
+            "generator sha256": run.find(GENERATOR_FILE).sha256,
+            "training set": f"{training_set.dataset.name} {training_set.version}",
+            "licence of the source": training_set.dataset.licence,
+            "seeds": f"{first} to {first + count - 1}",
+        },
+    )
+    out = folder / "report"
+    files = write_report(report, out)
+    store.commit(
+        manifest_key,
+        {file.relative_to(out).as_posix(): file for file in files},
+        {
+            "kind": "metric-report",
+            "experiment": experiment.name,
+            "run": run.manifest["run"],
+            "training_set": training_set.version,
+            "spread": float(fake.std(dim=0).mean()),
+            "text": report.as_text(),
+        },
+    )
+
+
+def _real(
+    store: Store, training_set: TrainingSet, side: str, experiment: Experiment, folder: Path
+) -> RealImages:
+    shards = training_set.side(side)
+    paths = training_set.fetch(store, side, folder / side)
+    images = [load_images([path], experiment) for path in paths]
+    patients = tuple(
+        shard.patient for shard, some in zip(shards, images, strict=True) for _ in range(len(some))
+    )
+    return RealImages(torch.cat(images), patients)
+
+
+def _read(store: Store, artefact: Artefact, version: str) -> StoredReport:
+    def read(file: str) -> bytes:
+        stored = artefact.find(file)
+        return store.get_bytes(stored.key, stored.sha256)
+
+    return StoredReport(
+        uri=store.uri(artefact.manifest_key),
+        version=version,
+        told={**json.loads(read("report.json")), "text": artefact.manifest["text"]},
+        spread=artefact.manifest["spread"],
+        html=read("report.html").decode(),
+        contact_sheet_png=read(CONTACT_SHEET),
+    )

@@ -1,0 +1,125 @@
+"""Every key of the object store, in one place.
+
+In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix of the store, as strings.
+
+    catalog/<dataset>/<version>.parquet + .json          series rows; latest.json names the version that counts
+    raw/<dataset>/<patient>/<series>-<content>.zip       one object a series, and
+    raw/<dataset>/<patient>/<version>.json               which of them the patient has, and latest.json
+    slices/<dataset>/<patient>/<version>.safetensors     with .parquet (rows) and .json (manifest), and latest.json
+    training-sets/<dataset>/<version>/manifest.json      training-sets/<dataset>/latest.json
+    experiments/<experiment>/<run>/manifest.json         weights, history, pictures; training-state.pt before it
+    experiments/<experiment>/latest.json                 the run that counts
+    reports/<experiment>/<run>/<version>/manifest.json   report.json, report.html, figures/, and latest.json
+    synthetic/<set>/<version>/manifest.json              images-*.tar, labels.parquet, README.md
+    synthetic/<set>/latest.json, synthetic/index.json    the newest version, all sets
+
+Manifests and what they list never change once written; latest.json and index.json are pointers, moved by
+conditional puts; training-state.pt is replaced as a training goes on. Raises BadInput for a name that would leave
+its place in the tree.
+"""
+
+import re
+
+from chestgan_core.errors import BadInput
+
+# What S3, file systems and URLs all take without quoting; a first character that is no dot or dash keeps
+# hidden files and options out of fetched folders.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+MANIFEST = "manifest.json"
+POINTER = "latest.json"
+
+
+def checked_name(name: str) -> str:
+    """The name itself when it can be one step of a key. Raises BadInput."""
+    if not _NAME.fullmatch(name) or ".." in name:
+        # The name is not repeated whole: a private folder may have put a person's name here.
+        raise BadInput(
+            f"name of {len(name)} characters",
+            "cannot be part of a key in the store",
+            "use at most 128 letters, digits and . _ - without '..', beginning with a letter or digit",
+        )
+    return name
+
+
+def _key(kind: str, *names: str, end: str = "") -> str:
+    return "/".join([kind, *map(checked_name, names)]) + end
+
+
+def catalog_manifest(dataset: str, version: str) -> str:
+    """Manifest of one version of a dataset's series rows; the rows lie beside it as <version>.parquet."""
+    return _key("catalog", dataset, version, end=".json")
+
+
+def catalog_latest(dataset: str) -> str:
+    """Pointer to the newest catalog of a dataset."""
+    return _key("catalog", dataset, POINTER)
+
+
+def raw_manifest(dataset: str, patient: str, version: str) -> str:
+    """Manifest of the delivered series that a patient has in one version; one zip a series lies beside it."""
+    return _key("raw", dataset, patient, version, end=".json")
+
+
+def raw_latest(dataset: str, patient: str) -> str:
+    """Pointer to the version that counts."""
+    return _key("raw", dataset, patient, POINTER)
+
+
+def slices_manifest(dataset: str, patient: str, version: str) -> str:
+    """Manifest of one patient's shard and rows: <version>.safetensors and <version>.parquet beside it."""
+    return _key("slices", dataset, patient, version, end=".json")
+
+
+def slices_latest(dataset: str, patient: str) -> str:
+    """Pointer to the newest shard of a patient."""
+    return _key("slices", dataset, patient, POINTER)
+
+
+def training_set_manifest(dataset: str, version: str) -> str:
+    """Manifest of one training set."""
+    return _key("training-sets", dataset, version, MANIFEST)
+
+
+def training_set_latest(dataset: str) -> str:
+    """Pointer to the newest training set of a dataset."""
+    return _key("training-sets", dataset, POINTER)
+
+
+def run_manifest(experiment: str, run: str) -> str:
+    """Manifest of a finished run."""
+    return _key("experiments", experiment, run, MANIFEST)
+
+
+def run_state(experiment: str, run: str) -> str:
+    """Training state of an unfinished run: one object, replaced at each checkpoint."""
+    return _key("experiments", experiment, run, "training-state.pt")
+
+
+def run_latest(experiment: str) -> str:
+    """Pointer to the run of an experiment that counts."""
+    return _key("experiments", experiment, POINTER)
+
+
+def report_manifest(experiment: str, run: str, version: str) -> str:
+    """Manifest of one report on a run: report.json, report.html, figures/."""
+    return _key("reports", experiment, run, version, MANIFEST)
+
+
+def report_latest(experiment: str) -> str:
+    """Pointer to the newest report of an experiment."""
+    return _key("reports", experiment, POINTER)
+
+
+def set_manifest(name: str, version: str) -> str:
+    """Manifest of one version of a synthetic set."""
+    return _key("synthetic", name, version, MANIFEST)
+
+
+def set_latest(name: str) -> str:
+    """Pointer to the newest version of a synthetic set."""
+    return _key("synthetic", name, POINTER)
+
+
+def set_index() -> str:
+    """Pointer object that lists every synthetic set."""
+    return _key("synthetic", "index.json")

@@ -1,0 +1,250 @@
+"""Series to normalized slices: upright, cropped to the chest, `size` x `size`, in Hounsfield units.
+
+In: series of headers (dicom.reading) and a recipe. Out: slices one by one, or one `Normalized` for a delivery. Each
+file is inflated and decoded once, by a thread that reads ahead, while this thread crops and resizes. Memory: a few
+slices, and the results.
+
+The crop is a box per slice, not per series. A generator of slices learns from chests that fill the frame, from apex
+to base; one box per series would show small chests at the apex, and would need every slice decoded before the first
+can be resized. The body's outline changes slowly from slice to slice, so the boxes do. The price is that the pixel
+size varies within a series; each row records it.
+
+The table stays where the box includes it. Its mask is only known on the coarse grid, and cutting along that would
+leave steps in the skin; the box is laid around the body without the table, so little of it remains.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from chestgan_core.dicom.files import Archives
+from chestgan_core.dicom.headers import SliceHeader
+from chestgan_core.dicom.hounsfield import HIGHEST_HU, LOWEST_HU, to_hounsfield
+from chestgan_core.dicom.pixels import PixelsLeftOut, stored_pixels
+from chestgan_core.dicom.reading import MOST_WARNINGS, Series, read_series, require_series
+from chestgan_core.dicom.reasons import LeftOut, in_words
+from chestgan_core.errors import BadInput
+from chestgan_core.progress import Progress
+from chestgan_core.dicom.pseudonyms import Pseudonyms
+from chestgan_core.slices.recipe import NormalizationRecipe
+from chestgan_core.slices.selection import Chest, coarse_step, find_chest
+from chestgan_core.slices.shards import Shard, SliceRow
+
+READ_AHEAD = 3  # slices; inflating releases the interpreter lock, so it runs beside the resizing
+MARGIN = 0.02  # of the body's larger extent, on each side, so that the skin is not at the very edge
+
+
+@dataclass(frozen=True)
+class NormalizedSlice:
+    """hu: (size, size) int16 in [-1024, 3071], patient's left on the right, back below."""
+
+    header: SliceHeader
+    hu: np.ndarray
+    lung_share: float
+    pixel_mm: float
+
+
+@dataclass(frozen=True)
+class SliceLeftOut:
+    """A slice of a series that gives no normalized one."""
+
+    header: SliceHeader
+    reason: LeftOut
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class NormalizationReport:
+    """files = kept + the sum of left_out: every file is counted exactly once."""
+
+    files: int
+    series: int
+    patients: int
+    kept: int
+    left_out: dict[LeftOut, int]
+    size: int
+    seconds: float
+    slices_per_second: float
+    warnings: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For json.dumps; slices_per_second counts the slices that were decoded."""
+        return {
+            "files": self.files,
+            "series": self.series,
+            "patients": self.patients,
+            "kept": self.kept,
+            "left_out": {str(reason): self.left_out[reason] for reason in sorted(self.left_out)},
+            "size": self.size,
+            "seconds": round(self.seconds, 3),
+            "slices_per_second": round(self.slices_per_second, 1),
+            "warnings": list(self.warnings),
+        }
+
+
+@dataclass(frozen=True)
+class Normalized:
+    """What a delivery became."""
+
+    shard: Shard
+    report: NormalizationReport
+
+
+def normalize(
+    paths: Sequence[Path],
+    recipe: NormalizationRecipe,
+    pseudonyms: Pseudonyms,
+    progress: Progress | None = None,
+) -> Normalized:
+    """Every slice under `paths` that shows lung, by patient, series and position.
+
+    Raises BadInput if a path is missing or a folder empty, if there is no usable series, and if no slice shows
+    lung; the message lists the reasons and counts.
+    """
+    started = time.monotonic()
+    reading = read_series(paths)
+    require_series(reading)
+    left_out, warnings = Counter(reading.left_out), list(reading.warnings)
+    slices: list[np.ndarray] = []
+    rows: list[SliceRow] = []
+    usable = sum(len(series.slices) for series in reading.series)
+    if progress is not None:
+        progress.total = usable
+    with Archives() as archives:
+        for series in reading.series:
+            patient, uid = pseudonyms.patient(series.patient_id), pseudonyms.series(series.uid)
+            for outcome in normalize_series(series, recipe, archives):
+                if isinstance(outcome, SliceLeftOut):
+                    left_out[outcome.reason] += 1
+                    if outcome.cause and len(warnings) < MOST_WARNINGS:
+                        where = archives.name(outcome.header.source)
+                        warnings.append(f"{where}: {outcome.reason}: {outcome.cause}")
+                else:
+                    slices.append(outcome.hu)
+                    sop = pseudonyms.sop(outcome.header.sop_uid)
+                    position, share = outcome.header.position_mm, outcome.lung_share
+                    rows.append(SliceRow(patient, series.histology, uid, sop, position, share, outcome.pixel_mm))
+                if progress is not None:
+                    progress.step(note=f"left out {in_words(left_out)}")
+    if not rows:
+        raise BadInput(
+            f"{reading.files} files",
+            f"no slice shows lung; left out: {in_words(left_out)}",
+            "give chest CT, or lower the minimum lung share",
+        )
+    seconds = time.monotonic() - started
+    report = NormalizationReport(
+        files=reading.files,
+        series=len(reading.series),
+        patients=len({series.patient_id for series in reading.series}),
+        kept=len(rows),
+        left_out={reason: count for reason, count in left_out.items() if count},
+        size=recipe.size,
+        seconds=seconds,
+        slices_per_second=usable / seconds,
+        warnings=tuple(warnings),
+    )
+    return Normalized(Shard(np.stack(slices), tuple(rows)), report)
+
+
+def normalize_series(
+    series: Series, recipe: NormalizationRecipe, archives: Archives | None = None
+) -> Iterator[NormalizedSlice | SliceLeftOut]:
+    """Each slice of the series once, as a normalized slice or with the reason why not.
+
+    Slices come from the lowest to the highest; with a trim the normalized ones come when the series is read.
+    archives: those that are open already; nobody else may use them until the iterator ends.
+    """
+    if archives is None:
+        with Archives() as own:
+            yield from normalize_series(series, recipe, own)
+        return
+    shown: list[NormalizedSlice] = []
+    for header, stored in _decoded(series.slices, archives):
+        outcome = stored if isinstance(stored, SliceLeftOut) else normalize_slice(header, stored, recipe)
+        if recipe.trim and isinstance(outcome, NormalizedSlice):
+            shown.append(outcome)
+        else:
+            yield outcome
+    # Trimmed are the ends of the lungs, not of the scan: how far a scan goes beyond the lungs is chance.
+    ends = int(len(shown) * recipe.trim)
+    for index, outcome in enumerate(shown):
+        kept = ends <= index < len(shown) - ends
+        yield outcome if kept else SliceLeftOut(outcome.header, LeftOut.TRIMMED)
+
+
+def normalize_slice(
+    header: SliceHeader, stored: np.ndarray, recipe: NormalizationRecipe
+) -> NormalizedSlice | SliceLeftOut:
+    """One slice. stored: (rows, cols) as decoded."""
+    upright = header.geometry.upright(stored)
+    step = coarse_step(*upright.shape)
+    chest = find_chest(to_hounsfield(upright[::step, ::step], header.rescale), step)
+    if chest is None or chest.lung_share < recipe.minimum_lung_share:
+        return SliceLeftOut(header, LeftOut.NO_LUNG)
+    top, left, height, width = _square(header, chest, recipe, upright.shape)
+    crop = _cut(upright, header, top, left, height, width)
+    small = Image.fromarray(crop).resize((recipe.size, recipe.size), Image.Resampling.BICUBIC)
+    # Bicubic weights are negative in places and overshoot at sharp edges.
+    hu = np.clip(np.rint(np.asarray(small)), LOWEST_HU, HIGHEST_HU).astype(np.int16)
+    return NormalizedSlice(header, hu, chest.lung_share, width * header.geometry.upright_mm[1] / recipe.size)
+
+
+def _square(
+    header: SliceHeader, chest: Chest, recipe: NormalizationRecipe, shape: tuple[int, ...]
+) -> tuple[int, int, int, int]:
+    """First row, first column, rows and columns of a box that is square in mm; it may reach beyond the image."""
+    row_mm, column_mm = header.geometry.upright_mm
+    if recipe.crop == "body":
+        top, bottom, left, right, margin = chest.top, chest.bottom, chest.left, chest.right, MARGIN
+    else:
+        top, bottom, left, right, margin = 0, shape[0], 0, shape[1], 0.0
+    side_mm = max((bottom - top) * row_mm, (right - left) * column_mm) * (1 + 2 * margin)
+    height, width = max(1, round(side_mm / row_mm)), max(1, round(side_mm / column_mm))
+    return (top + bottom - height) // 2, (left + right - width) // 2, height, width
+
+
+def _cut(upright: np.ndarray, header: SliceHeader, top: int, left: int, height: int, width: int) -> np.ndarray:
+    """The box in HU, float32; air where it lies outside the image."""
+    rows, columns = upright.shape
+    y, x = max(top, 0), max(left, 0)
+    inside = upright[y : min(top + height, rows), x : min(left + width, columns)]
+    hu = to_hounsfield(inside, header.rescale)
+    if hu.shape == (height, width):
+        return hu.astype(np.float32)
+    crop = np.full((height, width), LOWEST_HU, np.float32)
+    crop[y - top : y - top + hu.shape[0], x - left : x - left + hu.shape[1]] = hu
+    return crop
+
+
+def _decoded(
+    headers: Sequence[SliceHeader], archives: Archives
+) -> Iterator[tuple[SliceHeader, np.ndarray | SliceLeftOut]]:
+    """The stored pixels of each slice, in order, read ahead by one thread."""
+    pending: deque[tuple[SliceHeader, Future[np.ndarray | SliceLeftOut]]] = deque()
+    with ThreadPoolExecutor(1) as reader:
+        try:
+            for header in headers:
+                pending.append((header, reader.submit(_load, header, archives)))
+                if len(pending) > READ_AHEAD:
+                    first, stored = pending.popleft()
+                    yield first, stored.result()
+            while pending:
+                first, stored = pending.popleft()
+                yield first, stored.result()
+        finally:
+            reader.shutdown(wait=True, cancel_futures=True)
+
+
+def _load(header: SliceHeader, archives: Archives) -> np.ndarray | SliceLeftOut:
+    try:
+        return stored_pixels(header, archives)
+    except PixelsLeftOut as left_out:
+        return SliceLeftOut(header, left_out.reason, left_out.cause)

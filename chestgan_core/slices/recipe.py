@@ -1,0 +1,41 @@
+"""What was done to slices, as a value: two shards of the same version were made the same way."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from chestgan_core.errors import BadInput
+
+# Changes whenever the code gives other slices for the same recipe.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class NormalizationRecipe:
+    """size: rows and columns of the result. trim: share of the slices with lung left out at each end, [0, 0.5).
+    minimum_lung_share: lung area / body area below which a slice shows no lung (selection.py).
+    crop: "body" is a square around the body, "image" the whole image, padded to a square.
+    """
+
+    size: int = 64
+    trim: float = 0.0
+    minimum_lung_share: float = 0.08
+    crop: Literal["body", "image"] = "body"
+
+    def __post_init__(self) -> None:
+        """Raises BadInput naming the field."""
+        self._require(8 <= self.size <= 1024, "size", "between 8 and 1024")
+        self._require(0 <= self.trim < 0.5, "trim", "at least 0 and below 0.5")
+        self._require(0 <= self.minimum_lung_share < 1, "minimum_lung_share", "at least 0 and below 1")
+        self._require(self.crop in ("body", "image"), "crop", "body or image")
+
+    @property
+    def version(self) -> str:
+        """12 hexadecimal digits that name this recipe and the code's version in keys."""
+        canonical = json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def _require(self, fine: bool, field: str, allowed: str) -> None:
+        if not fine:
+            raise BadInput(f"recipe: {field}", f"{getattr(self, field)} is not allowed", f"use a value {allowed}")

@@ -1,0 +1,111 @@
+"""What went wrong at the store, in one line: bucket, key, cause, remedy.
+
+In: the exceptions of boto3, botocore and s3transfer. Out: StoreError and its subclasses. Only error codes of the
+server are passed on, never its messages: those of a refused signature may repeat the request.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from chestgan_core.errors import BadInput, ChestganError, NotInStore, PointerMoved, StoreError
+
+_REFUSED = {
+    "403", "AccessDenied", "AllAccessDisabled", "ExpiredToken", "Forbidden", "InvalidAccessKeyId", "InvalidToken",
+    "SignatureDoesNotMatch", "TokenRefreshRequired",
+}  # fmt: skip
+_MOVED = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
+_CHECK_KEY = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and what this key may do in the bucket"
+
+
+@contextmanager
+def explained(where: str, endpoint: str) -> Iterator[None]:
+    """Turns whatever the S3 client raises inside into a StoreError. where: s3://bucket/key; endpoint: a URL."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from s3transfer.exceptions import RetriesExceededError
+    from urllib3.exceptions import HTTPError
+
+    try:
+        yield
+    except (BotoCoreError, HTTPClientError, ClientError, Boto3Error, RetriesExceededError, HTTPError) as error:
+        raise store_error(error, where, endpoint) from error
+    except ConnectionError as error:
+        raise _lost(where) from error
+
+
+def store_error(error: BaseException, where: str, endpoint: str) -> StoreError:
+    """The exception as a person should read it."""
+    from boto3.exceptions import S3UploadFailedError
+    from botocore import exceptions as said
+
+    if isinstance(error, S3UploadFailedError) and (inner := error.__cause__ or error.__context__):
+        error = inner
+    if isinstance(error, said.ClientError):
+        return _answered(error, where)
+    match error:
+        case said.EndpointConnectionError() | said.ConnectTimeoutError() | said.ProxyConnectionError():
+            cause = f"the store at {plain_endpoint(endpoint)} does not answer"
+            return StoreError(where, cause, "start it, or correct AWS_ENDPOINT_URL and CHESTGAN_STORE")
+        case (
+            said.NoCredentialsError() | said.PartialCredentialsError() | said.CredentialRetrievalError()
+            | said.ProfileNotFound() | said.TokenRetrievalError() | said.UnauthorizedSSOTokenError()
+        ):  # fmt: skip
+            return StoreError(where, "no usable credentials were found", _CHECK_KEY)
+        case said.ParamValidationError():
+            return StoreError(where, "is no valid bucket or key", "correct CHESTGAN_STORE: s3://bucket/prefix")
+        case said.SSLError():
+            cause = f"the certificate of {plain_endpoint(endpoint)} is not trusted"
+            return StoreError(where, cause, "set AWS_CA_BUNDLE, or correct AWS_ENDPOINT_URL")
+    return _lost(where)
+
+
+def _lost(where: str) -> StoreError:
+    return StoreError(
+        where,
+        "the connection was lost during the transfer, also when it was tried again",
+        "nothing half-written can be read; check the network and the store, then run again",
+    )
+
+
+def _answered(error: BaseException, where: str) -> StoreError:
+    response = getattr(error, "response", {})
+    code = str(response.get("Error", {}).get("Code", ""))
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in _MOVED:
+        return PointerMoved(where, "another writer was first", "read it again and repeat the change")
+    if code == "NoSuchBucket":
+        return StoreError(where, "there is no such bucket", "create it, or correct CHESTGAN_STORE")
+    if code in ("NoSuchKey", "404", "NotFound"):
+        return NotInStore(where, "is not in the store", "materialize what writes it, or check the name")
+    if code == "RequestTimeTooSkewed":
+        return StoreError(where, "the store refused the time of the request", "set the clock of this machine")
+    if code in _REFUSED:
+        return StoreError(where, f"the store refused the key ({code})", _CHECK_KEY)
+    if status >= 500 or code in ("SlowDown", "InternalError", "ServiceUnavailable"):
+        cause = f"the store failed ({code or status}), also when it was asked again"
+        return StoreError(where, cause, "look at the store (its log, its disk space), then run again")
+    return StoreError(where, f"the store answered {code or status}", "check CHESTGAN_STORE, region and endpoint")
+
+
+def plain_endpoint(url: str) -> str:
+    """The URL of an endpoint without user and password."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+@contextmanager
+def explained_file(path: Path) -> Iterator[None]:
+    """Turns an error of the local file system inside into one line that names the file."""
+    try:
+        yield
+    except ChestganError:
+        raise
+    except FileNotFoundError as error:
+        raise BadInput(path, "there is no such file", "check the path") from error
+    except ConnectionError:
+        raise
+    except OSError as error:
+        cause = f"cannot be read or written ({error.strerror})"
+        raise BadInput(path, cause, "check its permissions and the space on the disk") from error

@@ -1,0 +1,39 @@
+"""The exponential moving average of the generator: what is sampled, evaluated and published.
+
+Single steps of a GAN circle around a solution; the average of the weights lies nearer to it (Yazici et al. 2019,
+arXiv 1806.04498). The half-life is told in images seen, so that it means the same for each batch size.
+"""
+
+import torch
+from torch import nn
+
+# The average may look back over this share of the training at most, or it would hold on to the random start.
+RAMP = 0.05
+CALIBRATION_IMAGES = 512
+CALIBRATION_SEED = 0
+
+
+@torch.no_grad()
+def follow(average: nn.Module, generator: nn.Module, batch: int, images_seen: int, half_life: int) -> None:
+    """One step of `batch` images. half_life: images; 0 makes the average the generator itself."""
+    kept = 0.5 ** (batch / max(min(half_life, RAMP * images_seen), 1e-9))
+    torch._foreach_lerp_(list(average.parameters()), list(generator.parameters()), 1 - kept)
+
+
+@torch.no_grad()
+def calibrate(average: nn.Module, latent: int, batch: int) -> None:
+    """Measure the statistics of batch normalization for the averaged weights; leaves the average in eval mode.
+
+    Those that the generator gathered belong to other weights. Always the same noise, so the outcome depends on
+    the weights alone.
+    """
+    norms = [layer for layer in average.modules() if isinstance(layer, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # plain mean over the batches
+    device = next(average.parameters()).device
+    random = torch.Generator().manual_seed(CALIBRATION_SEED)
+    average.train()
+    for _ in range(-(-CALIBRATION_IMAGES // batch)):
+        average(torch.randn(batch, latent, generator=random).to(device))
+    average.eval()

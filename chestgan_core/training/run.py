@@ -1,0 +1,150 @@
+"""A training run between store and store: the training set comes in, a committed run goes out.
+
+In: an experiment. Out: `experiments/<experiment>/<run>/` with weights, configuration, history and pictures. The run
+is named by what decides its weights (experiment and training set), so an interrupted run finds its own last
+checkpoint in the store, and a finished one is not trained twice.
+"""
+
+import hashlib
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import torch
+
+from chestgan_core import layout
+from chestgan_core.artefacts import Artefact
+from chestgan_core.errors import NotInStore
+from chestgan_core.experiment import Experiment
+from chestgan_core.slices.training_set import TrainingSet, open_training_set
+from chestgan_core.store import Store
+from chestgan_core.training.checkpoints import GENERATOR_FILE, LoadedGenerator, load_generator
+from chestgan_core.training.devices import pick_device
+from chestgan_core.training.images import load_images
+from chestgan_core.training.loop import Budget, train
+from chestgan_core.training.state import STATE_FILE
+
+FILES = (GENERATOR_FILE, "config.json", "history.parquet", "samples.png", "progress.png")
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A committed run. sha256: of the generator. reused: it was there before. Losses: the last row of the history."""
+
+    name: str
+    uri: str
+    sha256: str
+    training_set: str
+    device: str
+    images_seen: int
+    minutes: float
+    images_per_second: float
+    loss_g: float
+    loss_d: float
+    reused: bool
+    samples_png: bytes
+    progress_png: bytes
+
+    @property
+    def finite(self) -> bool:
+        """Whether training ended with numbers."""
+        return math.isfinite(self.loss_g) and math.isfinite(self.loss_d)
+
+
+def train_experiment(store: Store, experiment: Experiment, device: str, folder: Path) -> TrainedRun:
+    """Train an experiment on the newest training set of its dataset and commit the run. folder: scratch.
+
+    Raises NotInStore (no training set), BadCheckpoint, StoreError.
+    """
+    training_set = open_training_set(store, experiment.dataset)
+    name = run_name(experiment, training_set)
+    manifest_key = layout.run_manifest(experiment.name, name)
+    reused = store.head(manifest_key) is not None
+    if reused:
+        artefact = store.read_manifest(manifest_key)
+    else:
+        artefact = _train(store, experiment, training_set, name, pick_device(device), folder)
+    store.update_pointer(layout.run_latest(experiment.name), {"run": name})
+    return _told(store, name, artefact, reused)
+
+
+def run_name(experiment: Experiment, training_set: TrainingSet) -> str:
+    """12 hex characters of what decides the weights."""
+    decided = f"{experiment.fingerprint()} {training_set.version}"
+    return hashlib.sha256(decided.encode()).hexdigest()[:12]
+
+
+def newest_run(store: Store, experiment: str) -> tuple[str, Artefact]:
+    """Name and artefact of the run that counts. Raises NotInStore."""
+    try:
+        name = str(store.read_pointer(layout.run_latest(experiment))["run"])
+    except NotInStore as error:
+        raise NotInStore(
+            f"experiment {experiment}", "has no finished training", "materialize generator_checkpoint first"
+        ) from error
+    return name, store.read_manifest(layout.run_manifest(experiment, name))
+
+
+def fetch_generator(store: Store, run: Artefact, folder: Path, device: torch.device) -> LoadedGenerator:
+    """The generator of a committed run, verified."""
+    folder.mkdir(parents=True, exist_ok=True)
+    stored = run.find(GENERATOR_FILE)
+    store.get_file(stored.key, folder / GENERATOR_FILE, stored.sha256)
+    return load_generator(folder, device)
+
+
+def _train(
+    store: Store, experiment: Experiment, training_set: TrainingSet, name: str, device: torch.device, folder: Path
+) -> Artefact:
+    out = folder / "run"
+    out.mkdir(parents=True, exist_ok=True)
+    state_key = layout.run_state(experiment.name, name)
+    if store.head(state_key) is not None:
+        store.get_file(state_key, out / STATE_FILE)
+    images = load_images(training_set.fetch(store, "train", folder / "slices"), experiment)
+    budget = Budget(minutes=experiment.training.minutes, images=experiment.training.images)
+    outcome = train(
+        experiment, images, out, device, budget, on_checkpoint=lambda state: store.put_file(state, state_key)
+    )
+    artefact = store.commit(
+        layout.run_manifest(experiment.name, name),
+        {file: out / file for file in FILES},
+        {
+            "kind": "generator",
+            "experiment": experiment.model_dump(mode="json"),
+            "run": name,
+            "training_set": training_set.version,
+            "dataset": training_set.dataset.name,
+            "device": str(device),
+            "images_seen": outcome.images_seen,
+            "seconds": round(outcome.seconds, 3),
+        },
+    )
+    store.delete(state_key)
+    return artefact
+
+
+def _told(store: Store, name: str, artefact: Artefact, reused: bool) -> TrainedRun:
+    def read(file: str) -> bytes:
+        stored = artefact.find(file)
+        return store.get_bytes(stored.key, stored.sha256)
+
+    told = artefact.manifest
+    last = pq.read_table(io.BytesIO(read("history.parquet"))).to_pylist()[-1]
+    return TrainedRun(
+        name=name,
+        uri=store.uri(artefact.manifest_key),
+        sha256=artefact.find(GENERATOR_FILE).sha256,
+        training_set=told["training_set"],
+        device=told["device"],
+        images_seen=told["images_seen"],
+        minutes=told["seconds"] / 60,
+        images_per_second=told["images_seen"] / told["seconds"],
+        loss_g=last["loss_g"],
+        loss_d=last["loss_d"],
+        reused=reused,
+        samples_png=read("samples.png"),
+        progress_png=read("progress.png"),
+    )
