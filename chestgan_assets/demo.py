@@ -1,6 +1,6 @@
 """`make demo`: the whole chain through Dagster in one process, on phantoms or on $CHESTGAN_FOLDER.
 
-In: $CHESTGAN_SOURCE (phantom or folder). Out, on standard error: progress, the scorecard, where the set is and how
+In: $CHESTGAN_SOURCE (phantom or folder), $CHESTGAN_EXPERIMENT (by default the demo of that source). Out, on standard error: progress, the scorecard, where the set is and how
 to fetch it; a contact sheet PNG under the local folder. Exit status 0, or 1 with one line that says what failed.
 """
 
@@ -31,12 +31,13 @@ def main() -> int:
     if source not in EXPERIMENTS:
         print(f"CHESTGAN_SOURCE: is {source!r}; choose one of {', '.join(EXPERIMENTS)}", file=sys.stderr)
         return 2
+    experiment = os.environ.get("CHESTGAN_EXPERIMENT", EXPERIMENTS[source])
     started = time.monotonic()
     try:
         with local_environment() as environment:
             os.environ.update(environment)
-            materialize_chain(source, EXPERIMENTS[source])
-            _tell(EXPERIMENTS[source], time.monotonic() - started)
+            materialize_chain(source, experiment)
+            _tell(experiment, time.monotonic() - started)
     except (ChestganError, DemoFailed) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -92,11 +93,11 @@ def _tell(experiment: str, seconds: float) -> None:
     sheet.write_bytes(report.contact_sheet_png)
     page = folder / f"{experiment}-report.html"
     page.write_text(report.html, encoding="utf-8")
-    entry = next(entry for entry in list_sets(store) if entry.name == experiment)
+    entry = next(entry for entry in reversed(list_sets(store)) if entry.name == experiment)
     command = shutil.which("chestgan", path=str(Path(sys.executable).parent)) or "chestgan"
     print(
         f"\n{report.text}\n\n"
-        f"synthetic set   {store.uri(entry.prefix)}\n"
+        f"synthetic set   {store.uri(entry.folder)}\n"
         f"fetch it        {command} sets fetch {experiment} --out {experiment}-set\n"
         f"contact sheet   {sheet}\n"
         f"report          {page}\n"

@@ -1,7 +1,7 @@
 """What an artefact of the store is: immutable objects, and the manifest that makes them exist.
 
-In: manifests as mappings or JSON bytes. Out: Artefact, and canonical JSON (sorted keys, no blanks, no times), so
-that the same content always has the same bytes and the same sha256.
+In: manifests as mappings or JSON bytes. Out: Artefact, and canonical JSON (sorted keys, no blanks, no times),
+so that the same content always has the same bytes and the same sha256.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from chestgan_core.errors import BadInput, DamagedObject
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One object. key: relative to the prefix of the store. sha256: hex, "" where the store does not tell it."""
+    """One object. key: relative to the prefix of the store. sha256: hex, "" where it is not known."""
 
     key: str
     bytes: int
@@ -88,13 +88,15 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
 def parse_manifest(manifest_key: str, data: bytes, where: str) -> Artefact:
     """Manifest bytes to an Artefact.
 
-    The manifest may come from a store that somebody else writes to, so its keys are checked: an object must lie in
-    the folder of the manifest, or a fetch would write outside of the folder it was given. Raises DamagedObject.
+    The manifest may come from a store that somebody else writes to, so its keys are checked: an object must
+    lie in the folder of the manifest, or a fetch would write outside of the folder it was given. Raises
+    DamagedObject.
     """
     manifest = parse_json(data, where)
     try:
         objects = tuple(
-            StoredObject(str(told["key"]), int(told["bytes"]), str(told["sha256"])) for told in manifest["objects"]
+            StoredObject(str(told["key"]), int(told["bytes"]), str(told["sha256"]))
+            for told in manifest["objects"]
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedObject(

@@ -141,8 +141,9 @@ def _sets(asked: argparse.Namespace) -> tuple[Answer, str]:
         if asked.action == "show":
             manifest = fetching.show_set(store, asked.name, asked.version)
             return manifest, json.dumps(manifest, indent=2, sort_keys=True)
-        folder = fetching.fetch_set(store, asked.name, asked.version, asked.out or Path(asked.name))
-        return {"folder": str(folder)}, f"fetched and verified: {folder}"
+        fetched = fetching.fetch_set(store, asked.name, asked.version, asked.out or Path(asked.name))
+        answer = {"folder": str(fetched.path), "version": fetched.version, "images": fetched.images}
+        return answer, f"{fetched.images} images fetched and verified: {fetched.path}"
 
 
 def _doctor(asked: argparse.Namespace) -> tuple[Answer, str]:

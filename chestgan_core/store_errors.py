@@ -1,7 +1,7 @@
 """What went wrong at the store, in one line: bucket, key, cause, remedy.
 
-In: the exceptions of boto3, botocore and s3transfer. Out: StoreError and its subclasses. Only error codes of the
-server are passed on, never its messages: those of a refused signature may repeat the request.
+In: the exceptions of boto3, botocore and s3transfer. Out: StoreError and its subclasses. Only error codes of
+the server are passed on, never its messages: those of a refused signature may repeat the request.
 """
 
 from collections.abc import Iterator
@@ -12,26 +12,26 @@ from urllib.parse import urlsplit
 from chestgan_core.errors import BadInput, ChestganError, NotInStore, PointerMoved, StoreError
 
 _REFUSED = {
-    "403", "AccessDenied", "AllAccessDisabled", "ExpiredToken", "Forbidden", "InvalidAccessKeyId", "InvalidToken",
-    "SignatureDoesNotMatch", "TokenRefreshRequired",
+    "403", "AccessDenied", "AllAccessDisabled", "ExpiredToken", "Forbidden", "InvalidAccessKeyId",
+    "InvalidToken", "SignatureDoesNotMatch", "TokenRefreshRequired",
 }  # fmt: skip
 _MOVED = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
-_CHECK_KEY = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and what this key may do in the bucket"
+_CHECK_KEY = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and the rights of this key"
 
 
 @contextmanager
 def explained(where: str, endpoint: str) -> Iterator[None]:
-    """Turns whatever the S3 client raises inside into a StoreError. where: s3://bucket/key; endpoint: a URL."""
+    """Turns what the S3 client raises inside into a StoreError. where: s3://bucket/key; endpoint: URL."""
     from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+    from botocore.exceptions import BotoCoreError, ClientError
     from s3transfer.exceptions import RetriesExceededError
     from urllib3.exceptions import HTTPError
 
     try:
         yield
-    except (BotoCoreError, HTTPClientError, ClientError, Boto3Error, RetriesExceededError, HTTPError) as error:
+    except (BotoCoreError, ClientError, Boto3Error, RetriesExceededError, HTTPError) as error:
         raise store_error(error, where, endpoint) from error
-    except ConnectionError as error:
+    except (ConnectionError, TimeoutError) as error:
         raise _lost(where) from error
 
 
@@ -54,7 +54,9 @@ def store_error(error: BaseException, where: str, endpoint: str) -> StoreError:
         ):  # fmt: skip
             return StoreError(where, "no usable credentials were found", _CHECK_KEY)
         case said.ParamValidationError():
-            return StoreError(where, "is no valid bucket or key", "correct CHESTGAN_STORE: s3://bucket/prefix")
+            return StoreError(
+                where, "is no valid bucket or key", "correct CHESTGAN_STORE: s3://bucket/prefix"
+            )
         case said.SSLError():
             cause = f"the certificate of {plain_endpoint(endpoint)} is not trusted"
             return StoreError(where, cause, "set AWS_CA_BUNDLE, or correct AWS_ENDPOINT_URL")
@@ -86,7 +88,9 @@ def _answered(error: BaseException, where: str) -> StoreError:
     if status >= 500 or code in ("SlowDown", "InternalError", "ServiceUnavailable"):
         cause = f"the store failed ({code or status}), also when it was asked again"
         return StoreError(where, cause, "look at the store (its log, its disk space), then run again")
-    return StoreError(where, f"the store answered {code or status}", "check CHESTGAN_STORE, region and endpoint")
+    return StoreError(
+        where, f"the store answered {code or status}", "check CHESTGAN_STORE and AWS_ENDPOINT_URL"
+    )
 
 
 def plain_endpoint(url: str) -> str:
@@ -100,12 +104,10 @@ def explained_file(path: Path) -> Iterator[None]:
     """Turns an error of the local file system inside into one line that names the file."""
     try:
         yield
-    except ChestganError:
+    except (ChestganError, ConnectionError, TimeoutError):
         raise
     except FileNotFoundError as error:
         raise BadInput(path, "there is no such file", "check the path") from error
-    except ConnectionError:
-        raise
     except OSError as error:
         cause = f"cannot be read or written ({error.strerror})"
         raise BadInput(path, cause, "check its permissions and the space on the disk") from error

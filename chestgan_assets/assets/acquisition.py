@@ -20,7 +20,7 @@ from chestgan_assets.running import OWNERS, RETRY
 )
 def series_catalog(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """Every usable CT series of a dataset, and how many files were left out for which reason.
 
     Registers one partition per patient, so that the patients can be backfilled.
@@ -60,7 +60,7 @@ def series_catalog(
 )
 def raw_dicom(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """The DICOM files of one patient, unchanged, one zip per series."""
     from chestgan_core.sources.archive import archive_patient
 

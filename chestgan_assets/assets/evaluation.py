@@ -30,7 +30,7 @@ SHOWN = ("measure", "value", "floor", "floor_n", "n_real", "n_fake", "better", "
 )
 def metric_report(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """KID, FID, density and coverage on held-out patients, each with the real-vs-real floor in its row."""
     from chestgan_core.evaluation.run import report_experiment
 

@@ -25,7 +25,7 @@ from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
 )
 def synthetic_image_set(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """Images from numbered seeds, with labels, card and manifest. Image k depends on the model and its seed only."""
     from chestgan_core.publishing.release import release_experiment
 
@@ -55,9 +55,9 @@ def synthetic_image_set(
     code_version="1",
     retry_policy=RETRY,
 )
-def synthetic_set_index(store: StoreResource) -> dg.MaterializeResult[None]:
+def synthetic_set_index(store: StoreResource) -> dg.MaterializeResult:
     """The list of all published sets, made anew from the manifests in the store."""
-    from chestgan_core.publishing.index import rebuild_index
+    from chestgan_core.publishing.rebuilding import rebuild_index
 
     with one_line_failures():
         index = rebuild_index(store.open())

@@ -27,7 +27,7 @@ from chestgan_assets.running import OWNERS, RETRY
 )
 def slice_tensors(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """Slices of one patient that show lung, in Hounsfield units: what every training set is made of."""
     from chestgan_core.slices.patient import normalize_patient
 
@@ -77,7 +77,7 @@ def slice_tensors(
         blocking("both_sides_filled", "training_set", "There are slices to train on and slices to score on."),
     ],
 )
-def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult[None]:
+def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
     """The slices of a dataset split by patient: immutable, and the only thing that training reads."""
     from chestgan_core.slices.training_set import build_training_set
 

@@ -24,7 +24,7 @@ from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
 )
 def generator_checkpoint(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """A trained generator. An interrupted training goes on from its last checkpoint in the store."""
     from chestgan_core.training.run import train_experiment
 

@@ -86,7 +86,9 @@ class Rejected:
 
 
 def read_header(found: Found, read: Callable[[int], bytes]) -> tuple[SliceHeader, SeriesHeader] | Rejected:
-    """The header of one file. read(n) gives its first n bytes, for the rare header longer than `found.head`."""
+    """The header of one file. read(n) gives its first n bytes, for the rare header longer than
+    `found.head`.
+    """
     head = found.head
     if head[128:PREAMBLE] != b"DICM":
         return Rejected(LeftOut.NOT_DICOM)

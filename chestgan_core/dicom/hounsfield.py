@@ -20,7 +20,8 @@ class NotHounsfield(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Rescale:
-    """HU = stored * slope + intercept, except stored values in [padding_from, padding_to], which are no image.
+    """HU = stored * slope + intercept, except stored values in [padding_from, padding_to], which are no
+    image.
 
     padding_from > padding_to means that there is no padding value.
     """
@@ -57,7 +58,8 @@ def to_hounsfield(stored: np.ndarray, rescale: Rescale) -> np.ndarray:
 
     stored: any shape, integer, signed or unsigned, as decoded; a part or a coarse grid of a slice will do.
     Returns the same shape, int16, HU rounded and clipped to [-1024, 3071].
-    Padding outside the scanner's field of view becomes -1024 (air): GE writes -2000 there, before the intercept.
+    Padding outside the scanner's field of view becomes -1024 (air): GE writes -2000 there, before the
+    intercept.
     """
     if rescale.slope == 1 and rescale.intercept.is_integer():
         intercept = int(rescale.intercept)

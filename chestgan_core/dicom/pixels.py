@@ -1,8 +1,9 @@
 """The stored pixel values of one slice. In: a slice header. Out: (rows, cols) integers as stored, not yet HU.
 
-Uncompressed pixels are viewed where they lie; compressed ones go through pydicom's decoders (Pillow, OpenJPEG,
-RLE, GDCM). GDCM also decodes 12-bit JPEG, which pydicom refuses to ask it for: measured on the renderings of one
-slice, what it returns is within the loss of the compression, so it is asked here directly.
+Uncompressed pixels are viewed where they lie; compressed ones go through pydicom's decoders (Pillow,
+OpenJPEG, RLE, GDCM). GDCM also decodes 12-bit JPEG, which pydicom refuses to ask it for: measured on the
+renderings of one slice, what it returns is within the loss of the compression, so it is asked here
+directly.
 """
 
 from io import BytesIO
@@ -30,7 +31,8 @@ class PixelsLeftOut(Exception):  # noqa: N818 (an outcome that is counted, not a
 
 
 def stored_pixels(header: SliceHeader, archives: Archives) -> np.ndarray:
-    """(rows, cols) of integers, as stored. Raises PixelsLeftOut. The file is read and decoded exactly once."""
+    """(rows, cols) of integers, as stored. Raises PixelsLeftOut. The file is read and decoded exactly once.
+    """
     try:
         raw = plain(archives.read(header.source, LARGEST_SLICE_BYTES), LARGEST_SLICE_BYTES)
         if header.offset:

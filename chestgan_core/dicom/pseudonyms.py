@@ -1,8 +1,8 @@
 """What a patient, a series and a slice are called in keys, rows and reports.
 
-Public collections and the phantom keep their ids: they are pseudonyms already. In a private folder an id may name a
-person, so it is replaced by a keyed hash: the same patient gets the same name on this machine, and nobody without
-the key can find out whose it is, not even by trying all possible ids.
+Public collections and the phantom keep their ids: they are pseudonyms already. In a private folder an id
+may name a person, so it is replaced by a keyed hash: the same patient gets the same name on this machine,
+and nobody without the key can find out whose it is, not even by trying all possible ids.
 """
 
 import hashlib
@@ -29,7 +29,8 @@ class Pseudonyms:
 
     @classmethod
     def private(cls, home: Path) -> Self:
-        """Keyed by the environment variable CHESTGAN_PATIENT_KEY, else by home/patient-key, made on first use.
+        """Keyed by the environment variable CHESTGAN_PATIENT_KEY, else by home/patient-key, made on first
+        use.
 
         Raises BadInput if the key is too short to be one.
         """
@@ -50,7 +51,8 @@ class Pseudonyms:
     def patient(self, patient_id: str) -> str:
         """A name that can stand in a key: the id itself, or P and 12 hexadecimal digits.
 
-        Raises BadInput, without the id, if a public id has other characters than letters, digits, dot, _ and -.
+        Raises BadInput, without the id, if a public id has other characters than letters, digits, dot, _
+        and -.
         """
         if self.secret is not None:
             return "P" + self._hash("patient", patient_id)[:12]

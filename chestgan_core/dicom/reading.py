@@ -1,7 +1,7 @@
 """Headers of a delivery to series: grouped by SeriesInstanceUID, ordered along the normal, the rest counted.
 
-In: paths of folders, files and zips. Out: `Reading`. Pixels are decoded later, slice by slice (pixels.py). Memory:
-a few hundred bytes per slice; nothing of the pixels.
+In: paths of folders, files and zips. Out: `Reading`. Pixels are decoded later, slice by slice (pixels.py).
+Memory: a few hundred bytes per slice; nothing of the pixels.
 """
 
 import re
@@ -30,10 +30,10 @@ WORTH_A_WARNING = (LeftOut.UNREADABLE, LeftOut.UNSAFE_NAME, LeftOut.UNSUPPORTED_
 class Series:
     """One CT series that can be used, slices from the lowest to the highest position, no position twice.
 
-    patient_id is raw and must not reach keys, logs or errors. histology: the letter of the collection's patient
-    ids (A adenocarcinoma, B small cell, E large cell, G squamous cell), or empty. thickness_mm is what the header
-    says; spacing_mm is the median distance of neighbouring slices, 0 for a single one. They differ where slices
-    overlap or are missing.
+    patient_id is raw and must not reach keys, logs or errors. histology: the letter of the collection's
+    patient ids (A adenocarcinoma, B small cell, E large cell, G squamous cell), or empty. thickness_mm is
+    what the header says; spacing_mm is the median distance of neighbouring slices, 0 for a single one. They
+    differ where slices overlap or are missing.
     """
 
     uid: str
@@ -76,7 +76,8 @@ class _Found:
 
 
 def read_series(paths: Sequence[Path], progress: Progress | None = None) -> Reading:
-    """Every usable CT series under `paths`, sorted by patient and series UID, whatever the order of the files.
+    """Every usable CT series under `paths`, sorted by patient and series UID, whatever the order of the
+    files.
 
     Raises BadInput for a path that does not exist and for an empty folder.
     """

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from chestgan_core.evaluation.figures import save_png
+from chestgan_core.pictures import save_png
 from chestgan_core.slices.windows import Window
 
 # Colours that people with a colour deficiency tell apart (Okabe and Ito 2008).

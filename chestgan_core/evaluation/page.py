@@ -11,9 +11,9 @@ from pathlib import Path
 import jinja2
 
 from chestgan_core.evaluation.charts import feature_scatter, hounsfield_histogram
-from chestgan_core.evaluation.figures import contact_sheet
 from chestgan_core.evaluation.metric_report import MetricReport
 from chestgan_core.evaluation.rows import MetricRow
+from chestgan_core.pictures import contact_sheet
 
 # Below these, the page says that the numbers are coarse.
 FEW_PATIENTS, FEW_IMAGES = 10, 1000

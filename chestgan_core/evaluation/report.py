@@ -26,7 +26,7 @@ from chestgan_core.evaluation.page import write_page
 from chestgan_core.evaluation.rows import Features, Floor, MetricRow, absent_rows, measured_rows
 from chestgan_core.slices.shards import read_shard
 from chestgan_core.slices.windows import Window
-from chestgan_core.training.devices import DeviceName, pick_device
+from chestgan_core.training.devices import pick_device
 
 # Fewer images leave no neighbours to speak of.
 FEWEST = 8
@@ -102,7 +102,7 @@ def evaluate_files(
     seed: int = 0,
     reference: Sequence[Path] = (),
     source_title: str = "slices whose source is not stated",
-    device: DeviceName = "cpu",
+    device: str = "cpu",
 ) -> MetricReport:
     """evaluate() on files: shards of held-out patients, a safetensors of synthetic slices, shards of other
     patients.

@@ -80,7 +80,7 @@ def report_experiment(store: Store, experiment: Experiment, device: str, folder:
 def latest_report(store: Store, experiment: str) -> StoredReport:
     """The report that counts. Raises NotInStore."""
     try:
-        pointer = store.read_pointer(layout.report_latest(experiment))
+        pointer = store.get_pointer(layout.report_latest(experiment))[0]
     except NotInStore as error:
         raise NotInStore(
             f"experiment {experiment}", "has no report", "materialize metric_report first"

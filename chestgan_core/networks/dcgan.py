@@ -1,16 +1,17 @@
 """DCGAN: noise to an image, an image to a logit (Radford, Metz, Chintala 2016, arXiv 1511.06434).
 
-The layout of the paper for any resolution that is a power of two: each layer doubles or halves the size, and the
-feature maps go the other way, so that all layers cost about the same. At 64 pixels with widths 64 and 128 these
-are the networks of the thesis, with its initialization made to run.
+The layout of the paper for any resolution that is a power of two: each layer doubles or halves the size, and
+the feature maps go the other way, so that all layers cost about the same. At 64 pixels with widths 64 and 128
+these are the networks of the thesis, with its initialization made to run.
 """
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-# Feature maps stop doubling here, in multiples of the width: at 512 pixels the 4 x 4 layer would outweigh the rest.
+# Feature maps stop doubling at so many widths, or the 4 x 4 layer of a large network would outweigh the rest.
 MOST_WIDTHS = 16
 SMALLEST_RESOLUTION = 16
 
@@ -18,8 +19,8 @@ SMALLEST_RESOLUTION = 16
 class Generator(nn.Module):
     """z (N, latent) float32 to images (N, 1, resolution, resolution) float32 in [-1, 1].
 
-    width: feature maps at half of the resolution, the largest layer. Raises ValueError for a resolution that is not
-    a power of two, 16 or more.
+    width: feature maps at half of the resolution, the largest layer.
+    Raises ValueError for a resolution that is not a power of two, 16 or more.
     """
 
     def __init__(self, latent: int, width: int, resolution: int) -> None:
@@ -27,8 +28,11 @@ class Generator(nn.Module):
         self.latent, self.resolution = latent, resolution
         maps = _feature_maps(width, resolution)[::-1]
         # (N, latent, 1, 1) -> (N, maps[0], 4, 4)
-        layers: list[nn.Module] = [nn.ConvTranspose2d(latent, maps[0], 4, 1, 0, bias=False), *_norm_relu(maps[0])]
-        for narrow, wide in zip(maps[1:], maps, strict=False):
+        layers: list[nn.Module] = [
+            nn.ConvTranspose2d(latent, maps[0], 4, 1, 0, bias=False),
+            *_norm_relu(maps[0]),
+        ]
+        for wide, narrow in pairwise(maps):
             # (N, wide, s, s) -> (N, narrow, 2s, 2s)
             layers += [nn.ConvTranspose2d(wide, narrow, 4, 2, 1, bias=False), *_norm_relu(narrow)]
         # (N, width, resolution / 2, resolution / 2) -> (N, 1, resolution, resolution)
@@ -51,8 +55,11 @@ class Discriminator(nn.Module):
         super().__init__()
         maps = _feature_maps(width, resolution)
         # (N, 1, resolution, resolution) -> (N, width, resolution / 2, resolution / 2)
-        layers: list[nn.Module] = [nn.Conv2d(1, maps[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
-        for narrow, wide in zip(maps, maps[1:], strict=False):
+        layers: list[nn.Module] = [
+            nn.Conv2d(1, maps[0], 4, 2, 1, bias=False),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
+        for narrow, wide in pairwise(maps):
             # (N, narrow, s, s) -> (N, wide, s / 2, s / 2)
             layers += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), nn.BatchNorm2d(wide)]
             layers += [nn.LeakyReLU(0.2, inplace=True)]

@@ -7,7 +7,7 @@ from chestgan_core.networks import dcgan
 
 
 def build_generator(experiment: Experiment) -> nn.Module:
-    """z (N, network.latent) to images (N, 1, resolution, resolution) in [-1, 1]; initialized from experiment.seed."""
+    """z (N, latent) to images (N, 1, resolution, resolution) in [-1, 1]; initialized from experiment.seed."""
     told = experiment.network
     generator = dcgan.Generator(told.latent, told.generator_width, experiment.resolution)
     dcgan.initialize(generator, experiment.seed)

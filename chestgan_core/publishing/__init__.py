@@ -1,6 +1,6 @@
 """The synthetic set: written, published, fetched, verified, and read as a torch Dataset.
 
-    images = chestgan_core.publishing.open_set("s3://bucket/prefix/synthetic/demo")
+images = chestgan_core.publishing.open_set("s3://bucket/prefix/synthetic/demo")
 """
 
 from pathlib import Path

@@ -1,40 +1,25 @@
 """The card of a synthetic set: README.md for people, the same facts in the manifest for programs.
 
-In: facts as data. Out: Markdown. The card says what the images are and are not; it never claims that no information
-on training patients can be recovered.
+In: facts as data. Out: Markdown. The card says what the images are and are not; it never claims that no
+information on training patients can be recovered.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from chestgan_core.evaluation.metric_report import MetricReport
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a set comes from.
-
-    source_title, source_licence: of the training data, as reports may call it. source_attribution: the line that the
-    licence asks for, "" for none. training: facts on the run, printed as given (images seen, patients, commit, ...);
-    no times, or the same set gets another version each time. report: the metrics, None where none were made.
-    """
-
-    source_title: str
-    source_licence: str
-    source_attribution: str = ""
-    training: Mapping[str, Any] = field(default_factory=dict)
-    report: MetricReport | None = None
+from chestgan_core.evaluation.rows import MetricRow
 
 
 @dataclass(frozen=True)
 class SetFacts:
     """What is true of a set, as the manifest holds it.
 
-    window_centre, window_width: HU; grey 0 is the lower end, grey 255 the upper. model_sha256: of the generator.
+    window_centre, window_width: HU; grey 0 is the lower end, grey 255 the upper. model_sha256: of the
+    generator.
     """
 
     name: str
@@ -58,8 +43,12 @@ class SetFacts:
         return asdict(self)
 
 
-def write_card(facts: SetFacts, provenance: Provenance, network: Mapping[str, Any]) -> str:
-    """The card as Markdown. network: the experiment's fields on the network, printed as given."""
+def write_card(facts: SetFacts, network: Mapping[str, Any], provenance: Mapping[str, Any]) -> str:
+    """The card as Markdown. network: the experiment's fields on the network, printed as given.
+
+    provenance: `measures` are rows of the metric report as plain data; `source` and `source_licence` are in
+    the facts already; everything else is printed as given.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=False,  # noqa: S701 (Markdown)
@@ -69,6 +58,12 @@ def write_card(facts: SetFacts, provenance: Provenance, network: Mapping[str, An
         keep_trailing_newline=True,
     )
     low, high = facts.window_ends
+    known = ("measures", "source", "source_licence")
     return environment.get_template("card.md.j2").render(
-        facts=facts, provenance=provenance, network=network, low=f"{low:g}", high=f"{high:g}"
+        facts=facts,
+        network=network,
+        provenance={name: value for name, value in provenance.items() if name not in known},
+        measures=[MetricRow(**row) for row in provenance.get("measures", ())],
+        low=f"{low:g}",
+        high=f"{high:g}",
     )

@@ -1,7 +1,7 @@
 """The synthetic set of an experiment between store and store.
 
-In: the newest run of an experiment, and its report. Out: `synthetic/<experiment>/<version>/` and its line in the
-index. Only generated images go in: what is published must not carry a slice of a real person.
+In: the newest run of an experiment, and its report. Out: `synthetic/<experiment>/<version>/` and its line in
+the index. Only generated images go in: what is published must not carry a slice of a real person.
 """
 
 from dataclasses import dataclass

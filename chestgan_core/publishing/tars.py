@@ -1,6 +1,7 @@
 """PNG files in tar archives whose bytes depend on the images alone, and their places for reading one by one.
 
-In: (H, W) uint8 images. Out: PNG bytes, tar files, offsets. No times, owners, names of machines or text chunks.
+In: (H, W) uint8 images. Out: PNG bytes, tar files, offsets. No times, owners, names of machines or text
+chunks.
 """
 
 import io
@@ -8,10 +9,6 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from chestgan_core.errors import DamagedObject
 
@@ -24,13 +21,6 @@ class Member:
     name: str
     offset: int
     bytes: int
-
-
-def png_bytes(grey: NDArray[np.uint8]) -> bytes:
-    """(H, W) uint8 to a PNG of 8 bit grey with no chunk but header, pixels and end."""
-    buffer = io.BytesIO()
-    Image.fromarray(grey).save(buffer, format="PNG", compress_level=9)
-    return buffer.getvalue()
 
 
 def add_file(archive: tarfile.TarFile, name: str, data: bytes) -> None:

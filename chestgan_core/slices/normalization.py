@@ -1,16 +1,16 @@
 """Series to normalized slices: upright, cropped to the chest, `size` x `size`, in Hounsfield units.
 
-In: series of headers (dicom.reading) and a recipe. Out: slices one by one, or one `Normalized` for a delivery. Each
-file is inflated and decoded once, by a thread that reads ahead, while this thread crops and resizes. Memory: a few
-slices, and the results.
+In: series of headers (dicom.reading) and a recipe. Out: slices one by one, or one `Normalized` for a
+delivery. Each file is inflated and decoded once, by a thread that reads ahead, while this thread crops and
+resizes. Memory: a few slices, and the results.
 
-The crop is a box per slice, not per series. A generator of slices learns from chests that fill the frame, from apex
-to base; one box per series would show small chests at the apex, and would need every slice decoded before the first
-can be resized. The body's outline changes slowly from slice to slice, so the boxes do. The price is that the pixel
-size varies within a series; each row records it.
+The crop is a box per slice, not per series. A generator of slices learns from chests that fill the frame,
+from apex to base; one box per series would show small chests at the apex, and would need every slice
+decoded before the first can be resized. The body's outline changes slowly from slice to slice, so the boxes
+do. The price is that the pixel size varies within a series; each row records it.
 
-The table stays where the box includes it. Its mask is only known on the coarse grid, and cutting along that would
-leave steps in the skin; the box is laid around the body without the table, so little of it remains.
+The table stays where the box includes it. Its mask is only known on the coarse grid, and cutting along that
+would leave steps in the skin; the box is laid around the body without the table, so little of it remains.
 """
 
 import time
@@ -105,8 +105,8 @@ def normalize(
 ) -> Normalized:
     """Every slice under `paths` that shows lung, by patient, series and position.
 
-    Raises BadInput if a path is missing or a folder empty, if there is no usable series, and if no slice shows
-    lung; the message lists the reasons and counts.
+    Raises BadInput if a path is missing or a folder empty, if there is no usable series, and if no slice
+    shows lung; the message lists the reasons and counts.
     """
     started = time.monotonic()
     reading = read_series(paths)
@@ -200,7 +200,9 @@ def normalize_slice(
 def _square(
     header: SliceHeader, chest: Chest, recipe: NormalizationRecipe, shape: tuple[int, ...]
 ) -> tuple[int, int, int, int]:
-    """First row, first column, rows and columns of a box that is square in mm; it may reach beyond the image."""
+    """First row, first column, rows and columns of a box that is square in mm; it may reach beyond the
+    image.
+    """
     row_mm, column_mm = header.geometry.upright_mm
     if recipe.crop == "body":
         top, bottom, left, right, margin = chest.top, chest.bottom, chest.left, chest.right, MARGIN

@@ -10,7 +10,7 @@ from pathlib import Path
 from chestgan_core import layout
 from chestgan_core.artefacts import sha256_of
 from chestgan_core.errors import BadInput
-from chestgan_core.pictures import image_grid, png_bytes
+from chestgan_core.pictures import image_grid, png_of
 from chestgan_core.progress import Progress
 from chestgan_core.slices.normalization import NormalizationReport, normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
@@ -80,5 +80,5 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
         highest_hu=int(shard.slices.max()),
         lowest_lung_share=min(row.lung_share for row in shard.rows),
         wanted_lung_share=recipe.minimum_lung_share,
-        preview_png=png_bytes(image_grid(preview_slices(shard), columns=4)),
+        preview_png=png_of(image_grid(preview_slices(shard), columns=4)),
     )

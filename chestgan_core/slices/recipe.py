@@ -13,9 +13,9 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class NormalizationRecipe:
-    """size: rows and columns of the result. trim: share of the slices with lung left out at each end, [0, 0.5).
-    minimum_lung_share: lung area / body area below which a slice shows no lung (selection.py).
-    crop: "body" is a square around the body, "image" the whole image, padded to a square.
+    """size: rows and columns of the result. trim: share of the slices with lung left out at each end, [0,
+    0.5). minimum_lung_share: lung area / body area below which a slice shows no lung (selection.py). crop:
+    "body" is a square around the body, "image" the whole image, padded to a square.
     """
 
     size: int = 64

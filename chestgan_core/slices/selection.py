@@ -1,7 +1,7 @@
 """Which slices show lung, and where the body is. In: one upright slice in HU on a coarse grid. Out: `Chest`.
 
-Areas do not need full resolution: every fourth pixel of a 512 x 512 slice (about 3 mm) gives the same decision and
-costs a sixteenth.
+Areas do not need full resolution: every fourth pixel of a 512 x 512 slice (about 3 mm) gives the same
+decision and costs a sixteenth.
 """
 
 from dataclasses import dataclass
@@ -41,11 +41,12 @@ def coarse_step(rows: int, columns: int) -> int:
 
 
 def find_chest(hu: np.ndarray, step: int) -> Chest | None:
-    """The body and its lungs. hu: (rows, cols) int16 on the coarse grid, upright; step: full pixels per grid pixel.
+    """The body and its lungs. hu: (rows, cols) int16 on the coarse grid, upright; step: full pixels per
+    grid pixel.
 
-    Returns None where there is no body. The body is the largest connected region that is not air, without the table
-    and with what it encloses. Lung is air that tissue encloses, except gas. Where the image ends the body is taken
-    to be closed along the edge, so that a lung cut by the field of view still counts.
+    Returns None where there is no body. The body is the largest connected region that is not air, without
+    the table and with what it encloses. Lung is air that tissue encloses, except gas. Where the image ends
+    the body is taken to be closed along the edge, so that a lung cut by the field of view still counts.
     """
     tissue = hu > TISSUE_HU
     body = _largest(opening(tissue.view(np.uint8), CROSS).view(bool))

@@ -1,8 +1,8 @@
 """Shards: the normalized slices of some series in one file, with one row per slice beside it.
 
-FILE.safetensors has the tensor `slices`, int16 HU, (N, size, size); FILE.parquet has N rows in the same order. Equal
-shards give equal bytes. The tensor file is written last and names the sha256 of its rows, so that a killed write
-leaves either the old pair, the new pair, or a pair that `read_shard` refuses.
+FILE.safetensors has the tensor `slices`, int16 HU, (N, size, size); FILE.parquet has N rows in the same
+order. Equal shards give equal bytes. The tensor file is written last and names the sha256 of its rows, so
+that a killed write leaves either the old pair, the new pair, or a pair that `read_shard` refuses.
 """
 
 import hashlib
@@ -24,10 +24,11 @@ REMEDY = "make the shard again"
 
 @dataclass(frozen=True)
 class SliceRow:
-    """What is known about one slice. patient, series_uid and sop_uid are pseudonyms where the source is private.
+    """What is known about one slice. patient, series_uid and sop_uid are pseudonyms where the source is
+    private.
 
-    position_mm: along the normal, larger towards the head. lung_share: lung area / body area. pixel_mm: the edge of
-    a pixel of the normalized slice.
+    position_mm: along the normal, larger towards the head. lung_share: lung area / body area. pixel_mm: the
+    edge of a pixel of the normalized slice.
     """
 
     patient: str
@@ -75,7 +76,9 @@ def write_shard(shard: Shard, path: Path) -> None:
 
 
 def read_shard(path: Path) -> Shard:
-    """The shard at `path`. Raises BadInput if a file is missing or damaged, or the two do not belong together."""
+    """The shard at `path`. Raises BadInput if a file is missing or damaged, or the two do not belong
+    together.
+    """
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}

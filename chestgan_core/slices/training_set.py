@@ -16,7 +16,7 @@ import numpy as np
 from chestgan_core import layout
 from chestgan_core.artefacts import canonical_json
 from chestgan_core.errors import BadInput, NotInStore
-from chestgan_core.pictures import image_grid, png_bytes
+from chestgan_core.pictures import image_grid, png_of
 from chestgan_core.slices.shards import Shard, read_shard
 from chestgan_core.slices.splits import split_patients
 from chestgan_core.slices.windows import WINDOWS
@@ -103,7 +103,7 @@ def open_training_set(store: Store, dataset_name: str, version: str | None = Non
     """A committed training set, by default the newest. Raises NotInStore, DamagedObject."""
     dataset = dataset_named(dataset_name)
     if version is None:
-        version = str(store.read_pointer(layout.training_set_latest(dataset.name))["version"])
+        version = str(store.get_pointer(layout.training_set_latest(dataset.name))[0]["version"])
     artefact = store.read_manifest(layout.training_set_manifest(dataset.name, version))
     sheet = artefact.find("contact-sheet.png")
     return TrainingSet(
@@ -121,7 +121,7 @@ def _newest_slices(store: Store, dataset: str) -> tuple[list[tuple[str, Any]], t
     found, missing = [], []
     for patient in read_catalog(store, dataset).patients:
         try:
-            version = str(store.read_pointer(layout.slices_latest(dataset, patient))["version"])
+            version = str(store.get_pointer(layout.slices_latest(dataset, patient))[0]["version"])
         except NotInStore:
             missing.append(patient)
             continue
@@ -147,7 +147,7 @@ def _patient_shard(patient: str, artefact: Any, side: str) -> PatientShard:
 def _contact_sheet(store: Store, shards: tuple[PatientShard, ...], folder: Path) -> bytes:
     """A row for each of the first 12 patients, lung window: neck to abdomen from left to right."""
     rows = [preview_slices(shard) for shard in _read_some(store, shards[:12], folder)]
-    return png_bytes(image_grid(np.concatenate(rows), columns=SHOWN_PER_PATIENT))
+    return png_of(image_grid(np.concatenate(rows), columns=SHOWN_PER_PATIENT))
 
 
 def _read_some(store: Store, shards: tuple[PatientShard, ...], folder: Path) -> Iterator[Shard]:

@@ -1,7 +1,8 @@
 """Display windows: Hounsfield units to [-1, 1] for the networks, and back.
 
-A window is a choice of training and display; shards keep Hounsfield units. Imports nothing, because experiments
-name windows where neither numpy nor torch may be loaded; arrays and tensors are told apart by their methods.
+A window is a choice of training and display; shards keep Hounsfield units. Imports nothing, because
+experiments name windows where neither numpy nor torch may be loaded; arrays and tensors are told apart by
+their methods.
 """
 
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 class Window:
     """centre and width in HU. centre - width / 2 and below becomes -1 (black), centre + width / 2 becomes 1.
 
-    This is the exact linear function of DICOM PS3.3 C.11.2.1.3.2, because the common one is shifted by half a unit
-    and has no inverse at the ends.
+    This is the exact linear function of DICOM PS3.3 C.11.2.1.3.2, because the common one is shifted by half
+    a unit and has no inverse at the ends.
     """
 
     centre: float

@@ -71,13 +71,13 @@ def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -
 def fetch_archive(store: Store, dataset_name: str, patient: str, folder: Path) -> list[Path]:
     """The zips of a patient's newest archive, verified, in `folder`. Raises NotInStore, DamagedObject."""
     try:
-        version = str(store.read_pointer(layout.raw_latest(dataset_name, patient))["version"])
+        version = str(store.get_pointer(layout.raw_latest(dataset_name, patient))[0]["version"])
     except NotInStore as error:
         raise NotInStore(
             f"raw archive of {patient}", "is not in the store", "materialize raw_dicom for this patient first"
         ) from error
     artefact = store.read_manifest(layout.raw_manifest(dataset_name, patient, version))
-    return store.fetch(artefact, folder)
+    return list(store.fetch(artefact, folder).values())
 
 
 def _zip_series(row: SeriesRow, folder: Path, path: Path, progress: Progress) -> str:

@@ -72,7 +72,7 @@ def read_catalog(store: Store, dataset_name: str) -> Catalog:
     """The newest catalog of a dataset. Raises NotInStore, DamagedObject."""
     import pyarrow.parquet as pq
 
-    version = str(store.read_pointer(layout.catalog_latest(dataset_name))["version"])
+    version = str(store.get_pointer(layout.catalog_latest(dataset_name))[0]["version"])
     artefact = store.read_manifest(layout.catalog_manifest(dataset_name, version))
     with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
         path = Path(scratch) / "rows.parquet"

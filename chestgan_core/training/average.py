@@ -1,7 +1,7 @@
 """The exponential moving average of the generator: what is sampled, evaluated and published.
 
-Single steps of a GAN circle around a solution; the average of the weights lies nearer to it (Yazici et al. 2019,
-arXiv 1806.04498). The half-life is told in images seen, so that it means the same for each batch size.
+Single steps of a GAN circle around a solution; the average of the weights lies nearer to it (Yazici et al.
+2019, arXiv 1806.04498). The half-life is told in images seen, so that it means the same for each batch size.
 """
 
 import torch
@@ -22,10 +22,10 @@ def follow(average: nn.Module, generator: nn.Module, batch: int, images_seen: in
 
 @torch.no_grad()
 def calibrate(average: nn.Module, latent: int, batch: int) -> None:
-    """Measure the statistics of batch normalization for the averaged weights; leaves the average in eval mode.
+    """Measure what batch normalization needs for the averaged weights; leaves the average in eval mode.
 
-    Those that the generator gathered belong to other weights. Always the same noise, so the outcome depends on
-    the weights alone.
+    The statistics that the generator gathered belong to other weights. Always the same noise, so that the
+    outcome depends on the weights alone.
     """
     norms = [layer for layer in average.modules() if isinstance(layer, nn.BatchNorm2d)]
     for norm in norms:

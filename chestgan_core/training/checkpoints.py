@@ -6,7 +6,6 @@ experiment as JSON, so that the file alone is enough) and `config.json`, the sam
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,7 +37,7 @@ class LoadedGenerator:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place at the end, so that nobody can read half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.part")  # one name: a killed run leaves one at most
     try:
         yield temporary
         temporary.replace(path)
@@ -52,10 +51,7 @@ def save_generator(folder: Path, generator: nn.Module, experiment: Experiment) -
     The same weights give the same bytes: they are the content address of the model.
     """
     told = experiment.model_dump_json()
-    tensors = {
-        name: value.detach().to("cpu", torch.float32 if value.is_floating_point() else value.dtype).contiguous()
-        for name, value in generator.state_dict().items()
-    }
+    tensors = {name: value.cpu().contiguous() for name, value in generator.state_dict().items()}
     data = save(tensors, metadata={"experiment": told})
     with replacing(folder / CONFIG_FILE) as path:
         path.write_text(experiment.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -78,15 +74,12 @@ def load_generator(folder_or_file: Path, device: torch.device | str = "cpu") -> 
     found = {name: value.shape for name, value in tensors.items()}
     if wanted != found:
         odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-        raise BadCheckpoint(
-            path,
-            f"is of another network than the {experiment.network.family} its experiment describes ({odd[0]} "
-            f"is {_shape(found.get(odd[0]))}, wanted {_shape(wanted.get(odd[0]))}; {len(odd)} tensors differ)",
-            "train it again with this version",
-        )
+        first = f"{odd[0]} is {_shape(found.get(odd[0]))}, not {_shape(wanted.get(odd[0]))}"
+        cause = f"is of another network than its experiment says ({len(odd)} tensors differ: {first})"
+        raise BadCheckpoint(path, cause, "train it again with this version")
     generator.load_state_dict(tensors)
     where = torch.device(device)
-    generator = generator.eval().requires_grad_(False).to(where, memory_format=torch.channels_last)
+    generator = generator.eval().requires_grad_(False).to(where).to(memory_format=torch.channels_last)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return LoadedGenerator(generator, experiment, sha256, where)

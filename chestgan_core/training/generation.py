@@ -41,7 +41,10 @@ def generate_stream(generator: LoadedGenerator, seeds: Iterable[int]) -> Iterato
 
 
 def generate(generator: LoadedGenerator, seeds: Sequence[int], progress: Progress | None = None) -> Tensor:
-    """(N, 1, R, R) float32 in [-1, 1] on the CPU, image i from seeds[i]. Raises BadInput for a seed out of range."""
+    """(N, 1, R, R) float32 in [-1, 1] on the CPU, image i from seeds[i].
+
+    Raises BadInput for a seed out of range.
+    """
     size = generator.experiment.resolution
     images = torch.empty(len(seeds), 1, size, size)
     for index, image in enumerate(generate_stream(generator, seeds)):

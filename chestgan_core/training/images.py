@@ -32,7 +32,7 @@ def load_images(paths: Sequence[Path], experiment: Experiment) -> Tensor:
         if len(slices) and found < size:
             cause = f"holds {found} x {found} slices, the experiment {experiment.name} wants {size} x {size}"
             raise BadInput(path, cause, f"normalize with --size {size} or more")
-        for few in slices.split(AT_ONCE):
+        for few in torch.split(slices, AT_ONCE):
             hu = few[:, None].float()
             if found > size:
                 hu = functional.interpolate(hu, size=(size, size), mode="bilinear", antialias=True)

@@ -15,8 +15,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interruption:
     """`with Interruption() as stop:` makes SIGINT and SIGTERM set stop.requested; leaving it delivers them.
 
-    Whoever handled the signal before handles it then: Python raises KeyboardInterrupt, Dagster its own error, and
-    without a handler SIGTERM ends the process. Outside of the main thread, which gets no signals, nothing changes.
+    Whoever handled the signal before handles it then: Python raises KeyboardInterrupt, Dagster its own error,
+    and without a handler SIGTERM ends the process. Outside of the main thread, which gets no signals, nothing
+    changes.
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """Training: a generator and a discriminator against each other until the budget is spent.
 
-In: an experiment and its images (N, 1, R, R) float32 in [-1, 1]. Out, in one folder: generator.safetensors (the
-averaged weights, written last), config.json, history.parquet, samples.png, progress.png, training-state.pt.
-The images stay on the device and batches are drawn by index: at this size a data loader costs more than it gives.
+In: an experiment and its images (N, 1, R, R) float32 in [-1, 1]. Out, in one folder: generator.safetensors
+(the averaged weights, written last), config.json, training-state.pt, and what records.py leaves for people.
+The images stay on the device and batches are drawn by index: here a data loader costs more than it gives.
 """
 
 import time
@@ -18,11 +18,11 @@ from torch.optim import Optimizer
 from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.experiment import Experiment
 from chestgan_core.progress import Progress
-from chestgan_core.training import losses
 from chestgan_core.training.average import follow
 from chestgan_core.training.checkpoints import save_generator
 from chestgan_core.training.interruption import Interruption
-from chestgan_core.training.records import history_row, keep_progress_row, last_note, write_records
+from chestgan_core.training.losses import discriminator_loss, generator_loss
+from chestgan_core.training.records import tick, write_records
 from chestgan_core.training.state import STATE_FILE, TrainingState, fingerprint
 
 
@@ -39,20 +39,22 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.minutes is None and self.images is None:
-            raise BadInput("the training", "has no budget, it would never end", "give minutes, images, or both")
+            raise BadInput(
+                "the training", "has no budget and would never end", "give minutes, images, or both"
+            )
 
-    def spent(self, images_seen: int, seconds: float) -> bool:
+    def spent(self, state: TrainingState) -> bool:
         """Whether the end is reached."""
-        out_of_time = self.minutes is not None and seconds >= 60 * self.minutes
-        return out_of_time or (self.images is not None and images_seen >= self.images)
+        out_of_time = self.minutes is not None and state.seconds >= 60 * self.minutes
+        return out_of_time or (self.images is not None and state.images_seen >= self.images)
 
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """A finished training. resumed_at: images that a former attempt had seen, 0 if there was none.
+    """A finished training. resumed_at: images that former attempts had seen; training_images: different ones.
 
-    seconds: of all attempts. images_per_second: of the whole, with samples and checkpoints. sha256: of the generator.
-    Losses are means over the last row of the history.
+    seconds: of all attempts. images_per_second: over all of it, samples and checkpoints included.
+    Losses: means of the last row of the history. sha256: of generator.safetensors.
     """
 
     images_seen: int
@@ -71,10 +73,8 @@ class TrainingOutcome:
 
     def line(self) -> str:
         """One line for a person."""
-        return (
-            f"{self.images_seen:,} images seen in {self.seconds:.0f} s ({self.images_per_second:.0f}/s on {self.device})"
-            f", loss D {self.loss_d:.2f} G {self.loss_g:.2f}"
-        )
+        speed = f"{self.seconds:.0f} s, {self.images_per_second:.0f}/s on {self.device}"
+        return f"{self.images_seen:,} images seen ({speed}), loss D {self.loss_d:.2f} G {self.loss_g:.2f}"
 
 
 def train(
@@ -85,39 +85,31 @@ def train(
     budget: Budget,
     on_checkpoint: Callable[[Path], object] | None = None,
 ) -> TrainingOutcome:
-    """Train, or go on where the training-state.pt in `out` ends; on CPU the result is the same to the bit.
+    """Train, or go on where the training-state.pt in `out` ends; on CPU with the same result, to the bit.
 
     on_checkpoint: called with the path of each new training-state.pt. SIGINT and SIGTERM write one first.
-    Raises BadCheckpoint (a state of other data or another experiment), TrainingDiverged, BadInput (no budget).
+    Raises BadCheckpoint (a state of another experiment or other images), TrainingDiverged.
     """
     out.mkdir(parents=True, exist_ok=True)
-    told, state_file, data = experiment.training, out / STATE_FILE, fingerprint(images)
+    told, path, data = experiment.training, out / STATE_FILE, fingerprint(images)
     state = TrainingState(experiment, device)
-    if state_file.is_file():
-        state.restore(state_file, data)
+    if path.is_file():
+        state.restore(path, data)
     resumed_at, images = state.images_seen, images.to(device)
-    clock = _Clock(state)
+    started = time.monotonic() - state.seconds
+    to_go = None if budget.images is None else max(budget.images - resumed_at, 0)
 
-    def checkpoint() -> None:
-        _stop_unless_finite(state, state_file)
-        clock.read()
-        state.save(state_file, data)
-        if on_checkpoint:
-            on_checkpoint(state_file)
-
-    remaining = None if budget.images is None else max(budget.images - resumed_at, 0)
-    with Interruption() as stop, Progress(f"training {experiment.name}", remaining, "images") as progress:
-        while not stop.requested and not budget.spent(state.images_seen, clock.read()):
+    with Interruption() as stop, Progress(f"training {experiment.name}", to_go, "images") as progress:
+        while not stop.requested and not budget.spent(state):
             step(state, images)
+            state.seconds = time.monotonic() - started
+            if _reached(told.sample_images, state):
+                _require_finite(state, path)
+                tick(state)
+            if _reached(told.checkpoint_images, state):
+                _checkpoint(state, path, data, on_checkpoint)
             progress.step(told.batch, _note(state, budget))
-            if _passes(told.sample_images, state):
-                _stop_unless_finite(state, state_file)
-                state.history.append(history_row(state))
-                state.steps = int(state.totals.zero_().numel() * 0)
-                keep_progress_row(state)
-            if _passes(told.checkpoint_images, state):
-                checkpoint()
-        checkpoint()
+        _checkpoint(state, path, data, on_checkpoint)
     last = write_records(state, out)
     sha256 = save_generator(out, state.average, experiment)
     return TrainingOutcome(
@@ -131,3 +123,71 @@ def train(
         device=str(device),
         sha256=sha256,
     )
+
+
+def step(state: TrainingState, images: Tensor) -> None:
+    """One batch: the discriminator learns from real and generated images, then the generator from it.
+
+    Real and generated images go through the discriminator apart: its batch normalization must not mix them.
+    """
+    told = state.experiment.training
+    chosen = torch.randint(len(images), (told.batch,), generator=state.random, device=state.device)
+    z_shape = (told.batch, state.experiment.network.latent)
+    fake = state.generator(torch.randn(z_shape, generator=state.random, device=state.device))
+
+    real_logits, fake_logits = state.discriminator(images[chosen]), state.discriminator(fake.detach())
+    loss_d = discriminator_loss(real_logits, fake_logits, told.label_smoothing)
+    _update(state.optimizer_d, loss_d)
+
+    # The generator's gradient passes through the discriminator without computing that of its weights.
+    state.discriminator.requires_grad_(False)
+    loss_g = generator_loss(state.discriminator(fake))
+    _update(state.optimizer_g, loss_g)
+    state.discriminator.requires_grad_(True)
+
+    state.images_seen += told.batch
+    state.steps += 1
+    follow(state.average, state.generator, told.batch, state.images_seen, told.ema_images)
+    d_real, d_fake = real_logits.detach().sigmoid().mean(), fake_logits.detach().sigmoid().mean()
+    state.totals += torch.stack([loss_d.detach(), loss_g.detach(), d_real, d_fake])
+
+
+def _update(optimizer: Optimizer, loss: Tensor) -> None:
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+def _reached(every: int, state: TrainingState) -> bool:
+    """Whether the last batch crossed a multiple of `every` images."""
+    return state.images_seen % every < state.experiment.training.batch
+
+
+def _checkpoint(
+    state: TrainingState, path: Path, data: str, on_checkpoint: Callable[[Path], object] | None
+) -> None:
+    _require_finite(state, path)
+    state.save(path, data)
+    if on_checkpoint:
+        on_checkpoint(path)
+
+
+def _require_finite(state: TrainingState, path: Path) -> None:
+    if not state.finite():
+        kept = f"{path} holds the state before" if path.is_file() else "nothing was kept"
+        raise TrainingDiverged(
+            f"training {state.experiment.name}",
+            f"losses or weights are no longer numbers after {state.images_seen:,} images",
+            f"lower training.learning_rate and train from the start ({kept})",
+        )
+
+
+def _note(state: TrainingState, budget: Budget) -> str:
+    parts = []
+    if state.history:
+        last = state.history[-1]
+        parts.append(f"loss D {last['loss_d']:.2f} G {last['loss_g']:.2f}")
+        parts.append(f"D(x) {last['d_real']:.2f}  D(G(z)) {last['d_fake']:.2f}")
+    if budget.minutes is not None:
+        parts.append(f"at most {max(60 * budget.minutes - state.seconds, 0):.0f} s more")
+    return "  ".join(parts)

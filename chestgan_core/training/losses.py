@@ -11,7 +11,8 @@ from torch.nn.functional import softplus
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor, label_smoothing: float) -> Tensor:
     """Cross entropy with the target 1 - label_smoothing for real images and 0 for generated ones.
 
-    One-sided (Salimans et al. 2016, arXiv 1606.03498): a smoothed 0 would reward the generator's present errors.
+    One-sided (Salimans et al. 2016, arXiv 1606.03498): a smoothed 0 would reward present errors of the
+    generator.
     """
     # The cross entropy of a logit with the target 1 - s is softplus(-logit) + s * logit.
     return (softplus(-real_logits) + label_smoothing * real_logits + softplus(fake_logits)).mean()

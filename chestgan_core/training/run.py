@@ -79,7 +79,7 @@ def run_name(experiment: Experiment, training_set: TrainingSet) -> str:
 def newest_run(store: Store, experiment: str) -> tuple[str, Artefact]:
     """Name and artefact of the run that counts. Raises NotInStore."""
     try:
-        name = str(store.read_pointer(layout.run_latest(experiment))["run"])
+        name = str(store.get_pointer(layout.run_latest(experiment))[0]["run"])
     except NotInStore as error:
         raise NotInStore(
             f"experiment {experiment}", "has no finished training", "materialize generator_checkpoint first"

@@ -1,7 +1,7 @@
-"""Everything that changes while training, and its file: what a training needs to go on as if never interrupted.
+"""Everything that changes while training, and its file: what it takes to go on as if never interrupted.
 
-In and out: `training-state.pt`, written by torch.save under a temporary name, read with weights_only=True. It names
-the experiment and the images that it belongs to, and is not accepted for others.
+In and out: `training-state.pt`, written by torch.save under a temporary name, read with weights_only=True. It
+names the experiment and the images that it belongs to, and is not accepted for others.
 """
 
 import copy
@@ -36,8 +36,8 @@ class TrainingState:
     """Networks, optimizers, random numbers and counters, on one device.
 
     images_seen: real images shown to the discriminator. seconds: of all attempts. history: one row a tick.
-    totals (4,): sums of loss_d, loss_g, D(x), D(G(z)) over the `steps` since the last row; read once a tick, because
-    reading makes the processor wait for the GPU. rows: pictures for the progress sheet by number of the tick.
+    totals (4,): sums of loss_d, loss_g, D(x), D(G(z)) over the `steps` since the last row; read once a row,
+    because reading makes the processor wait for the GPU. rows: pictures by number of the row.
     """
 
     def __init__(self, experiment: Experiment, device: torch.device) -> None:
@@ -81,7 +81,7 @@ class TrainingState:
     def restore(self, path: Path, data: str) -> None:
         """Go on from a file of `save`, exactly so on the same type of device.
 
-        Raises BadCheckpoint: cut short, no training state, of another experiment (names the fields), of other images.
+        Raises BadCheckpoint: cut short, no training state, another experiment (names the fields) or images.
         """
         told = _read(path)
         theirs, ours = json.loads(told["experiment"]), self.experiment.model_dump(mode="json")
@@ -101,7 +101,8 @@ class TrainingState:
         self.totals = self.totals.to(self.device)
         if told["device"] == self.device.type:
             self.random.set_state(told["random"])
-        else:  # The streams of two types of devices have nothing in common; what matters is not to repeat one.
+        else:
+            # Two types of devices have different streams; what matters is not to repeat the first numbers.
             self.random.manual_seed(self.experiment.seed + self.images_seen)
 
 
@@ -115,7 +116,7 @@ def fingerprint(images: Tensor) -> str:
 
 
 def _placed(network: nn.Module, device: torch.device) -> nn.Module:
-    return network.to(device, memory_format=torch.channels_last)
+    return network.to(device).to(memory_format=torch.channels_last)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -125,8 +126,9 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadCheckpoint(
             path, "is cut short, or no training state", "delete it to train from the start"
         ) from error
-    if not isinstance(told, dict) or not {"experiment", "data", "device", "random", *_STATE_DICTS, *_VALUES} <= set(told):
-        raise BadCheckpoint(path, "is not a training state of this version", "delete it to train from the start")
+    wanted = {"experiment", "data", "device", "random", *_STATE_DICTS, *_VALUES}
+    if not isinstance(told, dict) or not wanted <= told.keys():
+        raise BadCheckpoint(path, "is no training state of this version", "delete it to train from the start")
     return told
 
 

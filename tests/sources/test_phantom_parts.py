@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chestgan_core.sources.phantom import histology_of
-from chestgan_core.sources.phantom_parts.anatomy import Anatomy
+from chestgan_core.sources.phantom_parts.anatomy import Anatomy, Side
 from chestgan_core.sources.phantom_parts.growth import draw_anatomy
 from chestgan_core.sources.phantom_parts.painting import Painter
 from chestgan_core.sources.phantom_parts.shapes import oval, smooth_minimum, tube
@@ -71,7 +71,7 @@ def test_the_heart_lies_to_the_left(anatomy: Anatomy) -> None:
 def test_the_tumour_of_any_patient_is_a_real_one_inside_a_lung(seed: int, number: int) -> None:
     anatomy = draw_anatomy(seed, number, histology_of(number, seed))
     t = anatomy.tumour
-    side = 1 if t.x > 0 else -1
+    side: Side = 1 if t.x > 0 else -1
     at = anatomy.lung_field(np.array([[t.x]], np.float32), np.array([[t.y]], np.float32), t.depth, side)
     assert at.item() > 1.4 * t.radius
     assert t.radius > 5

@@ -3,6 +3,7 @@
 Nothing here interpolates: an enlarged pixel stays a square, so that a picture shows what the network made.
 """
 
+import io
 import os
 from pathlib import Path
 from typing import TypeAlias
@@ -94,6 +95,13 @@ def contact_sheet(
     draw.line([(middle, top - 38), (middle, sheet.height - margin)], fill=RULE, width=2)
     save_png(sheet, path)
     return path
+
+
+def png_of(image: Image.Image) -> bytes:
+    """PNG bytes with no chunk but header, pixels and end: the same picture gives the same bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=9)
+    return buffer.getvalue()
 
 
 def save_png(image: Image.Image, path: Path) -> None:

