@@ -1,14 +1,17 @@
 """`make dev`: embedded store, webserver and daemon together, until Ctrl-C.
 
-Out: their addresses on standard error. Everything listens on 127.0.0.1; state is kept in the local folder.
+In: $CHESTGAN_PORT (3000). Out: addresses on standard error; the logs of the servers in the local folder. Everything
+listens on 127.0.0.1, and the state survives a restart.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -17,74 +20,113 @@ from chestgan_core.home import home
 
 from chestgan_assets.local import ROOT, local_environment
 
-PORT = int(os.environ.get("CHESTGAN_PORT", "3000"))
+PORT = os.environ.get("CHESTGAN_PORT", "3000")
 ADDRESS = f"http://127.0.0.1:{PORT}"
+PATIENCE = 20.0  # seconds that a server gets to end by itself
+
+Server = subprocess.Popen[bytes]
 
 
 def main() -> int:
-    """Run until a signal or until Dagster ends; returns the exit status."""
-    try:
-        with local_environment() as environment:
-            return _serve(environment)
-    except ChestganError as error:
-        print(f"dev: {error}", file=sys.stderr)
-        return 1
-
-
-def _serve(environment: dict[str, str]) -> int:
-    dagster = Path(sys.executable).parent / "dagster"
-    command = [dagster, "dev", "--workspace", ROOT / "workspace.yaml", "--host", "127.0.0.1", "--port", str(PORT)]
-    # A session of its own: Ctrl-C reaches this process alone, which then ends the rest in order.
-    server = subprocess.Popen(
-        [*map(str, command), "--log-level", "warning"], env=environment, cwd=ROOT, start_new_session=True
-    )
+    """Run until a signal or until a server ends by itself; returns the exit status."""
+    stopped: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
-        server.send_signal(signal.SIGINT)
+        stopped.append(number)
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     try:
-        if _answers(server):
-            print(
-                f"\nDagster UI   {ADDRESS}\n"
-                f"store        {environment['CHESTGAN_STORE']} at {environment.get('AWS_ENDPOINT_URL', 'AWS')}\n"
-                f"state        {home()}\n"
-                "Ctrl-C ends all of it.\n",
-                file=sys.stderr,
-            )
-        status = server.wait()
+        with local_environment() as environment, _servers(environment) as servers:
+            told = False
+            while not stopped:
+                for name, server in servers.items():
+                    if server.poll() is not None:
+                        print(f"dev: the {name} has ended; read {_log(name)}", file=sys.stderr)
+                        return 1
+                if not told and _answers():
+                    told = True
+                    _tell(environment)
+                time.sleep(0.3)
+    except ChestganError as error:
+        print(f"dev: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _tell(environment: dict[str, str]) -> None:
+    print(
+        f"\nDagster UI   {ADDRESS}\n"
+        f"store        {environment['CHESTGAN_STORE']} at {environment.get('AWS_ENDPOINT_URL', 'AWS')}\n"
+        f"state, logs  {home()}\n"
+        "Ctrl-C ends all of it.\n",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+@contextlib.contextmanager
+def _servers(environment: dict[str, str]) -> Iterator[dict[str, Server]]:
+    """Webserver and daemon, each with its own code server, ended with the block."""
+    workspace = ["--workspace", str(ROOT / "workspace.yaml")]
+    commands = {
+        "webserver": ["dagster-webserver", "--host", "127.0.0.1", "--port", PORT, *workspace],
+        "daemon": ["dagster-daemon", "run", *workspace],
+    }
+    running: dict[str, Server] = {}
+    try:
+        for name, (program, *arguments) in commands.items():
+            with _log(name).open("ab") as log:
+                running[name] = subprocess.Popen(
+                    [str(Path(sys.executable).with_name(program)), *arguments],
+                    # Not in the repository: Dagster would warn that it does not use the dagster.yaml there.
+                    cwd=environment["DAGSTER_HOME"],
+                    env=environment,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,  # Ctrl-C reaches this process alone, which ends the rest in order
+                )
+        yield running
     finally:
-        _end_group(server)
-    return 0 if status in (0, -signal.SIGINT, 130) else 1
+        for server in running.values():
+            _signal(server, signal.SIGTERM)
+        for server in running.values():
+            _end_group(server)
 
 
-def _answers(server: subprocess.Popen[bytes]) -> bool:
-    """Wait until the webserver answers; False when it ended first."""
-    while server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{ADDRESS}/server_info", timeout=2):  # noqa: S310 a fixed http address
-                return True
-        except OSError:
-            time.sleep(0.5)
-    return False
+def _log(name: str) -> Path:
+    return home() / f"{name}.log"
 
 
-def _end_group(server: subprocess.Popen[bytes]) -> None:
-    """Nothing that was started may stay: code servers and run workers are in the same process group."""
-    for number, patience in ((signal.SIGTERM, 20.0), (signal.SIGKILL, 5.0)):
-        try:
-            os.killpg(server.pid, number)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            server.poll()
-            try:
-                os.killpg(server.pid, 0)
-            except ProcessLookupError:
-                return
-            time.sleep(0.2)
+def _answers() -> bool:
+    try:
+        with urllib.request.urlopen(f"{ADDRESS}/server_info", timeout=2):  # noqa: S310 a fixed http address
+            return True
+    except OSError:
+        return False
+
+
+def _end_group(server: Server) -> None:
+    """Nothing that was started may stay: code servers and run workers belong to the group of their server."""
+    deadline = time.monotonic() + PATIENCE
+    while _group_lives(server):
+        if time.monotonic() > deadline:
+            _signal(server, signal.SIGKILL)
+        time.sleep(0.1)
+
+
+def _group_lives(server: Server) -> bool:
+    server.poll()  # a zombie still counts as a member of its group
+    try:
+        os.killpg(server.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _signal(server: Server, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(server.pid, number)
 
 
 if __name__ == "__main__":

@@ -17,14 +17,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from chestgan_core.errors import StoreError
 from chestgan_core.objects import Access, s3_client
 from chestgan_core.seaweed import IDENTITIES, LISTENERS, Server
 from chestgan_core.store import Store
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 BUCKET = "chestgan"
+_READY = ".ready"
 _READY_SECONDS = 60
 _LAUNCHES = 3
 
@@ -56,8 +60,8 @@ class EmbeddedStore:
     def start(self) -> dict[str, str]:
         """Starts the server or finds the running one; returns the environment when it answers.
 
-        That takes 3 s, the first time 6 s. Raises NotAvailable (SeaweedFS is not installed) and StoreError
-        (it does not come up: names its log).
+        That takes about 3 s. Raises NotAvailable (SeaweedFS is not installed) and StoreError (it does not come
+        up: names its log).
         """
         try:
             return self._start()
@@ -86,7 +90,7 @@ class EmbeddedStore:
         deadline = time.monotonic() + _READY_SECONDS
         for _ in range(_LAUNCHES):
             while (server := self._launched()) is None:
-                if self._answers(keys, make_bucket=False):
+                if self._answers(keys):
                     with suppress(OSError, ValueError):
                         self.pid = int((self.folder / "server.pid").read_text())
                     return self.environment
@@ -95,7 +99,7 @@ class EmbeddedStore:
                 time.sleep(0.2)
             self._server, self.pid = server, server.pid
             while server.alive() and time.monotonic() < deadline:
-                if self._answers(keys, make_bucket=True):
+                if self._answers(keys):
                     return self.environment
                 time.sleep(0.1)
             self.stop()  # Somebody may have taken a port in between: the next launch chooses others.
@@ -168,23 +172,22 @@ class EmbeddedStore:
         part.replace(self._ports_file)
         return ports
 
-    def _answers(self, keys: tuple[str, str], make_bucket: bool) -> bool:
-        """Whether our keys open our bucket at the port that was told last: no other server does that."""
+    def _answers(self, keys: tuple[str, str]) -> bool:
+        """Whether our keys read our object at the port that was told last: no other server gives it.
+
+        Reading an object counts, as the gateway answers before the volumes behind it are there.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
 
         access = Access(f"http://127.0.0.1:{self._told_ports().get('s3', 0)}", *keys)
         client = s3_client(access, attempts=1)
         try:
-            names = [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
-            if BUCKET not in names and make_bucket:
-                client.create_bucket(Bucket=BUCKET)
-                # The first object makes SeaweedFS create its volumes, which takes 3 s: nobody should wait
-                # later.
-                client.put_object(Bucket=BUCKET, Key=".ready", Body=b"")
-                client.delete_object(Bucket=BUCKET, Key=".ready")
-            elif BUCKET not in names:
-                return False
-        except (BotoCoreError, ClientError):
+            client.get_object(Bucket=BUCKET, Key=_READY)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchBucket", "NoSuchKey") and self._server is not None:
+                self._furnish(client)
+            return False
+        except (BotoCoreError, OSError):
             return False
         self.access = access
         self.environment = {
@@ -198,6 +201,15 @@ class EmbeddedStore:
             "AWS_SESSION_TOKEN": "",
         }
         return True
+
+    def _furnish(self, client: "S3Client") -> None:
+        """The bucket and a first object. For it SeaweedFS creates its volumes: 3 s that nobody waits later."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        with suppress(BotoCoreError, ClientError):  # The caller asks again until all is there.
+            client.create_bucket(Bucket=BUCKET)
+        with suppress(BotoCoreError, ClientError):
+            client.put_object(Bucket=BUCKET, Key=_READY, Body=b"ready")
 
 
 def _listener(port: int) -> socket.socket:

@@ -25,6 +25,8 @@ _OPTIONS = {
     "ip": "127.0.0.1",
     "ip.bind": "127.0.0.1",
     "master.telemetry": "false",
+    # A master that starts again waits so long for others before it elects itself; 10 s by default.
+    "master.electionTimeout": "300ms",
     # A volume is a file that grows up to this size; nothing is allocated before.
     "master.volumeSizeLimitMB": "256",
     "volume.max": "0",
@@ -116,8 +118,8 @@ class Server:
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """Kills the process: it takes 16 s to end by itself, and a killed one loses nothing that it
-        confirmed.""" self._process.kill()
+        """Kills the process, which would take 16 s to end by itself and loses nothing that it confirmed."""
+        self._process.kill()
         self._thread.join()
         # It leaves sockets at a place that cannot be chosen.
         for name in LISTENERS:

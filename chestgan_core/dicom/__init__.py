@@ -1,0 +1,1 @@
+"""DICOM in: files and archives, headers, series, stored pixels, Hounsfield units."""

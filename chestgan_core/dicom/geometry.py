@@ -39,8 +39,7 @@ class Geometry:
         return (self.column_mm, self.row_mm) if self.transpose else (self.row_mm, self.column_mm)
 
     def upright(self, image: np.ndarray) -> np.ndarray:
-        """The image (rows, cols) as a view: patient's left on the right, back below, however it was stored.
-        """
+        """(rows, cols) as a view: patient's left on the right, back below, however it was stored."""
         turned = image.T if self.transpose else image
         return turned[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
 

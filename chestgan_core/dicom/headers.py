@@ -13,6 +13,9 @@ from io import BytesIO
 import pydicom
 from pydicom import uid
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.tag import Tag
 
 from chestgan_core.dicom.files import LARGEST_SLICE_BYTES, READ_ERRORS, Found, Source
 from chestgan_core.dicom.geometry import Geometry, geometry_of
@@ -29,13 +32,14 @@ JPEG_12_BIT = (uid.JPEGExtended12Bit, "1.2.840.10008.1.2.4.53", "1.2.840.10008.1
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # with .1 to .4: the multi-frame ones
 ENHANCED_CT = (uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage)
 
-ATTRIBUTES = [
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "PatientID", "Modality", "ImageType", "NumberOfFrames",
-    "PhotometricInterpretation", "SamplesPerPixel", "Rows", "Columns", "BitsAllocated", "PixelRepresentation",
+ATTRIBUTES = [Tag(keyword) for keyword in (
+    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "PatientID", "Modality", "ImageType",
+    "NumberOfFrames", "PhotometricInterpretation", "SamplesPerPixel", "Rows", "Columns", "BitsAllocated",
+    "PixelRepresentation",
     "RescaleSlope", "RescaleIntercept", "RescaleType", "PixelPaddingValue", "PixelPaddingRangeLimit",
     "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing",
     "SliceThickness", "ConvolutionKernel", "SeriesDescription", "Manufacturer",
-]  # fmt: skip
+)]  # fmt: skip
 
 PREAMBLE = 132  # 128 free bytes and DICM; the file meta information follows, always explicit little endian
 PIXEL_DATA = {True: b"\xe0\x7f\x10\x00", False: b"\x7f\xe0\x00\x10"}  # its tag, by "is little endian"
@@ -145,7 +149,9 @@ def _parse(head: bytes) -> tuple[Dataset, _PixelElement | None]:
     return dataset, _PixelElement(offset, length)
 
 
-def _judge(found: Found, dataset: Dataset, at: _PixelElement | None) -> tuple[SliceHeader, SeriesHeader] | Rejected:
+def _judge(
+    found: Found, dataset: Dataset, at: _PixelElement | None
+) -> tuple[SliceHeader, SeriesHeader] | Rejected:
     modality, sop_class = dataset.get("Modality"), str(dataset.get("SOPClassUID") or "")
     if dataset.file_meta.get("MediaStorageSOPClassUID") == uid.MediaStorageDirectoryStorage:
         return Rejected(LeftOut.NOT_DICOM)
@@ -165,7 +171,7 @@ def _judge(found: Found, dataset: Dataset, at: _PixelElement | None) -> tuple[Sl
         return Rejected(LeftOut.MULTI_FRAME)
     if at is None:
         return Rejected(LeftOut.NO_PIXEL_DATA)
-    if dataset.get("PhotometricInterpretation") != "MONOCHROME2" or int(dataset.get("SamplesPerPixel") or 1) != 1:
+    if dataset.get("PhotometricInterpretation") != "MONOCHROME2" or dataset.get("SamplesPerPixel", 1) != 1:
         return Rejected(LeftOut.NOT_MONOCHROME2)
     if "LOCALIZER" in (dataset.get("ImageType") or ()):
         return Rejected(LeftOut.LOCALIZER)
@@ -181,9 +187,8 @@ def _judge(found: Found, dataset: Dataset, at: _PixelElement | None) -> tuple[Sl
     stored = _stored(found, dataset, at)
     if isinstance(stored, Rejected):
         return stored
-    header = SliceHeader(
-        found.source, sop_uid, geometry, rescale, int(dataset.Rows), int(dataset.Columns), stored[0], stored[1]
-    )
+    size = int(dataset.Rows), int(dataset.Columns)
+    header = SliceHeader(found.source, sop_uid, geometry, rescale, *size, *stored)
     return header, SeriesHeader(
         series[1],
         series[0],
@@ -215,10 +220,11 @@ def _stored(found: Found, dataset: Dataset, at: _PixelElement) -> tuple[str, int
 
 def _has_decoder(syntax: uid.UID) -> bool:
     try:
-        return pydicom.pixels.get_decoder(syntax).is_available
+        return get_decoder(syntax).is_available
     except NotImplementedError:
         return False
 
 
 def _text(value: object) -> str:
-    return "\\".join(map(str, value)) if isinstance(value, list | tuple | pydicom.multival.MultiValue) else str(value or "")
+    """An attribute that some vendors fill with several values, as DICOM writes them."""
+    return "\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value or "")

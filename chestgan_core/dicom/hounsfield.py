@@ -72,7 +72,7 @@ def to_hounsfield(stored: np.ndarray, rescale: Rescale) -> np.ndarray:
     else:
         exact = stored * np.float64(rescale.slope) + rescale.intercept
         hu = np.clip(np.rint(exact), LOWEST_HU, HIGHEST_HU)
-    result = hu.astype(np.int16)
+    result: np.ndarray = hu.astype(np.int16)
     if rescale.padding_from <= rescale.padding_to:
         padded = (stored >= rescale.padding_from) & (stored <= rescale.padding_to)
         result[padded] = LOWEST_HU

@@ -31,8 +31,7 @@ class PixelsLeftOut(Exception):  # noqa: N818 (an outcome that is counted, not a
 
 
 def stored_pixels(header: SliceHeader, archives: Archives) -> np.ndarray:
-    """(rows, cols) of integers, as stored. Raises PixelsLeftOut. The file is read and decoded exactly once.
-    """
+    """(rows, cols) integers, as stored. Raises PixelsLeftOut. The file is read and decoded exactly once."""
     try:
         raw = plain(archives.read(header.source, LARGEST_SLICE_BYTES), LARGEST_SLICE_BYTES)
         if header.offset:
@@ -70,7 +69,9 @@ def _jpeg_12_bit(dataset: pydicom.Dataset) -> np.ndarray:
     image.SetNumberOfDimensions(2)
     image.SetDimensions((dataset.Columns, dataset.Rows, 1))
     image.SetDataElement(element)
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2))
+    image.SetPhotometricInterpretation(
+        gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2)
+    )
     syntax = gdcm.TransferSyntax.GetTSType(str(dataset.file_meta.TransferSyntaxUID))
     image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
     bits, signed = dataset.BitsStored, dataset.PixelRepresentation

@@ -54,9 +54,9 @@ class Pseudonyms:
         Raises BadInput, without the id, if a public id has other characters than letters, digits, dot, _
         and -.
         """
-        if self.secret is not None:
-            return "P" + self._hash("patient", patient_id)[:12]
-        return _safe("patient id", patient_id)
+        if self.secret is None:
+            return _safe("patient id", patient_id)
+        return "P" + _hash(self.secret, "patient", patient_id)[:12]
 
     def series(self, uid: str) -> str:
         """The series instance UID, or one made from its keyed hash (2.25., DICOM PS3.5 B.2)."""
@@ -67,13 +67,13 @@ class Pseudonyms:
         return self._uid("sop", uid)
 
     def _uid(self, kind: str, uid: str) -> str:
-        if self.secret is not None:
-            return f"2.25.{int(self._hash(kind, uid)[:32], 16)}"
-        return _safe(f"{kind} instance UID", uid)
+        if self.secret is None:
+            return _safe(f"{kind} instance UID", uid)
+        return f"2.25.{int(_hash(self.secret, kind, uid)[:32], 16)}"
 
-    def _hash(self, kind: str, value: str) -> str:
-        assert self.secret is not None
-        return hmac.new(self.secret, f"{kind}:{value}".encode(), hashlib.sha256).hexdigest()
+
+def _hash(secret: bytes, kind: str, value: str) -> str:
+    return hmac.new(secret, f"{kind}:{value}".encode(), hashlib.sha256).hexdigest()
 
 
 def _checked(key: bytes, where: object) -> bytes:

@@ -97,7 +97,8 @@ def read_series(paths: Sequence[Path], progress: Progress | None = None) -> Read
     for key, count in found.across.items():
         mixed = key in found.slices
         found.left_out[LeftOut.MIXED_ORIENTATION if mixed else LeftOut.NOT_AXIAL] += count
-    return Reading(series, found.left_out, found.files, tuple(found.warnings))
+    left_out = Counter({reason: count for reason, count in found.left_out.items() if count})
+    return Reading(series, left_out, found.files, tuple(found.warnings))
 
 
 def require_series(reading: Reading) -> None:
@@ -130,13 +131,14 @@ def _take(file: Found, archives: Archives, found: _Found) -> None:
 
 def _ordered(common: SeriesHeader, headers: list[SliceHeader], left_out: Counter[LeftOut]) -> Series:
     stack = _largest_stack(headers)
-    left_out.update({LeftOut.MIXED_ORIENTATION: len(headers) - len(stack)})
+    left_out[LeftOut.MIXED_ORIENTATION] += len(headers) - len(stack)
     # The SOP UID decides between two slices at one position, so that the order of the files does not.
     by_position: dict[float, SliceHeader] = {}
     for header in sorted(stack, key=lambda header: header.sop_uid):
         by_position.setdefault(round(header.position_mm, SAME_POSITION_DIGITS), header)
-    left_out.update({LeftOut.DUPLICATE: len(stack) - len(by_position)})
+    left_out[LeftOut.DUPLICATE] += len(stack) - len(by_position)
     slices = tuple(by_position[position] for position in sorted(by_position))
+    gaps = [above.position_mm - below.position_mm for below, above in pairwise(slices)]
     letter = HISTOLOGY.fullmatch(common.patient_id)
     return Series(
         uid=common.uid,
@@ -146,7 +148,7 @@ def _ordered(common: SeriesHeader, headers: list[SliceHeader], left_out: Counter
         kernel=common.kernel,
         manufacturer=common.manufacturer,
         thickness_mm=common.thickness_mm,
-        spacing_mm=median(b.position_mm - a.position_mm for a, b in pairwise(slices)) if len(slices) > 1 else 0.0,
+        spacing_mm=median(gaps) if gaps else 0.0,
         slices=slices,
     )
 
@@ -156,7 +158,11 @@ def _largest_stack(headers: list[SliceHeader]) -> list[SliceHeader]:
     counts = Counter(tuple(round(part, 3) for part in header.geometry.normal) for header in headers)
     if len(counts) == 1:
         return headers
-    most = max(sorted(counts), key=lambda normal: sum(n for other, n in counts.items() if _parallel(normal, other)))
+
+    def shared(normal: tuple[float, ...]) -> int:
+        return sum(count for other, count in counts.items() if _parallel(normal, other))
+
+    most = max(sorted(counts), key=shared)
     return [header for header in headers if _parallel(most, header.geometry.normal)]
 
 

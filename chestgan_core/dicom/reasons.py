@@ -38,4 +38,4 @@ class LeftOut(StrEnum):
 def in_words(left_out: Mapping[LeftOut, int]) -> str:
     """`no-lung 58, localizer 3`: most frequent first; `nothing` when nothing was left out."""
     ordered = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{reason} {count}" for reason, count in ordered) or "nothing"
+    return ", ".join(f"{reason} {count}" for reason, count in ordered if count) or "nothing"

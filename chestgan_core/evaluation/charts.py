@@ -19,7 +19,7 @@ from chestgan_core.slices.windows import Window
 
 # Colours that people with a colour deficiency tell apart (Okabe and Ito 2008).
 COLOURS = {"real": "#0072B2", "synthetic": "#D55E00", "other": "#8A8A8A"}
-LABELS = {"real": "real, held out", "synthetic": "synthetic", "other": "real, other patients"}
+LABELS = {"real": "real, compared", "synthetic": "synthetic", "other": "real, other patients"}
 BINS = 100
 
 

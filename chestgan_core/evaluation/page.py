@@ -86,7 +86,7 @@ def sentence(row: MetricRow) -> str:
         # A floor within its own error of 0 is no divisor.
         if row.floor > 2 * (row.floor_sd or 0):
             times = row.value / row.floor
-            said += f" The synthetic images are {times:.1f} times as far from the held-out patients."
+            said += f" The distance of the synthetic images is {times:.1f} times that."
         return said
     real = f" (images of other real patients: {floor})" if row.floor is not None else ""
     return {
@@ -111,7 +111,7 @@ def _draw(report: MetricReport, folder: Path) -> list[tuple[Path, str, str]]:
         pictures.samples["synthetic"],
         sheet,
         title="Real beside synthetic",
-        real_label="real, held-out patients",
+        real_label="real, held-out patients" if "other" in pictures.samples else "real",
         columns=4,
     )
     hounsfield_histogram(pictures.grey, report.window, histogram)

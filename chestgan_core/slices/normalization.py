@@ -26,18 +26,21 @@ from PIL import Image
 
 from chestgan_core.dicom.files import Archives
 from chestgan_core.dicom.headers import SliceHeader
-from chestgan_core.dicom.hounsfield import HIGHEST_HU, LOWEST_HU, to_hounsfield
+from chestgan_core.dicom.hounsfield import LOWEST_HU, to_hounsfield
 from chestgan_core.dicom.pixels import PixelsLeftOut, stored_pixels
+from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.dicom.reading import MOST_WARNINGS, Series, read_series, require_series
 from chestgan_core.dicom.reasons import LeftOut, in_words
 from chestgan_core.errors import BadInput
 from chestgan_core.progress import Progress
-from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.selection import Chest, coarse_step, find_chest
 from chestgan_core.slices.shards import Shard, SliceRow
 
 READ_AHEAD = 3  # slices; inflating releases the interpreter lock, so it runs beside the resizing
+# Pillow widens the filter by the scale, so nothing aliases. Hamming is nearly as sharp as bicubic, has no
+# negative weights, which make dark rims along bone that the scanner never measured, and costs half.
+FILTER = Image.Resampling.HAMMING
 MARGIN = 0.02  # of the body's larger extent, on each side, so that the skin is not at the very edge
 
 
@@ -88,6 +91,13 @@ class NormalizationReport:
             "warnings": list(self.warnings),
         }
 
+    def line(self) -> str:
+        """`216 of 326 files kept (3 series, 3 patients) in 0.9 s; left out: no-lung 109, not-ct 1`."""
+        return (
+            f"{self.kept} of {self.files} files kept ({self.series} series, {self.patients} patients)"
+            f" in {self.seconds:.1f} s; left out: {in_words(self.left_out)}"
+        )
+
 
 @dataclass(frozen=True)
 class Normalized:
@@ -130,7 +140,9 @@ def normalize(
                     slices.append(outcome.hu)
                     sop = pseudonyms.sop(outcome.header.sop_uid)
                     position, share = outcome.header.position_mm, outcome.lung_share
-                    rows.append(SliceRow(patient, series.histology, uid, sop, position, share, outcome.pixel_mm))
+                    rows.append(
+                        SliceRow(patient, series.histology, uid, sop, position, share, outcome.pixel_mm)
+                    )
                 if progress is not None:
                     progress.step(note=f"left out {in_words(left_out)}")
     if not rows:
@@ -191,9 +203,8 @@ def normalize_slice(
         return SliceLeftOut(header, LeftOut.NO_LUNG)
     top, left, height, width = _square(header, chest, recipe, upright.shape)
     crop = _cut(upright, header, top, left, height, width)
-    small = Image.fromarray(crop).resize((recipe.size, recipe.size), Image.Resampling.BICUBIC)
-    # Bicubic weights are negative in places and overshoot at sharp edges.
-    hu = np.clip(np.rint(np.asarray(small)), LOWEST_HU, HIGHEST_HU).astype(np.int16)
+    small = Image.fromarray(crop).resize((recipe.size, recipe.size), FILTER)
+    hu = np.rint(np.asarray(small)).astype(np.int16)
     return NormalizedSlice(header, hu, chest.lung_share, width * header.geometry.upright_mm[1] / recipe.size)
 
 
@@ -213,7 +224,9 @@ def _square(
     return (top + bottom - height) // 2, (left + right - width) // 2, height, width
 
 
-def _cut(upright: np.ndarray, header: SliceHeader, top: int, left: int, height: int, width: int) -> np.ndarray:
+def _cut(
+    upright: np.ndarray, header: SliceHeader, top: int, left: int, height: int, width: int
+) -> np.ndarray:
     """The box in HU, float32; air where it lies outside the image."""
     rows, columns = upright.shape
     y, x = max(top, 0), max(left, 0)

@@ -8,17 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from skimage.measure import label
-from skimage.morphology import opening
-
-from chestgan_core.dicom.hounsfield import LOWEST_HU
 
 GRID = 128  # pixels across that the coarse grid has at least, where the slice has them
 TISSUE_HU = -500  # half way between air and soft tissue
 LUNG_HU = -400  # lung with its small vessels is darker
 # Gas in the trachea, the stomach and the bowel is near -1000; lung has tissue in it, with emphysema too.
 GAS_HU = -970
-# Detaches what is thinner than three grid pixels (1 cm): table, sheets, cables.
-CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+SMALLEST_LUNG = 8  # grid pixels; less is a bubble or a gap between folds
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ def find_chest(hu: np.ndarray, step: int) -> Chest | None:
     the body is taken to be closed along the edge, so that a lung cut by the field of view still counts.
     """
     tissue = hu > TISSUE_HU
-    body = _largest(opening(tissue.view(np.uint8), CROSS).view(bool))
+    body = _largest(_without_thin(tissue))
     if body is None:
         return None
     lung = _lung(hu, tissue, body)
@@ -66,32 +62,47 @@ def find_chest(hu: np.ndarray, step: int) -> Chest | None:
 
 
 def _largest(mask: np.ndarray) -> np.ndarray | None:
-    labels = label(mask, connectivity=1)
+    labels = _regions(mask)
     areas = np.bincount(labels.ravel())
     areas[0] = 0
-    return labels == areas.argmax() if areas.any() else None
+    if not areas.any():
+        return None
+    largest: np.ndarray = labels == areas.argmax()
+    return largest
+
+
+def _regions(mask: np.ndarray) -> np.ndarray:
+    """Connected regions numbered from 1; 0 is everything else. Diagonal neighbours are not connected."""
+    numbered: np.ndarray = label(mask, connectivity=1)  # type: ignore[no-untyped-call]
+    return numbered
+
+
+def _without_thin(mask: np.ndarray) -> np.ndarray:
+    """Opening with a cross of three pixels. Beyond the image's edge the body is taken to go on."""
+    core = np.pad(mask, 1, constant_values=True)
+    core = core[1:-1, 1:-1] & core[:-2, 1:-1] & core[2:, 1:-1] & core[1:-1, :-2] & core[1:-1, 2:]
+    core = np.pad(core, 1)
+    opened: np.ndarray = (
+        core[1:-1, 1:-1] | core[:-2, 1:-1] | core[2:, 1:-1] | core[1:-1, :-2] | core[1:-1, 2:]
+    )
+    return opened
 
 
 def _lung(hu: np.ndarray, tissue: np.ndarray, body: np.ndarray) -> np.ndarray:
     """Air that is enclosed by tissue, lies within the body, and is no gas."""
-    frame = np.zeros((hu.shape[0] + 2, hu.shape[1] + 2), bool)
-    inner = frame[1:-1, 1:-1]
-    inner[:] = tissue
+    frame = np.pad(tissue, 1)
     _close_edges(frame, body)
-    regions = label(~frame, connectivity=1)
-    within = _surrounded(body)
-    lung = np.zeros_like(tissue)
+    regions = _regions(~frame)
     outside = regions[0, 0]
     regions = regions[1:-1, 1:-1]
-    areas = np.bincount(regions[within].ravel(), minlength=regions.max() + 1)
-    for region in np.flatnonzero(areas >= 8):
-        if region in (0, outside):
-            continue
-        mask = regions == region
-        values = hu[mask]
-        if np.median(values) > GAS_HU:
-            lung |= mask & (hu < LUNG_HU) & (hu > LOWEST_HU)
-    return lung & within
+    within = _surrounded(body)
+    count = regions.max() + 1
+    areas = np.bincount(regions[within], minlength=count)
+    denser_than_gas = np.bincount(regions[within & (hu > GAS_HU)], minlength=count)
+    is_lung = (areas >= SMALLEST_LUNG) & (2 * denser_than_gas > areas)
+    is_lung[[0, outside]] = False
+    lung: np.ndarray = is_lung[regions] & within & (hu < LUNG_HU)
+    return lung
 
 
 def _close_edges(frame: np.ndarray, body: np.ndarray) -> None:
@@ -109,7 +120,13 @@ def _close_edges(frame: np.ndarray, body: np.ndarray) -> None:
 
 def _surrounded(body: np.ndarray) -> np.ndarray:
     """Pixels with body on at least three of the four sides: not the air between back and table."""
-    sides = np.zeros(body.shape, np.uint8)
-    for view, count in ((body, sides), (body[::-1], sides[::-1]), (body.T, sides.T), (body.T[::-1], sides.T[::-1])):
-        count += np.logical_or.accumulate(view, axis=0)
-    return sides >= 3
+    above, below = _from_first(body), _from_first(body[::-1])[::-1]
+    left, right = _from_first(body.T).T, _from_first(body.T[::-1])[::-1].T
+    surrounded: np.ndarray = np.add(above, below, dtype=np.uint8) + left + right >= 3
+    return surrounded
+
+
+def _from_first(body: np.ndarray) -> np.ndarray:
+    """In each column, the pixels from the first one of the body on."""
+    first = np.where(body.any(0), body.argmax(0), len(body))
+    return np.arange(len(body))[:, None] >= first

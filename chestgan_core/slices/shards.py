@@ -85,7 +85,7 @@ def read_shard(path: Path) -> Shard:
             slices = file.get_tensor("slices")
         rows = rows_path(path).read_bytes()
     except FileNotFoundError as error:
-        raise BadInput(error.filename or path, "there is no such file", "check the path; " + REMEDY) from error
+        raise BadInput(error.filename or path, "there is no such file", "check the path") from error
     except (SafetensorError, OSError) as error:
         raise BadInput(path, "is not a safetensors file with `slices`, or is cut short", REMEDY) from error
     if hashlib.sha256(rows).hexdigest() != metadata.get("rows_sha256"):

@@ -6,7 +6,7 @@ their methods.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ class Window:
     def to_hu(self, unit: Any) -> Any:
         """The inverse: values in [-1, 1] (others are clamped) -> int16 HU, rounded to the nearest."""
         numbers = (unit.clip(-1, 1) * (self.width / 2) + self.centre).round()
-        return numbers.astype("int16") if hasattr(numbers, "astype") else cast("torch.Tensor", numbers).short()
+        return numbers.astype("int16") if hasattr(numbers, "astype") else numbers.short()
 
 
 WINDOWS = {

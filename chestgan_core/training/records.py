@@ -1,8 +1,8 @@
 """What a training leaves for people to look at: the history of its losses, and pictures from fixed seeds.
 
 In: a training state. Out: `history.parquet` (one row every `sample_images`, means since the row before),
-`samples.png` (seeds 0 to 63 from the averaged weights), `progress.png` (seeds 0 to 7, a line for each row that
-was kept, the latest at the bottom). The pictures show what publication makes of the same seeds.
+`samples.png` (seeds 0 to 63 from the averaged weights), `progress.png` (seeds 0 to 7, a line for each kept row,
+latest at the bottom). The pictures show what publication makes of the same seeds.
 """
 
 from pathlib import Path

@@ -1,0 +1,30 @@
+"""`make bench`: speed as ratios to a plain baseline, measured interleaved in one run, as a table.
+
+In: $CHESTGAN_REAL_DATA for real DICOM, else phantoms. Out: the table on standard output. Absolute times of a busy
+machine mean little; ratios within one run mean something.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from bench import loading, normalize, training_step
+from bench.ratio import Ratio
+
+ROOT = Path(__file__).parent.parent
+
+
+def main() -> int:
+    """Measure everything; exit status 1 when a ratio misses what is wanted."""
+    real_data = Path(os.environ.get("CHESTGAN_REAL_DATA", ROOT.parent / "shared" / "data"))
+    measured: list[Ratio] = []
+    print("| what | ours | baseline | unit | ratio | wanted | |\n|---|---|---|---|---|---|---|")
+    for measure in (lambda: normalize.measure(real_data), training_step.measure, loading.measure):
+        for ratio in measure():
+            measured.append(ratio)
+            print(ratio.row(), flush=True)
+    return 0 if all(ratio.reached for ratio in measured) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

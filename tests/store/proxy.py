@@ -1,0 +1,78 @@
+"""A TCP proxy on loopback that damages connections: what a bad network does to a store."""
+
+import socket
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+
+class Proxy:
+    """Forwards to a port of this machine.
+
+    cut_up, cut_down: bytes from the client or from the server after which a connection is reset, None: never.
+    cuts: how many connections are cut before the network is well again, None: all of them. hang: forward nothing
+    and say nothing.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        cut_up: int | None = None,
+        cut_down: int | None = None,
+        cuts: int | None = None,
+        hang: bool = False,
+    ) -> None:
+        self._port, self._cut_up, self._cut_down, self._cuts, self._hang = port, cut_up, cut_down, cuts, hang
+        self.connections = self.cut = 0
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for opened in [self._listener, *self._sockets]:
+            self._end(opened)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self.connections += 1
+                self._sockets.append(client)
+                if self._hang:
+                    continue
+                server = socket.create_connection(("127.0.0.1", self._port))
+                self._sockets.append(server)
+                for source, target, limit in ((client, server, self._cut_up), (server, client, self._cut_down)):
+                    threading.Thread(target=self._pump, args=(source, target, limit), daemon=True).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, limit: int | None) -> None:
+        passed = 0
+        with suppress(OSError):
+            while data := source.recv(65536):
+                passed += len(data)
+                if limit is not None and passed > limit and self._may_cut():
+                    break
+                target.sendall(data)
+        self._end(source)
+        self._end(target)
+
+    def _may_cut(self) -> bool:
+        with self._lock:
+            if self._cuts is not None and self.cut >= self._cuts:
+                return False
+            self.cut += 1
+            return True
+
+    @staticmethod
+    def _end(opened: socket.socket) -> None:
+        with suppress(OSError):
+            opened.shutdown(socket.SHUT_RDWR)
+        opened.close()

@@ -1,0 +1,23 @@
+"""A real S3 server for the whole test session, and a store in it that is empty at the start of each test."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from chestgan_core.embedded import BUCKET, EmbeddedStore
+from chestgan_core.objects import s3_client
+from chestgan_core.store import Store
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    """The embedded server, as a user of the embedded store has it."""
+    with EmbeddedStore(tmp_path_factory.mktemp("home")) as started:
+        yield started
+
+
+@pytest.fixture
+def store(embedded: EmbeddedStore) -> Store:
+    """A store with a prefix of its own."""
+    return Store(s3_client(embedded.access), BUCKET, f"test-{uuid.uuid4().hex[:12]}")

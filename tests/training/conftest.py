@@ -1,0 +1,51 @@
+"""A training small enough for tests: 64 pixels, narrow networks, images that are discs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from chestgan_core.experiment import Experiment, parse_experiment
+from chestgan_core.networks.registry import build_generator
+from chestgan_core.training.checkpoints import load_generator, save_generator
+
+
+@pytest.fixture
+def experiment() -> Experiment:
+    return small()
+
+
+@pytest.fixture
+def changed() -> Callable[..., Experiment]:
+    """The small experiment with other fields of its training section."""
+    return small
+
+
+def small(**training: Any) -> Experiment:
+    fields: dict[str, Any] = {
+        "dataset": "phantom",
+        "network": {"latent": 8, "generator_width": 3, "discriminator_width": 3},
+        "training": {"batch": 4, "images": 40, "ema_images": 20, "checkpoint_images": 16, "sample_images": 12}
+        | training,
+    }
+    return parse_experiment(fields, "small", "test")
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    """(20, 1, 64, 64) in [-1, 1]: discs of growing radius."""
+    axis = torch.linspace(-1, 1, 64)
+    radius = (axis[:, None] ** 2 + axis**2).sqrt()
+    return torch.stack([torch.where(radius < 0.3 + 0.03 * k, 0.8, -1.0) for k in range(20)])[:, None]
+
+
+@pytest.fixture
+def model(tmp_path: Path, experiment: Experiment) -> Path:
+    """The folder of a generator with weights of its own."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    save_generator(folder, build_generator(experiment), experiment)
+    load_generator(folder)
+    return folder

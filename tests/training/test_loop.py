@@ -1,0 +1,240 @@
+"""Training and its resumption: the same end, to the bit, however often it was interrupted."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from chestgan_core.errors import BadCheckpoint, BadInput
+from chestgan_core.experiment import Experiment
+from chestgan_core.training.checkpoints import GENERATOR_FILE, load_generator
+from chestgan_core.training.generation import generate
+from chestgan_core.training.loop import Budget, TrainingDiverged, TrainingOutcome, train
+from chestgan_core.training.state import STATE_FILE
+
+CPU = torch.device("cpu")
+CLOCK = ("seconds", "images_per_second")
+
+
+def run(
+    experiment: Experiment, images: torch.Tensor, out: Path, count: int = 40, **more: Any
+) -> TrainingOutcome:
+    return train(experiment, images, out, CPU, Budget(None, count), **more)
+
+
+def history(out: Path) -> list[dict[str, float]]:
+    """Rows without what a clock tells."""
+    rows = pq.read_table(out / "history.parquet").to_pylist()
+    return [{name: value for name, value in row.items() if name not in CLOCK} for row in rows]
+
+
+def weights(out: Path) -> dict[str, Any]:
+    return {k: v for k, v in torch.load(out / STATE_FILE, weights_only=True).items() if k != "seconds"}
+
+
+def assert_same(one: Any, other: Any) -> None:
+    """Equal to the bit, through nested dictionaries and lists."""
+    assert type(one) is type(other)
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one.keys() - set(CLOCK):
+            assert_same(one[key], other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for pair in zip(one, other, strict=True):
+            assert_same(*pair)
+    else:
+        assert one == other
+
+
+def test_a_training_leaves_everything_that_is_needed(
+    experiment: Experiment, images: torch.Tensor, tmp_path: Path
+) -> None:
+    outcome = run(experiment, images, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "config.json",
+        "generator.safetensors",
+        "history.parquet",
+        "progress.png",
+        "samples.png",
+        "training-state.pt",
+    }
+    assert outcome.images_seen == 40
+    assert outcome.sha256 == load_generator(tmp_path).sha256
+    rows = pq.read_table(tmp_path / "history.parquet").to_pylist()
+    assert [row["images_seen"] for row in rows] == [12, 24, 36, 40]
+    assert set(rows[0]) == {"images_seen", "loss_d", "loss_g", "d_real", "d_fake", *CLOCK}
+    assert Image.open(tmp_path / "samples.png").size == (8 * 66 - 2, 8 * 66 - 2)
+    assert Image.open(tmp_path / "progress.png").size == (8 * 66 - 2, 4 * 66 - 2)
+
+
+def test_a_seed_decides_the_outcome(experiment: Experiment, images: torch.Tensor, tmp_path: Path) -> None:
+    first = run(experiment, images, tmp_path / "a")
+    assert run(experiment, images, tmp_path / "b").sha256 == first.sha256
+    other = experiment.model_copy(update={"seed": 1})
+    assert run(other, images, tmp_path / "c").sha256 != first.sha256
+
+
+@pytest.mark.parametrize("breaks", [(4, 20), (12,), (16, 28)])
+def test_interrupted_and_resumed_is_the_same_as_uninterrupted(
+    experiment: Experiment, images: torch.Tensor, tmp_path: Path, breaks: tuple[int, ...]
+) -> None:
+    whole = run(experiment, images, tmp_path / "whole")
+    for stop in breaks:
+        run(experiment, images, tmp_path / "parts", stop)
+    parts = run(experiment, images, tmp_path / "parts")
+    assert parts.resumed_at == breaks[-1]
+    assert parts.sha256 == whole.sha256
+    assert history(tmp_path / "parts") == history(tmp_path / "whole")
+    assert_same(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
+    for name in ("samples.png", "progress.png"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_the_samples_are_what_the_same_seeds_give_later(
+    experiment: Experiment, images: torch.Tensor, tmp_path: Path
+) -> None:
+    run(experiment, images, tmp_path)
+    grey = torch.tensor(list(Image.open(tmp_path / "samples.png").crop((66, 0, 130, 64)).tobytes()))
+    image = generate(load_generator(tmp_path), [1])[0].flatten()
+    assert ((image + 1) * 127.5 - grey).abs().max() <= 0.5001
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_writes_a_checkpoint_and_is_passed_on(
+    changed: Callable[..., Experiment], images: torch.Tensor, tmp_path: Path, number: signal.Signals
+) -> None:
+    class Stopped(Exception):  # noqa: N818
+        pass
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    # The first checkpoint, after 16 images, asks for the end; the training notices after its step.
+    former = signal.signal(number, stop)
+    try:
+        with pytest.raises(Stopped):
+            run(changed(), images, tmp_path, on_checkpoint=lambda path: signal.raise_signal(number))
+        assert signal.getsignal(number) is stop
+    finally:
+        signal.signal(number, former)
+    assert {path.name for path in tmp_path.iterdir()} == {STATE_FILE}
+    assert run(changed(), images, tmp_path).resumed_at == 16
+
+
+def test_minutes_count_the_seconds_of_former_attempts(
+    experiment: Experiment, images: torch.Tensor, tmp_path: Path
+) -> None:
+    first = run(experiment, images, tmp_path)
+    again = train(experiment, images, tmp_path, CPU, Budget(first.seconds / 60, None))
+    assert (again.images_seen, again.sha256) == (first.images_seen, first.sha256)
+    more = train(experiment, images, tmp_path, CPU, Budget((first.seconds + 0.3) / 60, None))
+    assert more.seconds - first.seconds == pytest.approx(0.3, abs=0.3)
+    assert more.images_seen > first.images_seen
+
+
+def test_a_training_without_a_budget_is_refused() -> None:
+    with pytest.raises(BadInput, match="never end"):
+        Budget(None, None)
+
+
+def test_a_state_of_another_experiment_or_other_images_is_refused_and_named(
+    changed: Callable[..., Experiment], images: torch.Tensor, tmp_path: Path
+) -> None:
+    run(changed(), images, tmp_path, 8)
+    with pytest.raises(BadCheckpoint, match=r"training\.batch 4 instead of 8; give another folder"):
+        run(changed(batch=8), images, tmp_path)
+    with pytest.raises(BadCheckpoint, match="other training images"):
+        run(changed(), images.flip(0), tmp_path)
+    # When to stop and what to show may change.
+    assert run(changed(images=99, sample_images=7), images, tmp_path).resumed_at == 8
+
+
+@pytest.mark.parametrize("how", ["cut short", "empty", "another file"])
+def test_a_damaged_state_is_told_in_one_line(
+    experiment: Experiment, images: torch.Tensor, tmp_path: Path, how: str
+) -> None:
+    path = tmp_path / STATE_FILE
+    run(experiment, images, tmp_path, 8)
+    if how == "another file":
+        torch.save({"weights": torch.zeros(2)}, path)
+    else:
+        path.write_bytes(b"" if how == "empty" else path.read_bytes()[:1000])
+    with pytest.raises(BadCheckpoint, match=r"training-state\.pt: is .*delete it") as told:
+        run(experiment, images, tmp_path)
+    assert "\n" not in str(told.value)
+
+
+def test_losses_that_are_no_numbers_stop_it_and_keep_the_last_good_state(
+    changed: Callable[..., Experiment], images: torch.Tensor, tmp_path: Path
+) -> None:
+    run(changed(), images, tmp_path, 8)
+    good = weights(tmp_path)
+    images[3] = torch.nan
+    with pytest.raises(TrainingDiverged, match="no longer numbers"):
+        run(changed(), images, tmp_path / "other")
+    assert not list((tmp_path / "other").iterdir())
+    wild = changed(learning_rate=0.99, images=4000, sample_images=4)
+    with pytest.raises((TrainingDiverged, BadCheckpoint)):
+        run(wild, images, tmp_path)
+    assert_same(weights(tmp_path), good)
+
+
+def test_the_progress_sheet_stays_of_one_size(
+    changed: Callable[..., Experiment], images: torch.Tensor, tmp_path: Path
+) -> None:
+    run(changed(sample_images=4, ema_images=0), images, tmp_path, 4 * 35)
+    rows = torch.load(tmp_path / STATE_FILE, weights_only=True)["rows"]
+    assert list(rows) == list(range(4, 36, 4))
+    assert len(history(tmp_path)) == 35
+
+
+TRAINING = """
+import sys, torch
+from pathlib import Path
+from chestgan_core.experiment import load_experiment
+from chestgan_core.training.loop import Budget, train
+torch.set_num_threads(1)
+out = Path(sys.argv[1])
+images = torch.load(out / "images.pt", weights_only=True)
+experiment, budget = load_experiment(out / "small.yaml"), Budget(None, int(sys.argv[2]))
+train(experiment, images, out / "run", torch.device("cpu"), budget)
+"""
+
+
+def test_killed_without_warning_it_goes_on_from_its_last_checkpoint(
+    changed: Callable[..., Experiment], images: torch.Tensor, tmp_path: Path
+) -> None:
+    experiment = changed(images=100_000, checkpoint_images=40, sample_images=100)
+    (tmp_path / "small.yaml").write_text(experiment.model_dump_json())
+    torch.save(images, tmp_path / "images.pt")
+    command = [sys.executable, "-c", TRAINING, str(tmp_path)]
+    child = subprocess.Popen(
+        [*command, "100000"], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    )
+    state = tmp_path / "run" / STATE_FILE
+    try:
+        started = time.monotonic()
+        while not state.is_file() and time.monotonic() - started < 60:
+            time.sleep(0.05)
+        time.sleep(0.3)
+    finally:
+        child.kill()
+        child.wait()
+    seen = torch.load(state, weights_only=True)["images_seen"]
+    assert seen % 40 == 0
+    assert not (tmp_path / "run" / GENERATOR_FILE).exists()
+    resumed = run(experiment, images, tmp_path / "run", seen + 40)
+    assert resumed.resumed_at == seen
+    assert resumed.sha256 == run(experiment, images, tmp_path / "whole", seen + 40).sha256
