@@ -6,19 +6,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dagster as dg
 from chestgan_core.home import home
 
 ROOT = Path(__file__).parent.parent
 
 
 def dagster_home() -> Path:
-    """The folder of Dagster's history, with the repository's dagster.yaml in it.
+    """The folder of Dagster's history, with the repository's dagster.yaml in it and its databases made.
 
     Dagster reads dagster.yaml from its home only; the file in the repository is the one that people edit.
     """
     folder = Path(os.environ.get("DAGSTER_HOME") or home() / "dagster").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(ROOT / "dagster.yaml", folder / "dagster.yaml")
+    # Webserver and daemon would both create the tables at their first start, and one of them would fail.
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        instance.get_runs_count()
+        instance.all_asset_keys()
+        instance.all_instigator_state()
     return folder
 
 

@@ -60,8 +60,8 @@ class EmbeddedStore:
     def start(self) -> dict[str, str]:
         """Starts the server or finds the running one; returns the environment when it answers.
 
-        That takes about 3 s. Raises NotAvailable (SeaweedFS is not installed) and StoreError (it does not come
-        up: names its log).
+        That takes about 3 s. Raises NotAvailable (SeaweedFS is not installed) and StoreError (it does not
+        come up: names its log).
         """
         try:
             return self._start()
@@ -203,7 +203,7 @@ class EmbeddedStore:
         return True
 
     def _furnish(self, client: "S3Client") -> None:
-        """The bucket and a first object. For it SeaweedFS creates its volumes: 3 s that nobody waits later."""
+        """The bucket and a first object; for it SeaweedFS makes its volumes: 3 s that nobody waits later."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         with suppress(BotoCoreError, ClientError):  # The caller asks again until all is there.

@@ -61,7 +61,7 @@ def to_hounsfield(stored: np.ndarray, rescale: Rescale) -> np.ndarray:
     Padding outside the scanner's field of view becomes -1024 (air): GE writes -2000 there, before the
     intercept.
     """
-    if rescale.slope == 1 and rescale.intercept.is_integer():
+    if rescale.slope == 1 and float(rescale.intercept).is_integer():
         intercept = int(rescale.intercept)
         limits = np.iinfo(stored.dtype)
         # Clipped before the sum, in the stored type, so that nothing overflows and no wide copy is needed.

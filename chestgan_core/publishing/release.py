@@ -4,6 +4,7 @@ In: the newest run of an experiment, and its report. Out: `synthetic/<experiment
 the index. Only generated images go in: what is published must not carry a slice of a real person.
 """
 
+import builtins
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class Release:
     version: str
     images: int
     bytes: int
-    samples_png: bytes
+    samples_png: builtins.bytes
 
 
 def release_experiment(store: Store, experiment: Experiment, device: str, folder: Path) -> Release:

@@ -93,14 +93,15 @@ def _lung(hu: np.ndarray, tissue: np.ndarray, body: np.ndarray) -> np.ndarray:
     frame = np.pad(tissue, 1)
     _close_edges(frame, body)
     regions = _regions(~frame)
-    outside = regions[0, 0]
+    # The edge has pieces where a body cut on both sides divides it; each has a corner.
+    outside = regions[[0, 0, -1, -1], [0, -1, 0, -1]]
+    count = regions.max() + 1
     regions = regions[1:-1, 1:-1]
     within = _surrounded(body)
-    count = regions.max() + 1
     areas = np.bincount(regions[within], minlength=count)
     denser_than_gas = np.bincount(regions[within & (hu > GAS_HU)], minlength=count)
     is_lung = (areas >= SMALLEST_LUNG) & (2 * denser_than_gas > areas)
-    is_lung[[0, outside]] = False
+    is_lung[0] = is_lung[outside] = False
     lung: np.ndarray = is_lung[regions] & within & (hu < LUNG_HU)
     return lung
 

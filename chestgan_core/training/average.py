@@ -9,7 +9,8 @@ from torch import nn
 
 # The average may look back over this share of the training at most, or it would hold on to the random start.
 RAMP = 0.05
-CALIBRATION_IMAGES = 512
+# Batches of their own size: the smaller a batch, the worse the mean over batches tells the variance.
+CALIBRATION_BATCHES, CALIBRATION_BATCH = 8, 64
 CALIBRATION_SEED = 0
 
 
@@ -21,7 +22,7 @@ def follow(average: nn.Module, generator: nn.Module, batch: int, images_seen: in
 
 
 @torch.no_grad()
-def calibrate(average: nn.Module, latent: int, batch: int) -> None:
+def calibrate(average: nn.Module, latent: int) -> None:
     """Measure what batch normalization needs for the averaged weights; leaves the average in eval mode.
 
     The statistics that the generator gathered belong to other weights. Always the same noise, so that the
@@ -34,6 +35,6 @@ def calibrate(average: nn.Module, latent: int, batch: int) -> None:
     device = next(average.parameters()).device
     random = torch.Generator().manual_seed(CALIBRATION_SEED)
     average.train()
-    for _ in range(-(-CALIBRATION_IMAGES // batch)):
-        average(torch.randn(batch, latent, generator=random).to(device))
+    for _ in range(CALIBRATION_BATCHES):
+        average(torch.randn(CALIBRATION_BATCH, latent, generator=random).to(device))
     average.eval()

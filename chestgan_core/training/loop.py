@@ -85,8 +85,9 @@ def train(
     budget: Budget,
     on_checkpoint: Callable[[Path], object] | None = None,
 ) -> TrainingOutcome:
-    """Train, or go on where the training-state.pt in `out` ends; on CPU with the same result, to the bit.
+    """Train, or go on where the training-state.pt in `out` ends.
 
+    On CPU, with the same number of threads, the end has the same bits as without an interruption.
     on_checkpoint: called with the path of each new training-state.pt. SIGINT and SIGTERM write one first.
     Raises BadCheckpoint (a state of another experiment or other images), TrainingDiverged.
     """

@@ -1,7 +1,7 @@
 """What a training leaves for people to look at: the history of its losses, and pictures from fixed seeds.
 
 In: a training state. Out: `history.parquet` (one row every `sample_images`, means since the row before),
-`samples.png` (seeds 0 to 63 from the averaged weights), `progress.png` (seeds 0 to 7, a line for each kept row,
+`samples.png` (seeds 0 to 63 from the averaged weights), `progress.png` (seeds 0 to 7, a line a kept row, the
 latest at the bottom). The pictures show what publication makes of the same seeds.
 """
 
@@ -58,9 +58,8 @@ def write_records(state: TrainingState, out: Path) -> dict[str, float]:
 
 def samples(state: TrainingState, count: int) -> Tensor:
     """(count, 1, R, R) float32 on the CPU: seeds 0, 1, ... from the averaged weights as they are now."""
-    experiment = state.experiment
-    calibrate(state.average, experiment.network.latent, experiment.training.batch)
-    return generate(LoadedGenerator(state.average, experiment, "", state.device), range(count))
+    calibrate(state.average, state.experiment.network.latent)
+    return generate(LoadedGenerator(state.average, state.experiment, "", state.device), range(count))
 
 
 def _row(state: TrainingState) -> dict[str, float]:

@@ -96,7 +96,12 @@ def fetch_generator(store: Store, run: Artefact, folder: Path, device: torch.dev
 
 
 def _train(
-    store: Store, experiment: Experiment, training_set: TrainingSet, name: str, device: torch.device, folder: Path
+    store: Store,
+    experiment: Experiment,
+    training_set: TrainingSet,
+    name: str,
+    device: torch.device,
+    folder: Path,
 ) -> Artefact:
     out = folder / "run"
     out.mkdir(parents=True, exist_ok=True)

@@ -67,6 +67,17 @@ class Dev:
         assert "errors" not in told, told["errors"]
         return told["data"]
 
+    def location(self) -> str:
+        """LOADING, RepositoryLocation, or the error with which the code location failed to load."""
+        entry = self.ask(
+            """{ workspaceOrError { ... on Workspace { locationEntries { loadStatus
+                 locationOrLoadError { __typename ... on PythonError { message } } } } } }"""
+        )["workspaceOrError"]["locationEntries"][0]
+        if entry["loadStatus"] == "LOADING":
+            return "LOADING"
+        loaded = entry["locationOrLoadError"]
+        return str(loaded.get("message", loaded["__typename"]))
+
     def launch(self, job: str, partition: str) -> str:
         """Start a job for one partition; returns the id of the run."""
         data = self.ask(
@@ -138,7 +149,11 @@ def start_dev(environment: dict[str, str], log: Path) -> Dev:
         assert process.poll() is None, log.read_text()[-3000:]
         assert time.monotonic() < deadline, log.read_text()[-3000:]
         time.sleep(0.5)
-    return Dev(process, f"http://127.0.0.1:{port}", log)
+    running = Dev(process, f"http://127.0.0.1:{port}", log)
+    while (loaded := running.location()) == "LOADING":
+        time.sleep(0.2)
+    assert loaded == "RepositoryLocation", loaded
+    return running
 
 
 def stop_dev(dev: Dev) -> int:

@@ -10,9 +10,9 @@ from typing import Self
 class Proxy:
     """Forwards to a port of this machine.
 
-    cut_up, cut_down: bytes from the client or from the server after which a connection is reset, None: never.
-    cuts: how many connections are cut before the network is well again, None: all of them. hang: forward nothing
-    and say nothing.
+    cut_up, cut_down: bytes from the client or from the server after which a connection is cut, None: never.
+    cuts: how many connections are cut before the network is well again, None: all of them. stall: instead of
+    cutting, forward no more and say nothing. `cut` counts the cut ones, `reached` is set by the first.
     """
 
     def __init__(
@@ -21,10 +21,12 @@ class Proxy:
         cut_up: int | None = None,
         cut_down: int | None = None,
         cuts: int | None = None,
-        hang: bool = False,
+        stall: bool = False,
     ) -> None:
-        self._port, self._cut_up, self._cut_down, self._cuts, self._hang = port, cut_up, cut_down, cuts, hang
-        self.connections = self.cut = 0
+        self._port, self._cut_up, self._cut_down, self._cuts = port, cut_up, cut_down, cuts
+        self._stall = stall
+        self.cut = 0
+        self.reached = threading.Event()
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -44,14 +46,12 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                self.connections += 1
                 self._sockets.append(client)
-                if self._hang:
-                    continue
                 server = socket.create_connection(("127.0.0.1", self._port))
                 self._sockets.append(server)
-                for source, target, limit in ((client, server, self._cut_up), (server, client, self._cut_down)):
-                    threading.Thread(target=self._pump, args=(source, target, limit), daemon=True).start()
+                ways = (client, server, self._cut_up), (server, client, self._cut_down)
+                for way in ways:
+                    threading.Thread(target=self._pump, args=way, daemon=True).start()
 
     def _pump(self, source: socket.socket, target: socket.socket, limit: int | None) -> None:
         passed = 0
@@ -59,6 +59,8 @@ class Proxy:
             while data := source.recv(65536):
                 passed += len(data)
                 if limit is not None and passed > limit and self._may_cut():
+                    if self._stall:
+                        return
                     break
                 target.sendall(data)
         self._end(source)
@@ -69,6 +71,7 @@ class Proxy:
             if self._cuts is not None and self.cut >= self._cuts:
                 return False
             self.cut += 1
+            self.reached.set()
             return True
 
     @staticmethod

@@ -1,6 +1,6 @@
 """A training small enough for tests: 64 pixels, narrow networks, images that are discs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,15 @@ import torch
 from chestgan_core.experiment import Experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
 from chestgan_core.training.checkpoints import load_generator, save_generator
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Two threads only wait for each other on networks of this size."""
+    told = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(told)
 
 
 @pytest.fixture

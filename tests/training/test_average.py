@@ -45,10 +45,10 @@ def test_calibration_makes_eval_mode_show_what_training_mode_shows() -> None:
         for parameter in generator.parameters():
             parameter.mul_(3)
     z = torch.randn(256, 8, generator=torch.Generator().manual_seed(1))
-    calibrate(generator, latent=8, batch=32)
+    calibrate(generator, latent=8)
     assert not generator.training
     again = copy.deepcopy(generator)
-    calibrate(again, latent=8, batch=32)
+    calibrate(again, latent=8)
     with torch.no_grad():
         shown = generator(z)
         assert torch.equal(shown, again(z))

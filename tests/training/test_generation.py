@@ -37,15 +37,11 @@ def test_a_range_in_parts_is_the_range(generator: LoadedGenerator) -> None:
 
 
 def test_the_number_of_threads_does_not_matter(generator: LoadedGenerator) -> None:
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        one = generate(generator, range(20))
-        torch.set_num_threads(3)
-        three = generate(generator, range(20))
-    finally:
+    one = generate(generator, range(20))
+    for threads in (2, 3, 5):
         torch.set_num_threads(threads)
-    assert torch.equal(one, three)
+        assert torch.equal(one, generate(generator, range(20)))
+        assert torch.get_num_threads() == threads
 
 
 def test_seeds_differ_and_values_are_in_range(generator: LoadedGenerator) -> None:

@@ -1,0 +1,130 @@
+"""The training step against the plain public DCGAN loop: images per second, interleaved on one machine.
+
+The plain loop is what tutorials and the thesis do: a data loader, sigmoid and BCELoss, label tensors made anew in
+each step, numbers read back to Python in each step, NCHW, Adam as it comes. Both rows measure it on the networks
+of the thesis (latent 100, widths 64 and 128, batch 128), with the number of workers that suits it best.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import chain, repeat
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from bench.ratio import Ratio
+from chestgan_core.experiment import Experiment, load_experiment, parse_experiment
+from chestgan_core.networks.registry import build_discriminator, build_generator
+from chestgan_core.training.loop import step
+from chestgan_core.training.state import TrainingState
+
+SLICES, ROUNDS = 512, 4
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+# Large enough for a GPU's clock, small enough for a laptop: images in each timed stretch.
+STRETCH = 256 if DEVICE.type == "cpu" else 25_600
+
+
+def measure() -> list[Ratio]:
+    """The two rows of the training step; about a minute and a half on two cores."""
+    images = torch.rand(SLICES, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    thesis, default = _thesis(), load_experiment("demo")
+    runs = {
+        "no worker": _plain(thesis, images, workers=0),
+        "2 workers": _plain(thesis, images, workers=2),
+        "thesis": _ours(thesis, images),
+        "default": _ours(default, images),
+    }
+    batches = {name: (default if name == "default" else thesis).training.batch for name in runs}
+    rates = _interleaved(runs, batches)
+    plain, workers = max((rates[name], name) for name in ("no worker", "2 workers"))
+    note = f"plain loop with {workers}, {torch.get_num_threads()} threads, {DEVICE.type}"
+    network = default.network
+    told = (
+        f"widths {network.generator_width} and {network.discriminator_width}, batch {default.training.batch}"
+    )
+    return [
+        Ratio("training step, networks of the thesis", rates["thesis"], plain, "images/s", 1.0, note),
+        Ratio(f"training step, {default.name} ({told})", rates["default"], plain, "images/s", 2.0, note),
+    ]
+
+
+def _thesis() -> Experiment:
+    network = {"latent": 100, "generator_width": 64, "discriminator_width": 128}
+    training = {"batch": 128, "learning_rate": 1e-4, "beta1": 0.7, "images": 1, "ema_images": 2000}
+    fields: dict[str, object] = {"dataset": "phantom", "network": network, "training": training}
+    return parse_experiment(fields, "thesis", "bench")
+
+
+def _interleaved(runs: dict[str, Callable[[], None]], batches: dict[str, int]) -> dict[str, float]:
+    """Images per second: the best of ROUNDS stretches, taken in turns so that all meet the same neighbours."""
+    best = dict.fromkeys(runs, 0.0)
+    for run in runs.values():  # kernels are chosen and memory is taken in the first step
+        run()
+    for name, run in chain.from_iterable(repeat(list(runs.items()), ROUNDS)):
+        steps = STRETCH // batches[name]
+        _wait()
+        started = time.perf_counter()
+        for _ in range(steps):
+            run()
+        _wait()
+        best[name] = max(best[name], steps * batches[name] / (time.perf_counter() - started))
+    return best
+
+
+def _wait() -> None:
+    if DEVICE.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _ours(experiment: Experiment, images: Tensor) -> Callable[[], None]:
+    state, images = TrainingState(experiment, DEVICE), images.to(DEVICE)
+    return lambda: step(state, images)
+
+
+def _plain(experiment: Experiment, images: Tensor, workers: int) -> Callable[[], None]:
+    told = experiment.training
+    generator = build_generator(experiment).to(DEVICE)
+    discriminator = nn.Sequential(build_discriminator(experiment), nn.Sigmoid()).to(DEVICE)
+    adam_g, adam_d = (
+        torch.optim.Adam(network.parameters(), lr=told.learning_rate, betas=(told.beta1, told.beta2))
+        for network in (generator, discriminator)
+    )
+    loss = nn.BCELoss()
+    loader = DataLoader(
+        TensorDataset(images),
+        batch_size=told.batch,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+    )
+
+    def batches() -> Iterator[Tensor]:
+        while True:
+            for (batch,) in loader:
+                yield batch.to(DEVICE)
+
+    stream = batches()
+
+    def one_step() -> None:
+        real = next(stream)
+        ones = torch.full((len(real),), 1.0, device=DEVICE)
+        zeros = torch.full((len(real),), 0.0, device=DEVICE)
+        discriminator.zero_grad()
+        on_real = discriminator(real)
+        loss_real = loss(on_real, ones)
+        loss_real.backward()
+        fake = generator(torch.randn(len(real), experiment.network.latent, device=DEVICE))
+        on_fake = discriminator(fake.detach())
+        loss_fake = loss(on_fake, zeros)
+        loss_fake.backward()
+        adam_d.step()
+        generator.zero_grad()
+        verdict = discriminator(fake)
+        loss_g = loss(verdict, ones)
+        loss_g.backward()
+        adam_g.step()
+        _ = (loss_real + loss_fake).item(), loss_g.item(), on_real.mean().item(), verdict.mean().item()
+
+    return one_step

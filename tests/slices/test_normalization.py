@@ -1,0 +1,248 @@
+"""From a delivery to normalized slices and their report."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chestgan_core.dicom.pseudonyms import Pseudonyms
+from chestgan_core.dicom.reading import read_series
+from chestgan_core.dicom.reasons import LeftOut
+from chestgan_core.errors import BadInput
+from chestgan_core.progress import Progress
+from chestgan_core.slices.normalization import Normalized, SliceLeftOut, normalize, normalize_series
+from chestgan_core.slices.recipe import NormalizationRecipe
+from chestgan_core.slices.selection import find_chest
+from tests.dicom.ct_files import as_bytes, chest_hu, ct_slice, write_series
+
+RECIPE = NormalizationRecipe(size=32)
+
+
+def normalized(path: Path, recipe: NormalizationRecipe = RECIPE) -> Normalized:
+    done = normalize([path], recipe, Pseudonyms())
+    report = done.report
+    assert report.files == report.kept + sum(report.left_out.values())
+    return done
+
+
+def one(folder: Path, **changes: object) -> np.ndarray:
+    """The only slice that a file with these changes gives."""
+    folder.mkdir()
+    (folder / "a").write_bytes(as_bytes(ct_slice(**changes)))
+    done = normalized(folder)
+    assert len(done.shard.slices) == 1
+    return done.shard.slices[0]
+
+
+def test_every_file_is_counted_once_and_every_kept_slice_has_its_row(tmp_path):
+    write_series(tmp_path / "a", count=4)
+    write_series(tmp_path / "b", count=2, series="2.25.2", PatientID="PH-G0002")
+    (tmp_path / "LICENSE").write_bytes(b"text")
+    (tmp_path / "neck").write_bytes(as_bytes(ct_slice(chest_hu(lung=False), z=90)))
+    (tmp_path / "cut").write_bytes(as_bytes(ct_slice(z=93))[:9000])
+    done = normalized(tmp_path)
+    assert done.report.left_out == {LeftOut.NOT_DICOM: 1, LeftOut.NO_LUNG: 1, LeftOut.UNREADABLE: 1}
+    assert (done.report.files, done.report.series, done.report.patients, done.report.kept) == (9, 2, 2, 6)
+    assert done.shard.slices.shape == (6, 32, 32)
+    assert done.shard.slices.dtype == np.int16
+    assert [row.position_mm for row in done.shard.rows] == [0.0, 3.0, 6.0, 9.0, 0.0, 3.0]
+    assert {(row.patient, row.histology) for row in done.shard.rows} == {("PH-A0001", "A"), ("PH-G0002", "G")}
+    told = done.report.as_json()
+    assert told["left_out"] == {"no-lung": 1, "not-dicom": 1, "unreadable": 1}
+    assert told["size"] == 32
+    assert "cut" in told["warnings"][0]
+
+
+def test_private_rows_hold_no_identifier_of_the_files(tmp_path):
+    write_series(tmp_path, PatientID="Doe^Jane")
+    done = normalize([tmp_path], RECIPE, Pseudonyms(b"k" * 32))
+    text = repr(done.shard.rows) + repr(done.report)
+    assert "Doe" not in text
+    assert "2.25.1'" not in text
+    assert "2.25.1.1" not in text
+
+
+def test_a_damaged_zip_entry_is_unreadable_and_the_rest_is_kept(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for index in range(3):
+            archive.writestr(f"{index}", as_bytes(ct_slice(z=index * 3)))
+        middle = archive.infolist()[1].header_offset + 20000
+    data = bytearray(path.read_bytes())
+    data[middle] ^= 255
+    path.write_bytes(data)
+    done = normalized(path)
+    assert (done.report.kept, done.report.left_out) == (2, {LeftOut.UNREADABLE: 1})
+    assert "a.zip:1: unreadable" in done.report.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("orientation", "stored"),
+    [
+        ([-1, 0, 0, 0, 1, 0], lambda hu: hu[:, ::-1]),
+        ([1, 0, 0, 0, -1, 0], lambda hu: hu[::-1]),
+        ([-1, 0, 0, 0, -1, 0], lambda hu: hu[::-1, ::-1]),
+        ([0, 1, 0, 1, 0, 0], lambda hu: hu.T),
+        ([0, -1, 0, 1, 0, 0], lambda hu: hu.T[:, ::-1]),
+        ([0, 1, 0, -1, 0, 0], lambda hu: hu.T[::-1]),
+    ],
+)
+def test_however_a_slice_is_stored_the_left_is_on_the_right_and_the_back_below(tmp_path, orientation, stored):
+    hu = chest_hu()
+    hu[40:50, 30:36] = 900  # a mark that no flip leaves in place
+    plain = one(tmp_path / "plain", hu=hu)
+    turned = np.ascontiguousarray(stored(hu))
+    again = one(tmp_path / "turned", hu=turned, ImageOrientationPatient=orientation)
+    assert np.array_equal(plain, again)
+
+
+def test_pixels_that_are_not_square_keep_the_proportions(tmp_path):
+    tall = np.repeat(chest_hu(), 2, axis=0)
+    a = one(tmp_path / "square")
+    b = one(tmp_path / "tall", hu=tall, PixelSpacing=[1.4, 2.8])
+    assert np.abs(a.astype(int) - b).mean() < 40
+
+
+def test_the_body_fills_the_frame_and_the_rest_is_air(tmp_path):
+    small = one(tmp_path / "a")
+    columns = np.flatnonzero((small > -500).any(0))
+    assert (columns[0], columns[-1]) in {(0, 31), (1, 30)}
+    row = normalized(tmp_path / "a").shard.rows[0]
+    assert row.pixel_mm == pytest.approx(0.8 * 128 * 2.8 * 1.04 / 32, rel=0.05)
+
+
+def test_a_body_that_the_field_of_view_cuts_is_padded_with_air_and_keeps_its_lungs(tmp_path):
+    hu = chest_hu()[:, 36:]  # the right lung is open to the edge of the image
+    (tmp_path / "a").write_bytes(as_bytes(ct_slice(np.ascontiguousarray(hu))))
+    done = normalized(tmp_path)
+    whole = find_chest(chest_hu(), 1)
+    assert done.shard.rows[0].lung_share > 0.7 * whole.lung_share
+    tall = one(tmp_path / "tall", hu=np.ascontiguousarray(chest_hu(table=False)[34:94]))
+    assert (tall[0] == -1024).all()
+
+
+def test_the_table_is_neither_body_nor_lung():
+    with_table, without = find_chest(chest_hu(), 1), find_chest(chest_hu(table=False), 1)
+    assert with_table == without
+
+
+@pytest.mark.parametrize(
+    "hu",
+    [
+        chest_hu(lung=False),
+        chest_hu(lung=False, trachea=False),
+        np.full((128, 128), -1000, np.int16),
+        np.full((128, 128), 40, np.int16),
+    ],
+    ids=["windpipe", "abdomen", "air", "full"],
+)
+def test_a_slice_without_lung_is_left_out(hu):
+    chest = find_chest(hu, 1)
+    assert chest is None or chest.lung_share < 0.01
+
+
+def test_gas_in_the_bowel_is_no_lung():
+    hu = chest_hu()
+    hu[hu == -850] = -1000
+    assert find_chest(hu, 1).lung_share == 0
+
+
+@given(st.sampled_from([64, 100, 128, 256, 300]), st.integers(0, 3))
+def test_the_lung_share_does_not_depend_on_the_grid(size, seed):
+    noise = np.random.default_rng(seed).normal(0, 40, (size, size))
+    hu = np.clip(chest_hu(size) + noise, -1024, 3071).astype(np.int16)
+    assert find_chest(hu, 1).lung_share == pytest.approx(find_chest(chest_hu(), 1).lung_share, abs=0.03)
+
+
+@pytest.mark.parametrize(("trim", "left"), [(0.0, 10), (0.1, 8), (0.25, 6), (0.49, 2)])
+def test_trimming_takes_the_same_number_at_both_ends_of_the_lungs(tmp_path, trim, left):
+    write_series(tmp_path, count=10)
+    for index in range(4):
+        neck = ct_slice(chest_hu(lung=False), z=300 + index)
+        (tmp_path / f"neck{index}").write_bytes(as_bytes(neck))
+    done = normalized(tmp_path, NormalizationRecipe(size=16, trim=trim))
+    positions = [row.position_mm for row in done.shard.rows]
+    cut = (10 - left) // 2
+    assert positions == [3.0 * index for index in range(cut, 10 - cut)]
+    assert done.report.left_out.get(LeftOut.TRIMMED, 0) == 10 - left
+
+
+def test_a_series_gives_one_outcome_for_each_slice(tmp_path):
+    write_series(tmp_path, count=5)
+    (tmp_path / "neck").write_bytes(as_bytes(ct_slice(chest_hu(lung=False), z=90)))
+    (series,) = read_series([tmp_path]).series
+    outcomes = list(normalize_series(series, RECIPE))
+    assert {outcome.header.sop_uid for outcome in outcomes} == {header.sop_uid for header in series.slices}
+    assert [o.reason for o in outcomes if isinstance(o, SliceLeftOut)] == [LeftOut.NO_LUNG]
+
+
+def test_a_delivery_without_lung_is_bad_input_that_lists_reasons(tmp_path):
+    write_series(tmp_path, hu=chest_hu(lung=False))
+    with pytest.raises(BadInput, match="no slice shows lung; left out: no-lung 3"):
+        normalize([tmp_path], RECIPE, Pseudonyms())
+
+
+def test_progress_says_how_much_is_done_and_left_out(tmp_path):
+    write_series(tmp_path)
+    (tmp_path / "x").write_bytes(b"text")
+    out = io.StringIO()
+    with Progress("normalize", None, "slices", out=out) as progress:
+        normalize([tmp_path], RECIPE, Pseudonyms(), progress)
+    assert "3/3 slices" in out.getvalue()
+    assert "left out not-dicom 1" in out.getvalue()
+
+
+def test_the_same_delivery_gives_the_same_slices_whatever_the_files_are_called(tmp_path):
+    write_series(tmp_path / "a", count=5)
+    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, file in enumerate(sorted((tmp_path / "a").iterdir(), reverse=True)):
+            archive.write(file, f"{number}.dcm")
+    a, b = normalized(tmp_path / "a").shard, normalized(tmp_path / "b.zip").shard
+    assert np.array_equal(a.slices, b.slices)
+    assert a.rows == b.rows
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"size": 4}, {"trim": 0.5}, {"trim": -0.1}, {"minimum_lung_share": 1.0}, {"crop": "lung"}]
+)
+def test_a_recipe_that_makes_no_sense_names_the_field(wrong):
+    with pytest.raises(BadInput, match=next(iter(wrong))):
+        NormalizationRecipe(**wrong)
+
+
+def test_recipes_that_give_other_slices_have_other_versions():
+    recipes = [RECIPE, NormalizationRecipe(), NormalizationRecipe(trim=0.1), NormalizationRecipe(crop="image")]
+    assert len({recipe.version for recipe in recipes}) == 4
+    assert NormalizationRecipe(size=32).version == RECIPE.version
+
+
+def test_without_cropping_the_whole_image_is_resized(tmp_path):
+    write_series(tmp_path, count=1)
+    row = normalized(tmp_path, NormalizationRecipe(size=64, crop="image")).shard.rows[0]
+    assert row.pixel_mm == pytest.approx(2.8 * 128 / 64)
+
+
+def test_of_phantoms_the_slices_with_lung_are_kept(phantom_folder):
+    done = normalized(phantom_folder)
+    assert done.report.patients == 5
+    assert 0.4 < done.report.kept / done.report.files < 1
+    assert done.report.left_out[LeftOut.NO_LUNG] > 0
+    assert {row.histology for row in done.shard.rows} <= set("ABEG")
+
+
+def test_real_chests_are_kept_and_necks_are_not(real_data):
+    done = normalized(real_data / "dicom")
+    assert done.report.patients == 4
+    assert done.report.left_out.keys() == {LeftOut.NO_LUNG, LeftOut.NOT_CT, LeftOut.NOT_DICOM}
+    assert 0.6 < done.report.kept / 453 < 0.8
+    with pytest.raises(BadInput, match="no-lung 6"):
+        normalize([real_data / "edge-cases" / "neck-only"], RECIPE, Pseudonyms())
+
+
+def test_real_reformats_are_not_axial(real_data):
+    done = normalized(real_data / "edge-cases" / "orientation")
+    assert (done.report.kept, done.report.left_out) == (2, {LeftOut.NOT_AXIAL: 4})

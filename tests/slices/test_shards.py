@@ -1,0 +1,66 @@
+"""Shards on disk."""
+
+import numpy as np
+import pytest
+
+from chestgan_core.errors import BadInput
+from chestgan_core.slices.shards import Shard, SliceRow, read_shard, rows_path, write_shard
+
+
+def shard_of(count: int = 3, seed: int = 0) -> Shard:
+    rng = np.random.default_rng(seed)
+    rows = tuple(SliceRow("P1", "A", "2.25.1", f"2.25.1.{n}", 3.0 * n, 0.25, 5.5) for n in range(count))
+    return Shard(rng.integers(-1024, 3072, (count, 8, 8)).astype(np.int16), rows)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_what_is_written_is_read(tmp_path, count):
+    shard = shard_of(count)
+    write_shard(shard, tmp_path / "new" / "a.safetensors")
+    again = read_shard(tmp_path / "new" / "a.safetensors")
+    assert again.rows == shard.rows
+    assert again.slices.dtype == np.int16
+    assert np.array_equal(again.slices, shard.slices)
+
+
+def test_equal_shards_are_equal_bytes_and_nothing_else_is_left(tmp_path):
+    for name in ("a", "b", "a"):
+        write_shard(shard_of(), tmp_path / f"{name}.safetensors")
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_rows_of_another_shard_are_refused(tmp_path):
+    write_shard(shard_of(3), tmp_path / "a.safetensors")
+    write_shard(shard_of(2), tmp_path / "b.safetensors")
+    rows_path(tmp_path / "b.safetensors").replace(tmp_path / "a.parquet")
+    with pytest.raises(BadInput, match="rows do not belong"):
+        read_shard(tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("cut", [0, 4, 60, 300])
+def test_a_shard_cut_short_is_refused_in_one_line(tmp_path, cut):
+    path = tmp_path / "a.safetensors"
+    write_shard(shard_of(), path)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(BadInput, match=r"a\.safetensors: .*cut short"):
+        read_shard(path)
+
+
+@pytest.mark.parametrize("missing", ["a.safetensors", "a.parquet"])
+def test_a_missing_half_is_named(tmp_path, missing):
+    write_shard(shard_of(), tmp_path / "a.safetensors")
+    (tmp_path / missing).unlink()
+    with pytest.raises(BadInput, match=missing):
+        read_shard(tmp_path / "a.safetensors")
+
+
+def test_a_shard_has_one_row_for_each_slice():
+    with pytest.raises(ValueError, match="for 3 rows"):
+        Shard(np.zeros((2, 8, 8), np.int16), shard_of(3).rows)
+
+
+def test_a_shard_is_named_safetensors(tmp_path):
+    with pytest.raises(BadInput, match="safetensors"):
+        write_shard(shard_of(), tmp_path / "a.npy")

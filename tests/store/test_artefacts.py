@@ -1,0 +1,170 @@
+"""Artefacts: committed by their manifest, never changed, never half there."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chestgan_core.artefacts import canonical_json, parse_manifest
+from chestgan_core.embedded import EmbeddedStore
+from chestgan_core.errors import BadInput, DamagedObject, NotInStore, StoreError
+from chestgan_core.objects import PART_BYTES
+from chestgan_core.store import Store
+from tests.store.access import port_of
+from tests.store.proxy import Proxy
+
+KEY = "synthetic/chest/v1/manifest.json"
+UPLOAD = """
+import os, sys
+from pathlib import Path
+from chestgan_core.store import Store
+Store.open().commit(sys.argv[1], {"small.txt": b"small", "large.bin": Path(sys.argv[2])}, {"kind": "test"})
+"""
+
+
+def test_a_committed_artefact_is_read_back_with_all_it_has(store: Store, tmp_path: Path) -> None:
+    source = tmp_path / "labels.parquet"
+    source.write_bytes(b"rows")
+    files: dict[str, Path | bytes] = {"labels.parquet": source, "figures/grid.png": b"picture", "empty": b""}
+    committed = store.commit(KEY, files, {"kind": "set", "images": 2})
+    read = store.read_manifest(KEY)
+    assert read == committed
+    assert (read.kind, read.manifest["images"], read.bytes) == ("set", 2, 11)
+    fetched = store.fetch(KEY, tmp_path / "fetched")
+    assert {name: path.read_bytes() for name, path in fetched.items()} == {
+        "labels.parquet": b"rows",
+        "figures/grid.png": b"picture",
+        "empty": b"",
+    }
+    only = store.fetch(read, tmp_path / "one", only=["empty"])
+    assert [path.name for path in (tmp_path / "one").rglob("*") if path.is_file()] == ["empty"]
+    assert list(only) == ["empty"]
+    with pytest.raises(BadInput, match="has no object nothing; choose one of empty, figures/grid.png"):
+        store.fetch(read, tmp_path, only=["nothing"])
+
+
+def test_the_same_content_gives_the_same_manifest_bytes_and_is_sent_once(store: Store) -> None:
+    first = store.commit(KEY, {"b": b"2", "a": b"1"}, {"kind": "test", "name": "Öl", "n": 1})
+    before = store.client.head_object(Bucket=store.bucket, Key=f"{store.prefix}/{KEY}")
+    second = store.commit(KEY, {"a": b"1", "b": b"2"}, {"n": 1, "name": "Öl", "kind": "test"})
+    after = store.client.head_object(Bucket=store.bucket, Key=f"{store.prefix}/{KEY}")
+    assert first == second
+    assert before["LastModified"] == after["LastModified"]
+    told = store.get_bytes(KEY)
+    assert told == canonical_json(json.loads(told))
+
+
+def test_an_artefact_never_changes(store: Store) -> None:
+    store.commit(KEY, {"a": b"1"}, {"kind": "test"})
+    with pytest.raises(StoreError, match="holds a different artefact already; commit under a new version"):
+        store.commit(KEY, {"a": b"2"}, {"kind": "test"})
+    assert store.get_bytes("synthetic/chest/v1/a") == b"1"
+
+
+def test_of_many_writers_of_one_version_exactly_one_wins(store: Store) -> None:
+    won: list[int] = []
+
+    def write(k: int) -> None:
+        try:
+            store.commit("a/manifest.json", {f"part-{k}": b"%d" % k}, {"kind": "test", "writer": k})
+            won.append(k)
+        except StoreError as error:
+            assert "different artefact" in str(error)
+
+    threads = [threading.Thread(target=write, args=(k,)) for k in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert won == [store.read_manifest("a/manifest.json").manifest["writer"]]
+
+
+def test_a_damaged_object_is_named_by_a_fetch_and_healed_by_the_next_commit(
+    store: Store, tmp_path: Path
+) -> None:
+    files: dict[str, Path | bytes] = {f"{k}.bin": random.Random(k).randbytes(1000) for k in range(20)}
+    store.commit(KEY, files, {"kind": "test"})
+    store.put_bytes(random.Random(99).randbytes(1000), "synthetic/chest/v1/7.bin")
+    with pytest.raises(DamagedObject, match=f"{store.uri('synthetic/chest/v1/7.bin')}: sha256 is"):
+        store.fetch(KEY, tmp_path / "got")
+    assert not (tmp_path / "got" / "7.bin").exists()
+    store.delete("synthetic/chest/v1/3.bin")
+    store.commit(KEY, files, {"kind": "test"})
+    fetched = store.fetch(KEY, tmp_path / "got")
+    assert {name: path.read_bytes() for name, path in fetched.items()} == files
+    assert not list((tmp_path / "got").glob(".*"))
+
+
+def test_an_object_that_is_gone_is_damage_and_a_manifest_that_is_gone_is_not_in_the_store(
+    store: Store, tmp_path: Path
+) -> None:
+    artefact = store.commit(KEY, {"a": b"1"}, {"kind": "test"})
+    store.delete("synthetic/chest/v1/a")
+    with pytest.raises(DamagedObject, match="is listed in a manifest but not in the store"):
+        store.fetch(artefact, tmp_path)
+    store.delete(KEY)
+    with pytest.raises(NotInStore):
+        store.fetch(KEY, tmp_path)
+
+
+def test_a_fetch_keeps_what_is_right_already(store: Store, tmp_path: Path) -> None:
+    store.commit(KEY, {"a": b"1", "b": b"2"}, {"kind": "test"})
+    store.fetch(KEY, tmp_path)
+    times = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    (tmp_path / "b").write_bytes(b"x")
+    store.fetch(KEY, tmp_path)
+    assert (tmp_path / "a").stat().st_mtime_ns == times["a"]
+    assert (tmp_path / "b").read_bytes() == b"2"
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["../x", "/etc/x", "a/../../x", "a//b", "", ".", "b/..", "a\\..\\x"])
+    | st.text(max_size=12).map(lambda text: f"../{text}")
+)
+def test_a_manifest_that_points_outside_of_its_folder_is_refused(name: str) -> None:
+    for key in (name, f"synthetic/chest/v1/{name}"):
+        told = {"kind": "x", "objects": [{"key": key, "bytes": 1, "sha256": "0" * 64}]}
+        with pytest.raises(DamagedObject, match="outside of its folder"):
+            parse_manifest(KEY, canonical_json(told), "where")
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{", b"{}", b'{"objects":[{}]}', b'{"objects":7}', b"\xff"])
+def test_bytes_that_are_no_manifest_are_told_in_one_line(store: Store, data: bytes) -> None:
+    store.put_bytes(data, KEY)
+    with pytest.raises(DamagedObject, match=store.uri(KEY)):
+        store.read_manifest(KEY)
+
+
+def test_a_killed_upload_leaves_nothing_that_a_reader_can_open_and_the_next_commit_goes_on(
+    embedded: EmbeddedStore, store: Store, tmp_path: Path
+) -> None:
+    large = tmp_path / "large.bin"
+    large.write_bytes(random.Random(1).randbytes(3 * PART_BYTES))
+    with Proxy(port_of(embedded), cut_up=PART_BYTES // 2, stall=True) as proxy:
+        environment = {
+            **os.environ,
+            **embedded.environment,
+            "CHESTGAN_STORE": store.uri(),
+            "AWS_ENDPOINT_URL": proxy.url,
+            "AWS_ENDPOINT_URL_S3": proxy.url,
+        }
+        child = subprocess.Popen([sys.executable, "-c", UPLOAD, KEY, str(large)], env=environment)
+        assert proxy.reached.wait(60)  # half of a part is on its way
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    with pytest.raises(NotInStore):
+        store.read_manifest(KEY)
+    assert store.head("synthetic/chest/v1/large.bin") is None
+    files: dict[str, Path | bytes] = {"small.txt": b"small", "large.bin": large}
+    store.commit(KEY, files, {"kind": "test"})
+    fetched = store.fetch(KEY, tmp_path / "got")
+    assert fetched["large.bin"].read_bytes() == large.read_bytes()

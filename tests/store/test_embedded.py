@@ -1,0 +1,154 @@
+"""The embedded S3 server: this machine only, with keys, and gone with whoever started it."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+
+from chestgan_core.embedded import EmbeddedStore, open_store
+from chestgan_core.errors import StoreError
+from chestgan_core.store import Store
+
+START = """
+import sys, time
+from pathlib import Path
+from chestgan_core.embedded import EmbeddedStore
+embedded = EmbeddedStore(Path(sys.argv[1]))
+embedded.start()
+print(embedded.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_only_this_machine_reaches_the_server(embedded: EmbeddedStore) -> None:
+    listening = [c for c in psutil.Process(embedded.pid).net_connections() if c.status == psutil.CONN_LISTEN]
+    assert len(listening) == 8
+    assert {connection.laddr.ip for connection in listening} == {"127.0.0.1"}
+
+
+def test_the_server_sends_no_telemetry(embedded: EmbeddedStore) -> None:
+    assert "-master.telemetry=false" in psutil.Process(embedded.pid).cmdline()
+
+
+def test_keys_are_readable_by_their_owner_only_and_in_no_command_line(embedded: EmbeddedStore) -> None:
+    assert stat.S_IMODE((embedded.folder / "identities.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE(embedded.folder.stat().st_mode) == 0o700
+    assert embedded.access is not None
+    told = " ".join(psutil.Process(embedded.pid).cmdline()) + embedded.log.read_text()
+    assert embedded.access.secret not in told
+
+
+def test_nobody_reads_past_the_keys(embedded: EmbeddedStore, store: Store) -> None:
+    store.put_bytes(b"secret", "object")
+    connections = psutil.Process(embedded.pid).net_connections()
+    opened = []
+    for port in {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN}:
+        for path in (
+            f"/buckets/{store.bucket}/{store.prefix}/object",
+            f"/{store.bucket}/{store.prefix}/object",
+        ):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                    opened.append(answer.read())
+            except (urllib.error.URLError, OSError, ValueError):
+                continue
+    assert not [answer for answer in opened if b"secret" in answer]
+
+
+def test_an_empty_store_takes_little_space(tmp_path: Path) -> None:
+    with EmbeddedStore(tmp_path) as started:
+        used = sum(path.lstat().st_blocks * 512 for path in started.folder.rglob("*"))
+    assert used < 5_000_000
+
+
+def test_data_survive_a_restart_and_a_killed_server(tmp_path: Path) -> None:
+    first = EmbeddedStore(tmp_path)
+    before = first.start()
+    try:
+        for k in range(30):
+            first.store().put_bytes(b"%d" % k, f"{k}")
+        os.kill(first.pid, signal.SIGKILL)
+        with EmbeddedStore(tmp_path) as second:
+            assert second.environment == before  # keys and addresses that people noted stay right
+            assert second.pid != first.pid
+            assert [second.store().get_bytes(f"{k}") for k in range(30)] == [b"%d" % k for k in range(30)]
+            second.store().put_bytes(b"more", "more")
+    finally:
+        first.stop()
+    taken = socket.create_server(("127.0.0.1", int(before["AWS_ENDPOINT_URL"].rpartition(":")[2])))
+    with taken, EmbeddedStore(tmp_path) as third:
+        assert third.environment["AWS_ENDPOINT_URL"] != before["AWS_ENDPOINT_URL"]
+        assert third.store().get_bytes("more") == b"more"
+        assert third.store().get_bytes("29") == b"29"
+
+
+def test_a_second_one_uses_the_server_that_runs_and_leaves_it_running(embedded: EmbeddedStore) -> None:
+    with EmbeddedStore(embedded.folder.parent) as second:
+        assert (second.pid, second.environment) == (embedded.pid, embedded.environment)
+    with open_store(embedded.folder.parent) as store:
+        store.check()
+    embedded.store().check()
+
+
+def test_two_first_starts_at_once_end_in_one_server(tmp_path: Path) -> None:
+    both = [EmbeddedStore(tmp_path), EmbeddedStore(tmp_path)]
+    threads = [threading.Thread(target=one.start) for one in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # The threads that started it are gone, the server is not.
+    assert both[0].pid == both[1].pid
+    both[0].store().check()
+    for one in both:
+        one.stop()
+    _gone(both[0].pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a child die with its parent")
+def test_a_killed_parent_leaves_no_server(tmp_path: Path) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", START, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    assert psutil.pid_exists(pid)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    _gone(pid)
+
+
+def test_the_configured_store_is_used_where_there_is_one(
+    embedded: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in embedded.environment.items():
+        monkeypatch.setenv(name, value)
+    with open_store(tmp_path) as store:
+        store.check()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_hold_the_store_is_told(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file")
+    with pytest.raises(StoreError, match="cannot be written .*; set CHESTGAN_HOME"):
+        EmbeddedStore(tmp_path / "home").start()
+    (tmp_path / "s3").mkdir()
+    (tmp_path / "s3" / "identities.json").write_text("{}")
+    with pytest.raises(StoreError, match=r"identities\.json: is no list of keys; delete this file"):
+        EmbeddedStore(tmp_path).start()
+
+
+def _gone(pid: int) -> None:
+    deadline = time.monotonic() + 10
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, f"server {pid} still runs"
+        time.sleep(0.05)
