@@ -6,6 +6,7 @@ machine mean little; ratios within one run mean something.
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from bench import loading, normalize, training_step
@@ -18,8 +19,13 @@ def main() -> int:
     """Measure everything; exit status 1 when a ratio misses what is wanted."""
     real_data = Path(os.environ.get("CHESTGAN_REAL_DATA", ROOT.parent / "shared" / "data"))
     measured: list[Ratio] = []
-    print("| what | ours | baseline | unit | ratio | wanted | |\n|---|---|---|---|---|---|---|")
-    for measure in (lambda: normalize.measure(real_data), training_step.measure, loading.measure):
+    print("| what | ours | baseline | unit | ratio | wanted | | note |\n|---|---|---|---|---|---|---|---|")
+    parts: list[Callable[[], list[Ratio]]] = [
+        lambda: normalize.measure(real_data),
+        training_step.measure,
+        loading.measure,
+    ]
+    for measure in parts:
         for ratio in measure():
             measured.append(ratio)
             print(ratio.row(), flush=True)

@@ -1,8 +1,8 @@
 """The training step against the plain public DCGAN loop: images per second, interleaved on one machine.
 
-The plain loop is what tutorials and the thesis do: a data loader, sigmoid and BCELoss, label tensors made anew in
-each step, numbers read back to Python in each step, NCHW, Adam as it comes. Both rows measure it on the networks
-of the thesis (latent 100, widths 64 and 128, batch 128), with the number of workers that suits it best.
+The plain loop is what tutorials and the thesis do: a data loader, sigmoid and BCELoss, label tensors made anew
+in each step, numbers read back to Python in each step, NCHW, Adam as it comes. Both rows measure it on the
+networks of the thesis (latent 100, widths 64 and 128, batch 128), with the workers that suit it best.
 """
 
 import time
@@ -57,7 +57,7 @@ def _thesis() -> Experiment:
 
 
 def _interleaved(runs: dict[str, Callable[[], None]], batches: dict[str, int]) -> dict[str, float]:
-    """Images per second: the best of ROUNDS stretches, taken in turns so that all meet the same neighbours."""
+    """Images per second: the best of ROUNDS stretches, taken in turns to share the machine's moods."""
     best = dict.fromkeys(runs, 0.0)
     for run in runs.values():  # kernels are chosen and memory is taken in the first step
         run()

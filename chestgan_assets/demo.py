@@ -1,7 +1,8 @@
 """`make demo`: the whole chain through Dagster in one process, on phantoms or on $CHESTGAN_FOLDER.
 
-In: $CHESTGAN_SOURCE (phantom or folder), $CHESTGAN_EXPERIMENT (by default the demo of that source). Out, on standard error: progress, the scorecard, where the set is and how
-to fetch it; a contact sheet PNG under the local folder. Exit status 0, or 1 with one line that says what failed.
+In: $CHESTGAN_SOURCE (phantom or folder), $CHESTGAN_EXPERIMENT (by default the demo of that source). Out, on
+standard error: progress, the scorecard, where the set is and how to fetch it; a contact sheet PNG and the report
+in the local folder. Exit status 0, 1 with one line that says what failed, or 2 for wrong use.
 """
 
 import os
@@ -11,10 +12,10 @@ import time
 from pathlib import Path
 
 import dagster as dg
-from chestgan_core.errors import ChestganError
-from chestgan_core.home import home
 
 from chestgan_assets.local import local_environment
+from chestgan_core.errors import ChestganError
+from chestgan_core.home import home
 
 EXPERIMENTS = {"phantom": "demo", "folder": "demo-folder"}
 # The UI shows what Dagster logs; at the terminal the progress of the work is enough.
@@ -75,7 +76,10 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
                 return f"{event.step_key}: {data.user_failure_data.description}"
             error = data.error
             return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
-        if event.event_type_value == "ASSET_CHECK_EVALUATION" and not event.asset_check_evaluation_data.passed:
+        if (
+            event.event_type_value == "ASSET_CHECK_EVALUATION"
+            and not event.asset_check_evaluation_data.passed
+        ):
             return f"{event.step_key}: the check {event.asset_check_evaluation_data.check_name} failed"
     return "the run failed; look at it in the UI (make dev)"
 

@@ -15,10 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+from chestgan_assets.local import ROOT, local_environment
 from chestgan_core.errors import ChestganError
 from chestgan_core.home import home
-
-from chestgan_assets.local import ROOT, local_environment
 
 PORT = os.environ.get("CHESTGAN_PORT", "3000")
 ADDRESS = f"http://127.0.0.1:{PORT}"

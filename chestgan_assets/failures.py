@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dagster as dg
+
 from chestgan_core.errors import ChestganError, DamagedObject, NotInStore, StoreError
 
 

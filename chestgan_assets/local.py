@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+
 from chestgan_core.home import home
 
 ROOT = Path(__file__).parent.parent

@@ -1,6 +1,7 @@
 """The partitions: datasets (static), patients (registered by series_catalog), experiments (one per YAML file)."""
 
 import dagster as dg
+
 from chestgan_core.experiment import experiment_files, load_experiment
 from chestgan_core.sources.datasets import DATASETS
 

@@ -29,7 +29,8 @@ def counts(reasons: Mapping[str, int]) -> dg.MarkdownMetadataValue:
     """Reasons and how often, the most frequent first."""
     if not reasons:
         return dg.MetadataValue.md("none")
-    return table(("reason", "files"), sorted(reasons.items(), key=lambda item: -item[1]))
+    ordered = sorted(reasons, key=lambda reason: -reasons[reason])
+    return table(("reason", "files"), [(reason, reasons[reason]) for reason in ordered])
 
 
 def blocking(name: str, asset: str, description: str) -> dg.AssetCheckSpec:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
+
 from chestgan_core.home import home
 from chestgan_core.store import Store
 

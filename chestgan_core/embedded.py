@@ -47,6 +47,7 @@ class EmbeddedStore:
         self.access: Access | None = None
         self.environment: dict[str, str] = {}
         self._server: Server | None = None
+        self._clients: dict[str, S3Client] = {}
 
     def __enter__(self) -> Self:
         self.start()
@@ -180,7 +181,9 @@ class EmbeddedStore:
         from botocore.exceptions import BotoCoreError, ClientError
 
         access = Access(f"http://127.0.0.1:{self._told_ports().get('s3', 0)}", *keys)
-        client = s3_client(access, attempts=1)
+        if access.endpoint not in self._clients:
+            self._clients[access.endpoint] = s3_client(access, attempts=1)  # takes longer than to ask with it
+        client = self._clients[access.endpoint]
         try:
             client.get_object(Bucket=BUCKET, Key=_READY)["Body"].read()
         except ClientError as error:

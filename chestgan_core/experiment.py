@@ -130,7 +130,9 @@ def load_experiment(name_or_path: str | Path) -> Experiment:
     try:
         told = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadExperiment(path, f"is not YAML ({' '.join(str(error).split())})", "mend that line") from error
+        raise BadExperiment(
+            path, f"is not YAML ({' '.join(str(error).split())})", "mend that line"
+        ) from error
     if not isinstance(told, dict):
         raise BadExperiment(path, "holds no fields", "start from one of the shipped experiments")
     return parse_experiment(told, path.stem, path)

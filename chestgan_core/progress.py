@@ -48,7 +48,11 @@ class Progress:
         seconds = max(time.monotonic() - self._started, 1e-9)
         rate = self.done / seconds
         of = f"/{self.total}" if self.total is not None else ""
-        parts = [self.label, f"{self.done}{of} {self.unit}", f"{rate:.3g}/s" if rate < 10 else f"{rate:.0f}/s"]
+        parts = [
+            self.label,
+            f"{self.done}{of} {self.unit}",
+            f"{rate:.3g}/s" if rate < 10 else f"{rate:.0f}/s",
+        ]
         if self.total is not None and self.done < self.total and self.done:
             parts.append(f"{(self.total - self.done) / rate:.0f} s left")
         return "  ".join([*parts, self.note] if self.note else parts)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from chestgan_core.errors import BadExperiment
 from chestgan_core.experiment import experiment_files, load_experiment
 from chestgan_core.sources.datasets import DATASETS

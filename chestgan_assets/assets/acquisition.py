@@ -1,13 +1,13 @@
 """series_catalog and raw_dicom: which series there are, and their DICOM files in the store."""
 
 import dagster as dg
-from chestgan_core.sources.datasets import parse_patient_partition, patient_partition
 
 from chestgan_assets.failures import one_line_failures
 from chestgan_assets.partitions import datasets, patients
 from chestgan_assets.presentation import blocking, check, counts, table
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import OWNERS, RETRY
+from chestgan_core.sources.datasets import parse_patient_partition, patient_partition
 
 
 @dg.asset(

@@ -1,7 +1,6 @@
 """metric_report: how far the generated images are from real ones of patients that were not trained on."""
 
 import dagster as dg
-from chestgan_core.experiment import load_experiment
 
 from chestgan_assets.assets.slices import training_set
 from chestgan_assets.assets.training import generator_checkpoint
@@ -10,6 +9,7 @@ from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.presentation import blocking, check, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
+from chestgan_core.experiment import load_experiment
 
 SHOWN = ("measure", "value", "floor", "floor_n", "n_real", "n_fake", "better", "split", "extractor", "note")
 

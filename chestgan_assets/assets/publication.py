@@ -1,7 +1,6 @@
 """synthetic_image_set and synthetic_set_index: what users fetch."""
 
 import dagster as dg
-from chestgan_core.experiment import load_experiment
 
 from chestgan_assets.assets.evaluation import metric_report
 from chestgan_assets.assets.training import generator_checkpoint
@@ -10,6 +9,7 @@ from chestgan_assets.partitions import experiments
 from chestgan_assets.presentation import blocking, check, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
+from chestgan_core.experiment import load_experiment
 
 
 @dg.asset(
@@ -21,7 +21,9 @@ from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
     code_version="1",
     pool=GPU_POOL,
     retry_policy=RETRY,
-    check_specs=[blocking("complete", "synthetic_image_set", "Every image is in the set and has its checksum.")],
+    check_specs=[
+        blocking("complete", "synthetic_image_set", "Every image is in the set and has its checksum.")
+    ],
 )
 def synthetic_image_set(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace

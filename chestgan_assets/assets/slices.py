@@ -1,8 +1,6 @@
 """slice_tensors and training_set: what the networks learn from."""
 
 import dagster as dg
-from chestgan_core.slices import recipe
-from chestgan_core.sources.datasets import parse_patient_partition
 
 from chestgan_assets.assets.acquisition import raw_dicom
 from chestgan_assets.failures import one_line_failures
@@ -10,6 +8,8 @@ from chestgan_assets.partitions import datasets, patients
 from chestgan_assets.presentation import blocking, check, counts, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import OWNERS, RETRY
+from chestgan_core.slices import recipe
+from chestgan_core.sources.datasets import parse_patient_partition
 
 
 @dg.asset(
@@ -43,7 +43,7 @@ def slice_tensors(
             "slices": report.kept,
             "series": report.series,
             "files": report.files,
-            "left out": counts(report.left_out),
+            "left out": counts({str(reason): n for reason, n in report.left_out.items()}),
             "slices per second": report.slices_per_second,
             "bytes": slices.bytes,
         },

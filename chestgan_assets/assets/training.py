@@ -1,7 +1,6 @@
 """generator_checkpoint: a generator trained on a training set."""
 
 import dagster as dg
-from chestgan_core.experiment import load_experiment
 
 from chestgan_assets.assets.slices import training_set
 from chestgan_assets.failures import one_line_failures
@@ -9,6 +8,7 @@ from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.presentation import blocking, check, picture
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
+from chestgan_core.experiment import load_experiment
 
 
 @dg.asset(

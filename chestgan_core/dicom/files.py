@@ -8,6 +8,7 @@ the tables of contents of the archives that are open.
 
 import os
 import re
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -25,13 +26,25 @@ from chestgan_core.errors import BadInput
 HEAD_BYTES = 8192
 # A zip entry says how large it will become. The largest slice that a scanner makes is 4096 x 4096 x 2 bytes.
 LARGEST_SLICE_BYTES = 256 * 1024**2
+# Deflate expands at most 1032 times (zlib's manual), so an entry of this size that lies about what it becomes
+# costs half a gigabyte at the worst. Larger entries are inflated step by step.
+ONE_SHOT_BYTES = 512 * 1024
 LARGEST_INNER_ZIP_BYTES = 64 * 1024**3
 DEEPEST_ZIP = 3
 OPEN_ARCHIVES = 4
 
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 # What zipfile and zlib raise on damaged, encrypted or exotic archives (RuntimeError: password needed).
-READ_ERRORS = (OSError, EOFError, ValueError, RuntimeError, IndexError, zipfile.BadZipFile, zlib.error)
+READ_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    IndexError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,19 @@ class Refused:
     cause: str
 
 
+@dataclass(frozen=True)
+class _Archive:
+    """An open zip and its table of contents."""
+
+    file: IO[bytes]
+    zip: zipfile.ZipFile
+    entries: list[zipfile.ZipInfo]
+
+    def close(self) -> None:
+        self.zip.close()
+        self.file.close()
+
+
 class Archives:
     """Opens sources; keeps the last few archives open, because neighbours are read one after the other.
 
@@ -71,7 +97,7 @@ class Archives:
     """
 
     def __init__(self) -> None:
-        self._open: OrderedDict[Source, tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]] = OrderedDict()
+        self._open: OrderedDict[Source, _Archive] = OrderedDict()
 
     def __enter__(self) -> Self:
         return self
@@ -80,21 +106,26 @@ class Archives:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         while self._open:
-            self._open.popitem()[1][0].close()
+            self._open.popitem()[1].close()
 
     def entries(self, archive: Source) -> list[zipfile.ZipInfo]:
         """The table of contents of the zip at `archive`."""
-        return self._archive(archive)[1]
+        return self._archive(archive).entries
 
     def open(self, source: Source) -> IO[bytes]:
         """The bytes of one file, uncompressed, from the start."""
         if not source.entries:
             return Path(source.path).open("rb")
-        archive, entries = self._archive(Source(source.path, source.entries[:-1]))
-        return archive.open(entries[source.entries[-1]])
+        archive = self._archive(Source(source.path, source.entries[:-1]))
+        return archive.zip.open(archive.entries[source.entries[-1]])
 
     def read(self, source: Source, limit: int) -> bytes:
         """At most `limit` bytes; a whole zip entry is checked against its CRC."""
+        if source.entries:
+            archive = self._archive(Source(source.path, source.entries[:-1]))
+            entry = archive.entries[source.entries[-1]]
+            if entry.file_size <= limit and _fits_one_shot(entry):
+                return _inflate(archive.file, entry)
         with self.open(source) as stream:
             return stream.read(limit)
 
@@ -105,26 +136,53 @@ class Archives:
             parts.append(self.entries(Source(source.path, source.entries[:depth]))[index].filename)
         return ":".join(parts)
 
-    def _archive(self, where: Source) -> tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]:
+    def _archive(self, where: Source) -> "_Archive":
         if where in self._open:
             self._open.move_to_end(where)
             return self._open[where]
-        archive = zipfile.ZipFile(self._seekable(where))
-        opened = archive, archive.infolist()
-        self._open[where] = opened
+        file = self._seekable(where)
+        try:
+            archive = zipfile.ZipFile(file)
+        except BaseException:
+            file.close()
+            raise
+        opened = self._open[where] = _Archive(file, archive, archive.infolist())
         while len(self._open) > OPEN_ARCHIVES:
-            self._open.popitem(last=False)[1][0].close()
+            self._open.popitem(last=False)[1].close()
         return opened
 
-    def _seekable(self, where: Source) -> str | IO[bytes]:
+    def _seekable(self, where: Source) -> IO[bytes]:
         """A compressed zip inside a zip cannot be read backwards: it is copied to a file without a name."""
         if not where.entries:
-            return where.path
+            return Path(where.path).open("rb")
         copy = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the archive that reads it)
         with self.open(where) as stream:
             while block := stream.read(1024**2):
                 copy.write(block)
         return copy
+
+
+def _fits_one_shot(entry: zipfile.ZipInfo) -> bool:
+    encrypted = entry.flag_bits & 1
+    return (
+        entry.compress_type == zipfile.ZIP_DEFLATED
+        and not encrypted
+        and entry.compress_size <= ONE_SHOT_BYTES
+    )
+
+
+def _inflate(file: IO[bytes], entry: zipfile.ZipInfo) -> bytes:
+    """A whole entry in one call, a quarter faster than through zipfile, which inflates into growing pieces.
+
+    Raises BadZipFile or zlib.error for what zipfile would refuse too: another length, another CRC.
+    """
+    file.seek(entry.header_offset)
+    local = file.read(30)  # .ZIP specification 4.3.7: the lengths of name and extra field end it
+    file.seek(sum(struct.unpack_from("<HH", local, 26)), os.SEEK_CUR)
+    data = zlib.decompress(file.read(entry.compress_size), -zlib.MAX_WBITS, entry.file_size)
+    if local[:4] != ZIP_MAGIC[0] or len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
+        raise zipfile.BadZipFile("damaged entry")
+    return data
 
 
 def walk(paths: Sequence[Path], archives: Archives) -> Iterator[Found | Refused]:
@@ -194,7 +252,7 @@ def _cause(error: Exception) -> str:
     # Only the kind of failure: messages of libraries quote contents.
     if isinstance(error, PermissionError):
         return "no permission to read it"
-    if isinstance(error, zipfile.BadZipFile | zlib.error | EOFError):
+    if isinstance(error, zipfile.BadZipFile | zlib.error | EOFError | struct.error):
         return "the zip is damaged or cut short"
     if isinstance(error, RuntimeError):
         return "the zip is encrypted or uses an unknown compression"

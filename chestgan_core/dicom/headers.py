@@ -4,7 +4,6 @@ In: the first bytes of a file. Out: `SliceHeader` or the reason. Only the header
 read here, and only its few attributes are kept, because a delivery can have a quarter of a million slices.
 """
 
-import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -43,7 +42,6 @@ ATTRIBUTES = [Tag(keyword) for keyword in (
 
 PREAMBLE = 132  # 128 free bytes and DICM; the file meta information follows, always explicit little endian
 PIXEL_DATA = {True: b"\xe0\x7f\x10\x00", False: b"\x7f\xe0\x00\x10"}  # its tag, by "is little endian"
-PARSE_ERRORS = (*READ_ERRORS, AttributeError, KeyError, TypeError, struct.error)
 MUCH = 16  # a header longer than read is read again, this many times as far
 
 
@@ -102,8 +100,9 @@ def read_header(found: Found, read: Callable[[int], bytes]) -> tuple[SliceHeader
             dataset, at = _parse(plain(head, MUCH * len(head)))
             if at is not None or whole:
                 return _judge(found, dataset, at)
-        except PARSE_ERRORS:
-            # A head that ends within a sequence, or a damaged file: only the whole of it can tell.
+        except Exception:
+            # A head that ends within a sequence, or a damaged file, on which pydicom raises whatever comes: only
+            # the whole file can tell.
             if whole:
                 return Rejected(LeftOut.UNREADABLE, "the DICOM header is damaged or cut short")
         try:

@@ -22,7 +22,7 @@ gdcm.Trace.ErrorOff()
 gdcm.Trace.WarningOff()
 
 
-class PixelsLeftOut(Exception):  # noqa: N818 (an outcome that is counted, not an error that reaches a person)
+class PixelsLeftOut(Exception):
     """The pixels of one slice cannot be had; carries the reason."""
 
     def __init__(self, reason: LeftOut, cause: str) -> None:

@@ -9,6 +9,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -39,17 +40,15 @@ class StoredReport:
 
     uri: str
     version: str
-    told: dict[str, object]
+    told: dict[str, Any]
     spread: float
     html: str
     contact_sheet_png: bytes
 
     @property
-    def rows(self) -> list[dict[str, object]]:
+    def rows(self) -> list[dict[str, Any]]:
         """The rows of the report as plain data."""
-        rows = self.told["rows"]
-        assert isinstance(rows, list)  # noqa: S101 written by as_json
-        return rows
+        return list(self.told["rows"])
 
     @property
     def finite(self) -> bool:

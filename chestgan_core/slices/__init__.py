@@ -1,0 +1,1 @@
+"""Series to normalized slices, splits by patient and training sets."""

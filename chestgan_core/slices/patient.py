@@ -3,6 +3,7 @@
 In: dataset and patient. Out: `slices/<dataset>/<patient>/<version>.safetensors`, rows and manifest, and the pointer.
 """
 
+import builtins
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class PatientSlices:
     highest_hu: int
     lowest_lung_share: float
     wanted_lung_share: float
-    preview_png: bytes
+    preview_png: builtins.bytes
 
 
 def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path) -> PatientSlices:

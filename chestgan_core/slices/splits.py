@@ -35,7 +35,9 @@ def split_patients(patients: Iterable[str]) -> Split:
     ranked = sorted(set(patients), key=_rank)
     if len(ranked) < 2:
         raise BadInput(
-            "training set", f"has {len(ranked)} patient(s)", "give at least 2: one is held out for the evaluation"
+            "training set",
+            f"has {len(ranked)} patient(s)",
+            "give at least 2: one is held out for the evaluation",
         )
     cut = sum(_rank(patient) < HELD_OUT_SHARE for patient in ranked)
     cut = min(max(cut, 1), len(ranked) - 1)

@@ -86,9 +86,7 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
         "licence": dataset.licence,
         "shards": [vars(shard) for shard in shards],
         "patients": {side: sum(s.side == side for s in shards) for side in ("train", "held-out")},
-        "slices": {
-            side: sum(s.slices for s in shards if s.side == side) for side in ("train", "held-out")
-        },
+        "slices": {side: sum(s.slices for s in shards if s.side == side) for side in ("train", "held-out")},
     }
     version = hashlib.sha256(canonical_json(fields)).hexdigest()[:16]
     manifest_key = layout.training_set_manifest(dataset.name, version)
@@ -158,10 +156,11 @@ def _read_some(store: Store, shards: tuple[PatientShard, ...], folder: Path) -> 
         yield read_shard(path)
 
 
-def preview_slices(shard: Shard, count: int = SHOWN_PER_PATIENT) -> np.ndarray[Any, np.dtype[np.float32]]:
+def preview_slices(shard: Shard, count: int = SHOWN_PER_PATIENT) -> np.ndarray:
     """(count, 1, S, S) float32 in [-1, 1], lung window, evenly spaced over the shard."""
     chosen = np.linspace(0, len(shard.slices) - 1, count).round().astype(int)
-    return WINDOWS["lung"].to_unit(shard.slices[chosen])[:, None]
+    shown: np.ndarray = WINDOWS["lung"].to_unit(shard.slices[chosen])
+    return shown[:, None]
 
 
 def _card(fields: dict[str, Any]) -> bytes:

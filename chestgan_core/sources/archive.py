@@ -42,7 +42,9 @@ def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -
     dataset = dataset_named(dataset_name)
     rows = read_catalog(store, dataset.name).of(patient)
     if not rows:
-        raise BadInput(patient, f"is not in the catalog of {dataset.name}", "materialize series_catalog again")
+        raise BadInput(
+            patient, f"is not in the catalog of {dataset.name}", "materialize series_catalog again"
+        )
     folder = dicom_folder(dataset, home)
     expected = sum(len(row.files) for row in rows)
     with (

@@ -121,7 +121,12 @@ def _commit(store: Store, dataset: Dataset, catalog: Catalog) -> StoredCatalog:
         pq.write_table(pa.table(columns), path, compression="zstd")
         sha256 = sha256_of(path)
         # Files that were left out belong to a version as well: the same series may come with fewer of them.
-        told = {"kind": "catalog", "dataset": dataset.name, "left_out": catalog.left_out, "files": catalog.files}
+        told = {
+            "kind": "catalog",
+            "dataset": dataset.name,
+            "left_out": catalog.left_out,
+            "files": catalog.files,
+        }
         version = sha256_of(sha256.encode() + repr(sorted(told.items())).encode())[:16]
         manifest_key = layout.catalog_manifest(dataset.name, version)
         store.commit(manifest_key, {f"{version}.parquet": path}, told)

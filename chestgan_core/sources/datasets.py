@@ -75,10 +75,14 @@ def dicom_folder(dataset: Dataset, home: Path) -> Path:
         return _phantoms(home / "sources" / "phantom")
     told = os.environ.get("CHESTGAN_FOLDER")
     if not told:
-        raise BadInput("CHESTGAN_FOLDER", "is not set", "set it to the folder that holds the DICOM files or zips")
+        raise BadInput(
+            "CHESTGAN_FOLDER", "is not set", "set it to the folder that holds the DICOM files or zips"
+        )
     folder = Path(told).expanduser().resolve()
     if not folder.is_dir():
-        raise BadInput(folder, "is not a folder", "set CHESTGAN_FOLDER to the folder with the DICOM files or zips")
+        raise BadInput(
+            folder, "is not a folder", "set CHESTGAN_FOLDER to the folder with the DICOM files or zips"
+        )
     return folder
 
 
@@ -107,5 +111,7 @@ def parse_patient_partition(key: str) -> tuple[str, str]:
     """Dataset and patient of a partition key. Raises BadInput."""
     dataset, _, patient = key.partition(":")
     if dataset not in DATASETS:
-        raise BadInput(key, "is no patient partition", "use <dataset>:<patient> as series_catalog registers it")
+        raise BadInput(
+            key, "is no patient partition", "use <dataset>:<patient> as series_catalog registers it"
+        )
     return dataset, checked_name(patient)

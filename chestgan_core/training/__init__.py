@@ -1,0 +1,1 @@
+"""Training: slices in, a generator out."""

@@ -8,8 +8,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from chestgan_core.cli import main
 from safetensors.numpy import load_file
+
+from chestgan_core.cli import main
 
 TINY = """
 dataset: phantom
@@ -91,7 +92,14 @@ def test_generate_writes_pictures_into_a_folder(run: Any, trained: Path, tmp_pat
 
 
 def test_a_second_training_goes_on_where_the_first_ended(run: Any, trained: Path) -> None:
-    told = ["train", trained / "tiny.yaml", "--data", trained / "real.safetensors", "--out", trained / "model"]
+    told = [
+        "train",
+        trained / "tiny.yaml",
+        "--data",
+        trained / "real.safetensors",
+        "--out",
+        trained / "model",
+    ]
     assert run(*told, "--images", 320, "--device", "cpu")["images_seen"] == 320
 
 

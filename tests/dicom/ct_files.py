@@ -28,7 +28,9 @@ def chest_hu(size: int = 128, lung: bool = True, trachea: bool = True, table: bo
     return hu
 
 
-def ct_slice(hu: np.ndarray | None = None, z: float = 0.0, series: str = "2.25.1", **changes: Any) -> FileDataset:
+def ct_slice(
+    hu: np.ndarray | None = None, z: float = 0.0, series: str = "2.25.1", **changes: Any
+) -> FileDataset:
     """A CT slice at height z, signed 16 bit, intercept -1024. Changes are attributes; None deletes one."""
     hu = chest_hu() if hu is None else hu
     meta = FileMetaDataset()

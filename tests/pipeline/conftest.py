@@ -110,9 +110,7 @@ class Dev:
 
     def patients(self) -> list[str]:
         """The registered patient partitions."""
-        data = self.ask(
-            """{ assetNodes(assetKeys: [{path: ["raw_dicom"]}]) { partitionKeys } }"""
-        )
+        data = self.ask("""{ assetNodes(assetKeys: [{path: ["raw_dicom"]}]) { partitionKeys } }""")
         return list(data["assetNodes"][0]["partitionKeys"])
 
     def materialization(self, asset: str) -> dict[str, Any]:

@@ -73,7 +73,8 @@ def test_a_failed_step_says_what_to_do(dev: Dev) -> None:
 
 
 @pytest.mark.skipif(
-    CHROMIUM is None and not os.environ.get("CI"), reason="no chromium here (Debian: apt-get install chromium)"
+    CHROMIUM is None and not os.environ.get("CI"),
+    reason="no chromium here (Debian: apt-get install chromium)",
 )
 def test_a_person_materializes_an_asset_in_the_browser(dev: Dev, tmp_path: Path) -> None:
     assert CHROMIUM, "install chromium"
@@ -82,7 +83,12 @@ def test_a_person_materializes_an_asset_in_the_browser(dev: Dev, tmp_path: Path)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+            args=[
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-background-networking",
+                "--disable-component-update",
+            ],
         )
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.goto(f"{dev.address}/asset-groups")

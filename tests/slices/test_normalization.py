@@ -215,7 +215,12 @@ def test_a_recipe_that_makes_no_sense_names_the_field(wrong):
 
 
 def test_recipes_that_give_other_slices_have_other_versions():
-    recipes = [RECIPE, NormalizationRecipe(), NormalizationRecipe(trim=0.1), NormalizationRecipe(crop="image")]
+    recipes = [
+        RECIPE,
+        NormalizationRecipe(),
+        NormalizationRecipe(trim=0.1),
+        NormalizationRecipe(crop="image"),
+    ]
     assert len({recipe.version for recipe in recipes}) == 4
     assert NormalizationRecipe(size=32).version == RECIPE.version
 

@@ -1,10 +1,11 @@
 """Patients are split once and for good, whatever else arrives."""
 
 import pytest
-from chestgan_core.errors import BadInput
-from chestgan_core.slices.splits import HELD_OUT_SHARE, split_patients
 from hypothesis import given
 from hypothesis import strategies as st
+
+from chestgan_core.errors import BadInput
+from chestgan_core.slices.splits import HELD_OUT_SHARE, split_patients
 
 patients = st.sets(st.text("ABEG0123456789", min_size=1, max_size=8), min_size=2, max_size=60)
 

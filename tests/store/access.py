@@ -1,4 +1,4 @@
-"""Stores that see the session's server in another way: through a proxy, with another key, in another bucket."""
+"""Stores that see the session's server in another way: by a proxy, with another key, in another bucket."""
 
 from dataclasses import replace
 

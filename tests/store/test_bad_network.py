@@ -14,7 +14,7 @@ from chestgan_core.store import Store
 from tests.store.access import port_of, seen_through
 from tests.store.proxy import Proxy
 
-LOST = "the connection was lost during the transfer, also when it was tried again; nothing half-written can be read"
+LOST = "the connection was lost during the transfer, also when it was tried again; nothing half-written"
 
 
 @pytest.fixture

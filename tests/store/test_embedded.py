@@ -75,14 +75,15 @@ def test_data_survive_a_restart_and_a_killed_server(tmp_path: Path) -> None:
     first = EmbeddedStore(tmp_path)
     before = first.start()
     try:
+        store = first.store()
         for k in range(30):
-            first.store().put_bytes(b"%d" % k, f"{k}")
+            store.put_bytes(b"%d" % k, f"{k}")
         os.kill(first.pid, signal.SIGKILL)
         with EmbeddedStore(tmp_path) as second:
             assert second.environment == before  # keys and addresses that people noted stay right
             assert second.pid != first.pid
-            assert [second.store().get_bytes(f"{k}") for k in range(30)] == [b"%d" % k for k in range(30)]
-            second.store().put_bytes(b"more", "more")
+            assert [store.get_bytes(f"{k}") for k in range(30)] == [b"%d" % k for k in range(30)]
+            store.put_bytes(b"more", "more")
     finally:
         first.stop()
     taken = socket.create_server(("127.0.0.1", int(before["AWS_ENDPOINT_URL"].rpartition(":")[2])))
@@ -139,7 +140,7 @@ def test_the_configured_store_is_used_where_there_is_one(
 
 def test_a_folder_that_cannot_hold_the_store_is_told(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
-    with pytest.raises(StoreError, match="cannot be written .*; set CHESTGAN_HOME"):
+    with pytest.raises(StoreError, match=r"cannot be written .*; set CHESTGAN_HOME"):
         EmbeddedStore(tmp_path / "home").start()
     (tmp_path / "s3").mkdir()
     (tmp_path / "s3" / "identities.json").write_text("{}")

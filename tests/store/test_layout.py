@@ -18,20 +18,20 @@ def test_keys_are_those_of_the_design() -> None:
     assert layout.set_index() == "synthetic/index.json"
 
 
-@given(st.text(max_size=200))
+@given(st.text(max_size=200) | st.text("aZ9._-/", max_size=5))
 def test_no_name_leaves_its_place_in_the_tree(name: str) -> None:
     try:
         key = layout.set_manifest("chest", name)
-    except BadInput as error:
-        assert not name or len(name) < 3 or name not in str(error.cause + error.what)
+    except BadInput:
         return
     assert key.split("/") == ["synthetic", "chest", name, "manifest.json"]
-    assert name not in (".", "..")
+    assert ".." not in name
+    assert not name.startswith((".", "-"))
 
 
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "a/b", "../x", "a\\b", ".hidden", "-rf", "a b", "Müller", "a\n"]
 )
 def test_a_name_that_is_no_step_of_a_key_is_refused_without_repeating_it(name: str) -> None:
-    with pytest.raises(BadInput, match="cannot be part of a key"):
+    with pytest.raises(BadInput, match=f"^name of {len(name)} characters: cannot be part of a key"):
         layout.raw_latest("lung", name)

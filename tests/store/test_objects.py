@@ -121,10 +121,7 @@ def test_a_store_that_refuses_the_key_is_told_without_the_key(
         assert "the store refused the key" in str(error)
         assert "AWS_ACCESS_KEY_ID" in error.remedy
         for part in ("WRONG", embedded.access.key, embedded.access.secret):
-            assert (
-                part
-                not in repr(error) + str(error) + repr(error.__cause__) + repr(embedded.access.secret)[:0]
-            )
+            assert part not in repr(error) + str(error) + repr(error.__cause__)
     assert embedded.access.secret not in repr(embedded.access)
 
 
@@ -154,9 +151,14 @@ def test_many_threads_share_one_store(store: Store, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("uri", "cause"),
-    [("", "is not set"), ("/a/folder", "is not the address"), ("s3://", "is not the address"),
-     ("https://user:secret@host/bucket", "is not the address"), ("s3://user:secret@host/b", "is not the address")],
-)  # fmt: skip
+    [
+        ("", "is not set"),
+        ("/a/folder", "is not the address"),
+        ("s3://", "is not the address"),
+        ("https://user:secret@host/bucket", "is not the address"),
+        ("s3://user:secret@host/b", "is not the address"),
+    ],
+)
 def test_an_address_that_is_no_bucket_is_refused_without_repeating_it(uri: str, cause: str) -> None:
     with pytest.raises(BadInput, match=f"CHESTGAN_STORE: {cause}") as caught:
         Store.open(uri)

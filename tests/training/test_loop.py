@@ -115,7 +115,7 @@ def test_the_samples_are_what_the_same_seeds_give_later(
 def test_a_signal_writes_a_checkpoint_and_is_passed_on(
     changed: Callable[..., Experiment], images: torch.Tensor, tmp_path: Path, number: signal.Signals
 ) -> None:
-    class Stopped(Exception):  # noqa: N818
+    class Stopped(Exception):
         pass
 
     def stop(*_: object) -> None:
@@ -181,7 +181,7 @@ def test_losses_that_are_no_numbers_stop_it_and_are_never_kept(
 ) -> None:
     images[3] = torch.nan  # drawn after the first checkpoint
     with pytest.raises(
-        TrainingDiverged, match="no longer numbers after .*training-state.pt holds the state before"
+        TrainingDiverged, match=r"no longer numbers after .*training-state\.pt holds the state before"
     ):
         run(experiment, images, tmp_path)
     kept = weights(tmp_path)
