@@ -23,12 +23,13 @@ def measure(real_data: Path) -> list[Ratio]:
     """Slices per second. Without real data, zips of generated slices are measured, which are smaller."""
     zips = sorted((real_data / "dicom" / "qin_lung_ct").rglob("*.zip"))
     if zips:
-        return [_compare(zips, "CT slices in zips")]
+        return [_compare(zips, "CT slices in zips", wanted=0.7)]
     with tempfile.TemporaryDirectory(prefix="chestgan-bench-") as scratch:
-        return [_compare(_phantom_zips(Path(scratch)), "generated slices in zips")]
+        # 256 x 256 and smooth: little to inflate, so that the cost of a header weighs more.
+        return [_compare(_phantom_zips(Path(scratch)), "generated slices in zips", wanted=0.4)]
 
 
-def _compare(zips: list[Path], what: str) -> Ratio:
+def _compare(zips: list[Path], what: str, wanted: float) -> Ratio:
     slices = _read_plainly(zips)  # also warms the page cache
     _normalize(zips)
     ours, theirs = [], []
@@ -40,7 +41,7 @@ def _compare(zips: list[Path], what: str) -> Ratio:
         ours=statistics.median(ours),
         theirs=statistics.median(theirs),
         unit="slices/s",
-        wanted=0.7,
+        wanted=wanted,
         note=f"{slices} {what}, against zipfile and pydicom pixel_array, median of {ROUNDS}",
     )
 

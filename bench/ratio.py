@@ -32,5 +32,7 @@ class Ratio:
         """A row of a Markdown table."""
         sign = "at most" if self.at_most else "at least"
         verdict = "reached" if self.reached else "MISSED"
-        numbers = f"{self.ours:.4g} | {self.theirs:.4g} | {self.unit} | {self.ratio:.2f} | {sign} {self.wanted:g}"
+        numbers = (
+            f"{self.ours:.4g} | {self.theirs:.4g} | {self.unit} | {self.ratio:.2f} | {sign} {self.wanted:g}"
+        )
         return f"| {self.name} | {numbers} | {verdict} | {self.note} |"

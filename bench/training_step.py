@@ -1,6 +1,6 @@
 """The training step against the plain public DCGAN loop: images per second, interleaved on one machine.
 
-The plain loop is what tutorials and the thesis do: a data loader, sigmoid and BCELoss, label tensors made anew
+The plain loop is what tutorials and the thesis do: a data loader, sigmoid and BCELoss, labels made anew
 in each step, numbers read back to Python in each step, NCHW, Adam as it comes. Both rows measure it on the
 networks of the thesis (latent 100, widths 64 and 128, batch 128), with the workers that suit it best.
 """

@@ -32,7 +32,8 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._show("\n")
+        if self.done:  # where nothing was done, the error says it all
+            self._show("\n")
 
     def step(self, n: int = 1, note: str = "") -> None:
         """n more units are done; note replaces the last part of the line."""

@@ -80,6 +80,8 @@ class Server:
         # With AWS_* SeaweedFS would let in whoever has the keys of our environment, too.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environment |= {name: secrets.token_hex(32) for name in _INNER_KEYS}
+        # Go collects its garbage earlier near this size: 0.3 instead of 0.7 GB in large uploads, as fast as before.
+        environment.setdefault("GOMEMLIMIT", "400MiB")
         (folder / "data").mkdir(exist_ok=True)
         started: Future[subprocess.Popen[bytes]] = Future()
 

@@ -40,6 +40,7 @@ def generator_checkpoint(
             "run": run.name,
             "training set": run.training_set,
             "images seen": run.images_seen,
+            "resumed at": run.resumed_at,
             "minutes": run.minutes,
             "images per second": run.images_per_second,
             "generator loss": run.loss_g,

@@ -101,8 +101,8 @@ def read_header(found: Found, read: Callable[[int], bytes]) -> tuple[SliceHeader
             if at is not None or whole:
                 return _judge(found, dataset, at)
         except Exception:
-            # A head that ends within a sequence, or a damaged file, on which pydicom raises whatever comes: only
-            # the whole file can tell.
+            # A head that ends within a sequence, or a damaged file, on which pydicom raises whatever
+            # comes: only the whole file can tell.
             if whole:
                 return Rejected(LeftOut.UNREADABLE, "the DICOM header is damaged or cut short")
         try:

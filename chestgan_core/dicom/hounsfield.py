@@ -67,8 +67,10 @@ def to_hounsfield(stored: np.ndarray, rescale: Rescale) -> np.ndarray:
         # Clipped before the sum, in the stored type, so that nothing overflows and no wide copy is needed.
         low = min(max(LOWEST_HU - intercept, limits.min), limits.max)
         high = min(max(HIGHEST_HU - intercept, limits.min), limits.max)
-        # The last clip only matters where the stored type cannot reach the range at all.
-        hu = np.clip(np.clip(stored, low, high).astype(np.int32) + intercept, LOWEST_HU, HIGHEST_HU)
+        hu = np.clip(stored, low, high).astype(np.int32) + intercept
+        if (low, high) != (LOWEST_HU - intercept, HIGHEST_HU - intercept):
+            # The stored type does not span the range, so it may lie beyond it altogether.
+            hu = np.clip(hu, LOWEST_HU, HIGHEST_HU)
     else:
         exact = stored * np.float64(rescale.slope) + rescale.intercept
         hu = np.clip(np.rint(exact), LOWEST_HU, HIGHEST_HU)

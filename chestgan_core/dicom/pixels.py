@@ -17,7 +17,9 @@ from chestgan_core.dicom.files import LARGEST_SLICE_BYTES, READ_ERRORS, Archives
 from chestgan_core.dicom.headers import JPEG_12_BIT, SliceHeader, plain
 from chestgan_core.dicom.reasons import LeftOut
 
-# GDCM tries the 8-bit decoder first and prints that it failed, on success too.
+# Damaged pixels are counted with a reason. (On 12-bit JPEG the library inside GDCM still prints
+# "Unsupported JPEG data precision 12" to standard error, when it tries its 8-bit decoder before the right
+# one.)
 gdcm.Trace.ErrorOff()
 gdcm.Trace.WarningOff()
 

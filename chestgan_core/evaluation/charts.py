@@ -16,15 +16,18 @@ from torch import Tensor
 
 from chestgan_core.pictures import save_png
 from chestgan_core.slices.windows import Window
+from chestgan_core.sources.datasets import Word
 
 # Colours that people with a colour deficiency tell apart (Okabe and Ito 2008).
 COLOURS = {"real": "#0072B2", "synthetic": "#D55E00", "other": "#8A8A8A"}
-LABELS = {"real": "real, compared", "synthetic": "synthetic", "other": "real, other patients"}
 BINS = 100
 
 
-def feature_scatter(features: dict[str, NDArray[np.float32]], path: Path) -> None:
-    """Each image as a point in the plane of the two largest principal components of all groups together."""
+def feature_scatter(features: dict[str, NDArray[np.float32]], word: Word, path: Path) -> None:
+    """Each image as a point in the plane of the two largest principal components of all groups together.
+
+    features: role -> (n, d). word: how the images that are not synthetic are called.
+    """
     pooled = np.concatenate(list(features.values())).astype(np.float64)
     mean = pooled.mean(axis=0)
     _, singular, axes = np.linalg.svd(pooled - mean, full_matrices=False)
@@ -35,14 +38,14 @@ def feature_scatter(features: dict[str, NDArray[np.float32]], path: Path) -> Non
     for role in ("other", "real", "synthetic"):
         if role in features:
             x, y = ((features[role] - mean) @ plane.T).T
-            label = f"{LABELS[role]} ({len(x)})"
+            label = f"{_label(role, word)} ({len(x)})"
             ax.scatter(x, y, s=14, alpha=0.6, color=COLOURS[role], label=label, linewidths=0)
     ax.set_xlabel(f"first component ({shares[0]:.0%} of the variance)")
     ax.set_ylabel(f"second component ({shares[1]:.0%})")
     _finish(figure, ax, path)
 
 
-def hounsfield_histogram(images: dict[str, Tensor], window: Window, path: Path) -> None:
+def hounsfield_histogram(images: dict[str, Tensor], window: Window, word: Word, path: Path) -> None:
     """Share of pixels by Hounsfield unit inside the window, on a logarithmic scale.
 
     images: role -> (N, 1, H, W) in [-1, 1]. Values outside the window were clipped to its ends, hence the
@@ -55,13 +58,16 @@ def hounsfield_histogram(images: dict[str, Tensor], window: Window, path: Path) 
         if role in images:
             hounsfield = window.to_hu(images[role].cpu().numpy())
             counts, _ = np.histogram(hounsfield, bins=edges)
-            ax.stairs(
-                counts / max(counts.sum(), 1), edges, color=COLOURS[role], label=LABELS[role], linewidth=1.5
-            )
+            shares, label = counts / max(counts.sum(), 1), _label(role, word)
+            ax.stairs(shares, edges, color=COLOURS[role], label=label, linewidth=1.5)
     ax.set_yscale("log")
     ax.set_xlabel("Hounsfield units (clipped to the window)")
     ax.set_ylabel("share of pixels")
     _finish(figure, ax, path)
+
+
+def _label(role: str, word: Word) -> str:
+    return {"real": f"{word}, compared", "synthetic": "synthetic", "other": f"{word}, other patients"}[role]
 
 
 def _figure() -> tuple[Figure, Axes]:

@@ -12,11 +12,8 @@ import jinja2
 
 from chestgan_core.evaluation.charts import feature_scatter, hounsfield_histogram
 from chestgan_core.evaluation.metric_report import MetricReport
-from chestgan_core.evaluation.rows import MetricRow
+from chestgan_core.evaluation.words import cautions, sentence
 from chestgan_core.pictures import contact_sheet
-
-# Below these, the page says that the numbers are coarse.
-FEW_PATIENTS, FEW_IMAGES = 10, 1000
 
 
 def write_page(report: MetricReport, folder: Path) -> list[Path]:
@@ -31,8 +28,8 @@ def write_page(report: MetricReport, folder: Path) -> list[Path]:
     )
     page = environment.get_template("report.html.j2").render(
         report=report,
-        cautions=cautions(report),
-        rows=[(row, sentence(row)) for row in report.rows],
+        cautions=cautions(report.rows, report.patients_real, report.word),
+        rows=[(row, sentence(row, report.word)) for row in report.rows],
         figures=[(title, caption, _data_uri(path)) for path, title, caption in drawn],
     )
     path = folder / "report.html"
@@ -42,66 +39,10 @@ def write_page(report: MetricReport, folder: Path) -> list[Path]:
     return [*(figure for figure, _, _ in drawn), path]
 
 
-def cautions(report: MetricReport) -> list[str]:
-    """What a reader must know before the numbers, drawn from the numbers themselves."""
-    rows = [row for row in report.rows if row.value is not None]
-    said = []
-    if absent := {row.extractor: row.note for row in report.rows if row.value is None}:
-        said += [f"With {name} nothing was measured ({note})." for name, note in absent.items()]
-    if not rows:
-        return said
-    first = rows[0]
-    if report.patients_real < FEW_PATIENTS:
-        said.append(
-            f"Few patients: the real side is {report.patients_real} patient(s). Slices of one patient look"
-            " alike, so the numbers say little about patients in general, and the spread is too small."
-        )
-    if first.n_real < FEW_IMAGES:
-        said.append(
-            f"Few images: {first.n_real} on each side. All numbers are coarse; compare them only with numbers"
-            " at the same n, extractor and split."
-        )
-    if any(row.floor is not None and row.floor_n < row.n_real for row in rows):
-        said.append(
-            "The groups of real patients behind the floor are smaller than the comparison: their FID is"
-            " biased upwards more, so the model looks better beside it than it is."
-        )
-    if all(row.floor is None for row in rows):
-        said.append(
-            f"There is no floor, so nothing says how far real patients are apart: {first.floor_note}."
-        )
-    return said
-
-
-def sentence(row: MetricRow) -> str:
-    """One row in plain words."""
-    if row.value is None:
-        return f"{row.measure} was {row.note}."
-    value = row.number(row.value, row.sd)
-    floor = row.number(row.floor, row.floor_sd)
-    if row.measure in ("KID", "FID"):
-        if row.floor is None:
-            return f"{row.measure} {value}. 0 would be no difference; without a floor it has no scale."
-        said = f"{row.measure} {value}; two groups of real patients differ by {floor}."
-        # A floor within its own error of 0 is no divisor.
-        if row.floor > 2 * (row.floor_sd or 0):
-            times = row.value / row.floor
-            said += f" The distance of the synthetic images is {times:.1f} times that."
-        return said
-    real = f" (images of other real patients: {floor})" if row.floor is not None else ""
-    return {
-        "precision": f"{value} of the synthetic images lie among the real ones{real}.",
-        "recall": f"{value} of the real images lie among the synthetic ones{real}.",
-        "density": f"A synthetic image lies in {value} times as many real neighbourhoods as a real one would"
-        f" on average{real}; more than 1 can mean images crowded at the typical.",
-        "coverage": f"{value} of the real images have a synthetic image in their neighbourhood{real}; low"
-        " when the generator makes only some kinds of image.",
-    }[row.measure]
-
-
 def _draw(report: MetricReport, folder: Path) -> list[tuple[Path, str, str]]:
     """The figures: file, title, caption."""
-    pictures = report.pictures
+    pictures, word = report.pictures, report.word
+    beside = f"{word.capitalize()} beside synthetic"
     sheet, histogram, scatter = (
         folder / name
         for name in ("real-beside-synthetic.png", "hounsfield-histogram.png", "feature-scatter.png")
@@ -110,15 +51,15 @@ def _draw(report: MetricReport, folder: Path) -> list[tuple[Path, str, str]]:
         pictures.samples["real"],
         pictures.samples["synthetic"],
         sheet,
-        title="Real beside synthetic",
-        real_label="real, held-out patients" if "other" in pictures.samples else "real",
+        title=beside,
+        real_label=f"{word}, held-out patients" if "other" in pictures.samples else word,
         columns=4,
     )
-    hounsfield_histogram(pictures.grey, report.window, histogram)
+    hounsfield_histogram(pictures.grey, report.window, word, histogram)
     drawn = [
         (
             sheet,
-            "Real beside synthetic",
+            beside,
             "Drawn by the seed, not chosen; both sides through the same window.",
         ),
         (
@@ -128,7 +69,7 @@ def _draw(report: MetricReport, folder: Path) -> list[tuple[Path, str, str]]:
         ),
     ]
     if pictures.features:
-        feature_scatter(pictures.features, scatter)
+        feature_scatter(pictures.features, word, scatter)
         caption = (
             "Each point is an image, in the plane of the two largest principal components of all groups."
         )

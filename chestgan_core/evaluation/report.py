@@ -26,12 +26,18 @@ from chestgan_core.evaluation.page import write_page
 from chestgan_core.evaluation.rows import Features, Floor, MetricRow, absent_rows, measured_rows
 from chestgan_core.slices.shards import read_shard
 from chestgan_core.slices.windows import Window
+from chestgan_core.sources.datasets import Word
 from chestgan_core.training.devices import pick_device
 
 # Fewer images leave no neighbours to speak of.
 FEWEST = 8
 # Images of each group that the figures show.
 SAMPLES = 32
+# How slices are called that came without a title.
+UNTITLED: dict[Word, str] = {
+    "real": "slices whose source is not stated",
+    "phantom": "generated phantom slices",
+}
 
 
 def evaluate(
@@ -40,6 +46,7 @@ def evaluate(
     *,
     window: Window,
     source_title: str,
+    word: Word,
     model_title: str,
     reference: RealImages | None = None,
     extractor_names: Sequence[str] = ("efficientnet-lite0",),
@@ -53,9 +60,10 @@ def evaluate(
     fake: (M, 1, H, W) float32 in [-1, 1]. Both sides get the same number of images, at most `images`, drawn
     by the seed. reference: real images of other patients (those trained on); they give the floor at the same
     number, or fewer where there are fewer. Without it the patients of held_out are cut into two groups.
+    word: how both are called; "real" in names here means the side that is not synthetic.
     Raises BadInput: sizes that differ, fewer than 8 images on a side, a patient in both real groups.
     """
-    _check(held_out, fake, reference)
+    _check(held_out, fake, reference, word)
     rng = np.random.default_rng(seed)
     count = min(len(held_out.images), len(fake), images)
     held_out = held_out.some(_draw(len(held_out.images), count, rng))
@@ -76,13 +84,14 @@ def evaluate(
             continue
         told.append({"name": name, "id": extractor.id, "about": extractor.about})
         measured = {
-            role: extractor.features(some, label=f"features  {role}") for role, some in groups.items()
+            role: extractor.features(some, label=f"features  {word if role == 'real' else role}") for role, some in groups.items()
         }
         features = features or measured
-        floor = _floor(held_out, reference, measured)
+        floor = _floor(held_out, reference, measured, word)
         rows += measured_rows(measured["real"], measured["synthetic"], floor, extractor.id, split, seed)
     return MetricReport(
         source_title=source_title,
+        word=word,
         model_title=model_title,
         window=window,
         resolution=fake.shape[-1],
@@ -101,20 +110,23 @@ def evaluate_files(
     extractor: str = "efficientnet-lite0",
     seed: int = 0,
     reference: Sequence[Path] = (),
-    source_title: str = "slices whose source is not stated",
+    source_title: str | None = None,
+    word: Word = "real",
     device: str = "cpu",
 ) -> MetricReport:
     """evaluate() on files: shards of held-out patients, a safetensors of synthetic slices, shards of other
     patients.
 
     fake: tensor `slices` (M, S, S) int16 HU, as `chestgan generate` writes it. All in HU; the window maps
-    them. Raises BadInput: a file that is not what it should be, or what evaluate() refuses.
+    them. source_title: how the data may be called; without it the report says only what word says. Raises
+    BadInput: a file that is not what it should be, or what evaluate() refuses.
     """
     return evaluate(
         _read_real(real, window),
         _to_images(_read_slices(fake), window),
         window=window,
-        source_title=source_title,
+        source_title=source_title or UNTITLED[word],
+        word=word,
         model_title=f"synthetic slices of {fake.name}",
         reference=_read_real(reference, window) if reference else None,
         extractor_names=(extractor,),
@@ -138,7 +150,9 @@ def write_report(report: MetricReport, folder: Path) -> list[Path]:
     return [*written, path]
 
 
-def _floor(real: RealImages, reference: RealImages | None, features: dict[str, Features]) -> Floor:
+def _floor(
+    real: RealImages, reference: RealImages | None, features: dict[str, Features], word: Word
+) -> Floor:
     """Two groups of real features of disjoint patients, equally many, and what they are."""
     nothing = features["real"][:0]
     if reference is not None:
@@ -147,7 +161,7 @@ def _floor(real: RealImages, reference: RealImages | None, features: dict[str, F
             return Floor(nothing, nothing, f"no floor: only {n} images of other patients")
         less = "" if n == len(real.images) else f"; {n} images each, fewer than in the comparison itself"
         return Floor(
-            features["real"][:n], features["other"], f"real images of {others} other patient(s){less}"
+            features["real"][:n], features["other"], f"{word} images of {others} other patient(s){less}"
         )
     patients = len(set(real.patients))
     if patients < 2:
@@ -232,22 +246,23 @@ def _draw(available: int, count: int, rng: np.random.Generator) -> list[int]:
     return [int(index) for index in rng.permutation(available)[:count]]
 
 
-def _check(held_out: RealImages, fake: Tensor, reference: RealImages | None) -> None:
-    sides = {f"the {role} images": images for role, images in _groups(held_out, fake, reference).items()}
-    for what, images in sides.items():
+def _check(held_out: RealImages, fake: Tensor, reference: RealImages | None, word: Word) -> None:
+    called = {"real": f"the {word} images", "synthetic": "the synthetic images", "other": "the other images"}
+    sides = _groups(held_out, fake, reference)
+    for role, images in sides.items():
         if images.ndim != 4 or images.shape[1:] != fake.shape[1:] or images.shape[1] != 1:
             raise BadInput(
-                what,
+                called[role],
                 f"are {tuple(images.shape[1:])}, the synthetic ones {tuple(fake.shape[1:])}",
                 "compare images of one size: normalize and generate at the same --size",
             )
-    for what in ("the real images", "the synthetic images"):
-        if len(sides[what]) < FEWEST:
-            raise BadInput(what, f"are only {len(sides[what])}", f"give at least {FEWEST} on each side")
+    for role in ("real", "synthetic"):
+        if len(sides[role]) < FEWEST:
+            raise BadInput(called[role], f"are only {len(sides[role])}", f"give at least {FEWEST} on each side")
     if reference is not None and (both := set(held_out.patients) & set(reference.patients)):
         raise BadInput(
-            "the other images",
-            f"share {len(both)} patient(s) with the real images, so their distance is no floor",
+            called["other"],
+            f"share {len(both)} patient(s) with {called['real']}, so their distance is no floor",
             "give images of other patients",
         )
 

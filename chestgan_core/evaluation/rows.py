@@ -60,17 +60,6 @@ class MetricRow:
             return f"{value:.0%}"
         return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
-    def line(self) -> str:
-        """One line for a terminal."""
-        if self.value is None:
-            return f"{self.measure:10} none: {self.note}"
-        floor = f"real against real {self.number(self.floor, self.floor_sd)} (n {self.floor_n})"
-        return (
-            f"{self.measure:10} {self.number(self.value, self.sd):22}"
-            f" {floor if self.floor is not None else self.floor_note};"
-            f" n {self.n_real} + {self.n_fake}; {self.better} is better"
-        )
-
 
 @dataclass(frozen=True)
 class Floor:

@@ -30,7 +30,7 @@ from chestgan_core.training.images import load_images
 from chestgan_core.training.run import fetch_generator, newest_run
 
 # Raise when a measure changes: the report of a run is then made again.
-VERSION = "1"
+VERSION = "2"
 CONTACT_SHEET = "figures/real-beside-synthetic.png"
 
 
@@ -122,6 +122,7 @@ def _write(
         fake,
         window=experiment.window_hu,
         source_title=training_set.dataset.title,
+        word=training_set.dataset.word,
         model_title=f"{experiment.name}, {run.manifest['images_seen']:,} images seen",
         reference=reference,
         extractor_names=(experiment.evaluation.extractor,),

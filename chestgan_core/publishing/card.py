@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from chestgan_core.evaluation.rows import MetricRow
+from chestgan_core.evaluation.words import cautions
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ class SetFacts:
 def write_card(facts: SetFacts, network: Mapping[str, Any], provenance: Mapping[str, Any]) -> str:
     """The card as Markdown. network: the experiment's fields on the network, printed as given.
 
-    provenance: `measures` are rows of the metric report as plain data; `source` and `source_licence` are in
-    the facts already; everything else is printed as given.
+    provenance: `metrics` is the metric report as plain data, of which the rows, their cautions and the word
+    for the training data are told; `source` and `source_licence` are in the facts already; everything else is
+    printed as given.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -58,12 +60,16 @@ def write_card(facts: SetFacts, network: Mapping[str, Any], provenance: Mapping[
         keep_trailing_newline=True,
     )
     low, high = facts.window_ends
-    known = ("measures", "source", "source_licence")
+    metrics = provenance.get("metrics", {"rows": (), "patients_real": 0, "word": "real"})
+    rows = [MetricRow(**row) for row in metrics["rows"]]
+    known = ("metrics", "source", "source_licence")
     return environment.get_template("card.md.j2").render(
         facts=facts,
         network=network,
         provenance={name: value for name, value in provenance.items() if name not in known},
-        measures=[MetricRow(**row) for row in provenance.get("measures", ())],
+        rows=rows,
+        word=metrics["word"],
+        cautions=cautions(rows, metrics["patients_real"], metrics["word"]),
         low=f"{low:g}",
         high=f"{high:g}",
     )

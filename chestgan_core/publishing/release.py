@@ -51,7 +51,7 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
             "generator_sha256": run.find(GENERATOR_FILE).sha256,
             "training_set": run.manifest["training_set"],
             "report": report.uri,
-            "measures": report.rows,
+            "metrics": report.told,
         },
     )
     published = publish_set(store, written)

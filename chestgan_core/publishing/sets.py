@@ -103,8 +103,8 @@ def write_set(
 ) -> SetFolder:
     """Image k from seed first_seed + k, for k below count; the set bears the experiment's name.
 
-    provenance: `source` and `source_licence` of the training data, as reports may call it; `measures`, rows
-    of the metric report as plain data, if there are any; what else the card should tell. No times, or the
+    provenance: `source` and `source_licence` of the training data, as reports may call it; `metrics`, the
+    metric report as plain data, if there is one; what else the card should tell. No times, or the
     same set gets another version each time. Memory is one tar. The manifest comes last: a folder without it
     is no set.
     """

@@ -31,7 +31,10 @@ FILES = (GENERATOR_FILE, "config.json", "history.parquet", "samples.png", "progr
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A committed run. sha256: of the generator. reused: it was there before. Losses: the last row of the history."""
+    """A committed run. sha256: of the generator. reused: it was there before.
+
+    resumed_at: images that an interrupted attempt had seen, 0 if there was none. Losses: last row of the history.
+    """
 
     name: str
     uri: str
@@ -39,6 +42,7 @@ class TrainedRun:
     training_set: str
     device: str
     images_seen: int
+    resumed_at: int
     minutes: float
     images_per_second: float
     loss_g: float
@@ -125,6 +129,7 @@ def _train(
             "device": str(device),
             "images_seen": outcome.images_seen,
             "seconds": round(outcome.seconds, 3),
+            "resumed_at": outcome.resumed_at,
         },
     )
     store.delete(state_key)
@@ -145,6 +150,7 @@ def _told(store: Store, name: str, artefact: Artefact, reused: bool) -> TrainedR
         training_set=told["training_set"],
         device=told["device"],
         images_seen=told["images_seen"],
+        resumed_at=told["resumed_at"],
         minutes=told["seconds"] / 60,
         images_per_second=told["images_seen"] / told["seconds"],
         loss_g=last["loss_g"],

@@ -1,7 +1,5 @@
 """Names of patients, series and slices."""
 
-import os
-
 import pytest
 
 from chestgan_core.dicom.pseudonyms import Pseudonyms
@@ -37,7 +35,7 @@ def test_a_private_key_is_made_once_and_only_its_owner_may_read_it(tmp_path, mon
     monkeypatch.delenv("CHESTGAN_PATIENT_KEY", raising=False)
     first, second = Pseudonyms.private(tmp_path / "home"), Pseudonyms.private(tmp_path / "home")
     assert first == second
-    assert os.stat(tmp_path / "home" / "patient-key").st_mode & 0o777 == 0o600
+    assert (tmp_path / "home" / "patient-key").stat().st_mode & 0o777 == 0o600
     assert Pseudonyms.private(tmp_path / "elsewhere") != first
 
 

@@ -325,3 +325,17 @@ def test_all_twelve_compressions_of_one_slice_decode_to_the_same_units(real_data
     for file in files:
         loss = LOSS.get(file.stem.split("1.2.840.10008.1.2.")[1], 0)
         assert np.abs(hu_of(file) - truth).mean() <= loss, file.name
+
+
+def test_a_zip_entry_that_lies_about_its_size_is_unreadable(tmp_path):
+    path = zip_of(tmp_path / "a.zip", {"a": as_bytes(ct_slice()), "b": as_bytes(ct_slice(z=3))})
+    data = bytearray(path.read_bytes())
+    entry = data.rindex(b"PK\x01\x02")  # the table's last entry: b
+    size = int.from_bytes(data[entry + 24 : entry + 28], "little")
+    data[entry + 24 : entry + 28] = (size - 2).to_bytes(4, "little")
+    path.write_bytes(data)
+    (series,) = read_series([path]).series
+    with Archives() as archives:
+        assert stored_pixels(series.slices[0], archives).shape == (128, 128)
+        with pytest.raises(PixelsLeftOut):
+            stored_pixels(series.slices[1], archives)

@@ -126,6 +126,8 @@ def test_a_killed_parent_leaves_no_server(tmp_path: Path) -> None:
     parent.wait()
     parent.stdout.close()
     _gone(pid)
+    with EmbeddedStore(tmp_path) as next_one:
+        next_one.store().check()
 
 
 def test_the_configured_store_is_used_where_there_is_one(

@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def _every_use(store: Store, folder: Path) -> list[StoreError]:
     """The error of each operation on a store that does not work."""
     source = folder / "source"
     source.write_bytes(b"content")
-    uses = [
+    uses: list[Callable[[], object]] = [
         store.check,
         lambda: store.put_bytes(b"x", "an/object"),
         lambda: store.put_file(source, "an/object"),
@@ -103,12 +104,16 @@ def _every_use(store: Store, folder: Path) -> list[StoreError]:
     return errors
 
 
-def test_a_store_that_is_down_is_reported_soon(embedded: EmbeddedStore, store: Store, tmp_path: Path) -> None:
+def test_a_store_that_is_down_is_reported_soon(embedded: EmbeddedStore, store: Store) -> None:
     down = seen_through(embedded, store, endpoint="http://127.0.0.1:9")
     started = time.monotonic()
     with pytest.raises(StoreError, match=r"the store at http://127\.0\.0\.1:9 does not answer; start it, or"):
         down.check()
     assert time.monotonic() - started < 12
+    down = seen_through(embedded, store, endpoint="http://user:password@127.0.0.1:9")
+    with pytest.raises(StoreError, match=r"the store at http://127\.0\.0\.1:9 does not answer") as caught:
+        down.check()
+    assert "password" not in str(caught.value)
 
 
 @pytest.mark.parametrize("wrong", ["key", "secret"])

@@ -1,0 +1,267 @@
+"""The steps between store and store, as the assets call them: privacy, repetition, revision, loss and recovery."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chestgan_core import layout
+from chestgan_core.embedded import EmbeddedStore
+from chestgan_core.errors import BadInput, ChestganError, DamagedObject, NotInStore
+from chestgan_core.evaluation.run import latest_report, report_experiment
+from chestgan_core.experiment import Experiment, parse_experiment
+from chestgan_core.publishing.fetching import fetch_set, list_sets
+from chestgan_core.publishing.rebuilding import rebuild_index
+from chestgan_core.publishing.release import release_experiment
+from chestgan_core.slices.patient import normalize_patient
+from chestgan_core.slices.training_set import build_training_set, open_training_set
+from chestgan_core.sources.archive import archive_patient
+from chestgan_core.sources.catalog import catalogue_source, read_catalog
+from chestgan_core.store import Store
+from chestgan_core.training.run import newest_run, train_experiment
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def delivery(phantom_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A private DICOM folder: three phantoms that are treated as people."""
+    folder = tmp_path / "delivery"
+    for patient in sorted(phantom_folder.iterdir())[:3]:
+        shutil.copytree(patient, folder / patient.name)
+    monkeypatch.setenv("CHESTGAN_FOLDER", str(folder))
+    return folder
+
+
+@pytest.fixture
+def slices(store: Store, home: Path, delivery: Path) -> tuple[str, ...]:
+    """All patients of the delivery as slices in the store; returns their keys."""
+    catalog, _ = catalogue_source(store, "folder", home)
+    for patient in catalog.patients:
+        archive_patient(store, "folder", patient, home)
+        normalize_patient(store, "folder", patient, home)
+    return catalog.patients
+
+
+def tiny(extractor: str = "efficientnet-lite0", **training: object) -> Experiment:
+    fields: dict[str, object] = {
+        "dataset": "folder",
+        "network": {"generator_width": 4, "discriminator_width": 4, "latent": 8},
+        "training": {"batch": 8, "images": 64, "checkpoint_images": 32, "sample_images": 32, **training},
+        "evaluation": {"images": 10, "extractor": extractor},
+        "publication": {"images": 6},
+    }
+    return parse_experiment(fields, "tiny", "test")
+
+
+def test_the_chain_ends_with_a_set_that_can_be_fetched(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+) -> None:
+    build_training_set(store, "folder")
+    run = train_experiment(store, tiny(), "cpu", tmp_path / "train")
+    report = report_experiment(store, tiny(), "cpu", tmp_path / "report")
+    released = release_experiment(store, tiny(), "cpu", tmp_path / "release")
+    assert run.images_seen == 64
+    assert run.finite
+    assert {row["measure"] for row in report.rows} >= {"KID", "FID", "density", "coverage"}
+    fetched = fetch_set(store, "tiny", None, tmp_path / "fetched")
+    assert fetched.version == released.version
+    assert fetched.images == 6
+    assert [entry.name for entry in list_sets(store)] == ["tiny"]
+
+    again = train_experiment(store, tiny(), "cpu", tmp_path / "train-again")
+    assert again.reused
+    assert again.sha256 == run.sha256
+    assert report_experiment(store, tiny(), "cpu", tmp_path / "report-again").version == report.version
+    assert release_experiment(store, tiny(), "cpu", tmp_path / "release-again").version == released.version
+
+
+def test_nothing_that_names_a_private_patient_leaves_the_raw_archive(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+) -> None:
+    build_training_set(store, "folder")
+    train_experiment(store, tiny(), "cpu", tmp_path / "train")
+    report_experiment(store, tiny(), "cpu", tmp_path / "report")
+    release_experiment(store, tiny(), "cpu", tmp_path / "release")
+    looked_at = 0
+    for item in store.list():
+        assert "PH-" not in item.key
+        if not item.key.endswith(".zip") and not item.key.startswith("catalog/"):
+            assert b"PH-" not in store.get_bytes(item.key), item.key
+            looked_at += 1
+    assert looked_at > 20
+    assert all(patient.startswith("P") and len(patient) == 13 for patient in slices)
+
+
+def test_the_same_delivery_changes_nothing_and_a_revised_series_gets_a_new_version(
+    store: Store, home: Path, delivery: Path
+) -> None:
+    catalog, first = catalogue_source(store, "folder", home)
+    patient = catalog.patients[0]
+    archive = archive_patient(store, "folder", patient, home)
+    slices = normalize_patient(store, "folder", patient, home)
+    assert not archive.reused
+
+    assert catalogue_source(store, "folder", home)[1] == first
+    assert archive_patient(store, "folder", patient, home).reused
+    assert normalize_patient(store, "folder", patient, home).sha256 == slices.sha256
+
+    row = read_catalog(store, "folder").of(patient)[0]
+    (delivery / row.files[len(row.files) // 2]).unlink()
+    with pytest.raises(BadInput, match="materialize series_catalog again"):
+        archive_patient(store, "folder", patient, home)
+    catalogue_source(store, "folder", home)
+    revised = archive_patient(store, "folder", patient, home)
+    assert revised.version != archive.version
+    assert revised.files == archive.files - 1
+    assert normalize_patient(store, "folder", patient, home).sha256 != slices.sha256
+
+
+def test_one_patient_is_no_training_set(store: Store, home: Path, delivery: Path) -> None:
+    catalog, _ = catalogue_source(store, "folder", home)
+    archive_patient(store, "folder", catalog.patients[0], home)
+    normalize_patient(store, "folder", catalog.patients[0], home)
+    with pytest.raises(BadInput, match="1 of 3 patients have slices"):
+        build_training_set(store, "folder")
+
+
+def test_patients_without_slices_are_told_not_forgotten(
+    store: Store, home: Path, slices: tuple[str, ...]
+) -> None:
+    store.delete(layout.slices_latest("folder", slices[0]))
+    built = build_training_set(store, "folder")
+    assert built.missing == (slices[0],)
+    assert {shard.patient for shard in built.shards} == set(slices[1:])
+    assert open_training_set(store, "folder").shards == built.shards
+
+
+EARLY: dict[str, Callable[[Store, Path, Path], object]] = {
+    "training": lambda store, home, scratch: train_experiment(store, tiny(), "cpu", scratch),
+    "report": lambda store, home, scratch: report_experiment(store, tiny(), "cpu", scratch),
+    "release": lambda store, home, scratch: release_experiment(store, tiny(), "cpu", scratch),
+    "slices": lambda store, home, scratch: normalize_patient(
+        store, "folder", read_catalog(store, "folder").patients[0], home
+    ),
+}
+
+
+@pytest.mark.parametrize("step", EARLY)
+def test_a_step_before_its_turn_names_what_to_materialize(
+    step: str, store: Store, home: Path, delivery: Path, tmp_path: Path
+) -> None:
+    catalogue_source(store, "folder", home)
+    with pytest.raises(NotInStore, match="materialize"):
+        EARLY[step](store, home, tmp_path)
+
+
+def test_an_extractor_that_cannot_be_had_is_said_in_the_row(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-weights"))
+    build_training_set(store, "folder")
+    experiment = tiny("inception-v3")
+    train_experiment(store, experiment, "cpu", tmp_path / "train")
+    report = report_experiment(store, experiment, "cpu", tmp_path / "report")
+    assert report.rows
+    assert all(row["value"] is None for row in report.rows)
+    assert all("weights" in row["note"] for row in report.rows)
+
+
+def test_a_damaged_generator_is_named(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+) -> None:
+    build_training_set(store, "folder")
+    train_experiment(store, tiny(), "cpu", tmp_path / "train")
+    _, run = newest_run(store, "tiny")
+    key = run.find("generator.safetensors").key
+    store.put_bytes(b"not what the manifest says", key)
+    with pytest.raises(DamagedObject, match=r"generator\.safetensors"):
+        report_experiment(store, tiny(), "cpu", tmp_path / "report")
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint_in_the_store(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path, embedded: EmbeddedStore
+) -> None:
+    build_training_set(store, "folder")
+    experiment = tiny(images=4_000, checkpoint_images=80, sample_images=2_000)
+    told = tmp_path / "experiment.json"
+    told.write_text(experiment.model_dump_json())
+    code = (
+        "import json, sys, pathlib\n"
+        "from chestgan_core.experiment import parse_experiment\n"
+        "from chestgan_core.store import Store\n"
+        "from chestgan_core.training.run import train_experiment\n"
+        "fields = json.loads(pathlib.Path(sys.argv[1]).read_text())\n"
+        "experiment = parse_experiment(fields, fields['name'], 'test')\n"
+        "train_experiment(Store.open(), experiment, 'cpu', pathlib.Path(sys.argv[2]))\n"
+    )
+    environment = {**os.environ, **embedded.environment, "CHESTGAN_STORE": store.uri()}
+    training = subprocess.Popen(
+        [sys.executable, "-c", code, str(told), str(tmp_path / "killed")], env=environment
+    )
+    deadline = time.monotonic() + 90
+    while not any(item.key.endswith("training-state.pt") for item in store.list("experiments/")):
+        assert training.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    training.send_signal(signal.SIGKILL)
+    training.wait()
+    with pytest.raises(NotInStore):
+        newest_run(store, "tiny")
+    assert not any(item.key.endswith("manifest.json") for item in store.list("experiments/"))
+
+    run = train_experiment(store, experiment, "cpu", tmp_path / "resumed")
+    assert run.resumed_at >= 80
+    assert run.images_seen == 4_000
+    assert not any(item.key.endswith("training-state.pt") for item in store.list("experiments/"))
+
+
+def test_a_lost_index_is_made_again_from_the_manifests(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+) -> None:
+    build_training_set(store, "folder")
+    train_experiment(store, tiny(), "cpu", tmp_path / "train")
+    report_experiment(store, tiny(), "cpu", tmp_path / "report")
+    release_experiment(store, tiny(), "cpu", tmp_path / "release")
+    before = list_sets(store)
+    store.delete(layout.set_index())
+    assert list_sets(store) == []
+    rebuild_index(store)
+    assert list_sets(store) == before
+    store.delete(before[0].manifest)
+    assert rebuild_index(store).entries == ()
+
+
+def test_a_report_is_found_again_with_its_page_and_picture(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+) -> None:
+    build_training_set(store, "folder")
+    train_experiment(store, tiny(), "cpu", tmp_path / "train")
+    made = report_experiment(store, tiny(), "cpu", tmp_path / "report")
+    found = latest_report(store, "tiny")
+    assert found == made
+    assert found.contact_sheet_png.startswith(b"\x89PNG")
+    assert "KID" in found.html
+    assert json.dumps(found.rows)
+
+
+def test_a_store_that_is_down_is_one_line(
+    home: Path, delivery: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-that-must-not-be-told")
+    with pytest.raises(ChestganError, match=r"s3://somewhere.*does not answer") as refused:
+        catalogue_source(Store.open("s3://somewhere"), "folder", home)
+    assert "\n" not in str(refused.value)
+    assert "secret-that" not in str(refused.value)
