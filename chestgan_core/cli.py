@@ -109,6 +109,8 @@ def _evaluate(asked: argparse.Namespace) -> tuple[Answer, str]:
         extractor=asked.extractor,
         seed=asked.seed,
         reference=asked.train or (),
+        source_title=asked.source,
+        word="phantom" if asked.phantom else "real",
         device=asked.device,
     )
     if asked.out:
@@ -248,6 +250,10 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         help="slices of other patients: the floor",
+    )
+    evaluate.add_argument("--source", metavar="TEXT", help="how the report may call the data behind --real")
+    evaluate.add_argument(
+        "--phantom", action="store_true", help="the slices are generated phantoms: nothing is called real"
     )
     evaluate.add_argument("--window", choices=("lung", "wide"), default="lung")
     evaluate.add_argument("--extractor", default="efficientnet-lite0")

@@ -3,14 +3,19 @@
 Out: plain data for JSON (as_json) and a table for a terminal (as_text).
 """
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from typing import Any, Self
 
 from torch import Tensor
 
 from chestgan_core.evaluation.rows import Features, MetricRow
 from chestgan_core.slices.windows import Window
+from chestgan_core.sources.datasets import Word
+
+TERMINAL_WIDTH = 110
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,8 @@ class Pictures:
 
     samples: role -> some images (k, 1, H, W), drawn by the seed. grey: role -> all images of the comparison.
     features: role -> (n, d) of the first extractor that could be had; empty without one.
-    Roles are real, synthetic and other (real images of other patients).
+    Roles are real, synthetic and other (images of other patients, for the floor). Real and other are what the
+    report's word says.
     """
 
     samples: dict[str, Tensor]
@@ -45,9 +51,13 @@ class Pictures:
 
 @dataclass(frozen=True)
 class MetricReport:
-    """Rows and what they are about. source_title: how the data may be called. provenance: printed as is."""
+    """Rows and what they are about. provenance: printed as is.
+
+    source_title: how the data may be called. word: how one of its images is called.
+    """
 
     source_title: str
+    word: Word
     model_title: str
     window: Window
     resolution: int
@@ -66,6 +76,7 @@ class MetricReport:
         return {
             "kind": "metric-report",
             "source": self.source_title,
+            "word": self.word,
             "model": self.model_title,
             "window_hu": asdict(self.window),
             "resolution": self.resolution,
@@ -76,7 +87,37 @@ class MetricReport:
         }
 
     def as_text(self) -> str:
-        """The score card for a terminal: one line a measure."""
-        lines = [f"{self.model_title} against {self.source_title}"]
-        lines += [f"  {row.line()}" for row in self.rows]
+        """The score card for a terminal of 110 columns: one line a measure, under what all of them share."""
+        lines = [_wrapped(f"{self.model_title}, against {self.source_title}")]
+        for extractor, rows in groupby(self.rows, lambda row: row.extractor):
+            lines += _score_card(extractor, list(rows), self.word)
         return "\n".join(lines)
+
+
+def _score_card(extractor: str, rows: Sequence[MetricRow], word: Word) -> list[str]:
+    """The lines of one extractor."""
+    first = rows[0]
+    lines = [_wrapped(f"features: {extractor}", "  ")]
+    if first.value is None:
+        return [*lines, _wrapped(f"{', '.join(row.measure for row in rows)} {first.note}", "  ")]
+    floor = f"{first.floor_n} + {first.floor_n}: " if first.floor_n else ""
+    lines += [
+        _wrapped(f"images: {first.n_real} {word}, {first.n_fake} synthetic; {first.split}", "  "),
+        _wrapped(f"{word} against {word}: {floor}{first.floor_note}", "  "),
+        "",
+        f"  {'':10} {'value':22} {f'{word} against {word}':24} better",
+    ]
+    for row in rows:
+        value, under = row.number(row.value, row.sd), row.number(row.floor, row.floor_sd)
+        lines.append(f"  {row.measure:10} {value:22} {under:24} {row.better}")
+    return lines
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        text,
+        TERMINAL_WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_on_hyphens=False,
+    )

@@ -84,7 +84,8 @@ def evaluate(
             continue
         told.append({"name": name, "id": extractor.id, "about": extractor.about})
         measured = {
-            role: extractor.features(some, label=f"features  {word if role == 'real' else role}") for role, some in groups.items()
+            role: extractor.features(some, label=f"features  {word if role == 'real' else role}")
+            for role, some in groups.items()
         }
         features = features or measured
         floor = _floor(held_out, reference, measured, word)
@@ -258,7 +259,9 @@ def _check(held_out: RealImages, fake: Tensor, reference: RealImages | None, wor
             )
     for role in ("real", "synthetic"):
         if len(sides[role]) < FEWEST:
-            raise BadInput(called[role], f"are only {len(sides[role])}", f"give at least {FEWEST} on each side")
+            raise BadInput(
+                called[role], f"are only {len(sides[role])}", f"give at least {FEWEST} on each side"
+            )
     if reference is not None and (both := set(held_out.patients) & set(reference.patients)):
         raise BadInput(
             called["other"],

@@ -60,16 +60,16 @@ def write_card(facts: SetFacts, network: Mapping[str, Any], provenance: Mapping[
         keep_trailing_newline=True,
     )
     low, high = facts.window_ends
-    metrics = provenance.get("metrics", {"rows": (), "patients_real": 0, "word": "real"})
-    rows = [MetricRow(**row) for row in metrics["rows"]]
+    metrics = provenance.get("metrics", {})
+    rows = [MetricRow(**row) for row in metrics.get("rows", ())]
     known = ("metrics", "source", "source_licence")
     return environment.get_template("card.md.j2").render(
         facts=facts,
         network=network,
         provenance={name: value for name, value in provenance.items() if name not in known},
         rows=rows,
-        word=metrics["word"],
-        cautions=cautions(rows, metrics["patients_real"], metrics["word"]),
+        word=metrics.get("word"),
+        cautions=cautions(rows, metrics["patients_real"], metrics["word"]) if rows else (),
         low=f"{low:g}",
         high=f"{high:g}",
     )

@@ -161,8 +161,10 @@ def test_the_traceback_is_for_debug(tmp_path: Path) -> None:
 def test_a_folder_without_a_usable_series_lists_reasons_and_counts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "notes.txt").write_text("no image")
-    (tmp_path / "more.csv").write_text("a,b")
-    assert main(["normalize", str(tmp_path), "--out", str(tmp_path / "x.safetensors")]) == 1
+    delivery = tmp_path / "delivery"
+    delivery.mkdir()
+    (delivery / "notes.txt").write_text("no image")
+    (delivery / "more.csv").write_text("a,b")
+    assert main(["normalize", str(delivery), "--out", str(tmp_path / "x.safetensors")]) == 1
     assert "not-dicom 2" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.safetensors"))

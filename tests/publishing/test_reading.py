@@ -1,5 +1,7 @@
 """Reading a set as a torch Dataset."""
 
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +9,14 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from chestgan_core.cli import main
+from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.experiment import Experiment
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.reading import SyntheticSet
-from chestgan_core.publishing.sets import SetFolder
+from chestgan_core.publishing.sets import SetFolder, publish_set
+from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import LoadedGenerator
 from chestgan_core.training.generation import generate
 
@@ -23,6 +28,31 @@ def test_an_item_is_an_image_and_its_label(ready: SetFolder, generator: LoadedGe
     assert (image.shape, image.dtype) == ((1, 64, 64), torch.float32)
     assert label == {"index": 3, "seed": 103, "file": "000003.png"}
     assert (image - generate(generator, [103])[0]).abs().max() <= 1 / 255 + 1e-6
+
+
+def test_what_the_card_tells_to_type_fetches_the_set_and_opens_it(
+    ready: SetFolder,
+    store: Store,
+    embedded: EmbeddedStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publish_set(store, ready)
+    for name, value in {**embedded.environment, "CHESTGAN_STORE": store.uri("").rstrip("/")}.items():
+        monkeypatch.setenv(name, value)
+    card = (ready.path / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^    (chestgan .*)$", card, re.MULTILINE)
+    (snippet,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(shlex.split(command)[1:]) == 0
+    made: dict[str, object] = {}
+    exec(snippet, made)
+    assert isinstance(made["image"], torch.Tensor)
+    assert made["image"].shape == (1, 64, 64)
+    assert made["label"] == {"index": 0, "seed": 100, "file": "000000.png"}
+    assert isinstance(made["hounsfield"], np.ndarray)
+    assert made["hounsfield"].dtype == np.int16
 
 
 def test_hounsfield_units_come_back_to_within_half_a_grey_level(

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from chestgan_core.errors import BadInput, DamagedObject
-from chestgan_core.evaluation.rows import absent_rows
+from chestgan_core.evaluation.rows import MetricRow, absent_rows
 from chestgan_core.experiment import Experiment
 from chestgan_core.pictures import to_grey
 from chestgan_core.publishing import sets
@@ -26,6 +26,12 @@ from chestgan_core.training.generation import generate
 
 def digests(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def measured() -> list[dict[str, object]]:
+    """Rows of a metric report as plain data; all measures have the same numbers."""
+    rows: list[MetricRow] = absent_rows("net:abc:1", "", 50, "held-out patients: 1 of 6", 0)
+    return [{**vars(row), "value": 0.0123, "sd": 0.001, "floor": 0.0031, "floor_n": 40} for row in rows]
 
 
 def test_the_same_generator_and_seeds_give_the_same_bytes_and_version(
@@ -113,6 +119,7 @@ def test_the_card_names_source_window_seeds_model_and_limits(ready: SetFolder) -
         ready.facts.model_sha256,
         "chestgan sets fetch tiny",
         'open_set("tiny")',
+        "none is a scan of a person",
         "Not for diagnosis",
         "it is not excluded that information on training patients can be recovered",
         "None were measured for this set.",
@@ -138,15 +145,30 @@ def test_the_card_never_claims_privacy(ready: SetFolder) -> None:
 def test_the_card_shows_metrics_with_their_floor_and_says_when_there_are_few_images(
     generator: LoadedGenerator, experiment: Experiment, tmp_path: Path, provenance: dict[str, str]
 ) -> None:
-    rows = [
-        {**vars(row), "value": 0.0123, "sd": 0.001, "floor": 0.0031, "floor_n": 40}
-        for row in absent_rows("net:abc:1", "", 50, "held-out patients: 1 of 6", 0)
-    ]
-    write_set(generator, experiment, 2, 0, tmp_path, {**provenance, "measures": rows})
+    metrics = {"rows": measured(), "patients_real": 1, "word": "real"}
+    write_set(generator, experiment, 2, 0, tmp_path, {**provenance, "metrics": metrics})
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "| measure | value | real against real |" in card
     assert "| KID (lower is better) | 12.3 ± 1.0 x 1000 | 3.1 x 1000 | 50, 50, 40 | net:abc:1 |" in card
     assert "held-out patients: 1 of 6" in card
-    assert "With 50 images on each side they are coarse." in card
+    assert "- Few images: 50 on each side. All numbers are coarse" in card
+    assert "- Few patients: the real side is 1 patient(s)." in card
+
+
+def test_the_card_of_a_set_trained_on_phantoms_calls_them_neither_real_nor_ct_data(
+    generator: LoadedGenerator, experiment: Experiment, tmp_path: Path, provenance: dict[str, str]
+) -> None:
+    without_floor = [{**row, "floor": None, "floor_n": 0, "floor_note": "no floor"} for row in measured()]
+    for name, rows in (("floor", measured()), ("none", without_floor)):
+        metrics = {"rows": rows, "patients_real": 1, "word": "phantom"}
+        write_set(generator, experiment, 2, 0, tmp_path / name, {**provenance, "metrics": metrics})
+        card = (tmp_path / name / "README.md").read_text(encoding="utf-8")
+        for claim in ("real patients", "real images", "CT data"):
+            assert claim not in card
+        assert not re.search(r"\breal\b", card, re.IGNORECASE)
+        assert "| measure | value | phantom against phantom | n phantom, synthetic, floor |" in card
+        assert "between two groups of phantom patients" in card
+        assert "- Few patients: the phantom side is 1 patient(s)." in card
 
 
 def test_a_folder_without_a_manifest_is_no_set_and_a_foreign_one_is_refused(
