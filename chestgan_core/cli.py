@@ -22,7 +22,7 @@ Answer = dict[str, Any]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    asked = _parser().parse_args(arguments)
+    asked = parser().parse_args(arguments)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     for chatty in ("botocore", "boto3", "urllib3", "s3transfer", "matplotlib", "pydicom", "PIL"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -193,7 +193,8 @@ def _share(text: str) -> float:
     return value
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command line as a parser: each command sets `run`, a function of the parsed arguments."""
     parser = argparse.ArgumentParser(prog="chestgan", description="Synthetic chest CT image sets.")
     parser.add_argument("--version", action="version", version=f"chestgan {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
