@@ -21,6 +21,7 @@ class Progress:
     def __init__(self, label: str, total: int | None, unit: str, out: TextIO | None = None) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done, self.note = 0, ""
+        self._told = 0
         self._out = out or sys.stderr
         self._rewrites = self._out.isatty()
         self._every = 0.2 if self._rewrites else 5.0
@@ -32,7 +33,8 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.done:  # where nothing was done, the error says it all
+        # Where nothing was done, the error says it all; a log needs no line twice.
+        if self.done and (self._rewrites or self.done != self._told):
             self._show("\n")
 
     def step(self, n: int = 1, note: str = "") -> None:
@@ -59,5 +61,6 @@ class Progress:
         return "  ".join([*parts, self.note] if self.note else parts)
 
     def _show(self, end: str) -> None:
+        self._told = self.done
         self._out.write(("\r\033[K" if self._rewrites else "") + self.line() + end)
         self._out.flush()

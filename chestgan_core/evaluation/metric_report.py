@@ -100,10 +100,10 @@ def _score_card(extractor: str, rows: Sequence[MetricRow], word: Word) -> list[s
     lines = [_wrapped(f"features: {extractor}", "  ")]
     if first.value is None:
         return [*lines, _wrapped(f"{', '.join(row.measure for row in rows)} {first.note}", "  ")]
-    floor = f"{first.floor_n} + {first.floor_n}: " if first.floor_n else ""
+    floor = f"{first.floor_n} + {first.floor_n} ({first.floor_note})" if first.floor_n else first.floor_note
     lines += [
         _wrapped(f"images: {first.n_real} {word}, {first.n_fake} synthetic; {first.split}", "  "),
-        _wrapped(f"{word} against {word}: {floor}{first.floor_note}", "  "),
+        _wrapped(f"{word} against {word}: {floor}", "  "),
         "",
         f"  {'':10} {'value':22} {f'{word} against {word}':24} better",
     ]

@@ -142,16 +142,24 @@ def start_dev(environment: dict[str, str], log: Path) -> Dev:
             stderr=out,
             text=True,
         )
-    deadline = time.monotonic() + 120
-    while "Ctrl-C ends all of it" not in log.read_text():
-        assert process.poll() is None, log.read_text()[-3000:]
-        assert time.monotonic() < deadline, log.read_text()[-3000:]
-        time.sleep(0.5)
     running = Dev(process, f"http://127.0.0.1:{port}", log)
+    try:
+        _await(running)
+    except BaseException:
+        process.terminate()
+        raise
+    return running
+
+
+def _await(running: Dev) -> None:
+    deadline = time.monotonic() + 120
+    while "Ctrl-C ends all of it" not in running.log.read_text():
+        assert running.process.poll() is None, running.log.read_text()[-3000:]
+        assert time.monotonic() < deadline, running.log.read_text()[-3000:]
+        time.sleep(0.5)
     while (loaded := running.location()) == "LOADING":
         time.sleep(0.2)
     assert loaded == "RepositoryLocation", loaded
-    return running
 
 
 def stop_dev(dev: Dev) -> int:

@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.experiment import Experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
 from chestgan_core.publishing.sets import SetFolder, write_set
+from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import LoadedGenerator, load_generator, save_generator
 
 
@@ -35,6 +37,14 @@ def generator(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="session")
 def provenance() -> dict[str, str]:
     return {"source": "generated phantom images", "source_licence": "none needed", "run": "r1"}
+
+
+@pytest.fixture
+def store_of_the_environment(embedded: EmbeddedStore, store: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The store of the test, found through the environment, as commands and open_set find theirs."""
+    for name, value in {**embedded.environment, "CHESTGAN_STORE": store.uri("").rstrip("/")}.items():
+        monkeypatch.setenv(name, value)
+    return store
 
 
 @pytest.fixture

@@ -169,9 +169,9 @@ def test_an_altered_file_is_not_published(ready: SetFolder, store: Store) -> Non
 
 
 def test_a_set_opens_from_its_address_and_is_fetched_once(
-    ready: SetFolder, store: Store, tmp_path: Path
+    ready: SetFolder, store_of_the_environment: Store, tmp_path: Path
 ) -> None:
-    published = publish_set(store, ready)
+    published = publish_set(store_of_the_environment, ready)
     images = open_set(published.uri, tmp_path / "cache")
     assert len(images) == 20
     newest = open_set(published.uri.rpartition("/")[0], tmp_path / "cache")

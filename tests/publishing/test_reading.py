@@ -10,7 +10,6 @@ import torch
 from torch.utils.data import DataLoader
 
 from chestgan_core.cli import main
-from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.experiment import Experiment
 from chestgan_core.publishing import open_set
@@ -31,15 +30,9 @@ def test_an_item_is_an_image_and_its_label(ready: SetFolder, generator: LoadedGe
 
 
 def test_what_the_card_tells_to_type_fetches_the_set_and_opens_it(
-    ready: SetFolder,
-    store: Store,
-    embedded: EmbeddedStore,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    ready: SetFolder, store_of_the_environment: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish_set(store, ready)
-    for name, value in {**embedded.environment, "CHESTGAN_STORE": store.uri("").rstrip("/")}.items():
-        monkeypatch.setenv(name, value)
+    publish_set(store_of_the_environment, ready)
     card = (ready.path / "README.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^    (chestgan .*)$", card, re.MULTILINE)
     (snippet,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
