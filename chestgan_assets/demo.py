@@ -93,7 +93,7 @@ def _tell(experiment: str, seconds: float) -> None:
     report = latest_report(store, experiment)
     folder = home() / "demo"
     folder.mkdir(parents=True, exist_ok=True)
-    sheet = folder / f"{experiment}-real-beside-synthetic.png"
+    sheet = folder / f"{experiment}-contact-sheet.png"
     sheet.write_bytes(report.contact_sheet_png)
     page = folder / f"{experiment}-report.html"
     page.write_text(report.html, encoding="utf-8")

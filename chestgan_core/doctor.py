@@ -99,9 +99,16 @@ def _decoders() -> str:
         RLELosslessDecoder,
     )
 
-    for decoder in (RLELosslessDecoder, JPEGLosslessSV1Decoder, JPEGLSLosslessDecoder, JPEG2000LosslessDecoder):
+    for decoder in (
+        RLELosslessDecoder,
+        JPEGLosslessSV1Decoder,
+        JPEGLSLosslessDecoder,
+        JPEG2000LosslessDecoder,
+    ):
         if not decoder.is_available:
-            raise ChestganError(decoder.UID.name, "has no decoder", "install the requirements of chestgan again")
+            raise ChestganError(
+                decoder.UID.name, "has no decoder", "install the requirements of chestgan again"
+            )
     return "RLE, JPEG lossless, JPEG-LS and JPEG 2000"
 
 
