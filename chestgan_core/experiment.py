@@ -45,13 +45,19 @@ class Network(_Section):
 
 
 class Training(_Section):
-    """Budgets in minutes and in images seen: the one that is reached first ends the training."""
+    """Budgets in minutes and in images seen: the one that is reached first ends the training.
+
+    instance_noise: standard deviation of the noise on all that the discriminator sees, of images in [-1, 1];
+    it halves every instance_noise_half_life images seen (0: it stays).
+    """
 
     batch: Annotated[int, Field(ge=2, le=4096)] = 32
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-4
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    instance_noise: Annotated[float, Field(ge=0, lt=2)] = 0.0
+    instance_noise_half_life: Annotated[int, Field(ge=0)] = 0
     ema_images: Annotated[int, Field(ge=0)] = 2_000
     minutes: Annotated[float, Field(gt=0)] | None = None
     images: Annotated[int, Field(ge=1)] | None = None

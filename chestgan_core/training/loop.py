@@ -136,13 +136,14 @@ def step(state: TrainingState, images: Tensor) -> None:
     z_shape = (told.batch, state.experiment.network.latent)
     fake = state.generator(torch.randn(z_shape, generator=state.random, device=state.device))
 
-    real_logits, fake_logits = state.discriminator(images[chosen]), state.discriminator(fake.detach())
+    real_logits = state.discriminator(_noisy(images[chosen], state))
+    fake_logits = state.discriminator(_noisy(fake.detach(), state))
     loss_d = discriminator_loss(real_logits, fake_logits, told.label_smoothing)
     _update(state.optimizer_d, loss_d)
 
     # The generator's gradient passes through the discriminator without computing that of its weights.
     state.discriminator.requires_grad_(False)
-    loss_g = generator_loss(state.discriminator(fake))
+    loss_g = generator_loss(state.discriminator(_noisy(fake, state)))
     _update(state.optimizer_g, loss_g)
     state.discriminator.requires_grad_(True)
 
@@ -151,6 +152,23 @@ def step(state: TrainingState, images: Tensor) -> None:
     follow(state.average, state.generator, told.batch, state.images_seen, told.ema_images)
     d_real, d_fake = real_logits.detach().sigmoid().mean(), fake_logits.detach().sigmoid().mean()
     state.totals += torch.stack([loss_d.detach(), loss_g.detach(), d_real, d_fake])
+
+
+def _noisy(images: Tensor, state: TrainingState) -> Tensor:
+    """The images with instance noise, without which a discriminator tells a few hundred slices from anything else
+    before the generator has learned from it.
+
+    Both sides get it, so the data stay the optimum (Sonderby et al. 2017, arXiv 1610.04490). It fades, or the
+    generator would learn the grain as well.
+    """
+    told = state.experiment.training
+    if not told.instance_noise:
+        return images
+    fade = (
+        0.5 ** (state.images_seen / told.instance_noise_half_life) if told.instance_noise_half_life else 1.0
+    )
+    noise = torch.randn(images.shape, generator=state.random, device=state.device)
+    return images + told.instance_noise * fade * noise
 
 
 def _update(optimizer: Optimizer, loss: Tensor) -> None:

@@ -79,6 +79,16 @@ def test_a_training_leaves_everything_that_is_needed(
     assert Image.open(tmp_path / "progress.png").size == (8 * 66 - 2, 4 * 66 - 2)
 
 
+def test_instance_noise_changes_what_is_learned_and_resumes_exactly(
+    changed: Callable[..., Experiment], images: torch.Tensor, tmp_path: Path
+) -> None:
+    noisy = changed(instance_noise=0.2, instance_noise_half_life=20)
+    whole = run(noisy, images, tmp_path / "whole")
+    assert whole.sha256 != run(changed(), images, tmp_path / "plain").sha256
+    run(noisy, images, tmp_path / "parts", 20)
+    assert run(noisy, images, tmp_path / "parts").sha256 == whole.sha256
+
+
 def test_a_seed_decides_the_outcome(experiment: Experiment, images: torch.Tensor, tmp_path: Path) -> None:
     first = run(experiment, images, tmp_path / "a")
     assert run(experiment, images, tmp_path / "b").sha256 == first.sha256
