@@ -103,7 +103,9 @@ class EmbeddedStore:
                 if self._answers(keys):
                     return self.environment
                 time.sleep(0.1)
-            self.stop()  # Somebody may have taken a port in between: the next launch chooses others.
+            self.stop()
+            # Somebody may have taken a port in between: the next launch chooses others.
+            self._ports_file.unlink(missing_ok=True)
         raise self._silent()
 
     def _silent(self) -> StoreError:
@@ -222,6 +224,8 @@ def _listener(port: int) -> socket.socket:
         # As the server does it: a port whose last connections still fade out is free.
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind(("127.0.0.1", port))
+        # Two sockets that only bind may share a port.
+        held.listen(1)
     except OSError:
         held.close()
         raise

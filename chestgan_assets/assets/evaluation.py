@@ -31,7 +31,7 @@ SHOWN = ("measure", "value", "floor", "floor_n", "n_real", "n_fake", "better", "
 def metric_report(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
 ) -> dg.MaterializeResult:
-    """KID, FID, density and coverage on held-out patients, each beside its floor: the same between two groups of patients."""
+    """KID, FID, density and coverage on held-out patients, each beside the same between groups of patients."""
     from chestgan_core.evaluation.run import report_experiment
 
     with one_line_failures(), workplace.scratch() as folder:

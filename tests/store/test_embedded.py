@@ -1,5 +1,6 @@
 """The embedded S3 server: this machine only, with keys, and gone with whoever started it."""
 
+import json
 import os
 import signal
 import socket
@@ -155,3 +156,13 @@ def _gone(pid: int) -> None:
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline, f"server {pid} still runs"
         time.sleep(0.05)
+
+
+def test_ports_that_were_told_twice_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "s3").mkdir()
+    names = [f"{name}{end}" for name in ("master", "volume", "filer", "s3") for end in ("", ".grpc")]
+    told = tmp_path / "s3" / "ports.json"
+    told.write_text(json.dumps(dict.fromkeys(names, 23_456)))
+    with EmbeddedStore(tmp_path) as embedded:
+        embedded.store().check()
+    assert len(set(json.loads(told.read_text()).values())) == 8
