@@ -12,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 .PHONY: demo dev test bench lint lock clean
 
 demo: $(VENV)/installed
-	$(BIN)/python -m chestgan_assets.demo
+	@$(BIN)/python -m chestgan_assets.demo
 
 dev: $(VENV)/installed
 	@$(BIN)/python -m chestgan_assets.dev
@@ -27,7 +27,7 @@ lint: $(VENV)/installed
 	$(BIN)/lint-imports
 
 bench: $(VENV)/installed
-	$(BIN)/python -m bench
+	@$(BIN)/python -m bench
 
 # Exact versions first, then the project without looking at its dependencies again.
 $(VENV)/installed: requirements.lock pyproject.toml
