@@ -38,7 +38,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 
 # Needs uv. Universal: one file for Linux and macOS, Python 3.11 to 3.13; no index addresses.
 lock:
-	uv pip compile --universal --no-emit-index-url --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
+	uv pip compile --universal --no-emit-index-url --custom-compile-command "make lock" --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
