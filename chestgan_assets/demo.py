@@ -16,6 +16,9 @@ import dagster as dg
 from chestgan_assets.local import local_environment
 from chestgan_core.errors import ChestganError
 from chestgan_core.home import home
+from chestgan_core.sources.catalog import read_catalog
+from chestgan_core.sources.datasets import patient_partition
+from chestgan_core.store import Store
 
 EXPERIMENTS = {"phantom": "demo", "folder": "demo-folder"}
 # The UI shows what Dagster logs; at the terminal the progress of the work is enough.
@@ -42,13 +45,15 @@ def main() -> int:
     except (ChestganError, DemoFailed) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
+        print("demo: interrupted; run it again and it goes on from what is complete", file=sys.stderr)
+        return 1
     return 0
 
 
 def materialize_chain(dataset: str, experiment: str) -> None:
     """series_catalog, every patient, training_set, then the experiment. Raises DemoFailed at the first failure."""
     from chestgan_assets.definitions import defs
-    from chestgan_assets.partitions import patients
 
     with dg.DagsterInstance.get() as instance:
 
@@ -61,9 +66,13 @@ def materialize_chain(dataset: str, experiment: str) -> None:
                 raise DemoFailed(_reason(result))
 
         run("catalog", dataset)
-        for key in sorted(instance.get_dynamic_partitions(str(patients.name))):
-            if key.startswith(f"{dataset}:"):
-                run("patient_slices", key)
+        # Not all registered partitions: some may be of a folder that was used before.
+        for patient in read_catalog(Store.open(), dataset).patients:
+            try:
+                run("patient_slices", patient_partition(dataset, patient))
+            except DemoFailed as error:
+                # As in a backfill: a patient without usable slices does not stop the others.
+                print(f"goes on without this patient: {error}", file=sys.stderr)
         run("split", dataset)
         run("synthetic_set", experiment)
 
@@ -87,7 +96,6 @@ def _reason(result: dg.ExecuteInProcessResult) -> str:
 def _tell(experiment: str, seconds: float) -> None:
     from chestgan_core.evaluation.run import latest_report
     from chestgan_core.publishing.fetching import list_sets
-    from chestgan_core.store import Store
 
     store = Store.open()
     report = latest_report(store, experiment)
