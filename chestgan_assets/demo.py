@@ -14,7 +14,8 @@ from pathlib import Path
 import dagster as dg
 
 from chestgan_assets.local import local_environment
-from chestgan_core.errors import ChestganError
+from chestgan_core.errors import BadExperiment, ChestganError
+from chestgan_core.experiment import load_experiment
 from chestgan_core.home import home
 from chestgan_core.sources.catalog import read_catalog
 from chestgan_core.sources.datasets import patient_partition
@@ -26,7 +27,11 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 class DemoFailed(Exception):
-    """A step of the chain failed; the message is the line of its error."""
+    """A step of the chain failed; the message is the line of its error. passing: it may go well another time."""
+
+    def __init__(self, message: str, passing: bool) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 def main() -> int:
@@ -35,13 +40,19 @@ def main() -> int:
     if source not in EXPERIMENTS:
         print(f"CHESTGAN_SOURCE: is {source!r}; choose one of {', '.join(EXPERIMENTS)}", file=sys.stderr)
         return 2
-    experiment = os.environ.get("CHESTGAN_EXPERIMENT", EXPERIMENTS[source])
+    name = os.environ.get("CHESTGAN_EXPERIMENT", EXPERIMENTS[source])
     started = time.monotonic()
     try:
+        experiment = load_experiment(name)
+        if experiment.dataset != source:
+            raise BadExperiment(name, f"is for the dataset {experiment.dataset}", f"choose one for {source}")
         with local_environment() as environment:
             os.environ.update(environment)
-            materialize_chain(source, experiment)
-            _tell(experiment, time.monotonic() - started)
+            materialize_chain(source, name)
+            _tell(name, time.monotonic() - started)
+    except BadExperiment as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 2
     except (ChestganError, DemoFailed) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -63,7 +74,7 @@ def materialize_chain(dataset: str, experiment: str) -> None:
                 partition_key=partition, instance=instance, run_config=QUIET, raise_on_error=False
             )
             if not result.success:
-                raise DemoFailed(_reason(result))
+                raise _failure(result)
 
         run("catalog", dataset)
         # Not all registered partitions: some may be of a folder that was used before.
@@ -71,26 +82,27 @@ def materialize_chain(dataset: str, experiment: str) -> None:
             try:
                 run("patient_slices", patient_partition(dataset, patient))
             except DemoFailed as error:
-                # As in a backfill: a patient without usable slices does not stop the others.
+                # As in a backfill: a patient without usable slices does not stop the others, a store that is down does.
+                if error.passing:
+                    raise
                 print(f"goes on without this patient: {error}", file=sys.stderr)
         run("split", dataset)
         run("synthetic_set", experiment)
 
 
-def _reason(result: dg.ExecuteInProcessResult) -> str:
+def _failure(result: dg.ExecuteInProcessResult) -> DemoFailed:
     for event in result.all_events:
         if event.is_step_failure:
             data = event.step_failure_data
             if data.user_failure_data and data.user_failure_data.description:
-                return f"{event.step_key}: {data.user_failure_data.description}"
+                # Steps say themselves whether another try can help.
+                tried_again = any(other.is_step_up_for_retry for other in result.all_events)
+                return DemoFailed(f"{event.step_key}: {data.user_failure_data.description}", tried_again)
             error = data.error
-            return f"{event.step_key}: {error.message.strip() if error else 'failed'}"
-        if (
-            event.event_type_value == "ASSET_CHECK_EVALUATION"
-            and not event.asset_check_evaluation_data.passed
-        ):
-            return f"{event.step_key}: the check {event.asset_check_evaluation_data.check_name} failed"
-    return "the run failed; look at it in the UI (make dev)"
+            return DemoFailed(
+                f"{event.step_key}: {error.message.strip() if error else 'failed'}", passing=False
+            )
+    return DemoFailed("the run failed; look at it in the UI (make dev)", passing=False)
 
 
 def _tell(experiment: str, seconds: float) -> None:

@@ -18,10 +18,13 @@ from types import FrameType
 from chestgan_assets.local import ROOT, local_environment
 from chestgan_core.errors import ChestganError
 from chestgan_core.home import home
+from chestgan_core.store import Store
 
 PORT = os.environ.get("CHESTGAN_PORT", "3000")
 ADDRESS = f"http://127.0.0.1:{PORT}"
 PATIENCE = 20.0  # seconds that a server gets to end by itself
+
+STORE_EVERY = 15.0  # seconds between two looks at the store
 
 Server = subprocess.Popen[bytes]
 
@@ -37,8 +40,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, stop)
     try:
         with local_environment() as environment, _servers(environment) as servers:
-            told = False
+            os.environ.update(environment)
+            store, told, looked = Store.open(), False, time.monotonic()
             while not stopped:
+                if time.monotonic() - looked > STORE_EVERY:
+                    # It may have been started by another command, and have ended with it.
+                    store.check()
+                    looked = time.monotonic()
                 for name, server in servers.items():
                     if server.poll() is not None:
                         print(f"dev: the {name} has ended; read {_log(name)}", file=sys.stderr)

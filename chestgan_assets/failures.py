@@ -5,18 +5,28 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from chestgan_core.errors import ChestganError, DamagedObject, NotInStore, StoreError
+from chestgan_core.errors import ChestganError, PointerMoved, StoreUnreachable
 
 
 @contextmanager
 def one_line_failures() -> Iterator[None]:
-    """Bad input and damaged objects fail for good; a store that is down may be tried again by a RetryPolicy."""
+    """Only a store that does not answer, or a pointer that others moved, is tried again by a RetryPolicy.
+
+    Everything else fails for good: bad input, a refused key, a damaged object, a bug.
+    """
     try:
         yield
     except ChestganError as error:
-        passing = isinstance(error, StoreError) and not isinstance(error, (NotInStore, DamagedObject))
         raise dg.Failure(
             description=str(error),
             metadata={"object": error.what, "cause": error.cause, "remedy": error.remedy},
-            allow_retries=passing,
+            allow_retries=isinstance(error, (StoreUnreachable, PointerMoved)),
+        ) from error
+    except dg.DagsterExecutionInterruptedError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise dg.Failure(
+            description=f"{type(error).__name__}: {said}; this is a defect: please report it with the log",
+            allow_retries=False,
         ) from error

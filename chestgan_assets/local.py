@@ -14,13 +14,16 @@ ROOT = Path(__file__).parent.parent
 
 
 def dagster_home() -> Path:
-    """The folder of Dagster's history, with the repository's dagster.yaml in it and its databases made.
+    """The folder of Dagster's history, with a dagster.yaml in it and its databases made.
 
-    Dagster reads dagster.yaml from its home only; the file in the repository is the one that people edit.
+    Dagster reads dagster.yaml from its home only. Ours gets the repository's, the one that people edit; a home that
+    $DAGSTER_HOME names keeps its own.
     """
-    folder = Path(os.environ.get("DAGSTER_HOME") or home() / "dagster").resolve()
+    told = os.environ.get("DAGSTER_HOME")
+    folder = Path(told or home() / "dagster").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(ROOT / "dagster.yaml", folder / "dagster.yaml")
+    if not told or not (folder / "dagster.yaml").exists():
+        shutil.copyfile(ROOT / "dagster.yaml", folder / "dagster.yaml")
     # Webserver and daemon would both create the tables at their first start, and one of them would fail.
     with dg.DagsterInstance.from_config(str(folder)) as instance:
         instance.get_runs_count()
@@ -35,6 +38,9 @@ def local_environment() -> Iterator[dict[str, str]]:
 
     The store is $CHESTGAN_STORE where it is set, else the embedded one, which runs until the block ends.
     """
+    # Thumbnails of real patients come to lie here: in Dagster's history, in the report of the demo.
+    home().mkdir(parents=True, exist_ok=True)
+    home().chmod(0o700)
     environment = {**os.environ, "DAGSTER_HOME": str(dagster_home()), "CHESTGAN_HOME": str(home())}
     if os.environ.get("CHESTGAN_STORE"):
         yield environment

@@ -1,7 +1,7 @@
 """Chest CT in, synthetic image sets out. Plain Python: knows no Dagster and no web framework.
 
 The packages stand in the order in which the data flows:
-sources -> dicom -> slices -> networks -> training -> evaluation -> publishing.
+dicom -> sources -> slices -> networks -> training -> evaluation -> publishing.
 """
 
 __version__ = "0.1.0"

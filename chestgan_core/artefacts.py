@@ -33,11 +33,6 @@ class Artefact:
     manifest: Mapping[str, Any]
 
     @property
-    def kind(self) -> str:
-        """What the artefact is, as its writer named it."""
-        return str(self.manifest.get("kind", ""))
-
-    @property
     def bytes(self) -> int:
         """Size of all objects together, without the manifest."""
         return sum(item.bytes for item in self.objects)

@@ -32,6 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(error, asked.debug, status=2)
     except ChestganError as error:
         return _failed(error, asked.debug, status=1)
+    except OSError as error:
+        what = ChestganError(
+            error.filename or "this machine",
+            (error.strerror or type(error).__name__).lower(),
+            "check the path, its permissions and the space on the disk",
+        )
+        return _failed(what, asked.debug, status=1)
     except KeyboardInterrupt:
         print("interrupted; the next run goes on from what is complete", file=sys.stderr)
         return 1

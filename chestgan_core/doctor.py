@@ -41,6 +41,9 @@ def examine(home: Path) -> list[Finding]:
         _tried("store", lambda: _store(home)),
         _tried("device", _device),
         _tried("local folder", lambda: _local(home)),
+        _tried("DICOM folder", _folder, optional=True),
+        _tried("patient key", lambda: _patient_key(home), optional=True),
+        _tried("experiments", _experiments),
         _tried("DICOM decoders", _decoders),
         _tried("feature weights", _weights, optional=True),
         _package("dagster", "pipeline", "pip install 'chestgan[dagster]'"),
@@ -56,6 +59,10 @@ def _tried(part: str, look: Callable[[], str], optional: bool = False) -> Findin
         return Finding(part, True, optional, look())
     except ChestganError as error:
         return Finding(part, False, optional, f"{error.what}: {error.cause}", error.remedy)
+    except Exception as error:
+        # A doctor that dies of what it finds is of no use: a driver may raise anything.
+        said = " ".join(str(error).split())
+        return Finding(part, False, optional, f"{type(error).__name__}: {said}", "mend this first")
 
 
 def _store(home: Path) -> str:
@@ -89,6 +96,29 @@ def _local(home: Path) -> str:
         raise ChestganError(home, "cannot be written", "set CHESTGAN_HOME to a folder of yours")
     free = shutil.disk_usage(ancestor).free / 1e9
     return f"{home}, {free:.0f} GB free"
+
+
+def _folder() -> str:
+    from chestgan_core.sources.datasets import dataset_named, dicom_folder
+
+    if not os.environ.get("CHESTGAN_FOLDER"):
+        return "CHESTGAN_FOLDER is not set: only phantoms can be made into slices"
+    return str(dicom_folder(dataset_named("folder"), Path()))
+
+
+def _patient_key(home: Path) -> str:
+    if os.environ.get("CHESTGAN_PATIENT_KEY") or (home / "patient-key").exists():
+        from chestgan_core.dicom.pseudonyms import Pseudonyms
+
+        Pseudonyms.private(home)
+        return "is there: private patients keep their names"
+    return "none yet: it is made with the first private folder"
+
+
+def _experiments() -> str:
+    from chestgan_core.experiment import experiment_files, load_experiment
+
+    return ", ".join(load_experiment(path).name for path in experiment_files().values())
 
 
 def _decoders() -> str:

@@ -29,6 +29,10 @@ class StoreError(ChestganError):
     """The object store refused, failed or is not there; carries bucket and key."""
 
 
+class StoreUnreachable(StoreError):
+    """The store did not answer, or broke off: what may pass by itself."""
+
+
 class NotInStore(StoreError):
     """No such object, or an artefact whose manifest was never written."""
 

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from chestgan_core.errors import BadExperiment
+from chestgan_core.sources.datasets import DATASETS
 
 if TYPE_CHECKING:
     from chestgan_core.slices.windows import Window
@@ -25,7 +26,7 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 class _Section(BaseModel):
     # A misspelled field must not silently fall back to its default.
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class CustomWindow(_Section):
@@ -46,6 +47,10 @@ class Network(_Section):
 
 class Training(_Section):
     """Budgets in minutes and in images seen: the one that is reached first ends the training.
+
+    label_smoothing: the discriminator's target for real images is 1 minus this. ema_images: half-life of the averaged
+    weights, images seen; 0 publishes the weights as they are. checkpoint_images, sample_images: how often a state is
+    kept and a row of history and pictures is made, images seen.
 
     instance_noise: standard deviation of the noise on all that the discriminator sees, of images in [-1, 1];
     it halves every instance_noise_half_life images seen (0: it stays).
@@ -74,7 +79,7 @@ class Training(_Section):
 class Evaluation(_Section):
     """images: at most so many on each side; the held-out patients may have fewer slices."""
 
-    extractor: str = "efficientnet-lite0"
+    extractor: Literal["efficientnet-lite0", "inception-v3"] = "efficientnet-lite0"
     images: Annotated[int, Field(ge=2)] = 500
 
 
@@ -82,7 +87,7 @@ class Publication(_Section):
     """images: size of the synthetic set, made from the seeds first_seed, first_seed + 1, ..."""
 
     images: Annotated[int, Field(ge=1)] = 200
-    first_seed: Annotated[int, Field(ge=0)] = 0
+    first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
 class Experiment(_Section):
@@ -98,6 +103,12 @@ class Experiment(_Section):
     training: Training
     evaluation: Evaluation = Evaluation()
     publication: Publication = Publication()
+
+    @model_validator(mode="after")
+    def _fits_its_dataset(self) -> Self:
+        if self.dataset not in DATASETS:
+            raise ValueError(f"dataset: {self.dataset!r} is not known, choose one of {', '.join(DATASETS)}")
+        return self
 
     @property
     def window_hu(self) -> "Window":
@@ -115,9 +126,16 @@ class Experiment(_Section):
 
 
 def experiment_files() -> dict[str, Path]:
-    """Name -> YAML file; a file in $CHESTGAN_EXPERIMENTS hides a shipped one of the same name."""
+    """Name -> YAML file; a file in $CHESTGAN_EXPERIMENTS hides a shipped one of the same name.
+
+    Raises BadExperiment when $CHESTGAN_EXPERIMENTS is no folder.
+    """
     folders = [SHIPPED]
     if own := os.environ.get("CHESTGAN_EXPERIMENTS"):
+        if not Path(own).is_dir():
+            raise BadExperiment(
+                "CHESTGAN_EXPERIMENTS", f"{own} is no folder", "name the folder of your YAML files"
+            )
         folders.append(Path(own))
     return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
 
@@ -141,6 +159,10 @@ def load_experiment(name_or_path: str | Path) -> Experiment:
         ) from error
     if not isinstance(told, dict):
         raise BadExperiment(path, "holds no fields", "start from one of the shipped experiments")
+    if told.get("name", path.stem) != path.stem:
+        raise BadExperiment(
+            path, f"has the name {told['name']}", "leave the name out: it is that of the file"
+        )
     return parse_experiment(told, path.stem, path)
 
 

@@ -12,6 +12,7 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     reports/<experiment>/<run>/<version>/manifest.json   report.json, report.html, figures/, and latest.json
     synthetic/<set>/<version>/manifest.json              images-*.tar, labels.parquet, README.md
     synthetic/<set>/latest.json, synthetic/index.json    the newest version, all sets
+    doctor/<token>                                       written and deleted by a check of the store
 
 Manifests and what they list never change once written; latest.json and index.json are pointers, moved by
 conditional puts; training-state.pt is replaced as a training goes on. Raises BadInput for a name that would leave
@@ -120,6 +121,16 @@ def set_latest(name: str) -> str:
     return _key("synthetic", name, POINTER)
 
 
+def sets_prefix() -> str:
+    """What the keys of all synthetic sets begin with."""
+    return "synthetic/"
+
+
 def set_index() -> str:
     """Pointer object that lists every synthetic set."""
     return _key("synthetic", "index.json")
+
+
+def probe(token: str) -> str:
+    """An object that a check of the store writes and deletes. token: new each time, as checks may run side by side."""
+    return _key("doctor", token)

@@ -93,8 +93,8 @@ class ObjectStore:
         with self._transfer() as transfer:
             return self._upload(transfer, path, key)
 
-    def put_bytes(self, data: bytes, key: str, content_type: str | None = None) -> StoredObject:
-        """Writes bytes as one object. content_type: MIME type, for browsers."""
+    def put_bytes(self, data: bytes, key: str) -> StoredObject:
+        """Writes bytes as one object."""
         item = StoredObject(key, len(data), sha256_of(data))
         with self._explained(key):
             self.client.put_object(
@@ -102,7 +102,6 @@ class ObjectStore:
                 Key=self._full(key),
                 Body=data,
                 Metadata={"sha256": item.sha256},
-                ContentType=content_type or "application/octet-stream",
             )
         return item
 

@@ -4,7 +4,6 @@ Nothing here interpolates: an enlarged pixel stays a square, so that a picture s
 """
 
 import io
-import os
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,6 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from chestgan_core.atomic import replacing
 
 INK, PAPER, RULE = 20, 255, 180
 Images: TypeAlias = torch.Tensor | NDArray[np.float32]
@@ -107,9 +108,8 @@ def png_of(image: Image.Image) -> bytes:
 def save_png(image: Image.Image, path: Path) -> None:
     """Write a PNG under a temporary name and rename it, so that a killed run leaves no half picture."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    image.save(temporary, format="PNG", optimize=False)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        image.save(temporary, format="PNG", optimize=False)
 
 
 def _first(images: Images, count: int) -> NDArray[np.float32]:

@@ -12,7 +12,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
@@ -57,18 +57,17 @@ class Store(ObjectStore):
         manifest_key: str,
         files: Mapping[str, Path | bytes],
         manifest: Mapping[str, Any],
-        prefix: str | None = None,
         progress: Progress | None = None,
     ) -> Artefact:
         """Writes objects in parallel, then the manifest that makes them an artefact.
 
-        files: name -> content; the key is prefix/name, by default in the folder of manifest_key. manifest:
+        files: name -> content; the objects lie in the folder of manifest_key under these names. manifest:
         "kind" and whatever a reader should know, without times (the same content must give the same bytes).
         Objects that an interrupted commit left, and a manifest that is there already, are kept: committing
         again sends only what is missing. progress: one step an object.
         Raises StoreError when manifest_key holds a different artefact (artefacts never change).
         """
-        folder = folder_of(manifest_key) if prefix is None else prefix.rstrip("/") + "/"
+        folder = folder_of(manifest_key)
         with ThreadPoolExecutor(PARALLEL) as pool:
             items = _gather(pool, {name: partial(_describe, folder + name, files[name]) for name in files})
         objects = [vars(item) for item in sorted(items.values(), key=lambda item: item.key)]
@@ -96,20 +95,17 @@ class Store(ObjectStore):
         self,
         artefact: Artefact | str,
         folder: Path,
-        only: Collection[str] | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Path]:
         """Objects of an artefact (or of its manifest key) as files: name -> path, each verified by its
         sha256.
 
-        only: file names, by default all. Files that are there already and right are kept, so a broken fetch
-        goes on. progress: one step an object.
-        Raises NotInStore, DamagedObject, StoreError, BadInput (no such name, the folder cannot be written).
+        Files that are there already and right are kept, so a broken fetch goes on. progress: one step an object.
+        Raises NotInStore, DamagedObject, StoreError, BadInput (the folder cannot be written).
         """
         if isinstance(artefact, str):
             artefact = self.read_manifest(artefact)
-        names = map(artefact.name, artefact.objects) if only is None else only
-        chosen = {name: artefact.find(name) for name in names}
+        chosen = {artefact.name(item): item for item in artefact.objects}
         with self._transfer() as transfer, ThreadPoolExecutor(PARALLEL) as pool:
             jobs = {name: partial(self._bring, transfer, chosen[name], folder / name) for name in chosen}
             _gather(pool, jobs, progress)

@@ -9,7 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from chestgan_core.errors import BadInput, ChestganError, NotInStore, PointerMoved, StoreError
+from chestgan_core.errors import (
+    BadInput,
+    ChestganError,
+    NotInStore,
+    PointerMoved,
+    StoreError,
+    StoreUnreachable,
+)
 
 _REFUSED = {
     "403", "AccessDenied", "AllAccessDisabled", "ExpiredToken", "Forbidden", "InvalidAccessKeyId",
@@ -47,7 +54,7 @@ def store_error(error: BaseException, where: str, endpoint: str) -> StoreError:
     match error:
         case said.EndpointConnectionError() | said.ConnectTimeoutError() | said.ProxyConnectionError():
             cause = f"the store at {plain_endpoint(endpoint)} does not answer"
-            return StoreError(where, cause, "start it, or correct AWS_ENDPOINT_URL and CHESTGAN_STORE")
+            return StoreUnreachable(where, cause, "start it, or correct AWS_ENDPOINT_URL and CHESTGAN_STORE")
         case (
             said.NoCredentialsError() | said.PartialCredentialsError() | said.CredentialRetrievalError()
             | said.ProfileNotFound() | said.TokenRetrievalError() | said.UnauthorizedSSOTokenError()
@@ -64,7 +71,7 @@ def store_error(error: BaseException, where: str, endpoint: str) -> StoreError:
 
 
 def _lost(where: str) -> StoreError:
-    return StoreError(
+    return StoreUnreachable(
         where,
         "the connection was lost during the transfer, also when it was tried again",
         "nothing half-written can be read; check the network and the store, then run again",
@@ -87,7 +94,7 @@ def _answered(error: BaseException, where: str) -> StoreError:
         return StoreError(where, f"the store refused the key ({code})", _CHECK_KEY)
     if status >= 500 or code in ("SlowDown", "InternalError", "ServiceUnavailable"):
         cause = f"the store failed ({code or status}), also when it was asked again"
-        return StoreError(where, cause, "look at the store (its log, its disk space), then run again")
+        return StoreUnreachable(where, cause, "look at the store (its log, its disk space), then run again")
     return StoreError(
         where, f"the store answered {code or status}", "check CHESTGAN_STORE and AWS_ENDPOINT_URL"
     )

@@ -67,3 +67,25 @@ def test_the_fingerprint_changes_with_what_decides_the_weights_and_with_nothing_
     assert fingerprint(GOOD + "seed: 1\n") != same
     assert fingerprint(GOOD + "window: wide\n") != same
     assert fingerprint(GOOD.replace("100", "101")) != same
+
+
+def test_an_experiment_of_an_unknown_dataset_or_extractor_is_refused_before_it_costs_anything(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "wrong.yaml"
+    for text, said in [
+        ("dataset: nowhere\ntraining: {images: 1}\n", "choose one of"),
+        (GOOD + "evaluation: {extractor: eficientnet}\n", "evaluation.extractor"),
+        (GOOD + "name: other\n", "leave the name out"),
+        ("dataset: phantom\ntraining: {minutes: .inf}\n", "training.minutes"),
+        (GOOD + "window: {centre: .nan, width: 100}\n", "window"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(BadExperiment, match=said):
+            load_experiment(path)
+
+
+def test_a_folder_of_own_experiments_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHESTGAN_EXPERIMENTS", "/no/such/folder")
+    with pytest.raises(BadExperiment, match="is no folder"):
+        experiment_files()

@@ -31,7 +31,7 @@ def series_catalog(
     with one_line_failures():
         catalog, stored = catalogue_source(store.open(), dataset, workplace.home)
     keys = [patient_partition(dataset, patient) for patient in catalog.patients]
-    context.instance.add_dynamic_partitions(str(patients.name), keys)
+    _register(context.instance, dataset, keys)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(stored.sha256),
         metadata={
@@ -46,6 +46,15 @@ def series_catalog(
             ),
         },
     )
+
+
+def _register(instance: dg.DagsterInstance, dataset: str, keys: list[str]) -> None:
+    """Make the partitions of a dataset those of its catalog; what a patient who left had made stays in the history."""
+    name = str(patients.name)
+    for key in instance.get_dynamic_partitions(name):
+        if key.startswith(patient_partition(dataset, "")) and key not in keys:
+            instance.delete_dynamic_partition(name, key)
+    instance.add_dynamic_partitions(name, keys)
 
 
 @dg.asset(

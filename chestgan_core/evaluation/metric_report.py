@@ -67,10 +67,6 @@ class MetricReport:
     provenance: dict[str, Any]
     pictures: Pictures = field(repr=False, compare=False)
 
-    def row(self, measure: str) -> MetricRow:
-        """The row of the first extractor asked for; KeyError for an unknown measure."""
-        return {row.measure: row for row in reversed(self.rows)}[measure]
-
     def as_json(self) -> dict[str, Any]:
         """Plain data for report.json and standard output."""
         return {

@@ -5,11 +5,11 @@ words, and what makes the numbers coarse is said above them.
 """
 
 import base64
-import os
 from pathlib import Path
 
 import jinja2
 
+from chestgan_core.atomic import replacing
 from chestgan_core.evaluation.charts import feature_scatter, hounsfield_histogram
 from chestgan_core.evaluation.metric_report import MetricReport
 from chestgan_core.evaluation.words import cautions, sentence
@@ -33,9 +33,8 @@ def write_page(report: MetricReport, folder: Path) -> list[Path]:
         figures=[(title, caption, _data_uri(path)) for path, title, caption in drawn],
     )
     path = folder / "report.html"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
     return [*(figure for figure, _, _ in drawn), path]
 
 

@@ -1,12 +1,11 @@
 """How far a generator's images are from real patients, beside how far real patients are apart.
 
-In: images of held-out patients, synthetic ones, images of other real patients; or files with them.
+In: images of held-out patients, synthetic ones, images of other real patients.
 Out: a MetricReport. Both sides have the same number of images. What cannot be measured is a row with no value
 and the reason.
 """
 
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -16,28 +15,22 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from chestgan_core.atomic import replacing
 from chestgan_core.errors import BadInput, NotAvailable
 from chestgan_core.evaluation.extractors import open_extractor
 from chestgan_core.evaluation.metric_report import MetricReport, Pictures, RealImages
 from chestgan_core.evaluation.page import write_page
 from chestgan_core.evaluation.rows import Features, Floor, MetricRow, absent_rows, measured_rows
-from chestgan_core.slices.shards import read_shard
 from chestgan_core.slices.windows import Window
 from chestgan_core.sources.datasets import Word
-from chestgan_core.training.devices import pick_device
 
 # Fewer images leave no neighbours to speak of.
 FEWEST = 8
 # Images of each group that the figures show.
 SAMPLES = 32
-# How slices are called that came without a title.
-UNTITLED: dict[Word, str] = {
-    "real": "slices whose source is not stated",
-    "phantom": "generated phantom slices",
-}
+
 
 
 def evaluate(
@@ -104,38 +97,6 @@ def evaluate(
     )
 
 
-def evaluate_files(
-    real: Sequence[Path],
-    fake: Path,
-    window: Window,
-    extractor: str = "efficientnet-lite0",
-    seed: int = 0,
-    reference: Sequence[Path] = (),
-    source_title: str | None = None,
-    word: Word = "real",
-    device: str = "cpu",
-) -> MetricReport:
-    """evaluate() on files: shards of held-out patients, a safetensors of synthetic slices, shards of other
-    patients.
-
-    fake: tensor `slices` (M, S, S) int16 HU, as `chestgan generate` writes it. All in HU; the window maps
-    them. source_title: how the data may be called; without it the report says only what word says. Raises
-    BadInput: a file that is not what it should be, or what evaluate() refuses.
-    """
-    return evaluate(
-        _read_real(real, window),
-        _to_images(_read_slices(fake), window),
-        window=window,
-        source_title=source_title or UNTITLED[word],
-        word=word,
-        model_title=f"synthetic slices of {fake.name}",
-        reference=_read_real(reference, window) if reference else None,
-        extractor_names=(extractor,),
-        seed=seed,
-        device=pick_device(device),
-    )
-
-
 def write_report(report: MetricReport, folder: Path) -> list[Path]:
     """Write report.json, report.html (one file, opens offline) and figures/*.png; returns the files.
 
@@ -144,10 +105,9 @@ def write_report(report: MetricReport, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = write_page(report, folder)
     path = folder / "report.json"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     told = json.dumps(report.as_json(), indent=2, sort_keys=True, allow_nan=False)
-    temporary.write_text(told + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(told + "\n", encoding="utf-8")
     return [*written, path]
 
 
@@ -173,44 +133,6 @@ def _floor(
         return Floor(nothing, nothing, f"no floor: half of the patients have {n} images")
     note = f"{patients} patients in two groups; {n} images each, fewer than in the comparison itself"
     return Floor(features["real"][first][:n], features["real"][~first][:n], note)
-
-
-def _read_real(paths: Sequence[Path], window: Window) -> RealImages:
-    images, patients = [], []
-    for path in paths:
-        shard = read_shard(path)
-        images.append(_to_images(torch.from_numpy(shard.slices), window))
-        if images[-1].shape[1:] != images[0].shape[1:]:
-            raise BadInput(
-                path,
-                f"holds {images[-1].shape[-1]} x {images[-1].shape[-1]} slices, the first file"
-                f" {images[0].shape[-1]} x {images[0].shape[-1]}",
-                "normalize all files at one --size",
-            )
-        patients += [row.patient for row in shard.rows]
-    return RealImages(torch.cat(images), tuple(patients))
-
-
-def _read_slices(path: Path) -> Tensor:
-    """(N, S, S) int16 HU of a safetensors file that may have no rows beside it."""
-    remedy = "give a file that chestgan generate or normalize wrote"
-    if not path.is_file():
-        raise BadInput(path, "is not there", remedy)
-    try:
-        with safe_open(path, framework="pt") as file:
-            slices: Tensor = file.get_tensor("slices")
-    except (SafetensorError, OSError) as error:
-        raise BadInput(path, f"holds no tensor `slices` that can be read ({error})", remedy) from error
-    if slices.ndim != 3 or slices.dtype != torch.int16:
-        found = f"{tuple(slices.shape)} {str(slices.dtype).removeprefix('torch.')}"
-        raise BadInput(path, f"holds slices of {found}, not (N, S, S) int16 Hounsfield units", remedy)
-    return slices
-
-
-def _to_images(slices: Tensor, window: Window) -> Tensor:
-    """(N, S, S) int16 HU to (N, 1, S, S) float32 in [-1, 1]."""
-    unit: Tensor = window.to_unit(slices)
-    return unit[:, None]
 
 
 def _groups(held_out: RealImages, fake: Tensor, reference: RealImages | None) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from chestgan_core.errors import NotAvailable, NotInStore
 from chestgan_core.evaluation.extractors import open_extractor
 from chestgan_core.evaluation.metric_report import RealImages
 from chestgan_core.evaluation.report import evaluate, write_report
+from chestgan_core.evaluation.version import VERSION
 from chestgan_core.experiment import Experiment
 from chestgan_core.progress import Progress
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
@@ -29,8 +30,6 @@ from chestgan_core.training.generation import generate
 from chestgan_core.training.images import load_images
 from chestgan_core.training.run import fetch_generator, newest_run
 
-# Raise when a measure changes: the report of a run is then made again.
-VERSION = "2"
 CONTACT_SHEET = "figures/real-beside-synthetic.png"
 
 
@@ -65,9 +64,10 @@ class StoredReport:
 def report_experiment(store: Store, experiment: Experiment, device: str, folder: Path) -> StoredReport:
     """Score the newest run on patients that it was not trained on. The same run and settings are scored once.
 
-    The images are those of the published set: same generator, same seeds. Raises NotInStore, StoreError.
+    The images are those of the published set: same generator, same seeds. Raises NotInStore (also where the newest
+    run was trained with other settings), StoreError.
     """
-    name, run = newest_run(store, experiment.name)
+    name, run = newest_run(store, experiment)
     version = _version(run, experiment)
     manifest_key = layout.report_manifest(experiment.name, name, version)
     if store.head(manifest_key) is None:

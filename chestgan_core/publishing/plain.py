@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save
 
+from chestgan_core.atomic import replacing
 from chestgan_core.errors import BadInput
 from chestgan_core.pictures import png_of, to_grey
 from chestgan_core.progress import Progress
-from chestgan_core.training.checkpoints import LoadedGenerator, replacing
+from chestgan_core.training.checkpoints import LoadedGenerator
 from chestgan_core.training.generation import generate_stream
 
 

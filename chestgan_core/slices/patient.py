@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chestgan_core import layout
-from chestgan_core.artefacts import sha256_of
+from chestgan_core.artefacts import canonical_json, sha256_of
 from chestgan_core.errors import BadInput
-from chestgan_core.pictures import image_grid, png_of
 from chestgan_core.progress import Progress
 from chestgan_core.slices.normalization import NormalizationReport, normalize
-from chestgan_core.slices.recipe import NormalizationRecipe
+from chestgan_core.slices.preview import preview_png
 from chestgan_core.slices.shards import write_shard
-from chestgan_core.slices.training_set import preview_slices
+from chestgan_core.slices.stored import recipe_of
 from chestgan_core.sources.archive import fetch_archive
 from chestgan_core.sources.datasets import dataset_named
 from chestgan_core.store import Store
@@ -43,11 +42,11 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
     Raises BadInput when no slice shows lung, with the reasons; StoreError.
     """
     dataset = dataset_named(dataset_name)
-    recipe = NormalizationRecipe(size=dataset.slice_size)
+    recipe = recipe_of(dataset)
     with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
         archive = fetch_archive(store, dataset.name, patient, Path(scratch) / "raw")
         with Progress(f"slice_tensors {patient}", None, "slices") as progress:
-            done = normalize(archive, recipe, dataset.pseudonyms(home), progress)
+            done = normalize(archive.zips, recipe, dataset.pseudonyms(home), progress)
         shard = done.shard
         if {row.patient for row in shard.rows} != {patient}:
             raise BadInput(
@@ -56,20 +55,23 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
         tensors = Path(scratch) / "shard.safetensors"
         write_shard(shard, tensors)
         sha256 = sha256_of(tensors)
-        version = sha256[:16]
+        told = {
+            "kind": "slices",
+            "dataset": dataset.name,
+            "patient": patient,
+            "histology": shard.rows[0].histology,
+            "recipe": recipe.version,
+            "raw": archive.version,
+            "slices": len(shard.rows),
+            "left_out": {str(reason): count for reason, count in done.report.left_out.items()},
+        }
+        # What was left out belongs to a version as well: a delivery may lose a file that showed no lung.
+        version = sha256_of(sha256.encode() + canonical_json(told))[:16]
         manifest_key = layout.slices_manifest(dataset.name, patient, version)
         artefact = store.commit(
             manifest_key,
             {f"{version}.safetensors": tensors, f"{version}.parquet": tensors.with_suffix(".parquet")},
-            {
-                "kind": "slices",
-                "dataset": dataset.name,
-                "patient": patient,
-                "histology": shard.rows[0].histology,
-                "recipe": recipe.version,
-                "slices": len(shard.rows),
-                "left_out": done.report.left_out,
-            },
+            told,
         )
     store.update_pointer(layout.slices_latest(dataset.name, patient), {"version": version})
     return PatientSlices(
@@ -81,5 +83,5 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
         highest_hu=int(shard.slices.max()),
         lowest_lung_share=min(row.lung_share for row in shard.rows),
         wanted_lung_share=recipe.minimum_lung_share,
-        preview_png=png_of(image_grid(preview_slices(shard), columns=4)),
+        preview_png=preview_png(shard),
     )

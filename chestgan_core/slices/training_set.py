@@ -6,25 +6,25 @@ they are: an object is stored once.
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from chestgan_core import layout
-from chestgan_core.artefacts import canonical_json
-from chestgan_core.errors import BadInput, NotInStore
-from chestgan_core.pictures import image_grid, png_of
-from chestgan_core.slices.shards import Shard, read_shard
+from chestgan_core.artefacts import Artefact, canonical_json
+from chestgan_core.errors import BadInput
+from chestgan_core.slices.preview import contact_sheet_png
+from chestgan_core.slices.shards import Shard, read_shard, rows_path
 from chestgan_core.slices.splits import split_patients
-from chestgan_core.slices.windows import WINDOWS
-from chestgan_core.sources.catalog import read_catalog
+from chestgan_core.slices.stored import newest_slices
 from chestgan_core.sources.datasets import Dataset, dataset_named
 from chestgan_core.store import Store
 
-SHOWN_PER_PATIENT = 8
+SIDES = ("train", "held-out")
+SHOWN_PATIENTS = 12
+CONTACT_SHEET = "contact-sheet.png"
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,16 @@ class PatientShard:
     rows_key: str
     rows_sha256: str
 
+    def fetch(self, store: Store, path: Path) -> Path:
+        """The shard as a verified file, with its rows beside it; returns path."""
+        store.get_file(self.key, path, self.sha256)
+        store.get_file(self.rows_key, rows_path(path), self.rows_sha256)
+        return path
+
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A committed training set. missing: patients of the catalog that have no slices (yet)."""
+    """A committed training set. missing: patients of the catalog without slices of their present files."""
 
     dataset: Dataset
     version: str
@@ -58,14 +64,7 @@ class TrainingSet:
 
     def fetch(self, store: Store, side: str, folder: Path) -> list[Path]:
         """The shards of one side as verified files FILE.safetensors with FILE.parquet beside it."""
-        folder.mkdir(parents=True, exist_ok=True)
-        files = []
-        for shard in self.side(side):
-            path = folder / f"{shard.patient}.safetensors"
-            store.get_file(shard.key, path, shard.sha256)
-            store.get_file(shard.rows_key, path.with_suffix(".parquet"), shard.rows_sha256)
-            files.append(path)
-        return files
+        return [shard.fetch(store, folder / f"{shard.patient}.safetensors") for shard in self.side(side)]
 
 
 def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
@@ -73,28 +72,34 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
 
     Raises BadInput: fewer than two patients have slices.
     """
-    import tempfile
-
     dataset = dataset_named(dataset_name)
-    found, missing = _newest_slices(store, dataset.name)
-    split = split_patients(patient for patient, _ in found)
-    shards = tuple(_patient_shard(patient, manifest, split.side(patient)) for patient, manifest in found)
+    found, missing = newest_slices(store, dataset)
+    if len(found) < 2:
+        raise BadInput(
+            f"dataset {dataset.name}",
+            f"{len(found)} of {len(found) + len(missing)} patients have slices of their present files",
+            "materialize slice_tensors for at least two: one is held out for the evaluation",
+        )
+    split = split_patients(found)
+    shards = tuple(_patient_shard(patient, slices, split.side(patient)) for patient, slices in found.items())
     fields: dict[str, Any] = {
         "kind": "training-set",
         "dataset": dataset.name,
         "title": dataset.title,
         "licence": dataset.licence,
         "shards": [vars(shard) for shard in shards],
-        "patients": {side: sum(s.side == side for s in shards) for side in ("train", "held-out")},
-        "slices": {side: sum(s.slices for s in shards if s.side == side) for side in ("train", "held-out")},
+        "patients": {side: sum(s.side == side for s in shards) for side in SIDES},
+        "slices": {side: sum(s.slices for s in shards if s.side == side) for side in SIDES},
     }
     version = hashlib.sha256(canonical_json(fields)).hexdigest()[:16]
     manifest_key = layout.training_set_manifest(dataset.name, version)
-    with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
-        sheet = _contact_sheet(store, shards, Path(scratch))
-        store.commit(manifest_key, {"contact-sheet.png": sheet, "README.md": _card(fields)}, fields)
+    # Picture and card do not decide the version: a newer library may draw other bytes of the same slices.
+    if store.head(manifest_key) is None:
+        with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
+            sheet = contact_sheet_png(_read_some(store, shards[:SHOWN_PATIENTS], Path(scratch)))
+        store.commit(manifest_key, {CONTACT_SHEET: sheet, "README.md": _card(fields)}, fields)
     store.update_pointer(layout.training_set_latest(dataset.name), {"version": version})
-    return TrainingSet(dataset, version, store.uri(manifest_key), shards, missing, sheet)
+    return replace(open_training_set(store, dataset.name, version), missing=missing)
 
 
 def open_training_set(store: Store, dataset_name: str, version: str | None = None) -> TrainingSet:
@@ -103,7 +108,7 @@ def open_training_set(store: Store, dataset_name: str, version: str | None = Non
     if version is None:
         version = str(store.get_pointer(layout.training_set_latest(dataset.name))[0]["version"])
     artefact = store.read_manifest(layout.training_set_manifest(dataset.name, version))
-    sheet = artefact.find("contact-sheet.png")
+    sheet = artefact.find(CONTACT_SHEET)
     return TrainingSet(
         dataset=dataset,
         version=version,
@@ -114,26 +119,7 @@ def open_training_set(store: Store, dataset_name: str, version: str | None = Non
     )
 
 
-def _newest_slices(store: Store, dataset: str) -> tuple[list[tuple[str, Any]], tuple[str, ...]]:
-    """(patient, artefact) for those that have slices, and the patients of the catalog that have none."""
-    found, missing = [], []
-    for patient in read_catalog(store, dataset).patients:
-        try:
-            version = str(store.get_pointer(layout.slices_latest(dataset, patient))[0]["version"])
-        except NotInStore:
-            missing.append(patient)
-            continue
-        found.append((patient, store.read_manifest(layout.slices_manifest(dataset, patient, version))))
-    if len(found) < 2:
-        raise BadInput(
-            f"dataset {dataset}",
-            f"{len(found)} of {len(found) + len(missing)} patients have slices",
-            "materialize slice_tensors for at least two: one is held out for the evaluation",
-        )
-    return found, tuple(missing)
-
-
-def _patient_shard(patient: str, artefact: Any, side: str) -> PatientShard:
+def _patient_shard(patient: str, artefact: Artefact, side: str) -> PatientShard:
     tensors = next(item for item in artefact.objects if item.key.endswith(".safetensors"))
     rows = next(item for item in artefact.objects if item.key.endswith(".parquet"))
     told = artefact.manifest
@@ -142,25 +128,9 @@ def _patient_shard(patient: str, artefact: Any, side: str) -> PatientShard:
     )
 
 
-def _contact_sheet(store: Store, shards: tuple[PatientShard, ...], folder: Path) -> bytes:
-    """A row for each of the first 12 patients, lung window: neck to abdomen from left to right."""
-    rows = [preview_slices(shard) for shard in _read_some(store, shards[:12], folder)]
-    return png_of(image_grid(np.concatenate(rows), columns=SHOWN_PER_PATIENT))
-
-
-def _read_some(store: Store, shards: tuple[PatientShard, ...], folder: Path) -> Iterator[Shard]:
+def _read_some(store: Store, shards: Sequence[PatientShard], folder: Path) -> Iterator[Shard]:
     for number, shard in enumerate(shards):
-        path = folder / f"{number}.safetensors"
-        store.get_file(shard.key, path, shard.sha256)
-        store.get_file(shard.rows_key, path.with_suffix(".parquet"), shard.rows_sha256)
-        yield read_shard(path)
-
-
-def preview_slices(shard: Shard, count: int = SHOWN_PER_PATIENT) -> np.ndarray:
-    """(count, 1, S, S) float32 in [-1, 1], lung window, evenly spaced over the shard."""
-    chosen = np.linspace(0, len(shard.slices) - 1, count).round().astype(int)
-    shown: np.ndarray = WINDOWS["lung"].to_unit(shard.slices[chosen])
-    return shown[:, None]
+        yield read_shard(shard.fetch(store, folder / f"{number}.safetensors"))
 
 
 def _card(fields: dict[str, Any]) -> bytes:

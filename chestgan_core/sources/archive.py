@@ -34,6 +34,14 @@ class RawArchive:
     reused: bool
 
 
+@dataclass(frozen=True)
+class FetchedArchive:
+    """zips: one file a series."""
+
+    version: str
+    zips: tuple[Path, ...]
+
+
 def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -> RawArchive:
     """Copy the files of one patient from the dataset's folder into the store. Unchanged files cost a read only.
 
@@ -70,8 +78,8 @@ def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -
     )
 
 
-def fetch_archive(store: Store, dataset_name: str, patient: str, folder: Path) -> list[Path]:
-    """The zips of a patient's newest archive, verified, in `folder`. Raises NotInStore, DamagedObject."""
+def fetch_archive(store: Store, dataset_name: str, patient: str, folder: Path) -> FetchedArchive:
+    """A patient's newest archive, verified, in `folder`. Raises NotInStore, DamagedObject."""
     try:
         version = str(store.get_pointer(layout.raw_latest(dataset_name, patient))[0]["version"])
     except NotInStore as error:
@@ -79,7 +87,7 @@ def fetch_archive(store: Store, dataset_name: str, patient: str, folder: Path) -
             f"raw archive of {patient}", "is not in the store", "materialize raw_dicom for this patient first"
         ) from error
     artefact = store.read_manifest(layout.raw_manifest(dataset_name, patient, version))
-    return list(store.fetch(artefact, folder).values())
+    return FetchedArchive(version, tuple(store.fetch(artefact, folder).values()))
 
 
 def _zip_series(row: SeriesRow, folder: Path, path: Path, progress: Progress) -> str:

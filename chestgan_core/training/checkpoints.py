@@ -6,8 +6,6 @@ experiment as JSON, so that the file alone is enough) and `config.json`, the sam
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from chestgan_core.atomic import replacing
 from chestgan_core.errors import BadCheckpoint, BadExperiment
 from chestgan_core.experiment import Experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
@@ -32,17 +31,6 @@ class LoadedGenerator:
     experiment: Experiment
     sha256: str
     device: torch.device
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place at the end, so that nobody can read half a file."""
-    temporary = path.with_name(f".{path.name}.part")  # one name: a killed run leaves one at most
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_generator(folder: Path, generator: nn.Module, experiment: Experiment) -> str:

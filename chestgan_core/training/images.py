@@ -5,6 +5,7 @@ In: shard files, (N, S, S) int16 HU each. Out: (N, 1, R, R) float32 in [-1, 1].
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ def load_images(paths: Sequence[Path], experiment: Experiment) -> Tensor:
         found = slices.shape[-1]
         if len(slices) and found < size:
             cause = f"holds {found} x {found} slices, the experiment {experiment.name} wants {size} x {size}"
-            raise BadInput(path, cause, f"normalize with --size {size} or more")
+            raise BadInput(path, cause, _remedy(size, found))
         for few in torch.split(slices, AT_ONCE):
             hu = few[:, None].float()
             if found > size:
@@ -40,3 +41,10 @@ def load_images(paths: Sequence[Path], experiment: Experiment) -> Tensor:
     if not parts:
         raise BadInput("the training data", "holds no slices", "give shards made by chestgan normalize")
     return torch.cat(parts)
+
+
+def _remedy(wanted: int, found: int) -> str:
+    """Slices of the wanted size, or a resolution that the slices have."""
+    possible = [r for r in get_args(Experiment.model_fields["resolution"].annotation) if r <= found]
+    smaller = f", or choose the resolution {' or '.join(map(str, possible))}" if possible else ""
+    return f"normalize with --size {wanted} or more{smaller}"

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from chestgan_core.atomic import replacing
 from chestgan_core.pictures import image_grid, save_png
 from chestgan_core.training.average import calibrate
-from chestgan_core.training.checkpoints import LoadedGenerator, replacing
+from chestgan_core.training.checkpoints import LoadedGenerator
 from chestgan_core.training.generation import generate
 from chestgan_core.training.state import TrainingState
 

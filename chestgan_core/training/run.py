@@ -1,7 +1,7 @@
 """A training run between store and store: the training set comes in, a committed run goes out.
 
 In: an experiment. Out: `experiments/<experiment>/<run>/` with weights, configuration, history and pictures. The run
-is named by what decides its weights (experiment and training set), so an interrupted run finds its own last
+is named by what decides its weights (experiment, training set, version of the code), so an interrupted run finds its own last
 checkpoint in the store, and a finished one is not trained twice.
 """
 
@@ -13,18 +13,20 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import torch
+from torch import Tensor
 
 from chestgan_core import layout
 from chestgan_core.artefacts import Artefact
-from chestgan_core.errors import NotInStore
-from chestgan_core.experiment import Experiment
+from chestgan_core.errors import BadCheckpoint, BadExperiment, NotInStore
+from chestgan_core.experiment import Experiment, parse_experiment
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import GENERATOR_FILE, LoadedGenerator, load_generator
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.images import load_images
-from chestgan_core.training.loop import Budget, train
+from chestgan_core.training.loop import Budget, TrainingDiverged, TrainingOutcome, train
 from chestgan_core.training.state import STATE_FILE
+from chestgan_core.training.version import VERSION
 
 FILES = (GENERATOR_FILE, "config.json", "history.parquet", "samples.png", "progress.png")
 
@@ -60,7 +62,8 @@ class TrainedRun:
 def train_experiment(store: Store, experiment: Experiment, device: str, folder: Path) -> TrainedRun:
     """Train an experiment on the newest training set of its dataset and commit the run. folder: scratch.
 
-    Raises NotInStore (no training set), BadCheckpoint, StoreError.
+    Raises NotInStore (no training set), BadCheckpoint and TrainingDiverged (both name the object in the store
+    from which the training goes on), StoreError.
     """
     training_set = open_training_set(store, experiment.dataset)
     name = run_name(experiment, training_set)
@@ -76,19 +79,38 @@ def train_experiment(store: Store, experiment: Experiment, device: str, folder: 
 
 def run_name(experiment: Experiment, training_set: TrainingSet) -> str:
     """12 hex characters of what decides the weights."""
-    decided = f"{experiment.fingerprint()} {training_set.version}"
+    decided = f"{experiment.fingerprint()} {training_set.version} {VERSION}"
     return hashlib.sha256(decided.encode()).hexdigest()[:12]
 
 
-def newest_run(store: Store, experiment: str) -> tuple[str, Artefact]:
-    """Name and artefact of the run that counts. Raises NotInStore."""
+def newest_run(store: Store, experiment: Experiment) -> tuple[str, Artefact]:
+    """Name and artefact of the run that counts.
+
+    Raises NotInStore: nothing was trained, or the experiment was changed since, so that what it says now (window,
+    resolution, network) is not true of the run.
+    """
+    what = f"experiment {experiment.name}"
     try:
-        name = str(store.get_pointer(layout.run_latest(experiment))[0]["run"])
+        name = str(store.get_pointer(layout.run_latest(experiment.name))[0]["run"])
     except NotInStore as error:
         raise NotInStore(
-            f"experiment {experiment}", "has no finished training", "materialize generator_checkpoint first"
+            what, "has no finished training", "materialize generator_checkpoint first"
         ) from error
-    return name, store.read_manifest(layout.run_manifest(experiment, name))
+    run = store.read_manifest(layout.run_manifest(experiment.name, name))
+    if not _trained_as(run, experiment):
+        raise NotInStore(
+            what, f"its newest run, {name}, was trained with other settings", "materialize generator_checkpoint"
+        )
+    return name, run
+
+
+def _trained_as(run: Artefact, experiment: Experiment) -> bool:
+    """Whether what decides the weights is the same now."""
+    try:
+        theirs = parse_experiment(dict(run.manifest["experiment"]), experiment.name, run.manifest_key)
+    except (BadExperiment, KeyError, TypeError, ValueError):
+        return False  # of a version with other fields
+    return theirs.fingerprint() == experiment.fingerprint()
 
 
 def fetch_generator(store: Store, run: Artefact, folder: Path, device: torch.device) -> LoadedGenerator:
@@ -113,10 +135,7 @@ def _train(
     if store.head(state_key) is not None:
         store.get_file(state_key, out / STATE_FILE)
     images = load_images(training_set.fetch(store, "train", folder / "slices"), experiment)
-    budget = Budget(minutes=experiment.training.minutes, images=experiment.training.images)
-    outcome = train(
-        experiment, images, out, device, budget, on_checkpoint=lambda state: store.put_file(state, state_key)
-    )
+    outcome = _train_from(store, experiment, images, out, device, state_key)
     artefact = store.commit(
         layout.run_manifest(experiment.name, name),
         {file: out / file for file in FILES},
@@ -134,6 +153,25 @@ def _train(
     )
     store.delete(state_key)
     return artefact
+
+
+def _train_from(
+    store: Store, experiment: Experiment, images: Tensor, out: Path, device: torch.device, state_key: str
+) -> TrainingOutcome:
+    """train() with its checkpoints in the store, which is where a person can do something about them."""
+    budget = Budget(minutes=experiment.training.minutes, images=experiment.training.images)
+    where = store.uri(state_key)
+    try:
+        return train(
+            experiment, images, out, device, budget, lambda state: store.put_file(state, state_key)
+        )
+    except BadCheckpoint as error:
+        raise BadCheckpoint(where, error.cause, "delete this object to train from the start") from error
+    except TrainingDiverged as error:
+        remedy = "lower training.learning_rate"
+        if store.head(state_key) is not None:
+            remedy += f"; the state before is {where}: delete this object to train from the start"
+        raise TrainingDiverged(error.what, error.cause, remedy) from error
 
 
 def _told(store: Store, name: str, artefact: Artefact, reused: bool) -> TrainedRun:

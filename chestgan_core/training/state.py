@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from chestgan_core.atomic import replacing
 from chestgan_core.errors import BadCheckpoint
 from chestgan_core.experiment import Experiment
 from chestgan_core.networks.registry import build_discriminator, build_generator
-from chestgan_core.training.checkpoints import replacing
 
 STATE_FILE = "training-state.pt"
 # Fields that may change between two attempts: they decide when to stop and what to show, not what is learned.

@@ -1,0 +1,118 @@
+"""A metric report on files: what `chestgan evaluate` does.
+
+In: shards of held-out patients, a safetensors file of synthetic slices, shards of other patients, all int16 HU.
+Out: a MetricReport. The window that maps HU to images is that of the generator, which its file names.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from chestgan_core.errors import BadInput
+from chestgan_core.evaluation.metric_report import MetricReport, RealImages
+from chestgan_core.evaluation.report import evaluate
+from chestgan_core.slices.shards import read_shard
+from chestgan_core.slices.windows import WINDOWS, Window
+from chestgan_core.sources.datasets import Word
+from chestgan_core.training.devices import pick_device
+
+# How slices are called that came without a title.
+UNTITLED: dict[Word, str] = {
+    "real": "slices whose source is not stated",
+    "phantom": "generated phantom slices",
+}
+REMEDY = "give a file that chestgan generate or normalize wrote"
+
+
+def evaluate_files(
+    real: Sequence[Path],
+    fake: Path,
+    window: Window | None = None,
+    extractor: str = "efficientnet-lite0",
+    seed: int = 0,
+    reference: Sequence[Path] = (),
+    source_title: str | None = None,
+    word: Word = "real",
+    device: str = "cpu",
+) -> MetricReport:
+    """evaluate() on files: shards of held-out patients, a safetensors of synthetic slices, shards of other
+    patients.
+
+    fake: tensor `slices` (M, S, S) int16 HU, as `chestgan generate` writes it. window: by default the one that
+    this file says its generator was trained with, the lung window where it says none. source_title: how the data
+    may be called; without it the report says only what word says. Raises BadInput: a file that is not what it
+    should be, a window other than the generator's, or what evaluate() refuses.
+    """
+    slices, trained = _read_slices(fake)
+    if window is not None and trained is not None and window != trained:
+        raise BadInput(
+            fake,
+            f"was generated with the window {_said(trained)}, not {_said(window)}:"
+            " beyond its own window it holds nothing",
+            "leave the window out",
+        )
+    window = window or trained or WINDOWS["lung"]
+    return evaluate(
+        _read_real(real, window),
+        _to_images(slices, window),
+        window=window,
+        source_title=source_title or UNTITLED[word],
+        word=word,
+        model_title=f"synthetic slices of {fake.name}",
+        reference=_read_real(reference, window) if reference else None,
+        extractor_names=(extractor,),
+        seed=seed,
+        device=pick_device(device),
+    )
+
+
+def _read_real(paths: Sequence[Path], window: Window) -> RealImages:
+    images, patients = [], []
+    for path in paths:
+        shard = read_shard(path)
+        images.append(_to_images(torch.from_numpy(shard.slices), window))
+        if images[-1].shape[1:] != images[0].shape[1:]:
+            raise BadInput(
+                path,
+                f"holds {images[-1].shape[-1]} x {images[-1].shape[-1]} slices, the first file"
+                f" {images[0].shape[-1]} x {images[0].shape[-1]}",
+                "normalize all files at one --size",
+            )
+        patients += [row.patient for row in shard.rows]
+    return RealImages(torch.cat(images), tuple(patients))
+
+
+def _read_slices(path: Path) -> tuple[Tensor, Window | None]:
+    """(N, S, S) int16 HU of a safetensors file that may have no rows beside it, and the generator's window."""
+    if not path.is_file():
+        raise BadInput(path, "is not there", REMEDY)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            slices: Tensor = file.get_tensor("slices")
+    except (SafetensorError, OSError) as error:
+        raise BadInput(path, f"holds no tensor `slices` that can be read ({error})", REMEDY) from error
+    if slices.ndim != 3 or slices.dtype != torch.int16:
+        found = f"{tuple(slices.shape)} {str(slices.dtype).removeprefix('torch.')}"
+        raise BadInput(path, f"holds slices of {found}, not (N, S, S) int16 Hounsfield units", REMEDY)
+    if "generated" not in metadata:
+        return slices, None
+    try:
+        told = json.loads(metadata["generated"])["window_hu"]
+        return slices, Window(float(told["centre"]), float(told["width"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(path, "does not say which window its generator was trained with", REMEDY) from error
+
+
+def _said(window: Window) -> str:
+    return f"{window.centre - window.width / 2:g} to {window.centre + window.width / 2:g} HU"
+
+
+def _to_images(slices: Tensor, window: Window) -> Tensor:
+    """(N, S, S) int16 HU to (N, 1, S, S) float32 in [-1, 1]."""
+    unit: Tensor = window.to_unit(slices)
+    return unit[:, None]

@@ -1,0 +1,31 @@
+"""Small pictures of slices: what people see of a patient and of a training set.
+
+In: shards in HU. Out: images (count, 1, S, S) float32 in [-1, 1], lung window, and PNG bytes.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from chestgan_core.pictures import image_grid, png_of
+from chestgan_core.slices.shards import Shard
+from chestgan_core.slices.windows import WINDOWS
+
+PER_PATIENT = 8
+
+
+def preview_slices(shard: Shard, count: int = PER_PATIENT) -> np.ndarray:
+    """(count, 1, S, S), evenly spaced over the shard; a slice is repeated where there are fewer."""
+    chosen = np.linspace(0, len(shard.slices) - 1, count).round().astype(int)
+    shown: np.ndarray = WINDOWS["lung"].to_unit(shard.slices[chosen])
+    return shown[:, None]
+
+
+def preview_png(shard: Shard) -> bytes:
+    """Eight slices of one patient as a PNG."""
+    return png_of(image_grid(preview_slices(shard), columns=PER_PATIENT // 2))
+
+
+def contact_sheet_png(shards: Iterable[Shard]) -> bytes:
+    """A row for each patient, from the lowest slice to the highest."""
+    return png_of(image_grid(np.concatenate([preview_slices(shard) for shard in shards]), columns=PER_PATIENT))
