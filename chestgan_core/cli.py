@@ -106,13 +106,14 @@ def _generate(asked: argparse.Namespace) -> tuple[Answer, str]:
 
 
 def _evaluate(asked: argparse.Namespace) -> tuple[Answer, str]:
-    from chestgan_core.evaluation.report import evaluate_files, write_report
+    from chestgan_core.evaluation.files import evaluate_files
+    from chestgan_core.evaluation.report import write_report
     from chestgan_core.slices.windows import WINDOWS
 
     report = evaluate_files(
         asked.real,
         asked.fake,
-        WINDOWS[asked.window],
+        WINDOWS[asked.window] if asked.window else None,
         extractor=asked.extractor,
         seed=asked.seed,
         reference=asked.train or (),
@@ -263,7 +264,9 @@ def parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--phantom", action="store_true", help="the slices are generated phantoms: nothing is called real"
     )
-    evaluate.add_argument("--window", choices=("lung", "wide"), default="lung")
+    evaluate.add_argument(
+        "--window", choices=("lung", "wide"), help="default: the one that --fake says, or lung"
+    )
     evaluate.add_argument("--extractor", default="efficientnet-lite0")
     evaluate.add_argument("--seed", type=_not_negative, default=0)
     evaluate.add_argument(

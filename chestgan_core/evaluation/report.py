@@ -32,7 +32,6 @@ FEWEST = 8
 SAMPLES = 32
 
 
-
 def evaluate(
     held_out: RealImages,
     fake: Tensor,

@@ -15,13 +15,21 @@ import pyarrow.parquet as pq
 
 from chestgan_core import layout
 from chestgan_core.artefacts import folder_of, sha256_of
+from chestgan_core.atomic import replacing
 from chestgan_core.errors import BadInput, ChestganError, NotInStore
 from chestgan_core.progress import Progress
 from chestgan_core.publishing.index import SetEntry, read_index
-from chestgan_core.publishing.sets import CARD, LABELS, MANIFEST, SetFolder, parse_set, read_set_folder
+from chestgan_core.publishing.sets import (
+    CARD,
+    LABELS,
+    MANIFEST,
+    SetFolder,
+    parse_set,
+    read_entry,
+    read_set_folder,
+)
 from chestgan_core.publishing.tars import members, read_member
 from chestgan_core.store import Store
-from chestgan_core.training.checkpoints import replacing
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class Verification:
 
 
 def list_sets(store: Store) -> list[SetEntry]:
-    """All published versions of all sets."""
+    """All published versions of all sets, by name; which version is the newest, newest() says."""
     return read_index(store)
 
 
@@ -65,6 +73,11 @@ def newest_version(store: Store, name: str) -> str:
         remedy = f"choose one of {', '.join(known)}" if known else "publish one first: none is there"
         raise NotInStore(error.what, f"no set {name} was published", remedy) from error
     return layout.checked_name(str(newest.get("version", "")))
+
+
+def newest(store: Store, name: str) -> SetEntry:
+    """The version that was published last, with what the index says of one. Raises NotInStore, DamagedObject."""
+    return read_entry(store, layout.set_manifest(name, newest_version(store, name)))
 
 
 def show_set(store: Store, name: str, version: str | None = None) -> dict[str, Any]:
@@ -89,7 +102,7 @@ def fetch_set(store: Store, name: str, version: str | None, folder: Path) -> Set
     _refuse_other(folder, name, version)
     artefact = store.read_manifest(key)
     manifest = store.get_bytes(key, sha256=artefact.sha256)
-    wanted = parse_set(manifest, folder)
+    wanted = parse_set(manifest, folder, store.uri(key))
     with Progress(f"fetch  {name} {version}", total=len(artefact.objects), unit="files") as progress:
         store.fetch(artefact, folder, progress=progress)
     with replacing(folder / MANIFEST) as path:

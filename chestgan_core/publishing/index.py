@@ -4,7 +4,7 @@ In: an entry. Out: the list of entries. Of two publishers at once neither loses 
 is for people and programs that look for sets; what exists is decided by the manifests alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class SetEntry:
 
 
 def read_index(store: Store) -> list[SetEntry]:
-    """All published versions, by name, then in the order of publication; empty at first."""
+    """All published versions by name, those of one name in the order in which they were listed; empty at first."""
     try:
         index, _ = store.get_pointer(layout.set_index())
     except NotInStore:
@@ -57,10 +57,15 @@ def add_to_index(store: Store, entry: SetEntry) -> None:
     store.change_pointer(layout.set_index(), with_entry)
 
 
-def replace_index(store: Store, found: Sequence[SetEntry]) -> list[SetEntry]:
-    """Make the index list what was found and nothing else; entries that it had keep their order."""
+def replace_index(store: Store, find: Callable[[], Sequence[SetEntry]]) -> list[SetEntry]:
+    """Make the index list what find() finds and nothing else; entries that it had keep their order.
+
+    find is called after the index was read, and again when another publisher changed it meanwhile: what that
+    publisher lists was committed before, so it is found.
+    """
 
     def with_found(index: dict[str, Any]) -> dict[str, Any]:
+        found = find()
         kept = [entry for entry in _entries(index, store) if entry in found]
         entries = [*kept, *(entry for entry in found if entry not in kept)]
         return {"kind": "synthetic-set-index", "sets": [one.as_json() for one in entries]}
@@ -73,5 +78,7 @@ def _entries(index: dict[str, Any], store: Store) -> list[SetEntry]:
         entries = [SetEntry(**told) for told in index.get("sets", [])]
     except TypeError as error:
         where = store.uri(layout.set_index())
-        raise DamagedObject(where, "is no index of sets", "delete it and publish the sets again") from error
+        raise DamagedObject(
+            where, "is no index of sets", "delete it and materialize synthetic_set_index"
+        ) from error
     return sorted(entries, key=lambda entry: entry.name)

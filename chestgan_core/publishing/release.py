@@ -8,9 +8,14 @@ import builtins
 from dataclasses import dataclass
 from pathlib import Path
 
-from chestgan_core.evaluation.run import latest_report
+import pyarrow.parquet as pq
+
+from chestgan_core.artefacts import Artefact
+from chestgan_core.errors import BadInput, NotInStore
+from chestgan_core.evaluation.run import StoredReport, latest_report
 from chestgan_core.experiment import Experiment
-from chestgan_core.publishing.sets import publish_set, write_set
+from chestgan_core.publishing.fetching import verify_set
+from chestgan_core.publishing.sets import LABELS, publish_set, write_set
 from chestgan_core.sources.datasets import dataset_named
 from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import GENERATOR_FILE
@@ -20,11 +25,12 @@ from chestgan_core.training.run import fetch_generator, newest_run
 
 @dataclass(frozen=True)
 class Release:
-    """A published set. images: counted in the labels as they were written."""
+    """A published set. images: rows of its labels. broken: files and images that are not as manifest and labels say."""
 
     uri: str
     version: str
     images: int
+    broken: int
     bytes: int
     samples_png: builtins.bytes
 
@@ -32,10 +38,12 @@ class Release:
 def release_experiment(store: Store, experiment: Experiment, device: str, folder: Path) -> Release:
     """Generate and publish the set of an experiment; the same run gives the same version.
 
-    Raises NotInStore when the run or its report is missing.
+    Raises NotInStore when the run or its report is missing, also when the run or the report is of other settings
+    or of another run; BadInput when the report says that the generator is no good.
     """
-    _, run = newest_run(store, experiment.name)
+    _, run = newest_run(store, experiment)
     report = latest_report(store, experiment.name)
+    _require_passed(report, run, experiment)
     generator = fetch_generator(store, run, folder / "model", pick_device(device))
     dataset = dataset_named(experiment.dataset)
     written = write_set(
@@ -50,15 +58,28 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
             "run": run.manifest["run"],
             "generator_sha256": run.find(GENERATOR_FILE).sha256,
             "training_set": run.manifest["training_set"],
-            "report": report.uri,
+            "report": report.version,
             "metrics": report.told,
         },
     )
     published = publish_set(store, written)
+    checked = verify_set(written.path)
     return Release(
         uri=published.uri,
         version=published.version,
-        images=written.images,
+        images=pq.read_metadata(written.path / LABELS).num_rows,
+        broken=len(checked.broken),
         bytes=published.bytes,
         samples_png=written.samples_png,
     )
+
+
+def _require_passed(report: StoredReport, run: Artefact, experiment: Experiment) -> None:
+    """Newest run and newest report are two pointers; what is published is what was scored, and passed."""
+    what = f"experiment {experiment.name}"
+    if report.told["provenance"]["run"] != run.manifest["run"]:
+        raise NotInStore(what, "its newest run has no report", "materialize metric_report")
+    if not report.finite:
+        raise BadInput(what, "its report has numbers that are not finite", "train it again")
+    if report.spread <= 0:
+        raise BadInput(what, "its generated images are all the same", "train it again")

@@ -1,7 +1,7 @@
 """Write a synthetic set into a folder: images from numbered seeds, labels, card, manifest.
 
-In: a generator and a range of seeds. Out: images-0000.tar ..., labels.parquet, README.md, manifest.json and
-the extra files given. The same generator, seeds and facts give the same bytes, hence the same version.
+In: a generator and a range of seeds. Out: images-0000.tar ..., labels.parquet, README.md, samples.png and
+manifest.json. The same generator, seeds and facts give the same bytes, hence the same version.
 """
 
 import builtins
@@ -26,6 +26,7 @@ from chestgan_core.artefacts import (
     parse_manifest,
     sha256_of,
 )
+from chestgan_core.atomic import replacing
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.experiment import Experiment
 from chestgan_core.pictures import image_grid, png_of, save_png, to_grey
@@ -34,7 +35,7 @@ from chestgan_core.publishing.card import SetFacts, write_card
 from chestgan_core.publishing.index import SetEntry, add_to_index
 from chestgan_core.publishing.tars import add_file
 from chestgan_core.store import Store
-from chestgan_core.training.checkpoints import LoadedGenerator, replacing
+from chestgan_core.training.checkpoints import LoadedGenerator
 from chestgan_core.training.generation import generate, generate_stream
 
 KIND = "synthetic-set"
@@ -83,14 +84,13 @@ class SetFolder:
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """uri: what open_set takes. bytes: of all files. manifest_sha256: names the content of all objects."""
+    """uri: what open_set takes. bytes: of all files."""
 
     name: str
     version: str
     uri: str
     images: int
     bytes: int
-    manifest_sha256: str
 
 
 def write_set(
@@ -103,6 +103,8 @@ def write_set(
 ) -> SetFolder:
     """Image k from seed first_seed + k, for k below count; the set bears the experiment's name.
 
+    What the images are (window, resolution, network) is told by the experiment inside the generator's file: the
+    one given may have been changed since the training.
     provenance: `source` and `source_licence` of the training data, as reports may call it; `metrics`, the
     metric report as plain data, if there is one; what else the card should tell. No times, or the
     same set gets another version each time. Memory is one tar. The manifest comes last: a folder without it
@@ -110,13 +112,14 @@ def write_set(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
-    window = experiment.window_hu
+    trained = generator.experiment
+    window = trained.window_hu
     facts = SetFacts(
         name=layout.checked_name(experiment.name),
         experiment=experiment.name,
         images=count,
         first_seed=first_seed,
-        resolution=experiment.resolution,
+        resolution=trained.resolution,
         window_centre=window.centre,
         window_width=window.width,
         model_sha256=generator.sha256,
@@ -124,7 +127,7 @@ def write_set(
         source_licence=provenance["source_licence"],
     )
     names = _write_images(generator, range(first_seed, first_seed + count), folder, facts.name)
-    card = write_card(facts, experiment.network.model_dump(), provenance)
+    card = write_card(facts, trained.network.model_dump(), provenance)
     with replacing(folder / CARD) as path:
         path.write_text(card, encoding="utf-8")
     first = generate(generator, range(first_seed, first_seed + min(count, PICTURED)))
@@ -133,8 +136,9 @@ def write_set(
 
 
 def publish_set(store: Store, ready: SetFolder) -> PublishedSet:
-    """Upload a set, manifest last, then move the pointers: newest version, index. Doing it again changes
-    nothing.
+    """Upload a set, manifest last, then list it in the index and make it the newest version.
+
+    Doing it again changes nothing; an older version that is published again is the newest again.
 
     Raises DamagedObject when a file is no longer what the manifest of the folder says.
     """
@@ -144,11 +148,11 @@ def publish_set(store: Store, ready: SetFolder) -> PublishedSet:
     names = {ready.file(item).relative_to(ready.path).as_posix(): ready.file(item) for item in ready.objects}
     told = {name: value for name, value in ready.manifest.items() if name != "objects"}
     with Progress(f"publish  {ready.facts.name}", total=len(names), unit="files") as progress:
-        artefact = store.commit(ready.manifest_key, names, told, progress=progress)
+        store.commit(ready.manifest_key, names, told, progress=progress)
     add_to_index(store, entry_of(ready))
     store.update_pointer(layout.set_latest(ready.facts.name), {"version": ready.version})
     uri = store.uri(folder_of(ready.manifest_key)).rstrip("/")
-    return PublishedSet(ready.facts.name, ready.version, uri, ready.images, ready.bytes, artefact.sha256)
+    return PublishedSet(ready.facts.name, ready.version, uri, ready.images, ready.bytes)
 
 
 def entry_of(ready: SetFolder) -> SetEntry:
@@ -173,19 +177,30 @@ def read_set_folder(folder: Path) -> SetFolder:
     path = folder / MANIFEST
     if not path.is_file():
         raise BadInput(folder, f"is no complete set: no {MANIFEST}", "fetch it: chestgan sets fetch NAME")
-    return parse_set(path.read_bytes(), folder)
+    return parse_set(path.read_bytes(), folder, str(path))
 
 
-def parse_set(manifest: bytes, folder: Path) -> SetFolder:
-    """Manifest bytes to the set that lies, or is to lie, in folder. Raises DamagedObject."""
-    where = folder / MANIFEST
-    told = parse_json(manifest, str(where))
+def read_entry(store: Store, manifest_key: str) -> SetEntry:
+    """The line in the index of a committed set, from its manifest. Raises NotInStore, DamagedObject."""
+    where = store.uri(manifest_key)
+    found = parse_set(store.get_bytes(manifest_key), Path(), where)
+    if found.manifest_key != manifest_key:
+        raise DamagedObject(where, "is the manifest of another set or version", "delete it")
+    return entry_of(found)
+
+
+def parse_set(manifest: bytes, folder: Path, where: str) -> SetFolder:
+    """Manifest bytes to the set that lies, or is to lie, in folder. where: what an error names.
+
+    Raises DamagedObject.
+    """
+    told = parse_json(manifest, where)
     try:
         facts = SetFacts(**told["set"])
         key = layout.set_manifest(facts.name, told["version"])
     except (KeyError, TypeError, BadInput) as error:
         raise DamagedObject(where, "is not the manifest of a synthetic set", "fetch the set again") from error
-    artefact = parse_manifest(key, manifest, str(where))
+    artefact = parse_manifest(key, manifest, where)
     return SetFolder(folder, told["version"], facts, artefact.objects, artefact.manifest)
 
 
@@ -227,4 +242,4 @@ def _seal(folder: Path, facts: SetFacts, names: list[str]) -> SetFolder:
     data = canonical_json(manifest)
     with replacing(folder / MANIFEST) as path:
         path.write_bytes(data)
-    return parse_set(data, folder)
+    return parse_set(data, folder, str(folder / MANIFEST))

@@ -1,7 +1,6 @@
-"""PNG files in tar archives whose bytes depend on the images alone, and their places for reading one by one.
+"""Tar archives whose bytes depend on the files in them alone, and the places of these for reading one by one.
 
-In: (H, W) uint8 images. Out: PNG bytes, tar files, offsets. No times, owners, names of machines or text
-chunks.
+In: names and bytes of files. Out: tar entries without times, owners or names of machines; offsets.
 """
 
 import io

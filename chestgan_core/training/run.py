@@ -99,7 +99,9 @@ def newest_run(store: Store, experiment: Experiment) -> tuple[str, Artefact]:
     run = store.read_manifest(layout.run_manifest(experiment.name, name))
     if not _trained_as(run, experiment):
         raise NotInStore(
-            what, f"its newest run, {name}, was trained with other settings", "materialize generator_checkpoint"
+            what,
+            f"its newest run, {name}, was trained with other settings",
+            "materialize generator_checkpoint",
         )
     return name, run
 
@@ -162,9 +164,7 @@ def _train_from(
     budget = Budget(minutes=experiment.training.minutes, images=experiment.training.images)
     where = store.uri(state_key)
     try:
-        return train(
-            experiment, images, out, device, budget, lambda state: store.put_file(state, state_key)
-        )
+        return train(experiment, images, out, device, budget, lambda state: store.put_file(state, state_key))
     except BadCheckpoint as error:
         raise BadCheckpoint(where, error.cause, "delete this object to train from the start") from error
     except TrainingDiverged as error:
