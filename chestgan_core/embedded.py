@@ -19,9 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from chestgan_core.atomic import replacing
 from chestgan_core.errors import StoreError
 from chestgan_core.objects import Access, s3_client
 from chestgan_core.seaweed import IDENTITIES, LISTENERS, Server
+from chestgan_core.secret_file import create_secret
 from chestgan_core.store import Store
 
 if TYPE_CHECKING:
@@ -138,12 +140,8 @@ class EmbeddedStore:
                 ],
                 "actions": ["Admin", "Read", "List", "Tagging", "Write"],
             }
-            part = path.with_name(f".{secrets.token_hex(4)}.part")
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-                json.dump({"identities": [identity]}, stream)
-            with suppress(FileExistsError):  # Two first starts at once: both use the keys of the quicker one.
-                os.link(part, path)
-            part.unlink()
+            # Two first starts at once: both use the keys of the quicker one.
+            create_secret(path, json.dumps({"identities": [identity]}))
         try:
             told = json.loads(path.read_text())["identities"][0]["credentials"][0]
             return told["accessKey"], told["secretKey"]
@@ -170,9 +168,8 @@ class EmbeddedStore:
                     held.enter_context(_listener(ports[name]))
             except (KeyError, OSError):
                 ports = {name: _free_port(held) for name in names}
-        part = self.folder / ".ports.part"
-        part.write_text(json.dumps(ports))
-        part.replace(self._ports_file)
+        with replacing(self._ports_file) as part:
+            part.write_text(json.dumps(ports))
         return ports
 
     def _answers(self, keys: tuple[str, str]) -> bool:

@@ -15,6 +15,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -126,14 +127,19 @@ class Archives:
             entry = archive.entries[source.entries[-1]]
             if entry.file_size <= limit and _fits_one_shot(entry):
                 return _inflate(archive.file, entry)
+        else:  # a file makes room for all that it is asked for
+            limit = min(limit, Path(source.path).stat().st_size)
         with self.open(source) as stream:
             return stream.read(limit)
 
     def name(self, source: Source) -> str:
-        """`folder/delivery.zip:entry.dcm`, for warnings."""
+        """`folder/delivery.zip:entry.dcm`, for warnings; entry numbers where the archive cannot be read any more."""
         parts = [source.path]
         for depth, index in enumerate(source.entries):
-            parts.append(self.entries(Source(source.path, source.entries[:depth]))[index].filename)
+            try:
+                parts.append(self.entries(Source(source.path, source.entries[:depth]))[index].filename)
+            except READ_ERRORS:
+                parts.append(f"entry {index + 1}")
         return ":".join(parts)
 
     def _archive(self, where: Source) -> "_Archive":
@@ -188,6 +194,9 @@ def _inflate(file: IO[bytes], entry: zipfile.ZipInfo) -> bytes:
 def walk(paths: Sequence[Path], archives: Archives) -> Iterator[Found | Refused]:
     """Every file under `paths`, each once; archives are looked into, folders inside archives too.
 
+    Links to folders are followed, the second way to one folder is refused as a duplicate. A folder that cannot be
+    listed is refused as unreadable; it counts as one file.
+
     Raises BadInput for a path that does not exist and for a folder without a single file.
     """
     for path in paths:
@@ -197,19 +206,37 @@ def walk(paths: Sequence[Path], archives: Archives) -> Iterator[Found | Refused]
         first = next(names, None)
         if first is None:
             raise BadInput(path, "the folder is empty", "give a folder, a zip or a file with DICOM images")
-        yield from _look_into(Source(first), first, archives)
-        for name in names:
-            yield from _look_into(Source(name), name, archives)
+        for name in chain((first,), names):
+            if isinstance(name, Refused):
+                yield name
+            else:
+                yield from _look_into(Source(name), name, archives)
 
 
-def _files_of(path: Path) -> Iterator[str]:
+def _files_of(path: Path) -> Iterator[str | Refused]:
     if not path.is_dir():
         yield str(path)
         return
-    for folder, folders, files in os.walk(path):
+    failed: list[OSError] = []
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(path, onerror=failed.append, followlinks=True):
+        yield from _refused_folders(failed)
         folders.sort()
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            yield Refused(folder, LeftOut.DUPLICATE, "the same folder was looked into already, under another name")
+            continue
+        seen.add((status.st_dev, status.st_ino))
         for file in sorted(files):
             yield str(Path(folder, file))
+    yield from _refused_folders(failed)
+
+
+def _refused_folders(failed: list[OSError]) -> Iterator[Refused]:
+    while failed:
+        error = failed.pop(0)
+        yield Refused(str(error.filename), LeftOut.UNREADABLE, _cause(error))
 
 
 def _look_into(source: Source, name: str, archives: Archives) -> Iterator[Found | Refused]:

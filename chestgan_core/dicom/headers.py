@@ -34,10 +34,10 @@ ENHANCED_CT = (uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageSto
 ATTRIBUTES = [Tag(keyword) for keyword in (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "PatientID", "Modality", "ImageType",
     "NumberOfFrames", "PhotometricInterpretation", "SamplesPerPixel", "Rows", "Columns", "BitsAllocated",
-    "PixelRepresentation",
+    "BitsStored", "HighBit", "PixelRepresentation",
     "RescaleSlope", "RescaleIntercept", "RescaleType", "PixelPaddingValue", "PixelPaddingRangeLimit",
     "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing",
-    "SliceThickness", "ConvolutionKernel", "SeriesDescription", "Manufacturer",
+    "SliceThickness", "ConvolutionKernel", "Manufacturer",
 )]  # fmt: skip
 
 PREAMBLE = 132  # 128 free bytes and DICM; the file meta information follows, always explicit little endian
@@ -47,8 +47,10 @@ MUCH = 16  # a header longer than read is read again, this many times as far
 
 @dataclass(frozen=True, slots=True)
 class SliceHeader:
-    """One CT slice that can be used. dtype: numpy's name of a stored value; offset: of the pixels in `plain`
-    bytes, 0 where they are compressed.
+    """One CT slice that can be used.
+
+    dtype: numpy's name of a stored value; unused: how many of its high bits are no part of it (DICOM PS3.5
+    8.1.1), and may hold anything; offset: of the pixels in `plain` bytes, 0 where they are compressed.
     """
 
     source: Source
@@ -58,6 +60,7 @@ class SliceHeader:
     rows: int
     columns: int
     dtype: str
+    unused: int
     offset: int
 
     @property
@@ -72,7 +75,6 @@ class SeriesHeader:
 
     uid: str
     patient_id: str
-    description: str
     kernel: str
     manufacturer: str
     thickness_mm: float
@@ -183,38 +185,45 @@ def _judge(
         rescale = rescale_of(dataset)
     except NotHounsfield:
         return Rejected(LeftOut.NO_RESCALE)
-    stored = _stored(found, dataset, at)
+    stored = _stored(found, dataset, at, rescale)
     if isinstance(stored, Rejected):
         return stored
-    size = int(dataset.Rows), int(dataset.Columns)
-    header = SliceHeader(found.source, sop_uid, geometry, rescale, *size, *stored)
+    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    header = SliceHeader(found.source, sop_uid, geometry, rescale, rows, columns, *stored)
     return header, SeriesHeader(
         series[1],
         series[0],
-        str(dataset.get("SeriesDescription") or ""),
         _text(dataset.get("ConvolutionKernel")),
         str(dataset.get("Manufacturer") or ""),
         float(dataset.get("SliceThickness") or 0),
     )
 
 
-def _stored(found: Found, dataset: Dataset, at: _PixelElement) -> tuple[str, int] | Rejected:
-    """dtype and offset of the pixels, after checking that they can be there and can be decoded."""
+def _stored(
+    found: Found, dataset: Dataset, at: _PixelElement, rescale: Rescale
+) -> tuple[str, int, int] | Rejected:
+    """dtype, unused bits and offset of the pixels, after checking that they can be there and be decoded."""
     syntax = dataset.file_meta.TransferSyntaxUID
     bits, signed = int(dataset.BitsAllocated), bool(dataset.PixelRepresentation)
     if bits not in (8, 16):
         return Rejected(LeftOut.UNREADABLE, f"{bits} bits allocated")
+    stored = int(dataset.get("BitsStored") or bits)
+    high = dataset.get("HighBit")
+    if not 0 < stored <= bits or high not in (None, stored - 1):
+        cause = f"{stored} bits stored in {bits} with the highest at {high}"
+        return Rejected(LeftOut.UNREADABLE, cause)
+    unused = 0 if rescale.pads_beyond(stored, signed) else bits - stored
     expected = int(dataset.Rows) * int(dataset.Columns) * bits // 8
     if not 0 < expected <= LARGEST_SLICE_BYTES or found.size > LARGEST_SLICE_BYTES:
         return Rejected(LeftOut.UNREADABLE, "no image of this size")
     dtype = f"{'>' if syntax == uid.ExplicitVRBigEndian else '<'}{'i' if signed else 'u'}{bits // 8}"
     if syntax not in NATIVE:
         if syntax in JPEG_12_BIT or _has_decoder(syntax):
-            return dtype, 0
+            return dtype, unused, 0
         return Rejected(LeftOut.UNSUPPORTED_COMPRESSION, "no decoder for its transfer syntax")
     if at.length not in (expected, expected + expected % 2):  # values have an even length
         return Rejected(LeftOut.UNREADABLE, f"the pixel data has {at.length} bytes instead of {expected}")
-    return dtype, at.offset
+    return dtype, unused, at.offset
 
 
 def _has_decoder(syntax: uid.UID) -> bool:

@@ -31,6 +31,17 @@ class Rescale:
     padding_from: int = 1
     padding_to: int = 0
 
+    def pads_beyond(self, bits: int, signed: bool) -> bool:
+        """Whether a padding value does not fit into so many bits.
+
+        Some scanners write -2000 into unsigned words of which they say that only 12 bits count. Cut to 12 bits it
+        would be bone.
+        """
+        low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+        return (
+            self.padding_from <= self.padding_to and not low <= self.padding_from <= self.padding_to <= high
+        )
+
 
 def rescale_of(header: Dataset) -> Rescale:
     """The rescale of one slice, from its own header: slope and intercept may differ within a series.

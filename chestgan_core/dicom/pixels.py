@@ -1,6 +1,6 @@
 """The stored pixel values of one slice. In: a slice header. Out: (rows, cols) integers as stored, not yet HU.
 
-Uncompressed pixels are viewed where they lie; compressed ones go through pydicom's decoders (Pillow,
+Uncompressed pixels are taken from where they lie; compressed ones go through pydicom's decoders (Pillow,
 OpenJPEG, RLE, GDCM). GDCM also decodes 12-bit JPEG, which pydicom refuses to ask it for: measured on the
 renderings of one slice, what it returns is within the loss of the compression, so it is asked here
 directly.
@@ -38,6 +38,9 @@ def stored_pixels(header: SliceHeader, archives: Archives) -> np.ndarray:
         raw = plain(archives.read(header.source, LARGEST_SLICE_BYTES), LARGEST_SLICE_BYTES)
         if header.offset:
             pixels = np.frombuffer(raw, header.dtype, header.rows * header.columns, header.offset)
+            if header.unused:
+                # Overlays and scanners' marks may lie there. Shifting back down repeats the sign of a signed value.
+                pixels = (pixels << header.unused) >> header.unused
             return pixels.reshape(header.rows, header.columns)
     except READ_ERRORS as error:
         raise PixelsLeftOut(LeftOut.UNREADABLE, "the file is damaged or cut short") from error

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from chestgan_core.errors import BadInput
+from chestgan_core.secret_file import create_secret
 
 KEY_VARIABLE = "CHESTGAN_PATIENT_KEY"
 KEY_FILE = "patient-key"
@@ -32,21 +33,20 @@ class Pseudonyms:
         """Keyed by the environment variable CHESTGAN_PATIENT_KEY, else by home/patient-key, made on first
         use.
 
-        Raises BadInput if the key is too short to be one.
+        Raises BadInput if the key is too short to be one, or the file cannot be read or made.
         """
         given = os.environ.get(KEY_VARIABLE)
         if given is not None:
             return cls(_checked(given.encode(), KEY_VARIABLE))
         path = home / KEY_FILE
-        home.mkdir(parents=True, exist_ok=True)
         try:
-            # O_EXCL: two that start at once agree on one key; 0600 from the first moment.
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
+            home.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                create_secret(path, secrets.token_hex(32))
             return cls(_checked(path.read_bytes().strip(), path))
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32))
-        return cls(path.read_bytes())
+        except OSError as error:
+            cause = f"cannot be read or made ({error.strerror})"
+            raise BadInput(path, cause, "set CHESTGAN_HOME to a folder of yours") from error
 
     def patient(self, patient_id: str) -> str:
         """A name that can stand in a key: the id itself, or P and 12 hexadecimal digits.

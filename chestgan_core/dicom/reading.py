@@ -39,7 +39,6 @@ class Series:
     uid: str
     patient_id: str
     histology: str
-    description: str
     kernel: str
     manufacturer: str
     thickness_mm: float
@@ -144,7 +143,6 @@ def _ordered(common: SeriesHeader, headers: list[SliceHeader], left_out: Counter
         uid=common.uid,
         patient_id=common.patient_id,
         histology=letter[1] if letter else "",
-        description=common.description,
         kernel=common.kernel,
         manufacturer=common.manufacturer,
         thickness_mm=common.thickness_mm,

@@ -47,6 +47,7 @@ def evaluate_files(
     may be called; without it the report says only what word says. Raises BadInput: a file that is not what it
     should be, a window other than the generator's, or what evaluate() refuses.
     """
+    held_out, others = _read_real(real), _read_real(reference) if reference else None
     slices, trained = _read_slices(fake)
     if window is not None and trained is not None and window != trained:
         raise BadInput(
@@ -57,33 +58,37 @@ def evaluate_files(
         )
     window = window or trained or WINDOWS["lung"]
     return evaluate(
-        _read_real(real, window),
+        _to_real(held_out, window),
         _to_images(slices, window),
         window=window,
         source_title=source_title or UNTITLED[word],
         word=word,
         model_title=f"synthetic slices of {fake.name}",
-        reference=_read_real(reference, window) if reference else None,
+        reference=_to_real(others, window) if others else None,
         extractor_names=(extractor,),
         seed=seed,
         device=pick_device(device),
     )
 
 
-def _read_real(paths: Sequence[Path], window: Window) -> RealImages:
-    images, patients = [], []
+def _read_real(paths: Sequence[Path]) -> tuple[Tensor, tuple[str, ...]]:
+    """(N, S, S) int16 HU of all shards, and the patient of each."""
+    slices: list[Tensor] = []
+    patients: list[str] = []
     for path in paths:
         shard = read_shard(path)
-        images.append(_to_images(torch.from_numpy(shard.slices), window))
-        if images[-1].shape[1:] != images[0].shape[1:]:
-            raise BadInput(
-                path,
-                f"holds {images[-1].shape[-1]} x {images[-1].shape[-1]} slices, the first file"
-                f" {images[0].shape[-1]} x {images[0].shape[-1]}",
-                "normalize all files at one --size",
-            )
+        slices.append(torch.from_numpy(shard.slices))
+        found, first = slices[-1].shape[-1], slices[0].shape[-1]
+        if found != first:
+            cause = f"holds {found} x {found} slices, the first file {first} x {first}"
+            raise BadInput(path, cause, "normalize all files at one --size")
         patients += [row.patient for row in shard.rows]
-    return RealImages(torch.cat(images), tuple(patients))
+    return torch.cat(slices), tuple(patients)
+
+
+def _to_real(read: tuple[Tensor, tuple[str, ...]], window: Window) -> RealImages:
+    slices, patients = read
+    return RealImages(_to_images(slices, window), patients)
 
 
 def _read_slices(path: Path) -> tuple[Tensor, Window | None]:

@@ -56,11 +56,12 @@ class NormalizedSlice:
 
 @dataclass(frozen=True)
 class SliceLeftOut:
-    """A slice of a series that gives no normalized one."""
+    """A slice of a series that gives no normalized one. where: the name of its file, with a cause."""
 
     header: SliceHeader
     reason: LeftOut
     cause: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,6 @@ class NormalizationReport:
             "warnings": list(self.warnings),
         }
 
-    def line(self) -> str:
-        """`216 of 326 files kept (3 series, 3 patients) in 0.9 s; left out: no-lung 109, not-ct 1`."""
-        return (
-            f"{self.kept} of {self.files} files kept ({self.series} series, {self.patients} patients)"
-            f" in {self.seconds:.1f} s; left out: {in_words(self.left_out)}"
-        )
-
 
 @dataclass(frozen=True)
 class Normalized:
@@ -122,9 +116,10 @@ def normalize(
     reading = read_series(paths)
     require_series(reading)
     left_out, warnings = Counter(reading.left_out), list(reading.warnings)
-    slices: list[np.ndarray] = []
     rows: list[SliceRow] = []
     usable = sum(len(series.slices) for series in reading.series)
+    # Room for all, in one piece; what stays unwritten takes no memory.
+    slices = np.empty((usable, recipe.size, recipe.size), np.int16)
     if progress is not None:
         progress.total = usable
     with Archives() as archives:
@@ -134,10 +129,9 @@ def normalize(
                 if isinstance(outcome, SliceLeftOut):
                     left_out[outcome.reason] += 1
                     if outcome.cause and len(warnings) < MOST_WARNINGS:
-                        where = archives.name(outcome.header.source)
-                        warnings.append(f"{where}: {outcome.reason}: {outcome.cause}")
+                        warnings.append(f"{outcome.where}: {outcome.reason}: {outcome.cause}")
                 else:
-                    slices.append(outcome.hu)
+                    slices[len(rows)] = outcome.hu
                     sop = pseudonyms.sop(outcome.header.sop_uid)
                     position, share = outcome.header.position_mm, outcome.lung_share
                     rows.append(
@@ -149,7 +143,7 @@ def normalize(
         raise BadInput(
             f"{reading.files} files",
             f"no slice shows lung; left out: {in_words(left_out)}",
-            "give chest CT, or lower the minimum lung share",
+            "give CT of a chest that shows the lungs",
         )
     seconds = time.monotonic() - started
     report = NormalizationReport(
@@ -163,21 +157,17 @@ def normalize(
         slices_per_second=usable / seconds,
         warnings=tuple(warnings),
     )
-    return Normalized(Shard(np.stack(slices), tuple(rows)), report)
+    return Normalized(Shard(slices[: len(rows)], tuple(rows)), report)
 
 
 def normalize_series(
-    series: Series, recipe: NormalizationRecipe, archives: Archives | None = None
+    series: Series, recipe: NormalizationRecipe, archives: Archives
 ) -> Iterator[NormalizedSlice | SliceLeftOut]:
     """Each slice of the series once, as a normalized slice or with the reason why not.
 
     Slices come from the lowest to the highest; with a trim the normalized ones come when the series is read.
-    archives: those that are open already; nobody else may use them until the iterator ends.
+    archives: nobody else may use them until the iterator ends: another thread reads from them.
     """
-    if archives is None:
-        with Archives() as own:
-            yield from normalize_series(series, recipe, own)
-        return
     shown: list[NormalizedSlice] = []
     for header, stored in _decoded(series.slices, archives):
         outcome = stored if isinstance(stored, SliceLeftOut) else normalize_slice(header, stored, recipe)
@@ -201,27 +191,22 @@ def normalize_slice(
     chest = find_chest(to_hounsfield(upright[::step, ::step], header.rescale), step)
     if chest is None or chest.lung_share < recipe.minimum_lung_share:
         return SliceLeftOut(header, LeftOut.NO_LUNG)
-    top, left, height, width = _square(header, chest, recipe, upright.shape)
+    top, left, height, width = _square(header, chest)
     crop = _cut(upright, header, top, left, height, width)
     small = Image.fromarray(crop).resize((recipe.size, recipe.size), FILTER)
     hu = np.rint(np.asarray(small)).astype(np.int16)
     return NormalizedSlice(header, hu, chest.lung_share, width * header.geometry.upright_mm[1] / recipe.size)
 
 
-def _square(
-    header: SliceHeader, chest: Chest, recipe: NormalizationRecipe, shape: tuple[int, ...]
-) -> tuple[int, int, int, int]:
-    """First row, first column, rows and columns of a box that is square in mm; it may reach beyond the
-    image.
+def _square(header: SliceHeader, chest: Chest) -> tuple[int, int, int, int]:
+    """First row, first column, rows and columns of a box around the body that is square in mm; it may reach
+    beyond the image.
     """
     row_mm, column_mm = header.geometry.upright_mm
-    if recipe.crop == "body":
-        top, bottom, left, right, margin = chest.top, chest.bottom, chest.left, chest.right, MARGIN
-    else:
-        top, bottom, left, right, margin = 0, shape[0], 0, shape[1], 0.0
-    side_mm = max((bottom - top) * row_mm, (right - left) * column_mm) * (1 + 2 * margin)
+    extent_mm = max((chest.bottom - chest.top) * row_mm, (chest.right - chest.left) * column_mm)
+    side_mm = extent_mm * (1 + 2 * MARGIN)
     height, width = max(1, round(side_mm / row_mm)), max(1, round(side_mm / column_mm))
-    return (top + bottom - height) // 2, (left + right - width) // 2, height, width
+    return (chest.top + chest.bottom - height) // 2, (chest.left + chest.right - width) // 2, height, width
 
 
 def _cut(
@@ -262,4 +247,5 @@ def _load(header: SliceHeader, archives: Archives) -> np.ndarray | SliceLeftOut:
     try:
         return stored_pixels(header, archives)
     except PixelsLeftOut as left_out:
-        return SliceLeftOut(header, left_out.reason, left_out.cause)
+        # The name is looked up here, as archives belong to the thread that reads.
+        return SliceLeftOut(header, left_out.reason, left_out.cause, archives.name(header.source))

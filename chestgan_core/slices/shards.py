@@ -7,7 +7,6 @@ that a killed write leaves either the old pair, the new pair, or a pair that `re
 
 import hashlib
 import io
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -15,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
+from safetensors.numpy import save_file
 
+from chestgan_core.atomic import replacing
 from chestgan_core.errors import BadInput
 
 REMEDY = "make the shard again"
@@ -62,7 +62,10 @@ def rows_path(path: Path) -> Path:
 
 
 def write_shard(shard: Shard, path: Path) -> None:
-    """Writes `path` (FILE.safetensors) and FILE.parquet, each under a temporary name first."""
+    """Writes `path` (FILE.safetensors) and FILE.parquet, each under a temporary name first.
+
+    Raises BadInput: another ending, or the disk is full; OSError.
+    """
     if path.suffix != ".safetensors":
         raise BadInput(path, "a shard's name ends in .safetensors", "give it that ending")
     stream = io.BytesIO()
@@ -71,8 +74,17 @@ def write_shard(shard: Shard, path: Path) -> None:
     # One entry of metadata only: safetensors writes several in a random order.
     metadata = {"rows_sha256": hashlib.sha256(rows).hexdigest()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(rows_path(path), rows)
-    _replace(path, save({"slices": np.ascontiguousarray(shard.slices)}, metadata))
+    with replacing(rows_path(path)) as temporary:
+        temporary.write_bytes(rows)
+    with replacing(path) as temporary:
+        try:
+            # Straight from the array to the disk, as a shard may take most of the memory.
+            save_file({"slices": np.ascontiguousarray(shard.slices)}, temporary, metadata)
+        except SafetensorError as error:
+            cause = "cannot be written"
+            raise BadInput(path, cause, "check its permissions and the space on the disk") from error
+        # safetensors lets nobody else read its files; who may read the rows may read the slices.
+        temporary.chmod(rows_path(path).stat().st_mode)
 
 
 def read_shard(path: Path) -> Shard:
@@ -95,15 +107,3 @@ def read_shard(path: Path) -> Shard:
         return Shard(slices, tuple(SliceRow(**row) for row in table.to_pylist()))
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise BadInput(path, "slices and rows do not fit each other", REMEDY) from error
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from typing import IO
 from chestgan_core import layout
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.progress import Progress
-from chestgan_core.sources.catalog import SeriesRow, read_catalog
+from chestgan_core.sources.catalog import SeriesRow, located, read_catalog
 from chestgan_core.sources.datasets import dataset_named, dicom_folder
 from chestgan_core.store import Store
 
@@ -92,14 +92,13 @@ def fetch_archive(store: Store, dataset_name: str, patient: str, folder: Path) -
 
 def _zip_series(row: SeriesRow, folder: Path, path: Path, progress: Progress) -> str:
     """Write the zip of one series, smallest position first; returns a sha256 over its files' bytes."""
-    from chestgan_core.dicom.files import READ_ERRORS, Archives, Source
+    from chestgan_core.dicom.files import READ_ERRORS, Archives
 
     content = hashlib.sha256()
     with Archives() as archives, zipfile.ZipFile(path, "w") as archive:
-        for number, located in enumerate(row.files):
-            name, *entries = located.split("#")
+        for number, file in enumerate(row.files):
             try:
-                with archives.open(Source(str(folder / name), tuple(map(int, entries)))) as stream:
+                with archives.open(located(file, folder)) as stream:
                     content.update(_copy(stream, archive, f"{number:05d}.dcm"))
             except READ_ERRORS as error:
                 raise BadInput(

@@ -1,13 +1,15 @@
 """The catalog of a dataset: its usable series, where their files lie, and what was left out for which reason.
 
-In: the dataset's DICOM folder. Out: `catalog/<dataset>/<sha256>.parquet`, content-addressed, with its manifest and
-the pointer to the newest. Patients of a private folder appear under keyed hashes.
+In: the dataset's DICOM folder. Out: `catalog/<dataset>/<version>.parquet`, its manifest and the pointer to the
+newest. A version is a hash of the rows and of what was left out. Patients of a private folder appear under keyed
+hashes.
 """
 
+import os
 import tempfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from chestgan_core import layout
 from chestgan_core.artefacts import sha256_of
@@ -15,12 +17,15 @@ from chestgan_core.progress import Progress
 from chestgan_core.sources.datasets import Dataset, dataset_named, dicom_folder
 from chestgan_core.store import Store
 
+if TYPE_CHECKING:
+    from chestgan_core.dicom.files import Source
+
+SEPARATOR = "//"
+
 
 @dataclass(frozen=True)
 class SeriesRow:
-    """One usable series. key: its name in the store. files: path below the dataset's folder, then `#` and the
-    index of the entry for each zip on the way, in the order of the slices from feet to head.
-    """
+    """One usable series. key: its name in the store. files: where the slices lie (`locate`), from feet to head."""
 
     patient: str
     key: str
@@ -99,7 +104,7 @@ def _look_through(dataset: Dataset, home: Path) -> Catalog:
             manufacturer=series.manufacturer,
             thickness_mm=series.thickness_mm,
             spacing_mm=series.spacing_mm,
-            files=[_locate(header.source, folder) for header in series.slices],
+            files=[locate(header.source, folder) for header in series.slices],
         )
         for series in reading.series
     ]
@@ -107,8 +112,22 @@ def _look_through(dataset: Dataset, home: Path) -> Catalog:
     return Catalog(tuple(rows), {str(why): n for why, n in sorted(reading.left_out.items())}, reading.files)
 
 
-def _locate(source: Any, folder: Path) -> str:
-    return "#".join([Path(source.path).relative_to(folder).as_posix(), *map(str, source.entries)])
+def locate(source: "Source", folder: Path) -> str:
+    """A source as text: its path below the folder, then `//` and the index of the entry for each zip on the way.
+
+    No path has two slashes in a row. Its bytes are written as Latin-1, one character each: a file name is any bytes,
+    and Parquet takes no text that is not Unicode.
+    """
+    path = Path(source.path).relative_to(folder).as_posix()
+    return SEPARATOR.join([os.fsencode(path).decode("latin-1"), *map(str, source.entries)])
+
+
+def located(text: str, folder: Path) -> "Source":
+    """The inverse of `locate`."""
+    from chestgan_core.dicom.files import Source
+
+    name, *entries = text.split(SEPARATOR)
+    return Source(str(folder / os.fsdecode(name.encode("latin-1"))), tuple(map(int, entries)))
 
 
 def _commit(store: Store, dataset: Dataset, catalog: Catalog) -> StoredCatalog:

@@ -1,8 +1,8 @@
 """A training run between store and store: the training set comes in, a committed run goes out.
 
 In: an experiment. Out: `experiments/<experiment>/<run>/` with weights, configuration, history and pictures. The run
-is named by what decides its weights (experiment, training set, version of the code), so an interrupted run finds its own last
-checkpoint in the store, and a finished one is not trained twice.
+is named by what decides its weights (experiment, training set, version of the code), so an interrupted run finds its
+own last checkpoint in the store, and a finished one is not trained twice.
 """
 
 import hashlib

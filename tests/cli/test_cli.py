@@ -128,7 +128,7 @@ def test_an_empty_store_lists_no_sets(run: Any) -> None:
         (["train", "demo", "--data", "no-such-file", "--out", "y"], 1, "no-such-file"),
         (["train", "demo", "--data", "x", "--out", "y", "--minutes", "nan"], 2, "minutes"),
         (["generate", "--model", "no-such-model", "--count", "1", "--out", "y"], 1, "no-such-model"),
-        (["evaluate", "--real", "no-such-file", "--fake", "other"], 1, "no-such-file"),
+        (["evaluate", "--real", "x", "--fake", "no-such-file"], 1, "no-such-file"),
         (["sets", "show", "no-such-set"], 1, "no-such-set"),
         (["sets", "verify", "no-such-folder"], 1, "no-such-folder"),
         (["no-such-command"], 2, "no-such-command"),

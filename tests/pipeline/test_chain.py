@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from chestgan_core import layout
 from chestgan_core.embedded import EmbeddedStore
-from chestgan_core.errors import BadInput, ChestganError, DamagedObject, NotInStore
+from chestgan_core.errors import BadCheckpoint, BadInput, ChestganError, DamagedObject, NotInStore
 from chestgan_core.evaluation.run import latest_report, report_experiment
 from chestgan_core.experiment import Experiment, parse_experiment
 from chestgan_core.publishing.fetching import fetch_set, list_sets
@@ -25,7 +26,10 @@ from chestgan_core.slices.training_set import build_training_set, open_training_
 from chestgan_core.sources.archive import archive_patient
 from chestgan_core.sources.catalog import catalogue_source, read_catalog
 from chestgan_core.store import Store
-from chestgan_core.training.run import newest_run, train_experiment
+from chestgan_core.training.images import load_images
+from chestgan_core.training.loop import TrainingDiverged
+from chestgan_core.training.run import newest_run, run_name, train_experiment
+from chestgan_core.training.state import TrainingState, fingerprint
 
 
 @pytest.fixture
@@ -182,11 +186,116 @@ def test_a_damaged_generator_is_named(
 ) -> None:
     build_training_set(store, "folder")
     train_experiment(store, tiny(), "cpu", tmp_path / "train")
-    _, run = newest_run(store, "tiny")
+    _, run = newest_run(store, tiny())
     key = run.find("generator.safetensors").key
     store.put_bytes(b"not what the manifest says", key)
     with pytest.raises(DamagedObject, match=r"generator\.safetensors"):
         report_experiment(store, tiny(), "cpu", tmp_path / "report")
+
+
+def edited(**fields: object) -> Experiment:
+    """tiny() after somebody changed its file."""
+    return parse_experiment({**tiny().model_dump(), **fields}, "tiny", "test")
+
+
+def test_a_run_without_its_own_report_is_not_published(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+) -> None:
+    build_training_set(store, "folder")
+    train_experiment(store, tiny(), "cpu", tmp_path / "train")
+    report_experiment(store, tiny(), "cpu", tmp_path / "report")
+    changed = edited(seed=1)
+    train_experiment(store, changed, "cpu", tmp_path / "train-again")
+    with pytest.raises(NotInStore, match="newest run has no report; materialize metric_report"):
+        release_experiment(store, changed, "cpu", tmp_path / "release")
+    assert list_sets(store) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"), [("not finite", "numbers that are not finite"), ("all the same", "are all the same")]
+)
+def test_what_did_not_pass_its_report_is_not_published(
+    fault: str, cause: str, store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+) -> None:
+    build_training_set(store, "folder")
+    run = train_experiment(store, tiny(), "cpu", tmp_path / "train")
+    report = report_experiment(store, tiny(), "cpu", tmp_path / "report")
+    told = {name: value for name, value in report.told.items() if name != "text"}
+    if fault == "not finite":
+        told["rows"][0]["value"] = float("nan")
+    store.commit(
+        layout.report_manifest("tiny", run.name, "v2"),
+        {
+            "report.json": json.dumps(told).encode(),
+            "report.html": report.html.encode(),
+            "figures/real-beside-synthetic.png": report.contact_sheet_png,
+        },
+        {"kind": "metric-report", "spread": 0.0 if fault == "all the same" else 0.1, "text": report.text},
+    )
+    store.update_pointer(layout.report_latest("tiny"), {"run": run.name, "version": "v2"})
+    with pytest.raises(BadInput, match=cause):
+        release_experiment(store, tiny(), "cpu", tmp_path / "release")
+    assert list_sets(store) == []
+
+
+@pytest.mark.parametrize("change", [{"window": "wide"}, {"resolution": 128}, {"network": {"latent": 9}}])
+def test_a_run_of_other_settings_is_neither_scored_nor_published(
+    change: dict[str, object], store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+) -> None:
+    build_training_set(store, "folder")
+    train_experiment(store, tiny(), "cpu", tmp_path / "train")
+    report_experiment(store, tiny(), "cpu", tmp_path / "report")
+    for step in (report_experiment, release_experiment):
+        with pytest.raises(NotInStore, match="other settings; materialize generator_checkpoint"):
+            step(store, edited(**change), "cpu", tmp_path / "early")
+    words = edited(description="other words", publication={"images": 3})
+    assert release_experiment(store, words, "cpu", tmp_path / "release").images == 3
+
+
+def test_a_release_counts_its_images_and_names_no_address_of_the_store(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+) -> None:
+    build_training_set(store, "folder")
+    train_experiment(store, tiny(), "cpu", tmp_path / "train")
+    report = report_experiment(store, tiny(), "cpu", tmp_path / "report")
+    released = release_experiment(store, tiny(), "cpu", tmp_path / "release")
+    assert (released.images, released.broken) == (6, 0)
+    fetched = fetch_set(store, "tiny", None, tmp_path / "fetched")
+    card = (fetched.path / "README.md").read_text(encoding="utf-8")
+    assert store.prefix not in card
+    assert report.version in card
+
+
+def test_a_training_state_that_cannot_be_used_is_named_where_a_person_can_delete_it(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+) -> None:
+    training_set = build_training_set(store, "folder")
+    key = layout.run_state("tiny", run_name(tiny(), training_set))
+    store.put_bytes(b"no training state", key)
+    with pytest.raises(BadCheckpoint) as refused:
+        train_experiment(store, tiny(), "cpu", tmp_path / "train")
+    assert refused.value.what == store.uri(key)
+    assert "delete this object to train from the start" in refused.value.remedy
+    assert str(tmp_path) not in str(refused.value)
+    store.delete(key)
+    assert train_experiment(store, tiny(), "cpu", tmp_path / "again").resumed_at == 0
+
+
+def test_a_training_that_diverges_names_the_state_in_the_store(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+) -> None:
+    training_set = build_training_set(store, "folder")
+    images = load_images(training_set.fetch(store, "train", tmp_path / "slices"), tiny())
+    state = TrainingState(tiny(), torch.device("cpu"))
+    with torch.no_grad():
+        next(state.generator.parameters()).fill_(torch.nan)
+    state.save(tmp_path / "state.pt", fingerprint(images))
+    key = layout.run_state("tiny", run_name(tiny(), training_set))
+    store.put_file(tmp_path / "state.pt", key)
+    with pytest.raises(TrainingDiverged, match="no longer numbers") as diverged:
+        train_experiment(store, tiny(), "cpu", tmp_path / "train")
+    assert f"{store.uri(key)}: delete this object to train from the start" in diverged.value.remedy
+    assert str(tmp_path) not in str(diverged.value)
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint_in_the_store(
@@ -217,7 +326,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_in_the_store(
     training.send_signal(signal.SIGKILL)
     training.wait()
     with pytest.raises(NotInStore):
-        newest_run(store, "tiny")
+        newest_run(store, experiment)
     assert not any(item.key.endswith("manifest.json") for item in store.list("experiments/"))
 
     run = train_experiment(store, experiment, "cpu", tmp_path / "resumed")

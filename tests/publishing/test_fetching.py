@@ -10,8 +10,9 @@ from chestgan_core import layout
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.experiment import Experiment
 from chestgan_core.publishing import open_set
-from chestgan_core.publishing.fetching import fetch_set, list_sets, show_set, verify_set
-from chestgan_core.publishing.index import add_to_index
+from chestgan_core.publishing.fetching import fetch_set, list_sets, newest, show_set, verify_set
+from chestgan_core.publishing.index import SetEntry, add_to_index, replace_index
+from chestgan_core.publishing.rebuilding import rebuild_index
 from chestgan_core.publishing.sets import SetFolder, publish_set, write_set
 from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import LoadedGenerator
@@ -122,6 +123,11 @@ def test_the_newest_version_is_the_one_published_last(
     assert [entry.version for entry in list_sets(store)] == [ready.version, newer.version]
     assert fetch_set(store, "tiny", None, tmp_path / "a").version == newer.version
     assert fetch_set(store, "tiny", ready.version, tmp_path / "b").version == ready.version
+    publish_set(store, ready)
+    assert [entry.version for entry in list_sets(store)] == [ready.version, newer.version]
+    assert newest(store, "tiny") == list_sets(store)[0]
+    with pytest.raises(NotInStore, match="choose one of tiny"):
+        newest(store, "other")
 
 
 def test_publishers_at_the_same_time_lose_no_entry(ready: SetFolder, store: Store) -> None:
@@ -178,3 +184,47 @@ def test_a_set_opens_from_its_address_and_is_fetched_once(
     assert newest.version == images.version
     tars = list((tmp_path / "cache").rglob("images-0000.tar"))
     assert len(tars) == 1
+
+
+def test_a_set_that_is_published_while_the_index_is_made_anew_stays_listed(
+    ready: SetFolder, store: Store
+) -> None:
+    publish_set(store, ready)
+    [first] = list_sets(store)
+    second = replace(first, version="0" * 16)
+    add_to_index(store, replace(first, version="f" * 16))  # one that was deleted: the index has to change
+    looked: list[int] = []
+
+    def find() -> list[SetEntry]:
+        looked.append(1)
+        if len(looked) == 1:  # the other publisher comes in after the look into the store
+            add_to_index(store, second)
+            return [first]
+        return [first, second]
+
+    assert replace_index(store, find) == [first, second]
+    assert list_sets(store) == [first, second]
+    assert len(looked) == 2
+
+
+@pytest.mark.parametrize("damage", [b"{", b'{"objects": []}'])
+def test_a_damaged_manifest_is_named_and_does_not_keep_others_out_of_the_index(
+    damage: bytes, ready: SetFolder, store: Store
+) -> None:
+    publish_set(store, ready)
+    before = list_sets(store)
+    key = layout.set_manifest("other", "v1")
+    store.put_bytes(damage, key)
+    moved = layout.set_manifest("moved", ready.version)
+    store.put_bytes((ready.path / "manifest.json").read_bytes(), moved)
+    store.delete(layout.set_index())
+    rebuilt = rebuild_index(store)
+    assert rebuilt.damaged == (store.uri(moved), store.uri(key))
+    assert list(rebuilt.entries) == list_sets(store) == before
+
+
+def test_a_damaged_manifest_is_told_with_its_address(ready: SetFolder, store: Store, tmp_path: Path) -> None:
+    key = layout.set_manifest("tiny", "v1")
+    store.put_bytes(b'{"objects": []}', key)
+    with pytest.raises(DamagedObject, match=store.uri(key)):
+        fetch_set(store, "tiny", "v1", tmp_path)

@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.evaluation.rows import MetricRow, absent_rows
-from chestgan_core.experiment import Experiment
+from chestgan_core.experiment import Experiment, parse_experiment
 from chestgan_core.pictures import to_grey
 from chestgan_core.publishing import sets
 from chestgan_core.publishing.plain import write_images
@@ -211,3 +211,22 @@ def test_plain_images_come_as_hounsfield_units_in_one_file_or_as_pictures(
     ]
     with pytest.raises(BadInput, match="neither"):
         write_images(generator, range(5, 8), tmp_path / "some.zip")
+
+
+def test_what_the_generator_was_trained_as_is_told_not_what_the_experiment_says_now(
+    ready: SetFolder, generator: LoadedGenerator, tmp_path: Path, provenance: dict[str, str]
+) -> None:
+    edited = parse_experiment(
+        {
+            "dataset": "phantom",
+            "window": "wide",
+            "resolution": 128,
+            "network": {"latent": 9},
+            "training": {"images": 100},
+        },
+        "tiny",
+        "a test",
+    )
+    written = write_set(generator, edited, 20, 100, tmp_path / "edited", provenance)
+    assert written.facts == ready.facts
+    assert digests(written.path) == digests(ready.path)

@@ -1,14 +1,18 @@
 """From a delivery to normalized slices and their report."""
 
 import io
+import threading
+import tracemalloc
 import zipfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chestgan_core.dicom.files import Archives, Source
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.dicom.reading import read_series
 from chestgan_core.dicom.reasons import LeftOut
@@ -17,6 +21,7 @@ from chestgan_core.progress import Progress
 from chestgan_core.slices.normalization import Normalized, SliceLeftOut, normalize, normalize_series
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.selection import find_chest
+from chestgan_core.slices.shards import write_shard
 from tests.dicom.ct_files import as_bytes, chest_hu, ct_slice, write_series
 
 RECIPE = NormalizationRecipe(size=32)
@@ -78,6 +83,64 @@ def test_a_damaged_zip_entry_is_unreadable_and_the_rest_is_kept(tmp_path):
     done = normalized(path)
     assert (done.report.kept, done.report.left_out) == (2, {LeftOut.UNREADABLE: 1})
     assert "a.zip:1: unreadable" in done.report.warnings[0]
+
+
+class Watched(Archives):
+    """Archives that note which threads use them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[int] = set()
+
+    def entries(self, archive: Source) -> list[zipfile.ZipInfo]:
+        self.threads.add(threading.get_ident())
+        return super().entries(archive)
+
+    def open(self, source: Source) -> IO[bytes]:
+        self.threads.add(threading.get_ident())
+        return super().open(source)
+
+
+def damaged_zips(folder: Path, count: int) -> list[Path]:
+    """Zips of one slice each, all of one series; in every second one the pixels are damaged."""
+    paths = []
+    for index in range(count):
+        paths.append(folder / f"{index:02d}.zip")
+        with zipfile.ZipFile(paths[-1], "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr(f"slice{index}", as_bytes(ct_slice(z=index * 3)))
+        if index % 2:
+            data = bytearray(paths[-1].read_bytes())
+            data[20000] ^= 255
+            paths[-1].write_bytes(data)
+    return paths
+
+
+def test_only_the_thread_that_reads_uses_the_archives(tmp_path):
+    (series,) = read_series(damaged_zips(tmp_path, 16)).series
+    with Watched() as archives:
+        outcomes = list(normalize_series(series, RECIPE, archives))
+        assert len(archives.threads) == 1
+        assert threading.get_ident() not in archives.threads
+    assert [outcome.where for outcome in outcomes if isinstance(outcome, SliceLeftOut)] == [
+        f"{tmp_path}/{index:02d}.zip:slice{index}" for index in range(1, 16, 2)
+    ]
+
+
+def test_damage_in_more_zips_than_stay_open_is_told_of_each_and_the_rest_is_kept(tmp_path):
+    damaged_zips(tmp_path, 16)
+    report = normalized(tmp_path).report
+    assert (report.kept, report.left_out) == (8, {LeftOut.UNREADABLE: 8})
+    assert ["slice1:" in report.warnings[0], "slice15:" in report.warnings[7]] == [True, True]
+
+
+def test_a_zip_that_vanishes_is_named_by_what_is_known(tmp_path):
+    (path,) = damaged_zips(tmp_path, 1)
+    (series,) = read_series([path]).series
+    path.unlink()
+    with Archives() as archives:
+        (outcome,) = normalize_series(series, RECIPE, archives)
+    assert isinstance(outcome, SliceLeftOut)
+    assert (outcome.reason, outcome.where) == (LeftOut.UNREADABLE, f"{path}:entry 1")
 
 
 @pytest.mark.parametrize(
@@ -175,14 +238,15 @@ def test_a_series_gives_one_outcome_for_each_slice(tmp_path):
     write_series(tmp_path, count=5)
     (tmp_path / "neck").write_bytes(as_bytes(ct_slice(chest_hu(lung=False), z=90)))
     (series,) = read_series([tmp_path]).series
-    outcomes = list(normalize_series(series, RECIPE))
+    with Archives() as archives:
+        outcomes = list(normalize_series(series, RECIPE, archives))
     assert {outcome.header.sop_uid for outcome in outcomes} == {header.sop_uid for header in series.slices}
     assert [o.reason for o in outcomes if isinstance(o, SliceLeftOut)] == [LeftOut.NO_LUNG]
 
 
 def test_a_delivery_without_lung_is_bad_input_that_lists_reasons(tmp_path):
     write_series(tmp_path, hu=chest_hu(lung=False))
-    with pytest.raises(BadInput, match="no slice shows lung; left out: no-lung 3"):
+    with pytest.raises(BadInput, match="no slice shows lung; left out: no-lung 3; give CT"):
         normalize([tmp_path], RECIPE, Pseudonyms())
 
 
@@ -206,9 +270,7 @@ def test_the_same_delivery_gives_the_same_slices_whatever_the_files_are_called(t
     assert a.rows == b.rows
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"size": 4}, {"trim": 0.5}, {"trim": -0.1}, {"minimum_lung_share": 1.0}, {"crop": "lung"}]
-)
+@pytest.mark.parametrize("wrong", [{"size": 4}, {"trim": 0.5}, {"trim": -0.1}, {"minimum_lung_share": 1.0}])
 def test_a_recipe_that_makes_no_sense_names_the_field(wrong):
     with pytest.raises(BadInput, match=next(iter(wrong))):
         NormalizationRecipe(**wrong)
@@ -219,16 +281,24 @@ def test_recipes_that_give_other_slices_have_other_versions():
         RECIPE,
         NormalizationRecipe(),
         NormalizationRecipe(trim=0.1),
-        NormalizationRecipe(crop="image"),
     ]
-    assert len({recipe.version for recipe in recipes}) == 4
+    assert len({recipe.version for recipe in recipes}) == 3
     assert NormalizationRecipe(size=32).version == RECIPE.version
 
 
-def test_without_cropping_the_whole_image_is_resized(tmp_path):
-    write_series(tmp_path, count=1)
-    row = normalized(tmp_path, NormalizationRecipe(size=64, crop="image")).shard.rows[0]
-    assert row.pixel_mm == pytest.approx(2.8 * 128 / 64)
+def test_a_delivery_takes_the_memory_of_its_result_and_not_twice_that(tmp_path):
+    write_series(tmp_path / "in", count=24)
+    recipe = NormalizationRecipe(size=384)
+    normalized(tmp_path / "in", NormalizationRecipe(size=8))  # what is allocated once
+    tracemalloc.start()
+    try:
+        shard = normalized(tmp_path / "in", recipe).shard
+        write_shard(shard, tmp_path / "a.safetensors")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert shard.slices.shape == (24, 384, 384)
+    assert peak < 1.6 * shard.slices.nbytes
 
 
 def test_of_phantoms_the_slices_with_lung_are_kept(phantom_folder):

@@ -1,5 +1,8 @@
 """Shards on disk."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -29,6 +32,36 @@ def test_equal_shards_are_equal_bytes_and_nothing_else_is_left(tmp_path):
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_who_may_read_the_rows_may_read_the_slices(tmp_path):
+    path = tmp_path / "a.safetensors"
+    write_shard(shard_of(), path)
+    assert path.stat().st_mode == rows_path(path).stat().st_mode
+
+
+def test_a_full_disk_is_told_in_one_line_and_leaves_the_old_shard(tmp_path):
+    path = tmp_path / "a.safetensors"
+    write_shard(shard_of(3), path)
+    before = path.read_bytes()
+    limited = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from chestgan_core.errors import BadInput\n"
+        "from chestgan_core.slices.shards import Shard, write_shard\n"
+        "from tests.slices.test_shards import shard_of\n"
+        "import numpy as np\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"  # as a full disk
+        "large = Shard(np.zeros((3, 256, 256), np.int16), shard_of(3).rows)\n"
+        "try:\n    write_shard(large, Path(sys.argv[1]))\n"
+        "except BadInput as error:\n    print(error)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", limited, str(path)], capture_output=True, text=True, check=True
+    )
+    assert "a.safetensors: cannot be written; check" in ran.stdout
+    assert path.read_bytes() == before
+    assert {file.name for file in tmp_path.iterdir()} == {"a.safetensors", "a.parquet"}
 
 
 def test_rows_of_another_shard_are_refused(tmp_path):

@@ -16,6 +16,8 @@ def test_keys_are_those_of_the_design() -> None:
     assert layout.report_manifest("e", "r", "v") == "reports/e/r/v/manifest.json"
     assert layout.set_manifest("lung-dcgan-64", "5c1e") == "synthetic/lung-dcgan-64/5c1e/manifest.json"
     assert layout.set_index() == "synthetic/index.json"
+    assert layout.set_manifest("chest", "v1").startswith(layout.sets_prefix())
+    assert layout.probe("ab12") == "doctor/ab12"
 
 
 @given(st.text(max_size=200) | st.text("aZ9._-/", max_size=5))

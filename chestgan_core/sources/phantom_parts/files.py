@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
+from chestgan_core.sources.phantom import VERSION
 from chestgan_core.sources.phantom_parts.anatomy import Anatomy
-
-VERSION = "1"
-"""Part of every UID. Raise it when the same arguments give other pixels: a UID must not have two contents."""
 
 STATEMENT = "chestgan phantom: generated, not CT data of a person"
 PADDING = -2000
