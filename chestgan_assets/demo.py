@@ -107,7 +107,7 @@ def _failure(result: dg.ExecuteInProcessResult) -> DemoFailed:
 
 def _tell(experiment: str, seconds: float) -> None:
     from chestgan_core.evaluation.run import latest_report
-    from chestgan_core.publishing.fetching import list_sets
+    from chestgan_core.publishing.fetching import newest
 
     store = Store.open()
     report = latest_report(store, experiment)
@@ -117,11 +117,10 @@ def _tell(experiment: str, seconds: float) -> None:
     sheet.write_bytes(report.contact_sheet_png)
     page = folder / f"{experiment}-report.html"
     page.write_text(report.html, encoding="utf-8")
-    entry = next(entry for entry in reversed(list_sets(store)) if entry.name == experiment)
     command = shutil.which("chestgan", path=str(Path(sys.executable).parent)) or "chestgan"
     print(
         f"\n{report.text}\n\n"
-        f"synthetic set   {store.uri(entry.folder)}\n"
+        f"synthetic set   {store.uri(newest(store, experiment).folder)}\n"
         f"fetch it        {command} sets fetch {experiment} --out {experiment}-set\n"
         f"contact sheet   {sheet}\n"
         f"report          {page}\n"

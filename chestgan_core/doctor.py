@@ -6,12 +6,14 @@ except that the embedded store is started and stopped where no other is configur
 
 import importlib.metadata
 import os
+import secrets
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from chestgan_core import layout
 from chestgan_core.errors import ChestganError
 
 
@@ -69,7 +71,7 @@ def _store(home: Path) -> str:
     from chestgan_core.embedded import open_store
 
     with open_store(home) as store:
-        probe = "doctor/probe"
+        probe = layout.probe(secrets.token_hex(8))
         store.put_bytes(b"chestgan doctor", probe)
         store.get_bytes(probe)
         store.delete(probe)

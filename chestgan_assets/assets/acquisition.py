@@ -15,7 +15,7 @@ from chestgan_core.sources.datasets import parse_patient_partition, patient_part
     group_name="acquisition",
     kinds={"dicom", "parquet", "s3"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
     retry_policy=RETRY,
 )
 def series_catalog(

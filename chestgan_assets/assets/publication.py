@@ -22,7 +22,11 @@ from chestgan_core.experiment import load_experiment
     pool=GPU_POOL,
     retry_policy=RETRY,
     check_specs=[
-        blocking("complete", "synthetic_image_set", "Every image is in the set and has its checksum.")
+        blocking(
+            "complete",
+            "synthetic_image_set",
+            "The set has a label for every image that the experiment asks for.",
+        )
     ],
 )
 def synthetic_image_set(
@@ -44,7 +48,11 @@ def synthetic_image_set(
             "fetch": dg.MetadataValue.md(f"`chestgan sets fetch {experiment.name}`"),
         },
         check_results=[
-            check("complete", released.images == experiment.publication.images, images=released.images)
+            check(
+                "complete",
+                released.images == experiment.publication.images,
+                images=released.images,
+            )
         ],
     )
 

@@ -9,6 +9,7 @@ from chestgan_assets.presentation import blocking, check, picture
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
 from chestgan_core.experiment import load_experiment
+from chestgan_core.training.version import VERSION
 
 
 @dg.asset(
@@ -17,10 +18,16 @@ from chestgan_core.experiment import load_experiment
     group_name="training",
     kinds={"pytorch", "safetensors", "s3"},
     owners=OWNERS,
-    code_version="1",
+    code_version=str(VERSION),
     pool=GPU_POOL,
     retry_policy=RETRY,
-    check_specs=[blocking("finite", "generator_checkpoint", "Weights and losses are finite numbers.")],
+    check_specs=[
+        blocking(
+            "images_vary",
+            "generator_checkpoint",
+            "The stored generator makes different images from different seeds.",
+        )
+    ],
 )
 def generator_checkpoint(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
@@ -48,5 +55,5 @@ def generator_checkpoint(
             "device": run.device,
             "already trained": run.reused,
         },
-        check_results=[check("finite", run.finite)],
+        check_results=[check("images_vary", run.spread > 0, mean_standard_deviation=run.spread)],
     )

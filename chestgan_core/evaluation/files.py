@@ -47,8 +47,9 @@ def evaluate_files(
     may be called; without it the report says only what word says. Raises BadInput: a file that is not what it
     should be, a window other than the generator's, or what evaluate() refuses.
     """
-    held_out, others = _read_real(real), _read_real(reference) if reference else None
     slices, trained = _read_slices(fake)
+    held_out = _read_real(real)
+    others = _read_real(reference) if reference else None
     if window is not None and trained is not None and window != trained:
         raise BadInput(
             fake,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from chestgan_core.artefacts import Artefact
-from chestgan_core.errors import BadInput, NotInStore
+from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.evaluation.run import StoredReport, latest_report
 from chestgan_core.experiment import Experiment
 from chestgan_core.publishing.fetching import verify_set
@@ -25,12 +25,11 @@ from chestgan_core.training.run import fetch_generator, newest_run
 
 @dataclass(frozen=True)
 class Release:
-    """A published set. images: rows of its labels. broken: files and images that are not as manifest and labels say."""
+    """A published set. images: rows of its labels."""
 
     uri: str
     version: str
     images: int
-    broken: int
     bytes: int
     samples_png: builtins.bytes
 
@@ -39,7 +38,8 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
     """Generate and publish the set of an experiment; the same run gives the same version.
 
     Raises NotInStore when the run or its report is missing, also when the run or the report is of other settings
-    or of another run; BadInput when the report says that the generator is no good.
+    or of another run; BadInput when the report says that the generator is no good; DamagedObject when what was written
+    is not what its manifest and labels say, before any of it is published.
     """
     _, run = newest_run(store, experiment)
     report = latest_report(store, experiment.name)
@@ -62,13 +62,14 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
             "metrics": report.told,
         },
     )
-    published = publish_set(store, written)
     checked = verify_set(written.path)
+    if checked.broken:
+        raise DamagedObject(experiment.name, checked.line().replace("\n", "; "), "publish it again")
+    published = publish_set(store, written)
     return Release(
         uri=published.uri,
         version=published.version,
         images=pq.read_metadata(written.path / LABELS).num_rows,
-        broken=len(checked.broken),
         bytes=published.bytes,
         samples_png=written.samples_png,
     )

@@ -4,17 +4,21 @@ A dataset is data, not code: its name is a partition key and a part of store key
 """
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from chestgan_core.errors import BadInput
 from chestgan_core.layout import checked_name
+from chestgan_core.progress import Progress
 
 if TYPE_CHECKING:
     from chestgan_core.dicom.pseudonyms import Pseudonyms
 
 Word: TypeAlias = Literal["real", "phantom"]
+
+PATIENTS, SLICES = 6, 40  # of the phantoms
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def dicom_folder(dataset: Dataset, home: Path) -> Path:
     phantom: generated under home once; folder: $CHESTGAN_FOLDER. Raises BadInput when that is unset or no folder.
     """
     if dataset.source == "phantom":
-        return _phantoms(home / "sources" / "phantom")
+        return _phantoms(home / "sources")
     told = os.environ.get("CHESTGAN_FOLDER")
     if not told:
         raise BadInput(
@@ -92,19 +96,23 @@ def dicom_folder(dataset: Dataset, home: Path) -> Path:
     return folder
 
 
-def _phantoms(folder: Path) -> Path:
+def _phantoms(sources: Path) -> Path:
     """Six generated patients. They are renamed into place when complete, so that half a set is never read."""
-    from chestgan_core.sources.phantom import write_phantoms
+    from chestgan_core.sources.phantom import VERSION, write_phantoms
 
+    folder = sources / f"phantom-{VERSION}"
     if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = folder.with_name(f"{folder.name}.{os.getpid()}.partial")
-        write_phantoms(partial)
-        try:
-            partial.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was faster with the same files
-                raise
+        sources.mkdir(parents=True, exist_ok=True)
+        # Removed with everything in it when another process was faster with the same files, or when this one fails.
+        with tempfile.TemporaryDirectory(prefix=".phantom-", dir=sources) as scratch:
+            partial = Path(scratch) / "complete"
+            with Progress("phantoms", PATIENTS * SLICES, "slices") as progress:
+                write_phantoms(partial, patients=PATIENTS, slices=SLICES, progress=progress)
+            try:
+                partial.rename(folder)
+            except OSError:
+                if not folder.is_dir():
+                    raise
     return folder
 
 

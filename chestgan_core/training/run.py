@@ -7,7 +7,6 @@ own last checkpoint in the store, and a finished one is not trained twice.
 
 import hashlib
 import io
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +22,13 @@ from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import GENERATOR_FILE, LoadedGenerator, load_generator
 from chestgan_core.training.devices import pick_device
+from chestgan_core.training.generation import generate
 from chestgan_core.training.images import load_images
 from chestgan_core.training.loop import Budget, TrainingDiverged, TrainingOutcome, train
 from chestgan_core.training.state import STATE_FILE
 from chestgan_core.training.version import VERSION
 
+CHECKED_SEEDS = 16
 FILES = (GENERATOR_FILE, "config.json", "history.parquet", "samples.png", "progress.png")
 
 
@@ -36,6 +37,8 @@ class TrainedRun:
     """A committed run. sha256: of the generator. reused: it was there before.
 
     resumed_at: images that an interrupted attempt had seen, 0 if there was none. Losses: last row of the history.
+    spread: mean over pixels of the standard deviation between images of the generator as it is in the store; 0 is a
+    collapse.
     """
 
     name: str
@@ -49,14 +52,10 @@ class TrainedRun:
     images_per_second: float
     loss_g: float
     loss_d: float
+    spread: float
     reused: bool
     samples_png: bytes
     progress_png: bytes
-
-    @property
-    def finite(self) -> bool:
-        """Whether training ended with numbers."""
-        return math.isfinite(self.loss_g) and math.isfinite(self.loss_d)
 
 
 def train_experiment(store: Store, experiment: Experiment, device: str, folder: Path) -> TrainedRun:
@@ -74,7 +73,9 @@ def train_experiment(store: Store, experiment: Experiment, device: str, folder: 
     else:
         artefact = _train(store, experiment, training_set, name, pick_device(device), folder)
     store.update_pointer(layout.run_latest(experiment.name), {"run": name})
-    return _told(store, name, artefact, reused)
+    stored = fetch_generator(store, artefact, folder / "stored", torch.device("cpu"))
+    spread = float(generate(stored, range(CHECKED_SEEDS)).std(dim=0).mean())
+    return _told(store, name, artefact, spread, reused)
 
 
 def run_name(experiment: Experiment, training_set: TrainingSet) -> str:
@@ -174,7 +175,7 @@ def _train_from(
         raise TrainingDiverged(error.what, error.cause, remedy) from error
 
 
-def _told(store: Store, name: str, artefact: Artefact, reused: bool) -> TrainedRun:
+def _told(store: Store, name: str, artefact: Artefact, spread: float, reused: bool) -> TrainedRun:
     def read(file: str) -> bytes:
         stored = artefact.find(file)
         return store.get_bytes(stored.key, stored.sha256)
@@ -193,6 +194,7 @@ def _told(store: Store, name: str, artefact: Artefact, reused: bool) -> TrainedR
         images_per_second=told["images_seen"] / told["seconds"],
         loss_g=last["loss_g"],
         loss_d=last["loss_d"],
+        spread=spread,
         reused=reused,
         samples_png=read("samples.png"),
         progress_png=read("progress.png"),
