@@ -7,6 +7,7 @@ listens on 127.0.0.1, and the state survives a restart.
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,12 +17,13 @@ from pathlib import Path
 from types import FrameType
 
 from chestgan_assets.local import ROOT, local_environment
-from chestgan_core.errors import ChestganError
+from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.home import home
 from chestgan_core.store import Store
 
 PORT = os.environ.get("CHESTGAN_PORT", "3000")
 ADDRESS = f"http://127.0.0.1:{PORT}"
+GROUPS = ("acquisition", "slices", "training", "evaluation", "publication")
 PATIENCE = 20.0  # seconds that a server gets to end by itself
 
 STORE_EVERY = 15.0  # seconds between two looks at the store
@@ -39,6 +41,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     try:
+        _require_port()
         with local_environment() as environment, _servers(environment) as servers:
             os.environ.update(environment)
             store, told, looked = Store.open(), False, time.monotonic()
@@ -51,19 +54,40 @@ def main() -> int:
                     if server.poll() is not None:
                         print(f"dev: the {name} has ended; read {_log(name)}", file=sys.stderr)
                         return 1
-                if not told and _answers():
+                if not told and _answers() and servers["webserver"].poll() is None:
                     told = True
                     _tell(environment)
                 time.sleep(0.3)
+            print("ending; runs that are going on are stopped", file=sys.stderr, flush=True)
+    except BadInput as error:
+        print(f"dev: {error}", file=sys.stderr)
+        return 2
     except ChestganError as error:
         print(f"dev: {error}", file=sys.stderr)
         return 1
     return 0
 
 
+def _require_port() -> None:
+    """Before anything is started: a second daemon on the same home would take the first one's runs."""
+    if not PORT.isdecimal() or not 0 < int(PORT) < 65536:
+        raise BadInput("CHESTGAN_PORT", f"is {PORT!r}", "give a number from 1 to 65535")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(PORT)))
+        except OSError as error:
+            raise BadInput(
+                f"port {PORT}", "is in use", f"try CHESTGAN_PORT={int(PORT) + 1} make dev"
+            ) from error
+
+
 def _tell(environment: dict[str, str]) -> None:
+    opened = ",".join(f"global@global:{group}" for group in GROUPS)
     print(
         f"\nDagster UI   {ADDRESS}\n"
+        f"lineage      {ADDRESS}/asset-groups?expanded={opened}\n"
+        f"runs         {ADDRESS}/runs\n"
         f"store        {environment['CHESTGAN_STORE']} at {environment.get('AWS_ENDPOINT_URL', 'AWS')}\n"
         f"state, logs  {home()}\n"
         "Ctrl-C ends all of it.\n",

@@ -9,14 +9,15 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-PICTURE_LIMIT = 200_000  # bytes; the event log is a database
+PICTURE_LIMIT = 120_000  # bytes; the event log is a database, and keeps every materialization
 
 
 def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
-    """A PNG that the UI shows in place."""
-    if len(png) > PICTURE_LIMIT:
-        return dg.MetadataValue.md(f"{title}: {len(png):,} bytes, too large to show here; see the store")
-    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
+    """A picture that the UI shows in place, with its title below; made smaller where it is too large to keep."""
+    from chestgan_core.pictures import thumbnail
+
+    data, mime = thumbnail(png, PICTURE_LIMIT)
+    return dg.MetadataValue.md(f"![{title}](data:{mime};base64,{base64.b64encode(data).decode()})\n\n{title}")
 
 
 def table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> dg.MarkdownMetadataValue:

@@ -105,6 +105,19 @@ def png_of(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def thumbnail(png: bytes, limit: int) -> tuple[bytes, str]:
+    """The picture itself when it has at most `limit` bytes, else as JPEG, halved until it fits; and its MIME type."""
+    if len(png) <= limit:
+        return png, "image/png"
+    image = Image.open(io.BytesIO(png)).convert("L")
+    while True:
+        buffer = io.BytesIO()
+        image.save(buffer, format="JPEG", quality=80)
+        if buffer.tell() <= limit or min(image.size) < 64:
+            return buffer.getvalue(), "image/jpeg"
+        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
+
+
 def save_png(image: Image.Image, path: Path) -> None:
     """Write a PNG under a temporary name and rename it, so that a killed run leaves no half picture."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Grids and contact sheets show every pixel as it is."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from chestgan_core.pictures import contact_sheet, from_grey, image_grid, to_grey
+from chestgan_core.pictures import contact_sheet, from_grey, image_grid, png_of, thumbnail, to_grey
 
 
 def ramp(count: int, size: int = 8) -> torch.Tensor:
@@ -50,3 +51,13 @@ def test_a_contact_sheet_is_the_same_file_each_time_and_has_no_text_chunks(tmp_p
     assert first.read_bytes() == second.read_bytes()
     assert Image.open(first).info == {}
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["a.png", "b.png"]
+
+
+def test_a_picture_that_is_too_large_to_keep_is_made_smaller() -> None:
+    noise = np.random.default_rng(0).uniform(-1, 1, (64, 1, 64, 64)).astype(np.float32)
+    png = png_of(image_grid(noise))
+    assert thumbnail(png, len(png)) == (png, "image/png")
+    small, mime = thumbnail(png, 20_000)
+    assert mime == "image/jpeg"
+    assert len(small) <= 20_000
+    assert Image.open(io.BytesIO(small)).width >= 32

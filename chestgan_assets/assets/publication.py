@@ -18,7 +18,7 @@ from chestgan_core.experiment import load_experiment
     group_name="publication",
     kinds={"pytorch", "s3"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
     pool=GPU_POOL,
     retry_policy=RETRY,
     check_specs=[
@@ -76,6 +76,7 @@ def synthetic_set_index(store: StoreResource) -> dg.MaterializeResult:
         metadata={
             "uri": index.uri,
             "sets": len(index.entries),
+            "damaged manifests": len(index.damaged),
             "published": table(
                 ("set", "version", "images", "bytes"),
                 [(entry.name, entry.version, entry.images, entry.bytes) for entry in index.entries],

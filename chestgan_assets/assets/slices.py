@@ -44,7 +44,7 @@ def slice_tensors(
             "series": report.series,
             "files": report.files,
             "left out": counts({str(reason): n for reason, n in report.left_out.items()}),
-            "slices per second": report.slices_per_second,
+            "slices per second": round(report.slices_per_second, 1),
             "bytes": slices.bytes,
         },
         check_results=[

@@ -225,7 +225,9 @@ def _files_of(path: Path) -> Iterator[str | Refused]:
         status = Path(folder).stat()
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
-            yield Refused(folder, LeftOut.DUPLICATE, "the same folder was looked into already, under another name")
+            yield Refused(
+                folder, LeftOut.DUPLICATE, "the same folder was looked into already, under another name"
+            )
             continue
         seen.add((status.st_dev, status.st_ino))
         for file in sorted(files):

@@ -7,6 +7,7 @@ In: the newest run of an experiment and the training set it was trained on. Out:
 import hashlib
 import json
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,8 @@ def report_experiment(store: Store, experiment: Experiment, device: str, folder:
     manifest_key = layout.report_manifest(experiment.name, name, version)
     if store.head(manifest_key) is None:
         _write(store, experiment, run, manifest_key, device, folder)
+    else:
+        print(f"metric_report {experiment.name}: run {name} is scored already", file=sys.stderr)
     store.update_pointer(layout.report_latest(experiment.name), {"run": name, "version": version})
     return _read(store, store.read_manifest(manifest_key), version)
 
@@ -115,7 +118,7 @@ def _write(
     generator = fetch_generator(store, run, folder / "model", where)
     first = experiment.publication.first_seed
     count = min(experiment.evaluation.images, len(held_out.images))
-    with Progress(f"metric_report {experiment.name}", count, "images generated") as progress:
+    with Progress(f"metric_report {experiment.name}", count, "images to score") as progress:
         fake = generate(generator, range(first, first + count), progress)
     report = evaluate(
         held_out,

@@ -28,4 +28,6 @@ def preview_png(shard: Shard) -> bytes:
 
 def contact_sheet_png(shards: Iterable[Shard]) -> bytes:
     """A row for each patient, from the lowest slice to the highest."""
-    return png_of(image_grid(np.concatenate([preview_slices(shard) for shard in shards]), columns=PER_PATIENT))
+    return png_of(
+        image_grid(np.concatenate([preview_slices(shard) for shard in shards]), columns=PER_PATIENT)
+    )

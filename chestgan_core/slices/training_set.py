@@ -6,6 +6,7 @@ they are: an object is stored once.
 """
 
 import hashlib
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -99,6 +100,11 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
             sheet = contact_sheet_png(_read_some(store, shards[:SHOWN_PATIENTS], Path(scratch)))
         store.commit(manifest_key, {CONTACT_SHEET: sheet, "README.md": _card(fields)}, fields)
     store.update_pointer(layout.training_set_latest(dataset.name), {"version": version})
+    print(
+        f"training_set {dataset.name}  {fields['slices']['train']} slices of {fields['patients']['train']} patient(s)"
+        f" to train on, {fields['slices']['held-out']} of {fields['patients']['held-out']} held out",
+        file=sys.stderr,
+    )
     return replace(open_training_set(store, dataset.name, version), missing=missing)
 
 

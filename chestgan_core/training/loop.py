@@ -5,6 +5,7 @@ In: an experiment and its images (N, 1, R, R) float32 in [-1, 1]. Out, in one fo
 The images stay on the device and batches are drawn by index: here a data loader costs more than it gives.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -98,6 +99,8 @@ def train(
         state.restore(path, data)
     resumed_at, images = state.images_seen, images.to(device)
     started = time.monotonic() - state.seconds
+    if resumed_at:
+        print(f"training {experiment.name}: going on at {resumed_at:,} images", file=sys.stderr)
     to_go = None if budget.images is None else max(budget.images - resumed_at, 0)
 
     with Interruption() as stop, Progress(f"training {experiment.name}", to_go, "images") as progress:
@@ -111,6 +114,10 @@ def train(
                 _checkpoint(state, path, data, on_checkpoint)
             progress.step(told.batch, _note(state, budget))
         _checkpoint(state, path, data, on_checkpoint)
+        if stop.requested:
+            print(
+                f"training {experiment.name}: stopped at {state.images_seen:,} images, saved", file=sys.stderr
+            )
     last = write_records(state, out)
     sha256 = save_generator(out, state.average, experiment)
     return TrainingOutcome(

@@ -7,6 +7,7 @@ own last checkpoint in the store, and a finished one is not trained twice.
 
 import hashlib
 import io
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,7 @@ def train_experiment(store: Store, experiment: Experiment, device: str, folder: 
     manifest_key = layout.run_manifest(experiment.name, name)
     reused = store.head(manifest_key) is not None
     if reused:
+        print(f"training {experiment.name}: this is run {name}, trained already", file=sys.stderr)
         artefact = store.read_manifest(manifest_key)
     else:
         artefact = _train(store, experiment, training_set, name, pick_device(device), folder)

@@ -55,7 +55,9 @@ def test_an_experiment_goes_from_training_to_a_published_set(dev: Dev) -> None:
     assert dev.finish(dev.launch("synthetic_set", "tiny")) == "SUCCESS"
     report = dev.materialization("metric_report")
     assert "efficientnet-lite0" in report["measures"]
-    assert isinstance(report["KID"], float)
+    assert isinstance(report["KID x 1000"], float)
+    assert report["KID x 1000, floor"] > 0
+    assert report["contact sheet"].startswith("![")
     assert dev.materialization("synthetic_image_set")["images"] == 12
     assert dev.materialization("synthetic_set_index")["sets"] == 1
 

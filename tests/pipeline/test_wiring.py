@@ -1,5 +1,6 @@
 """What the assets add to the core: which failures are tried again, which partitions there are, whose home is whose."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +72,27 @@ def test_one_broken_experiment_does_not_take_the_code_location_with_it(tmp_path:
     assert "demo" in ran.stdout
     assert "broken" not in ran.stdout
     assert "left out" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("port", "said"), [("abc", "give a number"), ("0", "give a number"), ("taken", "is in use")]
+)
+def test_a_port_that_cannot_be_had_is_told_before_anything_starts(
+    port: str, said: str, tmp_path: Path
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        told = str(taken.getsockname()[1]) if port == "taken" else port
+        ran = subprocess.run(
+            [sys.executable, "-m", "chestgan_assets.dev"],
+            env={"CHESTGAN_PORT": told, "CHESTGAN_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert ran.returncode == 2
+    assert said in ran.stderr
+    assert len(ran.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "home").exists()
