@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,21 @@ training: {batch: 16, images: 320, checkpoint_images: 160, sample_images: 160}
 evaluation: {images: 24}
 publication: {images: 12}
 """
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def delivery(phantom_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A private DICOM folder: three phantoms that are treated as people."""
+    folder = tmp_path / "delivery"
+    for patient in sorted(phantom_folder.iterdir())[:3]:
+        shutil.copytree(patient, folder / patient.name)
+    monkeypatch.setenv("CHESTGAN_FOLDER", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

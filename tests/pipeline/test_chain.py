@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -30,21 +29,6 @@ from chestgan_core.training.images import load_images
 from chestgan_core.training.loop import TrainingDiverged
 from chestgan_core.training.run import newest_run, run_name, train_experiment
 from chestgan_core.training.state import TrainingState, fingerprint
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def delivery(phantom_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A private DICOM folder: three phantoms that are treated as people."""
-    folder = tmp_path / "delivery"
-    for patient in sorted(phantom_folder.iterdir())[:3]:
-        shutil.copytree(patient, folder / patient.name)
-    monkeypatch.setenv("CHESTGAN_FOLDER", str(folder))
-    return folder
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Deliveries change: what counts afterwards, and that no revision can get stuck."""
 
-import shutil
 from pathlib import Path
 
 import pydicom
@@ -14,25 +13,14 @@ from chestgan_core.sources.catalog import catalogue_source, read_catalog
 from chestgan_core.store import Store
 
 
-@pytest.fixture
-def delivery(phantom_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A private DICOM folder with three patients."""
-    folder = tmp_path / "delivery"
-    for patient in sorted(phantom_folder.iterdir())[:3]:
-        shutil.copytree(patient, folder / patient.name)
-    monkeypatch.setenv("CHESTGAN_FOLDER", str(folder))
-    return folder
-
-
 def make_slices(store: Store, home: Path, patient: str) -> str:
     archive_patient(store, "folder", patient, home)
     return normalize_patient(store, "folder", patient, home).uri
 
 
 def test_a_delivery_that_loses_a_slice_without_lung_gets_a_version_of_its_own(
-    store: Store, delivery: Path, tmp_path: Path
+    store: Store, delivery: Path, home: Path
 ) -> None:
-    home = tmp_path / "home"
     catalog, _ = catalogue_source(store, "folder", home)
     patient = catalog.patients[0]
     before = make_slices(store, home, patient)
@@ -41,8 +29,7 @@ def test_a_delivery_that_loses_a_slice_without_lung_gets_a_version_of_its_own(
     assert make_slices(store, home, patient) != before
 
 
-def test_slices_of_an_older_archive_are_not_trained_on(store: Store, delivery: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
+def test_slices_of_an_older_archive_are_not_trained_on(store: Store, delivery: Path, home: Path) -> None:
     catalog, _ = catalogue_source(store, "folder", home)
     for patient in catalog.patients:
         make_slices(store, home, patient)
@@ -64,14 +51,14 @@ def test_slices_of_an_older_archive_are_not_trained_on(store: Store, delivery: P
 
 
 def test_a_private_folder_whose_names_are_people_leaves_no_name_in_the_catalog_rows(
-    store: Store, delivery: Path, tmp_path: Path
+    store: Store, delivery: Path, home: Path
 ) -> None:
     for path in delivery.rglob("*"):
         if path.is_file() and path.name != "SCOUT.dcm":
             header = pydicom.dcmread(path)
             header.PatientName, header.PatientID = "Mustermann^Erika", f"ID {header.PatientID}"
             header.save_as(path)
-    catalog, _ = catalogue_source(store, "folder", tmp_path / "home")
+    catalog, _ = catalogue_source(store, "folder", home)
     told = repr([(row.patient, row.key, row.kernel, row.manufacturer) for row in catalog.rows])
     assert "Mustermann" not in told
     assert "ID" not in told
