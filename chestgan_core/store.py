@@ -111,6 +111,11 @@ class Store(ObjectStore):
             _gather(pool, jobs, progress)
         return {name: folder / name for name in chosen}
 
+    def read(self, artefact: Artefact, name: str) -> bytes:
+        """A small object of an artefact by its file name, verified. Raises BadInput (no such name), DamagedObject."""
+        item = artefact.find(name)
+        return self.get_bytes(item.key, item.sha256)
+
     def get_pointer(self, key: str) -> tuple[dict[str, Any], str]:
         """A pointer's value and its ETag. Raises NotInStore, DamagedObject."""
         data, etag = self._read(key, None)

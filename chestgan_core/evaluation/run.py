@@ -170,15 +170,11 @@ def _real(
 
 
 def _read(store: Store, artefact: Artefact, version: str) -> StoredReport:
-    def read(file: str) -> bytes:
-        stored = artefact.find(file)
-        return store.get_bytes(stored.key, stored.sha256)
-
     return StoredReport(
         uri=store.uri(artefact.manifest_key),
         version=version,
-        told={**json.loads(read("report.json")), "text": artefact.manifest["text"]},
+        told={**json.loads(store.read(artefact, "report.json")), "text": artefact.manifest["text"]},
         spread=artefact.manifest["spread"],
-        html=read("report.html").decode(),
-        contact_sheet_png=read(CONTACT_SHEET),
+        html=store.read(artefact, "report.html").decode(),
+        contact_sheet_png=store.read(artefact, CONTACT_SHEET),
     )

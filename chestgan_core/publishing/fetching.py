@@ -84,8 +84,7 @@ def show_set(store: Store, name: str, version: str | None = None) -> dict[str, A
     """The manifest of a set, plus its card (`card`) and its address (`uri`); version None: the newest."""
     version = version or newest_version(store, name)
     artefact = store.read_manifest(layout.set_manifest(name, version))
-    item = artefact.find(CARD)
-    card = store.get_bytes(item.key, sha256=item.sha256).decode()
+    card = store.read(artefact, CARD).decode()
     return {**artefact.manifest, "card": card, "uri": store.uri(folder_of(artefact.manifest_key)).rstrip("/")}
 
 

@@ -114,14 +114,13 @@ def open_training_set(store: Store, dataset_name: str, version: str | None = Non
     if version is None:
         version = str(store.get_pointer(layout.training_set_latest(dataset.name))[0]["version"])
     artefact = store.read_manifest(layout.training_set_manifest(dataset.name, version))
-    sheet = artefact.find(CONTACT_SHEET)
     return TrainingSet(
         dataset=dataset,
         version=version,
         uri=store.uri(artefact.manifest_key),
         shards=tuple(PatientShard(**told) for told in artefact.manifest["shards"]),
         missing=(),
-        contact_sheet_png=store.get_bytes(sheet.key, sheet.sha256),
+        contact_sheet_png=store.read(artefact, CONTACT_SHEET),
     )
 
 

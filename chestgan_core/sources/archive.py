@@ -64,6 +64,8 @@ def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -
             path = Path(scratch) / f"{number}.zip"
             content = _zip_series(row, folder, path, progress)
             zips[f"{row.key}-{content[:12]}.zip"] = path
+        # Counted in what goes to the store, not in what was meant to.
+        archived = sum(len(_names(path)) for path in zips.values())
         version = hashlib.sha256("\n".join(sorted(zips)).encode()).hexdigest()[:16]
         manifest_key = layout.raw_manifest(dataset.name, patient, version)
         reused = store.head(manifest_key) is not None
@@ -73,9 +75,7 @@ def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -
             {"kind": "raw-dicom", "dataset": dataset.name, "patient": patient, "files": expected},
         )
     store.update_pointer(layout.raw_latest(dataset.name, patient), {"version": version})
-    return RawArchive(
-        store.uri(manifest_key), version, len(rows), progress.done, expected, artefact.bytes, reused
-    )
+    return RawArchive(store.uri(manifest_key), version, len(rows), archived, expected, artefact.bytes, reused)
 
 
 def fetch_archive(store: Store, dataset_name: str, patient: str, folder: Path) -> FetchedArchive:
@@ -108,6 +108,11 @@ def _zip_series(row: SeriesRow, folder: Path, path: Path, progress: Progress) ->
                 ) from error
             progress.step()
     return content.hexdigest()
+
+
+def _names(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist()
 
 
 def _copy(stream: IO[bytes], archive: zipfile.ZipFile, name: str) -> bytes:

@@ -178,12 +178,8 @@ def _train_from(
 
 
 def _told(store: Store, name: str, artefact: Artefact, spread: float, reused: bool) -> TrainedRun:
-    def read(file: str) -> bytes:
-        stored = artefact.find(file)
-        return store.get_bytes(stored.key, stored.sha256)
-
     told = artefact.manifest
-    last = pq.read_table(io.BytesIO(read("history.parquet"))).to_pylist()[-1]
+    last = pq.read_table(io.BytesIO(store.read(artefact, "history.parquet"))).to_pylist()[-1]
     return TrainedRun(
         name=name,
         uri=store.uri(artefact.manifest_key),
@@ -198,6 +194,6 @@ def _told(store: Store, name: str, artefact: Artefact, spread: float, reused: bo
         loss_d=last["loss_d"],
         spread=spread,
         reused=reused,
-        samples_png=read("samples.png"),
-        progress_png=read("progress.png"),
+        samples_png=store.read(artefact, "samples.png"),
+        progress_png=store.read(artefact, "progress.png"),
     )
