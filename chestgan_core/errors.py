@@ -45,5 +45,17 @@ class PointerMoved(StoreError):
     """A conditional put lost against another writer."""
 
 
+class SourceUnreachable(ChestganError):
+    """A source of images did not answer, was overloaded or broke off: what may pass by itself."""
+
+
+class SourceRefused(ChestganError):
+    """A source does not have what was asked for, or gives it damaged: asking again cannot help. Names the series."""
+
+
+class IdentityFound(ChestganError):
+    """Files of a private folder that still name a person; says which kinds of findings and in how many files."""
+
+
 class NotAvailable(ChestganError):
     """An optional part is missing (weights, an extra, a device); says how to get it."""

@@ -2,9 +2,13 @@
 
 In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix of the store, as strings.
 
-    catalog/<dataset>/<version>.parquet + .json          series rows; latest.json names the version that counts
-    raw/<dataset>/<patient>/<series>-<content>.zip       one object a series, and
+    catalog/<dataset>/<version>.parquet + .json          series rows, and
+    catalog/<dataset>/<version>-patients.parquet         what sensors read; latest.json names the version that counts
+    raw/<dataset>/<patient>/series/<series>-<revision>.zip + .json   one object a series, and
     raw/<dataset>/<patient>/<version>.json               which of them the patient has, and latest.json
+    annotations/<dataset>/<version>.parquet + .json      tumour boxes, and latest.json
+    annotations/<dataset>/reports/<series>-<revision>-<n>.dcm + .json   the structured reports they were read from
+    images/<dataset>/<version>/manifest.json             images-*.zip, images.parquet, and images/<dataset>/latest.json
     slices/<dataset>/<patient>/<version>.safetensors     with .parquet (rows) and .json (manifest), and latest.json
     training-sets/<dataset>/<version>/manifest.json      training-sets/<dataset>/latest.json
     experiments/<experiment>/<run>/manifest.json         weights, history, pictures; training-state.pt before it
@@ -56,14 +60,49 @@ def catalog_latest(dataset: str) -> str:
     return _key("catalog", dataset, POINTER)
 
 
+def raw_series_manifest(dataset: str, patient: str, delivery: str) -> str:
+    """Manifest of one delivered series; its zip lies beside it. delivery: `<series>-<revision>`."""
+    return _key("raw", dataset, patient, "series", delivery, end=".json")
+
+
 def raw_manifest(dataset: str, patient: str, version: str) -> str:
-    """Manifest of the delivered series that a patient has in one version; one zip a series lies beside it."""
+    """Manifest of the delivered series that a patient has in one version; their zips lie in `series/` below it."""
     return _key("raw", dataset, patient, version, end=".json")
 
 
 def raw_latest(dataset: str, patient: str) -> str:
     """Pointer to the version that counts."""
     return _key("raw", dataset, patient, POINTER)
+
+
+def annotations_manifest(dataset: str, version: str) -> str:
+    """Manifest of the tumour boxes of a dataset; the boxes lie beside it as <version>.parquet."""
+    return _key("annotations", dataset, version, end=".json")
+
+
+def annotations_latest(dataset: str) -> str:
+    """Pointer to the newest tumour boxes of a dataset."""
+    return _key("annotations", dataset, POINTER)
+
+
+def annotation_report_manifest(dataset: str, delivery: str) -> str:
+    """Manifest of one series of structured reports. delivery: `<series>-<revision>`."""
+    return _key("annotations", dataset, "reports", delivery, end=".json")
+
+
+def annotation_reports_prefix(dataset: str) -> str:
+    """What the keys of all structured reports of a dataset begin with."""
+    return _key("annotations", dataset, "reports") + "/"
+
+
+def images_manifest(dataset: str, version: str) -> str:
+    """Manifest of one version of a collection of pictures: images-*.zip, images.parquet, contact-sheet.png."""
+    return _key("images", dataset, version, MANIFEST)
+
+
+def images_latest(dataset: str) -> str:
+    """Pointer to the newest version of a collection of pictures."""
+    return _key("images", dataset, POINTER)
 
 
 def slices_manifest(dataset: str, patient: str, version: str) -> str:

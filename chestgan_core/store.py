@@ -12,7 +12,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
@@ -58,19 +58,23 @@ class Store(ObjectStore):
         files: Mapping[str, Path | bytes],
         manifest: Mapping[str, Any],
         progress: Progress | None = None,
+        existing: Sequence[StoredObject] = (),
     ) -> Artefact:
         """Writes objects in parallel, then the manifest that makes them an artefact.
 
         files: name -> content; the objects lie in the folder of manifest_key under these names. manifest:
         "kind" and whatever a reader should know, without times (the same content must give the same bytes).
         Objects that an interrupted commit left, and a manifest that is there already, are kept: committing
-        again sends only what is missing. progress: one step an object.
-        Raises StoreError when manifest_key holds a different artefact (artefacts never change).
+        again sends only what is missing. progress: one step an object. existing: objects that another manifest
+        brought into the store, below the same folder; the new manifest lists them too.
+        Raises StoreError when manifest_key holds a different artefact (artefacts never change), DamagedObject when
+        an existing object is not there.
         """
         folder = folder_of(manifest_key)
         with ThreadPoolExecutor(PARALLEL) as pool:
             items = _gather(pool, {name: partial(_describe, folder + name, files[name]) for name in files})
-        objects = [vars(item) for item in sorted(items.values(), key=lambda item: item.key)]
+            _gather(pool, {item.key: partial(self._required, item) for item in existing})
+        objects = [vars(item) for item in sorted([*items.values(), *existing], key=lambda item: item.key)]
         data = canonical_json({**manifest, "objects": objects})
         artefact = parse_manifest(manifest_key, data, self.uri(manifest_key))
         present = self._present(manifest_key)
@@ -175,6 +179,12 @@ class Store(ObjectStore):
         if isinstance(content, bytes):
             return self.put_bytes(content, item.key)
         return self._upload(transfer, content, item.key, item.sha256)
+
+    def _required(self, item: StoredObject) -> StoredObject:
+        if self._head(item.key) != item:
+            cause = "is not in the store as its manifest says"
+            raise DamagedObject(self.uri(item.key), cause, "materialize its artefact again")
+        return item
 
     def _present(self, key: str) -> bytes | None:
         try:

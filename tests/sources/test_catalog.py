@@ -33,18 +33,22 @@ def test_every_name_that_a_file_can_have_survives_the_way_through_the_catalog(na
     assert located(text, folder) == source
 
 
+def _slice_at(z: float) -> bytes:
+    return as_bytes(ct_slice(z=z, PatientIdentityRemoved="YES"))
+
+
 @pytest.fixture
 def delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """One patient: slices under names with #, with a byte that is no UTF-8, and in a zip with #."""
     folder = tmp_path / "delivery"
     folder.mkdir()
-    (folder / "scan#1").write_bytes(as_bytes(ct_slice(z=0)))
+    (folder / "scan#1").write_bytes(_slice_at(0))
     latin = os.fsencode(folder) + b"/sp\xe4t.dcm"
-    Path(os.fsdecode(latin)).write_bytes(as_bytes(ct_slice(z=3)))
-    (folder / "später#2#3").write_bytes(as_bytes(ct_slice(z=6)))
+    Path(os.fsdecode(latin)).write_bytes(_slice_at(3))
+    (folder / "später#2#3").write_bytes(_slice_at(6))
     with zipfile.ZipFile(folder / "part#4.zip", "w") as archive:
         archive.writestr("LICENSE", b"text")
-        archive.writestr("9", as_bytes(ct_slice(z=9)))
+        archive.writestr("9", _slice_at(9))
     monkeypatch.setenv("CHESTGAN_FOLDER", str(folder))
     return folder
 

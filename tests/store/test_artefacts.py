@@ -167,3 +167,22 @@ def test_a_killed_upload_leaves_nothing_that_a_reader_can_open_and_the_next_comm
     store.commit(KEY, files, {"kind": "test"})
     fetched = store.fetch(KEY, tmp_path / "got")
     assert fetched["large.bin"].read_bytes() == large.read_bytes()
+
+
+def test_a_manifest_may_list_objects_that_another_one_brought(store: Store, tmp_path: Path) -> None:
+    part = store.commit("a/parts/one.json", {"one.bin": b"one"}, {"kind": "part"})
+    whole = store.commit("a/whole.json", {"two.bin": b"two"}, {"kind": "whole"}, existing=part.objects)
+    assert store.read_manifest("a/whole.json") == whole
+    fetched = store.fetch(whole, tmp_path)
+    assert {name: path.read_bytes() for name, path in fetched.items()} == {
+        "parts/one.bin": b"one",
+        "two.bin": b"two",
+    }
+
+
+def test_a_manifest_never_lists_an_object_that_is_not_there(store: Store) -> None:
+    part = store.commit("a/parts/one.json", {"one.bin": b"one"}, {"kind": "part"})
+    store.delete("a/parts/one.bin")
+    with pytest.raises(DamagedObject, match=r"a/parts/one\.bin: is not in the store as its manifest says"):
+        store.commit("a/whole.json", {"two.bin": b"two"}, {"kind": "whole"}, existing=part.objects)
+    assert [item.key for item in store.list("a/")] == ["a/parts/one.json"]

@@ -1,0 +1,29 @@
+"""Closed lists of reasons, and how they are told.
+
+In: values with their meanings, counts by reason. Out: `Reason`, and counts as one line. Imports nothing heavy.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import TypeVar
+
+Key = TypeVar("Key", bound=str)
+
+
+class Reason(StrEnum):
+    """A member is written `NAME = "value", "meaning"`: the string that reports print, and a line that explains it."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> "Reason":
+        """A member that is the string `value` and carries its explanation."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+
+def in_words(counts: Mapping[Key, int]) -> str:
+    """`no-lung 58, localizer 3`: most frequent first; `nothing` when nothing was left out."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{reason} {count}" for reason, count in ordered if count) or "nothing"

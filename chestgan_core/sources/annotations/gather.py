@@ -1,0 +1,248 @@
+"""The tumour boxes of a dataset, from all origins that it names, in the store.
+
+In: the catalog of the dataset; PASCAL VOC files where the variable that names them is set; series of structured
+reports, fetched from the Imaging Data Commons and kept in the store, so that the next gathering fetches new ones only.
+Out: `annotations/<dataset>/<version>.parquet`, its manifest and the pointer to the newest. Boxes of slices that nobody
+archived are kept: which slices there are is known only to the training set, and it counts them.
+"""
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chestgan_core import layout
+from chestgan_core.artefacts import canonical_json, sha256_of
+from chestgan_core.errors import BadInput, NotInStore, SourceRefused
+from chestgan_core.progress import Progress
+from chestgan_core.sources.annotations import Annotations, Defect, TumourBox
+from chestgan_core.sources.annotations.reports import read_report
+from chestgan_core.sources.annotations.voc import read_voc_files
+from chestgan_core.sources.catalog import Catalog, SeriesRow, read_catalog
+from chestgan_core.sources.datasets import Dataset, IdcSource, StructuredReports, VocFiles, dataset_named
+from chestgan_core.sources.local import named_path
+from chestgan_core.store import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PARALLEL = 16  # reports are some 20 KB each: what a request waits for, not what it brings, takes the time
+
+_Found = tuple[list[TumourBox], Counter[Defect]]
+
+
+@dataclass(frozen=True)
+class StoredAnnotations:
+    """Where the boxes lie. sha256: of the Parquet file."""
+
+    uri: str
+    sha256: str
+    version: str
+    annotations: Annotations
+
+
+def gather_annotations(store: Store, dataset_name: str, home: Path) -> StoredAnnotations:
+    """Read all annotations of a dataset and commit them; the same boxes and defects give the same version.
+
+    Raises BadInput: the dataset names no annotations, or none of them is here; NotInStore: no catalog;
+    SourceUnreachable. A series of reports that its source refuses is counted (`report-refused`).
+    """
+    dataset = dataset_named(dataset_name)
+    catalog = read_catalog(store, dataset.name)
+    boxes: list[TumourBox] = []
+    defects: Counter[Defect] = Counter()
+    sources: list[dict[str, Any]] = []
+    for entry in dataset.annotations:
+        match entry:
+            case VocFiles() if os.environ.get(entry.variable):
+                found = _voc_boxes(dataset, entry, catalog, home)
+                sources.append({"kind": "voc", "boxes": len(found[0])})
+            case StructuredReports():
+                rows = [
+                    row for row in catalog.rows if row.modality == "SR" and row.analysis == entry.analysis
+                ]
+                found = _report_boxes(store, dataset, rows)
+                told = {"kind": "sr", "analysis": entry.analysis, "series": len(rows), "boxes": len(found[0])}
+                sources.append({**told, "licences": _told(rows, "licence"), "dois": _told(rows, "doi")})
+            case _:
+                continue
+        boxes += found[0]
+        defects += found[1]
+    if not sources:
+        raise _nothing_named(dataset)
+    names = dataset.pseudonyms(home)
+    boxes = [replace(box, sop_uid=names.sop(box.sop_uid)) for box in boxes]
+    return _commit(store, dataset, _merged(boxes, defects, catalog), sources)
+
+
+def read_annotations(store: Store, dataset_name: str) -> Annotations | None:
+    """The newest boxes of a dataset, None when none were ever gathered. Raises DamagedObject, StoreError."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        version = str(store.get_pointer(layout.annotations_latest(dataset_name))[0]["version"])
+    except NotInStore:
+        return None
+    artefact = store.read_manifest(layout.annotations_manifest(dataset_name, version))
+    rows = pq.read_table(pa.BufferReader(store.read(artefact, f"{version}.parquet"))).to_pylist()
+    return Annotations(tuple(TumourBox(**row) for row in rows), dict(artefact.manifest["defects"]))
+
+
+def _voc_boxes(dataset: Dataset, entry: VocFiles, catalog: Catalog, home: Path) -> _Found:
+    path = named_path(entry.variable, "the folder or zip of the PASCAL VOC files")
+    with Progress(f"tumour_annotations {dataset.name}", None, "files") as progress:
+        return read_voc_files(path, _patient_of(dataset, catalog, home), progress)
+
+
+def _patient_of(dataset: Dataset, catalog: Catalog, home: Path) -> Callable[[str], str]:
+    """Folder -> patient of the catalog: its name, or (Lung-PET-CT-Dx: `A0001`) what comes after its last dash."""
+    patients = {row.patient for row in catalog.rows}
+    if dataset.private:
+        names = dataset.pseudonyms(home)
+        return lambda folder: patient if (patient := names.patient(folder)) in patients else ""
+    ends = Counter(patient.rpartition("-")[2] for patient in patients)
+    by_end = {patient.rpartition("-")[2]: patient for patient in patients}
+    return lambda folder: folder if folder in patients else by_end[folder] if ends[folder] == 1 else ""
+
+
+def _report_boxes(store: Store, dataset: Dataset, rows: Sequence[SeriesRow]) -> _Found:
+    if not isinstance(dataset.source, IdcSource):
+        raise BadInput(
+            dataset.name,
+            "has structured reports, but does not come from IDC",
+            "name PASCAL VOC files instead",
+        )
+    endpoint = dataset.source.endpoint
+    boxes: list[TumourBox] = []
+    defects: Counter[Defect] = Counter()
+    with (
+        tempfile.TemporaryDirectory(prefix="chestgan-") as scratch,
+        Progress(f"tumour_annotations {dataset.name}", len(rows), "reports") as progress,
+        ThreadPoolExecutor(PARALLEL) as pool,
+    ):
+        kept = {item.key for item in store.list(layout.annotation_reports_prefix(dataset.name))}
+        running = [
+            pool.submit(_read_series, store, dataset.name, row, endpoint, kept, Path(scratch) / str(number))
+            for number, row in enumerate(rows)
+        ]
+        try:
+            for job in running:
+                found, wrong = job.result()
+                boxes += found
+                defects += wrong
+                progress.step()
+        finally:
+            # What was fetched is in the store already; the rest is not waited for.
+            pool.shutdown(wait=False, cancel_futures=True)
+    return boxes, defects
+
+
+def _read_series(
+    store: Store, dataset_name: str, row: SeriesRow, endpoint: str, kept: set[str], folder: Path
+) -> _Found:
+    from chestgan_core.sources.idc import fetch_series
+
+    delivery = f"{row.key}-{sha256_of(row.revision.encode())[:12]}"
+    manifest_key = layout.annotation_report_manifest(dataset_name, delivery)
+    if manifest_key in kept:
+        paths = list(store.fetch(manifest_key, folder).values())
+    else:
+        try:
+            paths = fetch_series(row, folder, endpoint)
+        except SourceRefused:
+            return [], Counter({Defect.REPORT_REFUSED: 1})
+        store.commit(
+            manifest_key,
+            {f"{delivery}-{number}.dcm": path for number, path in enumerate(paths)},
+            {
+                "kind": "structured-reports",
+                "dataset": dataset_name,
+                "series": row.key,
+                "patient": row.patient,
+                "revision": row.revision,
+                "analysis": row.analysis,
+                "licence": row.licence,
+                "doi": row.doi,
+            },
+        )
+    boxes: list[TumourBox] = []
+    defects: Counter[Defect] = Counter()
+    for path in paths:
+        found, wrong = read_report(path, row.patient)
+        boxes += found
+        defects += wrong
+        path.unlink()
+    return boxes, defects
+
+
+def _merged(boxes: Iterable[TumourBox], defects: Counter[Defect], catalog: Catalog) -> Annotations:
+    """Each box on each slice once: the first, in the order of the dataset's sources."""
+    histology = {row.patient: row.histology for row in catalog.rows}
+    merged: dict[tuple[str, tuple[int, int, int, int]], TumourBox] = {}
+    for box in boxes:
+        if merged.setdefault((box.sop_uid, box.edges), box) is not box:
+            defects[Defect.REPEATED] += 1
+    for box in merged.values():
+        letter = histology.get(box.patient, "")
+        defects[Defect.LABEL_CONFLICT] += bool(box.label and letter and box.label != letter)
+    ordered = sorted(merged.values(), key=lambda box: (box.patient, box.sop_uid, box.edges))
+    return Annotations(tuple(ordered), {str(defect): defects[defect] for defect in Defect if defects[defect]})
+
+
+def _commit(
+    store: Store, dataset: Dataset, annotations: Annotations, sources: list[dict[str, Any]]
+) -> StoredAnnotations:
+    import pyarrow.parquet as pq
+
+    boxes = annotations.boxes
+    told = {
+        "kind": "tumour-annotations",
+        "dataset": dataset.name,
+        "sources": sources,
+        "boxes": len(boxes),
+        "slices": len({box.sop_uid for box in boxes}),
+        "patients": len({box.patient for box in boxes if box.patient}),
+        "labels": dict(sorted(Counter(box.label for box in boxes).items())),
+        "defects": dict(annotations.defects),
+    }
+    with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
+        path = Path(scratch) / "boxes.parquet"
+        pq.write_table(_table(boxes), path, compression="zstd")
+        sha256 = sha256_of(path)
+        version = sha256_of(sha256.encode() + canonical_json(told))[:16]
+        manifest_key = layout.annotations_manifest(dataset.name, version)
+        store.commit(manifest_key, {f"{version}.parquet": path}, told)
+    store.update_pointer(layout.annotations_latest(dataset.name), {"version": version})
+    return StoredAnnotations(store.uri(manifest_key), sha256, version, annotations)
+
+
+def _table(boxes: Sequence[TumourBox]) -> "pa.Table":
+    import pyarrow as pa
+
+    # Told, not inferred: without a box a column has no type.
+    kinds = {
+        name: pa.int32() if kind is int else pa.string() for name, kind in TumourBox.__annotations__.items()
+    }
+    return pa.Table.from_pylist([asdict(box) for box in boxes], schema=pa.schema(kinds))
+
+
+def _told(rows: Sequence[SeriesRow], field: str) -> list[str]:
+    return sorted({value for row in rows if (value := getattr(row, field))})
+
+
+def _nothing_named(dataset: Dataset) -> BadInput:
+    variables = [entry.variable for entry in dataset.annotations if isinstance(entry, VocFiles)]
+    if not variables:
+        return BadInput(
+            dataset.name, "names no annotations", "add them to the dataset, or leave this asset out"
+        )
+    return BadInput(
+        dataset.name,
+        f"has no annotations here: {', '.join(variables)} is not set",
+        "set it to the folder or zip of the PASCAL VOC files",
+    )

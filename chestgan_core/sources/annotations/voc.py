@@ -1,0 +1,156 @@
+"""Tumour boxes from PASCAL VOC files: `.../<patient>/<SOPInstanceUID>.xml`, in a folder or a zip.
+
+In: the folder or zip, and who is a patient. Out: boxes and counts of defects. The name of a file says its slice, the
+folder it lies in its patient; `filename` and `folder` inside say `Unknow` in Lung-PET-CT-Dx.
+
+The edges are taken as labelImg writes them: lines between pixels, counted from 0, so that xmin = 286 is the left edge
+of the pixel with 286 others to its left. Coordinates that are no whole numbers grow to whole pixels.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from xml.etree import ElementTree
+
+from chestgan_core.progress import Progress
+from chestgan_core.sources.annotations import Defect, TumourBox
+
+LARGEST_FILE = 1024**2
+LARGEST_EDGE = 65535  # Rows and Columns have 16 bits (PS3.3 C.7.6.3)
+UID = re.compile(r"(?=.{3,64}$)[0-9]+(\.[0-9]+)+")  # PS3.5 9.1
+LETTERS = "ABEG"
+
+
+class DocumentType(Exception):
+    """The XML declares a document type."""
+
+
+def read_voc_files(
+    path: Path, patient_of: Callable[[str], str], progress: Progress | None = None
+) -> tuple[list[TumourBox], Counter[Defect]]:
+    """Every box in the XML files under `path`. Files with another ending are no annotations and are not looked at.
+
+    patient_of: name of a folder -> patient of the catalog, "" where it is none. Raises BadInput: no such path, empty.
+    """
+    from chestgan_core.dicom.files import READ_ERRORS, Archives, Refused, walk
+    from chestgan_core.dicom.reasons import LeftOut
+
+    boxes: list[TumourBox] = []
+    defects: Counter[Defect] = Counter()
+    with Archives() as archives:
+        for file in walk([path], archives):
+            if isinstance(file, Refused):
+                defects[Defect.UNREADABLE] += file.reason not in (LeftOut.NOT_DICOM, LeftOut.DUPLICATE)
+            else:
+                # In a zip the name goes on after a colon.
+                name = PurePosixPath(file.name.replace("\\", "/").replace(":", "/"))
+                if name.suffix.lower() == ".xml":
+                    try:
+                        data = archives.read(file.source, LARGEST_FILE)
+                    except READ_ERRORS:
+                        defects[Defect.UNREADABLE] += 1
+                    else:
+                        boxes += _boxes_of(data, name.stem, patient_of(name.parent.name), defects)
+            if progress is not None:
+                progress.step()
+    return boxes, defects
+
+
+def _boxes_of(data: bytes, sop_uid: str, patient: str, defects: Counter[Defect]) -> list[TumourBox]:
+    if not UID.fullmatch(sop_uid):
+        defects[Defect.NO_UID] += 1
+        return []
+    try:
+        root = parse_xml(data)
+    except DocumentType:
+        defects[Defect.DOCTYPE] += 1
+        return []
+    # LookupError, ValueError: an encoding that expat leaves to Python, and that Python does not know or cannot map.
+    except (ElementTree.ParseError, LookupError, ValueError):
+        defects[Defect.UNPARSABLE] += 1
+        return []
+    if root.tag != "annotation":
+        defects[Defect.UNPARSABLE] += 1
+        return []
+    defects[Defect.UNKNOWN_PATIENT] += not patient
+    size = _numbers(root.find("size"), "width", "height")
+    if size is None or min(size) <= 0:
+        size = math.inf, math.inf
+        defects[Defect.NO_SIZE] += 1
+    boxes = []
+    # One object may have several boxes (the reader of the collection takes them all apart as well).
+    found = [(thing, box) for thing in root.iter("object") for box in thing.iter("bndbox")]
+    defects[Defect.NO_OBJECT] += not found
+    for thing, told in found:
+        edges = _numbers(told, "xmin", "ymin", "xmax", "ymax")
+        whole = Defect.BAD_BOX if edges is None else whole_box(edges, size)
+        if isinstance(whole, Defect):
+            defects[whole] += 1
+            continue
+        defects[Defect.REACHES_OUT] += whole.cut
+        label = read_label(thing.findtext("name") or "", defects)
+        boxes.append(TumourBox(patient, sop_uid, *whole.edges, label=label, origin="voc"))
+    return boxes
+
+
+def parse_xml(data: bytes) -> ElementTree.Element:
+    """XML without a document type. Raises DocumentType, ElementTree.ParseError, LookupError or ValueError (encoding).
+
+    Every attack that the parser of the standard library is open to (entities that grow, or that read files) begins
+    with a document type; without one there is nothing that a library against them (defusedxml) would add.
+    """
+    parser = ElementTree.XMLParser(target=_NoDocumentType())  # noqa: S314 (document types are refused)
+    parser.feed(data)
+    root: ElementTree.Element = parser.close()
+    return root
+
+
+class _NoDocumentType(ElementTree.TreeBuilder):
+    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
+        """Called where a document type begins, before anything in it is read."""
+        raise DocumentType
+
+
+class WholeBox:
+    """Edges in whole pixels. cut: whether the box reached beyond the image."""
+
+    def __init__(self, edges: tuple[int, int, int, int], cut: bool) -> None:
+        self.edges, self.cut = edges, cut
+
+
+def whole_box(edges: tuple[float, ...], size: tuple[float, ...]) -> "WholeBox | Defect":
+    """left, top, right, bottom in pixels -> the smallest box of whole pixels around them, within the image.
+
+    size: width and height of the image, infinite where they are not known; no image is larger than LARGEST_EDGE.
+    """
+    left, top, right, bottom = edges
+    if left >= right or top >= bottom:
+        return Defect.EMPTY_BOX
+    width, height = (min(edge, LARGEST_EDGE) for edge in size)
+    if left >= width or top >= height or right <= 0 or bottom <= 0:
+        return Defect.OUTSIDE
+    within = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    whole = math.floor(within[0]), math.floor(within[1]), math.ceil(within[2]), math.ceil(within[3])
+    return WholeBox(whole, within != edges)
+
+
+def read_label(text: str, defects: Counter[Defect]) -> str:
+    """A, B, E or G, or empty for any other text; what is odd about it is counted."""
+    label = text.strip()
+    if label.upper() not in LETTERS or len(label) != 1:
+        defects[Defect.STRAY_LABEL] += 1
+        return ""
+    defects[Defect.LOWER_CASE] += label.islower()
+    return label.upper()
+
+
+def _numbers(element: ElementTree.Element | None, *names: str) -> tuple[float, ...] | None:
+    if element is None:
+        return None
+    try:
+        numbers = tuple(float(element.findtext(name) or "") for name in names)
+    except ValueError:
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None

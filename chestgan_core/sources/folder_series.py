@@ -1,0 +1,106 @@
+"""The series of a folder of DICOM files, and where each of their files lies.
+
+In: a folder, the names of its patients. Out: SeriesRow without a fate, and what was left out file by file. Only images
+that can be measured become rows: axial CT in Hounsfield units (dicom/reasons.py says what does not).
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chestgan_core.progress import Progress
+from chestgan_core.sources.series import Catalog, SeriesRow, hashed, single_spaced
+
+if TYPE_CHECKING:
+    from chestgan_core.dicom.files import Archives, Source
+    from chestgan_core.dicom.pseudonyms import Pseudonyms
+    from chestgan_core.dicom.reading import Series
+
+SEPARATOR = "//"
+
+
+def folder_series(
+    folder: Path, names: "Pseudonyms", label: str, licence: str, doi: str, generated: bool = False
+) -> Catalog:
+    """Every usable series below a folder. generated: files may be made again with the same content at another time.
+
+    Raises BadInput: an empty folder, or one without a usable series (with reasons and counts).
+    """
+    from chestgan_core.dicom.files import Archives
+    from chestgan_core.dicom.reading import read_series, require_series
+
+    with Progress(label, None, "files") as progress:
+        reading = read_series([folder], progress)
+    require_series(reading)
+    with Archives() as archives:
+        rows = [_row(series, folder, archives, names, licence, doi, generated) for series in reading.series]
+    return Catalog(tuple(rows), {str(why): n for why, n in sorted(reading.left_out.items())}, reading.files)
+
+
+def locate(source: "Source", folder: Path) -> str:
+    """A source as text: its path below the folder, then `//` and the index of the entry for each zip on the way.
+
+    No path has two slashes in a row. Its bytes are written as Latin-1, one character each: a file name is any bytes,
+    and Parquet takes no text that is not Unicode.
+    """
+    path = Path(source.path).relative_to(folder).as_posix()
+    return SEPARATOR.join([os.fsencode(path).decode("latin-1"), *map(str, source.entries)])
+
+
+def located(text: str, folder: Path) -> "Source":
+    """The inverse of `locate`."""
+    from chestgan_core.dicom.files import Source
+
+    name, *entries = text.split(SEPARATOR)
+    return Source(str(folder / os.fsdecode(name.encode("latin-1"))), tuple(map(int, entries)))
+
+
+def _row(
+    series: "Series",
+    folder: Path,
+    archives: "Archives",
+    names: "Pseudonyms",
+    licence: str,
+    doi: str,
+    generated: bool,
+) -> SeriesRow:
+    files = [locate(header.source, folder) for header in series.slices]
+    states = [_state(header.source, archives) for header in series.slices]
+    sizes = [size for size, _ in states]
+    # Pixels that were blanked in place leave name, size and UID as they are.
+    marks = [0 if generated else mark for _, mark in states]
+    return SeriesRow(
+        patient=names.patient(series.patient_id),
+        key=names.series(series.uid),
+        modality="CT",
+        sop_class="1.2.840.10008.5.1.4.1.1.2",  # CT Image Storage: nothing else becomes a Series
+        photometric="MONOCHROME2",
+        description=single_spaced(series.description),
+        kernel=series.kernel,
+        manufacturer=series.manufacturer,
+        images=len(files),
+        bytes=sum(sizes),
+        histology=series.histology,
+        thickness_mm=series.thickness_mm,
+        spacing_mm=series.spacing_mm,
+        licence=licence,
+        doi=doi,
+        analysis="",
+        revision=hashed(files, sizes, marks, [header.sop_uid for header in series.slices]),
+        location="",
+        files=files,
+        fate="",
+        study_description=single_spaced(series.study_description),
+    )
+
+
+def _state(source: "Source", archives: "Archives") -> tuple[int, int]:
+    """Bytes, and what changes with the content without reading it: time of the change, or a zip entry's CRC."""
+    if not source.entries:
+        status = Path(source.path).stat()
+        return status.st_size, status.st_mtime_ns
+    from chestgan_core.dicom.files import Source
+
+    # Of the entry as it will be read, not as it is packed.
+    entry = archives.entries(Source(source.path, source.entries[:-1]))[source.entries[-1]]
+    return entry.file_size, entry.CRC

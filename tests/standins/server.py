@@ -1,0 +1,194 @@
+"""An HTTP server on loopback whose answers can be damaged.
+
+In: answers. Out: bytes on the wire, and a log of requests.
+"""
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self
+
+from tests.standins.faults import Fault, Faults
+
+BLOCK = 64 * 1024
+
+
+@dataclass
+class Request:
+    """One request as it came. at: seconds, monotonic. status: what was answered, 0 where the body was cut."""
+
+    path: str
+    headers: Mapping[str, str]
+    at: float
+    status: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """length None: sent in chunks, as servers do that write while they go. series, key: whose faults apply, if any."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Iterator[bytes]
+    length: int | None = None
+    series: str = ""
+    key: str = ""
+
+
+@dataclass
+class StandInServer:
+    """A running server. url: for the dataset's `endpoint`. log: every request, also those that failed.
+
+    answer: from a path with its parameters, and headers with small letters. damage: what wrong bytes look like here.
+    """
+
+    answer: Callable[[str, Mapping[str, str]], Answer]
+    faults: Faults = field(default_factory=Faults)
+    damage: Callable[[Answer, Fault], Answer] = lambda answer, fault: answer
+    base: str = ""
+    log: list[Request] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        stand_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def do_GET(self) -> None:
+                _serve(self, stand_in)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 64
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                pass  # a client that was killed
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}{self.base}"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ended.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def count(self, part: str) -> int:
+        """Requests whose path has this part."""
+        return sum(part in request.path for request in list(self.log))
+
+    @property
+    def header_names(self) -> set[str]:
+        """Of all headers that ever came, in small letters."""
+        return {name for request in list(self.log) for name in request.headers}
+
+    def served(self, part: str) -> int:
+        """Requests for such paths that got a whole, good answer."""
+        return sum(part in request.path and request.status == 200 for request in list(self.log))
+
+
+def _serve(handler: BaseHTTPRequestHandler, server: StandInServer) -> None:
+    headers = {name.lower(): value for name, value in handler.headers.items()}
+    # Noted before the answer is complete: who has it may look into the log at once.
+    request = Request(handler.path, headers, time.monotonic())
+    server.log.append(request)
+    asked = server.answer(handler.path, headers)
+    fault = server.faults.next(asked.series, asked.key) if asked.series and asked.status == 200 else None
+    try:
+        _send(handler, request, asked, fault, server)
+    except OSError:
+        request.status = 0  # the client went away
+        raise
+
+
+def _send(
+    handler: BaseHTTPRequestHandler,
+    request: Request,
+    answer: Answer,
+    fault: Fault | None,
+    server: StandInServer,
+) -> None:
+    match fault:
+        case Fault.BUSY:
+            told = {"Retry-After": f"{server.faults.retry_after:g}"}
+            answer = Answer(429, told, iter([b"slow down"]), 9)
+        case Fault.FAILED | Fault.GONE | Fault.FORBIDDEN:
+            status = {Fault.FAILED: 503, Fault.GONE: 404, Fault.FORBIDDEN: 403}[fault]
+            answer = Answer(status, {}, iter([b"no"]), 2)
+        case Fault.WRONG_MD5 | Fault.BROKEN_ARCHIVE | Fault.UNFINISHED:
+            answer = server.damage(answer, fault)
+        case Fault.RESET | Fault.TRUNCATED | Fault.STALLED:
+            _cut(handler, answer, fault, server)
+            return
+    request.status = answer.status
+    _whole(handler, answer, slow=fault is Fault.SLOW)
+
+
+def _head(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+    handler.send_response(answer.status)
+    for name, value in answer.headers.items():
+        handler.send_header(name, value)
+    if answer.length is None:
+        handler.send_header("Transfer-Encoding", "chunked")
+    else:
+        handler.send_header("Content-Length", str(answer.length))
+    handler.end_headers()
+
+
+def _piece(handler: BaseHTTPRequestHandler, answer: Answer, data: bytes) -> None:
+    if answer.length is None:
+        data = b"%x\r\n%s\r\n" % (len(data), data)
+    handler.wfile.write(data)
+
+
+def _whole(handler: BaseHTTPRequestHandler, answer: Answer, slow: bool = False) -> None:
+    _head(handler, answer)
+    for block in answer.body:
+        step = BLOCK // 4 if slow else len(block) or 1
+        for start in range(0, len(block), step):
+            _piece(handler, answer, block[start : start + step])
+            if slow:
+                time.sleep(0.002)
+    if answer.length is None:
+        handler.wfile.write(b"0\r\n\r\n")
+
+
+def _cut(handler: BaseHTTPRequestHandler, answer: Answer, fault: Fault, server: StandInServer) -> None:
+    """The first half of the body, of one without a length half of its first block; then nothing more."""
+    _head(handler, answer)
+    left = None if answer.length is None else answer.length // 2
+    for block in answer.body:
+        part = block[: len(block) // 2 if left is None else left]
+        _piece(handler, answer, part)
+        left = (left or 0) - len(part)
+        if left <= 0:
+            break
+    handler.wfile.flush()
+    handler.close_connection = True
+    if fault is Fault.STALLED:
+        server.ended.wait()
+    with suppress(OSError):
+        if fault is Fault.RESET:
+            # Lingering for no time, a socket is closed by a reset (RST).
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            handler.connection.close()
+        else:
+            handler.connection.shutdown(socket.SHUT_RDWR)
