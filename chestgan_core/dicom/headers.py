@@ -37,7 +37,7 @@ ATTRIBUTES = [Tag(keyword) for keyword in (
     "BitsStored", "HighBit", "PixelRepresentation",
     "RescaleSlope", "RescaleIntercept", "RescaleType", "PixelPaddingValue", "PixelPaddingRangeLimit",
     "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing",
-    "SliceThickness", "ConvolutionKernel", "Manufacturer",
+    "SliceThickness", "ConvolutionKernel", "Manufacturer", "SeriesDescription", "StudyDescription",
 )]  # fmt: skip
 
 PREAMBLE = 132  # 128 free bytes and DICM; the file meta information follows, always explicit little endian
@@ -71,13 +71,15 @@ class SliceHeader:
 
 @dataclass(frozen=True, slots=True)
 class SeriesHeader:
-    """What the slices of a series have in common. patient_id is raw: it stays in memory."""
+    """What the slices of a series have in common. patient_id and the descriptions are raw: they stay in memory."""
 
     uid: str
     patient_id: str
     kernel: str
     manufacturer: str
     thickness_mm: float
+    description: str
+    study_description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,8 @@ def _judge(
         _text(dataset.get("ConvolutionKernel")),
         str(dataset.get("Manufacturer") or ""),
         float(dataset.get("SliceThickness") or 0),
+        _text(dataset.get("SeriesDescription")),
+        _text(dataset.get("StudyDescription")),
     )
 
 

@@ -4,7 +4,6 @@ In: paths of folders, files and zips. Out: `Reading`. Pixels are decoded later, 
 Memory: a few hundred bytes per slice; nothing of the pixels.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,11 +13,12 @@ from statistics import median
 
 from chestgan_core.dicom.files import Archives, Found, Refused, walk
 from chestgan_core.dicom.headers import Rejected, SeriesHeader, SliceHeader, read_header
-from chestgan_core.dicom.reasons import LeftOut, in_words
+from chestgan_core.dicom.histology import histology_of
+from chestgan_core.dicom.reasons import LeftOut
 from chestgan_core.errors import BadInput
 from chestgan_core.progress import Progress
+from chestgan_core.reasons import in_words
 
-HISTOLOGY = re.compile(r"(?:Lung_Dx|PH)-([ABEG])\d{4}")
 SAME_POSITION_DIGITS = 2  # 0.01 mm
 SAME_NORMAL_COSINE = 0.9994  # 2 degrees
 MOST_WARNINGS = 50
@@ -30,10 +30,9 @@ WORTH_A_WARNING = (LeftOut.UNREADABLE, LeftOut.UNSAFE_NAME, LeftOut.UNSUPPORTED_
 class Series:
     """One CT series that can be used, slices from the lowest to the highest position, no position twice.
 
-    patient_id is raw and must not reach keys, logs or errors. histology: the letter of the collection's
-    patient ids (A adenocarcinoma, B small cell, E large cell, G squamous cell), or empty. thickness_mm is
-    what the header says; spacing_mm is the median distance of neighbouring slices, 0 for a single one. They
-    differ where slices overlap or are missing.
+    patient_id and the descriptions are raw and must not reach keys, logs or errors. histology: `histology_of` the
+    patient. thickness_mm is what the header says; spacing_mm is the median distance of neighbouring slices, 0 for a
+    single one. They differ where slices overlap or are missing.
     """
 
     uid: str
@@ -43,6 +42,8 @@ class Series:
     manufacturer: str
     thickness_mm: float
     spacing_mm: float
+    description: str
+    study_description: str
     slices: tuple[SliceHeader, ...]
 
 
@@ -138,15 +139,16 @@ def _ordered(common: SeriesHeader, headers: list[SliceHeader], left_out: Counter
     left_out[LeftOut.DUPLICATE] += len(stack) - len(by_position)
     slices = tuple(by_position[position] for position in sorted(by_position))
     gaps = [above.position_mm - below.position_mm for below, above in pairwise(slices)]
-    letter = HISTOLOGY.fullmatch(common.patient_id)
     return Series(
         uid=common.uid,
         patient_id=common.patient_id,
-        histology=letter[1] if letter else "",
+        histology=histology_of(common.patient_id),
         kernel=common.kernel,
         manufacturer=common.manufacturer,
         thickness_mm=common.thickness_mm,
         spacing_mm=median(gaps) if gaps else 0.0,
+        description=common.description,
+        study_description=common.study_description,
         slices=slices,
     )
 

@@ -1,20 +1,10 @@
 """Why a file or a slice was left out: the one closed list that every report counts by."""
 
-from collections.abc import Mapping
-from enum import StrEnum
+from chestgan_core.reasons import Reason
 
 
-class LeftOut(StrEnum):
+class LeftOut(Reason):
     """The value is what a report prints; `.meaning` is one line that explains it."""
-
-    meaning: str
-
-    def __new__(cls, value: str, meaning: str) -> "LeftOut":
-        """A member that is the string `value` and carries its explanation."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.meaning = meaning
-        return member
 
     NOT_DICOM = "not-dicom", "not a DICOM image or object (licence, table, DICOMDIR, anything without DICM)"
     UNSAFE_NAME = "unsafe-name", "a zip entry whose name is absolute or climbs out with .."
@@ -33,9 +23,3 @@ class LeftOut(StrEnum):
     MIXED_ORIENTATION = "mixed-orientation", "lies across the stack that its series mostly consists of"
     NO_LUNG = "no-lung", "too little lung in the body: neck, abdomen, table, air"
     TRIMMED = "trimmed", "at an end of the lungs, left out because the recipe trims"
-
-
-def in_words(left_out: Mapping[LeftOut, int]) -> str:
-    """`no-lung 58, localizer 3`: most frequent first; `nothing` when nothing was left out."""
-    ordered = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{reason} {count}" for reason, count in ordered if count) or "nothing"

@@ -1,0 +1,22 @@
+"""Histology from a patient's name: the letter that Lung-PET-CT-Dx puts into its patient ids.
+
+In: a PatientID. Out: the letter, or nothing. The letter is the collection's diagnosis; labels elsewhere (boxes,
+reports) never change it.
+"""
+
+import re
+
+HISTOLOGIES = {
+    "A": "adenocarcinoma",
+    "B": "small cell carcinoma",
+    "E": "large cell carcinoma",
+    "G": "squamous cell carcinoma",
+}
+# PH- are the phantoms, which follow the same pattern.
+_PATIENT = re.compile(rf"(?:Lung_Dx|PH)-([{''.join(HISTOLOGIES)}])\d{{4}}")
+
+
+def histology_of(patient_id: str) -> str:
+    """The letter of `Lung_Dx-A0001`, a key of HISTOLOGIES; empty for every other form of id."""
+    letter = _PATIENT.fullmatch(patient_id)
+    return letter[1] if letter else ""
