@@ -1,9 +1,7 @@
-"""Small pictures of slices: what people see of a patient and of a training set.
+"""Small pictures of slices: what people see of a patient.
 
-In: shards in HU. Out: images (count, 1, S, S) float32 in [-1, 1], lung window, and PNG bytes.
+In: a shard in HU. Out: images (count, 1, S, S) float32 in [-1, 1], lung window, and PNG bytes.
 """
-
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -24,10 +22,3 @@ def preview_slices(shard: Shard, count: int = PER_PATIENT) -> np.ndarray:
 def preview_png(shard: Shard) -> bytes:
     """Eight slices of one patient as a PNG."""
     return png_of(image_grid(preview_slices(shard), columns=PER_PATIENT // 2))
-
-
-def contact_sheet_png(shards: Iterable[Shard]) -> bytes:
-    """A row for each patient, from the lowest slice to the highest."""
-    return png_of(
-        image_grid(np.concatenate([preview_slices(shard) for shard in shards]), columns=PER_PATIENT)
-    )

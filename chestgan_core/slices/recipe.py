@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 
 from chestgan_core.errors import BadInput
 
-# Changes whenever the code gives other slices for the same recipe.
-VERSION = 2
+# Changes whenever the code gives other slices or other rows for the same recipe.
+VERSION = 3
 # Seen in five patients: a neck with its trachea reaches 0.031, an abdomen with bowel gas 0.015; from 0.06 on
 # both lung bases or both apices are plainly visible.
 LUNG_SHARE = 0.06

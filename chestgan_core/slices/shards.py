@@ -7,8 +7,10 @@ that a killed write leaves either the old pair, the new pair, or a pair that `re
 
 import hashlib
 import io
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +24,17 @@ from chestgan_core.errors import BadInput
 REMEDY = "make the shard again"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SliceRow:
     """What is known about one slice. patient, series_uid and sop_uid are pseudonyms where the source is
-    private.
+    private. What has a default may be unknown, and then has it.
 
     position_mm: along the normal, larger towards the head. lung_share: lung area / body area. pixel_mm: the
-    edge of a pixel of the normalized slice.
+    edge of a pixel of the normalized slice. kernel, thickness_mm: of the reconstruction. phash: perceptual
+    hash (near_duplicates.py) of the normalized slice as it is displayed.
+    stored_rows, stored_columns: the size of the stored image. upright: how it was turned (letters of `TURNS`,
+    in that order). crop_top to crop_columns: the part of the upright image that became the normalized slice,
+    in its pixels; it may reach beyond the image, so that crop_top and crop_left may be negative.
     """
 
     patient: str
@@ -38,9 +44,23 @@ class SliceRow:
     position_mm: float
     lung_share: float
     pixel_mm: float
+    kernel: str = ""
+    thickness_mm: float = 0.0
+    phash: str = ""
+    stored_rows: int = 0
+    stored_columns: int = 0
+    upright: str = ""
+    crop_top: int = 0
+    crop_left: int = 0
+    crop_rows: int = 0
+    crop_columns: int = 0
 
 
-SCHEMA = pa.schema([(f.name, pa.float64() if f.type is float else pa.string()) for f in fields(SliceRow)])
+TURNS = "TRC"
+"""Transposed, then rows flipped, then columns flipped, as dicom.geometry.Geometry.upright does it."""
+
+_TYPES: dict[object, pa.DataType] = {str: pa.string(), float: pa.float64(), int: pa.int32()}
+SCHEMA = pa.schema([(field.name, _TYPES[field.type]) for field in fields(SliceRow)])
 
 
 @dataclass(frozen=True)
@@ -69,7 +89,8 @@ def write_shard(shard: Shard, path: Path) -> None:
     if path.suffix != ".safetensors":
         raise BadInput(path, "a shard's name ends in .safetensors", "give it that ending")
     stream = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist([asdict(row) for row in shard.rows], schema=SCHEMA), stream)
+    columns = {name: [getattr(row, name) for row in shard.rows] for name in SCHEMA.names}
+    pq.write_table(pa.table(columns, schema=SCHEMA), stream)
     rows = stream.getvalue()
     # One entry of metadata only: safetensors writes several in a random order.
     metadata = {"rows_sha256": hashlib.sha256(rows).hexdigest()}
@@ -87,23 +108,55 @@ def write_shard(shard: Shard, path: Path) -> None:
         temporary.chmod(rows_path(path).stat().st_mode)
 
 
-def read_shard(path: Path) -> Shard:
-    """The shard at `path`. Raises BadInput if a file is missing or damaged, or the two do not belong
-    together.
+def read_shard(path: Path, chosen: Sequence[int] | None = None) -> Shard:
+    """The shard at `path`, or the chosen slices of it in the order given; only these are read into memory.
+
+    Raises BadInput if a file is missing or damaged, or the two do not belong together.
     """
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
-            slices = file.get_tensor("slices")
-        rows = rows_path(path).read_bytes()
+            slices = file.get_tensor("slices") if chosen is None else _some(file, chosen)
+        data = rows_path(path).read_bytes()
     except FileNotFoundError as error:
         raise BadInput(error.filename or path, "there is no such file", "check the path") from error
     except (SafetensorError, OSError) as error:
         raise BadInput(path, "is not a safetensors file with `slices`, or is cut short", REMEDY) from error
-    if hashlib.sha256(rows).hexdigest() != metadata.get("rows_sha256"):
+    if hashlib.sha256(data).hexdigest() != metadata.get("rows_sha256"):
         raise BadInput(rows_path(path), f"the rows do not belong to {path.name}", REMEDY)
+    rows = parse_rows(data, rows_path(path))
     try:
-        table = pq.read_table(io.BytesIO(rows), schema=SCHEMA)
-        return Shard(slices, tuple(SliceRow(**row) for row in table.to_pylist()))
-    except (pa.ArrowException, ValueError, TypeError) as error:
+        return Shard(slices, rows if chosen is None else tuple(rows[index] for index in chosen))
+    except (ValueError, IndexError) as error:
         raise BadInput(path, "slices and rows do not fit each other", REMEDY) from error
+
+
+def parse_rows(data: bytes, where: object) -> tuple[SliceRow, ...]:
+    """The rows in the bytes of FILE.parquet. where: what an error names. Raises BadInput."""
+    try:
+        table = pq.read_table(io.BytesIO(data))
+    except pa.ArrowException as error:
+        raise BadInput(where, "is no Parquet file", REMEDY) from error
+    if table.schema != SCHEMA:
+        raise BadInput(where, "has not the columns of this version of chestgan", REMEDY)
+    columns = [table.column(name).to_pylist() for name in SCHEMA.names]
+    return tuple(SliceRow(*values) for values in zip(*columns, strict=True))
+
+
+def read_rows(path: Path) -> tuple[SliceRow, ...]:
+    """The rows of the shard at `path` without its slices. Raises BadInput."""
+    try:
+        return parse_rows(rows_path(path).read_bytes(), rows_path(path))
+    except OSError as error:
+        raise BadInput(rows_path(path), "cannot be read", "check the path") from error
+
+
+def _some(file: Any, chosen: Sequence[int]) -> np.ndarray:
+    stored = file.get_slice("slices")
+    count, *shape = stored.get_shape()
+    if any(not 0 <= index < count for index in chosen):
+        raise SafetensorError(f"has {count} slices")
+    slices = np.empty((len(chosen), *shape), np.int16)
+    for place, index in enumerate(chosen):
+        slices[place] = stored[index : index + 1][0]
+    return slices

@@ -1,49 +1,68 @@
 """Which patients are trained on and which are held out.
 
-In: patient keys. Out: the two groups. Patients are split, never slices: neighbouring slices of one chest are near
-copies, and a score on them would measure memory.
+In: patient keys with their stratum (the histology). Out: the two groups. Patients are split, never slices:
+neighbouring slices of one chest are near copies, and a score on them would measure memory.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chestgan_core.errors import BadInput
 
+TRAIN, HELD_OUT = "train", "held-out"
+SIDES = (TRAIN, HELD_OUT)
 HELD_OUT_SHARE = 0.2
 
 
 @dataclass(frozen=True)
 class Split:
-    """Two disjoint groups of patient keys, each sorted."""
+    """Two disjoint groups of patient keys."""
 
-    train: tuple[str, ...]
-    held_out: tuple[str, ...]
+    train: frozenset[str]
+    held_out: frozenset[str]
 
     def side(self, patient: str) -> str:
         """`train` or `held-out`."""
-        return "held-out" if patient in self.held_out else "train"
+        return HELD_OUT if patient in self.held_out else TRAIN
 
 
-def split_patients(patients: Iterable[str]) -> Split:
+def split_patients(strata: Mapping[str, str], share: float = HELD_OUT_SHARE) -> Split:
     """Split by a hash of the patient key, so that a patient's side does not change when others arrive.
 
-    About HELD_OUT_SHARE of the patients are held out. In a group so small that one side would be empty, the
-    patient with the lowest (or highest) hash changes sides: only then can a newcomer move an older patient.
-    Raises BadInput with fewer than two patients.
+    strata: patient -> stratum. About `share` of the patients of each stratum are held out. Each stratum of two or
+    more has patients on both sides: where the hashes alone would leave one side empty, the patient with the lowest
+    hash is held out (or the one with the highest trained on). A patient alone in its stratum is trained on, because
+    a class that is never trained on cannot be scored either.
+
+    What can move when patients arrive: that one patient of a stratum whose hashes leave a side empty, and nobody
+    else. With a share of 0.2 this befalls a third of the strata of 5 patients, a tenth of those of 10, a hundredth
+    of those of 20. Raises BadInput with fewer than two patients.
     """
-    ranked = sorted(set(patients), key=_rank)
-    if len(ranked) < 2:
+    if len(strata) < 2:
         raise BadInput(
             "training set",
-            f"has {len(ranked)} patient(s)",
+            f"has {len(strata)} patient(s)",
             "give at least 2: one is held out for the evaluation",
         )
-    cut = sum(_rank(patient) < HELD_OUT_SHARE for patient in ranked)
-    cut = min(max(cut, 1), len(ranked) - 1)
-    return Split(train=tuple(sorted(ranked[cut:])), held_out=tuple(sorted(ranked[:cut])))
+    members: defaultdict[str, list[str]] = defaultdict(list)
+    for patient in sorted(strata, key=rank):
+        members[strata[patient]].append(patient)
+    held_out: set[str] = set()
+    for ranked in members.values():
+        held_out.update(_first(ranked, share) if len(ranked) > 1 else ())
+    if not held_out:  # every patient is alone in its stratum
+        held_out.update(_first(sorted(strata, key=rank), share))
+    return Split(train=frozenset(strata.keys() - held_out), held_out=frozenset(held_out))
 
 
-def _rank(patient: str) -> float:
+def rank(patient: str) -> float:
     """A uniform number in [0, 1) that depends on the key alone."""
     return int.from_bytes(hashlib.sha256(b"split:" + patient.encode()).digest()[:8], "big") / 2**64
+
+
+def _first(ranked: list[str], share: float) -> list[str]:
+    """Those whose rank is below share; at least one, and not all."""
+    below = sum(rank(patient) < share for patient in ranked)
+    return ranked[: min(max(below, 1), len(ranked) - 1)]

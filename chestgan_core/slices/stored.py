@@ -4,39 +4,49 @@ In: the store, a dataset. Out: the recipe, and for each patient of the catalog i
 there are none.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 from chestgan_core import layout
 from chestgan_core.artefacts import Artefact
 from chestgan_core.errors import NotInStore
-from chestgan_core.slices.recipe import NormalizationRecipe
-from chestgan_core.sources.catalog import read_catalog
+from chestgan_core.objects import PARALLEL
+from chestgan_core.slices.recipe import LUNG_SHARE, NormalizationRecipe
+from chestgan_core.sources.catalog import newest_catalog_version, read_patients
 from chestgan_core.sources.datasets import Dataset
 from chestgan_core.store import Store
 
 
 def recipe_of(dataset: Dataset) -> NormalizationRecipe:
-    """How the slices of a dataset are normalized."""
-    return NormalizationRecipe(size=dataset.slice_size)
+    """How the slices of a dataset are normalized.
+
+    Where the area of lung does not decide which slices are trained on, every slice that shows a body is kept: its
+    training set selects among them, and may be asked for others without normalizing anything again.
+    """
+    rules = dataset.training_set
+    by_lung = dataset.has_hounsfield and rules.slices == "lung" and rules.selector == "anatomical"
+    return NormalizationRecipe(size=dataset.slice_size, minimum_lung_share=LUNG_SHARE if by_lung else 0.0)
 
 
 def newest_slices(store: Store, dataset: Dataset) -> tuple[dict[str, Artefact], tuple[str, ...]]:
     """patient -> its slices, and the patients of the catalog that have none.
 
     A patient whose archive or whose recipe has changed since counts as one without slices: its old ones would be
-    trained on without anybody noticing that the new ones could not be made.
+    trained on without anybody noticing that the new ones could not be made. Raises NotInStore (no catalog),
+    DamagedObject.
     """
-    found: dict[str, Artefact] = {}
-    missing = []
+    patients = sorted(read_patients(store, dataset.name, newest_catalog_version(store, dataset.name)))
     recipe = recipe_of(dataset).version
-    for patient in read_catalog(store, dataset.name).patients:
-        try:
-            raw = store.get_pointer(layout.raw_latest(dataset.name, patient))[0]["version"]
-            version = str(store.get_pointer(layout.slices_latest(dataset.name, patient))[0]["version"])
-        except NotInStore:
-            missing.append(patient)
-            continue
-        slices = store.read_manifest(layout.slices_manifest(dataset.name, patient, version))
-        if (slices.manifest["raw"], slices.manifest["recipe"]) == (raw, recipe):
-            found[patient] = slices
-        else:
-            missing.append(patient)
-    return found, tuple(missing)
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        read = list(pool.map(lambda patient: _newest(store, dataset.name, patient, recipe), patients))
+    found = {patient: slices for patient, slices in zip(patients, read, strict=True) if slices is not None}
+    return found, tuple(patient for patient in patients if patient not in found)
+
+
+def _newest(store: Store, dataset: str, patient: str, recipe: str) -> Artefact | None:
+    try:
+        raw = store.get_pointer(layout.raw_latest(dataset, patient))[0]["version"]
+        version = str(store.get_pointer(layout.slices_latest(dataset, patient))[0]["version"])
+    except NotInStore:
+        return None
+    slices = store.read_manifest(layout.slices_manifest(dataset, patient, version))
+    return slices if (slices.manifest["raw"], slices.manifest["recipe"]) == (raw, recipe) else None

@@ -1,108 +1,142 @@
 """The training set: which slices of which patients, split by patient, as one immutable manifest in the store.
 
-In: the newest slices of every patient of a dataset's catalog. Out: `training-sets/<dataset>/<version>/` with a
-manifest that names every shard by key and sha256, a card and a contact sheet. The shards themselves stay where
-they are: an object is stored once.
+In: the newest slices of every patient of a dataset's catalog (or of the classes of its pictures), its tumour boxes and
+its rules. Out: `training-sets/<dataset>/<version>/` with a manifest that names every shard by key and sha256,
+slices.parquet with a row for each slice in use, a card and a contact sheet a class. The shards themselves stay where
+they are: an object is stored once, and whoever fetches a side writes the chosen slices of a shard into a local one.
 """
 
 import hashlib
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from chestgan_core import layout
 from chestgan_core.artefacts import Artefact, canonical_json
 from chestgan_core.errors import BadInput
-from chestgan_core.slices.preview import contact_sheet_png
-from chestgan_core.slices.shards import Shard, read_shard, rows_path
-from chestgan_core.slices.splits import split_patients
+from chestgan_core.progress import Progress
+from chestgan_core.slices.candidates import BoxCounts, StoredShard, read_candidates, with_boxes
+from chestgan_core.slices.choosing import Choice, Use, choose
+from chestgan_core.slices.contact_sheets import contact_sheets, window_of
+from chestgan_core.slices.shards import read_shard, write_shard
+from chestgan_core.slices.splits import SIDES
 from chestgan_core.slices.stored import newest_slices
+from chestgan_core.slices.training_card import write_card
+from chestgan_core.slices.training_rows import chosen_indices, patients_of, rows_bytes, rows_of
+from chestgan_core.sources.annotations import Annotations
+from chestgan_core.sources.annotations.gather import read_annotations
 from chestgan_core.sources.datasets import Dataset, dataset_named
 from chestgan_core.store import Store
 
-SIDES = ("train", "held-out")
-SHOWN_PATIENTS = 12
-CONTACT_SHEET = "contact-sheet.png"
+ROWS, CARD, CONTACT_SHEET = "slices.parquet", "README.md", "contact-sheet-{}.png"
+UNNAMED = "unknown"  # the class of patients whose histology is not known
 
 
 @dataclass(frozen=True)
-class PatientShard:
-    """One patient's slices. side: `train` or `held-out`. key, sha256: of the safetensors object and of its rows."""
+class SideShard:
+    """The slices of one stored shard on one side. histology: the class of its patients. patients: how many."""
 
-    patient: str
+    stored: StoredShard
     histology: str
     side: str
+    patients: int
     slices: int
-    key: str
-    sha256: str
-    rows_key: str
-    rows_sha256: str
 
-    def fetch(self, store: Store, path: Path) -> Path:
-        """The shard as a verified file, with its rows beside it; returns path."""
-        store.get_file(self.key, path, self.sha256)
-        store.get_file(self.rows_key, rows_path(path), self.rows_sha256)
-        return path
+    @property
+    def name(self) -> str:
+        """The patient, or the class of pictures."""
+        return self.stored.name
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A committed training set. missing: patients of the catalog without slices of their present files."""
+    """A committed training set. missing: patients of the catalog without slices of their present files.
+
+    told: the manifest. Counts: `patients` and `slices` by side, `classes` (class -> side -> patients, slices),
+    `in_shards` = all slices = used + the sum of `left_out` (by reason), `boxes`.
+    """
 
     dataset: Dataset
     version: str
     uri: str
-    shards: tuple[PatientShard, ...]
+    shards: tuple[SideShard, ...]
     missing: tuple[str, ...]
-    contact_sheet_png: bytes
+    artefact: Artefact
 
-    def side(self, name: str) -> tuple[PatientShard, ...]:
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """The manifest."""
+        return self.artefact.manifest
+
+    def side(self, name: str) -> tuple[SideShard, ...]:
         """The shards of `train` or of `held-out`."""
         return tuple(shard for shard in self.shards if shard.side == name)
 
     def fetch(self, store: Store, side: str, folder: Path) -> list[Path]:
-        """The shards of one side as verified files FILE.safetensors with FILE.parquet beside it."""
-        return [shard.fetch(store, folder / f"{shard.patient}.safetensors") for shard in self.side(side)]
+        """The slices of one side as files FILE.safetensors with FILE.parquet beside it, one for each of `side(...)`.
+
+        A shard of which all slices are used is the stored one, verified; of another the chosen slices are written
+        after the whole was verified. One shard at a time is on the disk twice and its slices in memory.
+        Raises NotInStore, DamagedObject, BadInput (the disk is full).
+        """
+        chosen: Mapping[tuple[str, str], Sequence[int]] | None = None
+        paths = []
+        for shard in self.side(side):
+            path = folder / f"{shard.name}.safetensors"
+            paths.append(shard.stored.fetch(store, path))
+            if shard.slices < shard.stored.slices:
+                if chosen is None:
+                    chosen = chosen_indices(store.read(self.artefact, ROWS))
+                write_shard(read_shard(path, chosen[shard.name, side]), path)
+        return paths
+
+    def contact_sheets(self, store: Store) -> dict[str, bytes]:
+        """Class -> PNG; the class is `unknown` where the histology is not known."""
+        names = sorted(name or UNNAMED for name in self.told["classes"])
+        return {name: store.read(self.artefact, CONTACT_SHEET.format(name)) for name in names}
+
+    def patients_on_both_sides(self, store: Store) -> int:
+        """0, or the split is broken: counted in the rows of the set, not in what was meant to be written."""
+        train, held_out = (patients_of(store.read(self.artefact, ROWS), side) for side in SIDES)
+        return len(train & held_out)
+
+    def card(self, store: Store) -> str:
+        """The dataset card, Markdown."""
+        return store.read(self.artefact, CARD).decode()
 
 
 def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
-    """Commit the training set of what is there now; the same slices give the same version.
+    """Commit the training set of what is there now; the same slices and rules give the same version.
 
-    Raises BadInput: fewer than two patients have slices.
+    Raises BadInput: fewer than two patients have slices, or the rules leave nothing; NotInStore.
     """
     dataset = dataset_named(dataset_name)
-    found, missing = newest_slices(store, dataset)
-    if len(found) < 2:
-        raise BadInput(
-            f"dataset {dataset.name}",
-            f"{len(found)} of {len(found) + len(missing)} patients have slices of their present files",
-            "materialize slice_tensors for at least two: one is held out for the evaluation",
-        )
-    split = split_patients(found)
-    shards = tuple(_patient_shard(patient, slices, split.side(patient)) for patient, slices in found.items())
-    fields: dict[str, Any] = {
-        "kind": "training-set",
-        "dataset": dataset.name,
-        "title": dataset.title,
-        "licence": dataset.licence,
-        "shards": [vars(shard) for shard in shards],
-        "patients": {side: sum(s.side == side for s in shards) for side in SIDES},
-        "slices": {side: sum(s.slices for s in shards if s.side == side) for side in SIDES},
-    }
+    shards, missing = _stored(store, dataset)
+    annotations = _annotations(store, dataset)
+    candidates, boxes = with_boxes(read_candidates(store, shards), annotations.boxes, dataset.slice_size)
+    choice = choose(candidates, dataset, _unlike_references(store, dataset, shards))
+    rows = rows_of(choice.used)
+    fields = _fields(dataset, shards, choice, boxes, annotations.defects, rows)
     version = hashlib.sha256(canonical_json(fields)).hexdigest()[:16]
     manifest_key = layout.training_set_manifest(dataset.name, version)
-    # Picture and card do not decide the version: a newer library may draw other bytes of the same slices.
+    # Pictures, card and the bytes of the Parquet file do not decide the version: a newer library may write others of
+    # the same slices.
     if store.head(manifest_key) is None:
         with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
-            sheet = contact_sheet_png(_read_some(store, shards[:SHOWN_PATIENTS], Path(scratch)))
-        store.commit(manifest_key, {CONTACT_SHEET: sheet, "README.md": _card(fields)}, fields)
+            by_name = {shard.name: shard for shard in shards}
+            sheets = contact_sheets(store, dataset, by_name, choice.used, Path(scratch))
+        files = {CONTACT_SHEET.format(name or UNNAMED): png for name, png in sheets.items()}
+        card = write_card(fields, rows).encode()
+        store.commit(manifest_key, {**files, CARD: card, ROWS: rows_bytes(rows)}, fields)
     store.update_pointer(layout.training_set_latest(dataset.name), {"version": version})
     print(
         f"training_set {dataset.name}  {fields['slices']['train']} slices of {fields['patients']['train']} patient(s)"
-        f" to train on, {fields['slices']['held-out']} of {fields['patients']['held-out']} held out",
+        f" to train on, {fields['slices']['held-out']} of {fields['patients']['held-out']} held out, left out"
+        f" {', '.join(f'{why} {count}' for why, count in choice.left_out.items()) or 'nothing'}",
         file=sys.stderr,
     )
     return replace(open_training_set(store, dataset.name, version), missing=missing)
@@ -118,33 +152,118 @@ def open_training_set(store: Store, dataset_name: str, version: str | None = Non
         dataset=dataset,
         version=version,
         uri=store.uri(artefact.manifest_key),
-        shards=tuple(PatientShard(**told) for told in artefact.manifest["shards"]),
+        shards=tuple(
+            SideShard(**{**told, "stored": StoredShard(**told["stored"])})
+            for told in artefact.manifest["shards"]
+        ),
         missing=(),
-        contact_sheet_png=store.read(artefact, CONTACT_SHEET),
+        artefact=artefact,
     )
 
 
-def _patient_shard(patient: str, artefact: Artefact, side: str) -> PatientShard:
-    tensors = next(item for item in artefact.objects if item.key.endswith(".safetensors"))
-    rows = next(item for item in artefact.objects if item.key.endswith(".parquet"))
-    told = artefact.manifest
-    return PatientShard(
-        patient, told["histology"], side, told["slices"], tensors.key, tensors.sha256, rows.key, rows.sha256
-    )
+def _stored(store: Store, dataset: Dataset) -> tuple[list[StoredShard], tuple[str, ...]]:
+    if not dataset.has_hounsfield:
+        from chestgan_core.slices.image_slices import newest_image_slices
+
+        classes = newest_image_slices(store, dataset)
+        return [StoredShard.of(name, artefact) for name, artefact in sorted(classes.items())], ()
+    found, missing = newest_slices(store, dataset)
+    if len(found) < 2:
+        raise BadInput(
+            f"dataset {dataset.name}",
+            f"{len(found)} of {len(found) + len(missing)} patients have slices of their present files",
+            "materialize slice_tensors for at least two: one is held out for the evaluation",
+        )
+    return [StoredShard.of(patient, artefact) for patient, artefact in found.items()], missing
 
 
-def _read_some(store: Store, shards: Sequence[PatientShard], folder: Path) -> Iterator[Shard]:
-    for number, shard in enumerate(shards):
-        yield read_shard(shard.fetch(store, folder / f"{number}.safetensors"))
+def _annotations(store: Store, dataset: Dataset) -> Annotations:
+    """Raises BadInput where the rules ask for tumour boxes and none were gathered."""
+    annotations = read_annotations(store, dataset.name) if dataset.annotations else None
+    if annotations is None and dataset.training_set.slices == "tumour":
+        raise BadInput(
+            f"training set of {dataset.name}",
+            "asks for slices with a tumour box, and no boxes were gathered",
+            "materialize tumour_annotations"
+            if dataset.annotations
+            else "name their source under annotations of the dataset, or ask for slices: lung",
+        )
+    return annotations or Annotations((), {})
 
 
-def _card(fields: dict[str, Any]) -> bytes:
-    patients, slices = fields["patients"], fields["slices"]
-    return (
-        f"# Training set of {fields['dataset']}\n\n"
-        f"Source: {fields['title']}. Licence: {fields['licence']}.\n\n"
-        "| side | patients | slices |\n|---|---|---|\n"
-        f"| train | {patients['train']} | {slices['train']} |\n"
-        f"| held-out | {patients['held-out']} | {slices['held-out']} |\n\n"
-        "Patients are split, not slices. Values are Hounsfield units (int16); a window is chosen at training time.\n"
-    ).encode()
+def _unlike_references(store: Store, dataset: Dataset, shards: Sequence[StoredShard]) -> list[int]:
+    """Which of the slices of all shards, counted through, the reference selector rejects. It looks at every slice."""
+    rules = dataset.training_set
+    if rules.slices != "lung" or rules.reference is None or rules.selector != "reference":
+        return []
+    from chestgan_core.slices.reference import select_by_reference
+
+    rejected: list[int] = []
+    first = 0
+    with (
+        tempfile.TemporaryDirectory(prefix="chestgan-") as scratch,
+        Progress(f"training_set {dataset.name}", sum(shard.slices for shard in shards), "slices") as progress,
+    ):
+        for shard in shards:
+            path = shard.fetch(store, Path(scratch) / "shard.safetensors")
+            kept = select_by_reference(read_shard(path).slices, rules.reference, window_of(dataset))
+            rejected += [first + index for index, fine in enumerate(kept.tolist()) if not fine]
+            first += shard.slices
+            progress.step(shard.slices)
+    return rejected
+
+
+def _fields(
+    dataset: Dataset,
+    shards: Sequence[StoredShard],
+    choice: Choice,
+    boxes: BoxCounts,
+    defects: Mapping[str, int],
+    rows: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The manifest. Everything that decides which slices are used, and nothing that does not."""
+    classes: dict[str, dict[str, Any]] = {}
+    for name in sorted({use.candidate.row.histology for use in choice.used}):
+        of_class = [use for use in choice.used if use.candidate.row.histology == name]
+        classes[name] = {side: _count([use for use in of_class if use.side == side]) for side in SIDES}
+    sides = {side: _count([use for use in choice.used if use.side == side]) for side in SIDES}
+    return {
+        "kind": "training-set",
+        "dataset": dataset.name,
+        "title": dataset.title,
+        "licence": dataset.licence,
+        "citation": dataset.citation,
+        "doi": dataset.doi,
+        "size": dataset.slice_size,
+        "hounsfield": dataset.has_hounsfield,
+        "rules": dataset.training_set.model_dump(),
+        # A flat copy of a collection has no split folders; it was split by patient.
+        "split_folders": getattr(dataset.source, "splits", {})
+        if any(row["series_uid"] for row in rows)
+        else {},
+        "shards": [asdict(shard) for shard in _side_shards(shards, choice.used)],
+        "in_shards": sum(shard.slices for shard in shards),
+        "left_out": dict(choice.left_out),
+        "patients": {side: sides[side]["patients"] for side in SIDES},
+        "slices": {side: sides[side]["slices"] for side in SIDES},
+        "classes": classes,
+        "boxes": asdict(boxes),
+        "annotation_defects": dict(defects),
+        "rows_sha256": hashlib.sha256(b"".join(map(canonical_json, rows))).hexdigest(),
+    }
+
+
+def _side_shards(shards: Sequence[StoredShard], used: Sequence[Use]) -> list[SideShard]:
+    grouped: defaultdict[tuple[str, str], list[Use]] = defaultdict(list)
+    for use in used:
+        grouped[use.candidate.shard, use.side].append(use)
+    return [
+        SideShard(shard, uses[0].candidate.row.histology, side, **_count(uses))
+        for shard in shards
+        for side in SIDES
+        if (uses := grouped.get((shard.name, side)))
+    ]
+
+
+def _count(uses: Sequence[Use]) -> dict[str, int]:
+    return {"patients": len({use.candidate.row.patient for use in uses}), "slices": len(uses)}

@@ -4,7 +4,9 @@ import io
 import threading
 import tracemalloc
 import zipfile
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import IO
 
 import numpy as np
@@ -17,7 +19,9 @@ from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.dicom.reading import read_series
 from chestgan_core.dicom.reasons import LeftOut
 from chestgan_core.errors import BadInput
+from chestgan_core.near_duplicates import distance, near_pairs
 from chestgan_core.progress import Progress
+from chestgan_core.slices.choosing import NEAR_BITS
 from chestgan_core.slices.normalization import Normalized, SliceLeftOut, normalize, normalize_series
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.selection import find_chest
@@ -60,6 +64,27 @@ def test_every_file_is_counted_once_and_every_kept_slice_has_its_row(tmp_path):
     assert told["left_out"] == {"no-lung": 1, "not-dicom": 1, "unreadable": 1}
     assert told["size"] == 32
     assert "cut" in told["warnings"][0]
+
+
+def test_a_row_says_how_the_slice_was_made_and_what_it_looks_like(tmp_path):
+    write_series(tmp_path, count=2, ConvolutionKernel="B70f", SliceThickness=5)
+    first, second = normalized(tmp_path).shard.rows
+    assert (first.kernel, first.thickness_mm) == ("B70f", 5.0)
+    assert (first.stored_rows, first.stored_columns, first.upright) == (128, 128, "")
+    # The body is 102 of 128 pixels wide and 71 high, the crop a square around it.
+    assert first.crop_rows == first.crop_columns == pytest.approx(106, abs=4)
+    assert first.crop_left + first.crop_columns / 2 == pytest.approx(64, abs=2)
+    assert first.crop_top + first.crop_rows / 2 == pytest.approx(64, abs=2)
+    assert distance(first.phash, second.phash) == 0
+
+
+def test_real_neighbours_look_alike_and_different_patients_never_nearly_the_same(real_data):
+    rows = normalized(real_data / "dicom", NormalizationRecipe(size=128)).shard.rows
+    near = [distance(a.phash, b.phash) for a, b in pairwise(rows) if a.series_uid == b.series_uid]
+    assert median(near) < 2.5 * NEAR_BITS
+    pairs = near_pairs([row.phash for row in rows], 4 * NEAR_BITS)
+    assert pairs
+    assert all(rows[i].patient == rows[j].patient for i, j, _ in pairs)
 
 
 def test_private_rows_hold_no_identifier_of_the_files(tmp_path):

@@ -4,10 +4,11 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from chestgan_core.errors import BadInput
-from chestgan_core.slices.shards import Shard, SliceRow, read_shard, rows_path, write_shard
+from chestgan_core.slices.shards import Shard, SliceRow, read_rows, read_shard, rows_path, write_shard
 
 
 def shard_of(count: int = 3, seed: int = 0) -> Shard:
@@ -24,6 +25,50 @@ def test_what_is_written_is_read(tmp_path, count):
     assert again.rows == shard.rows
     assert again.slices.dtype == np.int16
     assert np.array_equal(again.slices, shard.slices)
+
+
+def test_chosen_slices_come_with_their_rows_in_the_order_asked(tmp_path):
+    shard = shard_of(5)
+    write_shard(shard, tmp_path / "a.safetensors")
+    some = read_shard(tmp_path / "a.safetensors", [3, 0])
+    assert some.rows == (shard.rows[3], shard.rows[0])
+    assert np.array_equal(some.slices, shard.slices[[3, 0]])
+    assert read_rows(tmp_path / "a.safetensors") == shard.rows
+    assert read_shard(tmp_path / "a.safetensors", []).slices.shape == (0, 8, 8)
+    with pytest.raises(BadInput, match="cut short"):
+        read_shard(tmp_path / "a.safetensors", [5])
+
+
+def test_every_field_of_a_row_comes_back(tmp_path):
+    row = SliceRow(
+        "P1",
+        "A",
+        "2.25.1",
+        "2.25.1.1",
+        3.0,
+        0.25,
+        5.5,
+        "B70f",
+        1.25,
+        "0f" * 32,
+        512,
+        500,
+        "TC",
+        -3,
+        4,
+        400,
+        410,
+    )
+    write_shard(Shard(np.zeros((1, 8, 8), np.int16), (row,)), tmp_path / "a.safetensors")
+    assert read_shard(tmp_path / "a.safetensors").rows == (row,)
+
+
+def test_rows_of_another_version_are_refused(tmp_path):
+    write_shard(shard_of(), tmp_path / "a.safetensors")
+    rows = pq.read_table(tmp_path / "a.parquet").drop_columns(["phash"])
+    pq.write_table(rows, tmp_path / "a.parquet")
+    with pytest.raises(BadInput, match="columns of this version"):
+        read_rows(tmp_path / "a.safetensors")
 
 
 def test_equal_shards_are_equal_bytes_and_nothing_else_is_left(tmp_path):

@@ -1,0 +1,120 @@
+"""Every slice that a training set may use, with its tumour boxes. Only rows are read, no pixels.
+
+In: the committed slices of patients (or of the classes of pictures), tumour boxes in stored pixels. Out: candidates in
+the order of the shards, and what became of the boxes.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from chestgan_core.artefacts import Artefact
+from chestgan_core.errors import DamagedObject
+from chestgan_core.objects import PARALLEL
+from chestgan_core.slices.shards import SliceRow, parse_rows, rows_path
+from chestgan_core.slices.tumour import SliceBox, on_slice
+from chestgan_core.sources.annotations import TumourBox
+from chestgan_core.store import Store
+
+
+@dataclass(frozen=True)
+class StoredShard:
+    """A shard in the store. name: the patient, or the class of pictures; key, sha256: of the safetensors object and
+    of its rows.
+    """
+
+    name: str
+    slices: int
+    key: str
+    sha256: str
+    rows_key: str
+    rows_sha256: str
+
+    @classmethod
+    def of(cls, name: str, artefact: Artefact) -> "StoredShard":
+        """The shard that patient.py (or image_slices.py) committed."""
+        tensors = next(item for item in artefact.objects if item.key.endswith(".safetensors"))
+        rows = next(item for item in artefact.objects if item.key.endswith(".parquet"))
+        slices = int(artefact.manifest["slices"])
+        return cls(name, slices, tensors.key, tensors.sha256, rows.key, rows.sha256)
+
+    def fetch(self, store: Store, path: Path) -> Path:
+        """The shard as a verified file, with its rows beside it; returns path."""
+        store.get_file(self.key, path, self.sha256)
+        store.get_file(self.rows_key, rows_path(path), self.rows_sha256)
+        return path
+
+    def rows(self, store: Store) -> tuple[SliceRow, ...]:
+        """Its rows alone. Raises DamagedObject, BadInput."""
+        rows = parse_rows(store.get_bytes(self.rows_key, self.rows_sha256), store.uri(self.rows_key))
+        if len(rows) != self.slices:
+            raise DamagedObject(
+                store.uri(self.rows_key),
+                f"has {len(rows)} rows, its manifest says {self.slices}",
+                "materialize slice_tensors again",
+            )
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Slice `index` of the shard `shard`. boxes: where its tumour is."""
+
+    shard: str
+    index: int
+    row: SliceRow
+    boxes: tuple[SliceBox, ...] = ()
+
+
+@dataclass(frozen=True)
+class BoxCounts:
+    """What became of the tumour boxes of a dataset. boxes = on_slices + without_slice + beyond_slice.
+
+    without_slice: the slice that a box names is in no shard (it shows no lung, or its series was not selected).
+    beyond_slice: the box lies outside of the body that the slice was cut to.
+    """
+
+    boxes: int = 0
+    on_slices: int = 0
+    without_slice: int = 0
+    beyond_slice: int = 0
+
+
+def read_candidates(store: Store, shards: Sequence[StoredShard]) -> list[Candidate]:
+    """The slices of all shards, from their rows. Raises DamagedObject, BadInput."""
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        read = pool.map(lambda shard: shard.rows(store), shards)
+        return [
+            Candidate(shard.name, index, row)
+            for shard, rows in zip(shards, read, strict=True)
+            for index, row in enumerate(rows)
+        ]
+
+
+def with_boxes(
+    candidates: Iterable[Candidate], boxes: Iterable[TumourBox], size: int
+) -> tuple[list[Candidate], BoxCounts]:
+    """The candidates with their tumour boxes, and what became of the boxes. size: pixels a side of the slices."""
+    told: defaultdict[str, set[tuple[int, int, int, int]]] = defaultdict(set)
+    for box in boxes:
+        told[box.sop_uid].add(box.edges)
+    total = sum(map(len, told.values()))
+    marked: list[Candidate] = []
+    on_slices = beyond = 0
+    for candidate in candidates:
+        stored = sorted(told.pop(candidate.row.sop_uid, ()))
+        placed = [on_slice(candidate.row, *edges, size=size) for edges in stored]
+        shown = tuple(box for box in placed if box is not None)
+        on_slices, beyond = on_slices + len(shown), beyond + len(placed) - len(shown)
+        marked.append(Candidate(candidate.shard, candidate.index, candidate.row, shown))
+    return marked, BoxCounts(total, on_slices, total - on_slices - beyond, beyond)
+
+
+def by_patient(candidates: Iterable[Candidate]) -> Mapping[str, list[Candidate]]:
+    """Patient -> its slices, in the order given."""
+    grouped: defaultdict[str, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        grouped[candidate.row.patient].append(candidate)
+    return grouped

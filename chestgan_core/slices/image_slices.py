@@ -1,0 +1,141 @@
+"""Pictures as slices: each class of a collection as one shard, grey 0 to 255, square.
+
+In: the newest pictures of a dataset in the store. Out: `slices/<dataset>/<class>/<version>.safetensors` with rows and
+manifest, as patient.py makes them for a patient, and the pointer. Pixel spacing, position and lung are not known.
+
+A picture is kept whole, with its proportions, on a black square. Both collections are cut close to the body and up to
+2.6 times as wide as high, so a crop from the middle would take the outer halves of both lungs; black is what surrounds
+the body in them anyway.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from chestgan_core import layout
+from chestgan_core.artefacts import Artefact, canonical_json, sha256_of
+from chestgan_core.errors import NotInStore
+from chestgan_core.near_duplicates import perceptual_hash
+from chestgan_core.progress import Progress
+from chestgan_core.slices.shards import Shard, SliceRow, write_shard
+from chestgan_core.sources.datasets import Dataset
+from chestgan_core.sources.image_archive import read_archives
+from chestgan_core.sources.image_folder import ImageCollection, open_images
+from chestgan_core.sources.image_reading import read_picture
+from chestgan_core.sources.image_rows import ImageRow
+from chestgan_core.sources.image_sheet import fitted
+from chestgan_core.store import Store
+
+# Changes whenever the code gives other slices for the same pictures.
+VERSION = 1
+
+
+def newest_image_slices(store: Store, dataset: Dataset) -> dict[str, Artefact]:
+    """Class -> its slices, made from the newest pictures where they are not in the store yet.
+
+    Raises NotInStore (no pictures: materialize raw_images first), DamagedObject, StoreError.
+    """
+    collection = open_images(store, dataset.name)
+    classes = sorted({row.class_name for row in collection.rows if row.is_selected})
+    recipe = recipe_version(dataset)
+    found = {name: _present(store, dataset, name, collection.version, recipe) for name in classes}
+    missing = [name for name, artefact in found.items() if artefact is None]
+    if missing:
+        found |= _make(store, dataset, collection, missing, recipe)
+    return {name: artefact for name, artefact in found.items() if artefact is not None}
+
+
+def recipe_version(dataset: Dataset) -> str:
+    """12 hexadecimal digits that name how the pictures of a dataset become slices."""
+    return hashlib.sha256(json.dumps({"images": VERSION, "size": dataset.slice_size}).encode()).hexdigest()[
+        :12
+    ]
+
+
+def _present(store: Store, dataset: Dataset, name: str, raw: str, recipe: str) -> Artefact | None:
+    try:
+        version = str(store.get_pointer(layout.slices_latest(dataset.name, name))[0]["version"])
+        artefact = store.read_manifest(layout.slices_manifest(dataset.name, name, version))
+    except NotInStore:
+        return None
+    return artefact if (artefact.manifest["raw"], artefact.manifest["recipe"]) == (raw, recipe) else None
+
+
+def _make(
+    store: Store, dataset: Dataset, collection: ImageCollection, classes: list[str], recipe: str
+) -> dict[str, Artefact]:
+    used = [row for row in collection.rows if row.is_selected and row.class_name in classes]
+    by_class: defaultdict[str, list[ImageRow]] = defaultdict(list)
+    for row in used:
+        by_class[row.class_name].append(row)
+    made = {}
+    with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
+        fetched = store.fetch(collection.artefact, Path(scratch) / "raw")
+        zips = [path for name, path in sorted(fetched.items()) if name.endswith(".zip")]
+        with Progress(f"slice_tensors {dataset.name}", len(used), "pictures") as progress:
+            for name in classes:
+                shard = _shard(zips, by_class[name], dataset.slice_size, progress)
+                made[name] = _commit(store, dataset, name, shard, collection.version, recipe, Path(scratch))
+    return made
+
+
+def _shard(zips: list[Path], rows: list[ImageRow], size: int, progress: Progress) -> Shard:
+    slices = np.empty((len(rows), size, size), np.int16)
+    told = []
+    for index, (row, data) in enumerate(read_archives(zips, rows)):
+        picture = read_picture(data, PurePosixPath(row.path).suffix)
+        grey = fitted(picture.grey, size)
+        slices[index] = grey
+        told.append(_row(row, perceptual_hash(grey)))
+        progress.step()
+    return Shard(slices, tuple(told))
+
+
+def _row(row: ImageRow, phash: str) -> SliceRow:
+    """The crop is the whole picture on a square, which reaches beyond its shorter sides."""
+    edge = max(row.width, row.height)
+    return SliceRow(
+        patient=row.patient,
+        histology=row.class_name,
+        series_uid=row.split,
+        sop_uid=row.sha256[:32],
+        position_mm=0.0,
+        lung_share=0.0,
+        pixel_mm=0.0,
+        phash=phash,
+        stored_rows=row.height,
+        stored_columns=row.width,
+        crop_top=(row.height - edge) // 2,
+        crop_left=(row.width - edge) // 2,
+        crop_rows=edge,
+        crop_columns=edge,
+    )
+
+
+def _commit(
+    store: Store, dataset: Dataset, name: str, shard: Shard, raw: str, recipe: str, scratch: Path
+) -> Artefact:
+    tensors = scratch / f"{name}.safetensors"
+    write_shard(shard, tensors)
+    told = {
+        "kind": "slices",
+        "dataset": dataset.name,
+        "patient": name,
+        "histology": name,
+        "recipe": recipe,
+        "raw": raw,
+        "slices": len(shard.rows),
+        "left_out": {},
+    }
+    version = sha256_of(sha256_of(tensors).encode() + canonical_json(told))[:16]
+    artefact = store.commit(
+        layout.slices_manifest(dataset.name, name, version),
+        {f"{version}.safetensors": tensors, f"{version}.parquet": tensors.with_suffix(".parquet")},
+        told,
+    )
+    store.update_pointer(layout.slices_latest(dataset.name, name), {"version": version})
+    return artefact

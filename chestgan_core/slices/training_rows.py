@@ -1,0 +1,74 @@
+"""slices.parquet of a training set: one row for each slice in use, with the UID that it comes from.
+
+In: the slices in use. Out: rows as plain data, Parquet bytes, and from these the chosen slices of each shard.
+"""
+
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from chestgan_core.slices.choosing import Use
+
+_BOX = pa.struct(
+    [(name, pa.float64()) for name in ("left", "top", "right", "bottom", "width_mm", "height_mm")]
+)
+_COLUMNS: dict[str, pa.DataType] = {
+    "shard": pa.string(),
+    "index": pa.int32(),
+    "patient": pa.string(),
+    "histology": pa.string(),
+    "side": pa.string(),
+    "series_uid": pa.string(),
+    "sop_uid": pa.string(),
+    "position_mm": pa.float64(),
+    "pixel_mm": pa.float64(),
+    "lung_share": pa.float64(),
+    "kernel": pa.string(),
+    "thickness_mm": pa.float64(),
+    "boxes": pa.list_(_BOX),
+}
+SCHEMA = pa.schema(_COLUMNS)
+_OF_SLICE = [name for name in _COLUMNS if name not in ("shard", "index", "side", "boxes")]
+
+
+def rows_of(used: Sequence[Use]) -> list[dict[str, Any]]:
+    """One row a slice, in the order given. shard: its name in the manifest; index: of the slice in it. boxes: tumours,
+    in pixels of the normalized slice (half-open, origin top left) and mm. The rest is as in the shard.
+    """
+    return [
+        {
+            "shard": use.candidate.shard,
+            "index": use.candidate.index,
+            "side": use.side,
+            **{name: getattr(use.candidate.row, name) for name in _OF_SLICE},
+            "boxes": [asdict(box) for box in use.candidate.boxes],
+        }
+        for use in used
+    ]
+
+
+def rows_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """The rows as Parquet; equal rows give equal bytes."""
+    stream = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), stream, compression="zstd")
+    return stream.getvalue()
+
+
+def chosen_indices(data: bytes) -> Mapping[tuple[str, str], Sequence[int]]:
+    """(name of a shard, side) -> indices of its slices, ascending as in the rows. data: Parquet bytes, verified."""
+    table = pq.read_table(io.BytesIO(data), columns=["shard", "side", "index"])
+    chosen: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for shard, side, index in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        chosen[shard, side].append(index)
+    return chosen
+
+
+def patients_of(data: bytes, side: str) -> set[str]:
+    """The patients of one side. data: Parquet bytes, verified."""
+    table = pq.read_table(io.BytesIO(data), columns=["patient"], filters=[("side", "=", side)])
+    return {str(patient) for patient in table.column("patient").to_pylist()}
