@@ -1,20 +1,27 @@
-"""The code location `chestgan`: assets, jobs, resources and the executor, as plain explicit lists."""
+"""The code location `chestgan`: what Dagster loads, as plain explicit lists."""
 
 import dagster as dg
 
-from chestgan_assets.assets.acquisition import raw_dicom, series_catalog
+from chestgan_assets.assets.acquisition import raw_dicom, raw_images, series_catalog
+from chestgan_assets.assets.annotations import tumour_annotations
 from chestgan_assets.assets.evaluation import metric_report
 from chestgan_assets.assets.publication import synthetic_image_set, synthetic_set_index
 from chestgan_assets.assets.slices import slice_tensors, training_set
 from chestgan_assets.assets.training import generator_checkpoint
+from chestgan_assets.backfills import backfill_patients
 from chestgan_assets.jobs import jobs
+from chestgan_assets.registration import patient_partitions
 from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.revisions import new_series
 from chestgan_assets.running import executor
+from chestgan_assets.watch import catalogs_weekly, failed_partitions_daily, no_failed_partitions
 
 defs = dg.Definitions(
     assets=[
         series_catalog,
         raw_dicom,
+        raw_images,
+        tumour_annotations,
         slice_tensors,
         training_set,
         generator_checkpoint,
@@ -22,7 +29,19 @@ defs = dg.Definitions(
         synthetic_image_set,
         synthetic_set_index,
     ],
-    jobs=jobs,
+    asset_checks=[no_failed_partitions],
+    jobs=[*jobs, backfill_patients],
+    sensors=[
+        patient_partitions,
+        new_series,
+        dg.AutomationConditionSensorDefinition(
+            "slices_follow_raw",
+            target=dg.AssetSelection.assets("slice_tensors"),
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            description="Normalizes the patients whose raw archive is new.",
+        ),
+    ],
+    schedules=[failed_partitions_daily, catalogs_weekly],
     resources={"store": StoreResource(), "workplace": Workplace()},
     executor=executor(),
 )

@@ -14,6 +14,8 @@ from pathlib import Path
 import dagster as dg
 
 from chestgan_assets.local import local_environment
+from chestgan_assets.orphans import one_of_the_demos
+from chestgan_assets.registration import register_all
 from chestgan_core.errors import BadExperiment, ChestganError
 from chestgan_core.experiment import load_experiment
 from chestgan_core.home import home
@@ -46,7 +48,7 @@ def main() -> int:
         experiment = load_experiment(name)
         if experiment.dataset != source:
             raise BadExperiment(name, f"is for the dataset {experiment.dataset}", f"choose one for {source}")
-        with local_environment() as environment:
+        with local_environment() as environment, one_of_the_demos(Path(environment["DAGSTER_HOME"])):
             os.environ.update(environment)
             materialize_chain(source, name)
             _tell(name, time.monotonic() - started)
@@ -78,7 +80,9 @@ def materialize_chain(dataset: str, experiment: str) -> None:
 
         run("catalog", dataset)
         # Not all registered partitions: some may be of a folder that was used before.
-        for patient in read_catalog(Store.open(), dataset).patients:
+        listed = read_catalog(Store.open(), dataset).patients
+        register_all(instance, dataset, listed)
+        for patient in listed:
             try:
                 run("patient_slices", patient_partition(dataset, patient))
             except DemoFailed as error:

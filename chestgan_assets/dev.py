@@ -16,7 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+import dagster as dg
+
 from chestgan_assets.local import ROOT, local_environment
+from chestgan_assets.orphans import end_orphans, only_dev
 from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.home import home
 from chestgan_core.store import Store
@@ -42,7 +45,12 @@ def main() -> int:
     signal.signal(signal.SIGTERM, stop)
     try:
         _require_port()
-        with local_environment() as environment, _servers(environment) as servers:
+        with (
+            local_environment() as environment,
+            only_dev(Path(environment["DAGSTER_HOME"])) as lock,
+            _without_orphans(environment),
+            _servers(environment, lock) as servers,
+        ):
             os.environ.update(environment)
             store, told, looked = Store.open(), False, time.monotonic()
             while not stopped:
@@ -66,6 +74,19 @@ def main() -> int:
         print(f"dev: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def _without_orphans(environment: dict[str, str]) -> Iterator[None]:
+    # In a home that somebody else made, other machines may execute runs.
+    if not os.environ.get("DAGSTER_HOME"):
+        folder = environment["DAGSTER_HOME"]
+        with dg.DagsterInstance.from_config(folder) as instance:
+            if ended := end_orphans(instance, Path(folder)):
+                print(
+                    f"{ended} runs of a process that was killed are failed now", file=sys.stderr, flush=True
+                )
+    yield
 
 
 def _require_port() -> None:
@@ -97,8 +118,8 @@ def _tell(environment: dict[str, str]) -> None:
 
 
 @contextlib.contextmanager
-def _servers(environment: dict[str, str]) -> Iterator[dict[str, Server]]:
-    """Webserver and daemon, each with its own code server, ended with the block."""
+def _servers(environment: dict[str, str], lock: int) -> Iterator[dict[str, Server]]:
+    """Webserver and daemon, each with its own code server, ended with the block. lock: of only_dev, for them too."""
     workspace = ["--workspace", str(ROOT / "workspace.yaml")]
     commands = {
         "webserver": ["dagster-webserver", "--host", "127.0.0.1", "--port", PORT, *workspace],
@@ -115,6 +136,7 @@ def _servers(environment: dict[str, str]) -> Iterator[dict[str, Server]]:
                     env=environment,
                     stdout=log,
                     stderr=log,
+                    pass_fds=(lock,),
                     start_new_session=True,  # Ctrl-C reaches this process alone, which ends the rest in order
                 )
         yield running

@@ -5,22 +5,24 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from chestgan_core.errors import ChestganError, PointerMoved, StoreUnreachable
+from chestgan_core.errors import ChestganError, PointerMoved, SourceUnreachable, StoreUnreachable
 
 
 @contextmanager
 def one_line_failures() -> Iterator[None]:
-    """Only a store that does not answer, or a pointer that others moved, is tried again by a RetryPolicy.
+    """Only a store or a source that does not answer, or a pointer that others moved, is tried again by a RetryPolicy.
 
-    Everything else fails for good: bad input, a refused key, a damaged object, a bug.
+    Everything else fails for good: bad input, a refused key, a damaged object, a bug. What an error of the core came
+    from is not passed on: Dagster keeps whole chains, and a system's error may name a patient's file or a signed URL.
     """
     try:
         yield
     except ChestganError as error:
+        error.__cause__ = error.__context__ = None
         raise dg.Failure(
             description=str(error),
             metadata={"object": error.what, "cause": error.cause, "remedy": error.remedy},
-            allow_retries=isinstance(error, (StoreUnreachable, PointerMoved)),
+            allow_retries=isinstance(error, (SourceUnreachable, StoreUnreachable, PointerMoved)),
         ) from error
     except dg.DagsterExecutionInterruptedError:
         raise

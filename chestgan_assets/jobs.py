@@ -3,12 +3,24 @@
 import dagster as dg
 
 catalog = dg.define_asset_job(
-    "catalog", dg.AssetSelection.assets("series_catalog"), description="1 of 4. List the series of a dataset."
+    "catalog",
+    dg.AssetSelection.assets("series_catalog").without_checks(),
+    description="1 of 4. List the series of a DICOM dataset, with the fate of each.",
 )
 patient_slices = dg.define_asset_job(
     "patient_slices",
     dg.AssetSelection.assets("raw_dicom", "slice_tensors"),
     description="2 of 4. Archive and normalize one patient; backfill it over all patients.",
+)
+image_collection = dg.define_asset_job(
+    "image_collection",
+    dg.AssetSelection.assets("raw_images"),
+    description="1 and 2 of 4, for a collection of pictures. Collect them, and find what is there twice.",
+)
+annotations = dg.define_asset_job(
+    "annotations",
+    dg.AssetSelection.assets("tumour_annotations"),
+    description="Before 3 of 4, where there are some. Gather the tumour boxes of a dataset.",
 )
 split = dg.define_asset_job(
     "split", dg.AssetSelection.assets("training_set"), description="3 of 4. Split a dataset by patient."
@@ -20,5 +32,10 @@ synthetic_set = dg.define_asset_job(
     ),
     description="4 of 4. Train, evaluate and publish one experiment.",
 )
+failed_partitions = dg.define_asset_job(
+    "failed_partitions",
+    dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("series_catalog"), "no_failed_partitions")),
+    description="Tell which patients failed.",
+)
 
-jobs = [catalog, patient_slices, split, synthetic_set]
+jobs = [catalog, patient_slices, image_collection, annotations, split, synthetic_set, failed_partitions]

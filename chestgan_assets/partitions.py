@@ -1,30 +1,55 @@
-"""The partitions: datasets (static), patients (registered by series_catalog), experiments (one per YAML file)."""
+"""The partitions: datasets (static, one per YAML file), patients (registered by a sensor), experiments (static)."""
 
 import logging
 
 import dagster as dg
 
-from chestgan_core.errors import BadExperiment
+from chestgan_core.errors import BadExperiment, BadInput
 from chestgan_core.experiment import Experiment, experiment_files, load_experiment
-from chestgan_core.sources.datasets import DATASETS
+from chestgan_core.sources.datasets import Dataset, dataset_files, load_dataset
+
+_log = logging.getLogger("chestgan")
+
+
+def _usable_datasets() -> dict[str, Dataset]:
+    """One broken file must not take the whole code location with it."""
+    usable = {}
+    for name, path in dataset_files().items():
+        try:
+            usable[name] = load_dataset(path)
+        except BadInput as error:
+            _log.warning("left out: %s", error)
+    return usable
 
 
 def _usable_experiments() -> dict[str, Experiment]:
-    """One broken file must not take the whole code location with it."""
     usable = {}
     for name, path in experiment_files().items():
         try:
             usable[name] = load_experiment(path)
         except BadExperiment as error:
-            logging.getLogger("chestgan").warning("left out: %s", error)
+            _log.warning("left out: %s", error)
     return usable
 
 
+DATASETS = _usable_datasets()
+DICOM = sorted(name for name, dataset in DATASETS.items() if dataset.has_hounsfield)
+IMAGES = sorted(name for name, dataset in DATASETS.items() if not dataset.has_hounsfield)
+ANNOTATED = sorted(name for name, dataset in DATASETS.items() if dataset.annotations)
 EXPERIMENTS = _usable_experiments()
 
 datasets = dg.StaticPartitionsDefinition(sorted(DATASETS))
+dicom_datasets = dg.StaticPartitionsDefinition(DICOM)
+image_datasets = dg.StaticPartitionsDefinition(IMAGES)
+annotated_datasets = dg.StaticPartitionsDefinition(ANNOTATED)
 patients = dg.DynamicPartitionsDefinition(name="patient")
 experiments = dg.StaticPartitionsDefinition(sorted(EXPERIMENTS))
+
+
+def same_dataset(upstream: list[str], downstream: list[str]) -> dg.StaticPartitionMapping:
+    """Each dataset to itself, where both assets have it as a partition."""
+    return dg.StaticPartitionMapping({name: [name] for name in upstream if name in downstream})
+
 
 dataset_to_experiments = dg.StaticPartitionMapping(
     {

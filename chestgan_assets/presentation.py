@@ -5,7 +5,7 @@ person goes in.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -20,18 +20,21 @@ def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![{title}](data:{mime};base64,{base64.b64encode(data).decode()})\n\n{title}")
 
 
-def table(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> dg.MarkdownMetadataValue:
+def table(head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> dg.MarkdownMetadataValue:
     """A Markdown table."""
-    lines = [" | ".join(map(str, row)) for row in (head, tuple("---" for _ in head), *rows)]
+    lines = [
+        " | ".join(str(cell).replace("|", "\\|") for cell in row)
+        for row in (head, tuple("---" for _ in head), *rows)
+    ]
     return dg.MetadataValue.md("\n".join(f"| {line} |" for line in lines))
 
 
-def counts(reasons: Mapping[str, int]) -> dg.MarkdownMetadataValue:
-    """Reasons and how often, the most frequent first."""
+def counts(reasons: Mapping[str, int], unit: str = "files") -> dg.MarkdownMetadataValue:
+    """Reasons and how often, the most frequent first; unit: what is counted."""
     if not reasons:
         return dg.MetadataValue.md("none")
     ordered = sorted(reasons, key=lambda reason: -reasons[reason])
-    return table(("reason", "files"), [(reason, reasons[reason]) for reason in ordered])
+    return table(("reason", unit), [(reason, reasons[reason]) for reason in ordered])
 
 
 def blocking(name: str, asset: str, description: str) -> dg.AssetCheckSpec:

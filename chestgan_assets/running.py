@@ -13,6 +13,8 @@ RETRY = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, 
 
 # One step at a time on the accelerator, whatever the number of runs.
 GPU_POOL = "gpu"
+# So many patients are fetched at once, whatever the number of runs: servers and the line are shared.
+DOWNLOAD_POOL = "download"
 
 
 def executor() -> dg.ExecutorDefinition:

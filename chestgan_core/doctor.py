@@ -101,7 +101,8 @@ def _local(home: Path) -> str:
 
 
 def _folder() -> str:
-    from chestgan_core.sources.datasets import dataset_named, dicom_folder
+    from chestgan_core.sources.datasets import dataset_named
+    from chestgan_core.sources.local import dicom_folder
 
     if not os.environ.get("CHESTGAN_FOLDER"):
         return "CHESTGAN_FOLDER is not set: only phantoms can be made into slices"

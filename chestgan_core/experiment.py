@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from chestgan_core.errors import BadExperiment
-from chestgan_core.sources.datasets import DATASETS
+from chestgan_core.errors import BadExperiment, BadInput
+from chestgan_core.sources.datasets import dataset_files, dataset_named
 
 if TYPE_CHECKING:
     from chestgan_core.slices.windows import Window
@@ -91,13 +91,16 @@ class Publication(_Section):
 
 
 class Experiment(_Section):
-    """One experiment. resolution: pixels a side. seed: of the networks, the order of the slices and the noise."""
+    """One experiment. resolution: pixels a side. seed: of the networks, the order of the slices and the noise.
+
+    window: of CT in Hounsfield units; `grey`, all of it, for pictures, which have no others.
+    """
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
     description: str = ""
     dataset: str
     resolution: Literal[64, 128, 256, 512] = 64
-    window: Literal["lung", "wide"] | CustomWindow = "lung"
+    window: Literal["lung", "wide", "grey"] | CustomWindow = "lung"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     network: Network = Network()
     training: Training
@@ -106,13 +109,21 @@ class Experiment(_Section):
 
     @model_validator(mode="after")
     def _fits_its_dataset(self) -> Self:
-        if self.dataset not in DATASETS:
-            raise ValueError(f"dataset: {self.dataset!r} is not known, choose one of {', '.join(DATASETS)}")
+        if self.dataset not in (known := dataset_files()):
+            raise ValueError(f"dataset: {self.dataset!r} is not known, choose one of {', '.join(known)}")
+        try:
+            measured = dataset_named(self.dataset).has_hounsfield
+        except BadInput as error:
+            raise ValueError(f"dataset: {error}") from error
+        if measured and self.window == "grey":
+            raise ValueError(f"window: grey is for pictures, and {self.dataset} is CT; choose lung or wide")
+        if not measured and self.window != "grey":
+            raise ValueError(f"window: {self.dataset} has pictures without Hounsfield units; choose grey")
         return self
 
     @property
-    def window_hu(self) -> "Window":
-        """The window as HU."""
+    def display_window(self) -> "Window":
+        """The window with its numbers."""
         from chestgan_core.slices.windows import WINDOWS, Window
 
         if isinstance(self.window, str):

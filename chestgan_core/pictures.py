@@ -1,21 +1,24 @@
 """Pictures of image batches: in go grey images in [-1, 1], out come PIL images and PNG files.
 
-Nothing here interpolates: an enlarged pixel stays a square, so that a picture shows what the network made.
+Nothing here interpolates: an enlarged pixel stays a square, so that a picture shows what the network made. torch is
+not imported: a step that normalizes one patient would wait seconds for it.
 """
 
 import io
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from chestgan_core.atomic import replacing
 
+if TYPE_CHECKING:
+    import torch
+
 INK, PAPER, RULE = 20, 255, 180
-Images: TypeAlias = torch.Tensor | NDArray[np.float32]
+Images: TypeAlias = "torch.Tensor | NDArray[np.float32]"
 
 
 def to_grey(images: Images) -> NDArray[np.uint8]:
@@ -23,9 +26,9 @@ def to_grey(images: Images) -> NDArray[np.uint8]:
 
     This is the one mapping from network values to grey levels; published PNG files use it as well.
     """
-    if isinstance(images, torch.Tensor):
-        images = images.detach().float().cpu().numpy()
-    unit = np.asarray(images, dtype=np.float32)
+    # Whatever is no array is a tensor, perhaps on another device.
+    numbers = images if isinstance(images, np.ndarray) else images.detach().float().cpu().numpy()
+    unit = np.asarray(numbers, dtype=np.float32)
     if unit.ndim == 4 and unit.shape[1] == 1:
         unit = unit[:, 0]
     if unit.ndim != 3:

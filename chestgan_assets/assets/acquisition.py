@@ -1,60 +1,75 @@
-"""series_catalog and raw_dicom: which series there are, and their DICOM files in the store."""
+"""series_catalog, raw_dicom and raw_images: which images there are, and their files in the store."""
+
+from collections.abc import Iterator
+from datetime import timedelta
 
 import dagster as dg
 
 from chestgan_assets.failures import one_line_failures
-from chestgan_assets.partitions import datasets, patients
-from chestgan_assets.presentation import blocking, check, counts, table
+from chestgan_assets.partitions import DATASETS, dicom_datasets, image_datasets, patients
+from chestgan_assets.presentation import blocking, check, counts, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_assets.running import OWNERS, RETRY
-from chestgan_core.sources.datasets import parse_patient_partition, patient_partition
+from chestgan_assets.running import DOWNLOAD_POOL, OWNERS, RETRY
+from chestgan_core.errors import IdentityFound
+from chestgan_core.sources.datasets import parse_patient_partition
+
+SHOWN = 50
 
 
 @dg.asset(
-    partitions_def=datasets,
+    partitions_def=dicom_datasets,
     group_name="acquisition",
     kinds={"dicom", "parquet", "s3"},
     owners=OWNERS,
-    code_version="2",
+    code_version="3",
     retry_policy=RETRY,
+    # The schedule makes it weekly; a catalog that is older than that hides revised and withdrawn series.
+    freshness_policy=dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(days=15), warn_window=timedelta(days=8)
+    ),
 )
 def series_catalog(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
 ) -> dg.MaterializeResult:
-    """Every usable CT series of a dataset, and how many files were left out for which reason.
+    """Every series of a collection with its fate: selected, or the reason why not.
 
-    Registers one partition per patient, so that the patients can be backfilled.
+    The sensor patient_partitions registers one partition per patient with a selected series.
     """
     from chestgan_core.sources.catalog import catalogue_source
 
     dataset = context.partition_key
     with one_line_failures():
         catalog, stored = catalogue_source(store.open(), dataset, workplace.home)
-    keys = [patient_partition(dataset, patient) for patient in catalog.patients]
-    _register(context.instance, dataset, keys)
+    told = catalog.summary()
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(stored.sha256),
+        data_version=dg.DataVersion(stored.version),
         metadata={
             "uri": stored.uri,
-            "patients": len(keys),
-            "series": len(catalog.rows),
-            "images": sum(len(row.files) for row in catalog.rows),
-            "left out": counts(catalog.left_out),
-            "catalog": table(
-                ("patient", "histology", "images", "kernel", "thickness, mm"),
-                [(r.patient, r.histology, len(r.files), r.kernel, r.thickness_mm) for r in catalog.rows[:50]],
+            "series": told.series,
+            "selected series": told.selected.series,
+            "patients": told.selected.patients,
+            "images": told.selected.images,
+            "gigabytes": round(told.selected.bytes / 1e9, 2),
+            "series left out": counts(told.left_out_series, "series"),
+            "files left out": counts(catalog.left_out),
+            "histology": table(
+                ("histology", "patients", "series", "images"),
+                [
+                    (letter or "unknown", n.patients, n.series, n.images)
+                    for letter, n in told.histology.items()
+                ],
             ),
+            f"the first {SHOWN} selected": table(
+                ("patient", "histology", "images", "kernel", "thickness, mm", "description"),
+                [
+                    (r.patient, r.histology, r.images, r.kernel, r.thickness_mm or "", r.description)
+                    for r in catalog.selected[:SHOWN]
+                ],
+            ),
+            "licence": DATASETS[dataset].licence,
+            "citation": DATASETS[dataset].citation,
         },
     )
-
-
-def _register(instance: dg.DagsterInstance, dataset: str, keys: list[str]) -> None:
-    """Make the partitions of a dataset those of its catalog; what a patient who left had made stays in the history."""
-    name = str(patients.name)
-    for key in instance.get_dynamic_partitions(name):
-        if key.startswith(patient_partition(dataset, "")) and key not in keys:
-            instance.delete_dynamic_partition(name, key)
-    instance.add_dynamic_partitions(name, keys)
 
 
 @dg.asset(
@@ -63,27 +78,84 @@ def _register(instance: dg.DagsterInstance, dataset: str, keys: list[str]) -> No
     group_name="acquisition",
     kinds={"dicom", "s3"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
+    pool=DOWNLOAD_POOL,
     retry_policy=RETRY,
-    check_specs=[blocking("files_complete", "raw_dicom", "Every file of the catalog is in the archive.")],
+    check_specs=[
+        blocking("files_complete", "raw_dicom", "Every file of the catalog is in the archive."),
+        blocking("deidentified", "raw_dicom", "The files of a private folder name no person."),
+    ],
 )
 def raw_dicom(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
-) -> dg.MaterializeResult:
-    """The DICOM files of one patient, unchanged, one zip per series."""
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    """The DICOM files of one patient, unchanged, one zip per series. What is there already is not fetched again."""
     from chestgan_core.sources.archive import archive_patient
 
     with one_line_failures():
         dataset, patient = parse_patient_partition(context.partition_key)
-        archive = archive_patient(store.open(), dataset, patient, workplace.home)
-    return dg.MaterializeResult(
+        try:
+            archive = archive_patient(store.open(), dataset, patient, workplace.home)
+        except IdentityFound as found:
+            yield check("deidentified", False, found=found.cause)
+            raise
+    audit = archive.audit
+    # The files of a public collection were made public by others: there the audit reports.
+    stops = audit.stopping(DATASETS[dataset].accepted_findings)
+    yield dg.MaterializeResult(
         data_version=dg.DataVersion(archive.version),
         metadata={
             "uri": archive.uri,
             "series": archive.series,
             "files": archive.files,
             "bytes": archive.bytes,
+            "series fetched": archive.fetched_series,
             "already there": archive.reused,
+            "de-identification": counts({str(finding): n for finding, n in audit.findings.items()}),
+            "licence": archive.licence,
+            "doi": archive.doi,
         },
-        check_results=[check("files_complete", archive.files == archive.expected, expected=archive.expected)],
+        check_results=[
+            check("files_complete", archive.files == archive.expected, expected=archive.expected),
+            dg.AssetCheckResult(
+                check_name="deidentified",
+                passed=not stops,
+                severity=dg.AssetCheckSeverity.ERROR
+                if DATASETS[dataset].private
+                else dg.AssetCheckSeverity.WARN,
+                metadata={str(finding): audit.findings[finding] for finding in stops},
+            ),
+        ],
+    )
+
+
+@dg.asset(
+    partitions_def=image_datasets,
+    group_name="acquisition",
+    kinds={"parquet", "s3"},
+    owners=OWNERS,
+    code_version="1",
+    pool=DOWNLOAD_POOL,
+    retry_policy=RETRY,
+)
+def raw_images(
+    context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
+) -> dg.MaterializeResult:
+    """The pictures of a collection, unchanged, each with its fate: what is there twice is found and told."""
+    from chestgan_core.sources.image_folder import collect_images
+
+    with one_line_failures():
+        stored = collect_images(store.open(), context.partition_key, workplace.home)
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(stored.version),
+        metadata={
+            "uri": stored.uri,
+            "contact sheet": picture(stored.contact_sheet_png, "pictures of each class"),
+            "images": stored.images,
+            "selected": stored.selected,
+            "left out": counts(stored.left_out),
+            "duplicates across splits": stored.across_splits,
+            "classes": table(("class", "split", "images", "selected"), stored.by_class),
+            "licence": DATASETS[context.partition_key].licence,
+        },
     )

@@ -2,14 +2,17 @@
 
 import dagster as dg
 
-from chestgan_assets.assets.acquisition import raw_dicom
+from chestgan_assets.assets.acquisition import raw_dicom, raw_images
+from chestgan_assets.assets.annotations import tumour_annotations
 from chestgan_assets.failures import one_line_failures
-from chestgan_assets.partitions import datasets, patients
+from chestgan_assets.partitions import ANNOTATED, DATASETS, IMAGES, datasets, patients, same_dataset
 from chestgan_assets.presentation import blocking, check, counts, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import OWNERS, RETRY
 from chestgan_core.slices import recipe
 from chestgan_core.sources.datasets import parse_patient_partition
+
+SHOWN = 50
 
 
 @dg.asset(
@@ -20,6 +23,7 @@ from chestgan_core.sources.datasets import parse_patient_partition
     owners=OWNERS,
     code_version=str(recipe.VERSION),
     retry_policy=RETRY,
+    automation_condition=dg.AutomationCondition.eager(),
     check_specs=[
         blocking("hounsfield_range", "slice_tensors", "All values are Hounsfield units in [-1024, 3071]."),
         blocking("shows_lung", "slice_tensors", "Every slice has the lung share that the recipe asks for."),
@@ -66,15 +70,20 @@ def slice_tensors(
 
 @dg.asset(
     partitions_def=datasets,
-    deps=[dg.AssetDep(slice_tensors, partition_mapping=dg.AllPartitionMapping())],
+    deps=[
+        dg.AssetDep(slice_tensors, partition_mapping=dg.AllPartitionMapping()),
+        dg.AssetDep(raw_images, partition_mapping=same_dataset(IMAGES, sorted(DATASETS))),
+        dg.AssetDep(tumour_annotations, partition_mapping=same_dataset(ANNOTATED, sorted(DATASETS))),
+    ],
     group_name="slices",
     kinds={"json", "safetensors", "s3"},
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
     retry_policy=RETRY,
     check_specs=[
         blocking("patients_disjoint", "training_set", "No patient is on both sides of the split."),
         blocking("both_sides_filled", "training_set", "There are slices to train on and slices to score on."),
+        blocking("nothing_lost", "training_set", "Every normalized slice is used or left out for a reason."),
     ],
 )
 def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
@@ -82,32 +91,40 @@ def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> dg.
     from chestgan_core.slices.training_set import build_training_set
 
     with one_line_failures():
-        built = build_training_set(store.open(), context.partition_key)
-    train, held_out = built.side("train"), built.side("held-out")
+        opened = store.open()
+        built = build_training_set(opened, context.partition_key)
+        sheets, card = built.contact_sheets(opened), built.card(opened)
+        on_both_sides = built.patients_on_both_sides(opened)
+    told = built.told
+    slices, patients_by_side = told["slices"], told["patients"]
     return dg.MaterializeResult(
         data_version=dg.DataVersion(built.version),
         metadata={
             "uri": built.uri,
-            "contact sheet": picture(built.contact_sheet_png, "slices of every patient"),
-            "training slices": sum(shard.slices for shard in train),
-            "held-out slices": sum(shard.slices for shard in held_out),
-            "patients": len(built.shards),
+            **{
+                f"contact sheet, {name}": picture(png, f"slices of class {name}")
+                for name, png in sheets.items()
+            },
+            "card": dg.MetadataValue.md(card),
+            "training slices": slices["train"],
+            "held-out slices": slices["held-out"],
+            "training patients": patients_by_side["train"],
+            "held-out patients": patients_by_side["held-out"],
             "patients without slices": len(built.missing),
-            "split": table(
-                ("patient", "histology", "side", "slices"),
-                [(shard.patient, shard.histology, shard.side, shard.slices) for shard in built.shards],
+            "left out": counts(told["left_out"], "slices"),
+            "tumour boxes on slices": told["boxes"]["on_slices"],
+            f"the first {SHOWN} shards": table(
+                ("shard", "class", "side", "patients", "slices"),
+                [(s.name, s.histology, s.side, s.patients, s.slices) for s in built.shards[:SHOWN]],
             ),
         },
         check_results=[
+            check("patients_disjoint", on_both_sides == 0, patients_on_both_sides=on_both_sides),
+            check("both_sides_filled", all(count > 0 for count in slices.values())),
             check(
-                "patients_disjoint",
-                not {shard.patient for shard in train} & {shard.patient for shard in held_out},
-                training_patients=len(train),
-                held_out_patients=len(held_out),
-            ),
-            check(
-                "both_sides_filled",
-                all(sum(shard.slices for shard in side) > 0 for side in (train, held_out)),
+                "nothing_lost",
+                sum(slices.values()) + sum(told["left_out"].values()) == told["in_shards"],
+                in_shards=told["in_shards"],
             ),
         ],
     )

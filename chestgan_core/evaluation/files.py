@@ -1,7 +1,8 @@
 """A metric report on files: what `chestgan evaluate` does.
 
-In: shards of held-out patients, a safetensors file of synthetic slices, shards of other patients, all int16 HU.
-Out: a MetricReport. The window that maps HU to images is that of the generator, which its file names.
+In: shards of held-out patients, a safetensors file of synthetic slices, shards of other patients, all int16, in HU or
+grey levels.
+Out: a MetricReport. The window that maps them to images is that of the generator, which its file names.
 """
 
 import json
@@ -42,7 +43,7 @@ def evaluate_files(
     """evaluate() on files: shards of held-out patients, a safetensors of synthetic slices, shards of other
     patients.
 
-    fake: tensor `slices` (M, S, S) int16 HU, as `chestgan generate` writes it. window: by default the one that
+    fake: tensor `slices` (M, S, S) int16, as `chestgan generate` writes it. window: by default the one that
     this file says its generator was trained with, the lung window where it says none. source_title: how the data
     may be called; without it the report says only what word says. Raises BadInput: a file that is not what it
     should be, a window other than the generator's, or what evaluate() refuses.
@@ -53,8 +54,7 @@ def evaluate_files(
     if window is not None and trained is not None and window != trained:
         raise BadInput(
             fake,
-            f"was generated with the window {_said(trained)}, not {_said(window)}:"
-            " beyond its own window it holds nothing",
+            f"was generated with the window {trained}, not {window}: beyond its own window it holds nothing",
             "leave the window out",
         )
     window = window or trained or WINDOWS["lung"]
@@ -73,7 +73,7 @@ def evaluate_files(
 
 
 def _read_real(paths: Sequence[Path]) -> tuple[Tensor, tuple[str, ...]]:
-    """(N, S, S) int16 HU of all shards, and the patient of each."""
+    """(N, S, S) int16 of all shards, and the patient of each."""
     slices: list[Tensor] = []
     patients: list[str] = []
     for path in paths:
@@ -93,7 +93,7 @@ def _to_real(read: tuple[Tensor, tuple[str, ...]], window: Window) -> RealImages
 
 
 def _read_slices(path: Path) -> tuple[Tensor, Window | None]:
-    """(N, S, S) int16 HU of a safetensors file that may have no rows beside it, and the generator's window."""
+    """(N, S, S) int16 of a safetensors file that may have no rows beside it, and the generator's window."""
     if not path.is_file():
         raise BadInput(path, "is not there", REMEDY)
     try:
@@ -104,21 +104,17 @@ def _read_slices(path: Path) -> tuple[Tensor, Window | None]:
         raise BadInput(path, f"holds no tensor `slices` that can be read ({error})", REMEDY) from error
     if slices.ndim != 3 or slices.dtype != torch.int16:
         found = f"{tuple(slices.shape)} {str(slices.dtype).removeprefix('torch.')}"
-        raise BadInput(path, f"holds slices of {found}, not (N, S, S) int16 Hounsfield units", REMEDY)
+        raise BadInput(path, f"holds slices of {found}, not (N, S, S) int16", REMEDY)
     if "generated" not in metadata:
         return slices, None
     try:
-        told = json.loads(metadata["generated"])["window_hu"]
-        return slices, Window(float(told["centre"]), float(told["width"]))
+        told = json.loads(metadata["generated"])["window"]
+        return slices, Window(float(told["centre"]), float(told["width"]), told["unit"])
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(path, "does not say which window its generator was trained with", REMEDY) from error
 
 
-def _said(window: Window) -> str:
-    return f"{window.centre - window.width / 2:g} to {window.centre + window.width / 2:g} HU"
-
-
 def _to_images(slices: Tensor, window: Window) -> Tensor:
-    """(N, S, S) int16 HU to (N, 1, S, S) float32 in [-1, 1]."""
+    """(N, S, S) int16 to (N, 1, S, S) float32 in [-1, 1]."""
     unit: Tensor = window.to_unit(slices)
     return unit[:, None]

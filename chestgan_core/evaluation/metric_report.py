@@ -74,7 +74,7 @@ class MetricReport:
             "source": self.source_title,
             "word": self.word,
             "model": self.model_title,
-            "window_hu": asdict(self.window),
+            "window": asdict(self.window),
             "resolution": self.resolution,
             "patients_real": self.patients_real,
             "rows": [asdict(row) for row in self.rows],

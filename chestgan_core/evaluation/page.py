@@ -10,10 +10,16 @@ from pathlib import Path
 import jinja2
 
 from chestgan_core.atomic import replacing
-from chestgan_core.evaluation.charts import feature_scatter, hounsfield_histogram
+from chestgan_core.evaluation.charts import feature_scatter, value_histogram
 from chestgan_core.evaluation.metric_report import MetricReport
 from chestgan_core.evaluation.words import cautions, sentence
 from chestgan_core.pictures import contact_sheet
+
+HOUNSFIELD = (
+    "Hounsfield units",
+    "All pixels of the images compared. Values beyond the window were clipped to its ends.",
+)
+GREY = ("Grey levels", "All pixels of the images compared. The pictures have no Hounsfield units.")
 
 
 def write_page(report: MetricReport, folder: Path) -> list[Path]:
@@ -43,8 +49,7 @@ def _draw(report: MetricReport, folder: Path) -> list[tuple[Path, str, str]]:
     pictures, word = report.pictures, report.word
     beside = f"{word.capitalize()} beside synthetic"
     sheet, histogram, scatter = (
-        folder / name
-        for name in ("real-beside-synthetic.png", "hounsfield-histogram.png", "feature-scatter.png")
+        folder / name for name in ("real-beside-synthetic.png", "value-histogram.png", "feature-scatter.png")
     )
     contact_sheet(
         pictures.samples["real"],
@@ -54,7 +59,7 @@ def _draw(report: MetricReport, folder: Path) -> list[tuple[Path, str, str]]:
         real_label=f"{word}, held-out patients" if "other" in pictures.samples else word,
         columns=4,
     )
-    hounsfield_histogram(pictures.grey, report.window, word, histogram)
+    value_histogram(pictures.grey, report.window, word, histogram)
     drawn = [
         (
             sheet,
@@ -63,8 +68,7 @@ def _draw(report: MetricReport, folder: Path) -> list[tuple[Path, str, str]]:
         ),
         (
             histogram,
-            "Hounsfield units",
-            "All pixels of the images compared. Values beyond the window were clipped to its ends.",
+            *(HOUNSFIELD if report.window.unit == "HU" else GREY),
         ),
     ]
     if pictures.features:

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from chestgan_core import layout
 from chestgan_core.artefacts import Artefact
 from chestgan_core.errors import NotAvailable, NotInStore
@@ -23,6 +21,7 @@ from chestgan_core.evaluation.report import evaluate, write_report
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.experiment import Experiment
 from chestgan_core.progress import Progress
+from chestgan_core.slices.shards import read_rows
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import GENERATOR_FILE
@@ -123,7 +122,7 @@ def _write(
     report = evaluate(
         held_out,
         fake,
-        window=experiment.window_hu,
+        window=experiment.display_window,
         source_title=training_set.dataset.title,
         word=training_set.dataset.word,
         model_title=f"{experiment.name}, {run.manifest['images_seen']:,} images seen",
@@ -160,13 +159,9 @@ def _write(
 def _real(
     store: Store, training_set: TrainingSet, side: str, experiment: Experiment, folder: Path
 ) -> RealImages:
-    shards = training_set.side(side)
     paths = training_set.fetch(store, side, folder / side)
-    images = [load_images([path], experiment) for path in paths]
-    patients = tuple(
-        shard.patient for shard, some in zip(shards, images, strict=True) for _ in range(len(some))
-    )
-    return RealImages(torch.cat(images), patients)
+    patients = tuple(row.patient for path in paths for row in read_rows(path))
+    return RealImages(load_images(paths, experiment), patients)
 
 
 def _read(store: Store, artefact: Artefact, version: str) -> StoredReport:

@@ -13,13 +13,14 @@ import jinja2
 
 from chestgan_core.evaluation.rows import MetricRow
 from chestgan_core.evaluation.words import cautions
+from chestgan_core.slices.windows import Unit, Window
 
 
 @dataclass(frozen=True)
 class SetFacts:
     """What is true of a set, as the manifest holds it.
 
-    window_centre, window_width: HU; grey 0 is the lower end, grey 255 the upper. model_sha256: of the
+    window_centre, window_width: in window_unit; grey 0 is the lower end, grey 255 the upper. model_sha256: of the
     generator.
     """
 
@@ -33,11 +34,12 @@ class SetFacts:
     model_sha256: str
     source_title: str
     source_licence: str
+    window_unit: Unit = "HU"
 
     @property
-    def window_ends(self) -> tuple[float, float]:
-        """Lower and upper end of the window, HU."""
-        return self.window_centre - self.window_width / 2, self.window_centre + self.window_width / 2
+    def window(self) -> Window:
+        """The window through which the training data were seen."""
+        return Window(self.window_centre, self.window_width, self.window_unit)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -59,7 +61,7 @@ def write_card(facts: SetFacts, network: Mapping[str, Any], provenance: Mapping[
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    low, high = facts.window_ends
+    low, high = facts.window.ends
     metrics = provenance.get("metrics", {})
     rows = [MetricRow(**row) for row in metrics.get("rows", ())]
     known = ("metrics", "source", "source_licence")

@@ -1,11 +1,12 @@
-"""Generated images without a set around them: one safetensors file in HU, or a folder of PNG.
+"""Generated images without a set around them: one safetensors file in HU or grey levels, or a folder of PNG.
 
-In: a generator and seeds. Out: FILE.safetensors with tensor `slices` (N, R, R) int16 HU, or
+In: a generator and seeds. Out: FILE.safetensors with tensor `slices` (N, R, R) int16, or
 FOLDER/seed-000000.png.
 """
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +36,14 @@ def write_images(generator: LoadedGenerator, seeds: Sequence[int], out: Path) ->
         "resolution": experiment.resolution,
         "experiment": experiment.name,
         "model_sha256": generator.sha256,
-        "window_hu": {"centre": experiment.window_hu.centre, "width": experiment.window_hu.width},
+        "window": asdict(experiment.display_window),
     }
     with Progress(f"generate  {experiment.name}", total=len(seeds), unit="images") as progress:
         if out.suffix == ".safetensors":
             size = experiment.resolution
             slices = torch.empty(len(seeds), size, size, dtype=torch.int16)
             for index, image in enumerate(images):
-                slices[index] = experiment.window_hu.to_hu(image)[0]
+                slices[index] = experiment.display_window.from_unit(image)[0]
                 progress.step()
             out.parent.mkdir(parents=True, exist_ok=True)
             # One field only: safetensors writes several in any order; equal images should give equal bytes.

@@ -1,7 +1,8 @@
 """Read a synthetic set as a torch Dataset.
 
 In: the folder of a fetched set, or its s3:// address. Out: images (1, H, W) float32 in [-1, 1] with labels,
-or HU. Images are read from the tars one at a time, and each is checked against its sha256 when it is read.
+or HU where the training data had them. Images are read from the tars one at a time, and each is checked
+against its sha256 when it is read.
 """
 
 import hashlib
@@ -26,7 +27,6 @@ from chestgan_core.publishing.card import SetFacts
 from chestgan_core.publishing.fetching import fetch_set, newest_version
 from chestgan_core.publishing.sets import LABELS, SetFolder, read_set_folder
 from chestgan_core.publishing.tars import Member, members, read_member
-from chestgan_core.slices.windows import Window
 from chestgan_core.store import Store
 
 REMEDY = "fetch the set again: right files are kept"
@@ -46,7 +46,6 @@ class SyntheticSet(Dataset[tuple[Tensor, Label]]):
     def __init__(self, folder: SetFolder) -> None:
         self.facts: SetFacts = folder.facts
         self.version = folder.version
-        self._window = Window(folder.facts.window_centre, folder.facts.window_width)
         self._labels, self._sha256, self._members = _index(folder)
 
     def __len__(self) -> int:
@@ -64,8 +63,14 @@ class SyntheticSet(Dataset[tuple[Tensor, Label]]):
         return np.array(Image.open(io.BytesIO(data)))
 
     def hounsfield(self, k: int) -> NDArray[np.int16]:
-        """Image k in HU: (H, W) int16, within half a grey level; nothing lies outside the window."""
-        hounsfield: NDArray[np.int16] = self._window.to_hu(from_grey(self.grey(k)))
+        """Image k in HU: (H, W) int16, within half a grey level; nothing lies outside the window.
+
+        Raises BadInput where the training data were pictures, which have no HU.
+        """
+        window = self.facts.window
+        if window.unit != "HU":
+            raise BadInput(self.facts.name, "comes from pictures without Hounsfield units", "use grey")
+        hounsfield: NDArray[np.int16] = window.from_unit(from_grey(self.grey(k)))
         return hounsfield
 
 

@@ -113,7 +113,7 @@ def write_set(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
     trained = generator.experiment
-    window = trained.window_hu
+    window = trained.display_window
     facts = SetFacts(
         name=layout.checked_name(experiment.name),
         experiment=experiment.name,
@@ -125,6 +125,7 @@ def write_set(
         model_sha256=generator.sha256,
         source_title=provenance["source"],
         source_licence=provenance["source_licence"],
+        window_unit=window.unit,
     )
     names = _write_images(generator, range(first_seed, first_seed + count), folder, facts.name)
     card = write_card(facts, trained.network.model_dump(), provenance)

@@ -1,0 +1,86 @@
+"""The patient partitions: those of the newest catalog of each dataset, registered a part at a time.
+
+In: what a catalog lists and what Dagster has. Out: the next keys to add and to delete. Dagster's history of a patient
+who left stays; only the partition goes.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import dagster as dg
+
+from chestgan_assets.partitions import DICOM, patients
+from chestgan_assets.resources import StoreResource
+from chestgan_core.errors import NotInStore
+from chestgan_core.sources.datasets import patient_partition
+from chestgan_core.store import Store
+
+PARTITIONS = str(patients.name)
+# A tick must end within the minute that Dagster gives it, also where the database is slow.
+AT_ONCE = 5_000
+
+
+@dataclass(frozen=True)
+class Step:
+    """Keys to add and to delete now. complete: nothing is left after them."""
+
+    add: list[str]
+    delete: list[str]
+    complete: bool
+
+
+def next_step(dataset: str, wanted: Iterable[str], present: Iterable[str], at_once: int = AT_ONCE) -> Step:
+    """What brings the partitions of one dataset nearer to its patients. present: the keys of all datasets."""
+    mine = {key for key in present if key.startswith(patient_partition(dataset, ""))}
+    keys = [patient_partition(dataset, patient) for patient in sorted(wanted)]
+    add = [key for key in keys if key not in mine]
+    delete = sorted(mine.difference(keys))
+    return Step(add[:at_once], delete[:at_once], len(add) <= at_once and len(delete) <= at_once)
+
+
+def register_all(instance: dg.DagsterInstance, dataset: str, wanted: Iterable[str]) -> None:
+    """All at once, for a process that has no daemon beside it (`make demo`)."""
+    _take(instance, next_step(dataset, wanted, instance.get_dynamic_partitions(PARTITIONS), at_once=1 << 30))
+
+
+def _take(instance: dg.DagsterInstance, step: Step) -> None:
+    instance.add_dynamic_partitions(PARTITIONS, step.add)
+    for key in step.delete:
+        instance.delete_dynamic_partition(PARTITIONS, key)
+
+
+def catalogued(store: Store) -> Iterator[tuple[str, str]]:
+    """Each dataset that has a catalog, and the version of the newest."""
+    from chestgan_core.sources.catalog import newest_catalog_version
+
+    for dataset in DICOM:
+        try:
+            yield dataset, newest_catalog_version(store, dataset)
+        except NotInStore:
+            continue
+
+
+@dg.sensor(minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
+def patient_partitions(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
+    """Registers one partition per patient of every catalog, at most 5,000 a tick.
+
+    The cursor holds one catalog version per dataset: that whose patients are all registered.
+    """
+    from chestgan_core.sources.catalog import read_patients
+
+    done: dict[str, str] = json.loads(context.cursor or "{}")
+    opened = store.open()
+    for dataset, version in catalogued(opened):
+        if done.get(dataset) == version:
+            continue
+        wanted = read_patients(opened, dataset, version)
+        step = next_step(dataset, wanted, context.instance.get_dynamic_partitions(PARTITIONS))
+        # Not as requests in the result: the daemon looks for each key by itself, minutes for 5,000 of them.
+        _take(context.instance, step)
+        if step.complete:
+            done[dataset] = version
+        said = f"{dataset}: {len(step.add)} patients registered, {len(step.delete)} removed"
+        context.log.info(said)
+        return dg.SensorResult(skip_reason=said, cursor=json.dumps(done))
+    return dg.SensorResult(skip_reason="the partitions are those of the newest catalogs")

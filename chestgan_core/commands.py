@@ -1,0 +1,181 @@
+"""What the commands of `chestgan` do.
+
+In: the parsed arguments. Out: the answer as JSON values, and the same as text for people. Everything heavy is imported
+by the command that needs it.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from chestgan_core.home import home
+from chestgan_core.progress import Progress
+
+Answer: TypeAlias = dict[str, Any]
+
+
+def catalog(asked: argparse.Namespace) -> tuple[Answer, str]:
+    """The series or the pictures of a collection and their fates; no store is needed."""
+    from chestgan_core.sources.catalog_table import as_text
+    from chestgan_core.sources.datasets import dataset_named
+    from chestgan_core.sources.listing import list_named
+
+    if asked.dataset and not dataset_named(asked.dataset).has_hounsfield:
+        from chestgan_core.sources.image_folder import summarise_images
+
+        summary = summarise_images(asked.dataset, Path(asked.source), home())
+        return summary.as_json(), summary.text()
+    dataset, listed = list_named(asked.source, asked.dataset, home())
+    answer = {
+        "dataset": dataset.name,
+        **listed.summary().as_json(),
+        "files": listed.files,
+        "left_out_files": listed.left_out,
+        "selected_series": [{"patient": row.patient, "key": row.key} for row in listed.selected],
+    }
+    return answer, as_text(f"{asked.source}, with the rules of {dataset.name}", listed)
+
+
+def audit(asked: argparse.Namespace) -> tuple[Answer, str]:
+    """What in DICOM files may still say who the patient is; exit status 1 where that stops a private folder."""
+    from chestgan_core.dicom.audit import audit_paths
+
+    with Progress("audit", None, "files") as progress:
+        report = audit_paths(asked.path, progress)
+    stopping = report.stopping()
+    lines = [
+        f"{found:36} {count:6}  {'STOPS' if found in stopping else 'told '}  {found.meaning}"
+        for found, count in report.findings.items()
+    ]
+    verdict = "a private folder would be refused" if stopping else "nothing stops a private folder"
+    answer = {
+        **report.as_json(),
+        "stopping": [str(found) for found in stopping],
+        "exit_status": 1 if stopping else 0,
+    }
+    return answer, "\n".join([f"{report.files} DICOM files", *lines, verdict])
+
+
+def normalize(asked: argparse.Namespace) -> tuple[Answer, str]:
+    """DICOM files to a shard of normalized slices."""
+    from chestgan_core.dicom.pseudonyms import Pseudonyms
+    from chestgan_core.reasons import in_words
+    from chestgan_core.slices.normalization import normalize
+    from chestgan_core.slices.recipe import NormalizationRecipe
+    from chestgan_core.slices.shards import write_shard
+
+    names = Pseudonyms() if asked.public_ids else Pseudonyms.private(home())
+    with Progress("normalize", None, "slices") as progress:
+        done = normalize(asked.path, NormalizationRecipe(size=asked.size, trim=asked.trim), names, progress)
+    write_shard(done.shard, asked.out)
+    kept = f"{done.report.kept} slices of {done.report.patients} patient(s) kept"
+    answer = {"out": str(asked.out), **done.report.as_json()}
+    return answer, f"{kept}; left out: {in_words(done.report.left_out)}\nwritten to {asked.out}"
+
+
+def train(asked: argparse.Namespace) -> tuple[Answer, str]:
+    """Train the generator of an experiment on shards."""
+    import torch
+
+    from chestgan_core.experiment import load_experiment
+    from chestgan_core.training.devices import pick_device
+    from chestgan_core.training.images import load_images
+    from chestgan_core.training.loop import Budget, train
+
+    experiment = load_experiment(asked.experiment)
+    if asked.threads:
+        torch.set_num_threads(asked.threads)
+    if asked.minutes or asked.images:
+        budget = Budget(minutes=asked.minutes, images=asked.images)
+    else:
+        budget = Budget(minutes=experiment.training.minutes, images=experiment.training.images)
+    images = load_images(asked.data, experiment)
+    outcome = train(experiment, images, asked.out, pick_device(asked.device), budget)
+    return outcome.as_json(), f"{outcome.line()}\nwritten to {asked.out}"
+
+
+def generate(asked: argparse.Namespace) -> tuple[Answer, str]:
+    """Images from numbered seeds."""
+    from chestgan_core.publishing.plain import write_images
+    from chestgan_core.training.checkpoints import load_generator
+    from chestgan_core.training.devices import pick_device
+
+    generator = load_generator(asked.model, pick_device(asked.device))
+    written = write_images(generator, range(asked.seed, asked.seed + asked.count), asked.out)
+    told = (
+        f"{asked.count} images of seeds {asked.seed} to {asked.seed + asked.count - 1} written to {asked.out}"
+    )
+    return written, told
+
+
+def evaluate(asked: argparse.Namespace) -> tuple[Answer, str]:
+    """Measures of generated against real slices."""
+    from chestgan_core.evaluation.files import evaluate_files
+    from chestgan_core.evaluation.report import write_report
+    from chestgan_core.slices.windows import WINDOWS
+
+    report = evaluate_files(
+        asked.real,
+        asked.fake,
+        WINDOWS[asked.window] if asked.window else None,
+        extractor=asked.extractor,
+        seed=asked.seed,
+        reference=asked.train or (),
+        source_title=asked.source,
+        word="phantom" if asked.phantom else "real",
+        device=asked.device,
+    )
+    if asked.out:
+        write_report(report, asked.out)
+    return report.as_json(), report.as_text()
+
+
+def experiments(asked: argparse.Namespace) -> tuple[Answer, str]:
+    """All experiments, or one in full."""
+    from chestgan_core.experiment import experiment_files, load_experiment
+
+    if asked.name:
+        experiment = load_experiment(asked.name)
+        answer = experiment.model_dump(mode="json")
+        return answer, json.dumps(answer, indent=2)
+    known = [load_experiment(path) for path in experiment_files().values()]
+    answer = {
+        "experiments": [{"name": e.name, "dataset": e.dataset, "description": e.description} for e in known]
+    }
+    return answer, "\n".join(f"{e.name:16} {e.dataset:10} {e.description}" for e in known)
+
+
+def sets(asked: argparse.Namespace) -> tuple[Answer, str]:
+    """List, show, fetch or verify published sets."""
+    from chestgan_core.embedded import open_store
+    from chestgan_core.publishing import fetching
+
+    if asked.action == "verify":
+        checked = fetching.verify_set(asked.folder)
+        return checked.as_json(), checked.line()
+    with open_store(home()) as store:
+        if asked.action == "list":
+            entries = fetching.list_sets(store)
+            lines = [f"{e.name:20} {e.version}  {e.images} images  {e.bytes:,} bytes" for e in entries]
+            return {"sets": [e.as_json() for e in entries]}, "\n".join(
+                lines
+            ) or "no set has been published yet"
+        if asked.action == "show":
+            manifest = fetching.show_set(store, asked.name, asked.version)
+            return manifest, json.dumps(manifest, indent=2, sort_keys=True)
+        fetched = fetching.fetch_set(store, asked.name, asked.version, asked.out or Path(asked.name))
+        answer = {"folder": str(fetched.path), "version": fetched.version, "images": fetched.images}
+        return answer, f"{fetched.images} images fetched and verified: {fetched.path}"
+
+
+def doctor(asked: argparse.Namespace) -> tuple[Answer, str]:
+    """What works here."""
+    from chestgan_core.doctor import examine
+
+    findings = examine(home())
+    answer = {
+        "exit_status": 0 if all(finding.works or finding.optional for finding in findings) else 1,
+        "findings": [finding.as_json() for finding in findings],
+    }
+    return answer, "\n".join(finding.line() for finding in findings)
