@@ -18,7 +18,7 @@ dev: $(VENV)/installed
 	@$(BIN)/python -m chestgan_assets.dev
 
 test: $(VENV)/installed lint
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import loading, normalize, training_step
+from bench import catalog, download, loading, normalize, training_step
 from bench.ratio import Ratio
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +24,8 @@ def main() -> int:
         lambda: normalize.measure(real_data),
         training_step.measure,
         loading.measure,
+        download.measure,
+        catalog.measure,
     ]
     for measure in parts:
         for ratio in measure():

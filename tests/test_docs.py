@@ -15,6 +15,7 @@ from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.experiment import load_experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
 from chestgan_core.publishing.sets import publish_set, write_set
+from chestgan_core.sources.datasets import Dataset
 from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import load_generator, save_generator
 
@@ -44,8 +45,12 @@ def test_every_command_in_the_docs_is_understood(command: str) -> None:
 
 
 @pytest.mark.parametrize("snippet", [block for page in PAGES for block in blocks(page, "yaml")])
-def test_every_experiment_in_the_docs_is_valid(snippet: str) -> None:
-    assert parse_experiment(yaml.safe_load(snippet), "documented", "docs")
+def test_every_experiment_and_dataset_in_the_docs_is_valid(snippet: str) -> None:
+    told = yaml.safe_load(snippet)
+    if "source" in told:
+        assert Dataset.model_validate({**told, "name": "documented"})
+    else:
+        assert parse_experiment(told, "documented", "docs")
 
 
 @pytest.fixture(scope="module")

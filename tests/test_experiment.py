@@ -6,7 +6,7 @@ import pytest
 
 from chestgan_core.errors import BadExperiment
 from chestgan_core.experiment import experiment_files, load_experiment
-from chestgan_core.sources.datasets import DATASETS
+from chestgan_core.sources.datasets import dataset_files
 
 GOOD = "dataset: phantom\ntraining: {images: 100}\n"
 
@@ -15,7 +15,7 @@ GOOD = "dataset: phantom\ntraining: {images: 100}\n"
 def test_every_shipped_experiment_is_valid_and_names_a_known_dataset(name: str) -> None:
     experiment = load_experiment(name)
     assert experiment.name == name
-    assert experiment.dataset in DATASETS
+    assert experiment.dataset in dataset_files()
     assert experiment.description
 
 

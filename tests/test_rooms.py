@@ -15,6 +15,8 @@ HEAVY = ("torch", "torchvision", "pydicom", "skimage", "numpy", "pyarrow", "boto
         ("chestgan_core.cli", (*HEAVY, "dagster")),
         ("chestgan_core.experiment", (*HEAVY, "dagster")),
         ("chestgan_core.store", (*HEAVY, "dagster")),
+        ("chestgan_core.sources.archive", ("torch", "skimage", "numpy", "dagster")),
+        ("chestgan_core.slices.patient", ("torch", "matplotlib", "dagster")),
         ("chestgan_core.publishing.release", ("dagster", "flask", "starlette")),
     ],
 )

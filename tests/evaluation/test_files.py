@@ -1,6 +1,7 @@
 """A report on files: Hounsfield units in, the window of the generator, and what is refused."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ LUNG = WINDOWS["lung"]
 def units(count: int, seed: int) -> torch.Tensor:
     """Smooth random slices (count, 32, 32) int16 HU inside the lung window."""
     coarse = torch.rand(count, 1, 4, 4, generator=torch.Generator().manual_seed(seed)) * 2 - 1
-    return LUNG.to_hu(torch.nn.functional.interpolate(coarse, size=(32, 32), mode="bilinear"))[:, 0]
+    return LUNG.from_unit(torch.nn.functional.interpolate(coarse, size=(32, 32), mode="bilinear"))[:, 0]
 
 
 def shard(path: Path, patient: str, slices: torch.Tensor) -> Path:
@@ -42,7 +43,7 @@ def real(tmp_path: Path) -> list[Path]:
 
 def generated(path: Path, window: Window | None) -> Path:
     """12 synthetic slices, as chestgan generate writes them; without window: as another program would."""
-    told = {"window_hu": {"centre": window.centre, "width": window.width}} if window else None
+    told = {"window": asdict(window)} if window else None
     save_file({"slices": units(12, 3)}, path, {"generated": json.dumps(told)} if told else None)
     return path
 
@@ -94,7 +95,7 @@ def test_a_window_that_is_not_the_generators_is_refused(real: list[Path], tmp_pa
     fake = generated(tmp_path / "fake.safetensors", WINDOWS["wide"])
     with pytest.raises(BadInput, match="generated with the window -1000 to 400 HU, not -1350 to 150 HU"):
         evaluate_files(real, fake, LUNG)
-    save_file({"slices": units(12, 3)}, fake, {"generated": '{"window_hu": 3}'})
+    save_file({"slices": units(12, 3)}, fake, {"generated": '{"window": 3}'})
     with pytest.raises(BadInput, match="does not say which window"):
         evaluate_files(real, fake)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -85,7 +86,8 @@ def test_nothing_that_names_a_private_patient_leaves_the_raw_archive(
     for item in store.list():
         assert "PH-" not in item.key
         if not item.key.endswith(".zip") and not item.key.startswith("catalog/"):
-            assert b"PH-" not in store.get_bytes(item.key), item.key
+            # Five bytes at least: three come up by chance in a compressed picture.
+            assert not re.search(rb"PH-[ABEG]\d{4}", store.get_bytes(item.key)), item.key
             looked_at += 1
     assert looked_at > 20
     assert all(patient.startswith("P") and len(patient) == 13 for patient in slices)
@@ -106,8 +108,14 @@ def test_the_same_delivery_changes_nothing_and_a_revised_series_gets_a_new_versi
 
     row = read_catalog(store, "folder").of(patient)[0]
     (delivery / row.files[len(row.files) // 2]).unlink()
+    # The old catalog still names what is in the store; of a patient who is not, the file is missed.
+    assert archive_patient(store, "folder", patient, home).reused
+    other = read_catalog(store, "folder").of(catalog.patients[1])[0]
+    hidden = delivery / other.files[0]
+    hidden.rename(delivery.parent / "hidden")
     with pytest.raises(BadInput, match="materialize series_catalog again"):
-        archive_patient(store, "folder", patient, home)
+        archive_patient(store, "folder", other.patient, home)
+    (delivery.parent / "hidden").rename(hidden)
     catalogue_source(store, "folder", home)
     revised = archive_patient(store, "folder", patient, home)
     assert revised.version != archive.version
@@ -129,7 +137,7 @@ def test_patients_without_slices_are_told_not_forgotten(
     store.delete(layout.slices_latest("folder", slices[0]))
     built = build_training_set(store, "folder")
     assert built.missing == (slices[0],)
-    assert {shard.patient for shard in built.shards} == set(slices[1:])
+    assert {shard.name for shard in built.shards} == set(slices[1:])
     assert open_training_set(store, "folder").shards == built.shards
 
 
@@ -282,6 +290,7 @@ def test_a_training_that_diverges_names_the_state_in_the_store(
     assert str(tmp_path) not in str(diverged.value)
 
 
+@pytest.mark.timeout(900)
 def test_a_killed_training_goes_on_from_its_checkpoint_in_the_store(
     store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path, embedded: EmbeddedStore
 ) -> None:

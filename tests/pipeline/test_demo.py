@@ -10,7 +10,8 @@ import psutil
 import pydicom
 import pytest
 
-from tests.pipeline.conftest import ROOT, TINY
+from tests.pipeline.conftest import TINY
+from tests.pipeline.dev_server import ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.pipeline.conftest import Dev, start_dev, stop_dev
+from tests.pipeline.dev_server import Dev, start_dev, stop_dev
 
 pytestmark = pytest.mark.slow
 
@@ -18,33 +18,17 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 def test_the_catalog_registers_a_partition_for_every_patient(dev: Dev) -> None:
     assert dev.finish(dev.launch("catalog", "phantom")) == "SUCCESS"
-    assert len(dev.patients()) == 6
-    assert all(key.startswith("phantom:PH-") for key in dev.patients())
+    keys = dev.await_patients("phantom", 6)
+    assert len(keys) == 6
+    assert all(key.startswith("phantom:PH-") for key in keys)
     told = dev.materialization("series_catalog")
     assert told["patients"] == 6
-    assert "localizer" in told["left out"]
+    assert "localizer" in told["files left out"]
 
 
 def test_patients_are_backfilled_as_the_ui_does_it(dev: Dev) -> None:
-    chosen = dev.patients()[:3]
-    started = dev.ask(
-        """mutation($names: [String!]) { launchPartitionBackfill(backfillParams: {
-             assetSelection: [{path: ["raw_dicom"]}, {path: ["slice_tensors"]}], partitionNames: $names})
-           { __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }""",
-        names=chosen,
-    )["launchPartitionBackfill"]
-    assert started["__typename"] == "LaunchBackfillSuccess", started
-    deadline = time.monotonic() + 280
-    query = """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
-                 ... on PartitionBackfill { status } } }"""
-    while True:
-        status = dev.ask(query, id=started["backfillId"])["partitionBackfillOrError"]["status"]
-        if status.startswith("COMPLETED"):
-            break
-        assert status == "REQUESTED", status
-        assert time.monotonic() < deadline, dev.log.read_text()[-2000:]
-        time.sleep(1)
-    assert status == "COMPLETED_SUCCESS"
+    backfill = dev.backfill(dev.patients()[:3], "raw_dicom", "slice_tensors")
+    assert dev.finish_backfill(backfill) == "COMPLETED_SUCCESS"
     told = dev.materialization("slice_tensors")
     assert told["slices"] > 0
     assert told["preview"].startswith("![")

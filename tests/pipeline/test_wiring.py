@@ -8,10 +8,18 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from chestgan_assets.assets.acquisition import _register
 from chestgan_assets.failures import one_line_failures
 from chestgan_assets.local import dagster_home
-from chestgan_core.errors import BadInput, ChestganError, PointerMoved, StoreError, StoreUnreachable
+from chestgan_assets.orphans import LAUNCHED, end_orphans, one_of_the_demos, only_dev
+from chestgan_core.errors import (
+    BadInput,
+    ChestganError,
+    PointerMoved,
+    SourceRefused,
+    SourceUnreachable,
+    StoreError,
+    StoreUnreachable,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -21,6 +29,8 @@ ROOT = Path(__file__).parent.parent.parent
     [
         (StoreUnreachable("s3://b/k", "does not answer", "start it"), True),
         (PointerMoved("s3://b/k", "moved", "again"), True),
+        (SourceUnreachable("series 2.25.1", "the server is overloaded", "wait"), True),
+        (SourceRefused("series 2.25.1", "is not there", "make the catalog again"), False),
         (StoreError("s3://b/k", "the store refused the key", "check it"), False),
         (BadInput("folder", "is empty", "fill it"), False),
         (RuntimeError("CUDA out of memory"), False),
@@ -36,15 +46,55 @@ def test_only_what_may_pass_by_itself_is_tried_again(error: Exception, tried_aga
         assert failed.value.description == str(error)
 
 
-def test_patients_who_left_a_dataset_lose_their_partition_and_others_keep_theirs() -> None:
+def test_what_an_error_came_from_stays_out_of_the_history_as_it_may_name_a_patient() -> None:
+    @dg.asset
+    def archive() -> None:
+        with one_line_failures():
+            try:
+                Path("/nowhere/Mustermann_Erika/IM1").read_bytes()
+            except OSError as error:
+                raise BadInput(
+                    "series 2.25.1", "cannot be read any more", "make the catalog again"
+                ) from error
+
+    result = dg.materialize([archive], raise_on_error=False)
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "series 2.25.1" in str(failure.step_failure_data)
+    assert "Mustermann" not in str(failure.step_failure_data)
+
+
+def started_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, *, launched: bool) -> str:
+    tags = {LAUNCHED: "{}"} if launched else {}
+    run = dg.DagsterRun(job_name="patient_slices", status=status, tags=tags)
+    return instance.add_run(run).run_id
+
+
+def test_runs_of_a_killed_process_fail_and_those_being_canceled_are_canceled(tmp_path: Path) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_dynamic_partitions("patient", ["folder:old", "folder:same", "phantom:PH-A0001"])
-        _register(instance, "folder", ["folder:same", "folder:new"])
-        assert set(instance.get_dynamic_partitions("patient")) == {
-            "folder:same",
-            "folder:new",
-            "phantom:PH-A0001",
-        }
+        started = started_run(instance, dg.DagsterRunStatus.STARTED, launched=True)
+        canceling = started_run(instance, dg.DagsterRunStatus.CANCELING, launched=True)
+        waiting = started_run(instance, dg.DagsterRunStatus.NOT_STARTED, launched=True)
+        assert end_orphans(instance, tmp_path) == 2
+        ended = {run.run_id: run.status for run in instance.get_runs()}
+    assert ended[started] is dg.DagsterRunStatus.FAILURE
+    assert ended[canceling] is dg.DagsterRunStatus.CANCELED
+    assert ended[waiting] is dg.DagsterRunStatus.NOT_STARTED
+
+
+def test_runs_of_a_demo_that_works_are_no_orphans(tmp_path: Path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance, one_of_the_demos(tmp_path):
+        started_run(instance, dg.DagsterRunStatus.STARTED, launched=False)
+        assert end_orphans(instance, tmp_path) == 0
+
+
+def test_servers_that_outlive_a_killed_make_dev_keep_its_home(tmp_path: Path) -> None:
+    with only_dev(tmp_path) as lock:
+        server = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=(lock,))
+    with pytest.raises(BadInput, match="dagster-daemon"), only_dev(tmp_path):
+        pass
+    server.communicate(b"\n", timeout=30)
+    with only_dev(tmp_path):
+        pass
 
 
 def test_a_home_of_somebody_else_keeps_its_dagster_yaml(

@@ -52,9 +52,9 @@ def test_hounsfield_units_come_back_to_within_half_a_grey_level(
     ready: SetFolder, generator: LoadedGenerator, experiment: Experiment
 ) -> None:
     found = open_set(str(ready.path)).hounsfield(7)
-    made = experiment.window_hu.to_hu(generate(generator, [107]))[0, 0].numpy()
+    made = experiment.display_window.from_unit(generate(generator, [107]))[0, 0].numpy()
     assert (found.dtype, found.shape) == (np.int16, (64, 64))
-    assert np.abs(found.astype(int) - made).max() <= experiment.window_hu.width / 255 / 2 + 1
+    assert np.abs(found.astype(int) - made).max() <= experiment.display_window.width / 255 / 2 + 1
 
 
 def test_data_loader_workers_read_the_same_images(ready: SetFolder) -> None:

@@ -203,7 +203,7 @@ def test_plain_images_come_as_hounsfield_units_in_one_file_or_as_pictures(
         slices = file.get_tensor("slices")
     images = generate(generator, range(5, 8))
     assert (slices.dtype, slices.shape) == (np.int16, (3, 64, 64))
-    assert np.array_equal(slices, experiment.window_hu.to_hu(images)[:, 0].numpy())
+    assert np.array_equal(slices, experiment.display_window.from_unit(images)[:, 0].numpy())
     assert (told["images"], told["first_seed"]) == (3, 5)
     write_images(generator, range(5, 8), tmp_path / "pictures")
     assert [path.name for path in sorted((tmp_path / "pictures").iterdir())] == [

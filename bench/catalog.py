@@ -1,0 +1,97 @@
+"""From the full index of the Imaging Data Commons (a million series) to the selected rows: time and memory.
+
+A process of its own each time, from its start to its end, against the limits that were set: 5 seconds and 1 GiB. Time
+is that of the CPU: one thread does all the work, so it is what a machine with nothing else to do takes. Beside it,
+alternating, the plain way: a pyarrow.dataset with a filter and the same columns.
+"""
+
+import resource
+import subprocess
+import sys
+import time
+
+from bench.ratio import Ratio
+from chestgan_core.errors import NotAvailable
+from chestgan_core.sources.idc_index import installed_index
+
+ROUNDS = 5
+MOST_SECONDS, MOST_MIB = 5.0, 1024.0
+
+# The peak of this program alone: what getrusage tells of a child begins with the peak of its parent on Linux.
+PEAK = """
+import resource
+from pathlib import Path
+status = Path("/proc/self/status")
+if status.exists():
+    print(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")))
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+OURS = """
+from pathlib import Path
+from chestgan_core.sources.datasets import dataset_named
+from chestgan_core.sources.listing import list_series
+print(len(list_series(dataset_named("lung_pet_ct_dx"), Path("unused")).selected))
+"""
+PLAIN = """
+import pyarrow.dataset as ds
+from chestgan_core.sources.idc_index import COLUMNS, installed_index
+rows = ds.dataset(installed_index()).to_table(
+    columns=list(COLUMNS), filter=ds.field("collection_id") == "lung_pet_ct_dx"
+)
+print(len(rows))
+"""
+
+
+def measure() -> list[Ratio]:
+    """Medians. No row where the index is not installed."""
+    try:
+        index = installed_index()
+    except NotAvailable as error:
+        print(f"left out: {error}", file=sys.stderr)
+        return []
+    ours, plain = [], []
+    for _ in range(ROUNDS):
+        plain.append(_run(PLAIN))
+        ours.append(_run(OURS))
+    seconds, mib, wall = _medians(ours)
+    plain_seconds, plain_mib, plain_wall = _medians(plain)
+    what = f"catalog of the full index ({index.stat().st_size / 1e6:.0f} MB), whole process"
+    limit = "the baseline is the limit; a pyarrow.dataset with a filter takes"
+    return [
+        Ratio(
+            name=f"{what}: time",
+            ours=seconds,
+            theirs=MOST_SECONDS,
+            unit="s CPU",
+            wanted=1.0,
+            note=f"{limit} {plain_seconds:.1f} (by the clock {plain_wall:.1f}, ours {wall:.1f})",
+            at_most=True,
+        ),
+        Ratio(
+            name=f"{what}: peak memory",
+            ours=mib,
+            theirs=MOST_MIB,
+            unit="MiB",
+            wanted=1.0,
+            note=f"{limit} {plain_mib:.0f}",
+            at_most=True,
+        ),
+    ]
+
+
+def _run(program: str) -> tuple[float, float, float]:
+    """CPU seconds, peak MiB and seconds by the clock of a fresh interpreter."""
+    started, before = time.perf_counter(), _children_seconds()
+    done = subprocess.run([sys.executable, "-c", program + PEAK], check=True, capture_output=True, text=True)
+    wall = time.perf_counter() - started
+    return _children_seconds() - before, int(done.stdout.split()[-1]) / 1024, wall
+
+
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _medians(runs: list[tuple[float, float, float]]) -> list[float]:
+    return [sorted(values)[ROUNDS // 2] for values in zip(*runs, strict=True)]

@@ -1,0 +1,112 @@
+"""`chestgan catalog`: what would be fetched and why the rest would not, without a store."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chestgan_core.cli import main
+from tests.pipeline.listed import write_dataset, write_index
+
+
+@pytest.fixture(autouse=True)
+def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home of its own, the dataset `listed`, and no store at all."""
+    monkeypatch.setenv("CHESTGAN_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("CHESTGAN_STORE", raising=False)
+    write_index(tmp_path / "index.csv", {"Lung_Dx-A0001": "r1", "Lung_Dx-G0002": "r1"})
+    write_dataset(tmp_path / "datasets", tmp_path / "index.csv")
+    monkeypatch.setenv("CHESTGAN_DATASETS", str(tmp_path / "datasets"))
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Any:
+    def told(*arguments: object) -> Any:
+        assert main(["catalog", *map(str, arguments), "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    return told
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Fails with one line, which it returns."""
+
+    def refused(*arguments: object) -> str:
+        assert main(["catalog", *map(str, arguments)]) == 1
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert len(lines) == 1
+        return lines[0]
+
+    return refused
+
+
+def test_an_index_file_is_counted_with_the_rules_of_a_dataset(told: Any, tmp_path: Path) -> None:
+    answer = told(tmp_path / "index.csv", "--dataset", "listed")
+    assert (
+        answer["all"] == answer["selected"] == {"series": 2, "patients": 2, "images": 60, "bytes": 31_000_000}
+    )
+    assert {letter: part["patients"] for letter, part in answer["histology"].items()} == {"A": 1, "G": 1}
+    assert answer["selected_series"] == [
+        {"patient": "Lung_Dx-A0001", "key": "2.25.1000"},
+        {"patient": "Lung_Dx-G0002", "key": "2.25.1001"},
+    ]
+
+
+def test_the_installed_index_is_the_default_route(told: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = told("idc")
+    assert (answer["dataset"], answer["all"]["series"]) == ("lung_pet_ct_dx", 2606)
+    assert (answer["selected"]["series"], answer["selected"]["images"]) == (346, 51_441)
+    assert answer["left_out_series"]["secondary-capture"] == 281
+    assert len(answer["selected_series"]) == 346
+
+
+def test_people_get_a_table_with_the_same_numbers(
+    real_data: Path, told: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = real_data / "catalog" / "lung_pet_ct_dx_series.csv"
+    answer = told(path)
+    assert main(["catalog", str(path)]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = {line[:30].strip(): line.split() for line in captured.err.splitlines()}
+    assert lines["clean (meet every rule)"][-4:] == ["797", "346", "147,702", "77.97"]
+    assert lines["selected"][-4:] == ["346", "346", "51,441", "27.15"]
+    for reason, series in answer["left_out_series"].items():
+        assert f"{series:,}" in lines[reason]
+
+
+def test_a_folder_is_counted_file_by_file_and_names_nobody(
+    told: Any, phantom_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = told(phantom_folder)
+    assert (answer["dataset"], answer["selected"]["patients"]) == ("folder", 5)
+    assert answer["files"] == answer["selected"]["images"] + sum(answer["left_out_files"].values())
+    assert main(["catalog", str(phantom_folder)]) == 0
+    assert "localizer" in capsys.readouterr().err
+    assert "PH-" not in json.dumps(answer)
+
+
+def test_a_metadata_csv_is_told_by_its_header(told: Any, real_data: Path) -> None:
+    answer = told(real_data / "dicom" / "lung_pet_ct_dx" / "metadata-decimal-comma.csv")
+    assert (answer["dataset"], answer["all"]["series"]) == ("lung_pet_ct_dx_nbia", 334)
+
+
+def test_a_source_that_does_not_fit_is_refused_in_one_line(refused: Any, tmp_path: Path) -> None:
+    assert "there is no such file or folder" in refused(tmp_path / "nowhere")
+    assert "listed: does not come from nbia" in refused("nbia", "--dataset", "listed")
+    assert "is none of the 1 collections" in refused(tmp_path / "index.csv")
+    assert "no collection of the Imaging Data Commons or NBIA" in refused(
+        tmp_path / "index.csv", "--dataset", "phantom"
+    )
+
+
+def test_a_folder_without_pictures_says_what_is_wanted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "note.txt").write_text("no picture")
+    assert main(["catalog", str(tmp_path), "--dataset", "chest_ct_scan_images"]) == 1
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "files can be used (not-an-image" in said
+    assert "<split>/<class>/<picture>" in said

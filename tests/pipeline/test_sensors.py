@@ -1,0 +1,248 @@
+"""Sensors and the backfill job: patients become partitions a part at a time, and only what changed is asked for."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chestgan_assets import registration, revisions
+from chestgan_assets.backfills import Choice, backfill_patients, chosen_patients
+from chestgan_assets.definitions import defs
+from chestgan_assets.registration import next_step, patient_partitions
+from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.revisions import changed_patients, new_series
+from chestgan_assets.watch import no_failed_partitions
+from chestgan_core.sources.catalog import catalogue_source
+from chestgan_core.store import Store
+from tests.pipeline.listed import write_dataset, write_index
+
+PATIENT = st.text(alphabet="ABEG0123456789", min_size=1, max_size=5)
+
+
+class Listed:
+    """The dataset `listed` in a store, with a Dagster instance beside it."""
+
+    def __init__(self, folder: Path, store: Store, instance: dg.DagsterInstance) -> None:
+        self.index, self.store, self.instance = folder / "index.csv", store, instance
+        self.home = folder
+        self.cursors: dict[str, str | None] = {}
+
+    def catalogue(self, **patients: str) -> None:
+        """A new catalog: patient -> revision."""
+        write_index(self.index, patients)
+        catalogue_source(self.store, "listed", self.home)
+
+    def tick(self, sensor: dg.SensorDefinition) -> dg.SensorResult:
+        """One tick; the daemon keeps its cursor."""
+        context = dg.build_sensor_context(
+            self.instance,
+            cursor=self.cursors.get(sensor.name),
+            resources={"store": StoreResource(uri=self.store.uri())},
+            definitions=None,
+        )
+        result = sensor(context)
+        assert isinstance(result, dg.SensorResult)
+        self.cursors[sensor.name] = result.cursor or self.cursors.get(sensor.name)
+        return result
+
+    @property
+    def partitions(self) -> set[str]:
+        return set(self.instance.get_dynamic_partitions("patient"))
+
+
+@pytest.fixture
+def listed(
+    tmp_path: Path, store: Store, embedded: object, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Listed]:
+    write_dataset(tmp_path / "datasets", tmp_path / "index.csv")
+    monkeypatch.setenv("CHESTGAN_DATASETS", str(tmp_path / "datasets"))
+    monkeypatch.setattr(registration, "DICOM", ["listed"])
+    for name, value in embedded.environment.items():  # type: ignore[attr-defined]
+        monkeypatch.setenv(name, value)
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Listed(tmp_path, store, instance)
+
+
+def test_patients_become_partitions_a_part_at_a_time(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(next_step, "__defaults__", (2,))
+    listed.catalogue(A1="x", A2="x", B1="x")
+    listed.tick(patient_partitions)
+    assert listed.partitions == {"listed:A1", "listed:A2"}
+    assert not json.loads(listed.cursors["patient_partitions"] or "{}")
+    listed.tick(patient_partitions)
+    assert listed.partitions == {"listed:A1", "listed:A2", "listed:B1"}
+    listed.tick(patient_partitions)
+    assert len(listed.partitions) == 3
+
+
+def test_patients_who_left_a_dataset_lose_their_partition_and_others_keep_theirs(listed: Listed) -> None:
+    listed.instance.add_dynamic_partitions("patient", ["folder:A1", "listed:gone"])
+    listed.catalogue(A1="x")
+    listed.tick(patient_partitions)
+    assert listed.partitions == {"folder:A1", "listed:A1"}
+
+
+def test_the_cursor_stays_small_whatever_the_number_of_patients(listed: Listed) -> None:
+    listed.catalogue(**{f"A{number:05d}": "x" for number in range(3000)})
+    listed.tick(patient_partitions)
+    assert len(listed.partitions) == 3000
+    assert len(listed.cursors["patient_partitions"] or "") < 100
+
+
+def test_the_first_catalog_asks_for_no_run(listed: Listed) -> None:
+    listed.catalogue(A1="x")
+    listed.tick(patient_partitions)
+    assert not listed.tick(new_series).run_requests
+
+
+def test_only_new_and_revised_patients_are_asked_for_and_only_once(listed: Listed) -> None:
+    listed.catalogue(A1="x", A2="x", A3="x")
+    listed.tick(patient_partitions)
+    listed.tick(new_series)
+    listed.catalogue(A1="x", A2="revised", A3="x", B1="x")
+    # The new patient has no partition yet: the sensor waits for it, and asks for the other one.
+    first = listed.tick(new_series).run_requests or []
+    assert [request.partition_key for request in first] == ["listed:A2"]
+    assert "waits for the sensor patient_partitions" in str(listed.tick(new_series).skip_reason)
+    listed.tick(patient_partitions)
+    second = listed.tick(new_series).run_requests or []
+    assert [request.partition_key for request in second] == ["listed:B1"]
+    assert not listed.tick(new_series).run_requests
+    assert len({request.run_key for request in [*first, *second]}) == 2
+
+
+def test_a_patient_who_came_and_left_between_two_ticks_holds_nobody_up(listed: Listed) -> None:
+    listed.catalogue(A1="x")
+    listed.tick(patient_partitions)
+    listed.tick(new_series)
+    listed.catalogue(A1="x", B1="x")
+    assert not listed.tick(new_series).run_requests  # waits for the partition of B1
+    listed.catalogue(A1="revised")
+    listed.tick(patient_partitions)
+    asked = [request for _ in range(2) for request in listed.tick(new_series).run_requests or []]
+    assert [request.partition_key for request in asked] == ["listed:A1"]
+
+
+def test_a_content_that_comes_back_is_asked_for_again(listed: Listed) -> None:
+    listed.catalogue(A1="x")
+    listed.tick(patient_partitions)
+    listed.tick(new_series)
+    keys = []
+    for revision in "yxyx":
+        listed.catalogue(A1=revision)
+        (request,) = listed.tick(new_series).run_requests or []
+        keys.append(request.run_key)
+    # Dagster passes over a key that it has seen before.
+    assert len(set(keys)) == 4
+
+
+def test_many_changes_are_asked_for_a_part_at_a_time(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revisions, "AT_ONCE", 3)
+    patients = {f"A{number}": "x" for number in range(8)}
+    listed.catalogue(**patients)
+    listed.tick(patient_partitions)
+    listed.tick(new_series)
+    listed.catalogue(**dict.fromkeys(patients, "revised"))
+    asked = [listed.tick(new_series).run_requests or [] for _ in range(4)]
+    assert [len(requests) for requests in asked] == [3, 3, 2, 0]
+    assert {request.partition_key for requests in asked for request in requests} == {
+        f"listed:{patient}" for patient in patients
+    }
+
+
+@given(
+    before=st.dictionaries(PATIENT, st.sampled_from("xy")),
+    now=st.dictionaries(PATIENT, st.sampled_from("xy")),
+)
+def test_a_patient_is_changed_when_the_catalogs_differ_in_it(
+    before: dict[str, str], now: dict[str, str]
+) -> None:
+    changed = changed_patients(before, now)
+    assert {**before, **{patient: now[patient] for patient in changed}}.items() >= now.items()
+    assert not [patient for patient in changed if before.get(patient) == now[patient]]
+
+
+@given(wanted=st.sets(PATIENT), present=st.sets(PATIENT), at_once=st.integers(1, 4))
+def test_steps_end_with_the_patients_of_the_catalog(
+    wanted: set[str], present: set[str], at_once: int
+) -> None:
+    keys = {f"a:{patient}" for patient in present} | {"b:other"}
+    complete = False
+    while not complete:
+        step = next_step("a", wanted, keys, at_once)
+        assert len(step.add) <= at_once
+        assert len(step.delete) <= at_once
+        keys = (keys | set(step.add)) - set(step.delete)
+        complete = step.complete
+    assert keys == {f"a:{patient}" for patient in wanted} | {"b:other"}
+
+
+HISTOLOGY = {"Lung_Dx-A0001": "A", "Lung_Dx-A0002": "A", "Lung_Dx-B0001": "B", "Lung_Dx-G0001": "G"}
+
+
+@pytest.mark.parametrize(
+    ("choice", "chosen"),
+    [
+        ({}, ["Lung_Dx-A0001", "Lung_Dx-A0002", "Lung_Dx-B0001", "Lung_Dx-G0001"]),
+        ({"histology": ["B", "G"]}, ["Lung_Dx-B0001", "Lung_Dx-G0001"]),
+        ({"first": "Lung_Dx-A0002", "last": "Lung_Dx-B0001"}, ["Lung_Dx-A0002", "Lung_Dx-B0001"]),
+        ({"most": 1}, ["Lung_Dx-A0001"]),
+        ({"histology": ["E"]}, []),
+    ],
+)
+def test_a_backfill_takes_the_chosen_patients(choice: dict[str, object], chosen: list[str]) -> None:
+    assert chosen_patients(Choice(dataset="x", **choice), HISTOLOGY, set()) == chosen  # type: ignore[arg-type]
+
+
+def test_a_backfill_leaves_out_what_is_finished_unless_asked() -> None:
+    finished = {"Lung_Dx-A0001"}
+    assert "Lung_Dx-A0001" not in chosen_patients(Choice(dataset="x"), HISTOLOGY, finished)
+    again = Choice(dataset="x", missing_only=False)
+    assert "Lung_Dx-A0001" in chosen_patients(again, HISTOLOGY, finished)
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (
+            {"dataset": "listed"},
+            "1 of 1 patients are not registered yet; turn the sensor patient_partitions on",
+        ),
+        ({"dataset": "listed", "histology": ["b"]}, "no patient has the histology b"),
+        ({"dataset": "listet"}, "is not a known dataset"),
+    ],
+)
+def test_a_backfill_that_cannot_start_says_what_to_do(
+    choice: dict[str, object], said: str, listed: Listed
+) -> None:
+    listed.catalogue(A1="x")
+    result = backfill_patients.execute_in_process(
+        instance=listed.instance,
+        run_config={"ops": {"start_backfill": {"config": choice}}},
+        resources={"store": StoreResource(uri=listed.store.uri())},
+        raise_on_error=False,
+    )
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_failure_data.user_failure_data is not None
+    assert said in (failure.step_failure_data.user_failure_data.description or "")
+
+
+def test_a_patient_whose_archive_failed_is_counted_once(listed: Listed) -> None:
+    listed.instance.add_dynamic_partitions("patient", ["phantom:PH-A0001", "phantom:PH-A0002"])
+    result = defs.resolve_job_def("patient_slices").execute_in_process(
+        partition_key="phantom:PH-A0001",
+        instance=listed.instance,
+        resources={"store": StoreResource(uri=listed.store.uri()), "workplace": Workplace()},
+        raise_on_error=False,
+    )
+    assert not result.success  # no catalog
+    told = no_failed_partitions(dg.build_asset_check_context(instance=listed.instance))
+    assert isinstance(told, dg.AssetCheckResult)
+    assert not told.passed
+    assert told.metadata["failed"].value == 1
+    assert "phantom:PH-A0001" in str(told.metadata["the first 50"].value)
