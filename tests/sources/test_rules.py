@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chestgan_core.reasons import in_words
 from chestgan_core.sources.datasets import SeriesRules, dataset_named
-from chestgan_core.sources.rules import Fate, decide, in_words
+from chestgan_core.sources.rules import Fate, decide
 from chestgan_core.sources.series import SELECTED, Catalog, SeriesRow
 from tests.sources.series_rows import CT, SECONDARY_CAPTURE, series_row
 
