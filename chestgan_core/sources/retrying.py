@@ -2,12 +2,13 @@
 
 In: a function that makes one try. Out: what it returns, or one line that says why not. Waits double from half a
 second to half a minute, each cut by up to a half at random, so that those who failed together do not come back
-together. A server that says when to come back (Retry-After) is obeyed. $CHESTGAN_PATIENCE: seconds after the first
-failure at which one file or one answer is given up, by default 300.
+together. A server that says when to come back (Retry-After) is obeyed. Longer waits are told on standard error.
+$CHESTGAN_PATIENCE: seconds after the first failure at which one file or one answer is given up, by default 300.
 """
 
 import os
 import random
+import sys
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
@@ -18,6 +19,8 @@ from chestgan_core.errors import BadInput, SourceRefused, SourceUnreachable
 VARIABLE = "CHESTGAN_PATIENCE"
 PATIENCE = 300.0
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
+# A pause from here on is told: a person must not take it for a hang.
+TOLD_WAIT = 4.0
 _MOST_DAMAGED = 2
 
 T = TypeVar("T")
@@ -76,6 +79,12 @@ def persistently(what: str, one_try: Callable[[], T], moved_on: Callable[[], int
                     f"{error.cause}, {told}",
                     f"wait until the source is well again, then run again; {VARIABLE} sets how long is waited",
                 ) from error
+            if wait >= TOLD_WAIT:
+                print(
+                    f"{what}: {error.cause}; asked again in {wait:.0f} s, given up in {deadline - now:.0f} s",
+                    file=sys.stderr,
+                    flush=True,
+                )
             time.sleep(wait)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from chestgan_core.errors import BadInput, SourceRefused, SourceUnreachable
+from chestgan_core.sources import retrying
 from chestgan_core.sources.retrying import retry_after
 from chestgan_core.sources.web import download, get_json
 from tests.standins import Fault, Faults, StandInServer
@@ -49,6 +50,18 @@ def test_a_server_that_says_when_to_come_back_is_not_asked_before(tmp_path: Path
         download(server.url, tmp_path / "file")
     first, second = server.log
     assert second.at - first.at >= 1.2
+
+
+def test_a_long_wait_is_told_and_a_short_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with StandInServer(bytes_of(BODY), Faults({"it": [Fault.BUSY]}, retry_after=0.1)) as server:
+        download(server.url, tmp_path / "file")
+    assert not capsys.readouterr().err
+    monkeypatch.setattr(retrying, "TOLD_WAIT", 0.1)
+    with StandInServer(bytes_of(BODY), Faults({"it": [Fault.BUSY]}, retry_after=0.1)) as server:
+        download(server.url, tmp_path / "file", what="series 2.25.1")
+    assert "series 2.25.1: the server is overloaded (429); asked again in" in capsys.readouterr().err
 
 
 def test_waits_may_be_told_as_seconds_or_as_a_date() -> None:
