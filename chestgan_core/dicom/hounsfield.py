@@ -78,14 +78,17 @@ def to_hounsfield(stored: np.ndarray, rescale: Rescale) -> np.ndarray:
         # Clipped before the sum, in the stored type, so that nothing overflows and no wide copy is needed.
         low = min(max(LOWEST_HU - intercept, limits.min), limits.max)
         high = min(max(HIGHEST_HU - intercept, limits.min), limits.max)
-        hu = np.clip(stored, low, high).astype(np.int32) + intercept
-        if (low, high) != (LOWEST_HU - intercept, HIGHEST_HU - intercept):
+        hu = np.clip(stored, low, high)
+        if (low, high) == (LOWEST_HU - intercept, HIGHEST_HU - intercept):
+            hu = hu.astype(np.int32 if max(-low, high) > np.iinfo(np.int16).max else np.int16)
+            hu += intercept
+        else:
             # The stored type does not span the range, so it may lie beyond it altogether.
-            hu = np.clip(hu, LOWEST_HU, HIGHEST_HU)
+            hu = np.clip(hu.astype(np.int32) + intercept, LOWEST_HU, HIGHEST_HU)
     else:
         exact = stored * np.float64(rescale.slope) + rescale.intercept
         hu = np.clip(np.rint(exact), LOWEST_HU, HIGHEST_HU)
-    result: np.ndarray = hu.astype(np.int16)
+    result: np.ndarray = hu.astype(np.int16, copy=False)
     if rescale.padding_from <= rescale.padding_to:
         padded = (stored >= rescale.padding_from) & (stored <= rescale.padding_to)
         result[padded] = LOWEST_HU
