@@ -7,13 +7,13 @@ together with that of the training set names a training run.
 
 import hashlib
 import json
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from chestgan_core.described import Fields, Section, files_in, read_fields, validated
 from chestgan_core.errors import BadExperiment, BadInput
 from chestgan_core.sources.datasets import dataset_files, dataset_named
 
@@ -24,19 +24,14 @@ SHIPPED = Path(__file__).parent / "experiments"
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 
-class _Section(BaseModel):
-    # A misspelled field must not silently fall back to its default.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class CustomWindow(_Section):
+class CustomWindow(Section):
     """A window that has no name: centre and width in HU."""
 
     centre: float
     width: Annotated[float, Field(gt=0)]
 
 
-class Network(_Section):
+class Network(Section):
     """latent: dimensions of z. Widths: feature maps at the largest resolution of each network."""
 
     family: Literal["dcgan"] = "dcgan"
@@ -45,7 +40,7 @@ class Network(_Section):
     discriminator_width: Annotated[int, Field(ge=1, le=1024)] = 32
 
 
-class Training(_Section):
+class Training(Section):
     """Budgets in minutes and in images seen: the one that is reached first ends the training.
 
     label_smoothing: the discriminator's target for real images is 1 minus this. ema_images: half-life of the averaged
@@ -76,21 +71,21 @@ class Training(_Section):
         return self
 
 
-class Evaluation(_Section):
+class Evaluation(Section):
     """images: at most so many on each side; the held-out patients may have fewer slices."""
 
     extractor: Literal["efficientnet-lite0", "inception-v3"] = "efficientnet-lite0"
     images: Annotated[int, Field(ge=2)] = 500
 
 
-class Publication(_Section):
+class Publication(Section):
     """images: size of the synthetic set, made from the seeds first_seed, first_seed + 1, ..."""
 
     images: Annotated[int, Field(ge=1)] = 200
     first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
-class Experiment(_Section):
+class Experiment(Section):
     """One experiment. resolution: pixels a side. seed: of the networks, the order of the slices and the noise.
 
     window: of CT in Hounsfield units; `grey`, all of it, for pictures, which have no others.
@@ -141,20 +136,13 @@ def experiment_files() -> dict[str, Path]:
 
     Raises BadExperiment when $CHESTGAN_EXPERIMENTS is no folder.
     """
-    folders = [SHIPPED]
-    if own := os.environ.get("CHESTGAN_EXPERIMENTS"):
-        if not Path(own).is_dir():
-            raise BadExperiment(
-                "CHESTGAN_EXPERIMENTS", f"{own} is no folder", "name the folder of your YAML files"
-            )
-        folders.append(Path(own))
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+    return files_in(SHIPPED, "CHESTGAN_EXPERIMENTS", BadExperiment)
 
 
 def load_experiment(name_or_path: str | Path) -> Experiment:
     """An experiment by name or by the path of its YAML file.
 
-    Raises BadExperiment: unknown name (lists the known ones), broken YAML (line), a wrong field (its name and why).
+    Raises BadExperiment: unknown name (lists the known ones), broken YAML (line), a wrong field (line, name and why).
     """
     known = experiment_files()
     path = known.get(str(name_or_path)) or Path(name_or_path)
@@ -162,27 +150,12 @@ def load_experiment(name_or_path: str | Path) -> Experiment:
         raise BadExperiment(
             name_or_path, "is neither a known experiment nor a file", f"choose one of {', '.join(known)}"
         )
-    try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadExperiment(
-            path, f"is not YAML ({' '.join(str(error).split())})", "mend that line"
-        ) from error
-    if not isinstance(told, dict):
-        raise BadExperiment(path, "holds no fields", "start from one of the shipped experiments")
-    if told.get("name", path.stem) != path.stem:
-        raise BadExperiment(
-            path, f"has the name {told['name']}", "leave the name out: it is that of the file"
-        )
-    return parse_experiment(told, path.stem, path)
+    told = read_fields(path, "experiments", BadExperiment)
+    if (name := told.values.get("name", path.stem)) != path.stem:
+        raise BadExperiment(path, f"has the name {name}", "leave the name out: it is that of the file")
+    return validated(Experiment, told, "experiment", BadExperiment, name=path.stem)
 
 
-def parse_experiment(told: dict[str, object], name: str, where: object) -> Experiment:
-    """Fields as YAML or JSON gives them to an Experiment; where: what an error names."""
-    try:
-        return Experiment.model_validate({"name": name, **told})
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'experiment'}: {fault['msg']}" for fault in error.errors()
-        )
-        raise BadExperiment(where, faults, "mend these fields") from error
+def parse_experiment(told: Mapping[str, object], name: str, where: object) -> Experiment:
+    """Fields as YAML or JSON gives them to an Experiment; where: what an error names. Raises BadExperiment."""
+    return validated(Experiment, Fields({"name": name, **told}, where), "experiment", BadExperiment)

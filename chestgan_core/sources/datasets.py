@@ -4,15 +4,14 @@ In: a name (a file `<name>.yaml` shipped in chestgan_core/datasets or put into $
 validated Dataset. The name is a partition key and a part of store keys.
 """
 
-import os
 import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from chestgan_core.described import Section, files_in, read_fields, validated
 from chestgan_core.errors import BadInput
 from chestgan_core.layout import checked_name
 
@@ -27,12 +26,7 @@ KAGGLE_ENDPOINT = "https://www.kaggle.com/api/v1"
 Word: TypeAlias = Literal["real", "phantom"]
 
 
-class _Section(BaseModel):
-    # A misspelled field must not silently fall back to its default.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class PhantomSource(_Section):
+class PhantomSource(Section):
     """Generated patients, written once under the local folder."""
 
     kind: Literal["phantom"]
@@ -40,14 +34,14 @@ class PhantomSource(_Section):
     slices: Annotated[int, Field(ge=8, le=1000)] = 40
 
 
-class FolderSource(_Section):
+class FolderSource(Section):
     """DICOM files and zips under the folder that an environment variable names."""
 
     kind: Literal["folder"]
     variable: str
 
 
-class IdcSource(_Section):
+class IdcSource(Section):
     """A collection of the Imaging Data Commons, fetched over S3 without an account.
 
     index: the series of the Commons as Parquet or CSV; by default that of the installed package idc-index-data.
@@ -59,7 +53,7 @@ class IdcSource(_Section):
     endpoint: str = IDC_ENDPOINT
 
 
-class NbiaSource(_Section):
+class NbiaSource(Section):
     """A collection of TCIA, fetched from NBIA (API v4).
 
     manifest: a metadata.csv of the NBIA Data Retriever instead of the list of series that the server gives.
@@ -71,7 +65,7 @@ class NbiaSource(_Section):
     endpoint: str = NBIA_ENDPOINT
 
 
-class ImageSource(_Section):
+class ImageSource(Section):
     """Pictures in class folders (`<split>/<class>/<name>`), from a folder or zip that an environment variable names,
     or from Kaggle where there are credentials.
 
@@ -85,7 +79,7 @@ class ImageSource(_Section):
     kaggle: str = ""
     class_name: str = ""
     patient_name: str = ""
-    splits: dict[str, Literal["train", "held-out"]] = {}
+    splits: dict[str, Literal["train", "held-out"]] = Field(default_factory=dict)
     kaggle_endpoint: str = KAGGLE_ENDPOINT
 
     @field_validator("class_name", "patient_name")
@@ -94,7 +88,7 @@ class ImageSource(_Section):
         return _checked_pattern(pattern)
 
 
-class SeriesRules(_Section):
+class SeriesRules(Section):
     """Which series count. Empty lists allow everything, and a rule on what a source does not say leaves nothing out.
 
     include_description, exclude_description: regular expressions, searched in the description of the series and in
@@ -122,21 +116,21 @@ class SeriesRules(_Section):
         return tuple(map(_checked_pattern, patterns))
 
 
-class StructuredReports(_Section):
+class StructuredReports(Section):
     """Tumour boxes from the DICOM structured reports of an analysis result of the Imaging Data Commons."""
 
     kind: Literal["sr"]
     analysis: str
 
 
-class VocFiles(_Section):
+class VocFiles(Section):
     """Tumour boxes from PASCAL VOC files in the folder or zip that an environment variable names."""
 
     kind: Literal["voc"]
     variable: str
 
 
-class ReferenceRules(_Section):
+class ReferenceRules(Section):
     """Which slices are like reference slices (slices/reference.py; docs/selection.md has measured numbers).
 
     variable: names the folder with `keep/` and `discard/`: pictures or DICOM slices. A slice counts that is nearer to
@@ -152,7 +146,7 @@ class ReferenceRules(_Section):
     discard_psnr: float | None = None
 
 
-class TrainingSetRules(_Section):
+class TrainingSetRules(Section):
     """Which slices of a dataset are trained on.
 
     slices: lung: those that show lung; tumour: those with a tumour box; all. selector: anatomical decides by the area
@@ -175,7 +169,7 @@ class TrainingSetRules(_Section):
         return self
 
 
-class Dataset(_Section):
+class Dataset(Section):
     """title: how reports call it. slice_size: pixels a side of the normalized slices.
 
     word: how reports call an image of it and its patients; a phantom is neither real nor CT data.
@@ -225,16 +219,11 @@ def dataset_files() -> dict[str, Path]:
 
     Raises BadInput when $CHESTGAN_DATASETS is no folder.
     """
-    folders = [SHIPPED]
-    if own := os.environ.get("CHESTGAN_DATASETS"):
-        if not Path(own).is_dir():
-            raise BadInput("CHESTGAN_DATASETS", f"{own} is no folder", "name the folder of your YAML files")
-        folders.append(Path(own))
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+    return files_in(SHIPPED, "CHESTGAN_DATASETS", BadInput)
 
 
 def dataset_named(name: str) -> Dataset:
-    """Raises BadInput: unknown (lists the known names), broken YAML (line), a wrong field (its name and why)."""
+    """Raises BadInput: unknown (lists the known names), broken YAML (line), a wrong field (line, name and why)."""
     files = dataset_files()
     if name not in files:
         raise BadInput(name, "is not a known dataset", f"choose one of {', '.join(files)}")
@@ -248,19 +237,7 @@ def load_dataset(path: Path) -> Dataset:
 
 @cache
 def _load(path: Path, changed: int) -> Dataset:
-    try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(path, f"is not YAML ({' '.join(str(error).split())})", "mend that line") from error
-    if not isinstance(told, dict):
-        raise BadInput(path, "holds no fields", "start from one of the shipped datasets")
-    try:
-        return Dataset.model_validate({**told, "name": path.stem})
-    except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'dataset'}: {fault['msg']}" for fault in error.errors()
-        )
-        raise BadInput(path, faults, "mend these fields") from error
+    return validated(Dataset, read_fields(path, "datasets", BadInput), "dataset", BadInput, name=path.stem)
 
 
 def patient_partition(dataset: str, patient: str) -> str:
