@@ -32,7 +32,10 @@ class Choice(dg.Config):
     first: str = Field(default="", description="The first patient, for instance Lung_Dx-A0001.")
     last: str = Field(default="", description="The last patient, included.")
     most: int = Field(default=0, description="At most so many patients; 0: all.", ge=0)
-    missing_only: bool = Field(default=True, description="Leave out patients whose slices are there already.")
+    missing_only: bool = Field(
+        default=True,
+        description="Leave out patients whose slices are there, of the present files and recipe.",
+    )
 
 
 def chosen_patients(choice: Choice, listed: Mapping[str, str], finished: set[str]) -> list[str]:
@@ -53,7 +56,7 @@ def start_backfill(context: dg.OpExecutionContext, config: Choice, store: StoreR
     """Chooses the patients and hands a backfill of them to the daemon."""
     with one_line_failures():
         listed = _listed(context.instance, store, config)
-    finished = _finished(context.instance, config.dataset) if config.missing_only else set()
+        finished = _finished(store, config.dataset) if config.missing_only else set()
     chosen = chosen_patients(config, listed, finished)
     if not chosen:
         context.log.info(
@@ -102,10 +105,13 @@ def _listed(instance: dg.DagsterInstance, store: StoreResource, choice: Choice) 
     return listed
 
 
-def _finished(instance: dg.DagsterInstance, dataset: str) -> set[str]:
-    prefix = patient_partition(dataset, "")
-    keys = instance.get_materialized_partitions(ASSETS[-1])
-    return {key.removeprefix(prefix) for key in keys if key.startswith(prefix)}
+def _finished(store: StoreResource, dataset: str) -> set[str]:
+    """Those whose slices a training set would take: Dagster's history does not know of another recipe or revision."""
+    from chestgan_core.slices.stored import newest_slices
+    from chestgan_core.sources.datasets import dataset_named
+
+    found, _ = newest_slices(store.open(), dataset_named(dataset))
+    return set(found)
 
 
 def _tag(text: str) -> str:

@@ -1,7 +1,10 @@
 """Errors of the core as Dagster failures: one line for the person, and no retry where a retry cannot help."""
 
+import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import dagster as dg
 
@@ -27,8 +30,12 @@ def one_line_failures() -> Iterator[None]:
     except dg.DagsterExecutionInterruptedError:
         raise
     except Exception as error:
-        said = " ".join(str(error).split())
+        # Neither its words nor its chain: a system's error names the file, and the file may name a patient. The places
+        # in the code are enough to find it.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}, line {place.lineno}, in {place.name}"
+        print("".join(traceback.format_tb(error.__traceback__)), file=sys.stderr)
         raise dg.Failure(
-            description=f"{type(error).__name__}: {said}; this is a defect: please report it with the log",
+            description=f"{type(error).__name__} in {where}; this is a defect: please report it with the log",
             allow_retries=False,
-        ) from error
+        ) from None

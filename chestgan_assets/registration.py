@@ -5,14 +5,15 @@ who left stays; only the partition goes.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
 
 from chestgan_assets.partitions import DICOM, patients
 from chestgan_assets.resources import StoreResource
-from chestgan_core.errors import NotInStore
+from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.sources.datasets import patient_partition
 from chestgan_core.store import Store
 
@@ -61,20 +62,31 @@ def catalogued(store: Store) -> Iterator[tuple[str, str]]:
             continue
 
 
+def listed_patients(store: Store, dataset: str, version: str) -> Mapping[str, tuple[str, str]] | None:
+    """As read_patients; None, and told, where the catalog is damaged: the other datasets must not wait for it."""
+    from chestgan_core.sources.catalog import read_patients
+
+    try:
+        return read_patients(store, dataset, version)
+    except (BadInput, DamagedObject, NotInStore) as error:
+        print(f"{dataset}: {error}; materialize series_catalog again", file=sys.stderr, flush=True)
+        return None
+
+
 @dg.sensor(minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
 def patient_partitions(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
     """Registers one partition per patient of every catalog, at most 5,000 a tick.
 
     The cursor holds one catalog version per dataset: that whose patients are all registered.
     """
-    from chestgan_core.sources.catalog import read_patients
-
     done: dict[str, str] = json.loads(context.cursor or "{}")
     opened = store.open()
     for dataset, version in catalogued(opened):
         if done.get(dataset) == version:
             continue
-        wanted = read_patients(opened, dataset, version)
+        wanted = listed_patients(opened, dataset, version)
+        if wanted is None:
+            continue
         step = next_step(dataset, wanted, context.instance.get_dynamic_partitions(PARTITIONS))
         # Not as requests in the result: the daemon looks for each key by itself, minutes for 5,000 of them.
         _take(context.instance, step)

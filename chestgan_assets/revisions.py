@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from chestgan_assets.jobs import patient_slices
-from chestgan_assets.registration import PARTITIONS, catalogued
+from chestgan_assets.registration import PARTITIONS, catalogued, listed_patients
 from chestgan_assets.resources import StoreResource
 from chestgan_core.sources.datasets import patient_partition
 
@@ -30,8 +30,6 @@ def new_series(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.
     The cursor holds per dataset two catalog versions, the last patient asked for on the way between them, and when that
     way began. A run is asked for once per patient and way: a patient may get a content back that was revised before.
     """
-    from chestgan_core.sources.catalog import read_patients
-
     ways: dict[str, dict[str, str]] = json.loads(context.cursor or "{}")
     opened = store.open()
     said = "no catalog has new or revised series"
@@ -41,9 +39,12 @@ def new_series(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.
             continue
         if way["from"] == way["to"]:
             way.update(to=newest, after="", began=f"{time.time():.3f}")
-        now = {p: told[0] for p, told in read_patients(opened, dataset, way["to"]).items()}
-        before = {p: told[0] for p, told in read_patients(opened, dataset, way["from"]).items()}
-        present = now if way["to"] == newest else read_patients(opened, dataset, newest)
+        first, second = (listed_patients(opened, dataset, way[end]) for end in ("from", "to"))
+        present = second if way["to"] == newest else listed_patients(opened, dataset, newest)
+        if first is None or second is None or present is None:
+            said = f"a catalog of {dataset} is damaged: materialize series_catalog again"
+            continue
+        before, now = ({p: told[0] for p, told in listed.items()} for listed in (first, second))
         # Who has left again in the meantime never becomes a partition: waiting would last for ever.
         left = [p for p in changed_patients(before, now) if p > way["after"] and p in present]
         registered = set(context.instance.get_dynamic_partitions(PARTITIONS))

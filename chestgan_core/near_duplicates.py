@@ -86,6 +86,29 @@ def near_pairs(hashes: Sequence[str], most: int) -> list[tuple[int, int, int]]:
     return sorted(pairs)
 
 
+def near_to(hashes: Sequence[str], others: Sequence[str], most: int) -> set[int]:
+    """Which of the hashes, by place, differ in at most `most` bits from one of the others. Raises BadInput.
+
+    Time grows with the product of both: 20,000 against 80,000 take some ten seconds of one core.
+    """
+    import numpy as np
+
+    words, order = _words(hashes)
+    against, _ = _words(others)
+    ones = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+    theirs = np.bitwise_count(against).sum(axis=1, dtype=np.int64)
+    found: set[int] = set()
+    for top in range(0, len(words), _ROWS):
+        bottom = min(top + _ROWS, len(words))
+        # Ascending by their ones, as in near_pairs.
+        start = int(np.searchsorted(theirs, ones[top] - most, side="left"))
+        end = int(np.searchsorted(theirs, ones[bottom - 1] + most, side="right"))
+        for left in range(start, end, _COLUMNS):
+            rows, _, _ = _near(words[top:bottom], against[left : min(left + _COLUMNS, end)], most)
+            found.update(order[rows + top].tolist())
+    return found
+
+
 def groups(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     """The numbers 0 to count - 1 in groups that pairs connect; groups and their members ascend, single ones too."""
     parent = list(range(count))

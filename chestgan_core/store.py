@@ -67,6 +67,7 @@ class Store(ObjectStore):
         Objects that an interrupted commit left, and a manifest that is there already, are kept: committing
         again sends only what is missing. progress: one step an object. existing: objects that another manifest
         brought into the store, below the same folder; the new manifest lists them too.
+        An artefact that lost objects gets those back that are the same here, whatever else its manifest says.
         Raises StoreError when manifest_key holds a different artefact (artefacts never change), DamagedObject when
         an existing object is not there.
         """
@@ -79,7 +80,7 @@ class Store(ObjectStore):
         artefact = parse_manifest(manifest_key, data, self.uri(manifest_key))
         present = self._present(manifest_key)
         if present is not None and present != data:
-            raise self._occupied(manifest_key)
+            return self._healed(manifest_key, present, items, files)
         with self._transfer() as transfer, ThreadPoolExecutor(PARALLEL) as pool:
             jobs = {name: partial(self._ensure, transfer, items[name], files[name]) for name in files}
             _gather(pool, jobs, progress)
@@ -90,6 +91,15 @@ class Store(ObjectStore):
                 if self._present(manifest_key) != data:
                     raise self._occupied(manifest_key) from None
         return artefact
+
+    def is_complete(self, manifest_key: str) -> bool:
+        """Whether an artefact was committed and all its objects are there."""
+        try:
+            artefact = self.read_manifest(manifest_key)
+        except NotInStore:
+            return False
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            return all(pool.map(lambda item: self._head(item.key) == item, artefact.objects))
 
     def read_manifest(self, manifest_key: str) -> Artefact:
         """A committed artefact. Raises NotInStore (never committed) and DamagedObject."""
@@ -185,6 +195,24 @@ class Store(ObjectStore):
             cause = "is not in the store as its manifest says"
             raise DamagedObject(self.uri(item.key), cause, "materialize its artefact again")
         return item
+
+    def _healed(
+        self,
+        manifest_key: str,
+        manifest: bytes,
+        items: Mapping[str, StoredObject],
+        files: Mapping[str, Path | bytes],
+    ) -> Artefact:
+        """The artefact that is there, with what it had lost. Raises StoreError when it had lost nothing."""
+        artefact = parse_manifest(manifest_key, manifest, self.uri(manifest_key))
+        lost = [item for item in artefact.objects if self._head(item.key) != item]
+        here = {item: files[name] for name, item in items.items()}
+        if not lost or not here.keys() >= set(lost):
+            raise self._occupied(manifest_key)
+        with self._transfer() as transfer:
+            for item in lost:
+                self._ensure(transfer, item, here[item])
+        return artefact
 
     def _present(self, key: str) -> bytes | None:
         try:

@@ -41,7 +41,6 @@ def audit_paths(paths: Sequence[Path], progress: Progress | None = None) -> Audi
     """
     from chestgan_core.dicom.files import Archives, Refused, walk
     from chestgan_core.dicom.headers import PREAMBLE
-    from chestgan_core.dicom.identifying import findings_of
 
     files = 0
     findings: Counter[Finding] = Counter()
@@ -54,10 +53,22 @@ def audit_paths(paths: Sequence[Path], progress: Progress | None = None) -> Audi
             elif file.head[PREAMBLE - 4 : PREAMBLE] == b"DICM":
                 files += 1
                 header = _header(file, partial(archives.read, file.source))
-                findings.update([Finding.UNREADABLE] if header is None else findings_of(header))
+                findings.update(_judged(header))
             if progress is not None:
                 progress.step()
     return no_audit() + AuditReport(files, findings)  # the sum is in the order of the findings
+
+
+def _judged(header: "Dataset | None") -> set[Finding]:
+    from chestgan_core.dicom.identifying import findings_of
+
+    if header is None:
+        return {Finding.UNREADABLE}
+    try:
+        return findings_of(header)
+    except Exception:
+        # Values are converted when they are looked at, and pydicom raises whatever comes on damaged ones.
+        return {Finding.UNREADABLE}
 
 
 def _header(file: "Found", read: Callable[[int], bytes]) -> "Dataset | None":

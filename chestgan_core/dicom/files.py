@@ -6,6 +6,7 @@ memory, and an inner zip is copied to an anonymous temporary file. Memory: the f
 the tables of contents of the archives that are open.
 """
 
+import lzma
 import os
 import re
 import struct
@@ -44,6 +45,7 @@ READ_ERRORS = (
     IndexError,
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
     struct.error,
 )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chestgan_core.errors import BadInput
-from chestgan_core.near_duplicates import near_pairs
+from chestgan_core.near_duplicates import near_to
 from chestgan_core.reasons import Reason
 from chestgan_core.slices.candidates import Candidate, by_patient
 from chestgan_core.slices.splits import HELD_OUT, SIDES, TRAIN, rank, split_patients
@@ -148,16 +148,10 @@ def _without_near_duplicates(
     sides: Mapping[str, Sequence[Candidate]], left_out: Counter[NotUsed]
 ) -> list[Candidate]:
     """The held-out slices without those that are nearly a training slice: the number of bits is NEAR_BITS."""
-    train, held_out = sides[TRAIN], sides[HELD_OUT]
-    hashes = [candidate.row.phash for candidate in (*train, *held_out)]
-    near = {
-        later - len(train)
-        for first, second, _ in near_pairs(hashes, NEAR_BITS)
-        for earlier, later in [sorted((first, second))]
-        if earlier < len(train) <= later
-    }
+    train, held_out = ([candidate.row.phash for candidate in sides[side]] for side in SIDES)
+    near = near_to(held_out, train, NEAR_BITS)
     left_out[NotUsed.NEAR_DUPLICATE] = len(near)
-    return [candidate for index, candidate in enumerate(held_out) if index not in near]
+    return [candidate for index, candidate in enumerate(sides[HELD_OUT]) if index not in near]
 
 
 def _balanced(train: Sequence[Candidate]) -> list[Candidate]:

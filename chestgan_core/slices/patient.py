@@ -62,6 +62,7 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
             "histology": shard.rows[0].histology,
             "recipe": recipe.version,
             "raw": archive.version,
+            "selection": archive.selection,
             "slices": len(shard.rows),
             "left_out": {str(reason): count for reason, count in done.report.left_out.items()},
         }

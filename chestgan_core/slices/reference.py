@@ -162,11 +162,13 @@ def _least(vectors: np.ndarray, references: np.ndarray) -> np.ndarray:
 def _picture(path: Path, size: int) -> np.ndarray:
     from PIL import Image, ImageOps
 
+    from chestgan_core.sources.image_reading import NotRead, read_picture
+
     try:
-        with Image.open(path) as picture:
-            square = ImageOps.pad(picture.convert("L"), (size, size), Image.Resampling.HAMMING)
-    except OSError as error:
+        grey = read_picture(path.read_bytes(), path.suffix).grey
+    except (NotRead, OSError) as error:
         raise BadInput(path, "is no picture that can be read", "replace it, or take it away") from error
+    square = ImageOps.pad(Image.fromarray(grey), (size, size), Image.Resampling.HAMMING)
     return np.asarray(square, np.float32) / 127.5 - 1
 
 

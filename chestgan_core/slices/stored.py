@@ -30,23 +30,29 @@ def recipe_of(dataset: Dataset) -> NormalizationRecipe:
 def newest_slices(store: Store, dataset: Dataset) -> tuple[dict[str, Artefact], tuple[str, ...]]:
     """patient -> its slices, and the patients of the catalog that have none.
 
-    A patient whose archive or whose recipe has changed since counts as one without slices: its old ones would be
-    trained on without anybody noticing that the new ones could not be made. Raises NotInStore (no catalog),
+    A patient whose selected series, archive or recipe have changed since counts as one without slices: its old ones, of
+    a series that was withdrawn perhaps, would be trained on without anybody noticing. Raises NotInStore (no catalog),
     DamagedObject.
     """
-    patients = sorted(read_patients(store, dataset.name, newest_catalog_version(store, dataset.name)))
+    listed = read_patients(store, dataset.name, newest_catalog_version(store, dataset.name))
+    patients = sorted(listed)
     recipe = recipe_of(dataset).version
+
+    def read_one(patient: str) -> Artefact | None:
+        return _newest(store, dataset.name, patient, listed[patient][0], recipe)
+
     with ThreadPoolExecutor(PARALLEL) as pool:
-        read = list(pool.map(lambda patient: _newest(store, dataset.name, patient, recipe), patients))
+        read = list(pool.map(read_one, patients))
     found = {patient: slices for patient, slices in zip(patients, read, strict=True) if slices is not None}
     return found, tuple(patient for patient in patients if patient not in found)
 
 
-def _newest(store: Store, dataset: str, patient: str, recipe: str) -> Artefact | None:
+def _newest(store: Store, dataset: str, patient: str, selection: str, recipe: str) -> Artefact | None:
     try:
         raw = store.get_pointer(layout.raw_latest(dataset, patient))[0]["version"]
         version = str(store.get_pointer(layout.slices_latest(dataset, patient))[0]["version"])
     except NotInStore:
         return None
     slices = store.read_manifest(layout.slices_manifest(dataset, patient, version))
-    return slices if (slices.manifest["raw"], slices.manifest["recipe"]) == (raw, recipe) else None
+    made_of = tuple(slices.manifest.get(name) for name in ("raw", "selection", "recipe"))
+    return slices if made_of == (raw, selection, recipe) else None

@@ -118,14 +118,15 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
     shards, missing = _stored(store, dataset)
     annotations = _annotations(store, dataset)
     candidates, boxes = with_boxes(read_candidates(store, shards), annotations.boxes, dataset.slice_size)
-    choice = choose(candidates, dataset, _unlike_references(store, dataset, shards))
+    rejected, references = _unlike_references(store, dataset, shards)
+    choice = choose(candidates, dataset, rejected)
     rows = rows_of(choice.used)
-    fields = _fields(dataset, shards, choice, boxes, annotations.defects, rows)
+    fields = _fields(dataset, shards, choice, boxes, annotations.defects, rows, references)
     version = hashlib.sha256(canonical_json(fields)).hexdigest()[:16]
     manifest_key = layout.training_set_manifest(dataset.name, version)
     # Pictures, card and the bytes of the Parquet file do not decide the version: a newer library may write others of
     # the same slices.
-    if store.head(manifest_key) is None:
+    if not store.is_complete(manifest_key):
         with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
             by_name = {shard.name: shard for shard in shards}
             sheets = contact_sheets(store, dataset, by_name, choice.used, Path(scratch))
@@ -191,12 +192,16 @@ def _annotations(store: Store, dataset: Dataset) -> Annotations:
     return annotations or Annotations((), {})
 
 
-def _unlike_references(store: Store, dataset: Dataset, shards: Sequence[StoredShard]) -> list[int]:
-    """Which of the slices of all shards, counted through, the reference selector rejects. It looks at every slice."""
+def _unlike_references(
+    store: Store, dataset: Dataset, shards: Sequence[StoredShard]
+) -> tuple[list[int], str]:
+    """Which of the slices of all shards, counted through, the reference selector rejects, and which references it has:
+    empty where another selector decides. It looks at every slice.
+    """
     rules = dataset.training_set
-    if rules.slices != "lung" or rules.reference is None or rules.selector != "reference":
-        return []
-    from chestgan_core.slices.reference import select_by_reference
+    if rules.reference is None or rules.selector != "reference":
+        return [], ""
+    from chestgan_core.slices.reference import open_selector, select_by_reference
 
     rejected: list[int] = []
     first = 0
@@ -210,7 +215,7 @@ def _unlike_references(store: Store, dataset: Dataset, shards: Sequence[StoredSh
             rejected += [first + index for index, fine in enumerate(kept.tolist()) if not fine]
             first += shard.slices
             progress.step(shard.slices)
-    return rejected
+    return rejected, open_selector(rules.reference, dataset.slice_size, window_of(dataset)).id
 
 
 def _fields(
@@ -220,6 +225,7 @@ def _fields(
     boxes: BoxCounts,
     defects: Mapping[str, int],
     rows: Sequence[Mapping[str, Any]],
+    references: str,
 ) -> dict[str, Any]:
     """The manifest. Everything that decides which slices are used, and nothing that does not."""
     classes: dict[str, dict[str, Any]] = {}
@@ -237,6 +243,7 @@ def _fields(
         "size": dataset.slice_size,
         "hounsfield": dataset.has_hounsfield,
         "rules": dataset.training_set.model_dump(),
+        "references": references,
         # A flat copy of a collection has no split folders; it was split by patient.
         "split_folders": getattr(dataset.source, "splits", {})
         if any(row["series_uid"] for row in rows)

@@ -49,10 +49,11 @@ class RawArchive:
 
 @dataclass(frozen=True)
 class FetchedArchive:
-    """zips: one file a series."""
+    """zips: one file a series. selection: fingerprint of the series that the catalog had selected."""
 
     version: str
     zips: tuple[Path, ...]
+    selection: str
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -
     may name a person, and none of them was stored.
     """
     dataset = dataset_named(dataset_name)
-    rows = read_catalog(store, dataset.name, patient=patient).of(patient)
+    catalog = read_catalog(store, dataset.name, patient=patient)
+    rows = catalog.of(patient)
     if not rows:
         raise BadInput(
             patient,
@@ -94,7 +96,7 @@ def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -
         if failures:
             raise _together(failures, len(rows))
     series = sorted([*ready, *fetched], key=lambda series: series.row.key)
-    artefact, version = _commit_patient(store, dataset, patient, series)
+    artefact, version = _commit_patient(store, dataset, patient, series, catalog.fingerprint(patient))
     return RawArchive(
         uri=store.uri(artefact.manifest_key),
         version=version,
@@ -119,7 +121,8 @@ def fetch_archive(store: Store, dataset_name: str, patient: str, folder: Path) -
             f"raw archive of {patient}", "is not in the store", "materialize raw_dicom for this patient first"
         ) from error
     artefact = store.read_manifest(layout.raw_manifest(dataset_name, patient, version))
-    return FetchedArchive(version, tuple(store.fetch(artefact, folder).values()))
+    zips = tuple(store.fetch(artefact, folder).values())
+    return FetchedArchive(version, zips, str(artefact.manifest["selection"]))
 
 
 def _fetch(
@@ -212,7 +215,7 @@ def _commit_series(store: Store, dataset: Dataset, series: _Series) -> _Series:
 
 
 def _commit_patient(
-    store: Store, dataset: Dataset, patient: str, series: Sequence[_Series]
+    store: Store, dataset: Dataset, patient: str, series: Sequence[_Series], selection: str
 ) -> tuple[Artefact, str]:
     existing = [one.object for one in series if one.object is not None]
     told: dict[str, Any] = {
@@ -220,6 +223,7 @@ def _commit_patient(
         "dataset": dataset.name,
         "patient": patient,
         "source": dataset.source.kind,
+        "selection": selection,
         "files": sum(one.files for one in series),
         "series": [
             {

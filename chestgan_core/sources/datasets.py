@@ -166,6 +166,10 @@ class TrainingSetRules(Section):
     def _has_references(self) -> Self:
         if self.selector == "reference" and self.reference is None:
             raise ValueError("the reference selector needs the section `reference`")
+        if self.selector == "reference" and self.slices != "lung":
+            raise ValueError(
+                f"the reference selector decides which slices show lung, and slices is {self.slices}"
+            )
         return self
 
 

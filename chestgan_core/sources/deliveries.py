@@ -111,6 +111,8 @@ def _from_nbia(
 
     # It gets this name only when it is complete and verified: a zip that is there needs no second download.
     delivery = spool / "delivery.zip"
+    if delivery.exists() and not _is_whole(delivery, row.images):
+        delivery.unlink()  # power went before its bytes were on the disk
     if not delivery.exists():
         for part in spool.iterdir():
             part.unlink()
@@ -123,6 +125,17 @@ def _from_nbia(
     if LICENCE in archive.namelist():
         with archive.open(LICENCE) as stream:
             yield LICENCE, stream
+
+
+def _is_whole(delivery: Path, images: int) -> bool:
+    from chestgan_core.sources.nbia import verify
+    from chestgan_core.sources.retrying import Damaged
+
+    try:
+        verify(delivery, images)
+    except Damaged:
+        return False
+    return True
 
 
 def _from_folder(
@@ -165,15 +178,16 @@ def _of_series(path: Path, key: str, names: "Pseudonyms") -> Iterator[bool]:
         for entry in archive.infolist():
             if entry.filename.endswith(".dcm"):
                 with archive.open(entry) as stream:
-                    uid = _series_uid(stream.read(_HEAD_BYTES))
-                if not uid and entry.file_size > _HEAD_BYTES:
-                    uid = _series_uid(archive.read(entry))
-                yield bool(uid) and _name(names, uid) == key
+                    found = _name(names, _series_uid(stream.read(_HEAD_BYTES)))
+                if found != key and entry.file_size > _HEAD_BYTES:
+                    # The head may end before the UID, or in the middle of it.
+                    found = _name(names, _series_uid(archive.read(entry)))
+                yield found == key
 
 
 def _name(names: "Pseudonyms", uid: str) -> str:
     try:
-        return names.series(uid)
+        return names.series(uid) if uid else ""
     except BadInput:  # not even a UID
         return ""
 

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chestgan_core.errors import BadInput
 from chestgan_core.progress import Progress
 from chestgan_core.sources.series import Catalog, SeriesRow, hashed, single_spaced
 
@@ -96,11 +97,15 @@ def _row(
 
 def _state(source: "Source", archives: "Archives") -> tuple[int, int]:
     """Bytes, and what changes with the content without reading it: time of the change, or a zip entry's CRC."""
-    if not source.entries:
-        status = Path(source.path).stat()
-        return status.st_size, status.st_mtime_ns
-    from chestgan_core.dicom.files import Source
+    from chestgan_core.dicom.files import READ_ERRORS, Source
 
-    # Of the entry as it will be read, not as it is packed.
-    entry = archives.entries(Source(source.path, source.entries[:-1]))[source.entries[-1]]
+    try:
+        if not source.entries:
+            status = Path(source.path).stat()
+            return status.st_size, status.st_mtime_ns
+        # Of the entry as it will be read, not as it is packed.
+        entry = archives.entries(Source(source.path, source.entries[:-1]))[source.entries[-1]]
+    except READ_ERRORS as error:
+        cause = "changed while it was read: a file has gone"
+        raise BadInput("the folder", cause, "run again when nobody writes to it") from error
     return entry.file_size, entry.CRC

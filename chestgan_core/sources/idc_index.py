@@ -68,7 +68,7 @@ def idc_series(collection: str, names: "Pseudonyms", index: Path | None = None) 
             known.update(pc.unique(collections).to_pylist())
             wanted = pc.equal(collections, pa.scalar(collection, collections.type))
             kept.extend(batch.filter(wanted).to_pylist())
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
         cause = f"is no index of the Imaging Data Commons ({' '.join(str(error).split())[:200]})"
         raise BadInput(path, cause, "give the idc_index.parquet of idc-index-data, or a CSV of it") from error
     if not kept:

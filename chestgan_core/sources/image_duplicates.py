@@ -29,13 +29,16 @@ def decide(rows: Sequence[ImageRow], sides: Mapping[str, str]) -> list[ImageRow]
     """
     decided = _grouped(list(rows))
     usable = [at for at, row in enumerate(decided) if row.is_picture and row.is_selected]
-    partners = _partners(decided, usable)
+    alike = _alike({decided[at].phash for at in usable})
+    classes: defaultdict[str, set[str]] = defaultdict(set)
     for at in usable:
-        if any(decided[other].class_name != decided[at].class_name for other in partners[at]):
+        classes[decided[at].phash].add(decided[at].class_name)
+    for at in usable:
+        if any(classes[phash] != {decided[at].class_name} for phash in alike[decided[at].phash]):
             decided[at] = replace(decided[at], fate=str(ImageFate.TWO_CLASSES))
     copies = _copies(decided, usable, sides)
     used = {at for at in usable if decided[at].is_selected} - copies.keys()
-    near = {at: [other for other in partners[at] if other in used] for at in sorted(used)}
+    near = _partners(decided, sorted(used), alike)
     lost = _both_sides(decided, near, sides) if sides else _several_patients(decided, near)
     used.difference_update(lost)
     twins = {at: next(other for other in near[at] if other in used) for at in lost}
@@ -68,14 +71,29 @@ def _grouped(rows: list[ImageRow]) -> list[ImageRow]:
     return rows
 
 
-def _partners(rows: Sequence[ImageRow], usable: Sequence[int]) -> dict[int, list[int]]:
-    """Picture -> the pictures that are the same or nearly the same, nearest first."""
-    found: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-    for i, j, bits in near_pairs([rows[at].phash for at in usable], NEAR):
-        first, second = usable[i], usable[j]
-        found[first].append((bits, second))
-        found[second].append((bits, first))
-    return {at: [other for _, other in sorted(found[at])] for at in usable}
+def _alike(hashes: set[str]) -> dict[str, list[str]]:
+    """Hash -> those that are the same or nearly the same, itself first, then the nearest. By hash, not by picture: a
+    collection may hold the same blank mask ten thousand times.
+    """
+    ordered = sorted(hashes)
+    found: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+    for i, j, bits in near_pairs(ordered, NEAR):
+        found[ordered[i]].append((bits, ordered[j]))
+        found[ordered[j]].append((bits, ordered[i]))
+    return {phash: [phash, *(other for _, other in sorted(found[phash]))] for phash in ordered}
+
+
+def _partners(
+    rows: Sequence[ImageRow], used: Sequence[int], alike: Mapping[str, Sequence[str]]
+) -> dict[int, list[int]]:
+    """Picture -> the other pictures in use that are the same or nearly the same, nearest first."""
+    holders: defaultdict[str, list[int]] = defaultdict(list)
+    for at in used:
+        holders[rows[at].phash].append(at)
+    return {
+        at: [other for phash in alike[rows[at].phash] for other in holders[phash] if other != at]
+        for at in used
+    }
 
 
 def _copies(rows: Sequence[ImageRow], usable: Sequence[int], sides: Mapping[str, str]) -> dict[int, int]:

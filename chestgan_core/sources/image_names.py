@@ -4,6 +4,7 @@ In: the path of a file below the folder of a collection. Out: `Place`. `<anythin
 the level of splits.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -65,8 +66,13 @@ def _split_level(folders: Sequence[str], source: ImageSource) -> int | None:
 def _class_name(folder: str, source: ImageSource) -> str:
     if source.class_name and (found := re.search(source.class_name, folder)):
         folder = found[1] if found.re.groups else found[0]
-    # It becomes a part of keys in the store.
-    return re.sub(r"[^A-Za-z0-9._-]+|\.{2,}", "-", folder).strip("._-")
+    # It becomes a part of keys in the store. What a key cannot hold is told by a hash, or two classes that differ in
+    # nothing else would become one.
+    spaced = re.sub(r"\s+", "-", folder.strip())
+    name = re.sub(r"[^A-Za-z0-9._-]+|\.{2,}", "-", spaced).strip("._-")
+    if name == spaced.strip("._-"):
+        return name
+    return f"{name or 'class'}-{hashlib.sha256(folder.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
 def _patient(name: str, source: ImageSource) -> str:

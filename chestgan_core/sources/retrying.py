@@ -68,7 +68,8 @@ def persistently(what: str, one_try: Callable[[], T], moved_on: Callable[[], int
             if moved_on() > reached:
                 failures, reached, deadline = 0, moved_on(), None
             deadline = deadline or now + patience
-            wait = _wait(failures) if error.wait is None else error.wait
+            # Also where the server asks for no wait at all: it is told to fail for thousands of requests otherwise.
+            wait = max(_wait(failures), error.wait or 0.0)
             failures += 1
             if now + wait > deadline:
                 told = f"also when it was asked again for {patience:.0f} s"

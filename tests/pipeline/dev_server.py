@@ -35,7 +35,7 @@ class Dev:
         with urllib.request.urlopen(request, timeout=60) as answer:
             told = json.load(answer)
         assert "errors" not in told, told["errors"]
-        return told["data"]
+        return dict(told["data"])
 
     def location(self) -> str:
         """LOADING, RepositoryLocation, or the error with which the code location failed to load."""
