@@ -89,7 +89,7 @@ def _plainly(client: "S3Client", target: Path) -> None:
 def _ours(dataset: Dataset, target: Path) -> None:
     row = _row()
     with Receiving("bench", FILES, io.StringIO()) as watcher:
-        packed = pack_series(dataset, row, target / "series.zip", target / "spool", target, watcher)
+        packed = pack_series(dataset, row, target / "series.zip", target / "spool", None, watcher)
     check_series(packed, row, Pseudonyms(), remote=True)
 
 

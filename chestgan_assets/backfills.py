@@ -118,7 +118,11 @@ def _tag(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "_", text)
 
 
-@dg.job(description="Backfill patients of a dataset: by histology, by range, or those that are missing.")
+@dg.job(
+    description="Backfill patients of a dataset: by histology, by range, or those that are missing.",
+    # What the launchpad opens with.
+    config={"ops": {"start_backfill": {"config": {"dataset": "lung_pet_ct_dx"}}}},
+)
 def backfill_patients() -> None:
     """The job of one step."""
     start_backfill()

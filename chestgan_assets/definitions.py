@@ -14,11 +14,18 @@ from chestgan_assets.registration import patient_partitions
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.revisions import new_series
 from chestgan_assets.running import executor
-from chestgan_assets.watch import catalogs_weekly, failed_partitions_daily, no_failed_partitions
+from chestgan_assets.watch import (
+    catalogs_current,
+    catalogs_weekly,
+    collections,
+    failed_partitions_daily,
+    no_failed_partitions,
+)
 
 defs = dg.Definitions(
     assets=[
         series_catalog,
+        collections,
         raw_dicom,
         raw_images,
         tumour_annotations,
@@ -29,7 +36,7 @@ defs = dg.Definitions(
         synthetic_image_set,
         synthetic_set_index,
     ],
-    asset_checks=[no_failed_partitions],
+    asset_checks=[no_failed_partitions, catalogs_current],
     jobs=[*jobs, backfill_patients],
     sensors=[
         patient_partitions,

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import dagster as dg
 
-from chestgan_core.errors import ChestganError, PointerMoved, SourceUnreachable, StoreUnreachable
+from chestgan_core.errors import ChestganError, PointerMoved, StoreUnreachable
 
 
 @contextmanager
 def one_line_failures() -> Iterator[None]:
-    """Only a store or a source that does not answer, or a pointer that others moved, is tried again by a RetryPolicy.
+    """Only a store that does not answer, or a pointer that others moved, is tried again by a RetryPolicy.
 
-    Everything else fails for good: bad input, a refused key, a damaged object, a bug. What an error of the core came
-    from is not passed on: Dagster keeps whole chains, and a system's error may name a patient's file or a signed URL.
+    Everything else fails for good: bad input, a refused key, a damaged object, a bug; and a source that did not answer
+    for as long as sources/retrying.py is patient: it would hold a place of the pool for three times as long.
+    What an error of the core came from is not passed on: Dagster keeps whole chains, and a system's error may name a
+    patient's file or a signed URL.
     """
     try:
         yield
@@ -25,7 +27,7 @@ def one_line_failures() -> Iterator[None]:
         raise dg.Failure(
             description=str(error),
             metadata={"object": error.what, "cause": error.cause, "remedy": error.remedy},
-            allow_retries=isinstance(error, (SourceUnreachable, StoreUnreachable, PointerMoved)),
+            allow_retries=isinstance(error, (StoreUnreachable, PointerMoved)),
         ) from error
     except dg.DagsterExecutionInterruptedError:
         raise

@@ -4,7 +4,7 @@ import dagster as dg
 
 catalog = dg.define_asset_job(
     "catalog",
-    dg.AssetSelection.assets("series_catalog").without_checks(),
+    dg.AssetSelection.assets("series_catalog"),
     description="1 of 4. List the series of a DICOM dataset, with the fate of each.",
 )
 patient_slices = dg.define_asset_job(
@@ -34,8 +34,8 @@ synthetic_set = dg.define_asset_job(
 )
 failed_partitions = dg.define_asset_job(
     "failed_partitions",
-    dg.AssetSelection.checks(dg.AssetCheckKey(dg.AssetKey("series_catalog"), "no_failed_partitions")),
-    description="Tell which patients failed.",
+    dg.AssetSelection.checks_for_assets(dg.AssetKey("collections")),
+    description="Tell which patients failed and which catalogs are old.",
 )
 
 jobs = [catalog, patient_slices, image_collection, annotations, split, synthetic_set, failed_partitions]

@@ -13,7 +13,7 @@ PICTURE_LIMIT = 120_000  # bytes; the event log is a database, and keeps every m
 
 
 def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
-    """A picture that the UI shows in place, with its title below; made smaller where it is too large to keep."""
+    """A picture, which the UI shows after a click, with its title below; made smaller where it is too large to keep."""
     from chestgan_core.pictures import thumbnail
 
     data, mime = thumbnail(png, PICTURE_LIMIT)
@@ -29,12 +29,27 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> dg.Markd
     return dg.MetadataValue.md("\n".join(f"| {line} |" for line in lines))
 
 
-def counts(reasons: Mapping[str, int], unit: str = "files") -> dg.MarkdownMetadataValue:
-    """Reasons and how often, the most frequent first; unit: what is counted."""
+def counts(
+    reasons: Mapping[str, int],
+    unit: str = "files",
+    what: str = "reason",
+    meanings: Mapping[str, str] | None = None,
+) -> dg.MarkdownMetadataValue:
+    """Reasons and how often, the most frequent first; unit: what is counted; meanings: an explanation of each."""
     if not reasons:
         return dg.MetadataValue.md("none")
     ordered = sorted(reasons, key=lambda reason: -reasons[reason])
-    return table(("reason", unit), [(reason, reasons[reason]) for reason in ordered])
+    if meanings is None:
+        return table((what, unit), [(reason, reasons[reason]) for reason in ordered])
+    return table(
+        (what, unit, "meaning"), [(reason, reasons[reason], meanings.get(reason, "")) for reason in ordered]
+    )
+
+
+def filled(head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> dg.MarkdownMetadataValue:
+    """A table without the columns in which nothing stands."""
+    kept = [at for at in range(len(head)) if any(row[at] not in ("", None) for row in rows)]
+    return table(tuple(head[at] for at in kept), [tuple(row[at] for at in kept) for row in rows])
 
 
 def blocking(name: str, asset: str, description: str) -> dg.AssetCheckSpec:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from chestgan_assets.partitions import DICOM, patients
+from chestgan_assets.partitions import DATASETS, DICOM, patients
 from chestgan_assets.resources import StoreResource
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.sources.datasets import patient_partition
@@ -38,6 +38,12 @@ def next_step(dataset: str, wanted: Iterable[str], present: Iterable[str], at_on
     add = [key for key in keys if key not in mine]
     delete = sorted(mine.difference(keys))
     return Step(add[:at_once], delete[:at_once], len(add) <= at_once and len(delete) <= at_once)
+
+
+def stray_keys(present: Iterable[str]) -> list[str]:
+    """Keys that no dataset can have: the UI's dialog adds whatever somebody types. At most AT_ONCE."""
+    known = tuple(patient_partition(dataset, "") for dataset in {*DICOM, *DATASETS})
+    return sorted(key for key in present if not key.startswith(known))[:AT_ONCE]
 
 
 def register_all(instance: dg.DagsterInstance, dataset: str, wanted: Iterable[str]) -> None:
@@ -73,7 +79,11 @@ def listed_patients(store: Store, dataset: str, version: str) -> Mapping[str, tu
         return None
 
 
-@dg.sensor(minimum_interval_seconds=15, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=15,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Registers one partition per patient of every catalog, at most 5,000 a tick.",
+)
 def patient_partitions(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
     """Registers one partition per patient of every catalog, at most 5,000 a tick.
 
@@ -81,6 +91,12 @@ def patient_partitions(context: dg.SensorEvaluationContext, store: StoreResource
     """
     done: dict[str, str] = json.loads(context.cursor or "{}")
     opened = store.open()
+    if strays := stray_keys(context.instance.get_dynamic_partitions(PARTITIONS)):
+        for key in strays:
+            context.instance.delete_dynamic_partition(PARTITIONS, key)
+        return dg.SensorResult(
+            skip_reason=f"{len(strays)} keys of no dataset removed", cursor=json.dumps(done)
+        )
     for dataset, version in catalogued(opened):
         if done.get(dataset) == version:
             continue

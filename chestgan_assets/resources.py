@@ -1,6 +1,5 @@
 """What assets need from the outside: the object store, the local folder, the device."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 
 from chestgan_core.home import home
+from chestgan_core.scratch import scratch_folder
 from chestgan_core.store import Store
 
 
@@ -38,5 +38,5 @@ class Workplace(dg.ConfigurableResource[None]):
     @contextmanager
     def scratch(self) -> Iterator[Path]:
         """A folder that vanishes with the step."""
-        with tempfile.TemporaryDirectory(prefix="chestgan-") as folder:
-            yield Path(folder)
+        with scratch_folder(self.home) as folder:
+            yield folder

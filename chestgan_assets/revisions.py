@@ -23,7 +23,11 @@ def changed_patients(before: Mapping[str, str], now: Mapping[str, str]) -> list[
     return sorted(patient for patient, fingerprint in now.items() if before.get(patient) != fingerprint)
 
 
-@dg.sensor(job=patient_slices, minimum_interval_seconds=60)
+@dg.sensor(
+    job=patient_slices,
+    minimum_interval_seconds=60,
+    description="Asks for the patients with new or revised series, at most 100 a tick. Off until somebody turns it on.",
+)
 def new_series(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
     """Asks for the patients with new or revised series, at most 100 a tick. Off until somebody turns it on.
 

@@ -45,6 +45,8 @@ def examine(home: Path) -> list[Finding]:
         _tried("local folder", lambda: _local(home)),
         _tried("DICOM folder", _folder, optional=True),
         _tried("patient key", lambda: _patient_key(home), optional=True),
+        _tried("datasets", _datasets),
+        _tried("index of the Imaging Data Commons", _index, optional=True),
         _tried("experiments", _experiments),
         _tried("DICOM decoders", _decoders),
         _tried("feature weights", _weights, optional=True),
@@ -105,7 +107,7 @@ def _folder() -> str:
     from chestgan_core.sources.local import dicom_folder
 
     if not os.environ.get("CHESTGAN_FOLDER"):
-        return "CHESTGAN_FOLDER is not set: only phantoms can be made into slices"
+        return "CHESTGAN_FOLDER is not set: the dataset `folder` cannot be made"
     return str(dicom_folder(dataset_named("folder"), Path()))
 
 
@@ -116,6 +118,30 @@ def _patient_key(home: Path) -> str:
         Pseudonyms.private(home)
         return "is there: private patients keep their names"
     return "none yet: it is made with the first private folder"
+
+
+def _datasets() -> str:
+    """All of them, and where pictures and boxes lie that a variable names."""
+    from chestgan_core.sources.datasets import ImageSource, VocFiles, dataset_files, dataset_named
+    from chestgan_core.sources.local import named_path
+
+    told = []
+    for name in dataset_files():
+        dataset = dataset_named(name)
+        variables = [entry.variable for entry in dataset.annotations if isinstance(entry, VocFiles)]
+        if isinstance(dataset.source, ImageSource):
+            variables.append(dataset.source.variable)
+        for variable in variables:
+            if os.environ.get(variable):
+                named_path(variable, f"the files of {name}")
+        told.append(name)
+    return ", ".join(told)
+
+
+def _index() -> str:
+    from chestgan_core.sources.idc_index import installed_index
+
+    return str(installed_index())
 
 
 def _experiments() -> str:

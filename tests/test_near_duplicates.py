@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from chestgan_core.errors import BadInput
-from chestgan_core.near_duplicates import NEAR, distance, groups, near_pairs, perceptual_hash
+from chestgan_core.near_duplicates import NEAR, distance, groups, near_pairs, near_to, perceptual_hash
 
 HASHES = st.integers(0, 2**256 - 1).map(lambda number: f"{number:064x}")
 
@@ -90,6 +90,12 @@ def test_exactly_the_pairs_within_the_limit_are_found(hashes, most):
         if distance(hashes[i], hashes[j]) <= most
     ]
     assert near_pairs(hashes, most) == wanted
+
+
+@given(st.lists(HASHES, max_size=8), st.lists(HASHES, max_size=8), st.integers(0, 256))
+def test_exactly_those_near_one_of_the_others_are_found(hashes, others, most):
+    wanted = {i for i, one in enumerate(hashes) if any(distance(one, other) <= most for other in others)}
+    assert near_to(hashes, others, most) == wanted
 
 
 def test_pairs_across_the_blocks_of_a_long_list_are_found():

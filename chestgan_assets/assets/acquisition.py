@@ -7,7 +7,7 @@ import dagster as dg
 
 from chestgan_assets.failures import one_line_failures
 from chestgan_assets.partitions import DATASETS, dicom_datasets, image_datasets, patients
-from chestgan_assets.presentation import blocking, check, counts, picture, table
+from chestgan_assets.presentation import blocking, check, counts, filled, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import DOWNLOAD_POOL, OWNERS, RETRY
 from chestgan_core.errors import IdentityFound
@@ -35,7 +35,9 @@ def series_catalog(
 
     The sensor patient_partitions registers one partition per patient with a selected series.
     """
+    from chestgan_core.dicom.reasons import LeftOut
     from chestgan_core.sources.catalog import catalogue_source
+    from chestgan_core.sources.rules import Fate
 
     dataset = context.partition_key
     with one_line_failures():
@@ -45,21 +47,27 @@ def series_catalog(
         data_version=dg.DataVersion(stored.version),
         metadata={
             "uri": stored.uri,
-            "series": told.series,
-            "selected series": told.selected.series,
             "patients": told.selected.patients,
-            "images": told.selected.images,
-            "gigabytes": round(told.selected.bytes / 1e9, 2),
-            "series left out": counts(told.left_out_series, "series"),
-            "files left out": counts(catalog.left_out),
-            "histology": table(
-                ("histology", "patients", "series", "images"),
+            "selected series": told.selected.series,
+            "catalog": table(
+                ("", "series", "patients", "images", "GB"),
                 [
-                    (letter or "unknown", n.patients, n.series, n.images)
-                    for letter, n in told.histology.items()
+                    (name, part.series, part.patients, part.images, f"{part.bytes / 1e9:.2f}")
+                    for name, part in (
+                        ("listed", told.all),
+                        ("clean (meet every rule)", told.clean),
+                        ("selected", told.selected),
+                        *((f"of these {letter or 'unknown'}", n) for letter, n in told.histology.items()),
+                    )
                 ],
             ),
-            f"the first {SHOWN} selected": table(
+            "series left out": counts(
+                told.left_out_series, "series", meanings={str(fate): fate.meaning for fate in Fate}
+            ),
+            "files left out": counts(
+                catalog.left_out, meanings={str(reason): reason.meaning for reason in LeftOut}
+            ),
+            f"the first {SHOWN} selected": filled(
                 ("patient", "histology", "images", "kernel", "thickness, mm", "description"),
                 [
                     (r.patient, r.histology, r.images, r.kernel, r.thickness_mm or "", r.description)
@@ -111,9 +119,13 @@ def raw_dicom(
             "bytes": archive.bytes,
             "series fetched": archive.fetched_series,
             "already there": archive.reused,
-            "de-identification": counts({str(finding): n for finding, n in audit.findings.items()}),
+            "de-identification": counts(
+                {str(finding): n for finding, n in audit.findings.items()},
+                what="finding",
+                meanings={str(finding): finding.meaning for finding in audit.findings},
+            ),
             "licence": archive.licence,
-            "doi": archive.doi,
+            **({"doi": archive.doi} if archive.doi else {}),
         },
         check_results=[
             check("files_complete", archive.files == archive.expected, expected=archive.expected),
@@ -154,7 +166,10 @@ def raw_images(
             "images": stored.images,
             "selected": stored.selected,
             "left out": counts(stored.left_out),
+            "near-duplicates": stored.summary.near_groups,
             "duplicates across splits": stored.across_splits,
+            "groups with two classes": stored.summary.two_classes,
+            "patients in several splits": stored.summary.patients_across_splits,
             "classes": table(("class", "split", "images", "selected"), stored.by_class),
             "licence": DATASETS[context.partition_key].licence,
         },

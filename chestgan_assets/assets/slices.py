@@ -106,13 +106,13 @@ def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> dg.
                 for name, png in sheets.items()
             },
             "card": dg.MetadataValue.md(card),
-            "training slices": slices["train"],
-            "held-out slices": slices["held-out"],
+            "images to train on": slices["train"],
+            "held-out images": slices["held-out"],
             "training patients": patients_by_side["train"],
             "held-out patients": patients_by_side["held-out"],
             "patients without slices": len(built.missing),
-            "left out": counts(told["left_out"], "slices"),
-            "tumour boxes on slices": told["boxes"]["on_slices"],
+            "left out": counts({**told["not_normalized"], **told["left_out"]}, "images"),
+            **({"tumour boxes on slices": told["boxes"]["on_slices"]} if told["hounsfield"] else {}),
             f"the first {SHOWN} shards": table(
                 ("shard", "class", "side", "patients", "slices"),
                 [(s.name, s.histology, s.side, s.patients, s.slices) for s in built.shards[:SHOWN]],

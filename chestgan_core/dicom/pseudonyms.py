@@ -66,6 +66,10 @@ class Pseudonyms:
         """The SOP instance UID, or one made from its keyed hash."""
         return self._uid("sop", uid)
 
+    def file(self, path: str) -> str:
+        """The path of a file below a folder, or F and 32 hexadecimal digits: folders are often called as people are."""
+        return path if self.secret is None else "F" + _hash(self.secret, "file", path)[:32]
+
     def _uid(self, kind: str, uid: str) -> str:
         if self.secret is None:
             return _safe(f"{kind} instance UID", uid)

@@ -22,9 +22,9 @@ from chestgan_core.slices.windows import WINDOWS
 from chestgan_core.sources.datasets import Dataset
 from chestgan_core.store import Store
 
-COLUMNS, ROWS = 8, 6
+COLUMNS, ROWS = 7, 6
 SHOWN_HELD_OUT = 2  # of the rows
-CELL, GAP, LABEL = 128, 2, 112  # pixels
+CELL, GAP, LABEL = 128, 2, 112  # pixels; together as wide as the dialog in which the UI shows a sheet
 SHARD = "shard.safetensors"
 TUMOUR = (255, 176, 0)
 

@@ -4,7 +4,6 @@ In: dataset and patient. Out: `slices/<dataset>/<patient>/<version>.safetensors`
 """
 
 import builtins
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from chestgan_core import layout
 from chestgan_core.artefacts import canonical_json, sha256_of
 from chestgan_core.errors import BadInput
 from chestgan_core.progress import Progress
+from chestgan_core.scratch import scratch_folder
 from chestgan_core.slices.normalization import NormalizationReport, normalize
 from chestgan_core.slices.preview import preview_png
 from chestgan_core.slices.shards import write_shard
@@ -43,8 +43,8 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
     """
     dataset = dataset_named(dataset_name)
     recipe = recipe_of(dataset)
-    with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
-        archive = fetch_archive(store, dataset.name, patient, Path(scratch) / "raw")
+    with scratch_folder(home) as scratch:
+        archive = fetch_archive(store, dataset.name, patient, scratch / "raw")
         with Progress(f"slice_tensors {patient}", None, "slices") as progress:
             done = normalize(archive.zips, recipe, dataset.pseudonyms(home), progress)
         shard = done.shard
@@ -52,7 +52,7 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
             raise BadInput(
                 f"raw archive of {patient}", "holds slices of another patient", "materialize raw_dicom again"
             )
-        tensors = Path(scratch) / "shard.safetensors"
+        tensors = scratch / "shard.safetensors"
         write_shard(shard, tensors)
         sha256 = sha256_of(tensors)
         told = {

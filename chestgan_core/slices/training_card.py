@@ -11,8 +11,10 @@ from typing import Any
 import jinja2
 
 from chestgan_core.dicom.histology import HISTOLOGIES
+from chestgan_core.dicom.reasons import LeftOut
 from chestgan_core.slices.choosing import NEAR_BITS, NotUsed
 from chestgan_core.slices.splits import SIDES
+from chestgan_core.sources.image_rows import ImageFate
 
 
 def write_card(fields: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
@@ -33,7 +35,8 @@ def write_card(fields: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> 
         thicknesses=_table(
             rows, lambda row: f"{row['thickness_mm']:g} mm" if row["thickness_mm"] else "unknown"
         ),
-        meanings={str(reason): reason.meaning for reason in NotUsed},
+        meanings={str(reason): reason.meaning for kind in (NotUsed, LeftOut, ImageFate) for reason in kind},
+        word="slices" if fields["hounsfield"] else "pictures",
         near_bits=NEAR_BITS,
         marked={
             side: (

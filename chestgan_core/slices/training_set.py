@@ -9,7 +9,7 @@ they are: an object is stored once, and whoever fetches a side writes the chosen
 import hashlib
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -115,13 +115,14 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
     Raises BadInput: fewer than two patients have slices, or the rules leave nothing; NotInStore.
     """
     dataset = dataset_named(dataset_name)
-    shards, missing = _stored(store, dataset)
+    shards, missing, not_normalized = _stored(store, dataset)
     annotations = _annotations(store, dataset)
     candidates, boxes = with_boxes(read_candidates(store, shards), annotations.boxes, dataset.slice_size)
     rejected, references = _unlike_references(store, dataset, shards)
     choice = choose(candidates, dataset, rejected)
     rows = rows_of(choice.used)
     fields = _fields(dataset, shards, choice, boxes, annotations.defects, rows, references)
+    fields["not_normalized"] = not_normalized
     version = hashlib.sha256(canonical_json(fields)).hexdigest()[:16]
     manifest_key = layout.training_set_manifest(dataset.name, version)
     # Pictures, card and the bytes of the Parquet file do not decide the version: a newer library may write others of
@@ -162,12 +163,16 @@ def open_training_set(store: Store, dataset_name: str, version: str | None = Non
     )
 
 
-def _stored(store: Store, dataset: Dataset) -> tuple[list[StoredShard], tuple[str, ...]]:
+def _stored(store: Store, dataset: Dataset) -> tuple[list[StoredShard], tuple[str, ...], dict[str, int]]:
+    """The shards, the patients without one, and what was left out when the shards were made."""
     if not dataset.has_hounsfield:
         from chestgan_core.slices.image_slices import newest_image_slices
+        from chestgan_core.sources.image_folder import open_images
 
         classes = newest_image_slices(store, dataset)
-        return [StoredShard.of(name, artefact) for name, artefact in sorted(classes.items())], ()
+        unused = Counter(row.fate for row in open_images(store, dataset.name).rows if not row.is_selected)
+        shards = [StoredShard.of(name, artefact) for name, artefact in sorted(classes.items())]
+        return shards, (), dict(sorted(unused.items()))
     found, missing = newest_slices(store, dataset)
     if len(found) < 2:
         raise BadInput(
@@ -175,7 +180,11 @@ def _stored(store: Store, dataset: Dataset) -> tuple[list[StoredShard], tuple[st
             f"{len(found)} of {len(found) + len(missing)} patients have slices of their present files",
             "materialize slice_tensors for at least two: one is held out for the evaluation",
         )
-    return [StoredShard.of(patient, artefact) for patient, artefact in found.items()], missing
+    left_out: Counter[str] = Counter()
+    for artefact in found.values():
+        left_out.update(artefact.manifest["left_out"])
+    shards = [StoredShard.of(patient, artefact) for patient, artefact in found.items()]
+    return shards, missing, dict(sorted(left_out.items()))
 
 
 def _annotations(store: Store, dataset: Dataset) -> Annotations:

@@ -6,7 +6,6 @@ now, and the pointer to it. A series whose content changes gets a new object bes
 """
 
 import hashlib
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,11 @@ from chestgan_core import layout
 from chestgan_core.artefacts import Artefact, StoredObject, canonical_json
 from chestgan_core.dicom.findings import AuditReport, no_audit
 from chestgan_core.errors import BadInput, ChestganError, IdentityFound, NotInStore, SourceRefused
+from chestgan_core.scratch import scratch_folder
 from chestgan_core.sources.catalog import read_catalog
 from chestgan_core.sources.datasets import Dataset, dataset_named
 from chestgan_core.sources.deliveries import check_series, is_remote, pack_series
+from chestgan_core.sources.folder_series import FolderFiles
 from chestgan_core.sources.local import dicom_folder
 from chestgan_core.sources.receiving import Receiving
 from chestgan_core.sources.series import SeriesRow
@@ -84,12 +85,12 @@ def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -
             f"has no selected series in the catalog of {dataset.name}",
             "materialize series_catalog again",
         )
-    with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
+    with scratch_folder(home) as scratch:
         found = [_in_store(store, dataset, row) for row in rows]
         missing = [row for row, there in zip(rows, found, strict=True) if there is None]
-        _require_space(dataset, missing, home, Path(scratch))
+        _require_space(dataset, missing, home, scratch)
         ready = [there for there in found if there is not None]
-        fetched, failures = _fetch(store, dataset, missing, home, Path(scratch))
+        fetched, failures = _fetch(store, dataset, missing, home, scratch)
         if dataset.private:
             _require_nobody(dataset, patient, [*ready, *fetched])
             fetched = [_commit_series(store, dataset, series) for series in fetched]
@@ -133,15 +134,15 @@ def _fetch(
     failures: list[ChestganError] = []
     if not rows:
         return fetched, failures
-    local = scratch if is_remote(dataset) else dicom_folder(dataset, home)
+    local = None if is_remote(dataset) else FolderFiles(dicom_folder(dataset, home), dataset.pseudonyms(home))
     with Receiving(f"raw_dicom {rows[0].patient}", sum(row.images for row in rows)) as watcher:
         for row in rows:
-            target = scratch / f"{_delivery(row)}.zip"
+            target = scratch / f"{delivery_name(row)}.zip"
             try:
                 if not is_remote(dataset):
                     fetched.append(_pack(store, dataset, row, home, target, scratch, local, watcher))
                     continue
-                with opened_spool(home, dataset.name, row.key, _delivery(row)) as spool:
+                with opened_spool(home, dataset.name, row.key, delivery_name(row)) as spool:
                     # Another process may have brought it while this one waited for the spool.
                     series = _in_store(store, dataset, row) or _pack(
                         store, dataset, row, home, target, spool, local, watcher
@@ -160,7 +161,7 @@ def _pack(
     home: Path,
     target: Path,
     spool: Path,
-    local: Path,
+    local: FolderFiles | None,
     watcher: Receiving,
 ) -> _Series:
     from chestgan_core.dicom.audit import audit_zip
@@ -171,13 +172,13 @@ def _pack(
     return series if dataset.private else _commit_series(store, dataset, series)
 
 
-def _delivery(row: SeriesRow) -> str:
+def delivery_name(row: SeriesRow) -> str:
     """Name of a series in one revision. Revisions are hashed, as they are any text and may begin alike."""
     return f"{row.key}-{hashlib.sha256(row.revision.encode()).hexdigest()[:12]}"
 
 
 def _manifest_key(dataset: Dataset, row: SeriesRow) -> str:
-    return layout.raw_series_manifest(dataset.name, row.patient, _delivery(row))
+    return layout.raw_series_manifest(dataset.name, row.patient, delivery_name(row))
 
 
 def _in_store(store: Store, dataset: Dataset, row: SeriesRow) -> _Series | None:
@@ -209,7 +210,7 @@ def _commit_series(store: Store, dataset: Dataset, series: _Series) -> _Series:
         "audit": series.audit.as_json(),
         **_terms(dataset, [row]),
     }
-    artefact = store.commit(_manifest_key(dataset, row), {f"{_delivery(row)}.zip": series.path}, told)
+    artefact = store.commit(_manifest_key(dataset, row), {f"{delivery_name(row)}.zip": series.path}, told)
     series.path.unlink()
     return _Series(row, None, series.files, series.audit, artefact.objects[0])
 
@@ -264,9 +265,10 @@ def _require_space(dataset: Dataset, rows: Sequence[SeriesRow], home: Path, scra
     sizes: list[int] = [row.bytes or row.images * USUAL_FILE_BYTES for row in rows]
     if not sizes:
         return
-    needs = [(scratch, sum(sizes) if dataset.private else max(sizes), "set TMPDIR to a larger disk")]
+    remedy = "set CHESTGAN_HOME to a larger disk"
+    needs = [(scratch, sum(sizes) if dataset.private else max(sizes), remedy)]
     if is_remote(dataset):
-        needs.append((spool_folder(home), max(sizes), "set CHESTGAN_HOME to a larger disk"))
+        needs.append((spool_folder(home), max(sizes), remedy))
     require_space(needs)
 
 

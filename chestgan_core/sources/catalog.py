@@ -17,7 +17,6 @@ from chestgan_core.artefacts import canonical_json, sha256_of
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.reasons import in_words
 from chestgan_core.sources.datasets import Dataset, dataset_named
-from chestgan_core.sources.folder_series import locate, located
 from chestgan_core.sources.listing import has_pictures, list_series
 from chestgan_core.sources.series import SELECTED, Catalog, CatalogSummary, SeriesRow
 from chestgan_core.store import Store
@@ -32,8 +31,6 @@ __all__ = [
     "SeriesRow",
     "StoredCatalog",
     "catalogue_source",
-    "locate",
-    "located",
     "newest_catalog_version",
     "read_catalog",
     "read_patients",

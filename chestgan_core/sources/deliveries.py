@@ -16,6 +16,7 @@ from chestgan_core.sources.receiving import Receiving
 
 if TYPE_CHECKING:
     from chestgan_core.dicom.pseudonyms import Pseudonyms
+    from chestgan_core.sources.folder_series import FolderFiles
     from chestgan_core.sources.series import SeriesRow
 
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # the zip epoch: a clock would make the bytes differ
@@ -43,11 +44,16 @@ def is_remote(dataset: Dataset) -> bool:
 
 
 def pack_series(
-    dataset: Dataset, row: "SeriesRow", target: Path, spool: Path, local: Path, watcher: Receiving
+    dataset: Dataset,
+    row: "SeriesRow",
+    target: Path,
+    spool: Path,
+    local: "FolderFiles | None",
+    watcher: Receiving,
 ) -> Packed:
     """The zip of one series at `target`, complete and verified as far as its source lets us.
 
-    spool: for downloaded files, kept until the caller removes them. local: the folder of a dataset that has one.
+    spool: for downloaded files, kept until the caller removes them. local: the files of a dataset that has a folder.
     Raises SourceUnreachable, SourceRefused, BadInput (a file of the folder has gone, no room on the disk).
     """
     with ExitStack() as opened:
@@ -72,7 +78,9 @@ def pack_series(
             ) from error
         except OSError as error:
             cause = f"cannot be written ({error.strerror})"
-            raise BadInput(target.parent, cause, "check the space on the disk, or set TMPDIR") from error
+            raise BadInput(
+                target.parent, cause, "check the space on the disk, or set CHESTGAN_HOME"
+            ) from error
     return Packed(target, files)
 
 
@@ -139,16 +147,16 @@ def _is_whole(delivery: Path, images: int) -> bool:
 
 
 def _from_folder(
-    row: "SeriesRow", folder: Path, watcher: Receiving, opened: ExitStack
+    row: "SeriesRow", local: "FolderFiles | None", watcher: Receiving, opened: ExitStack
 ) -> Iterator[tuple[str, IO[bytes]]]:
     """Smallest position first, as the catalog lists them."""
     from chestgan_core.dicom.files import READ_ERRORS, Archives
-    from chestgan_core.sources.folder_series import located
 
+    assert local is not None  # noqa: S101 (for the type checker: only remote datasets have none)
     archives = opened.enter_context(Archives())
     for number, file in enumerate(row.files):
         try:
-            stream = archives.open(located(file, folder))
+            stream = archives.open(local.located(file))
         except READ_ERRORS as error:
             raise _Unreadable from error
         with stream:

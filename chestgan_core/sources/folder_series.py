@@ -5,6 +5,7 @@ that can be measured become rows: axial CT in Hounsfield units (dicom/reasons.py
 """
 
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,39 +34,59 @@ def folder_series(
     with Progress(label, None, "files") as progress:
         reading = read_series([folder], progress)
     require_series(reading)
+    located = FolderFiles(folder, names)
     with Archives() as archives:
-        rows = [_row(series, folder, archives, names, licence, doi, generated) for series in reading.series]
+        rows = [_row(series, located, archives, names, licence, doi, generated) for series in reading.series]
     return Catalog(tuple(rows), {str(why): n for why, n in sorted(reading.left_out.items())}, reading.files)
 
 
-def locate(source: "Source", folder: Path) -> str:
-    """A source as text: its path below the folder, then `//` and the index of the entry for each zip on the way.
+class FolderFiles:
+    """The files below a folder, and how a catalog calls them.
 
-    No path has two slashes in a row. Its bytes are written as Latin-1, one character each: a file name is any bytes,
-    and Parquet takes no text that is not Unicode.
+    names: where they are private, a path is told by its keyed hash, and found again by walking through the folder.
     """
-    path = Path(source.path).relative_to(folder).as_posix()
-    return SEPARATOR.join([os.fsencode(path).decode("latin-1"), *map(str, source.entries)])
 
+    def __init__(self, folder: Path, names: "Pseudonyms") -> None:
+        self._folder, self._names = folder, names
 
-def located(text: str, folder: Path) -> "Source":
-    """The inverse of `locate`."""
-    from chestgan_core.dicom.files import Source
+    def locate(self, source: "Source") -> str:
+        """A source as text: its path below the folder (or the hash of that), then `//` and the index of the entry for
+        each zip on the way.
 
-    name, *entries = text.split(SEPARATOR)
-    return Source(str(folder / os.fsdecode(name.encode("latin-1"))), tuple(map(int, entries)))
+        No path has two slashes in a row. Its bytes are written as Latin-1, one character each: a file name is any
+        bytes, and Parquet takes no text that is not Unicode.
+        """
+        path = _text(Path(source.path).relative_to(self._folder))
+        return SEPARATOR.join([self._names.file(path), *map(str, source.entries)])
+
+    def located(self, text: str) -> "Source":
+        """The inverse of `locate`. Raises FileNotFoundError: no file below the folder is called so any more."""
+        from chestgan_core.dicom.files import Source
+
+        name, *entries = text.split(SEPARATOR)
+        path = name if self._names.secret is None else self._paths.get(name)
+        if path is None:
+            raise FileNotFoundError(name)
+        return Source(str(self._folder / os.fsdecode(path.encode("latin-1"))), tuple(map(int, entries)))
+
+    @cached_property
+    def _paths(self) -> dict[str, str]:
+        from chestgan_core.dicom.files import files_below
+
+        paths = [_text(file.relative_to(self._folder)) for file in files_below(self._folder)]
+        return {self._names.file(path): path for path in paths}
 
 
 def _row(
     series: "Series",
-    folder: Path,
+    located: FolderFiles,
     archives: "Archives",
     names: "Pseudonyms",
     licence: str,
     doi: str,
     generated: bool,
 ) -> SeriesRow:
-    files = [locate(header.source, folder) for header in series.slices]
+    files = [located.locate(header.source) for header in series.slices]
     states = [_state(header.source, archives) for header in series.slices]
     sizes = [size for size, _ in states]
     # Pixels that were blanked in place leave name, size and UID as they are.
@@ -93,6 +114,10 @@ def _row(
         fate="",
         study_description=single_spaced(series.study_description),
     )
+
+
+def _text(path: Path) -> str:
+    return os.fsencode(path.as_posix()).decode("latin-1")
 
 
 def _state(source: "Source", archives: "Archives") -> tuple[int, int]:

@@ -23,7 +23,7 @@ class SeriesRow:
     `histology_of` the patient. licence, doi: of this series. analysis: the analysis result of the Imaging Data Commons
     that it belongs to; empty for the original images. revision: another text whenever the content of the series is
     another. location: where a source fetches it from. files: where the slices of a folder lie, from feet to head
-    (folder_series.locate). fate: SELECTED or a rules.Fate; empty before the rules were applied.
+    (folder_series.FolderFiles). fate: SELECTED or a rules.Fate; empty before the rules were applied.
     """
 
     patient: str

@@ -194,6 +194,20 @@ def test_a_header_that_cannot_be_read_stops_as_nobody_can_judge_it(tmp_path: Pat
     assert report.stopping() == (Finding.UNREADABLE,)
 
 
+def test_a_value_that_cannot_be_converted_makes_its_file_unreadable_and_no_more(tmp_path: Path) -> None:
+    good, bad = ct_slice(**CLEAN), ct_slice(**CLEAN)
+    bad.add_new(0x00400275, "SQ", [item(RequestedProcedureID="1")])
+    data = as_bytes(bad)
+    start = data.index(b"\x40\x00\x75\x02SQ")
+    # The item says that it is longer than the sequence that holds it.
+    damaged = data[: start + 16] + (1 << 20).to_bytes(4, "little") + data[start + 20 :]
+    (tmp_path / "0.dcm").write_bytes(as_bytes(good))
+    (tmp_path / "1.dcm").write_bytes(damaged)
+    report = audit_paths([tmp_path])
+    assert report.files == 2
+    assert report.findings.get(Finding.UNREADABLE, 0) <= 1
+
+
 def test_accepted_findings_do_not_stop_and_misspelled_ones_are_refused() -> None:
     report = AuditReport(3, {Finding.BIRTH_DATE: 3, Finding.STAFF_NAME: 1})
     assert report.stopping(["birth-date"]) == (Finding.STAFF_NAME,)

@@ -127,7 +127,7 @@ def test_a_series_that_is_gone_fails_its_own_patient_and_is_named(loaded: Dev, p
     assert series.uid in loaded.failure(run)
     # The check that runs once a day tells it.
     assert loaded.finish(loaded.launch("failed_partitions")) == "SUCCESS"
-    told = loaded.check("series_catalog", "no_failed_partitions")
+    told = loaded.check("collections", "no_failed_partitions")
     assert not told["success"]
     assert f"tcia:{place.gone}" in str(told["metadataEntries"])
 

@@ -16,6 +16,7 @@ from chestgan_assets.registration import next_step, patient_partitions
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.revisions import changed_patients, new_series
 from chestgan_assets.watch import no_failed_partitions
+from chestgan_core import layout
 from chestgan_core.sources.catalog import catalogue_source
 from chestgan_core.store import Store
 from tests.pipeline.listed import write_dataset, write_index
@@ -84,6 +85,28 @@ def test_patients_who_left_a_dataset_lose_their_partition_and_others_keep_theirs
     listed.catalogue(A1="x")
     listed.tick(patient_partitions)
     assert listed.partitions == {"folder:A1", "listed:A1"}
+
+
+def test_what_somebody_typed_into_the_dialog_of_partitions_is_removed(listed: Listed) -> None:
+    listed.instance.add_dynamic_partitions("patient", ["", "A1", "nowhere:A1", "folder:P1"])
+    listed.catalogue(A1="x")
+    listed.tick(patient_partitions)
+    listed.tick(patient_partitions)
+    assert listed.partitions == {"folder:P1", "listed:A1"}
+
+
+def test_a_damaged_catalog_keeps_no_other_dataset_waiting(
+    listed: Listed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_index(listed.index, {"A1": "x"})
+    (listed.home / "datasets" / "broken.yaml").write_text(
+        (listed.home / "datasets" / "listed.yaml").read_text()
+    )
+    monkeypatch.setattr(registration, "DICOM", ["broken", "listed"])
+    catalogue_source(listed.store, "listed", listed.home)
+    listed.store.update_pointer(layout.catalog_latest("broken"), {"version": "0" * 16})
+    listed.tick(patient_partitions)
+    assert listed.partitions == {"listed:A1"}
 
 
 def test_the_cursor_stays_small_whatever_the_number_of_patients(listed: Listed) -> None:

@@ -29,7 +29,7 @@ ROOT = Path(__file__).parent.parent.parent
     [
         (StoreUnreachable("s3://b/k", "does not answer", "start it"), True),
         (PointerMoved("s3://b/k", "moved", "again"), True),
-        (SourceUnreachable("series 2.25.1", "the server is overloaded", "wait"), True),
+        (SourceUnreachable("series 2.25.1", "the server is overloaded", "wait"), False),
         (SourceRefused("series 2.25.1", "is not there", "make the catalog again"), False),
         (StoreError("s3://b/k", "the store refused the key", "check it"), False),
         (BadInput("folder", "is empty", "fill it"), False),
@@ -61,6 +61,16 @@ def test_what_an_error_came_from_stays_out_of_the_history_as_it_may_name_a_patie
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert "series 2.25.1" in str(failure.step_failure_data)
     assert "Mustermann" not in str(failure.step_failure_data)
+
+
+def test_a_defect_is_told_by_its_place_in_the_code_and_not_by_its_words() -> None:
+    with pytest.raises(dg.Failure) as failed, one_line_failures():
+        Path("/nowhere/Mustermann_Erika/IM1").read_bytes()
+    told = str(failed.value.description)
+    assert "FileNotFoundError in pathlib.py" in told
+    assert "Mustermann" not in told
+    assert failed.value.__cause__ is None
+    assert failed.value.__suppress_context__
 
 
 def started_run(instance: dg.DagsterInstance, status: dg.DagsterRunStatus, *, launched: bool) -> str:

@@ -171,6 +171,19 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         select_by_reference(slices, rules(most_distance=1))
 
 
+def test_a_reference_of_16_bit_keeps_its_grey_levels(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    (reference,) = read_references(tmp_path, 64)
+    assert abs(float(reference.mean())) < 0.05
+    assert reference.min() < -0.95
+
+
+def test_the_reference_selector_decides_about_lung_only() -> None:
+    with pytest.raises(ValueError, match="which slices show lung"):
+        TrainingSetRules(selector="reference", slices="tumour", reference=ReferenceRules(variable="X"))
+
+
 def test_the_reference_selector_needs_its_section() -> None:
     with pytest.raises(ValueError, match="needs the section `reference`"):
         TrainingSetRules(selector="reference")

@@ -151,6 +151,19 @@ def test_the_same_box_of_both_origins_is_one_and_others_stay(
     assert found.defects == {Defect.LOWER_CASE: 1, Defect.REPEATED: 1}
 
 
+def test_boxes_that_are_here_are_kept_when_the_source_of_reports_does_not_answer(
+    commons: Commons, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_voc(commons.folder / "voc", "A0001", {SOP.format(7): voc_xml(voc_object(20, 30, 40, 60))})
+    monkeypatch.setenv("CHESTGAN_TEST_VOC", str(folder))
+    monkeypatch.setenv("CHESTGAN_PATIENCE", "0")
+    for number in (1, 2, 3):
+        faults._always[f"2.25.9.{number}"] = Fault.FAILED
+    found = commons.gather().annotations
+    assert found.boxes == (box(7, "voc"),)
+    assert found.defects == {Defect.REPORT_UNREACHABLE: 3}
+
+
 def test_a_label_that_contradicts_the_patient_is_counted_and_changes_nothing(commons: Commons) -> None:
     commons.add_report(5, finding="74364000")  # small cell carcinoma, of a patient whose letter is A
     found = commons.gather().annotations

@@ -13,8 +13,8 @@ import pytest
 
 from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.errors import SourceRefused
-from chestgan_core.sources.archive import archive_patient
-from chestgan_core.sources.catalog import catalogue_source
+from chestgan_core.sources.archive import archive_patient, delivery_name
+from chestgan_core.sources.catalog import catalogue_source, read_catalog
 from chestgan_core.sources.nbia import NbiaClient
 from chestgan_core.store import Store
 from tests.standins import Fault, Faults, StandInCollection
@@ -45,6 +45,21 @@ def in_a_process(embedded: EmbeddedStore, store: Store, home: Path) -> Iterator[
     for process in running:
         process.kill()
         process.wait()
+
+
+def test_a_delivery_that_lost_its_bytes_in_a_power_cut_is_fetched_again(
+    collection: StandInCollection, store: Store, home: Path, tmp_path: Path, nbia: Route
+) -> None:
+    (series,) = collection.chest_series()
+    with nbia.serve(collection) as server:
+        nbia.write(collection, server)
+        catalogue_source(store, nbia.dataset, home)
+        (row,) = read_catalog(store, nbia.dataset).of(series.patient)
+        spool = home / "spool" / nbia.dataset / delivery_name(row)
+        spool.mkdir(parents=True)
+        (spool / "delivery.zip").write_bytes(bytes(1000))
+        archive_patient(store, nbia.dataset, series.patient, home)
+    assert archived(store, nbia.dataset, series.patient, tmp_path / "got") == files_of(series)
 
 
 def test_a_killed_download_goes_on_where_it_stopped(

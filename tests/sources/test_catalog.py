@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chestgan_core.dicom.files import Source
+from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.errors import BadInput
 from chestgan_core.slices.normalization import normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.sources.archive import archive_patient, fetch_archive
-from chestgan_core.sources.catalog import catalogue_source, locate, located, read_catalog
+from chestgan_core.sources.catalog import catalogue_source, read_catalog
 from chestgan_core.sources.datasets import dataset_named
+from chestgan_core.sources.folder_series import FolderFiles
 from chestgan_core.store import Store
 from tests.dicom.ct_files import as_bytes, ct_slice
 
@@ -28,9 +30,21 @@ NAMES = st.binary(min_size=1, max_size=20).filter(
 def test_every_name_that_a_file_can_have_survives_the_way_through_the_catalog(names, entries):
     folder = Path("/some/folder")
     source = Source(str(folder.joinpath(*map(os.fsdecode, names))), tuple(entries))
-    text = locate(source, folder)
+    files = FolderFiles(folder, Pseudonyms())
+    text = files.locate(source)
     text.encode()  # Parquet takes it
-    assert located(text, folder) == source
+    assert files.located(text) == source
+
+
+def test_a_private_path_is_told_by_its_hash_and_found_again(delivery: Path) -> None:
+    files = FolderFiles(delivery, Pseudonyms(b"a key that nobody knows"))
+    for path in delivery.iterdir():
+        source = Source(str(path), (3,))
+        text = files.locate(source)
+        assert path.name not in text
+        assert FolderFiles(delivery, Pseudonyms(b"a key that nobody knows")).located(text) == source
+    with pytest.raises(FileNotFoundError):
+        files.located("F0123//1")
 
 
 def _slice_at(z: float) -> bytes:

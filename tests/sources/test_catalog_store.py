@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from chestgan_core import layout
+from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.errors import BadInput, NotInStore, SourceRefused
 from chestgan_core.sources.catalog import (
     SELECTED,
@@ -14,6 +15,7 @@ from chestgan_core.sources.catalog import (
     read_catalog,
     read_patients,
 )
+from chestgan_core.sources.folder_series import FolderFiles
 from chestgan_core.sources.rules import Fate
 from chestgan_core.store import Store
 from tests.standins.collection import StandInCollection
@@ -147,8 +149,10 @@ def test_descriptions_select_in_a_private_folder_and_are_not_kept(
     catalog, _ = catalogue_source(store, "own", tmp_path)
     assert len(catalog.selected) == 5
     assert {(row.description, row.study_description) for row in catalog.rows} == {("", "")}
+    files = FolderFiles(phantom_folder, Pseudonyms.private(tmp_path))
     assert all(
-        row.bytes == sum((phantom_folder / file).stat().st_size for file in row.files) for row in catalog.rows
+        row.bytes == sum(Path(files.located(file).path).stat().st_size for file in row.files)
+        for row in catalog.rows
     )
 
 

@@ -45,6 +45,16 @@ def test_class_folders_named_differently_in_each_split_are_one_class(root, store
     assert (stored.images, stored.selected, stored.left_out) == (4, 4, {})
 
 
+def test_classes_whose_names_differ_in_a_letter_that_no_key_can_hold_stay_apart(root, store, tmp_path):
+    names = ["COVID-19 阳性", "COVID-19 阴性", "正常", "Lung cancer"]
+    put(root, {f"{name}/1.png": drawn(seed) for seed, name in enumerate(names)})
+    stored = collect_images(store, "pictures", tmp_path)
+    classes = {name for name, *_ in stored.by_class}
+    assert len(classes) == 4
+    assert "Lung-cancer" in classes
+    assert stored.selected == 4
+
+
 def test_every_file_has_a_row_and_a_fate(root, store, tmp_path):
     whole = encoded(drawn(1))
     put(
@@ -258,6 +268,17 @@ def test_the_bytes_of_every_picture_are_kept_once(root, store, tmp_path):
     }
     assert sum(len(zipfile.ZipFile(path).namelist()) for path in zips) == 2
     assert Image.open(io.BytesIO(stored.contact_sheet_png)).width > 100
+
+
+def test_a_collection_that_lost_an_object_gets_it_back(root, store, tmp_path):
+    put(root, {"train/a/1.png": drawn(1), "test/a/2.png": drawn(2)})
+    collect_images(store, "pictures", tmp_path)
+    (lost,) = [
+        item.key for item in open_images(store, "pictures").artefact.objects if item.key.endswith(".zip")
+    ]
+    store.delete(lost)
+    collect_images(store, "pictures", tmp_path)
+    assert store.head(lost) is not None
 
 
 def test_the_version_names_the_content(root, store, tmp_path):

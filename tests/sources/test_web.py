@@ -64,6 +64,18 @@ def test_a_long_wait_is_told_and_a_short_one_is_not(
     assert "series 2.25.1: the server is overloaded (429); asked again in" in capsys.readouterr().err
 
 
+def test_a_server_that_asks_for_no_wait_is_not_hammered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHESTGAN_PATIENCE", "2")
+    with (
+        StandInServer(bytes_of(BODY), Faults(always={"it": Fault.BUSY}, retry_after=0)) as server,
+        pytest.raises(SourceUnreachable),
+    ):
+        download(server.url, tmp_path / "file")
+    assert len(server.log) < 10
+
+
 def test_waits_may_be_told_as_seconds_or_as_a_date() -> None:
     assert retry_after("7") == 7
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0

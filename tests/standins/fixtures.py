@@ -42,5 +42,10 @@ def route(request: pytest.FixtureRequest, embedded: EmbeddedStore, datasets: Pat
 
 
 @pytest.fixture
+def nbia(embedded: EmbeddedStore, datasets: Path) -> Route:
+    return Route("nbia", embedded, datasets)
+
+
+@pytest.fixture
 def idc(embedded: EmbeddedStore, datasets: Path) -> Route:
     return Route("idc", embedded, datasets)

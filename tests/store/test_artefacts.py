@@ -66,6 +66,19 @@ def test_an_artefact_never_changes(store: Store) -> None:
     assert store.get_bytes("synthetic/chest/v1/a") == b"1"
 
 
+def test_what_an_artefact_lost_comes_back_whatever_else_a_newer_manifest_would_say(store: Store) -> None:
+    first = store.commit(KEY, {"a": b"1", "b": b"2"}, {"kind": "test", "citation": "old"})
+    assert store.is_complete(KEY)
+    store.delete("synthetic/chest/v1/a")
+    assert not store.is_complete(KEY)
+    assert store.commit(KEY, {"a": b"1", "b": b"2"}, {"kind": "test", "citation": "new"}) == first
+    assert store.is_complete(KEY)
+    assert not store.is_complete("synthetic/chest/v2/manifest.json")
+    store.delete("synthetic/chest/v1/a")
+    with pytest.raises(StoreError, match="holds a different artefact already"):
+        store.commit(KEY, {"a": b"other bytes"}, {"kind": "test"})
+
+
 def test_of_many_writers_of_one_version_exactly_one_wins(store: Store) -> None:
     won: list[int] = []
     lost: list[str] = []

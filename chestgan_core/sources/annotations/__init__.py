@@ -92,6 +92,11 @@ class Defect(StrEnum):
         True,
         "a series of reports that its source does not have, or has damaged",
     )
+    REPORT_UNREACHABLE = (
+        "report-unreachable",
+        True,
+        "a series of reports whose source did not answer: gather again when it does",
+    )
     NO_REPORT = (
         "no-measurement-report",
         True,

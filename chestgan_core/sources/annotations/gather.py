@@ -7,6 +7,7 @@ archived are kept: which slices there are is known only to the training set, and
 """
 
 import os
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from chestgan_core import layout
 from chestgan_core.artefacts import canonical_json, sha256_of
-from chestgan_core.errors import BadInput, NotInStore, SourceRefused
+from chestgan_core.errors import BadInput, NotInStore, SourceRefused, SourceUnreachable
 from chestgan_core.progress import Progress
 from chestgan_core.sources.annotations import Annotations, Defect, TumourBox
 from chestgan_core.sources.annotations.reports import read_report
@@ -49,14 +50,18 @@ def gather_annotations(store: Store, dataset_name: str, home: Path) -> StoredAnn
     """Read all annotations of a dataset and commit them; the same boxes and defects give the same version.
 
     Raises BadInput: the dataset names no annotations, or none of them is here; NotInStore: no catalog;
-    SourceUnreachable. A series of reports that its source refuses is counted (`report-refused`).
+    SourceUnreachable, where there are no other boxes. A series of reports that its source refuses is counted
+    (`report-refused`), and so are those that could not be asked for (`report-unreachable`).
     """
     dataset = dataset_named(dataset_name)
     catalog = read_catalog(store, dataset.name)
-    boxes: list[TumourBox] = []
+    gathered: dict[int, list[TumourBox]] = {}
     defects: Counter[Defect] = Counter()
     sources: list[dict[str, Any]] = []
-    for entry in dataset.annotations:
+    # Files that are here first: a source that does not answer must not keep them from being used.
+    for place, entry in sorted(
+        enumerate(dataset.annotations), key=lambda item: isinstance(item[1], StructuredReports)
+    ):
         match entry:
             case VocFiles() if os.environ.get(entry.variable):
                 found = _voc_boxes(dataset, entry, catalog, home)
@@ -65,17 +70,20 @@ def gather_annotations(store: Store, dataset_name: str, home: Path) -> StoredAnn
                 rows = [
                     row for row in catalog.rows if row.modality == "SR" and row.analysis == entry.analysis
                 ]
-                found = _report_boxes(store, dataset, rows)
+                found = _report_boxes(store, dataset, rows, alone=not any(gathered.values()))
                 told = {"kind": "sr", "analysis": entry.analysis, "series": len(rows), "boxes": len(found[0])}
                 sources.append({**told, "licences": _told(rows, "licence"), "dois": _told(rows, "doi")})
             case _:
                 continue
-        boxes += found[0]
+        gathered[place] = found[0]
         defects += found[1]
     if not sources:
         raise _nothing_named(dataset)
     names = dataset.pseudonyms(home)
-    boxes = [replace(box, sop_uid=names.sop(box.sop_uid)) for box in boxes]
+    # In the order of the dataset: of a box that several origins have, the first is kept.
+    boxes = [
+        replace(box, sop_uid=names.sop(box.sop_uid)) for place in sorted(gathered) for box in gathered[place]
+    ]
     return _commit(store, dataset, _merged(boxes, defects, catalog), sources)
 
 
@@ -110,7 +118,8 @@ def _patient_of(dataset: Dataset, catalog: Catalog, home: Path) -> Callable[[str
     return lambda folder: folder if folder in patients else by_end[folder] if ends[folder] == 1 else ""
 
 
-def _report_boxes(store: Store, dataset: Dataset, rows: Sequence[SeriesRow]) -> _Found:
+def _report_boxes(store: Store, dataset: Dataset, rows: Sequence[SeriesRow], alone: bool) -> _Found:
+    """alone: there are no other boxes, so that a source that does not answer is an error and not a defect."""
     if not isinstance(dataset.source, IdcSource):
         raise BadInput(
             dataset.name,
@@ -131,8 +140,15 @@ def _report_boxes(store: Store, dataset: Dataset, rows: Sequence[SeriesRow]) -> 
             for number, row in enumerate(rows)
         ]
         try:
-            for job in running:
-                found, wrong = job.result()
+            for number, job in enumerate(running):
+                try:
+                    found, wrong = job.result()
+                except SourceUnreachable as error:
+                    if alone:
+                        raise
+                    print(f"{error}; goes on without {len(rows) - number} reports", file=sys.stderr)
+                    defects[Defect.REPORT_UNREACHABLE] += len(rows) - number
+                    break
                 boxes += found
                 defects += wrong
                 progress.step()
