@@ -37,7 +37,7 @@ def window_of(dataset: Dataset) -> str:
 def contact_sheets(
     store: Store, dataset: Dataset, shards: Mapping[str, StoredShard], used: Sequence[Use], scratch: Path
 ) -> dict[str, bytes]:
-    """A sheet of 6 x 8 slices for each class. shards: by name. scratch: a folder. Raises DamagedObject.
+    """A sheet of 6 x 7 slices for each class. shards: by name. scratch: a folder. Raises DamagedObject.
 
     Of CT a row is a patient, series by series from the lowest slice to the highest, with key and side beside it; a
     sheet of pictures shows as many patients as there is room for.
