@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from chestgan_core.dicom.pseudonyms import Pseudonyms
+from chestgan_core.sources.catalog import read_catalog
+from chestgan_core.sources.folder_series import FolderFiles
+from chestgan_core.store import Store
 from tests.pipeline.dev_server import Dev, start_dev, stop_dev
 
 TINY = """
@@ -32,6 +36,13 @@ def delivery(phantom_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         shutil.copytree(patient, folder / patient.name)
     monkeypatch.setenv("CHESTGAN_FOLDER", str(folder))
     return folder
+
+
+def files_of(store: Store, delivery: Path, home: Path, patient: str) -> list[Path]:
+    """Where the slices of a patient lie, from feet to head: the catalog tells it by keyed hashes."""
+    files = FolderFiles(delivery, Pseudonyms.private(home))
+    row = read_catalog(store, "folder").of(patient)[0]
+    return [Path(files.located(file).path) for file in row.files]
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ from chestgan_core.training.images import load_images
 from chestgan_core.training.loop import TrainingDiverged
 from chestgan_core.training.run import newest_run, run_name, train_experiment
 from chestgan_core.training.state import TrainingState, fingerprint
+from tests.pipeline.conftest import files_of
 
 
 @pytest.fixture
@@ -106,15 +107,14 @@ def test_the_same_delivery_changes_nothing_and_a_revised_series_gets_a_new_versi
     assert archive_patient(store, "folder", patient, home).reused
     assert normalize_patient(store, "folder", patient, home).sha256 == slices.sha256
 
-    row = read_catalog(store, "folder").of(patient)[0]
-    (delivery / row.files[len(row.files) // 2]).unlink()
+    files = files_of(store, delivery, home, patient)
+    files[len(files) // 2].unlink()
     # The old catalog still names what is in the store; of a patient who is not, the file is missed.
     assert archive_patient(store, "folder", patient, home).reused
-    other = read_catalog(store, "folder").of(catalog.patients[1])[0]
-    hidden = delivery / other.files[0]
+    hidden = files_of(store, delivery, home, catalog.patients[1])[0]
     hidden.rename(delivery.parent / "hidden")
     with pytest.raises(BadInput, match="materialize series_catalog again"):
-        archive_patient(store, "folder", other.patient, home)
+        archive_patient(store, "folder", catalog.patients[1], home)
     (delivery.parent / "hidden").rename(hidden)
     catalogue_source(store, "folder", home)
     revised = archive_patient(store, "folder", patient, home)

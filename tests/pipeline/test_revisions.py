@@ -5,25 +5,18 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.errors import BadInput
 from chestgan_core.slices.patient import normalize_patient
 from chestgan_core.slices.training_set import build_training_set
 from chestgan_core.sources.archive import archive_patient
-from chestgan_core.sources.catalog import catalogue_source, read_catalog
-from chestgan_core.sources.folder_series import FolderFiles
+from chestgan_core.sources.catalog import catalogue_source
 from chestgan_core.store import Store
+from tests.pipeline.conftest import files_of
 
 
 def make_slices(store: Store, home: Path, patient: str) -> str:
     archive_patient(store, "folder", patient, home)
     return normalize_patient(store, "folder", patient, home).uri
-
-
-def files_of(store: Store, delivery: Path, home: Path, patient: str) -> list[str]:
-    """Where the slices of a patient lie, from feet to head: the catalog tells it by keyed hashes."""
-    files = FolderFiles(delivery, Pseudonyms.private(home))
-    return [files.located(file).path for file in read_catalog(store, "folder").of(patient)[0].files]
 
 
 def test_a_delivery_that_loses_a_slice_without_lung_gets_a_version_of_its_own(
@@ -32,7 +25,7 @@ def test_a_delivery_that_loses_a_slice_without_lung_gets_a_version_of_its_own(
     catalog, _ = catalogue_source(store, "folder", home)
     patient = catalog.patients[0]
     before = make_slices(store, home, patient)
-    Path(files_of(store, delivery, home, patient)[-1]).unlink()  # the highest slice: neck
+    files_of(store, delivery, home, patient)[-1].unlink()  # the highest slice: neck
     catalogue_source(store, "folder", home)
     assert make_slices(store, home, patient) != before
 
@@ -47,7 +40,7 @@ def test_slices_of_an_older_archive_are_not_trained_on(store: Store, delivery: P
 
     # Everything that shows lung goes: the new archive has no usable slice, and the old slices must not stand in.
     for file in files_of(store, delivery, home, catalog.patients[0])[:-2]:
-        Path(file).unlink()
+        file.unlink()
     catalogue_source(store, "folder", home)
     archive_patient(store, "folder", catalog.patients[0], home)
     with pytest.raises(BadInput, match="no slice shows lung"):
