@@ -17,8 +17,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from bench.ratio import Ratio
 from chestgan_core.experiment import Experiment, load_experiment, parse_experiment
 from chestgan_core.networks.registry import build_discriminator, build_generator
-from chestgan_core.training.loop import step
+from chestgan_core.training.parallel import Team
+from chestgan_core.training.sampling import Draw
 from chestgan_core.training.state import TrainingState
+from chestgan_core.training.step import step
 
 SLICES, ROUNDS = 512, 7
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -52,7 +54,8 @@ def measure() -> list[Ratio]:
 
 def _thesis() -> Experiment:
     network = {"latent": 100, "generator_width": 64, "discriminator_width": 128}
-    training = {"batch": 128, "learning_rate": 1e-4, "beta1": 0.7, "images": 1, "ema_images": 2000}
+    optimizer = {"rate": 1e-4, "beta1": 0.7}
+    training = {"batch": 128, "optimizer": optimizer, "images": 1, "ema_images": 2000}
     fields: dict[str, object] = {"dataset": "phantom", "network": network, "training": training}
     return parse_experiment(fields, "thesis", "bench")
 
@@ -79,8 +82,9 @@ def _wait() -> None:
 
 
 def _ours(experiment: Experiment, images: Tensor) -> Callable[[], None]:
-    state, images = TrainingState(experiment, DEVICE), images.to(DEVICE)
-    return lambda: step(state, images)
+    state = TrainingState(experiment, DEVICE, Draw(len(images), None, DEVICE))
+    images = images.to(DEVICE)
+    return lambda: step(state, images, None, Team(), 0.0)
 
 
 def _plain(experiment: Experiment, images: Tensor, workers: int) -> Callable[[], None]:
@@ -88,7 +92,9 @@ def _plain(experiment: Experiment, images: Tensor, workers: int) -> Callable[[],
     generator = build_generator(experiment).to(DEVICE)
     discriminator = nn.Sequential(build_discriminator(experiment), nn.Sigmoid()).to(DEVICE)
     adam_g, adam_d = (
-        torch.optim.Adam(network.parameters(), lr=told.learning_rate, betas=(told.beta1, told.beta2))
+        torch.optim.Adam(
+            network.parameters(), lr=told.optimizer.rate, betas=(told.optimizer.beta1, told.optimizer.beta2)
+        )
         for network in (generator, discriminator)
     )
     loss = nn.BCELoss()

@@ -129,6 +129,14 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("experiment", metavar="EXPERIMENT", help="a name or a YAML file")
     train.add_argument("--data", required=True, nargs="+", action="extend", type=Path, metavar="FILE")
     train.add_argument(
+        "--held-out",
+        nargs="+",
+        action="extend",
+        type=Path,
+        metavar="FILE",
+        help="slices of other patients: the generator nearest to them is kept, where the experiment selects",
+    )
+    train.add_argument(
         "--out", required=True, type=Path, metavar="DIR", help="goes on if a training lies there"
     )
     budget = train.add_mutually_exclusive_group()
@@ -173,8 +181,15 @@ def parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--device", choices=devices, default="auto")
 
-    experiments = command("experiments", commands.experiments, "List the experiments, or show one.")
-    experiments.add_argument("name", nargs="?", metavar="EXPERIMENT")
+    experiments = command("experiments", commands.experiments, "List, show and validate experiments.")
+    of_experiments = experiments.add_subparsers(dest="action", required=True, metavar="ACTION")
+    of_experiments.add_parser("list", help="all experiments")
+    of_experiments.add_parser("show", help="one of them with all its fields").add_argument(
+        "name", metavar="EXPERIMENT", help="a name or a YAML file"
+    )
+    of_experiments.add_parser("validate", help="what is wrong, with line and field").add_argument(
+        "names", nargs="*", metavar="EXPERIMENT", help="names or YAML files; default: all"
+    )
 
     sets = command("sets", commands.sets, "List, show, fetch and verify published synthetic sets.")
     actions = sets.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -186,7 +201,7 @@ def parser() -> argparse.ArgumentParser:
         if name == "fetch":
             action.add_argument("--out", type=Path, metavar="FOLDER", help="default: the name of the set")
     actions.add_parser("verify", help="check a fetched set").add_argument("folder", type=Path)
-    for action in actions.choices.values():
+    for action in (*actions.choices.values(), *of_experiments.choices.values()):
         # After the action too, where people type it; SUPPRESS keeps the value given before it.
         action.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
         action.add_argument("--debug", action="store_true", default=argparse.SUPPRESS)

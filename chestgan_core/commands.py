@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from chestgan_core.errors import BadExperiment
 from chestgan_core.home import home
 from chestgan_core.progress import Progress
 
@@ -80,18 +81,29 @@ def train(asked: argparse.Namespace) -> tuple[Answer, str]:
 
     from chestgan_core.experiment import load_experiment
     from chestgan_core.training.devices import pick_device
-    from chestgan_core.training.images import load_images
-    from chestgan_core.training.loop import Budget, train
+    from chestgan_core.training.images import load_images, load_training_images
+    from chestgan_core.training.looking import HeldOutJudge
+    from chestgan_core.training.loop import train
+    from chestgan_core.training.schedule import Budget
 
     experiment = load_experiment(asked.experiment)
     if asked.threads:
         torch.set_num_threads(asked.threads)
+    device = pick_device(asked.device)
+    slices = load_training_images(asked.data, experiment)
     if asked.minutes or asked.images:
         budget = Budget(minutes=asked.minutes, images=asked.images)
     else:
-        budget = Budget(minutes=experiment.training.minutes, images=experiment.training.images)
-    images = load_images(asked.data, experiment)
-    outcome = train(experiment, images, asked.out, pick_device(asked.device), budget)
+        budget = Budget.of(experiment.training, len(slices))
+    judge, selection = None, experiment.training.selection
+    if asked.held_out and selection:
+        from chestgan_core.measures.extractors import open_extractor
+
+        extractor = open_extractor(experiment.evaluation.extractor, device)
+        judge = HeldOutJudge(
+            extractor, load_images(asked.held_out, experiment), selection.images, experiment.seed
+        )
+    outcome = train(experiment, slices, asked.out, device, budget, judge)
     return outcome.as_json(), f"{outcome.line()}\nwritten to {asked.out}"
 
 
@@ -132,18 +144,31 @@ def evaluate(asked: argparse.Namespace) -> tuple[Answer, str]:
 
 
 def experiments(asked: argparse.Namespace) -> tuple[Answer, str]:
-    """All experiments, or one in full."""
+    """All experiments, one in full, or what is wrong with some; exit status 2 where something is."""
     from chestgan_core.experiment import experiment_files, load_experiment
 
-    if asked.name:
+    files = experiment_files()
+    if asked.action == "show":
         experiment = load_experiment(asked.name)
         answer = experiment.model_dump(mode="json")
         return answer, json.dumps(answer, indent=2)
-    known = [load_experiment(path) for path in experiment_files().values()]
+    if asked.action == "validate":
+        names = asked.names or list(files)
+        faults: dict[str, str] = {}
+        for name in names:
+            try:
+                load_experiment(name)
+            except BadExperiment as error:
+                faults[name] = str(error)
+        told = "\n".join(
+            [*faults.values(), f"{len(names) - len(faults)} of {len(names)} experiments are valid"]
+        )
+        return {"faults": faults, "exit_status": 2 if faults else 0}, told
+    known = [load_experiment(path) for path in files.values()]
     answer = {
         "experiments": [{"name": e.name, "dataset": e.dataset, "description": e.description} for e in known]
     }
-    return answer, "\n".join(f"{e.name:16} {e.dataset:10} {e.description}" for e in known)
+    return answer, "\n".join(f"{e.name:21} {e.dataset:21} {e.description}" for e in known)
 
 
 def sets(asked: argparse.Namespace) -> tuple[Answer, str]:

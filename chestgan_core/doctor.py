@@ -172,7 +172,7 @@ def _decoders() -> str:
 
 
 def _weights() -> str:
-    from chestgan_core.evaluation.extractors import open_extractor
+    from chestgan_core.measures.extractors import open_extractor
 
     return open_extractor("efficientnet-lite0").id
 

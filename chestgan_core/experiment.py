@@ -11,16 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from chestgan_core.described import Fields, Section, files_in, read_fields, validated
 from chestgan_core.errors import BadExperiment, BadInput
 from chestgan_core.sources.datasets import dataset_files, dataset_named
+from chestgan_core.training_plan import Relativistic, TrainingPlan, Wasserstein
 
 if TYPE_CHECKING:
     from chestgan_core.slices.windows import Window
 
 SHIPPED = Path(__file__).parent / "experiments"
+MOST_VANILLA = 128
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 
@@ -32,43 +34,16 @@ class CustomWindow(Section):
 
 
 class Network(Section):
-    """latent: dimensions of z. Widths: feature maps at the largest resolution of each network."""
+    """latent: dimensions of z. Widths: feature maps at the largest resolution of each network (networks/ says which).
 
-    family: Literal["dcgan"] = "dcgan"
+    vanilla: perceptrons. dcgan: convolutions with batch normalization. wgan, spectral: the same generator against a
+    critic without it, and against a spectrally normalized discriminator. r3: residual, without normalization.
+    """
+
+    family: Literal["vanilla", "dcgan", "wgan", "spectral", "r3"] = "dcgan"
     latent: Annotated[int, Field(ge=1, le=4096)] = 100
     generator_width: Annotated[int, Field(ge=1, le=1024)] = 32
     discriminator_width: Annotated[int, Field(ge=1, le=1024)] = 32
-
-
-class Training(Section):
-    """Budgets in minutes and in images seen: the one that is reached first ends the training.
-
-    label_smoothing: the discriminator's target for real images is 1 minus this. ema_images: half-life of the averaged
-    weights, images seen; 0 publishes the weights as they are. checkpoint_images, sample_images: how often a state is
-    kept and a row of history and pictures is made, images seen.
-
-    instance_noise: standard deviation of the noise on all that the discriminator sees, of images in [-1, 1];
-    it halves every instance_noise_half_life images seen (0: it stays).
-    """
-
-    batch: Annotated[int, Field(ge=2, le=4096)] = 32
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-4
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
-    label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
-    instance_noise: Annotated[float, Field(ge=0, lt=2)] = 0.0
-    instance_noise_half_life: Annotated[int, Field(ge=0)] = 0
-    ema_images: Annotated[int, Field(ge=0)] = 2_000
-    minutes: Annotated[float, Field(gt=0)] | None = None
-    images: Annotated[int, Field(ge=1)] | None = None
-    checkpoint_images: Annotated[int, Field(ge=1)] = 10_000
-    sample_images: Annotated[int, Field(ge=1)] = 4_000
-
-    @model_validator(mode="after")
-    def _has_a_budget(self) -> Self:
-        if self.minutes is None and self.images is None:
-            raise ValueError("give a budget: minutes, images (seen), or both")
-        return self
 
 
 class Evaluation(Section):
@@ -86,19 +61,23 @@ class Publication(Section):
 
 
 class Experiment(Section):
-    """One experiment. resolution: pixels a side. seed: of the networks, the order of the slices and the noise.
+    """One experiment. resolution: pixels a side, a power of two. seed: of the networks, the order of the slices and the
+    noise. window: of CT in Hounsfield units; `grey`, all of it, for pictures, which have no others.
 
-    window: of CT in Hounsfield units; `grey`, all of it, for pictures, which have no others.
+    classes: those that the generator is told (histology letters of CT, folders of pictures); slices of others are not
+    trained on. Empty: all slices, without a class. least_patients: that a class must have to train on.
     """
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
     description: str = ""
     dataset: str
-    resolution: Literal[64, 128, 256, 512] = 64
+    resolution: Annotated[int, Field(ge=16, le=512)] = 64
     window: Literal["lung", "wide", "grey"] | CustomWindow = "lung"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    classes: tuple[str, ...] = ()
+    least_patients: Annotated[int, Field(ge=1)] = 10
     network: Network = Network()
-    training: Training
+    training: TrainingPlan
     evaluation: Evaluation = Evaluation()
     publication: Publication = Publication()
 
@@ -114,6 +93,44 @@ class Experiment(Section):
             raise ValueError(f"window: grey is for pictures, and {self.dataset} is CT; choose lung or wide")
         if not measured and self.window != "grey":
             raise ValueError(f"window: {self.dataset} has pictures without Hounsfield units; choose grey")
+        return self
+
+    @field_validator("resolution")
+    @classmethod
+    def _is_a_power_of_two(cls, resolution: int) -> int:
+        if resolution & (resolution - 1):
+            below = 1 << (resolution.bit_length() - 1)
+            raise ValueError(f"{resolution} is not a power of two; choose {below} or {2 * below}")
+        return resolution
+
+    @field_validator("classes")
+    @classmethod
+    def _are_classes(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(classes) == 1 or len(set(classes)) < len(classes):
+            raise ValueError("give two or more different classes, or none")
+        return classes
+
+    @model_validator(mode="after")
+    def _loss_fits_the_network(self) -> Self:
+        family, loss = self.network.family, self.training.loss
+        if family == "vanilla" and self.resolution > MOST_VANILLA:
+            raise ValueError(
+                f"network: vanilla is for at most {MOST_VANILLA} pixels: its layers see every pixel"
+            )
+        if isinstance(loss, Wasserstein) and family not in ("wgan", "r3"):
+            raise ValueError(
+                f"training.loss: wasserstein needs a critic; choose the network wgan, not {family}"
+            )
+        if isinstance(loss, Relativistic) and family == "dcgan" and max(loss.gamma):
+            raise ValueError(
+                f"training.loss: penalties on the slope bound nothing through the batch normalization of {family}; "
+                "choose the network r3, wgan or spectral"
+            )
+        if "E" in self.classes and dataset_named(self.dataset).has_hounsfield:
+            raise ValueError(
+                "classes: E (large cell carcinoma) has five patients in Lung-PET-CT-Dx: a generator would memorize "
+                "them; leave it out"
+            )
         return self
 
     @property

@@ -1,5 +1,8 @@
 """generator_checkpoint: a generator trained on a training set."""
 
+import time
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from chestgan_assets.assets.slices import training_set
@@ -10,6 +13,11 @@ from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
 from chestgan_core.experiment import load_experiment
 from chestgan_core.training.version import VERSION
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TELL_EVERY = 20.0  # seconds: an observation is a row in the event log for ever
 
 
 @dg.asset(
@@ -33,17 +41,41 @@ def generator_checkpoint(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
 ) -> dg.MaterializeResult:
     """A trained generator. An interrupted training goes on from its last checkpoint in the store."""
+    from chestgan_core.pictures import image_grid, png_of
     from chestgan_core.training.run import train_experiment
 
+    def tell(row: dict[str, float | None], pictures: "Tensor") -> None:
+        """What the asset's page shows while the training goes on."""
+        if time.monotonic() - told[0] < TELL_EVERY:
+            return
+        told[0] = time.monotonic()
+        context.log_event(
+            dg.AssetObservation(
+                context.asset_key,
+                partition=context.partition_key,
+                metadata={
+                    "samples so far": picture(png_of(image_grid(pictures, 8)), "the first 16 seeds"),
+                    **{name: round(value, 4) for name, value in row.items() if value is not None},
+                },
+            )
+        )
+
+    told = [time.monotonic() - TELL_EVERY]
     with one_line_failures(), workplace.scratch() as folder:
         experiment = load_experiment(context.partition_key)
-        run = train_experiment(store.open(), experiment, workplace.device, folder)
+        run = train_experiment(store.open(), experiment, workplace.device, folder, tell)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(run.sha256),
         metadata={
             "uri": run.uri,
             "samples": picture(run.samples_png, "fixed seeds, last weights"),
             "progress": picture(run.progress_png, "the same seeds over time"),
+            "curves": picture(
+                run.curves_png, "losses, what the discriminator says, and KID where the plan selects"
+            ),
+            "film": dg.MetadataValue.text(f"{run.uri.rpartition('/')[0]}/progress.gif"),
+            **({} if run.best_kid is None else {"KID x 1000, selected": round(1000 * run.best_kid, 1)}),
+            **({} if run.best_at is None else {"selected at images seen": run.best_at}),
             "run": run.name,
             "training set": run.training_set,
             "images seen": run.images_seen,

@@ -19,10 +19,10 @@ from torch import Tensor
 
 from chestgan_core.atomic import replacing
 from chestgan_core.errors import BadInput, NotAvailable
-from chestgan_core.evaluation.extractors import open_extractor
 from chestgan_core.evaluation.metric_report import MetricReport, Pictures, RealImages
 from chestgan_core.evaluation.page import write_page
 from chestgan_core.evaluation.rows import Features, Floor, MetricRow, absent_rows, measured_rows
+from chestgan_core.measures.extractors import open_extractor
 from chestgan_core.slices.windows import Window
 from chestgan_core.sources.datasets import Word
 

@@ -11,8 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from chestgan_core.evaluation.distances import fid, kid
-from chestgan_core.evaluation.manifolds import NEIGHBOURS, manifolds
+from chestgan_core.measures.distances import fid, kid
+from chestgan_core.measures.manifolds import NEIGHBOURS, manifolds
 
 Features = NDArray[np.float32]
 MEASURES: dict[str, Literal["lower", "higher"]] = {

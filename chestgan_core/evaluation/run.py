@@ -15,11 +15,11 @@ from typing import Any
 from chestgan_core import layout
 from chestgan_core.artefacts import Artefact
 from chestgan_core.errors import NotAvailable, NotInStore
-from chestgan_core.evaluation.extractors import open_extractor
 from chestgan_core.evaluation.metric_report import RealImages
 from chestgan_core.evaluation.report import evaluate, write_report
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.experiment import Experiment
+from chestgan_core.measures.extractors import open_extractor
 from chestgan_core.progress import Progress
 from chestgan_core.slices.shards import read_rows
 from chestgan_core.slices.training_set import TrainingSet, open_training_set

@@ -1,8 +1,9 @@
 """DCGAN: noise to an image, an image to a logit (Radford, Metz, Chintala 2016, arXiv 1511.06434).
 
 The layout of the paper for any resolution that is a power of two: each layer doubles or halves the size, and
-the feature maps go the other way, so that all layers cost about the same. At 64 pixels with widths 64 and 128
-these are the networks of the thesis, with its initialization made to run.
+the feature maps go the other way, so that all layers cost about the same. At 64 pixels these are the networks of the
+thesis, with its initialization made to run; at 256 and 512 its widths are halved and quartered at the largest sizes,
+which here is a smaller `width`.
 """
 
 import math
@@ -11,25 +12,28 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-# Feature maps stop doubling at so many widths, or the 4 x 4 layer of a large network would outweigh the rest.
-MOST_WIDTHS = 16
+from chestgan_core.networks.conditioning import ClassProjection, NoiseWithClass
+
+# Feature maps stop doubling here, or the 4 x 4 layer of a large network would outweigh the rest.
+MOST_MAPS = 1024
 SMALLEST_RESOLUTION = 16
 
 
 class Generator(nn.Module):
-    """z (N, latent) float32 to images (N, 1, resolution, resolution) float32 in [-1, 1].
+    """z (N, latent) float32, and classes (N,) int64 if there are some, to images (N, 1, resolution, resolution) float32
+    in [-1, 1].
 
     width: feature maps at half of the resolution, the largest layer.
     Raises ValueError for a resolution that is not a power of two, 16 or more.
     """
 
-    def __init__(self, latent: int, width: int, resolution: int) -> None:
+    def __init__(self, latent: int, width: int, resolution: int, classes: int = 0) -> None:
         super().__init__()
-        self.latent, self.resolution = latent, resolution
-        maps = _feature_maps(width, resolution)[::-1]
-        # (N, latent, 1, 1) -> (N, maps[0], 4, 4)
+        self.noise = NoiseWithClass(latent, classes)
+        maps = feature_maps(width, resolution)[::-1]
+        # (N, dimension, 1, 1) -> (N, maps[0], 4, 4)
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(latent, maps[0], 4, 1, 0, bias=False),
+            nn.ConvTranspose2d(self.noise.dimension, maps[0], 4, 1, 0, bias=False),
             *_norm_relu(maps[0]),
         ]
         for wide, narrow in pairwise(maps):
@@ -39,42 +43,43 @@ class Generator(nn.Module):
         layers += [nn.ConvTranspose2d(maps[-1], 1, 4, 2, 1, bias=False), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
         """See the class."""
-        images: Tensor = self.layers(z[:, :, None, None])
+        images: Tensor = self.layers(self.noise(z, classes)[:, :, None, None])
         return images
 
 
 class Discriminator(nn.Module):
-    """Images (N, 1, resolution, resolution) float32 in [-1, 1] to logits (N,): above 0 means real.
+    """Images (N, 1, resolution, resolution) float32 in [-1, 1], and classes, to logits (N,): above 0 means real.
 
-    width: feature maps at half of the resolution. No batch normalization on the first layer, as in the paper.
+    width: feature maps at half of the resolution. normalized: batch normalization on all layers but the first, as in
+    the paper; a critic that is held smooth by a penalty or by its weights has none.
     """
 
-    def __init__(self, width: int, resolution: int) -> None:
+    def __init__(self, width: int, resolution: int, classes: int = 0, normalized: bool = True) -> None:
         super().__init__()
-        maps = _feature_maps(width, resolution)
+        maps = feature_maps(width, resolution)
         # (N, 1, resolution, resolution) -> (N, width, resolution / 2, resolution / 2)
-        layers: list[nn.Module] = [
-            nn.Conv2d(1, maps[0], 4, 2, 1, bias=False),
-            nn.LeakyReLU(0.2, inplace=True),
-        ]
+        layers: list[nn.Module] = [nn.Conv2d(1, maps[0], 4, 2, 1, bias=not normalized), _leaky()]
         for narrow, wide in pairwise(maps):
             # (N, narrow, s, s) -> (N, wide, s / 2, s / 2)
-            layers += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=False), nn.BatchNorm2d(wide)]
-            layers += [nn.LeakyReLU(0.2, inplace=True)]
-        # (N, maps[-1], 4, 4) -> (N, 1, 1, 1)
-        layers += [nn.Conv2d(maps[-1], 1, 4, 1, 0, bias=False)]
+            layers += [nn.Conv2d(narrow, wide, 4, 2, 1, bias=not normalized)]
+            layers += [nn.BatchNorm2d(wide), _leaky()] if normalized else [_leaky()]
         self.layers = nn.Sequential(*layers)
+        # (N, maps[-1], 4, 4) -> (N, 1, 1, 1)
+        self.last = nn.Conv2d(maps[-1], 1, 4, 1, 0, bias=not normalized)
+        self.projection = ClassProjection(maps[-1], classes)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, classes: Tensor | None = None) -> Tensor:
         """See the class."""
-        logits: Tensor = self.layers(images)
-        return logits.flatten()
+        features: Tensor = self.layers(images)
+        logits: Tensor = self.last(features).flatten()
+        scores: Tensor = logits + self.projection(features.mean(dim=(2, 3)), classes)
+        return scores
 
 
 def initialize(network: nn.Module, seed: int) -> None:
-    """Draw the weights anew: convolutions from N(0, 0.02), batch normalization from N(1, 0.02) with shift 0.
+    """Draw the weights anew: convolutions and classes from N(0, 0.02), batch normalization from N(1, 0.02), shifts 0.
 
     By the type of the layer: a test on the spelling of class names fails silently, which left the networks of
     the thesis on PyTorch's defaults. Drawn on the CPU, so that a seed gives the same network on each device.
@@ -82,20 +87,25 @@ def initialize(network: nn.Module, seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for layer in network.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
                 layer.weight.normal_(0.0, 0.02, generator=random)
             elif isinstance(layer, nn.BatchNorm2d):
                 layer.weight.normal_(1.0, 0.02, generator=random)
-                layer.bias.zero_()
+            if (bias := getattr(layer, "bias", None)) is not None:
+                bias.zero_()
 
 
-def _feature_maps(width: int, resolution: int) -> list[int]:
+def feature_maps(width: int, resolution: int) -> list[int]:
     """Feature maps from half of the resolution down to 4 x 4."""
     doublings = math.log2(resolution)
     if resolution < SMALLEST_RESOLUTION or not doublings.is_integer():
         raise ValueError(f"resolution {resolution} is not a power of two, {SMALLEST_RESOLUTION} or more")
-    return [width * min(2**level, MOST_WIDTHS) for level in range(int(doublings) - 2)]
+    return [max(width, min(width * 2**level, MOST_MAPS)) for level in range(int(doublings) - 2)]
 
 
 def _norm_relu(maps: int) -> list[nn.Module]:
     return [nn.BatchNorm2d(maps), nn.ReLU(inplace=True)]
+
+
+def _leaky() -> nn.Module:
+    return nn.LeakyReLU(0.2, inplace=True)

@@ -1,21 +1,35 @@
 """From an experiment to its networks: the one place that knows which family is which module."""
 
+from types import ModuleType
+
 from torch import nn
 
 from chestgan_core.experiment import Experiment
-from chestgan_core.networks import dcgan
+from chestgan_core.networks import dcgan, r3, spectral, vanilla, wgan
+
+FAMILIES: dict[str, ModuleType] = {
+    "vanilla": vanilla, "dcgan": dcgan, "wgan": wgan, "spectral": spectral, "r3": r3
+}  # fmt: skip
 
 
 def build_generator(experiment: Experiment) -> nn.Module:
-    """z (N, latent) to images (N, 1, resolution, resolution) in [-1, 1]; initialized from experiment.seed."""
-    told = experiment.network
-    generator = dcgan.Generator(told.latent, told.generator_width, experiment.resolution)
-    dcgan.initialize(generator, experiment.seed)
+    """z (N, latent), and classes (N,) where the experiment has some, to images (N, 1, resolution, resolution), about
+    [-1, 1]; initialized from experiment.seed.
+    """
+    family, told = FAMILIES[experiment.network.family], experiment.network
+    generator: nn.Module = family.Generator(
+        told.latent, told.generator_width, experiment.resolution, len(experiment.classes)
+    )
+    family.initialize(generator, experiment.seed)
     return generator
 
 
 def build_discriminator(experiment: Experiment) -> nn.Module:
-    """Images (N, 1, resolution, resolution) to logits (N,); initialized from experiment.seed + 1."""
-    discriminator = dcgan.Discriminator(experiment.network.discriminator_width, experiment.resolution)
-    dcgan.initialize(discriminator, experiment.seed + 1)
+    """Images (N, 1, resolution, resolution), and classes, to logits (N,); initialized from experiment.seed + 1."""
+    family = FAMILIES[experiment.network.family]
+    build = family.Critic if family is wgan else family.Discriminator
+    discriminator: nn.Module = build(
+        experiment.network.discriminator_width, experiment.resolution, len(experiment.classes)
+    )
+    family.initialize(discriminator, experiment.seed + 1)
     return discriminator

@@ -6,6 +6,9 @@ Single steps of a GAN circle around a solution; the average of the weights lies 
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from chestgan_core.experiment import Experiment
 
 # The average may look back over this share of the training at most, or it would hold on to the random start.
 RAMP = 0.05
@@ -22,19 +25,26 @@ def follow(average: nn.Module, generator: nn.Module, batch: int, images_seen: in
 
 
 @torch.no_grad()
-def calibrate(average: nn.Module, latent: int) -> None:
+def calibrate(average: nn.Module, experiment: Experiment) -> None:
     """Measure what batch normalization needs for the averaged weights; leaves the average in eval mode.
 
     The statistics that the generator gathered belong to other weights. Always the same noise, so that the
     outcome depends on the weights alone.
     """
-    norms = [layer for layer in average.modules() if isinstance(layer, nn.BatchNorm2d)]
+    norms = [layer for layer in average.modules() if isinstance(layer, _BatchNorm)]
+    if not norms:
+        average.eval()
+        return
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # plain mean over the batches
     device = next(average.parameters()).device
     random = torch.Generator().manual_seed(CALIBRATION_SEED)
+    classes = None
+    if experiment.classes:
+        classes = torch.arange(CALIBRATION_BATCH, device=device) % len(experiment.classes)
     average.train()
     for _ in range(CALIBRATION_BATCHES):
-        average(torch.randn(CALIBRATION_BATCH, latent, generator=random).to(device))
+        z = torch.randn(CALIBRATION_BATCH, experiment.network.latent, generator=random)
+        average(z.to(device), classes)
     average.eval()

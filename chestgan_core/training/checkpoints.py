@@ -33,8 +33,10 @@ class LoadedGenerator:
     device: torch.device
 
 
-def save_generator(folder: Path, generator: nn.Module, experiment: Experiment) -> str:
-    """Write config.json, then generator.safetensors; returns the sha256 of the latter.
+def save_generator(
+    folder: Path, generator: nn.Module, experiment: Experiment, name: str = GENERATOR_FILE
+) -> str:
+    """Write config.json, then the weights under `name`; returns the sha256 of the latter.
 
     The same weights give the same bytes: they are the content address of the model.
     """
@@ -43,7 +45,7 @@ def save_generator(folder: Path, generator: nn.Module, experiment: Experiment) -
     data = save(tensors, metadata={"experiment": told})
     with replacing(folder / CONFIG_FILE) as path:
         path.write_text(experiment.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    with replacing(folder / GENERATOR_FILE) as path:
+    with replacing(folder / name) as path:
         path.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
 

@@ -1,5 +1,7 @@
 """Images from numbered seeds: image k depends on the model and on seed k, on nothing else.
 
+A generator that was told classes makes them in turns: seed k is of class k modulo their number.
+
 In: a loaded generator and seeds. Out: (N, 1, R, R) float32 in [-1, 1], in the order of the seeds.
 The last bits of a convolution can depend on the size of the batch, on the place in it and on the number
 of threads, because kernels cut their work into blocks. So the network always sees CHUNK places, seed k always
@@ -13,6 +15,7 @@ import torch
 from torch import Tensor
 
 from chestgan_core.errors import BadInput
+from chestgan_core.experiment import Experiment
 from chestgan_core.progress import Progress
 from chestgan_core.training.checkpoints import LoadedGenerator
 
@@ -28,6 +31,11 @@ def noise(seed: int, latent: int) -> Tensor:
     if not 0 <= seed < MOST_SEEDS:
         raise BadInput(f"seed {seed}", "is out of range", f"seeds go from 0 to {MOST_SEEDS - 1}")
     return torch.randn(latent, generator=torch.Generator().manual_seed(seed))
+
+
+def class_of(seed: int, experiment: Experiment) -> str:
+    """The class of a seed's image; empty where the experiment has none."""
+    return experiment.classes[seed % len(experiment.classes)] if experiment.classes else ""
 
 
 def generate_stream(generator: LoadedGenerator, seeds: Iterable[int]) -> Iterator[Tensor]:
@@ -63,10 +71,14 @@ def _compute(generator: LoadedGenerator, chunk: dict[int, int]) -> Iterator[Tens
     if not chunk:
         return
     z = torch.zeros(CHUNK, generator.experiment.network.latent)
+    numbers = torch.zeros(CHUNK, dtype=torch.int64)
+    several = len(generator.experiment.classes)
     for place, seed in chunk.items():
         z[place] = noise(seed, len(z[0]))
+        numbers[place] = seed % several if several else 0
+    classes = numbers.to(generator.device) if several else None
     with _threads_that_divide():
-        images = generator.module(z.to(generator.device)).clamp(-1, 1).float().cpu()
+        images = generator.module(z.to(generator.device), classes).clamp(-1, 1).float().cpu()
     for place in chunk:
         yield images[place]
 

@@ -1,8 +1,8 @@
 """Training: a generator and a discriminator against each other until the budget is spent.
 
-In: an experiment and its images (N, 1, R, R) float32 in [-1, 1]. Out, in one folder: generator.safetensors
-(the averaged weights, written last), config.json, training-state.pt, and what records.py leaves for people.
-The images stay on the device and batches are drawn by index: here a data loader costs more than it gives.
+In: an experiment and its slices, in memory. Out, in one folder: generator.safetensors (the averaged weights, of the
+best look where the plan selects, written last), config.json, training-state.pt, and what records.py leaves for
+people. The slices stay on the device and batches are drawn by index: here a data loader costs more than it gives.
 """
 
 import sys
@@ -14,17 +14,25 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.experiment import Experiment
 from chestgan_core.progress import Progress
-from chestgan_core.training.average import follow
-from chestgan_core.training.checkpoints import save_generator
+from chestgan_core.training.average import calibrate
+from chestgan_core.training.checkpoints import LoadedGenerator, save_generator
+from chestgan_core.training.generation import generate
+from chestgan_core.training.images import TrainingImages
 from chestgan_core.training.interruption import Interruption
-from chestgan_core.training.losses import discriminator_loss, generator_loss
-from chestgan_core.training.records import tick, write_records
+from chestgan_core.training.looking import Judge, look
+from chestgan_core.training.memory import fitting_batch
+from chestgan_core.training.parallel import Team, local_device
+from chestgan_core.training.records import SAMPLES, keep_generator, tick, write_records
+from chestgan_core.training.sampling import Draw, weights_of
+from chestgan_core.training.schedule import Budget
 from chestgan_core.training.state import STATE_FILE, TrainingState, fingerprint
+from chestgan_core.training.step import step
+
+KEPT_FILE = "kept-{:010d}.safetensors"
 
 
 class TrainingDiverged(ChestganError):
@@ -32,30 +40,12 @@ class TrainingDiverged(ChestganError):
 
 
 @dataclass(frozen=True)
-class Budget:
-    """What ends a training: minutes of all attempts together, or images seen; the first that is reached."""
-
-    minutes: float | None
-    images: int | None
-
-    def __post_init__(self) -> None:
-        if self.minutes is None and self.images is None:
-            raise BadInput(
-                "the training", "has no budget and would never end", "give minutes, images, or both"
-            )
-
-    def spent(self, state: TrainingState) -> bool:
-        """Whether the end is reached."""
-        out_of_time = self.minutes is not None and state.seconds >= 60 * self.minutes
-        return out_of_time or (self.images is not None and state.images_seen >= self.images)
-
-
-@dataclass(frozen=True)
 class TrainingOutcome:
     """A finished training. resumed_at: images that former attempts had seen; training_images: different ones.
 
-    seconds: of all attempts. images_per_second: over all of it, samples and checkpoints included.
-    Losses: means of the last row of the history. sha256: of generator.safetensors.
+    seconds: of all attempts. images_per_second: over all of it, samples, looks and checkpoints included.
+    Losses: means of the last row of the history. best_kid, best_at: of the look that was kept, None without looks.
+    sha256: of generator.safetensors.
     """
 
     images_seen: int
@@ -66,6 +56,8 @@ class TrainingOutcome:
     resumed_at: int
     training_images: int
     device: str
+    best_kid: float | None
+    best_at: int | None
     sha256: str
 
     def as_json(self) -> dict[str, Any]:
@@ -75,145 +67,191 @@ class TrainingOutcome:
     def line(self) -> str:
         """One line for a person."""
         speed = f"{self.seconds:.0f} s, {self.images_per_second:.0f}/s on {self.device}"
-        return f"{self.images_seen:,} images seen ({speed}), loss D {self.loss_d:.2f} G {self.loss_g:.2f}"
+        told = f"{self.images_seen:,} images seen ({speed}), loss D {self.loss_d:.2f} G {self.loss_g:.2f}"
+        if self.best_kid is None:
+            return told
+        return f"{told}, kept that of {self.best_at:,} images (KID {1000 * self.best_kid:.0f} x 1000)"
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told while a training goes on: the path of each new training-state.pt; each new row with its pictures."""
+
+    checkpoint: Callable[[Path], object] = lambda path: None
+    row: Callable[[dict[str, float | None], Tensor], object] = lambda row, pictures: None
 
 
 def train(
     experiment: Experiment,
-    images: Tensor,
+    slices: TrainingImages,
     out: Path,
     device: torch.device,
     budget: Budget,
-    on_checkpoint: Callable[[Path], object] | None = None,
+    judge: Judge | None = None,
+    watcher: Watcher | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> TrainingOutcome:
     """Train, or go on where the training-state.pt in `out` ends.
 
-    On CPU, with the same number of threads, the end has the same bits as without an interruption.
-    on_checkpoint: called with the path of each new training-state.pt. SIGINT and SIGTERM write one first.
-    Raises BadCheckpoint (a state of another experiment or other images), TrainingDiverged.
+    On CPU, with the same number of threads, the end has the same bits as without an interruption. Under torchrun all
+    processes call it, and the first one writes. judge: scores the looks, where the plan selects. clock: seconds, of
+    which minutes are made. SIGINT and SIGTERM write a checkpoint first.
+    Raises BadCheckpoint (a state of another experiment or other slices), TrainingDiverged, TrainingCollapsed, BadInput
+    (too little memory on the GPU: names the batch that fits).
     """
     out.mkdir(parents=True, exist_ok=True)
-    told, path, data = experiment.training, out / STATE_FILE, fingerprint(images)
-    state = TrainingState(experiment, device)
-    if path.is_file():
-        state.restore(path, data)
-    resumed_at, images = state.images_seen, images.to(device)
-    started = time.monotonic() - state.seconds
-    if resumed_at:
+    device = local_device(device)
+    team = Team.of_torchrun(device)
+    if experiment.training.batch % team.size:
+        cause = f"its batch of {experiment.training.batch} cannot be split over {team.size} processes"
+        raise BadInput(f"experiment {experiment.name}", cause, "choose a multiple of their number")
+    sampling = experiment.training.sampling
+    draw = Draw(len(slices), weights_of(slices.patients, slices.classes, sampling), device)
+    state = TrainingState(experiment, device, draw, team.rank)
+    data = fingerprint(slices.images, slices.classes)
+    if (out / STATE_FILE).is_file():
+        state.restore(out / STATE_FILE, data)
+    run = _Run(state, out, data, budget, judge, watcher or Watcher(), team)
+    images = slices.images.to(device).contiguous(memory_format=torch.channels_last)
+    classes = None if slices.classes is None else slices.classes.to(device)
+    resumed_at, started = state.images_seen, clock() - state.seconds
+    if resumed_at and team.leads:
         print(f"training {experiment.name}: going on at {resumed_at:,} images", file=sys.stderr)
+    run.real_spread = float(slices.images.std(dim=0).mean())
     to_go = None if budget.images is None else max(budget.images - resumed_at, 0)
-
     with Interruption() as stop, Progress(f"training {experiment.name}", to_go, "images") as progress:
-        while not stop.requested and not budget.spent(state):
-            step(state, images)
-            state.seconds = time.monotonic() - started
-            if _reached(told.sample_images, state):
-                _require_finite(state, path)
-                tick(state)
-            if _reached(told.checkpoint_images, state):
-                _checkpoint(state, path, data, on_checkpoint)
-            progress.step(told.batch, _note(state, budget))
-        _checkpoint(state, path, data, on_checkpoint)
-        if stop.requested:
-            print(
-                f"training {experiment.name}: stopped at {state.images_seen:,} images, saved", file=sys.stderr
-            )
-    last = write_records(state, out)
-    sha256 = save_generator(out, state.average, experiment)
-    return TrainingOutcome(
-        images_seen=state.images_seen,
-        seconds=state.seconds,
-        images_per_second=state.images_seen / state.seconds,
-        loss_d=last["loss_d"],
-        loss_g=last["loss_g"],
-        resumed_at=resumed_at,
-        training_images=len(images),
-        device=str(device),
-        sha256=sha256,
-    )
+        while True:
+            ended, share = team.agree(float(run.over(bool(stop.requested))), budget.share(state))
+            if ended:
+                break
+            before = state.images_seen
+            try:
+                step(state, images, classes, team, share)
+            except torch.OutOfMemoryError as error:
+                raise fitting_batch(state, images, classes) from error
+            state.seconds = clock() - started
+            if team.leads:
+                run.after_step(before)
+                progress.step(state.images_seen - before, run.note())
+        if team.leads:
+            run.checkpoint()
+            if stop.requested:
+                told = f"stopped at {state.images_seen:,} images, saved"
+                print(f"training {experiment.name}: {told}", file=sys.stderr)
+    if not team.leads:
+        return run.outcome(resumed_at, len(slices), {}, "")
+    return run.finish(resumed_at, len(slices))
 
 
-def step(state: TrainingState, images: Tensor) -> None:
-    """One batch: the discriminator learns from real and generated images, then the generator from it.
+class _Run:
+    """What happens between the steps of one training, in the process that leads."""
 
-    Real and generated images go through the discriminator apart: its batch normalization must not mix them.
-    """
-    told = state.experiment.training
-    chosen = torch.randint(len(images), (told.batch,), generator=state.random, device=state.device)
-    z_shape = (told.batch, state.experiment.network.latent)
-    fake = state.generator(torch.randn(z_shape, generator=state.random, device=state.device))
+    def __init__(
+        self, state: TrainingState, out: Path, data: str, budget: Budget, judge: Judge | None, watcher: Watcher,
+        team: Team,
+    ) -> None:  # fmt: skip
+        self.state, self.out, self.data, self.budget = state, out, data, budget
+        self.judge, self.watcher, self.team = judge, watcher, team
+        self.real_spread = 0.0
 
-    real_logits = state.discriminator(_noisy(images[chosen], state))
-    fake_logits = state.discriminator(_noisy(fake.detach(), state))
-    loss_d = discriminator_loss(real_logits, fake_logits, told.label_smoothing)
-    _update(state.optimizer_d, loss_d)
+    def over(self, asked_to_stop: bool) -> bool:
+        """Whether the training ends here."""
+        selection, best = self.state.experiment.training.selection, self.state.best
+        patience = selection.patience if selection else None
+        gave_up = patience is not None and best is not None and best.since >= patience
+        return asked_to_stop or gave_up or self.budget.share(self.state) >= 1
 
-    # The generator's gradient passes through the discriminator without computing that of its weights.
-    state.discriminator.requires_grad_(False)
-    loss_g = generator_loss(state.discriminator(_noisy(fake, state)))
-    _update(state.optimizer_g, loss_g)
-    state.discriminator.requires_grad_(True)
+    def after_step(self, before: int) -> None:
+        """Rows, looks and checkpoints that the last step has reached."""
+        told = self.state.experiment.training
+        if self._crossed(before, told.sample_images):
+            self._require_finite()
+            pictures = tick(self.state, self.real_spread)
+            keep_generator(self.state)
+            self.watcher.row(self.state.history[-1], pictures)
+        if told.selection and self._crossed(before, told.selection.every_images):
+            self._look()
+        if self._crossed(before, told.checkpoint_images):
+            self.checkpoint()
 
-    state.images_seen += told.batch
-    state.steps += 1
-    follow(state.average, state.generator, told.batch, state.images_seen, told.ema_images)
-    d_real, d_fake = real_logits.detach().sigmoid().mean(), fake_logits.detach().sigmoid().mean()
-    state.totals += torch.stack([loss_d.detach(), loss_g.detach(), d_real, d_fake])
+    def checkpoint(self) -> None:
+        """Write the state."""
+        self._require_finite()
+        self.state.save(self.out / STATE_FILE, self.data)
+        self.watcher.checkpoint(self.out / STATE_FILE)
 
+    def finish(self, resumed_at: int, slices: int) -> TrainingOutcome:
+        """Write the generator and the records."""
+        state, experiment = self.state, self.state.experiment
+        if experiment.training.selection and (
+            not state.looks or state.looks[-1]["images_seen"] != state.images_seen
+        ):
+            self._look()
+        calibrate(state.average, experiment)
+        last = {name: tensor.clone() for name, tensor in state.average.state_dict().items()}
+        for number, weights in state.kept.items():
+            state.average.load_state_dict(weights)
+            save_generator(self.out, state.average, experiment, KEPT_FILE.format(self._images_at(number)))
+        final = state.best.weights if state.best else last
+        state.average.load_state_dict(final)
+        loaded = LoadedGenerator(state.average.eval(), experiment, "", state.device)
+        pictures = generate(loaded, range(SAMPLES))
+        sha256 = save_generator(self.out, state.average, experiment)
+        state.average.load_state_dict(last)
+        row = write_records(state, self.out, pictures)
+        return self.outcome(resumed_at, slices, row, sha256)
 
-def _noisy(images: Tensor, state: TrainingState) -> Tensor:
-    """The images with instance noise, without which a discriminator tells a few hundred slices from anything else
-    before the generator has learned from it.
-
-    Both sides get it, so the data stay the optimum (Sonderby et al. 2017, arXiv 1610.04490). It fades, or the
-    generator would learn the grain as well.
-    """
-    told = state.experiment.training
-    if not told.instance_noise:
-        return images
-    fade = (
-        0.5 ** (state.images_seen / told.instance_noise_half_life) if told.instance_noise_half_life else 1.0
-    )
-    noise = torch.randn(images.shape, generator=state.random, device=state.device)
-    return images + told.instance_noise * fade * noise
-
-
-def _update(optimizer: Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
-
-
-def _reached(every: int, state: TrainingState) -> bool:
-    """Whether the last batch crossed a multiple of `every` images."""
-    return state.images_seen % every < state.experiment.training.batch
-
-
-def _checkpoint(
-    state: TrainingState, path: Path, data: str, on_checkpoint: Callable[[Path], object] | None
-) -> None:
-    _require_finite(state, path)
-    state.save(path, data)
-    if on_checkpoint:
-        on_checkpoint(path)
-
-
-def _require_finite(state: TrainingState, path: Path) -> None:
-    if not state.finite():
-        kept = f"{path} holds the state before" if path.is_file() else "nothing was kept"
-        raise TrainingDiverged(
-            f"training {state.experiment.name}",
-            f"losses or weights are no longer numbers after {state.images_seen:,} images",
-            f"lower training.learning_rate and train from the start ({kept})",
+    def outcome(
+        self, resumed_at: int, slices: int, last: dict[str, float | None], sha256: str
+    ) -> TrainingOutcome:
+        """What is told of it."""
+        state = self.state
+        return TrainingOutcome(
+            images_seen=state.images_seen,
+            seconds=state.seconds,
+            images_per_second=state.images_seen / max(state.seconds, 1e-9),
+            loss_d=last.get("loss_d") or 0.0,
+            loss_g=last.get("loss_g") or 0.0,
+            resumed_at=resumed_at,
+            training_images=slices,
+            device=str(state.device),
+            best_kid=state.best.kid if state.best else None,
+            best_at=state.best.images_seen if state.best else None,
+            sha256=sha256,
         )
 
+    def note(self) -> str:
+        """The end of the line of progress."""
+        state, parts = self.state, []
+        if state.history:
+            last = state.history[-1]
+            parts.append(f"loss D {last['loss_d']:.2f} G {last['loss_g']:.2f}")
+            parts.append(f"D(x) {last['d_real']:.2f}  D(G(z)) {last['d_fake']:.2f}")
+        if state.looks:
+            parts.append(f"KID {1000 * state.looks[-1]['kid']:.0f} x 1000")
+        if self.budget.minutes is not None:
+            parts.append(f"at most {max(60 * self.budget.minutes - state.seconds, 0):.0f} s more")
+        return "  ".join(parts)
 
-def _note(state: TrainingState, budget: Budget) -> str:
-    parts = []
-    if state.history:
-        last = state.history[-1]
-        parts.append(f"loss D {last['loss_d']:.2f} G {last['loss_g']:.2f}")
-        parts.append(f"D(x) {last['d_real']:.2f}  D(G(z)) {last['d_fake']:.2f}")
-    if budget.minutes is not None:
-        parts.append(f"at most {max(60 * budget.minutes - state.seconds, 0):.0f} s more")
-    return "  ".join(parts)
+    def _look(self) -> None:
+        selection = self.state.experiment.training.selection
+        if self.judge is not None and selection is not None:
+            self._require_finite()
+            look(self.state, self.judge, selection.images)
+
+    def _images_at(self, number: int) -> int:
+        return int(self.state.history[number - 1]["images_seen"] or 0)
+
+    def _crossed(self, before: int, every: int) -> bool:
+        """Whether the last step crossed a multiple of `every` images."""
+        return before // every < self.state.images_seen // every
+
+    def _require_finite(self) -> None:
+        state, path = self.state, self.out / STATE_FILE
+        if not state.finite():
+            kept = f"{path} holds the state before" if path.is_file() else "nothing was kept"
+            raise TrainingDiverged(
+                f"training {state.experiment.name}",
+                f"losses or weights are no longer numbers after {state.images_seen:,} images",
+                f"lower training.optimizer.rate and train from the start ({kept})",
+            )

@@ -1,11 +1,15 @@
 """What a training leaves for people to look at: the history of its losses, and pictures from fixed seeds.
 
 In: a training state. Out: `history.parquet` (one row every `sample_images`, means since the row before),
-`samples.png` (seeds 0 to 63 from the averaged weights), `progress.png` (seeds 0 to 7, a line a kept row, the
-latest at the bottom). The pictures show what publication makes of the same seeds.
+`looks.parquet` (the KID of each look), `curves.png` (both drawn), `samples.png` (seeds 0 to 63 from the generator
+that is kept), `progress.png` (seeds 0 to 7, a line a kept row, the latest at the bottom) and `progress.gif` (seeds 0
+to 15 over time). The pictures show what publication makes of the same seeds.
 """
 
+import io
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,60 +20,114 @@ from chestgan_core.atomic import replacing
 from chestgan_core.pictures import image_grid, save_png
 from chestgan_core.training.average import calibrate
 from chestgan_core.training.checkpoints import LoadedGenerator
+from chestgan_core.training.curves import curves_png
 from chestgan_core.training.generation import generate
+from chestgan_core.training.looking import require_variety
 from chestgan_core.training.state import TrainingState
 
+Kept = TypeVar("Kept")
+
 SAMPLES, COLUMNS = 64, 8
+SHOWN = 16  # seeds of a kept row
 MOST_ROWS = 16
-MEANS = ("loss_d", "loss_g", "d_real", "d_fake")
+FRAME_MS, LAST_MS = 300, 2000
+MEANS = ("loss_d", "penalty", "d_real", "d_fake")
+_NUMBER: pa.DataType = pa.float64()
+LOOKS = pa.schema({"images_seen": _NUMBER, "seconds": _NUMBER, "kid": _NUMBER})
 
 
-def tick(state: TrainingState) -> None:
-    """Close a row of the history, and keep a line of pictures.
+def tick(state: TrainingState, real_spread: float) -> Tensor:
+    """Close a row of the history, and keep its pictures; returns them: (SHOWN, 1, R, R) float32.
 
-    Of the lines, those of every 1st, 2nd, 4th, ... row are kept, so that there are never more than MOST_ROWS.
+    Of the rows, every 1st, 2nd, 4th, ... keeps its pictures, so that there are never more than MOST_ROWS.
+    Raises TrainingCollapsed.
     """
-    state.history.append(_row(state))
-    state.totals.zero_()
+    pictures = samples(state, SHOWN)
+    row = _row(state)
+    state.history.append(row)
+    row["spread"] = require_variety(state, pictures, real_spread)
+    state.totals_d.zero_()
+    state.total_g.zero_()
     state.steps = 0
-    number, every = len(state.history), 1
-    while number // every > MOST_ROWS:
+    number = len(state.history)
+    if number % thinning(number, MOST_ROWS) == 0:
+        state.rows[number] = pictures.half()
+    state.rows = thinned(state.rows, number, MOST_ROWS)
+    return pictures
+
+
+def keep_generator(state: TrainingState) -> None:
+    """Keep the averaged generator of this moment, and of earlier ones every 1st, 2nd, 4th, ... as the plan wants."""
+    most, number = state.experiment.training.kept, len(state.history)
+    if most and number % thinning(number, most) == 0:
+        calibrate(state.average, state.experiment)
+        weights = {name: tensor.cpu().clone() for name, tensor in state.average.state_dict().items()}
+        state.kept[number] = weights
+        state.kept = thinned(state.kept, number, most)
+
+
+def thinning(number: int, most: int) -> int:
+    """The power of 2 that leaves at most `most` of the numbers 1 to `number`."""
+    every = 1
+    while number // every > most:
         every *= 2
-    if number % every == 0:
-        state.rows[number] = samples(state, COLUMNS).half()
-    state.rows = {kept: line for kept, line in state.rows.items() if kept % every == 0}
+    return every
 
 
-def write_records(state: TrainingState, out: Path) -> dict[str, float]:
-    """Write the three files; returns the last row of the history.
+def thinned(kept: dict[int, Kept], number: int, most: int) -> dict[int, Kept]:
+    """Those of numbered things that stay when `number` of them were seen."""
+    every = thinning(number, most)
+    return {place: thing for place, thing in kept.items() if place % every == 0}
+
+
+def write_records(state: TrainingState, out: Path, final: Tensor) -> dict[str, float | None]:
+    """Write the files; returns the last row of the history. final: (SAMPLES, 1, R, R) of the generator that is kept.
 
     Steps since the last row make one more, in the file only: a training that goes on must not find it.
     """
     rows = [*state.history, *([_row(state)] if state.steps else [])]
     with replacing(out / "history.parquet") as path:
         pq.write_table(pa.Table.from_pylist(rows), path)
-    latest = samples(state, SAMPLES)
-    save_png(image_grid(latest, COLUMNS), out / "samples.png")
+    with replacing(out / "looks.parquet") as path:
+        pq.write_table(pa.Table.from_pylist(state.looks, schema=LOOKS), path)
+    with replacing(out / "curves.png") as path:
+        path.write_bytes(curves_png(rows, state.looks, state.loss.as_probability))
+    save_png(image_grid(final, COLUMNS), out / "samples.png")
     lines = [line.float() for line in state.rows.values()]
     if state.steps or not lines:
-        lines.append(latest[:COLUMNS])
-    save_png(image_grid(torch.cat(lines), COLUMNS), out / "progress.png")
+        lines.append(samples(state, SHOWN))
+    save_png(image_grid(torch.cat([line[:COLUMNS] for line in lines]), COLUMNS), out / "progress.png")
+    with replacing(out / "progress.gif") as path:
+        path.write_bytes(_gif(lines))
     return rows[-1]
 
 
 def samples(state: TrainingState, count: int) -> Tensor:
     """(count, 1, R, R) float32 on the CPU: seeds 0, 1, ... from the averaged weights as they are now."""
-    calibrate(state.average, state.experiment.network.latent)
+    calibrate(state.average, state.experiment)
     return generate(LoadedGenerator(state.average, state.experiment, "", state.device), range(count))
 
 
-def _row(state: TrainingState) -> dict[str, float]:
+def _gif(lines: Sequence[Tensor]) -> bytes:
+    frames = [image_grid(line, SHOWN // 4) for line in lines]
+    stream = io.BytesIO()
+    waits = [*[FRAME_MS] * (len(frames) - 1), LAST_MS]
+    frames[0].save(
+        stream, "GIF", save_all=True, append_images=frames[1:], duration=waits, loop=0, optimize=False
+    )
+    return stream.getvalue()
+
+
+def _row(state: TrainingState) -> dict[str, float | None]:
     former = state.history[-1] if state.history else {"images_seen": 0, "seconds": 0.0}
-    means = (state.totals / state.steps).tolist()
-    rate = (state.images_seen - former["images_seen"]) / max(state.seconds - former["seconds"], 1e-9)
+    steps = state.experiment.training.critic_steps * state.steps
+    means = (state.totals_d / steps).tolist()
+    images, seconds = former["images_seen"] or 0, former["seconds"] or 0.0
     return {
         "images_seen": state.images_seen,
         "seconds": state.seconds,
-        "images_per_second": rate,
+        "images_per_second": (state.images_seen - images) / max(state.seconds - seconds, 1e-9),
         **dict(zip(MEANS, means, strict=True)),
+        "loss_g": float(state.total_g / state.steps),
+        "spread": None,
     }

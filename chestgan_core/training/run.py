@@ -8,8 +8,10 @@ own last checkpoint in the store, and a finished one is not trained twice.
 import hashlib
 import io
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import pyarrow.parquet as pq
 import torch
@@ -19,18 +21,27 @@ from chestgan_core import layout
 from chestgan_core.artefacts import Artefact
 from chestgan_core.errors import BadCheckpoint, BadExperiment, NotInStore
 from chestgan_core.experiment import Experiment, parse_experiment
+from chestgan_core.measures.extractors import open_extractor
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import GENERATOR_FILE, LoadedGenerator, load_generator
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.generation import generate
-from chestgan_core.training.images import load_images
-from chestgan_core.training.loop import Budget, TrainingDiverged, TrainingOutcome, train
+from chestgan_core.training.images import TrainingImages, load_images, load_training_images
+from chestgan_core.training.looking import HeldOutJudge, Judge, TrainingCollapsed
+from chestgan_core.training.loop import KEPT_FILE, TrainingDiverged, TrainingOutcome, Watcher, train
+from chestgan_core.training.schedule import Budget
 from chestgan_core.training.state import STATE_FILE
+from chestgan_core.training.uploads import Uploads
 from chestgan_core.training.version import VERSION
 
+OnRow: TypeAlias = Callable[[dict[str, float | None], Tensor], object]
+
 CHECKED_SEEDS = 16
-FILES = (GENERATOR_FILE, "config.json", "history.parquet", "samples.png", "progress.png")
+FILES = (
+    GENERATOR_FILE, "config.json", "history.parquet", "looks.parquet", "curves.png", "samples.png", "progress.png",
+    "progress.gif",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,15 +66,22 @@ class TrainedRun:
     loss_d: float
     spread: float
     reused: bool
+    best_kid: float | None
+    best_at: int | None
     samples_png: bytes
     progress_png: bytes
+    curves_png: bytes
+    progress_gif: bytes
 
 
-def train_experiment(store: Store, experiment: Experiment, device: str, folder: Path) -> TrainedRun:
+def train_experiment(
+    store: Store, experiment: Experiment, device: str, folder: Path, on_row: OnRow | None = None
+) -> TrainedRun:
     """Train an experiment on the newest training set of its dataset and commit the run. folder: scratch.
 
-    Raises NotInStore (no training set), BadCheckpoint and TrainingDiverged (both name the object in the store
-    from which the training goes on), StoreError.
+    on_row: gets each new row of the history with its pictures, while the training goes on.
+    Raises NotInStore (no training set), BadCheckpoint, TrainingDiverged and TrainingCollapsed (they name the object in
+    the store from which the training goes on), NotAvailable (no extractor to select with), StoreError.
     """
     training_set = open_training_set(store, experiment.dataset)
     name = run_name(experiment, training_set)
@@ -73,7 +91,7 @@ def train_experiment(store: Store, experiment: Experiment, device: str, folder: 
         print(f"training {experiment.name}: this is run {name}, trained already", file=sys.stderr)
         artefact = store.read_manifest(manifest_key)
     else:
-        artefact = _train(store, experiment, training_set, name, pick_device(device), folder)
+        artefact = _train(store, experiment, training_set, name, pick_device(device), folder, on_row)
     store.update_pointer(layout.run_latest(experiment.name), {"run": name})
     stored = fetch_generator(store, artefact, folder / "stored", torch.device("cpu"))
     spread = float(generate(stored, range(CHECKED_SEEDS)).std(dim=0).mean())
@@ -133,17 +151,20 @@ def _train(
     name: str,
     device: torch.device,
     folder: Path,
+    on_row: OnRow | None,
 ) -> Artefact:
     out = folder / "run"
     out.mkdir(parents=True, exist_ok=True)
     state_key = layout.run_state(experiment.name, name)
     if store.head(state_key) is not None:
         store.get_file(state_key, out / STATE_FILE)
-    images = load_images(training_set.fetch(store, "train", folder / "slices"), experiment)
-    outcome = _train_from(store, experiment, images, out, device, state_key)
+    slices = load_training_images(training_set.fetch(store, "train", folder / "slices"), experiment)
+    judge = _judge(store, experiment, training_set, device, folder)
+    outcome = _train_from(store, experiment, slices, out, device, state_key, judge, on_row)
+    kept = sorted(path.name for path in out.glob(KEPT_FILE.replace("{:010d}", "*")))
     artefact = store.commit(
         layout.run_manifest(experiment.name, name),
-        {file: out / file for file in FILES},
+        {file: out / file for file in (*FILES, *kept)},
         {
             "kind": "generator",
             "experiment": experiment.model_dump(mode="json"),
@@ -154,27 +175,49 @@ def _train(
             "images_seen": outcome.images_seen,
             "seconds": round(outcome.seconds, 3),
             "resumed_at": outcome.resumed_at,
+            "best_kid": outcome.best_kid,
+            "best_at": outcome.best_at,
         },
     )
     store.delete(state_key)
     return artefact
 
 
+def _judge(
+    store: Store, experiment: Experiment, training_set: TrainingSet, device: torch.device, folder: Path
+) -> Judge | None:
+    selection = experiment.training.selection
+    if selection is None:
+        return None
+    held_out = load_images(training_set.fetch(store, "held-out", folder / "held-out"), experiment)
+    extractor = open_extractor(experiment.evaluation.extractor, device)
+    return HeldOutJudge(extractor, held_out, selection.images, experiment.seed)
+
+
 def _train_from(
-    store: Store, experiment: Experiment, images: Tensor, out: Path, device: torch.device, state_key: str
+    store: Store,
+    experiment: Experiment,
+    slices: TrainingImages,
+    out: Path,
+    device: torch.device,
+    state_key: str,
+    judge: Judge | None,
+    on_row: OnRow | None,
 ) -> TrainingOutcome:
     """train() with its checkpoints in the store, which is where a person can do something about them."""
-    budget = Budget(minutes=experiment.training.minutes, images=experiment.training.images)
+    budget = Budget.of(experiment.training, len(slices))
     where = store.uri(state_key)
     try:
-        return train(experiment, images, out, device, budget, lambda state: store.put_file(state, state_key))
+        with Uploads(store, state_key) as uploads:
+            watcher = Watcher(uploads.send, on_row) if on_row else Watcher(uploads.send)
+            return train(experiment, slices, out, device, budget, judge, watcher)
     except BadCheckpoint as error:
         raise BadCheckpoint(where, error.cause, "delete this object to train from the start") from error
-    except TrainingDiverged as error:
-        remedy = "lower training.learning_rate"
+    except (TrainingDiverged, TrainingCollapsed) as error:
+        remedy = "change the experiment: lower optimizer.rate, augmentation, another loss"
         if store.head(state_key) is not None:
             remedy += f"; the state before is {where}: delete this object to train from the start"
-        raise TrainingDiverged(error.what, error.cause, remedy) from error
+        raise type(error)(error.what, error.cause, remedy) from error
 
 
 def _told(store: Store, name: str, artefact: Artefact, spread: float, reused: bool) -> TrainedRun:
@@ -195,5 +238,9 @@ def _told(store: Store, name: str, artefact: Artefact, spread: float, reused: bo
         spread=spread,
         reused=reused,
         samples_png=store.read(artefact, "samples.png"),
+        best_kid=told["best_kid"],
+        best_at=told["best_at"],
         progress_png=store.read(artefact, "progress.png"),
+        curves_png=store.read(artefact, "curves.png"),
+        progress_gif=store.read(artefact, "progress.gif"),
     )

@@ -8,17 +8,22 @@ import copy
 import hashlib
 import json
 import pickle
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Adam, Optimizer, RMSprop
 
 from chestgan_core.atomic import replacing
 from chestgan_core.errors import BadCheckpoint
 from chestgan_core.experiment import Experiment
 from chestgan_core.networks.registry import build_discriminator, build_generator
+from chestgan_core.training.losses import loss_of
+from chestgan_core.training.sampling import Draw
+from chestgan_core.training_plan import TrainingPlan
 
 STATE_FILE = "training-state.pt"
 # Fields that may change between two attempts: they decide when to stop and what to show, not what is learned.
@@ -27,38 +32,61 @@ FREE_FIELDS: dict[str, Any] = {
     "description": True,
     "evaluation": True,
     "publication": True,
-    "training": {"minutes", "images", "checkpoint_images", "sample_images"},
+    "training": {"minutes", "images", "epochs", "checkpoint_images", "sample_images", "kept"},
 }
 ELSEWHERE = "give another folder, or delete the file to train from the start"
+
+
+@dataclass
+class Best:
+    """The generator with the lowest KID so far. kid: unbiased, not times 1000. weights: its state, on the CPU.
+
+    since: looks without a better one.
+    """
+
+    kid: float
+    images_seen: int
+    weights: dict[str, Tensor]
+    since: int = 0
 
 
 class TrainingState:
     """Networks, optimizers, random numbers and counters, on one device.
 
     images_seen: real images shown to the discriminator. seconds: of all attempts. history: one row a tick.
-    totals (4,): sums of loss_d, loss_g, D(x), D(G(z)) over the `steps` since the last row; read once a row,
-    because reading makes the processor wait for the GPU. rows: pictures by number of the row.
+    totals_d (4,): sums of the discriminator's loss, penalty, D(x) and D(G(z)), and total_g, of the generator's loss,
+    over the `steps` since the last row; read once a row, because reading makes the processor wait for the GPU.
+    rows: pictures by number of the row. kept: generators of earlier moments, by images seen. looks: KID of each look.
+    flat: rows in a row whose pictures hardly differ; widest: the most that they ever did, as a share of the real ones.
     """
 
-    def __init__(self, experiment: Experiment, device: torch.device) -> None:
+    def __init__(self, experiment: Experiment, device: torch.device, draw: Draw, rank: int = 0) -> None:
         told = experiment.training
         # Channels last: measured 1.1 to 1.2 times faster on CPU, and what CUDA's tensor cores want.
         self.generator = _placed(build_generator(experiment), device)
         self.discriminator = _placed(build_discriminator(experiment), device)
         self.average = copy.deepcopy(self.generator).requires_grad_(False)
-        betas = (told.beta1, told.beta2)
-        self.optimizer_g = Adam(self.generator.parameters(), told.learning_rate, betas, fused=True)
-        self.optimizer_d = Adam(self.discriminator.parameters(), told.learning_rate, betas, fused=True)
-        self.random = torch.Generator(device).manual_seed(experiment.seed)
-        self.images_seen, self.seconds, self.steps = 0, 0.0, 0
-        self.totals = torch.zeros(4, device=device)
-        self.history: list[dict[str, float]] = []
+        self.optimizer_g = _optimizer(told, self.generator)
+        self.optimizer_d = _optimizer(told, self.discriminator)
+        self.loss, self.draw = loss_of(told.loss), draw
+        self.mixes_batches = any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules())
+        self.half_precision = told.precision == "bf16" or (told.precision == "auto" and device.type == "cuda")
+        # Members of a team draw different numbers; 2^40 is beyond every seed that people give.
+        self.random = torch.Generator(device).manual_seed(experiment.seed + rank * 2**40)
+        self.rank = rank
+        self.images_seen, self.seconds, self.steps, self.all_steps = 0, 0.0, 0, 0
+        self.totals_d, self.total_g = torch.zeros(4, device=device), torch.zeros((), device=device)
+        self.history: list[dict[str, float | None]] = []
         self.rows: dict[int, Tensor] = {}
+        self.kept: dict[int, dict[str, Tensor]] = {}
+        self.looks: list[dict[str, float]] = []
+        self.best: Best | None = None
+        self.flat, self.widest = 0, 0.0
         self.experiment, self.device = experiment, device
 
     def finite(self) -> bool:
         """Whether losses and weights are numbers; makes the processor wait for the GPU."""
-        sums = [self.totals.sum()]
+        sums = [self.totals_d.sum() + self.total_g]
         for network in (self.generator, self.discriminator, self.average):
             sums += [weight.detach().sum() for weight in network.parameters()]
         return bool(torch.stack(sums).isfinite().all())
@@ -74,6 +102,7 @@ class TrainingState:
                     "random": self.random.get_state(),
                     **{name: getattr(self, name).state_dict() for name in _STATE_DICTS},
                     **{name: getattr(self, name) for name in _VALUES},
+                    "best": None if self.best is None else vars(self.best),
                 },
                 temporary,
             )
@@ -98,21 +127,35 @@ class TrainingState:
             getattr(self, name).load_state_dict(told[name])
         for name in _VALUES:
             setattr(self, name, told[name])
-        self.totals = self.totals.to(self.device)
-        if told["device"] == self.device.type:
+        self.totals_d, self.total_g = self.totals_d.to(self.device), self.total_g.to(self.device)
+        self.best = None if told["best"] is None else Best(**told["best"])
+        if told["device"] == self.device.type and not self.rank:
             self.random.set_state(told["random"])
         else:
             # Two types of devices have different streams; what matters is not to repeat the first numbers.
-            self.random.manual_seed(self.experiment.seed + self.images_seen)
+            self.random.manual_seed(self.experiment.seed + self.images_seen + self.rank * 2**40)
 
 
 _STATE_DICTS = ("generator", "discriminator", "average", "optimizer_g", "optimizer_d")
-_VALUES = ("images_seen", "seconds", "steps", "totals", "history", "rows")
+_VALUES = (
+    "images_seen", "seconds", "steps", "all_steps", "totals_d", "total_g", "history", "rows", "kept", "looks", "flat",
+    "widest",
+)  # fmt: skip
 
 
-def fingerprint(images: Tensor) -> str:
-    """sha256 hex of training images, their values and their order."""
-    return hashlib.sha256(images.cpu().contiguous().numpy().data).hexdigest()
+def fingerprint(*told: Tensor | None) -> str:
+    """sha256 hex of training images with what belongs to them, their values and their order."""
+    digest = hashlib.sha256()
+    for tensor in told:
+        digest.update(b"-" if tensor is None else tensor.cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _optimizer(told: TrainingPlan, network: nn.Module) -> Optimizer:
+    how = told.optimizer
+    if how.kind == "rmsprop":
+        return RMSprop(network.parameters(), how.rate, foreach=True)
+    return Adam(network.parameters(), how.rate, (how.beta1, how.beta2), fused=True)
 
 
 def _placed(network: nn.Module, device: torch.device) -> nn.Module:
@@ -126,7 +169,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadCheckpoint(
             path, "is cut short, or no training state", "delete it to train from the start"
         ) from error
-    wanted = {"experiment", "data", "device", "random", *_STATE_DICTS, *_VALUES}
+    wanted = {"experiment", "data", "device", "random", "best", *_STATE_DICTS, *_VALUES}
     if not isinstance(told, dict) or not wanted <= told.keys():
         raise BadCheckpoint(path, "is no training state of this version", "delete it to train from the start")
     return told

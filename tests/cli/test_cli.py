@@ -104,8 +104,8 @@ def test_a_second_training_goes_on_where_the_first_ended(run: Any, trained: Path
 
 
 def test_experiments_are_listed_and_shown(run: Any) -> None:
-    assert "demo" in {entry["name"] for entry in run("experiments")["experiments"]}
-    assert run("experiments", "demo")["resolution"] == 64
+    assert "demo" in {entry["name"] for entry in run("experiments", "list")["experiments"]}
+    assert run("experiments", "show", "demo")["resolution"] == 64
 
 
 def test_doctor_names_what_works(run: Any) -> None:

@@ -38,8 +38,8 @@ def test_at_64_pixels_the_networks_are_those_of_the_thesis() -> None:
 
 
 def test_large_networks_stop_widening() -> None:
-    widest = max(p.shape[0] for p in Discriminator(2, 512).parameters())
-    assert widest == 32
+    widest = max(p.shape[0] for p in Discriminator(32, 512).parameters())
+    assert widest == 1024
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from chestgan_core.store import Store
 from chestgan_core.training.images import load_images
 from chestgan_core.training.loop import TrainingDiverged
 from chestgan_core.training.run import newest_run, run_name, train_experiment
+from chestgan_core.training.sampling import Draw
 from chestgan_core.training.state import TrainingState, fingerprint
 from tests.pipeline.conftest import files_of
 
@@ -278,10 +279,10 @@ def test_a_training_that_diverges_names_the_state_in_the_store(
 ) -> None:
     training_set = build_training_set(store, "folder")
     images = load_images(training_set.fetch(store, "train", tmp_path / "slices"), tiny())
-    state = TrainingState(tiny(), torch.device("cpu"))
+    state = TrainingState(tiny(), torch.device("cpu"), Draw(len(images), None, torch.device("cpu")))
     with torch.no_grad():
         next(state.generator.parameters()).fill_(torch.nan)
-    state.save(tmp_path / "state.pt", fingerprint(images))
+    state.save(tmp_path / "state.pt", fingerprint(images, None))
     key = layout.run_state("tiny", run_name(tiny(), training_set))
     store.put_file(tmp_path / "state.pt", key)
     with pytest.raises(TrainingDiverged, match="no longer numbers") as diverged:

@@ -143,7 +143,7 @@ def test_a_window_must_fit_what_the_dataset_holds(dataset, window, told):
         parse_experiment(fields, "wrong", "wrong.yaml")
 
 
-@pytest.mark.parametrize("name", ["chest-ct-images-64", "xray-dcgan-64"])
+@pytest.mark.parametrize("name", ["ct-scan-spectral-64", "xray-dcgan-64"])
 def test_the_shipped_experiments_on_pictures_load(name):
     experiment = load_experiment(name)
     assert not dataset_named(experiment.dataset).has_hounsfield

@@ -10,6 +10,7 @@ import torch
 from chestgan_core.experiment import Experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
 from chestgan_core.training.checkpoints import load_generator, save_generator
+from chestgan_core.training.images import TrainingImages
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +41,11 @@ def small(**training: Any) -> Experiment:
         | training,
     }
     return parse_experiment(fields, "small", "test")
+
+
+def slices_of(images: torch.Tensor, classes: torch.Tensor | None = None) -> TrainingImages:
+    """Each image of a patient of its own."""
+    return TrainingImages(images, classes, tuple(f"P{number}" for number in range(len(images))))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from torch import nn
 
 from chestgan_core.networks.dcgan import Generator, initialize
 from chestgan_core.training.average import calibrate, follow
+from tests.training.conftest import small
 
 
 def constant(value: float) -> nn.Linear:
@@ -45,10 +46,10 @@ def test_calibration_makes_eval_mode_show_what_training_mode_shows() -> None:
         for parameter in generator.parameters():
             parameter.mul_(3)
     z = torch.randn(256, 8, generator=torch.Generator().manual_seed(1))
-    calibrate(generator, latent=8)
+    calibrate(generator, small())
     assert not generator.training
     again = copy.deepcopy(generator)
-    calibrate(again, latent=8)
+    calibrate(again, small())
     with torch.no_grad():
         shown = generator(z)
         assert torch.equal(shown, again(z))

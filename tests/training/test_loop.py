@@ -18,8 +18,10 @@ from chestgan_core.errors import BadCheckpoint, BadInput
 from chestgan_core.experiment import Experiment
 from chestgan_core.training.checkpoints import GENERATOR_FILE, load_generator
 from chestgan_core.training.generation import generate
-from chestgan_core.training.loop import Budget, TrainingDiverged, TrainingOutcome, train
+from chestgan_core.training.loop import TrainingDiverged, TrainingOutcome, Watcher, train
+from chestgan_core.training.schedule import Budget
 from chestgan_core.training.state import STATE_FILE
+from tests.training.conftest import slices_of
 
 CPU = torch.device("cpu")
 CLOCK = ("seconds", "images_per_second")
@@ -28,7 +30,7 @@ CLOCK = ("seconds", "images_per_second")
 def run(
     experiment: Experiment, images: torch.Tensor, out: Path, count: int = 40, **more: Any
 ) -> TrainingOutcome:
-    return train(experiment, images, out, CPU, Budget(None, count), **more)
+    return train(experiment, slices_of(images), out, CPU, Budget(None, count), **more)
 
 
 def history(out: Path) -> list[dict[str, float]]:
@@ -65,7 +67,10 @@ def test_a_training_leaves_everything_that_is_needed(
     assert {path.name for path in tmp_path.iterdir()} == {
         "config.json",
         "generator.safetensors",
+        "curves.png",
         "history.parquet",
+        "looks.parquet",
+        "progress.gif",
         "progress.png",
         "samples.png",
         "training-state.pt",
@@ -74,7 +79,9 @@ def test_a_training_leaves_everything_that_is_needed(
     assert outcome.sha256 == load_generator(tmp_path).sha256
     rows = pq.read_table(tmp_path / "history.parquet").to_pylist()
     assert [row["images_seen"] for row in rows] == [12, 24, 36, 40]
-    assert set(rows[0]) == {"images_seen", "loss_d", "loss_g", "d_real", "d_fake", *CLOCK}
+    assert set(rows[0]) == {
+        "images_seen", "loss_d", "loss_g", "penalty", "d_real", "d_fake", "spread", *CLOCK,
+    }  # fmt: skip
     assert Image.open(tmp_path / "samples.png").size == (8 * 66 - 2, 8 * 66 - 2)
     assert Image.open(tmp_path / "progress.png").size == (8 * 66 - 2, 4 * 66 - 2)
 
@@ -108,7 +115,7 @@ def test_interrupted_and_resumed_is_the_same_as_uninterrupted(
     assert parts.sha256 == whole.sha256
     assert history(tmp_path / "parts") == history(tmp_path / "whole")
     assert_same(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
-    for name in ("samples.png", "progress.png"):
+    for name in ("samples.png", "progress.png", "progress.gif"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
@@ -135,7 +142,7 @@ def test_a_signal_writes_a_checkpoint_and_is_passed_on(
     former = signal.signal(number, stop)
     try:
         with pytest.raises(Stopped):
-            run(changed(), images, tmp_path, on_checkpoint=lambda path: signal.raise_signal(number))
+            run(changed(), images, tmp_path, watcher=Watcher(lambda path: signal.raise_signal(number)))
         assert signal.getsignal(number) is stop
     finally:
         signal.signal(number, former)
@@ -147,9 +154,9 @@ def test_minutes_count_the_seconds_of_former_attempts(
     experiment: Experiment, images: torch.Tensor, tmp_path: Path
 ) -> None:
     first = run(experiment, images, tmp_path)
-    again = train(experiment, images, tmp_path, CPU, Budget(first.seconds / 61, None))
+    again = train(experiment, slices_of(images), tmp_path, CPU, Budget(first.seconds / 61, None))
     assert (again.images_seen, again.sha256) == (first.images_seen, first.sha256)
-    more = train(experiment, images, tmp_path, CPU, Budget((first.seconds + 0.3) / 60, None))
+    more = train(experiment, slices_of(images), tmp_path, CPU, Budget((first.seconds + 0.3) / 60, None))
     assert 0.3 <= more.seconds - first.seconds < 10  # a step may be slow on a busy machine
     assert more.images_seen > first.images_seen
 
@@ -216,12 +223,15 @@ TRAINING = """
 import sys, torch
 from pathlib import Path
 from chestgan_core.experiment import load_experiment
-from chestgan_core.training.loop import Budget, train
+from chestgan_core.training.images import TrainingImages
+from chestgan_core.training.loop import train
+from chestgan_core.training.schedule import Budget
 torch.set_num_threads(1)
 out = Path(sys.argv[1])
 images = torch.load(out / "images.pt", weights_only=True)
 experiment, budget = load_experiment(out / "small.yaml"), Budget(None, int(sys.argv[2]))
-train(experiment, images, out / "run", torch.device("cpu"), budget)
+slices = TrainingImages(images, None, ("P",) * len(images))
+train(experiment, slices, out / "run", torch.device("cpu"), budget)
 """
 
 

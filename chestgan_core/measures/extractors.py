@@ -7,6 +7,7 @@ preprocessing, because a distance means nothing without them.
 
 import hashlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,9 +38,9 @@ class Extractor(Protocol):
     dimension: int
     about: str
 
-    def features(self, images: Tensor, label: str = "features") -> NDArray[np.float32]:
+    def features(self, images: Tensor, label: str | None = "features") -> NDArray[np.float32]:
         """(N, 1, H, W) float32 in [-1, 1] to (N, d) float32; deterministic on one device; label: for the
-        progress.
+        progress, None: none is shown.
         """
         ...
 
@@ -61,19 +62,21 @@ class NetworkExtractor:
         self._size, self._normalise, self._device = size, normalise, device
 
     @torch.inference_mode()
-    def features(self, images: Tensor, label: str = "features") -> NDArray[np.float32]:
+    def features(self, images: Tensor, label: str | None = "features") -> NDArray[np.float32]:
         """(N, 1, H, W) float32 in [-1, 1] to (N, d) float32."""
         if images.ndim != 4 or images.shape[1] != 1:
             raise ValueError(f"images must be (N, 1, H, W), not {tuple(images.shape)}")
         out = np.empty((len(images), self.dimension), dtype=np.float32)
-        with Progress(label, total=len(images), unit="images") as progress:
+        progress = None if label is None else Progress(label, total=len(images), unit="images")
+        with progress or nullcontext():
             for start in range(0, len(images), BATCH):
                 batch = images[start : start + BATCH]
                 count = len(batch)
                 if count < BATCH:
                     batch = torch.cat([batch, batch[-1:].expand(BATCH - count, -1, -1, -1)])
                 out[start : start + count] = self._network(self._prepare(batch))[:count].float().cpu().numpy()
-                progress.step(count)
+                if progress:
+                    progress.step(count)
         return out
 
     def _prepare(self, batch: Tensor) -> Tensor:

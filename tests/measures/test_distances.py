@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chestgan_core.evaluation.distances import fid, kid, mmd2
+from chestgan_core.measures.distances import fid, kid, mmd2
 
 
 def normal(n: int, d: int, seed: int, shift: float = 0.0, scale: float = 1.0) -> np.ndarray:

@@ -8,7 +8,7 @@ import torch
 from skimage import data
 
 from chestgan_core.errors import NotAvailable
-from chestgan_core.evaluation.extractors import BATCH, Extractor, open_extractor
+from chestgan_core.measures.extractors import BATCH, Extractor, open_extractor
 
 
 @pytest.fixture(scope="module")

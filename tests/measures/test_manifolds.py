@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chestgan_core.evaluation.manifolds import Manifolds, manifolds
+from chestgan_core.measures.manifolds import Manifolds, manifolds
 
 
 def points(*values: float) -> np.ndarray:

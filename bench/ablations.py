@@ -1,0 +1,208 @@
+"""Which loss, with or without augmentation, makes the best images per minute of one CPU core.
+
+In: `python -m bench.ablations`, real DICOM below $CHESTGAN_REAL_DATA (at least two patients), seeds, minutes. Out:
+Markdown tables on standard output. Every training has one thread and the same minutes of processor time, so that other
+work on the machine changes nothing; as many run at once as there are cores. Held-out patients are those of the split
+that a training set would make; every score is at the end of the training, nothing is selected.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from chestgan_core.experiment import load_experiment, parse_experiment
+
+ROOT = Path(__file__).parent.parent
+AUGMENTATION: dict[str, Any] = {}
+ADAM = {"rate": 5e-4, "beta1": 0.5, "beta2": 0.99}
+RECIPES: dict[str, dict[str, Any]] = {
+    "cross-entropy (DCGAN)": {
+        "network": {"family": "dcgan", "generator_width": 32, "discriminator_width": 32},
+        "training": {"loss": {"kind": "cross-entropy", "real_targets": [0.9, 0.9]}, "optimizer": ADAM},
+    },
+    "hinge + spectral norm": {
+        "network": {"family": "spectral", "generator_width": 32, "discriminator_width": 32},
+        "training": {"loss": {"kind": "hinge"}, "optimizer": ADAM},
+    },
+    "r3 (relativistic, R1 + R2 every 4th step)": {
+        "network": {"family": "r3", "latent": 128, "generator_width": 16, "discriminator_width": 16},
+        "training": {
+            "loss": {"kind": "relativistic", "gamma": [1, 0.1], "penalty_every": 4},
+            "optimizer": {"rate": 5e-4, "final_rate": 1e-4, "beta1": 0.0, "beta2": 0.9, "final_beta2": 0.99},
+        },
+    },
+}
+COMPARED = ("thesis-dcgan-final", "lung-spectral-64")
+
+
+def main() -> int:
+    """Normalize, train all of it, print."""
+    asked = _arguments()
+    if asked.one:
+        print(json.dumps(_train(json.loads(asked.one), asked)))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="chestgan-ablations-") as scratch:
+        folder = Path(scratch)
+        _normalize(asked.dicom, folder)
+        jobs = list(_jobs(asked))
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for job, found in zip(
+                jobs, pool.map(lambda job: _in_a_process(job, folder, asked), jobs), strict=True
+            ):
+                job.update(found)
+                told = f"{job['name']}, augmentation {job['augmentation']}, seed {job['seed']}: KID {found['kid']:.0f}"
+                print(told, file=sys.stderr, flush=True)
+        _print(jobs, asked)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=2.5, help="processor time of each ablation")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument(
+        "--compared-minutes", type=float, default=10.0, help="of the two whole recipes; 0: leave out"
+    )
+    real = Path(os.environ.get("CHESTGAN_REAL_DATA", ROOT.parent / "shared" / "data"))
+    parser.add_argument("--dicom", type=Path, default=real / "dicom")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _jobs(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The longest first, so that no core waits for them at the end."""
+    if asked.compared_minutes:
+        for name in COMPARED:
+            yield {"name": name, "augmentation": "its own", "seed": 0, "minutes": asked.compared_minutes}
+    for seed in range(asked.seeds):
+        for name in RECIPES:
+            for augmentation in ("off", "on"):
+                yield {"name": name, "augmentation": augmentation, "seed": seed, "minutes": asked.minutes}
+
+
+def _normalize(dicom: Path, folder: Path) -> None:
+    """train.safetensors and held-out.safetensors, with the split of a training set."""
+    from chestgan_core.dicom.pseudonyms import Pseudonyms
+    from chestgan_core.slices.normalization import normalize
+    from chestgan_core.slices.recipe import NormalizationRecipe
+    from chestgan_core.slices.shards import Shard, write_shard
+    from chestgan_core.slices.splits import SIDES, split_patients
+
+    shard = normalize([dicom], NormalizationRecipe(size=64), Pseudonyms()).shard
+    split = split_patients({row.patient: row.histology for row in shard.rows})
+    for side in SIDES:
+        chosen = [at for at, row in enumerate(shard.rows) if split.side(row.patient) == side]
+        rows = tuple(shard.rows[at] for at in chosen)
+        write_shard(replace(shard, slices=shard.slices[chosen], rows=rows) if rows else Shard(shard.slices[:0], ()),
+                    folder / f"{side}.safetensors")  # fmt: skip
+        print(
+            f"{side}: {len(rows)} slices of {len({row.patient for row in rows})} patient(s)", file=sys.stderr
+        )
+
+
+def _in_a_process(job: dict[str, Any], folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.ablations", "--one", json.dumps(job), "--folder", str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+    ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+    if ran.returncode:
+        raise RuntimeError(f"{job}: {ran.stderr[-2000:]}")
+    return dict(json.loads(ran.stdout.splitlines()[-1]))
+
+
+def _train(job: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
+    import torch
+
+    from chestgan_core.measures.distances import fid, kid
+    from chestgan_core.measures.extractors import open_extractor
+    from chestgan_core.measures.manifolds import manifolds
+    from chestgan_core.training.checkpoints import load_generator
+    from chestgan_core.training.generation import generate
+    from chestgan_core.training.images import load_images, load_training_images
+    from chestgan_core.training.loop import train
+    from chestgan_core.training.schedule import Budget
+
+    torch.set_num_threads(1)
+    if job["name"] in RECIPES:
+        recipe = RECIPES[job["name"]]
+        training = {**recipe["training"], "batch": 32, "ema_images": 4000, "minutes": 1}
+        if job["augmentation"] == "on":
+            training["augmentation"] = AUGMENTATION
+        fields = {
+            "dataset": "folder",
+            "network": recipe["network"],
+            "training": training,
+            "seed": job["seed"],
+        }
+        experiment = parse_experiment(fields, "ablation", "bench")
+    else:
+        told = load_experiment(job["name"])
+        plan = told.training.model_copy(update={"selection": None, "kept": 0})
+        experiment = told.model_copy(
+            update={"dataset": "folder", "window": "lung", "seed": job["seed"], "training": plan}
+        )
+    slices = load_training_images([asked.folder / "train.safetensors"], experiment)
+    real = load_images([asked.folder / "held-out.safetensors"], experiment)
+    out = asked.folder / f"run-{os.getpid()}"
+    budget = Budget(minutes=job["minutes"], images=None)
+    outcome = train(experiment, slices, out, torch.device("cpu"), budget, clock=time.process_time)
+    extractor = open_extractor()
+    fake = extractor.features(generate(load_generator(out), range(len(real))), None)
+    reference = extractor.features(real, None)
+    # As many training slices, evenly spaced: real against real.
+    every = [at * len(slices) // len(real) for at in range(len(real))]
+    floor = extractor.features(slices.images[every], None)
+    shares = manifolds(reference, fake)
+    return {
+        "kid": 1000 * kid(reference, fake, 0).value,
+        "fid": fid(reference, fake),
+        "floor": 1000 * kid(reference, floor, 0).value,
+        "coverage": shares.coverage,
+        "recall": shares.recall,
+        "images_seen": outcome.images_seen,
+        "rate": outcome.images_per_second,
+        "n": len(real),
+        "extractor": extractor.id,
+    }
+
+
+def _print(jobs: list[dict[str, Any]], asked: argparse.Namespace) -> None:
+    first = jobs[0]
+    print(
+        f"Extractor {first['extractor']}; {first['n']} held-out and {first['n']} generated slices; "
+        f"floor (held-out against training patients): KID x 1000 {first['floor']:.0f}.\n"
+    )
+    if asked.compared_minutes:
+        print(f"{asked.compared_minutes:g} minutes of one core, one seed:\n")
+        print("| recipe | images seen | images/s | KID x 1000 | FID | coverage |\n|---|---|---|---|---|---|")
+        for job in jobs[: len(COMPARED)]:
+            print(
+                f"| {job['name']} | {job['images_seen']:,} | {job['rate']:.1f} | {job['kid']:.0f} | {job['fid']:.0f} | "
+                f"{job['coverage']:.0%} |"
+            )
+        print()
+    print(f"{asked.minutes:g} minutes of one core, {asked.seeds} seeds, KID x 1000 (each seed):\n")
+    print("| loss | augmentation | images/s | KID, mean | each | coverage, mean |\n|---|---|---|---|---|---|")
+    for name in RECIPES:
+        for augmentation in ("off", "on"):
+            runs = [job for job in jobs if (job["name"], job["augmentation"]) == (name, augmentation)]
+            kids = [job["kid"] for job in runs]
+            print(
+                f"| {name} | {augmentation} | {statistics.mean(job['rate'] for job in runs):.0f} | "
+                f"{statistics.mean(kids):.0f} | {', '.join(f'{value:.0f}' for value in kids)} | "
+                f"{statistics.mean(job['coverage'] for job in runs):.0%} |"
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""The generator of DCGAN against a discriminator whose layers have slope 1 (spectral normalization, Miyato et al.
+2018, arXiv 1802.05957).
+
+Each weight is divided by its largest singular value, found by one step of power iteration in each forward pass. That
+holds the discriminator smooth at almost no cost: no second backward pass, as gradient penalties need it.
+"""
+
+from typing import cast
+
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from chestgan_core.networks import dcgan
+
+Generator = dcgan.Generator
+
+
+class Discriminator(dcgan.Discriminator):
+    """Images (N, 1, resolution, resolution) float32 in [-1, 1], and classes, to logits (N,)."""
+
+    def __init__(self, width: int, resolution: int, classes: int = 0) -> None:
+        super().__init__(width, resolution, classes, normalized=False)
+
+
+def initialize(network: nn.Module, seed: int) -> None:
+    """The weights of DCGAN, drawn from the seed; then the weights of a discriminator are normalized.
+
+    The start of the power iteration is drawn from the seed as well: PyTorch's own would be another one each time.
+    """
+    import torch
+
+    dcgan.initialize(network, seed)
+    if not isinstance(network, Discriminator):
+        return
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for layer in [*network.modules()]:
+            if isinstance(layer, nn.Conv2d | nn.Embedding):
+                spectral_norm(cast(nn.Module, layer))

@@ -1,0 +1,18 @@
+"""WGAN: the generator of DCGAN, and a critic without batch normalization (Arjovsky et al. 2017, arXiv 1701.07875).
+
+Batch normalization mixes the images of a batch, so that a bound on the slope for one image (clipped weights, or the
+gradient penalty of Gulrajani et al. 2017, arXiv 1704.00028) would bound nothing. The thesis' pipeline had it all the
+same; its test bench did not.
+"""
+
+from chestgan_core.networks import dcgan
+
+Generator = dcgan.Generator
+initialize = dcgan.initialize
+
+
+class Critic(dcgan.Discriminator):
+    """Images (N, 1, resolution, resolution) float32 in [-1, 1], and classes, to scores (N,): higher is more real."""
+
+    def __init__(self, width: int, resolution: int, classes: int = 0) -> None:
+        super().__init__(width, resolution, classes, normalized=False)

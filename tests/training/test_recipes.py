@@ -1,0 +1,172 @@
+"""Every network with every loss that fits it: it learns something, and an interruption changes nothing."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from chestgan_core.experiment import Experiment, parse_experiment
+from chestgan_core.training.loop import Watcher, train
+from chestgan_core.training.schedule import Budget
+from chestgan_core.training.state import STATE_FILE
+from tests.training.conftest import slices_of
+from tests.training.test_loop import assert_same, weights
+
+CPU = torch.device("cpu")
+PENALTY = {"kind": "relativistic", "gamma": [0.5, 0.1], "penalty_every": 2}
+SCHEDULE = {"rate": 1e-3, "final_rate": 1e-4, "beta1": 0.0, "beta2": 0.9, "final_beta2": 0.99}
+RECIPES: dict[str, dict[str, Any]] = {
+    "vanilla": {"network": {"family": "vanilla"}},
+    "thesis": {
+        "network": {"family": "dcgan"},
+        "loss": {
+            "kind": "cross-entropy", "real_targets": [0.85, 1.0], "fake_targets": [0.0, 0.15],
+            "smoothed_generator": True, "update_above": 0.1,
+        },
+    },
+    "wgan": {
+        "network": {"family": "wgan"},
+        "loss": {"kind": "wasserstein", "clip": 0.01},
+        "optimizer": {"kind": "rmsprop", "rate": 5e-4},
+        "critic_steps": 3,
+    },
+    "wgan-gp": {"network": {"family": "wgan"}, "loss": {"kind": "wasserstein", "gradient_penalty": 10}},
+    "spectral": {"network": {"family": "spectral"}, "loss": {"kind": "hinge"}, "augmentation": {}},
+    "r3": {
+        "network": {"family": "r3"}, "loss": PENALTY, "augmentation": {"probability": 0.5}, "optimizer": SCHEDULE,
+    },
+}  # fmt: skip
+
+
+def experiment(name: str, **training: Any) -> Experiment:
+    recipe = dict(RECIPES[name])
+    network = {"latent": 8, "generator_width": 4, "discriminator_width": 8, **recipe.pop("network")}
+    fields: dict[str, Any] = {
+        "dataset": "phantom",
+        "resolution": 16,
+        "network": network,
+        "training": {
+            "batch": 8,
+            "images": 240,
+            "checkpoint_images": 80,
+            "sample_images": 60,
+            **recipe,
+            **training,
+        },
+    }
+    return parse_experiment(fields, name, "test")
+
+
+@pytest.fixture
+def discs() -> torch.Tensor:
+    """(40, 1, 16, 16) in [-1, 1]: discs of growing radius."""
+    axis = torch.linspace(-1, 1, 16)
+    radius = (axis[:, None] ** 2 + axis**2).sqrt()
+    return torch.stack([torch.where(radius < 0.2 + 0.015 * k, 0.8, -1.0) for k in range(40)])[:, None]
+
+
+def run(told: Experiment, images: torch.Tensor, out: Path, count: int = 240, **more: Any) -> str:
+    return train(told, slices_of(images), out, CPU, Budget(None, count), **more).sha256
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_interrupted_and_resumed_is_the_same_as_uninterrupted_for_every_recipe(
+    name: str, discs: torch.Tensor, tmp_path: Path
+) -> None:
+    told = experiment(name)
+    whole = run(told, discs, tmp_path / "whole")
+
+    def stop(*_: object) -> None:
+        raise Stopped
+
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        # As a node that is drained does it; the plan stays that of the whole training.
+        watcher = Watcher(checkpoint=lambda path: signal.raise_signal(signal.SIGTERM))
+        with pytest.raises(Stopped):
+            run(told, discs, tmp_path / "parts", watcher=watcher)
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert weights(tmp_path / "parts")["images_seen"] < 240
+    assert run(told, discs, tmp_path / "parts") == whole
+    assert_same(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_some_hundred_steps_bring_the_images_nearer_to_the_training_images(
+    name: str, discs: torch.Tensor, tmp_path: Path
+) -> None:
+    # The loss of a discriminator may rise while both learn (its opponent gets better), so what is looked at is what is
+    # wanted: the mean grey level of the images approaches that of the discs, which start at random noise around 0.
+    count = 300 * 8 * (3 if name == "wgan" else 1)
+    quick = {**RECIPES[name].get("optimizer", {}), "rate": 1e-3}
+    told = experiment(name, ema_images=0, sample_images=400, checkpoint_images=100_000, optimizer=quick)
+    pictures: list[torch.Tensor] = []
+    watcher = Watcher(row=lambda row, shown: pictures.append(shown))
+    run(told, discs, tmp_path, count, watcher=watcher)
+    wanted = discs.mean(dim=0)
+    first, last = ((shown.mean(dim=0) - wanted).abs().mean() for shown in (pictures[0], pictures[-1]))
+    assert last < 0.35
+    assert last < 0.75 * first
+    rows = pq.read_table(tmp_path / "history.parquet").to_pylist()
+    assert all(torch.isfinite(torch.tensor(row["loss_d"] + row["loss_g"])) for row in rows)
+
+
+def test_clipped_weights_stay_within_their_bound(discs: torch.Tensor, tmp_path: Path) -> None:
+    run(experiment("wgan"), discs, tmp_path)
+    state = torch.load(tmp_path / STATE_FILE, weights_only=True)
+    assert max(weight.abs().max() for weight in state["discriminator"].values()) <= 0.01 + 1e-7
+
+
+def test_the_rule_of_the_thesis_passes_over_steps_of_a_discriminator_that_is_sure(
+    discs: torch.Tensor, tmp_path: Path
+) -> None:
+    never = {"kind": "cross-entropy", "update_above": 1e9}
+    out = tmp_path / "never"
+    run(experiment("thesis", loss=never), discs, out)
+    from chestgan_core.networks.registry import build_discriminator
+
+    start = dict(build_discriminator(experiment("thesis", loss=never)).named_parameters())
+    trained = torch.load(out / STATE_FILE, weights_only=True)["discriminator"]
+    assert all(torch.equal(trained[name], weight) for name, weight in start.items())
+
+
+def test_rates_fall_along_the_plan(discs: torch.Tensor, tmp_path: Path) -> None:
+    run(experiment("r3"), discs, tmp_path)
+    optimizer = torch.load(tmp_path / STATE_FILE, weights_only=True)["optimizer_g"]["param_groups"][0]
+    assert 1e-4 <= optimizer["lr"] < 1.2e-4
+    assert 0.98 < optimizer["betas"][1] <= 0.99
+
+
+def test_gradients_are_clipped_when_it_is_asked_for(discs: torch.Tensor, tmp_path: Path) -> None:
+    assert run(experiment("spectral", clip_gradient=1e-6), discs, tmp_path / "a") != run(
+        experiment("spectral"), discs, tmp_path / "b"
+    )
+
+
+def test_sixteen_bits_train_as_well(discs: torch.Tensor, tmp_path: Path) -> None:
+    # On CPU it is slow; what matters is that the penalties of r3 stay in 32 bits and nothing overflows.
+    for name in ("spectral", "r3", "wgan-gp"):
+        run(experiment(name, precision="bf16"), discs, tmp_path / name)
+        rows = pq.read_table(tmp_path / name / "history.parquet").to_pylist()
+        assert all(abs(row["loss_d"]) < 1e4 for row in rows)
+
+
+def test_classes_are_learned_and_made_in_turns(discs: torch.Tensor, tmp_path: Path) -> None:
+    told = experiment("spectral", ema_images=0, sample_images=2000, checkpoint_images=100_000)
+    told = told.model_copy(update={"classes": ("A", "B")})
+    dark, bright = torch.full((20, 1, 16, 16), -0.8), torch.full((20, 1, 16, 16), 0.8)
+    labels = torch.tensor([0] * 20 + [1] * 20)
+    pictures: list[torch.Tensor] = []
+    watcher = Watcher(row=lambda row, shown: pictures.append(shown))
+    slices = slices_of(torch.cat([dark, bright]), labels)
+    train(told, slices, tmp_path, CPU, Budget(None, 6000), watcher=watcher)
+    a, b = pictures[-1][0::2].mean(), pictures[-1][1::2].mean()
+    assert a < b - 0.5
