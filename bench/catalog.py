@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+from bench.peak import PEAK
 from bench.ratio import Ratio
 from chestgan_core.errors import NotAvailable
 from chestgan_core.sources.idc_index import installed_index
@@ -17,16 +18,6 @@ from chestgan_core.sources.idc_index import installed_index
 ROUNDS = 5
 MOST_SECONDS, MOST_MIB = 5.0, 1024.0
 
-# The peak of this program alone: what getrusage tells of a child begins with the peak of its parent on Linux.
-PEAK = """
-import resource
-from pathlib import Path
-status = Path("/proc/self/status")
-if status.exists():
-    print(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")))
-else:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-"""
 OURS = """
 from pathlib import Path
 from chestgan_core.sources.datasets import dataset_named

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pydicom
 
+from bench.peak import PEAK
 from bench.ratio import Ratio
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.slices.normalization import normalize
@@ -31,20 +32,14 @@ from chestgan_core.sources.phantom import write_phantoms
 ROUNDS = 7
 PATIENTS, TIMES = 3, 4
 
-# The peak of this program alone: what getrusage tells of a child begins with the peak of its parent on Linux.
-PEAK = """
-import resource, sys
+PROGRAM = """
+import sys
 from pathlib import Path
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.slices.normalization import normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.shards import write_shard
 write_shard(normalize([Path(p) for p in sys.argv[2:]], NormalizationRecipe(), Pseudonyms()).shard, Path(sys.argv[1]))
-status = Path("/proc/self/status")
-if status.exists():
-    print(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")))
-else:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
@@ -148,7 +143,7 @@ def _memory(patients: list[Path], shard: Path) -> Ratio:
 
 
 def _peak_mib(zips: list[Path], shard: Path) -> float:
-    command = [sys.executable, "-c", PEAK, str(shard), *map(str, zips)]
+    command = [sys.executable, "-c", PROGRAM + PEAK, str(shard), *map(str, zips)]
     return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 1024
 
 

@@ -81,8 +81,8 @@ def train(asked: argparse.Namespace) -> tuple[Answer, str]:
 
     from chestgan_core.experiment import load_experiment
     from chestgan_core.training.devices import pick_device
-    from chestgan_core.training.images import load_images, load_training_images
-    from chestgan_core.training.looking import HeldOutJudge
+    from chestgan_core.training.images import load_training_images
+    from chestgan_core.training.looking import held_out_judge
     from chestgan_core.training.loop import train
     from chestgan_core.training.schedule import Budget
 
@@ -95,14 +95,7 @@ def train(asked: argparse.Namespace) -> tuple[Answer, str]:
         budget = Budget(minutes=asked.minutes, images=asked.images)
     else:
         budget = Budget.of(experiment.training, len(slices))
-    judge, selection = None, experiment.training.selection
-    if asked.held_out and selection:
-        from chestgan_core.measures.extractors import open_extractor
-
-        extractor = open_extractor(experiment.evaluation.extractor, device)
-        judge = HeldOutJudge(
-            extractor, load_images(asked.held_out, experiment), selection.images, experiment.seed
-        )
+    judge = held_out_judge(asked.held_out, experiment, device) if asked.held_out else None
     outcome = train(experiment, slices, asked.out, device, budget, judge)
     return outcome.as_json(), f"{outcome.line()}\nwritten to {asked.out}"
 

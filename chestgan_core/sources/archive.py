@@ -22,7 +22,7 @@ from chestgan_core.sources.deliveries import check_series, is_remote, pack_serie
 from chestgan_core.sources.folder_series import FolderFiles
 from chestgan_core.sources.local import dicom_folder
 from chestgan_core.sources.receiving import Receiving
-from chestgan_core.sources.series import SeriesRow
+from chestgan_core.sources.series import SeriesRow, delivery_name
 from chestgan_core.sources.space import require_space
 from chestgan_core.sources.spool import clear_spool, opened_spool, spool_folder
 from chestgan_core.store import Store
@@ -170,11 +170,6 @@ def _pack(
     check_series(packed, row, dataset.pseudonyms(home), is_remote(dataset))
     series = _Series(row, packed.path, packed.files, audit_zip(packed.path))
     return series if dataset.private else _commit_series(store, dataset, series)
-
-
-def delivery_name(row: SeriesRow) -> str:
-    """Name of a series in one revision. Revisions are hashed, as they are any text and may begin alike."""
-    return f"{row.key}-{hashlib.sha256(row.revision.encode()).hexdigest()[:12]}"
 
 
 def _manifest_key(dataset: Dataset, row: SeriesRow) -> str:

@@ -147,6 +147,11 @@ def amount(rows: Iterable[SeriesRow]) -> Amount:
     )
 
 
+def delivery_name(row: SeriesRow) -> str:
+    """Name of a series in one revision. Revisions are hashed, as they are any text and may begin alike."""
+    return f"{row.key}-{hashlib.sha256(row.revision.encode()).hexdigest()[:12]}"
+
+
 def single_spaced(text: str) -> str:
     """White space of any length as one space: `Chest  3D` and `Chest 3D` are one description."""
     return " ".join(text.split())

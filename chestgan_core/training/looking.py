@@ -4,18 +4,21 @@ In: the averaged generator as it is now. Out: the state knows the best generator
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from chestgan_core.errors import ChestganError
+from chestgan_core.experiment import Experiment
 from chestgan_core.measures.distances import kid
-from chestgan_core.measures.extractors import Extractor
+from chestgan_core.measures.extractors import Extractor, open_extractor
 from chestgan_core.training.average import calibrate
 from chestgan_core.training.checkpoints import LoadedGenerator
 from chestgan_core.training.generation import generate
+from chestgan_core.training.images import load_images
 from chestgan_core.training.state import Best, TrainingState
 
 # Images (n, 1, R, R) float32 in [-1, 1] to a KID, not times 1000.
@@ -43,6 +46,20 @@ class HeldOutJudge:
     def __call__(self, images: Tensor) -> float:
         """See Judge."""
         return kid(self._real, self._extractor.features(images, label=None), self._seed).value
+
+
+def held_out_judge(
+    paths: Sequence[Path], experiment: Experiment, device: torch.device
+) -> HeldOutJudge | None:
+    """The judge of an experiment that selects, from shards of held-out slices; None where it does not.
+
+    Raises NotAvailable (the extractor's weights are not here), BadInput (no slices, or too small ones).
+    """
+    selection = experiment.training.selection
+    if selection is None:
+        return None
+    extractor = open_extractor(experiment.evaluation.extractor, device)
+    return HeldOutJudge(extractor, load_images(paths, experiment), selection.images, experiment.seed)
 
 
 def look(state: TrainingState, judge: Judge, count: int) -> None:

@@ -111,13 +111,13 @@ def train(
     data = fingerprint(slices.images, slices.classes)
     if (out / STATE_FILE).is_file():
         state.restore(out / STATE_FILE, data)
-    run = _Run(state, out, data, budget, judge, watcher or Watcher(), team)
+    real_spread = float(slices.images.std(dim=0).mean())
+    run = _Run(state, out, data, budget, judge, watcher or Watcher(), real_spread)
     images = slices.images.to(device).contiguous(memory_format=torch.channels_last)
     classes = None if slices.classes is None else slices.classes.to(device)
     resumed_at, started = state.images_seen, clock() - state.seconds
     if resumed_at and team.leads:
         print(f"training {experiment.name}: going on at {resumed_at:,} images", file=sys.stderr)
-    run.real_spread = float(slices.images.std(dim=0).mean())
     to_go = None if budget.images is None else max(budget.images - resumed_at, 0)
     with Interruption() as stop, Progress(f"training {experiment.name}", to_go, "images") as progress:
         while True:
@@ -148,11 +148,10 @@ class _Run:
 
     def __init__(
         self, state: TrainingState, out: Path, data: str, budget: Budget, judge: Judge | None, watcher: Watcher,
-        team: Team,
+        real_spread: float,
     ) -> None:  # fmt: skip
         self.state, self.out, self.data, self.budget = state, out, data, budget
-        self.judge, self.watcher, self.team = judge, watcher, team
-        self.real_spread = 0.0
+        self.judge, self.watcher, self.real_spread = judge, watcher, real_spread
 
     def over(self, asked_to_stop: bool) -> bool:
         """Whether the training ends here."""

@@ -21,14 +21,13 @@ from chestgan_core import layout
 from chestgan_core.artefacts import Artefact
 from chestgan_core.errors import BadCheckpoint, BadExperiment, NotInStore
 from chestgan_core.experiment import Experiment, parse_experiment
-from chestgan_core.measures.extractors import open_extractor
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import GENERATOR_FILE, LoadedGenerator, load_generator
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.generation import generate
-from chestgan_core.training.images import TrainingImages, load_images, load_training_images
-from chestgan_core.training.looking import HeldOutJudge, Judge, TrainingCollapsed
+from chestgan_core.training.images import TrainingImages, load_training_images
+from chestgan_core.training.looking import Judge, TrainingCollapsed, held_out_judge
 from chestgan_core.training.loop import KEPT_FILE, TrainingDiverged, TrainingOutcome, Watcher, train
 from chestgan_core.training.schedule import Budget
 from chestgan_core.training.state import STATE_FILE
@@ -159,7 +158,10 @@ def _train(
     if store.head(state_key) is not None:
         store.get_file(state_key, out / STATE_FILE)
     slices = load_training_images(training_set.fetch(store, "train", folder / "slices"), experiment)
-    judge = _judge(store, experiment, training_set, device, folder)
+    judge = None
+    if experiment.training.selection:
+        held_out = training_set.fetch(store, "held-out", folder / "held-out")
+        judge = held_out_judge(held_out, experiment, device)
     outcome = _train_from(store, experiment, slices, out, device, state_key, judge, on_row)
     kept = sorted(path.name for path in out.glob(KEPT_FILE.replace("{:010d}", "*")))
     artefact = store.commit(
@@ -181,17 +183,6 @@ def _train(
     )
     store.delete(state_key)
     return artefact
-
-
-def _judge(
-    store: Store, experiment: Experiment, training_set: TrainingSet, device: torch.device, folder: Path
-) -> Judge | None:
-    selection = experiment.training.selection
-    if selection is None:
-        return None
-    held_out = load_images(training_set.fetch(store, "held-out", folder / "held-out"), experiment)
-    extractor = open_extractor(experiment.evaluation.extractor, device)
-    return HeldOutJudge(extractor, held_out, selection.images, experiment.seed)
 
 
 def _train_from(

@@ -13,9 +13,10 @@ import pytest
 
 from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.errors import SourceRefused
-from chestgan_core.sources.archive import archive_patient, delivery_name
+from chestgan_core.sources.archive import archive_patient
 from chestgan_core.sources.catalog import catalogue_source, read_catalog
 from chestgan_core.sources.nbia import NbiaClient
+from chestgan_core.sources.series import delivery_name
 from chestgan_core.store import Store
 from tests.standins import Fault, Faults, StandInCollection
 from tests.standins.routes import Route, archived, files_of

@@ -26,6 +26,7 @@ from chestgan_core.sources.annotations.voc import read_voc_files
 from chestgan_core.sources.catalog import Catalog, SeriesRow, read_catalog
 from chestgan_core.sources.datasets import Dataset, IdcSource, StructuredReports, VocFiles, dataset_named
 from chestgan_core.sources.local import named_path
+from chestgan_core.sources.series import delivery_name
 from chestgan_core.store import Store
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def _read_series(
 ) -> _Found:
     from chestgan_core.sources.idc import fetch_series
 
-    delivery = f"{row.key}-{sha256_of(row.revision.encode())[:12]}"
+    delivery = delivery_name(row)
     manifest_key = layout.annotation_report_manifest(dataset_name, delivery)
     if manifest_key in kept:
         paths = list(store.fetch(manifest_key, folder).values())
