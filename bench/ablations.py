@@ -128,7 +128,7 @@ def _train(job: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
     from chestgan_core.measures.manifolds import manifolds
     from chestgan_core.training.checkpoints import load_generator
     from chestgan_core.training.generation import generate
-    from chestgan_core.training.images import load_images, load_training_images
+    from chestgan_core.training.images import load_slices, load_training_slices
     from chestgan_core.training.loop import train
     from chestgan_core.training.schedule import Budget
 
@@ -151,8 +151,8 @@ def _train(job: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
         experiment = told.model_copy(
             update={"dataset": "folder", "window": "lung", "seed": job["seed"], "training": plan}
         )
-    slices = load_training_images([asked.folder / "train.safetensors"], experiment)
-    real = load_images([asked.folder / "held-out.safetensors"], experiment)
+    slices = load_training_slices([asked.folder / "train.safetensors"], experiment)
+    real = load_slices([asked.folder / "held-out.safetensors"], experiment).images
     out = asked.folder / f"run-{os.getpid()}"
     budget = Budget(minutes=job["minutes"], images=None)
     outcome = train(experiment, slices, out, torch.device("cpu"), budget, clock=time.process_time)

@@ -81,7 +81,7 @@ def train(asked: argparse.Namespace) -> tuple[Answer, str]:
 
     from chestgan_core.experiment import load_experiment
     from chestgan_core.training.devices import pick_device
-    from chestgan_core.training.images import load_training_images
+    from chestgan_core.training.images import load_training_slices
     from chestgan_core.training.looking import held_out_judge
     from chestgan_core.training.loop import train
     from chestgan_core.training.schedule import Budget
@@ -90,7 +90,7 @@ def train(asked: argparse.Namespace) -> tuple[Answer, str]:
     if asked.threads:
         torch.set_num_threads(asked.threads)
     device = pick_device(asked.device)
-    slices = load_training_images(asked.data, experiment)
+    slices = load_training_slices(asked.data, experiment)
     if asked.minutes or asked.images:
         budget = Budget(minutes=asked.minutes, images=asked.images)
     else:

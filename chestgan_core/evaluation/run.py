@@ -21,13 +21,12 @@ from chestgan_core.evaluation.version import VERSION
 from chestgan_core.experiment import Experiment
 from chestgan_core.measures.extractors import open_extractor
 from chestgan_core.progress import Progress
-from chestgan_core.slices.shards import read_rows
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import GENERATOR_FILE
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.generation import generate
-from chestgan_core.training.images import load_images
+from chestgan_core.training.images import load_slices
 from chestgan_core.training.run import fetch_generator, newest_run
 
 CONTACT_SHEET = "figures/real-beside-synthetic.png"
@@ -159,9 +158,8 @@ def _write(
 def _real(
     store: Store, training_set: TrainingSet, side: str, experiment: Experiment, folder: Path
 ) -> RealImages:
-    paths = training_set.fetch(store, side, folder / side)
-    patients = tuple(row.patient for path in paths for row in read_rows(path))
-    return RealImages(load_images(paths, experiment), patients)
+    loaded = load_slices(training_set.fetch(store, side, folder / side), experiment)
+    return RealImages(loaded.images, loaded.patients)
 
 
 def _read(store: Store, artefact: Artefact, version: str) -> StoredReport:

@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 
+from chestgan_core.dicom.histology import HISTOLOGIES
 from chestgan_core.evaluation.rows import MetricRow
 from chestgan_core.evaluation.words import cautions
 from chestgan_core.slices.windows import Unit, Window
@@ -21,7 +22,7 @@ class SetFacts:
     """What is true of a set, as the manifest holds it.
 
     window_centre, window_width: in window_unit; grey 0 is the lower end, grey 255 the upper. model_sha256: of the
-    generator.
+    generator. classes: what the images were asked to show, in turns: seed k is of class k modulo their number.
     """
 
     name: str
@@ -35,11 +36,21 @@ class SetFacts:
     source_title: str
     source_licence: str
     window_unit: Unit = "HU"
+    classes: tuple[str, ...] = ()
 
     @property
     def window(self) -> Window:
         """The window through which the training data were seen."""
         return Window(self.window_centre, self.window_width, self.window_unit)
+
+    @property
+    def images_of_classes(self) -> dict[str, int]:
+        """How many images each class has, in the order of the classes."""
+        several = len(self.classes)
+        seeds = range(self.first_seed, self.first_seed + self.images)
+        return {
+            name: len(seeds[(at - seeds[0]) % several :: several]) for at, name in enumerate(self.classes)
+        }
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -67,6 +78,7 @@ def write_card(facts: SetFacts, network: Mapping[str, Any], provenance: Mapping[
     known = ("metrics", "source", "source_licence")
     return environment.get_template("card.md.j2").render(
         facts=facts,
+        histologies=HISTOLOGIES if facts.window_unit == "HU" else {},
         network=network,
         provenance={name: value for name, value in provenance.items() if name not in known},
         rows=rows,

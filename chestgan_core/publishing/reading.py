@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 from pathlib import Path
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import numpy as np
 import pyarrow as pa
@@ -32,12 +32,9 @@ from chestgan_core.store import Store
 REMEDY = "fetch the set again: right files are kept"
 
 
-class Label(TypedDict):
-    """What is known of one image. file: its name in the set."""
-
-    index: int
-    seed: int
-    file: str
+Label = TypedDict("Label", {"index": int, "seed": int, "class": str, "file": str})
+"""What is known of one image. class: what it was asked to show, empty where there are no classes. file: its name in the
+set."""
 
 
 class SyntheticSet(Dataset[tuple[Tensor, Label]]):
@@ -123,7 +120,7 @@ def _index(folder: SetFolder) -> tuple[list[Label], list[str], list[Member]]:
         tars = dict.fromkeys(row["tar"] for row in rows)
         places = {(tar, member.name): member for tar in tars for member in members(folder.path / tar)}
         found = [places[row["tar"], row["file"]] for row in rows]
-        labels = [Label(index=row["index"], seed=row["seed"], file=row["file"]) for row in rows]
+        labels = [cast(Label, {name: row[name] for name in Label.__annotations__}) for row in rows]
         return labels, [row["sha256"] for row in rows], found
     except (pa.ArrowException, KeyError) as error:
         raise DamagedObject(folder.path / LABELS, f"does not describe the tars ({error})", REMEDY) from error

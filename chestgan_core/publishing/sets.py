@@ -36,7 +36,7 @@ from chestgan_core.publishing.index import SetEntry, add_to_index
 from chestgan_core.publishing.tars import add_file
 from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import LoadedGenerator
-from chestgan_core.training.generation import generate, generate_stream
+from chestgan_core.training.generation import class_of, generate, generate_stream
 
 KIND = "synthetic-set"
 MANIFEST, LABELS, CARD, PICTURE = layout.MANIFEST, "labels.parquet", "README.md", "samples.png"
@@ -44,7 +44,9 @@ PICTURED = 64
 PER_TAR = 1000
 _NUMBER: pa.DataType = pa.int64()
 _TEXT: pa.DataType = pa.string()
-LABEL_SCHEMA = pa.schema({"index": _NUMBER, "seed": _NUMBER, "tar": _TEXT, "file": _TEXT, "sha256": _TEXT})
+LABEL_SCHEMA = pa.schema(
+    {"index": _NUMBER, "seed": _NUMBER, "class": _TEXT, "tar": _TEXT, "file": _TEXT, "sha256": _TEXT}
+)
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def write_set(
         source_title=provenance["source"],
         source_licence=provenance["source_licence"],
         window_unit=window.unit,
+        classes=trained.classes,
     )
     names = _write_images(generator, range(first_seed, first_seed + count), folder, facts.name)
     card = write_card(facts, trained.network.model_dump(), provenance)
@@ -197,7 +200,7 @@ def parse_set(manifest: bytes, folder: Path, where: str) -> SetFolder:
     """
     told = parse_json(manifest, where)
     try:
-        facts = SetFacts(**told["set"])
+        facts = SetFacts(**{**told["set"], "classes": tuple(told["set"]["classes"])})
         key = layout.set_manifest(facts.name, told["version"])
     except (KeyError, TypeError, BadInput) as error:
         raise DamagedObject(where, "is not the manifest of a synthetic set", "fetch the set again") from error
@@ -220,9 +223,17 @@ def _write_images(generator: LoadedGenerator, seeds: range, folder: Path, label:
                     file = f"{index:06d}.png"
                     add_file(archive, file, data)
                     digest = hashlib.sha256(data).hexdigest()
-                    labels.append(
-                        {"index": index, "seed": seeds[index], "tar": name, "file": file, "sha256": digest}
-                    )
+                    seed = seeds[index]
+                    of = class_of(seed, generator.experiment)
+                    row = {
+                        "index": index,
+                        "seed": seed,
+                        "class": of,
+                        "tar": name,
+                        "file": file,
+                        "sha256": digest,
+                    }
+                    labels.append(row)
                     progress.step()
             with replacing(folder / name) as path:
                 path.write_bytes(buffer.getvalue())

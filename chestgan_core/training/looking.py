@@ -18,7 +18,7 @@ from chestgan_core.measures.extractors import Extractor, open_extractor
 from chestgan_core.training.average import calibrate
 from chestgan_core.training.checkpoints import LoadedGenerator
 from chestgan_core.training.generation import generate
-from chestgan_core.training.images import load_images
+from chestgan_core.training.images import load_slices
 from chestgan_core.training.state import Best, TrainingState
 
 # Images (n, 1, R, R) float32 in [-1, 1] to a KID, not times 1000.
@@ -59,7 +59,7 @@ def held_out_judge(
     if selection is None:
         return None
     extractor = open_extractor(experiment.evaluation.extractor, device)
-    return HeldOutJudge(extractor, load_images(paths, experiment), selection.images, experiment.seed)
+    return HeldOutJudge(extractor, load_slices(paths, experiment).images, selection.images, experiment.seed)
 
 
 def look(state: TrainingState, judge: Judge, count: int) -> None:

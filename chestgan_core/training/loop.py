@@ -21,7 +21,7 @@ from chestgan_core.progress import Progress
 from chestgan_core.training.average import calibrate
 from chestgan_core.training.checkpoints import LoadedGenerator, save_generator
 from chestgan_core.training.generation import generate
-from chestgan_core.training.images import TrainingImages
+from chestgan_core.training.images import LoadedSlices
 from chestgan_core.training.interruption import Interruption
 from chestgan_core.training.looking import Judge, look
 from chestgan_core.training.memory import fitting_batch
@@ -83,7 +83,7 @@ class Watcher:
 
 def train(
     experiment: Experiment,
-    slices: TrainingImages,
+    slices: LoadedSlices,
     out: Path,
     device: torch.device,
     budget: Budget,

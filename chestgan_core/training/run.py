@@ -26,7 +26,7 @@ from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import GENERATOR_FILE, LoadedGenerator, load_generator
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.generation import generate
-from chestgan_core.training.images import TrainingImages, load_training_images
+from chestgan_core.training.images import LoadedSlices, load_training_slices
 from chestgan_core.training.looking import Judge, TrainingCollapsed, held_out_judge
 from chestgan_core.training.loop import KEPT_FILE, TrainingDiverged, TrainingOutcome, Watcher, train
 from chestgan_core.training.schedule import Budget
@@ -157,7 +157,7 @@ def _train(
     state_key = layout.run_state(experiment.name, name)
     if store.head(state_key) is not None:
         store.get_file(state_key, out / STATE_FILE)
-    slices = load_training_images(training_set.fetch(store, "train", folder / "slices"), experiment)
+    slices = load_training_slices(training_set.fetch(store, "train", folder / "slices"), experiment)
     judge = None
     if experiment.training.selection:
         held_out = training_set.fetch(store, "held-out", folder / "held-out")
@@ -188,7 +188,7 @@ def _train(
 def _train_from(
     store: Store,
     experiment: Experiment,
-    slices: TrainingImages,
+    slices: LoadedSlices,
     out: Path,
     device: torch.device,
     state_key: str,

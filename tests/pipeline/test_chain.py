@@ -26,7 +26,7 @@ from chestgan_core.slices.training_set import build_training_set, open_training_
 from chestgan_core.sources.archive import archive_patient
 from chestgan_core.sources.catalog import catalogue_source, read_catalog
 from chestgan_core.store import Store
-from chestgan_core.training.images import load_images
+from chestgan_core.training.images import load_slices
 from chestgan_core.training.loop import TrainingDiverged
 from chestgan_core.training.run import newest_run, run_name, train_experiment
 from chestgan_core.training.sampling import Draw
@@ -278,7 +278,7 @@ def test_a_training_that_diverges_names_the_state_in_the_store(
     store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
 ) -> None:
     training_set = build_training_set(store, "folder")
-    images = load_images(training_set.fetch(store, "train", tmp_path / "slices"), tiny())
+    images = load_slices(training_set.fetch(store, "train", tmp_path / "slices"), tiny()).images
     state = TrainingState(tiny(), torch.device("cpu"), Draw(len(images), None, torch.device("cpu")))
     with torch.no_grad():
         next(state.generator.parameters()).fill_(torch.nan)

@@ -25,7 +25,7 @@ def test_an_item_is_an_image_and_its_label(ready: SetFolder, generator: LoadedGe
     image, label = images[3]
     assert len(images) == 20
     assert (image.shape, image.dtype) == ((1, 64, 64), torch.float32)
-    assert label == {"index": 3, "seed": 103, "file": "000003.png"}
+    assert label == {"index": 3, "seed": 103, "class": "", "file": "000003.png"}
     assert (image - generate(generator, [103])[0]).abs().max() <= 1 / 255 + 1e-6
 
 
@@ -43,7 +43,7 @@ def test_what_the_card_tells_to_type_fetches_the_set_and_opens_it(
     exec(snippet, made)
     assert isinstance(made["image"], torch.Tensor)
     assert made["image"].shape == (1, 64, 64)
-    assert made["label"] == {"index": 0, "seed": 100, "file": "000000.png"}
+    assert made["label"] == {"index": 0, "seed": 100, "class": "", "file": "000000.png"}
     assert isinstance(made["hounsfield"], np.ndarray)
     assert made["hounsfield"].dtype == np.int16
 

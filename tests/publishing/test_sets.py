@@ -16,11 +16,12 @@ from safetensors import safe_open
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.evaluation.rows import MetricRow, absent_rows
 from chestgan_core.experiment import Experiment, parse_experiment
+from chestgan_core.networks.registry import build_generator
 from chestgan_core.pictures import to_grey
-from chestgan_core.publishing import sets
+from chestgan_core.publishing import open_set, sets
 from chestgan_core.publishing.plain import write_images
-from chestgan_core.publishing.sets import SetFolder, read_set_folder, write_set
-from chestgan_core.training.checkpoints import LoadedGenerator
+from chestgan_core.publishing.sets import CARD, SetFolder, read_set_folder, write_set
+from chestgan_core.training.checkpoints import LoadedGenerator, load_generator, save_generator
 from chestgan_core.training.generation import generate
 
 
@@ -70,6 +71,23 @@ def test_image_k_is_the_image_of_seed_k_wherever_the_set_begins(
     rows, later_rows = (pq.read_table(one.path / "labels.parquet").to_pylist() for one in (ready, later))
     assert [row["sha256"] for row in rows[17:]] == [row["sha256"] for row in later_rows]
     assert [row["seed"] for row in later_rows] == [117, 118, 119]
+
+
+def test_the_labels_and_the_card_tell_the_class_that_each_image_was_asked_to_show(
+    experiment: Experiment, tmp_path: Path, provenance: dict[str, str]
+) -> None:
+    told = experiment.model_copy(update={"classes": ("A", "B", "G")})
+    save_generator(tmp_path, build_generator(told), told)
+    made = write_set(load_generator(tmp_path), told, 10, 100, tmp_path / "set", provenance)
+    rows = pq.read_table(made.path / "labels.parquet").to_pylist()
+    assert [row["class"] for row in rows] == list("BGABGABGAB")
+    assert made.facts.images_of_classes == {"A": 3, "B": 4, "G": 3}
+    assert open_set(made.path)[2][1] == {"index": 2, "seed": 102, "class": "A", "file": "000002.png"}
+    card = (made.path / CARD).read_text(encoding="utf-8")
+    assert (
+        "| classes | adenocarcinoma (`A`) 3, small cell carcinoma (`B`) 4, squamous cell carcinoma (`G`) 3;"
+        in card
+    )
 
 
 def test_images_are_8_bit_grey_without_metadata_and_tar_entries_name_no_one(

@@ -16,7 +16,7 @@ from chestgan_core.slices.windows import WINDOWS
 from chestgan_core.sources.datasets import dataset_named
 from chestgan_core.sources.image_folder import collect_images, open_images
 from chestgan_core.store import Store
-from chestgan_core.training.images import load_images
+from chestgan_core.training.images import load_slices
 from tests.sources.pictures import declare, drawn, marked, put
 
 
@@ -157,6 +157,6 @@ def test_a_network_sees_pictures_between_minus_one_and_one(root, store, tmp_path
     training_set = build_training_set(store, "pictures")
     fields = json.loads('{"dataset": "pictures", "window": "grey", "training": {"images": 100}}')
     experiment = parse_experiment(fields, "pictures", "pictures.yaml")
-    images = load_images(training_set.fetch(store, "train", tmp_path / "train"), experiment)
+    images = load_slices(training_set.fetch(store, "train", tmp_path / "train"), experiment).images
     assert images.shape == (3, 1, 64, 64)
     assert (images.min(), images.max() > 0) == (-1, True)

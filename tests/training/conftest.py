@@ -10,7 +10,7 @@ import torch
 from chestgan_core.experiment import Experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
 from chestgan_core.training.checkpoints import load_generator, save_generator
-from chestgan_core.training.images import TrainingImages
+from chestgan_core.training.images import LoadedSlices
 
 
 @pytest.fixture(autouse=True)
@@ -43,9 +43,9 @@ def small(**training: Any) -> Experiment:
     return parse_experiment(fields, "small", "test")
 
 
-def slices_of(images: torch.Tensor, classes: torch.Tensor | None = None) -> TrainingImages:
+def slices_of(images: torch.Tensor, classes: torch.Tensor | None = None) -> LoadedSlices:
     """Each image of a patient of its own."""
-    return TrainingImages(images, classes, tuple(f"P{number}" for number in range(len(images))))
+    return LoadedSlices(images, classes, tuple(f"P{number}" for number in range(len(images))))
 
 
 @pytest.fixture

@@ -223,14 +223,14 @@ TRAINING = """
 import sys, torch
 from pathlib import Path
 from chestgan_core.experiment import load_experiment
-from chestgan_core.training.images import TrainingImages
+from chestgan_core.training.images import LoadedSlices
 from chestgan_core.training.loop import train
 from chestgan_core.training.schedule import Budget
 torch.set_num_threads(1)
 out = Path(sys.argv[1])
 images = torch.load(out / "images.pt", weights_only=True)
 experiment, budget = load_experiment(out / "small.yaml"), Budget(None, int(sys.argv[2]))
-slices = TrainingImages(images, None, ("P",) * len(images))
+slices = LoadedSlices(images, None, ("P",) * len(images))
 train(experiment, slices, out / "run", torch.device("cpu"), budget)
 """
 

@@ -21,13 +21,13 @@ import sys, torch
 from pathlib import Path
 import torch.distributed as dist
 from chestgan_core.experiment import load_experiment
-from chestgan_core.training.images import TrainingImages
+from chestgan_core.training.images import LoadedSlices
 from chestgan_core.training.loop import train
 from chestgan_core.training.schedule import Budget
 torch.set_num_threads(1)
 out = Path(sys.argv[1])
 images = torch.load(out / "images.pt", weights_only=True)
-slices = TrainingImages(images, None, ("P",) * len(images))
+slices = LoadedSlices(images, None, ("P",) * len(images))
 outcome = train(load_experiment(out / "small.yaml"), slices, out / "run", torch.device("cpu"), Budget(None, 40))
 print("rank", dist.get_rank(), outcome.images_seen, flush=True)
 dist.destroy_process_group()
