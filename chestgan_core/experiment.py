@@ -86,9 +86,15 @@ class Experiment(Section):
         if self.dataset not in (known := dataset_files()):
             raise ValueError(f"dataset: {self.dataset!r} is not known, choose one of {', '.join(known)}")
         try:
-            measured = dataset_named(self.dataset).has_hounsfield
+            dataset = dataset_named(self.dataset)
         except BadInput as error:
             raise ValueError(f"dataset: {error}") from error
+        measured, most = dataset.has_hounsfield, dataset.slice_size
+        if self.resolution > most:
+            raise ValueError(
+                f"resolution: {self.resolution} is more than the {most} pixels a side of the slices of {self.dataset}; "
+                f"choose {1 << (most.bit_length() - 1)} or less, or a dataset with a larger slice_size"
+            )
         if measured and self.window == "grey":
             raise ValueError(f"window: grey is for pictures, and {self.dataset} is CT; choose lung or wide")
         if not measured and self.window != "grey":

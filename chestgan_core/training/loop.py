@@ -56,6 +56,7 @@ class TrainingOutcome:
     resumed_at: int
     training_images: int
     device: str
+    precision: str
     best_kid: float | None
     best_at: int | None
     sha256: str
@@ -66,7 +67,7 @@ class TrainingOutcome:
 
     def line(self) -> str:
         """One line for a person."""
-        speed = f"{self.seconds:.0f} s, {self.images_per_second:.0f}/s on {self.device}"
+        speed = f"{self.seconds:.0f} s, {self.images_per_second:.0f}/s on {self.device} in {self.precision}"
         told = f"{self.images_seen:,} images seen ({speed}), loss D {self.loss_d:.2f} G {self.loss_g:.2f}"
         if self.best_kid is None:
             return told
@@ -93,9 +94,9 @@ def train(
 ) -> TrainingOutcome:
     """Train, or go on where the training-state.pt in `out` ends.
 
-    On CPU, with the same number of threads, the end has the same bits as without an interruption. Under torchrun all
-    processes call it, and the first one writes. judge: scores the looks, where the plan selects. clock: seconds, of
-    which minutes are made. SIGINT and SIGTERM write a checkpoint first.
+    On a CPU of one kind, with the same number of threads, the end has the same bits as without an interruption. Under
+    torchrun all processes call it, and the first one writes. judge: scores the looks, where the plan selects. clock:
+    seconds, of which minutes are made. SIGINT and SIGTERM write a checkpoint first.
     Raises BadCheckpoint (a state of another experiment or other slices), TrainingDiverged, TrainingCollapsed, BadInput
     (too little memory on the GPU: names the batch that fits).
     """
@@ -214,6 +215,7 @@ class _Run:
             resumed_at=resumed_at,
             training_images=slices,
             device=str(state.device),
+            precision="bf16" if state.half_precision else "fp32",
             best_kid=state.best.kid if state.best else None,
             best_at=state.best.images_seen if state.best else None,
             sha256=sha256,

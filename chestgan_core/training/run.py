@@ -174,6 +174,7 @@ def _train(
             "training_set": training_set.version,
             "dataset": training_set.dataset.name,
             "device": str(device),
+            "precision": outcome.precision,
             "images_seen": outcome.images_seen,
             "seconds": round(outcome.seconds, 3),
             "resumed_at": outcome.resumed_at,

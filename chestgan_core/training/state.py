@@ -21,6 +21,7 @@ from chestgan_core.atomic import replacing
 from chestgan_core.errors import BadCheckpoint
 from chestgan_core.experiment import Experiment
 from chestgan_core.networks.registry import build_discriminator, build_generator
+from chestgan_core.training.devices import computes_bfloat16
 from chestgan_core.training.losses import loss_of
 from chestgan_core.training.sampling import Draw
 from chestgan_core.training_plan import TrainingPlan
@@ -70,7 +71,8 @@ class TrainingState:
         self.optimizer_d = _optimizer(told, self.discriminator)
         self.loss, self.draw = loss_of(told.loss), draw
         self.mixes_batches = any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules())
-        self.half_precision = told.precision == "bf16" or (told.precision == "auto" and device.type == "cuda")
+        wanted = told.precision
+        self.half_precision = wanted == "bf16" or (wanted == "auto" and computes_bfloat16(device))
         # Members of a team draw different numbers; 2^40 is beyond every seed that people give.
         self.random = torch.Generator(device).manual_seed(experiment.seed + rank * 2**40)
         self.rank = rank

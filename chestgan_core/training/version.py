@@ -4,4 +4,4 @@ Imports nothing: the pipeline reads it where torch may not be loaded.
 """
 
 # Raise when the same experiment and images would give other weights: its runs are then trained anew.
-VERSION = "2"
+VERSION = "3"

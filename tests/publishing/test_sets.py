@@ -238,7 +238,7 @@ def test_what_the_generator_was_trained_as_is_told_not_what_the_experiment_says_
         {
             "dataset": "phantom",
             "window": "wide",
-            "resolution": 128,
+            "resolution": 32,
             "network": {"latent": 9},
             "training": {"images": 100},
         },

@@ -34,7 +34,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "critic_steps": 3,
     },
     "wgan-gp": {"network": {"family": "wgan"}, "loss": {"kind": "wasserstein", "gradient_penalty": 10}},
-    "spectral": {"network": {"family": "spectral"}, "loss": {"kind": "hinge"}, "augmentation": {}},
+    "spectral": {"network": {"family": "spectral"}, "loss": {"kind": "hinge"}, "augmentation": {}, "precision": "bf16"},
     "r3": {
         "network": {"family": "r3"}, "loss": PENALTY, "augmentation": {"probability": 0.5}, "optimizer": SCHEDULE,
     },
@@ -53,6 +53,7 @@ def experiment(name: str, **training: Any) -> Experiment:
             "images": 240,
             "checkpoint_images": 80,
             "sample_images": 60,
+            "precision": "fp32",
             **recipe,
             **training,
         },
@@ -152,11 +153,30 @@ def test_gradients_are_clipped_when_it_is_asked_for(discs: torch.Tensor, tmp_pat
 
 
 def test_sixteen_bits_train_as_well(discs: torch.Tensor, tmp_path: Path) -> None:
-    # On CPU it is slow; what matters is that the penalties of r3 stay in 32 bits and nothing overflows.
+    # The penalties of r3 stay in 32 bits, and nothing overflows.
     for name in ("spectral", "r3", "wgan-gp"):
         run(experiment(name, precision="bf16"), discs, tmp_path / name)
         rows = pq.read_table(tmp_path / name / "history.parquet").to_pylist()
         assert all(abs(row["loss_d"]) < 1e4 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "has", "taken"),
+    [
+        ("auto", {"avx512_bf16": True}, "bf16"),
+        ("auto", {"amx_bf16": True}, "bf16"),
+        ("auto", {"avx2": True}, "fp32"),
+        ("fp32", {"avx512_bf16": True}, "fp32"),
+        ("bf16", {}, "bf16"),
+    ],
+)
+def test_sixteen_bits_are_taken_where_the_processor_multiplies_them(
+    wanted: str, has: dict[str, bool], taken: str, discs: torch.Tensor, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
+    told = experiment("vanilla", precision=wanted)
+    assert train(told, slices_of(discs), tmp_path, CPU, Budget(None, 16)).precision == taken
 
 
 def test_classes_are_learned_and_made_in_turns(discs: torch.Tensor, tmp_path: Path) -> None:
