@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import catalog, download, loading, normalize, training_step
+from bench import catalog, download, generation, loading, normalize, training_memory, training_step
 from bench.ratio import Ratio
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +23,8 @@ def main() -> int:
     parts: list[Callable[[], list[Ratio]]] = [
         lambda: normalize.measure(real_data),
         training_step.measure,
+        training_memory.measure,
+        generation.measure,
         loading.measure,
         download.measure,
         catalog.measure,

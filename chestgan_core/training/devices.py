@@ -23,7 +23,7 @@ def computes_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()
-    return device.type == "cpu" and any(capabilities.get(name, False) for name in BFLOAT16)
+    return device.type == "cpu" and any(bool(capabilities.get(name)) for name in BFLOAT16)
 
 
 def pick_device(name: str = "auto") -> torch.device:
