@@ -1,9 +1,10 @@
 """Which loss, with or without augmentation, makes the best images per minute of one CPU core.
 
 In: `python -m bench.ablations`, real DICOM below $CHESTGAN_REAL_DATA (at least two patients), seeds, minutes. Out:
-Markdown tables on standard output. Every training has one thread and the same minutes of processor time, so that other
-work on the machine changes nothing; as many run at once as there are cores. Held-out patients are those of the split
-that a training set would make; every score is at the end of the training, nothing is selected.
+Markdown tables on standard output, and with --out the runs with their pictures (of people: keep them to yourself).
+Every training has one thread and the same minutes of processor time, so that other work on the machine changes little;
+as many run at once as there are cores. Held-out patients are those of the split that a training set would make; every
+score is at the end of the training, nothing is selected.
 """
 
 import argparse
@@ -24,18 +25,23 @@ from chestgan_core.experiment import load_experiment, parse_experiment
 
 ROOT = Path(__file__).parent.parent
 AUGMENTATION: dict[str, Any] = {}
-ADAM = {"rate": 5e-4, "beta1": 0.5, "beta2": 0.99}
+ADAM = {"rate": 1e-3, "beta1": 0.5, "beta2": 0.99}
+NARROW = {"generator_width": 16, "discriminator_width": 16}
 RECIPES: dict[str, dict[str, Any]] = {
     "cross-entropy (DCGAN)": {
-        "network": {"family": "dcgan", "generator_width": 32, "discriminator_width": 32},
+        "network": {"family": "dcgan", **NARROW},
         "training": {"loss": {"kind": "cross-entropy", "real_targets": [0.9, 0.9]}, "optimizer": ADAM},
     },
     "hinge + spectral norm": {
-        "network": {"family": "spectral", "generator_width": 32, "discriminator_width": 32},
+        "network": {"family": "spectral", **NARROW},
         "training": {"loss": {"kind": "hinge"}, "optimizer": ADAM},
     },
+    "relativistic + spectral norm": {
+        "network": {"family": "spectral", **NARROW},
+        "training": {"loss": {"kind": "relativistic", "gamma": [0, 0]}, "optimizer": ADAM},
+    },
     "r3 (relativistic, R1 + R2 every 4th step)": {
-        "network": {"family": "r3", "latent": 128, "generator_width": 16, "discriminator_width": 16},
+        "network": {"family": "r3", "latent": 128, **NARROW},
         "training": {
             "loss": {"kind": "relativistic", "gamma": [1, 0.1], "penalty_every": 4},
             "optimizer": {"rate": 5e-4, "final_rate": 1e-4, "beta1": 0.0, "beta2": 0.9, "final_beta2": 0.99},
@@ -52,7 +58,8 @@ def main() -> int:
         print(json.dumps(_train(json.loads(asked.one), asked)))
         return 0
     with tempfile.TemporaryDirectory(prefix="chestgan-ablations-") as scratch:
-        folder = Path(scratch)
+        folder = asked.out or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
         _normalize(asked.dicom, folder)
         jobs = list(_jobs(asked))
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -75,6 +82,7 @@ def _arguments() -> argparse.Namespace:
     )
     real = Path(os.environ.get("CHESTGAN_REAL_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--dicom", type=Path, default=real / "dicom")
+    parser.add_argument("--out", type=Path, help="keep the runs here")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -135,7 +143,7 @@ def _train(job: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(1)
     if job["name"] in RECIPES:
         recipe = RECIPES[job["name"]]
-        training = {**recipe["training"], "batch": 32, "ema_images": 4000, "minutes": 1}
+        training = {**recipe["training"], "batch": 16, "ema_images": 4000, "minutes": 1}
         if job["augmentation"] == "on":
             training["augmentation"] = AUGMENTATION
         fields = {
@@ -153,7 +161,8 @@ def _train(job: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
         )
     slices = load_training_slices([asked.folder / "train.safetensors"], experiment)
     real = load_slices([asked.folder / "held-out.safetensors"], experiment).images
-    out = asked.folder / f"run-{os.getpid()}"
+    words = f"{job['name']} {job['augmentation']} {job['seed']}".replace("(", "").replace(")", "")
+    out = asked.folder / "-".join(words.split())
     budget = Budget(minutes=job["minutes"], images=None)
     outcome = train(experiment, slices, out, torch.device("cpu"), budget, clock=time.process_time)
     extractor = open_extractor()

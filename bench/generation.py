@@ -47,7 +47,5 @@ def measure() -> list[Ratio]:
     best = min(BATCHES, key=lambda batch: medians[batch])
     note = f"{IMAGES:,} images of {experiment.name}, bare passes in batches of {best}, {device}, median of {ROUNDS}"
     return [
-        Ratio(
-            "generation / bare forward passes", medians[OURS], medians[best], "s", 1.2, note, at_most=True
-        )
+        Ratio("generation / bare forward passes", medians[OURS], medians[best], "s", 1.2, note, at_most=True)
     ]

@@ -77,7 +77,7 @@ class Augmentation(Section):
 
     probability: Share = 1.0
     translation: Annotated[float, Field(ge=0, lt=0.5)] = 0.125
-    cutout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    cutout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     brightness: Annotated[float, Field(ge=0, lt=1)] = 0.05
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.1
 

@@ -21,9 +21,9 @@ BFLOAT16 = ("avx512_bf16", "amx_bf16")
 def computes_bfloat16(device: torch.device) -> bool:
     """Whether 16 bits (8 of them exponent, as 32 bits have) are faster there than 32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
-    return device.type == "cpu" and any(bool(capabilities.get(name)) for name in BFLOAT16)
+    return device.type == "cpu" and any(capabilities.get(name) is True for name in BFLOAT16)
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -88,8 +88,12 @@ def load_slices(paths: Sequence[Path], experiment: Experiment) -> LoadedSlices:
                 values = functional.interpolate(values, size=(size, size), mode="bilinear", antialias=True)
             parts.append(experiment.display_window.to_unit(values))
     if not patients:
-        of = f" of the classes {', '.join(numbers)}" if numbers else ""
-        raise BadInput("the data", f"hold no slices{of}", "give shards made by chestgan normalize")
+        if numbers:
+            cause = f"hold no slices of the classes {', '.join(numbers)}"
+            raise BadInput(
+                "the data", cause, f"change the classes of {experiment.name}, or add patients of them"
+            )
+        raise BadInput("the data", "hold no slices", "give shards made by chestgan normalize")
     return LoadedSlices(torch.cat(parts), torch.tensor(classes) if numbers else None, tuple(patients))
 
 

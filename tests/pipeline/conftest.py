@@ -17,7 +17,8 @@ TINY = """
 description: The smallest training that goes through every part.
 dataset: phantom
 network: {generator_width: 4, discriminator_width: 4, latent: 8}
-training: {batch: 16, images: 320, checkpoint_images: 160, sample_images: 160}
+training:
+  {batch: 16, images: 320, checkpoint_images: 160, sample_images: 160, selection: {every_images: 160, images: 16}}
 evaluation: {images: 24}
 publication: {images: 12}
 """

@@ -1,5 +1,6 @@
 """The steps between store and store, as the assets call them: privacy, repetition, revision, loss and recovery."""
 
+import io
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -18,6 +20,7 @@ from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.errors import BadCheckpoint, BadInput, ChestganError, DamagedObject, NotInStore
 from chestgan_core.evaluation.run import latest_report, report_experiment
 from chestgan_core.experiment import Experiment, parse_experiment
+from chestgan_core.publishing import open_set
 from chestgan_core.publishing.fetching import fetch_set, list_sets
 from chestgan_core.publishing.rebuilding import rebuild_index
 from chestgan_core.publishing.release import release_experiment
@@ -44,11 +47,14 @@ def slices(store: Store, home: Path, delivery: Path) -> tuple[str, ...]:
     return catalog.patients
 
 
+TRAINING = {"batch": 8, "images": 64, "checkpoint_images": 32, "sample_images": 32}
+
+
 def tiny(extractor: str = "efficientnet-lite0", **training: object) -> Experiment:
     fields: dict[str, object] = {
         "dataset": "folder",
         "network": {"generator_width": 4, "discriminator_width": 4, "latent": 8},
-        "training": {"batch": 8, "images": 64, "checkpoint_images": 32, "sample_images": 32, **training},
+        "training": {**TRAINING, **training},
         "evaluation": {"images": 10, "extractor": extractor},
         "publication": {"images": 6},
     }
@@ -75,6 +81,37 @@ def test_the_chain_ends_with_a_set_that_can_be_fetched(
     assert again.sha256 == run.sha256
     assert report_experiment(store, tiny(), "cpu", tmp_path / "report-again").version == report.version
     assert release_experiment(store, tiny(), "cpu", tmp_path / "release-again").version == released.version
+
+
+def test_a_run_with_classes_keeps_its_best_look_and_its_set_tells_the_class_of_each_image(
+    store: Store, home: Path, tmp_path: Path
+) -> None:
+    catalog, _ = catalogue_source(store, "phantom", home)
+    for patient in catalog.patients:
+        archive_patient(store, "phantom", patient, home)
+        normalize_patient(store, "phantom", patient, home)
+    build_training_set(store, "phantom")
+    plan = {
+        "images": 160,
+        "selection": {"every_images": 40, "images": 20},
+        "kept": 2,
+        "sampling": {"balance": "classes"},
+    }
+    told = edited(dataset="phantom", classes=["A", "G"], least_patients=1, training={**TRAINING, **plan})
+    run = train_experiment(store, told, "cpu", tmp_path / "train")
+    artefact = store.read_manifest(layout.run_manifest("tiny", run.name))
+    looks = pq.read_table(io.BytesIO(store.read(artefact, "looks.parquet"))).to_pylist()
+    best = min(looks, key=lambda look: look["kid"])
+    assert [look["images_seen"] for look in looks] == [40, 80, 120, 160]
+    assert (run.best_kid, run.best_at) == (best["kid"], best["images_seen"])
+    assert len([item for item in artefact.objects if "kept-" in item.key]) == 2
+
+    # All held-out slices of both classes, and of no other: 2 of the 6 patients.
+    report = report_experiment(store, told, "cpu", tmp_path / "report")
+    assert {row["split"] for row in report.rows if row["measure"] == "KID"} == {"held-out patients: 2 of 5"}
+    release_experiment(store, told, "cpu", tmp_path / "release")
+    images = open_set(fetch_set(store, "tiny", None, tmp_path / "fetched").path)
+    assert [images[k][1]["class"] for k in range(len(images))] == ["A", "G", "A", "G", "A", "G"]
 
 
 def test_nothing_that_names_a_private_patient_leaves_the_raw_archive(
