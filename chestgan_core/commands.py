@@ -161,7 +161,8 @@ def experiments(asked: argparse.Namespace) -> tuple[Answer, str]:
     answer = {
         "experiments": [{"name": e.name, "dataset": e.dataset, "description": e.description} for e in known]
     }
-    return answer, "\n".join(f"{e.name:21} {e.dataset:21} {e.description}" for e in known)
+    widths = [max(map(len, column)) for column in zip(*((e.name, e.dataset) for e in known), strict=True)]
+    return answer, "\n".join(f"{e.name:{widths[0]}}  {e.dataset:{widths[1]}}  {e.description}" for e in known)
 
 
 def sets(asked: argparse.Namespace) -> tuple[Answer, str]:

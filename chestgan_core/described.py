@@ -56,7 +56,11 @@ def files_in(shipped: Path, variable: str, error: type[BadInput]) -> dict[str, P
         if not Path(own).is_dir():
             raise error(variable, f"{own} is no folder", "name the folder of your YAML files")
         folders.append(Path(own))
-    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+    return {
+        path.stem: path
+        for folder in folders
+        for path in sorted(folder.glob("*.yaml"), key=lambda path: path.stem)
+    }
 
 
 def read_fields(path: Path, kind: str, error: type[BadInput]) -> Fields:
