@@ -1,6 +1,6 @@
 """The block of the thesis' measures in a report, as data: rows, their score, and what they are called.
 
-Out: plain data for JSON (as_json) and two sentences for a terminal (as_text). legacy_measuring.py fills it.
+Out: plain data for JSON (as_json) and a few sentences for a terminal (as_text). legacy_measuring.py fills it.
 """
 
 from dataclasses import dataclass
@@ -63,7 +63,7 @@ class LegacyBlock:
         return {"label": self.label, "why": self.why, "rows": rows, "score": self.score.as_json()}
 
     def as_text(self) -> str:
-        """Two sentences for a terminal."""
+        """A few sentences for a terminal."""
         told = [
             f"{row.measure} {row.number(row.value)} ({row.number(row.real)})"
             for row in self.rows
@@ -71,7 +71,6 @@ class LegacyBlock:
         ]
         missing = [row.measure for row in self.rows if row.value is None]
         score = "no score" if self.score.value is None else f"score {self.score.value} of 10"
-        said = (
-            f"{self.label}, which a blur wins ({self.word} against {self.word}): {', '.join(told)}; {score}."
-        )
+        beside = f"In brackets {self.word} against {self.word}"
+        said = f"{self.label}; a blur wins them. {beside}: {', '.join(told)}; {score}."
         return f"{said} Not measured: {', '.join(missing)}." if missing else said

@@ -285,18 +285,22 @@ def _add_inception_score(rows: _Rows, features: LegacyFeatures | None) -> None:
     if features is None:
         rows.leave_out(measure, "no features were measured that a classifier could take")
         return
+    count, other = len(features.synthetic), features.other
+    together = features.synthetic if other is None else np.concatenate([features.synthetic, other])
+    started = time.perf_counter()
     try:
-        class_logits(features.synthetic[:1], features.extractor)
+        logits = class_logits(together, features.extractor)
     except NotAvailable as error:
         rows.leave_out(measure, f"{error.what}, {error.cause}")
         return
     rows.compare(
         measure,
-        lambda _, judged: inception_score(class_logits(judged, features.extractor)),
-        (None, features.synthetic, features.other),
+        lambda _, judged: inception_score(judged),
+        (None, logits[:count], logits[count:]),
         _Told(
             features.extractor,
             "classes of photographs (ImageNet), by the last layer of this extractor; biased downwards at small n",
             f"images of other {rows.word} patients alone",
         ),
+        time.perf_counter() - started,
     )

