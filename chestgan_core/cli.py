@@ -167,6 +167,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="slices of other patients: the floor",
     )
+    evaluate.add_argument(
+        "--discriminator",
+        type=Path,
+        metavar="DIR",
+        help="the training that made --fake, for the thesis' accuracies",
+    )
     evaluate.add_argument("--source", metavar="TEXT", help="how the report may call the data behind --real")
     evaluate.add_argument(
         "--phantom", action="store_true", help="the slices are generated phantoms: nothing is called real"

@@ -130,6 +130,7 @@ def evaluate(asked: argparse.Namespace) -> tuple[Answer, str]:
         source_title=asked.source,
         word="phantom" if asked.phantom else "real",
         device=asked.device,
+        discriminator=asked.discriminator,
     )
     if asked.out:
         write_report(report, asked.out)

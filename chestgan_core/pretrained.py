@@ -36,6 +36,25 @@ def efficientnet_lite0() -> tuple[Any, Path]:
     return network.requires_grad_(False), weights
 
 
+def inception_v3() -> tuple[nn.Module, Path]:
+    """InceptionV3 (Szegedy 2015) for 299 x 299 pixels in [-1, 1], torchvision's ImageNet weights, and their file.
+
+    Never downloads. These are not the TensorFlow weights of published FID values. Raises NotAvailable.
+    """
+    import torch
+    from torchvision.models import Inception_V3_Weights
+    from torchvision.models import inception_v3 as build
+
+    url = str(Inception_V3_Weights.IMAGENET1K_V1.url)
+    weights = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if not weights.is_file():
+        raise NotAvailable("extractor inception-v3", "its weights are not here", f"put {url} at {weights}")
+    # transform_input would undo ImageNet's mean and deviation to reach [-1, 1], which is what we have.
+    network: nn.Module = build(weights=None, aux_logits=True, transform_input=False, init_weights=False)
+    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    return network.eval().requires_grad_(False), weights
+
+
 def efficientnet_grey(unit: Tensor) -> Tensor:
     """Grey levels in [-1, 1] to what EfficientNet-Lite0 takes: 0 to 255, minus 127, over 128, as in the original."""
     return (unit * 127.5 + 0.5) / 128

@@ -1,7 +1,7 @@
 """A metric report on files: what `chestgan evaluate` does.
 
 In: shards of held-out patients, a safetensors file of synthetic slices, shards of other patients, all int16, in HU or
-grey levels.
+grey levels; the discriminator of the training, for the block of the thesis' measures.
 Out: a MetricReport. The window that maps them to images is that of the generator, which its file names.
 """
 
@@ -14,11 +14,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from chestgan_core.errors import BadInput
+from chestgan_core.evaluation.legacy_measuring import LegacyImages, Opponent, with_legacy
 from chestgan_core.evaluation.metric_report import MetricReport, RealImages
 from chestgan_core.evaluation.report import evaluate
 from chestgan_core.slices.shards import read_shard
 from chestgan_core.slices.windows import WINDOWS, Window
 from chestgan_core.sources.datasets import Word
+from chestgan_core.training.checkpoints import load_discriminator
 from chestgan_core.training.devices import pick_device
 
 # How slices are called that came without a title.
@@ -39,14 +41,16 @@ def evaluate_files(
     source_title: str | None = None,
     word: Word = "real",
     device: str = "cpu",
+    discriminator: Path | None = None,
 ) -> MetricReport:
     """evaluate() on files: shards of held-out patients, a safetensors of synthetic slices, shards of other
     patients.
 
     fake: tensor `slices` (M, S, S) int16, as `chestgan generate` writes it. window: by default the one that
     this file says its generator was trained with, the lung window where it says none. source_title: how the data
-    may be called; without it the report says only what word says. Raises BadInput: a file that is not what it
-    should be, a window other than the generator's, or what evaluate() refuses.
+    may be called; without it the report says only what word says. discriminator: folder of a training, or its
+    discriminator.safetensors. Raises BadInput: a file that is not what it should be, a window other than the
+    generator's, or what evaluate() refuses; BadCheckpoint.
     """
     slices, trained = _read_slices(fake)
     held_out = _read_real(real)
@@ -58,17 +62,32 @@ def evaluate_files(
             "leave the window out",
         )
     window = window or trained or WINDOWS["lung"]
-    return evaluate(
-        _to_real(held_out, window),
-        _to_images(slices, window),
+    where = pick_device(device)
+    loaded = None if discriminator is None else load_discriminator(discriminator, where)
+    if loaded and loaded.experiment.display_window != window:
+        cause = f"was trained with the window {loaded.experiment.display_window}, not {window}"
+        raise BadInput(discriminator, cause, "give the discriminator of the training that made --fake")
+    real_images, images = _to_real(held_out, window), _to_images(slices, window)
+    other = _to_real(others, window) if others else None
+    report = evaluate(
+        real_images,
+        images,
         window=window,
         source_title=source_title or UNTITLED[word],
         word=word,
         model_title=f"synthetic slices of {fake.name}",
-        reference=_to_real(others, window) if others else None,
+        reference=other,
         extractor_names=(extractor,),
         seed=seed,
-        device=pick_device(device),
+        device=where,
+    )
+    return with_legacy(
+        report,
+        LegacyImages(real_images.images),
+        LegacyImages(images),
+        None if other is None else LegacyImages(other.images),
+        Opponent(loaded),
+        seed,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
+from chestgan_core.evaluation.legacy import LegacyBlock
 from chestgan_core.evaluation.rows import Features, MetricRow
 from chestgan_core.slices.windows import Window
 from chestgan_core.sources.datasets import Word
@@ -66,6 +67,7 @@ class MetricReport:
     extractors: tuple[dict[str, str], ...]
     provenance: dict[str, Any]
     pictures: Pictures = field(repr=False, compare=False)
+    legacy: LegacyBlock | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for report.json and standard output."""
@@ -80,6 +82,7 @@ class MetricReport:
             "rows": [asdict(row) for row in self.rows],
             "extractors": list(self.extractors),
             "provenance": self.provenance,
+            "legacy": None if self.legacy is None else self.legacy.as_json(),
         }
 
     def as_text(self) -> str:
@@ -87,6 +90,8 @@ class MetricReport:
         lines = [_wrapped(f"{self.model_title}, against {self.source_title}")]
         for extractor, rows in groupby(self.rows, lambda row: row.extractor):
             lines += _score_card(extractor, list(rows), self.word)
+        if self.legacy:
+            lines += ["", _wrapped(self.legacy.as_text(), "  ")]
         return "\n".join(lines)
 
 

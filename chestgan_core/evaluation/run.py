@@ -15,6 +15,12 @@ from typing import Any
 from chestgan_core import layout
 from chestgan_core.artefacts import Artefact
 from chestgan_core.errors import NotAvailable, NotInStore
+from chestgan_core.evaluation.legacy_measuring import (
+    LegacyImages,
+    Opponent,
+    instruments,
+    with_legacy,
+)
 from chestgan_core.evaluation.metric_report import RealImages
 from chestgan_core.evaluation.report import evaluate, write_report
 from chestgan_core.evaluation.version import VERSION
@@ -25,9 +31,9 @@ from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import GENERATOR_FILE
 from chestgan_core.training.devices import pick_device
-from chestgan_core.training.generation import generate
-from chestgan_core.training.images import load_slices
-from chestgan_core.training.run import fetch_generator, newest_run
+from chestgan_core.training.generation import class_numbers, generate
+from chestgan_core.training.images import LoadedSlices, load_slices
+from chestgan_core.training.run import fetch_discriminator, fetch_generator, newest_run
 
 CONTACT_SHEET = "figures/real-beside-synthetic.png"
 
@@ -91,7 +97,7 @@ def latest_report(store: Store, experiment: str) -> StoredReport:
 
 
 def _version(run: Artefact, experiment: Experiment) -> str:
-    """What decides a report: weights, settings, seeds, our code, and the extractor's weights or their absence."""
+    """What decides a report: weights, settings, seeds, our code, and the networks that measure or their absence."""
     try:
         extractor = open_extractor(experiment.evaluation.extractor).id
     except NotAvailable:
@@ -101,6 +107,7 @@ def _version(run: Artefact, experiment: Experiment) -> str:
         experiment.evaluation.model_dump_json(),
         str(experiment.publication.first_seed),
         extractor,
+        *instruments(),
         VERSION,
     ]
     return hashlib.sha256(json.dumps(decided).encode()).hexdigest()[:16]
@@ -111,21 +118,21 @@ def _write(
 ) -> None:
     where = pick_device(device)
     training_set = open_training_set(store, experiment.dataset, run.manifest["training_set"])
-    held_out = _real(store, training_set, "held-out", experiment, folder)
-    reference = _real(store, training_set, "train", experiment, folder)
+    held_out = _slices(store, training_set, "held-out", experiment, folder)
+    reference = _slices(store, training_set, "train", experiment, folder)
     generator = fetch_generator(store, run, folder / "model", where)
     first = experiment.publication.first_seed
     count = min(experiment.evaluation.images, len(held_out.images))
     with Progress(f"metric_report {experiment.name}", count, "images to score") as progress:
         fake = generate(generator, range(first, first + count), progress)
     report = evaluate(
-        held_out,
+        RealImages(held_out.images, held_out.patients),
         fake,
         window=experiment.display_window,
         source_title=training_set.dataset.title,
         word=training_set.dataset.word,
         model_title=f"{experiment.name}, {run.manifest['images_seen']:,} images seen",
-        reference=reference,
+        reference=RealImages(reference.images, reference.patients),
         extractor_names=(experiment.evaluation.extractor,),
         images=experiment.evaluation.images,
         seed=experiment.seed,
@@ -138,6 +145,19 @@ def _write(
             "licence of the source": training_set.dataset.licence,
             "seeds": f"{first} to {first + count - 1}",
         },
+    )
+    opponent = Opponent(
+        fetch_discriminator(store, run, folder / "model", where),
+        "the run is of a version that did not keep its discriminator",
+        run.manifest["best_at"],
+    )
+    report = with_legacy(
+        report,
+        LegacyImages(held_out.images, held_out.classes),
+        LegacyImages(fake, class_numbers(range(first, first + count), experiment)),
+        LegacyImages(reference.images, reference.classes),
+        opponent,
+        experiment.seed,
     )
     out = folder / "report"
     files = write_report(report, out)
@@ -155,11 +175,10 @@ def _write(
     )
 
 
-def _real(
+def _slices(
     store: Store, training_set: TrainingSet, side: str, experiment: Experiment, folder: Path
-) -> RealImages:
-    loaded = load_slices(training_set.fetch(store, side, folder / side), experiment)
-    return RealImages(loaded.images, loaded.patients)
+) -> LoadedSlices:
+    return load_slices(training_set.fetch(store, side, folder / side), experiment)
 
 
 def _read(store: Store, artefact: Artefact, version: str) -> StoredReport:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chestgan_core.errors import NotAvailable
-from chestgan_core.pretrained import efficientnet_grey, efficientnet_lite0
+from chestgan_core.pretrained import efficientnet_grey, efficientnet_lite0, inception_v3
 from chestgan_core.progress import Progress
 
 # Raise when resize, grey levels or pooling change: features of two versions must not be compared.
@@ -122,19 +122,8 @@ def _efficientnet_lite0(device: torch.device) -> Extractor:
 
 
 def _inception_v3(device: torch.device) -> Extractor:
-    """InceptionV3 (Szegedy 2015) with torchvision's ImageNet weights, 2048 features; never downloads.
-
-    These are not the TensorFlow weights of published FID values, so the numbers do not compare with those.
-    """
-    from torchvision.models import Inception_V3_Weights, inception_v3
-
-    url = str(Inception_V3_Weights.IMAGENET1K_V1.url)
-    weights = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-    if not weights.is_file():
-        raise NotAvailable("extractor inception-v3", "its weights are not here", f"put {url} at {weights}")
-    # transform_input would undo ImageNet's mean and deviation to reach [-1, 1], which is what we have.
-    network = inception_v3(weights=None, aux_logits=True, transform_input=False, init_weights=False)
-    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    """InceptionV3, torchvision's ImageNet weights, 2048 features: no published FID compares."""
+    network, weights = inception_v3()
     network.fc = nn.Identity()
     return NetworkExtractor(
         network,

@@ -38,6 +38,12 @@ def class_of(seed: int, experiment: Experiment) -> str:
     return experiment.classes[seed % len(experiment.classes)] if experiment.classes else ""
 
 
+def class_numbers(seeds: Sequence[int], experiment: Experiment) -> Tensor | None:
+    """(N,) int64, the classes of these seeds' images as networks take them; None where the experiment has none."""
+    several = len(experiment.classes)
+    return torch.tensor([seed % several for seed in seeds], dtype=torch.int64) if several else None
+
+
 def generate_stream(generator: LoadedGenerator, seeds: Iterable[int]) -> Iterator[Tensor]:
     """One image (1, R, R) float32 in [-1, 1] on the CPU for each seed; memory is one chunk.
 

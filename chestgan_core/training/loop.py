@@ -1,8 +1,9 @@
 """Training: a generator and a discriminator against each other until the budget is spent.
 
 In: an experiment and its slices, in memory. Out, in one folder: generator.safetensors (the averaged weights, of the
-best look where the plan selects, written last), config.json, training-state.pt, and what records.py leaves for
-people. The slices stay on the device and batches are drawn by index: here a data loader costs more than it gives.
+best look where the plan selects, written last), discriminator.safetensors (its last weights, whichever look is kept),
+config.json, training-state.pt, and what records.py leaves for people. The slices stay on the device and batches are
+drawn by index: here a data loader costs more than it gives.
 """
 
 import sys
@@ -19,7 +20,7 @@ from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.experiment import Experiment
 from chestgan_core.progress import Progress
 from chestgan_core.training.average import calibrate
-from chestgan_core.training.checkpoints import LoadedGenerator, save_generator
+from chestgan_core.training.checkpoints import LoadedGenerator, save_discriminator, save_generator
 from chestgan_core.training.generation import generate
 from chestgan_core.training.images import LoadedSlices
 from chestgan_core.training.interruption import Interruption
@@ -196,6 +197,7 @@ class _Run:
         state.average.load_state_dict(final)
         loaded = LoadedGenerator(state.average.eval(), experiment, "", state.device)
         pictures = generate(loaded, range(SAMPLES))
+        save_discriminator(self.out, state.discriminator, experiment, state.images_seen)
         sha256 = save_generator(self.out, state.average, experiment)
         state.average.load_state_dict(last)
         row = write_records(state, self.out, pictures)

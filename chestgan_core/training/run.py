@@ -23,7 +23,14 @@ from chestgan_core.errors import BadCheckpoint, BadExperiment, NotInStore
 from chestgan_core.experiment import Experiment, parse_experiment
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import Store
-from chestgan_core.training.checkpoints import GENERATOR_FILE, LoadedGenerator, load_generator
+from chestgan_core.training.checkpoints import (
+    DISCRIMINATOR_FILE,
+    GENERATOR_FILE,
+    LoadedDiscriminator,
+    LoadedGenerator,
+    load_discriminator,
+    load_generator,
+)
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.generation import generate
 from chestgan_core.training.images import LoadedSlices, load_training_slices
@@ -38,8 +45,8 @@ OnRow: TypeAlias = Callable[[dict[str, float | None], Tensor], object]
 
 CHECKED_SEEDS = 16
 FILES = (
-    GENERATOR_FILE, "config.json", "history.parquet", "looks.parquet", "curves.png", "samples.png", "progress.png",
-    "progress.gif",
+    GENERATOR_FILE, DISCRIMINATOR_FILE, "config.json", "history.parquet", "looks.parquet", "curves.png", "samples.png",
+    "progress.png", "progress.gif",
 )  # fmt: skip
 
 
@@ -141,6 +148,20 @@ def fetch_generator(store: Store, run: Artefact, folder: Path, device: torch.dev
     stored = run.find(GENERATOR_FILE)
     store.get_file(stored.key, folder / GENERATOR_FILE, stored.sha256)
     return load_generator(folder, device)
+
+
+def fetch_discriminator(
+    store: Store, run: Artefact, folder: Path, device: torch.device
+) -> LoadedDiscriminator | None:
+    """The discriminator of a committed run, verified: that of its last weights. None: the run is of a version that
+    did not keep it.
+    """
+    stored = next((item for item in run.objects if run.name(item) == DISCRIMINATOR_FILE), None)
+    if stored is None:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    store.get_file(stored.key, folder / DISCRIMINATOR_FILE, stored.sha256)
+    return load_discriminator(folder, device)
 
 
 def _train(

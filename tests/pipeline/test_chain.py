@@ -18,6 +18,7 @@ import torch
 from chestgan_core import layout
 from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.errors import BadCheckpoint, BadInput, ChestganError, DamagedObject, NotInStore
+from chestgan_core.evaluation.legacy_score import SHIPPED
 from chestgan_core.evaluation.run import latest_report, report_experiment
 from chestgan_core.experiment import Experiment, parse_experiment
 from chestgan_core.publishing import open_set
@@ -109,6 +110,11 @@ def test_a_run_with_classes_keeps_its_best_look_and_its_set_tells_the_class_of_e
     # All held-out slices of both classes, and of no other: 2 of the 6 patients.
     report = report_experiment(store, told, "cpu", tmp_path / "report")
     assert {row["split"] for row in report.rows if row["measure"] == "KID"} == {"held-out patients: 2 of 5"}
+    # The discriminator of the last step, which was told classes, is asked with those of both sides.
+    accuracy = next(row for row in report.told["legacy"]["rows"] if row["measure"] == "generator accuracy")
+    assert accuracy["value"] is not None
+    assert "last weights (160 images seen)" in accuracy["note"]
+    assert ("best look" in accuracy["note"]) == (run.best_at != 160)
     release_experiment(store, told, "cpu", tmp_path / "release")
     images = open_set(fetch_set(store, "tiny", None, tmp_path / "fetched").path)
     assert [images[k][1]["class"] for k in range(len(images))] == ["A", "G", "A", "G", "A", "G"]
@@ -196,6 +202,62 @@ def test_a_step_before_its_turn_names_what_to_materialize(
     catalogue_source(store, "folder", home)
     with pytest.raises(NotInStore, match="materialize"):
         EARLY[step](store, home, tmp_path)
+
+
+def test_the_report_of_a_run_has_the_thesis_measures_of_its_own_discriminator(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+) -> None:
+    build_training_set(store, "folder")
+    told = tiny(loss={"kind": "cross-entropy"}, selection={"every_images": 32, "images": 10})
+    train_experiment(store, told, "cpu", tmp_path / "train")
+    report = report_experiment(store, told, "cpu", tmp_path / "report")
+    rows = {row["measure"]: row for row in report.told["legacy"]["rows"]}
+    _, run = newest_run(store, told)
+    kept = run.find("discriminator.safetensors")
+    for measure in ("discriminator accuracy", "generator accuracy", "SSIM", "PSNR"):
+        assert rows[measure]["value"] is not None
+        assert rows[measure]["real"] is not None
+    assert rows["discriminator accuracy"]["instrument"] == f"discriminator:{kept.sha256[:12]}"
+    assert rows["SSIM"]["pairs"] == 10
+    assert "<h2>Legacy" in report.html
+    assert "score " in report.text
+    assert 1 <= report.told["legacy"]["score"]["value"] <= 10
+
+
+def test_other_weights_of_the_thesis_score_make_another_report(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_training_set(store, "folder")
+    train_experiment(store, tiny(), "cpu", tmp_path / "train")
+    first = report_experiment(store, tiny(), "cpu", tmp_path / "report")
+    own = tmp_path / "own.yaml"
+    heavier = SHIPPED.read_text().replace("ssim: {weight: 0.2,", "ssim: {weight: 0.35,")
+    own.write_text(heavier)
+    monkeypatch.setenv("CHESTGAN_LEGACY_WEIGHTS", str(own))
+    with pytest.raises(BadInput, match=r"the weights add up to 1\.15, not 1"):
+        report_experiment(store, tiny(), "cpu", tmp_path / "report-2")
+    own.write_text(heavier.replace("generator_accuracy: {weight: 0.15,", "generator_accuracy: {weight: 0,"))
+    second = report_experiment(store, tiny(), "cpu", tmp_path / "report-3")
+    assert second.version != first.version
+    parts = {part["measure"]: part["weight"] for part in second.told["legacy"]["score"]["parts"]}
+    assert parts["SSIM"] == 0.35
+
+
+def test_a_run_of_a_version_that_kept_no_discriminator_is_still_scored(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+) -> None:
+    build_training_set(store, "folder")
+    run = train_experiment(store, tiny(), "cpu", tmp_path / "train")
+    key = layout.run_manifest("tiny", run.name)
+    without = json.loads(store.get_bytes(key))
+    without["objects"] = [item for item in without["objects"] if "discriminator" not in item["key"]]
+    store.delete(key)
+    store.put_bytes(json.dumps(without).encode(), key)
+    report = report_experiment(store, tiny(), "cpu", tmp_path / "report")
+    rows = {row["measure"]: row for row in report.told["legacy"]["rows"]}
+    assert rows["generator accuracy"]["value"] is None
+    assert rows["generator accuracy"]["note"].endswith("a version that did not keep its discriminator")
+    assert rows["SSIM"]["value"] is not None
 
 
 def test_an_extractor_that_cannot_be_had_is_said_in_the_row(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chestgan_core.measures.extractors import open_extractor
 from chestgan_core.training import step as step_module
-from chestgan_core.training.checkpoints import load_generator
+from chestgan_core.training.checkpoints import load_discriminator, load_generator
 from chestgan_core.training.generation import generate
 from chestgan_core.training.looking import HeldOutJudge, TrainingCollapsed
 from chestgan_core.training.loop import Watcher, train
@@ -34,8 +34,14 @@ def test_the_generator_of_the_best_look_is_kept(images: torch.Tensor, tmp_path: 
     outcome = train(told, slices_of(images), tmp_path, CPU, Budget(None, 40), judge)
     assert (outcome.best_kid, outcome.best_at) == (0.2, 16)
     assert torch.equal(generate(load_generator(tmp_path), range(16)), seen[1])
-    # The training itself goes on from its last weights.
-    assert torch.load(tmp_path / STATE_FILE, weights_only=True)["images_seen"] == 40
+    # The training itself goes on from its last weights, and the discriminator beside the best generator is the last.
+    state = torch.load(tmp_path / STATE_FILE, weights_only=True)
+    assert state["images_seen"] == 40
+    discriminator = load_discriminator(tmp_path)
+    assert discriminator.images_seen == 40
+    weights = discriminator.module.state_dict()
+    assert weights.keys() == state["discriminator"].keys()
+    assert all(torch.equal(tensor, state["discriminator"][name]) for name, tensor in weights.items())
 
 
 def test_patience_ends_a_training_that_gets_no_better(images: torch.Tensor, tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def test_a_training_leaves_everything_that_is_needed(
     outcome = run(experiment, images, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "config.json",
+        "discriminator.safetensors",
         "generator.safetensors",
         "curves.png",
         "history.parquet",
