@@ -184,7 +184,7 @@ def test_sixteen_bits_are_taken_where_the_processor_multiplies_them(
 
 
 def test_classes_are_learned_and_made_in_turns(discs: torch.Tensor, tmp_path: Path) -> None:
-    told = experiment("default", ema_images=0, sample_images=2000, checkpoint_images=100_000)
+    told = experiment("hinge", ema_images=0, sample_images=2000, checkpoint_images=100_000)
     told = told.model_copy(update={"classes": ("A", "B")})
     dark, bright = torch.full((20, 1, 16, 16), -0.8), torch.full((20, 1, 16, 16), 0.8)
     labels = torch.tensor([0] * 20 + [1] * 20)
