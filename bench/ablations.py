@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +111,7 @@ def _normalize(dicom: Path, folder: Path) -> None:
     for side in SIDES:
         chosen = [at for at, row in enumerate(shard.rows) if split.side(row.patient) == side]
         rows = tuple(shard.rows[at] for at in chosen)
-        write_shard(replace(shard, slices=shard.slices[chosen], rows=rows) if rows else Shard(shard.slices[:0], ()),
-                    folder / f"{side}.safetensors")  # fmt: skip
+        write_shard(Shard(shard.slices[chosen], rows), folder / f"{side}.safetensors")
         print(
             f"{side}: {len(rows)} slices of {len({row.patient for row in rows})} patient(s)", file=sys.stderr
         )

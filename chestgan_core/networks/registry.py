@@ -27,8 +27,7 @@ def build_generator(experiment: Experiment) -> nn.Module:
 def build_discriminator(experiment: Experiment) -> nn.Module:
     """Images (N, 1, resolution, resolution), and classes, to logits (N,); initialized from experiment.seed + 1."""
     family = FAMILIES[experiment.network.family]
-    build = family.Critic if family is wgan else family.Discriminator
-    discriminator: nn.Module = build(
+    discriminator: nn.Module = family.Discriminator(
         experiment.network.discriminator_width, experiment.resolution, len(experiment.classes)
     )
     family.initialize(discriminator, experiment.seed + 1)

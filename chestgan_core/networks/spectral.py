@@ -1,5 +1,5 @@
-"""The generator of DCGAN against a discriminator whose layers have slope 1 (spectral normalization, Miyato et al.
-2018, arXiv 1802.05957).
+"""The networks of WGAN, the layers of the critic with slope 1 (spectral normalization, Miyato et al. 2018, arXiv
+1802.05957).
 
 Each weight is divided by its largest singular value, found by one step of power iteration in each forward pass. That
 holds the discriminator smooth at almost no cost: no second backward pass, as gradient penalties need it.
@@ -7,19 +7,14 @@ holds the discriminator smooth at almost no cost: no second backward pass, as gr
 
 from typing import cast
 
+import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from chestgan_core.networks import dcgan
+from chestgan_core.networks import dcgan, wgan
 
-Generator = dcgan.Generator
-
-
-class Discriminator(dcgan.Discriminator):
-    """Images (N, 1, resolution, resolution) float32 in [-1, 1], and classes, to logits (N,)."""
-
-    def __init__(self, width: int, resolution: int, classes: int = 0) -> None:
-        super().__init__(width, resolution, classes, normalized=False)
+Generator = wgan.Generator
+Discriminator = wgan.Discriminator
 
 
 def initialize(network: nn.Module, seed: int) -> None:
@@ -27,8 +22,6 @@ def initialize(network: nn.Module, seed: int) -> None:
 
     The start of the power iteration is drawn from the seed as well: PyTorch's own would be another one each time.
     """
-    import torch
-
     dcgan.initialize(network, seed)
     if not isinstance(network, Discriminator):
         return

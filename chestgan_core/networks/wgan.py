@@ -11,7 +11,7 @@ Generator = dcgan.Generator
 initialize = dcgan.initialize
 
 
-class Critic(dcgan.Discriminator):
+class Discriminator(dcgan.Discriminator):
     """Images (N, 1, resolution, resolution) float32 in [-1, 1], and classes, to scores (N,): higher is more real."""
 
     def __init__(self, width: int, resolution: int, classes: int = 0) -> None:

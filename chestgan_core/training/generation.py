@@ -87,10 +87,10 @@ def _compute(generator: LoadedGenerator, chunk: dict[int, int]) -> Tensor:
     z = torch.zeros(CHUNK, generator.experiment.network.latent)
     z[places] = torch.stack([noise(seed, z.shape[1]) for seed in chunk.values()])
     classes = None
-    if several := len(generator.experiment.classes):
-        numbers = torch.zeros(CHUNK, dtype=torch.int64)
-        numbers[places] = torch.tensor([seed % several for seed in chunk.values()])
-        classes = numbers.to(generator.device)
+    if (numbers := class_numbers(list(chunk.values()), generator.experiment)) is not None:
+        classes = torch.zeros(CHUNK, dtype=torch.int64)
+        classes[places] = numbers
+        classes = classes.to(generator.device)
     with _threads_that_divide():
         images: Tensor = generator.module(z.to(generator.device), classes)
     return images[places].clamp(-1, 1).float().cpu()

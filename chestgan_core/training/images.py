@@ -4,6 +4,7 @@ In: shard files, (N, S, S) int16 each, HU of CT or grey levels of pictures. Out:
 the class and the patient of each.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +42,11 @@ def load_training_slices(paths: Sequence[Path], experiment: Experiment) -> Loade
     set.
     """
     loaded = load_slices(paths, experiment)
+    numbers = [] if loaded.classes is None else loaded.classes.tolist()
+    pairs = set(zip(numbers, loaded.patients, strict=True)) if numbers else set()
+    patients = Counter(number for number, _ in pairs)
     for number, name in enumerate(experiment.classes):
-        found = len(
-            {patient for patient, of in zip(loaded.patients, _numbers(loaded), strict=True) if of == number}
-        )
+        found = patients[number]
         if found < experiment.least_patients:
             raise BadInput(
                 f"class {name} of {experiment.name}",
@@ -95,10 +97,6 @@ def load_slices(paths: Sequence[Path], experiment: Experiment) -> LoadedSlices:
             )
         raise BadInput("the data", "hold no slices", "give shards made by chestgan normalize")
     return LoadedSlices(torch.cat(parts), torch.tensor(classes) if numbers else None, tuple(patients))
-
-
-def _numbers(loaded: LoadedSlices) -> list[int]:
-    return [] if loaded.classes is None else [int(number) for number in loaded.classes]
 
 
 def _remedy(wanted: int, found: int) -> str:

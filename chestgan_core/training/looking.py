@@ -3,7 +3,6 @@
 In: the averaged generator as it is now. Out: the state knows the best generator so far, and when to stop.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -69,8 +68,7 @@ def look(state: TrainingState, judge: Judge, count: int) -> None:
     value = judge(generate(loaded, range(count)))
     state.looks.append({"images_seen": state.images_seen, "seconds": state.seconds, "kid": value})
     if state.best is None or value < state.best.kid:
-        weights = {name: copy.deepcopy(tensor.cpu()) for name, tensor in state.average.state_dict().items()}
-        state.best = Best(value, state.images_seen, weights)
+        state.best = Best(value, state.images_seen, state.averaged())
     else:
         state.best.since += 1
 

@@ -189,7 +189,7 @@ class _Run:
         ):
             self._look()
         calibrate(state.average, experiment)
-        last = {name: tensor.clone() for name, tensor in state.average.state_dict().items()}
+        last = state.averaged()
         for number, weights in state.kept.items():
             state.average.load_state_dict(weights)
             save_generator(self.out, state.average, experiment, KEPT_FILE.format(self._images_at(number)))

@@ -61,8 +61,7 @@ def keep_generator(state: TrainingState) -> None:
     most, number = state.experiment.training.kept, len(state.history)
     if most and number % thinning(number, most) == 0:
         calibrate(state.average, state.experiment)
-        weights = {name: tensor.cpu().clone() for name, tensor in state.average.state_dict().items()}
-        state.kept[number] = weights
+        state.kept[number] = state.averaged()
         state.kept = thinned(state.kept, number, most)
 
 

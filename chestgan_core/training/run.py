@@ -77,7 +77,6 @@ class TrainedRun:
     samples_png: bytes
     progress_png: bytes
     curves_png: bytes
-    progress_gif: bytes
 
 
 def train_experiment(
@@ -255,5 +254,4 @@ def _told(store: Store, name: str, artefact: Artefact, spread: float, reused: bo
         best_at=told["best_at"],
         progress_png=store.read(artefact, "progress.png"),
         curves_png=store.read(artefact, "curves.png"),
-        progress_gif=store.read(artefact, "progress.gif"),
     )

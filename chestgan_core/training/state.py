@@ -57,8 +57,8 @@ class TrainingState:
     images_seen: real images shown to the discriminator. seconds: of all attempts. history: one row a tick.
     totals_d (4,): sums of the discriminator's loss, penalty, D(x) and D(G(z)), and total_g, of the generator's loss,
     over the `steps` since the last row; read once a row, because reading makes the processor wait for the GPU.
-    rows: pictures by number of the row. kept: generators of earlier moments, by images seen. looks: KID of each look.
-    flat: rows in a row whose pictures hardly differ; widest: the most that they ever did, as a share of the real ones.
+    rows, kept: pictures, and generators of earlier moments, by number of the row. looks: KID of each look. flat: rows
+    in a row whose pictures hardly differ; widest: the most that they ever did, as a share of the real ones.
     """
 
     def __init__(self, experiment: Experiment, device: torch.device, draw: Draw, rank: int = 0) -> None:
@@ -92,6 +92,10 @@ class TrainingState:
         for network in (self.generator, self.discriminator, self.average):
             sums += [weight.detach().sum() for weight in network.parameters()]
         return bool(torch.stack(sums).isfinite().all())
+
+    def averaged(self) -> dict[str, Tensor]:
+        """The averaged generator as it is now: a copy of its weights, on the CPU."""
+        return {name: tensor.cpu().clone() for name, tensor in self.average.state_dict().items()}
 
     def save(self, path: Path, data: str) -> None:
         """Write the state; data: fingerprint of the training images."""
