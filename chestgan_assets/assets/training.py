@@ -68,7 +68,7 @@ def generator_checkpoint(
         data_version=dg.DataVersion(run.sha256),
         metadata={
             "uri": run.uri,
-            "samples": picture(run.samples_png, "fixed seeds, last weights"),
+            "samples": picture(run.samples_png, "fixed seeds, the weights that are kept"),
             "progress": picture(run.progress_png, "the same seeds over time"),
             "curves": picture(
                 run.curves_png, "losses, what the discriminator says, and KID where the plan selects"
