@@ -71,7 +71,7 @@ def _label(role: str, word: Word) -> str:
 
 def _figure() -> tuple[Figure, Axes]:
     with mpl.rc_context({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained")
+        figure = Figure(figsize=(5.6, 4.2), dpi=150, layout="constrained")
         return figure, figure.subplots()
 
 

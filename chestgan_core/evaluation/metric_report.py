@@ -66,6 +66,9 @@ class MetricReport:
     extractors: tuple[dict[str, str], ...]
     provenance: dict[str, Any]
     pictures: Pictures = field(repr=False, compare=False)
+    # What origin.py says of the training set and of the run; empty for files that came without them.
+    data: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for report.json and standard output."""
@@ -80,6 +83,8 @@ class MetricReport:
             "rows": [asdict(row) for row in self.rows],
             "extractors": list(self.extractors),
             "provenance": self.provenance,
+            "data": self.data,
+            "run": self.run,
         }
 
     def as_text(self) -> str:

@@ -96,13 +96,16 @@ def evaluate(
     )
 
 
-def write_report(report: MetricReport, folder: Path) -> list[Path]:
-    """Write report.json, report.html (one file, opens offline) and figures/*.png; returns the files.
+def write_report(
+    report: MetricReport, folder: Path, training: Mapping[str, bytes] | None = None
+) -> list[Path]:
+    """Write report.json, report.html (one file, opens offline), report.pdf and figures/*.png; returns the files.
 
-    report.json comes last: where it is, the report is complete.
+    training: pictures that the training left, which the page shows: curves.png, progress.png. report.json comes last:
+    where it is, the report is complete.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written = write_page(report, folder)
+    written = write_page(report, folder, training)
     path = folder / "report.json"
     told = json.dumps(report.as_json(), indent=2, sort_keys=True, allow_nan=False)
     with replacing(path) as temporary:

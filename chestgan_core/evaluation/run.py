@@ -1,14 +1,14 @@
 """The metric report of an experiment between store and store.
 
 In: the newest run of an experiment and the training set it was trained on. Out:
-`reports/<experiment>/<run>/<version>/` with report.json, report.html and figures, and the pointer.
+`reports/<experiment>/<run>/<version>/` with report.json, report.html, report.pdf and figures, and the pointer.
 """
 
 import hashlib
 import json
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from chestgan_core import layout
 from chestgan_core.artefacts import Artefact
 from chestgan_core.errors import NotAvailable, NotInStore
 from chestgan_core.evaluation.metric_report import RealImages
+from chestgan_core.evaluation.origin import data_facts, run_facts
+from chestgan_core.evaluation.page import CURVES, PROGRESS
 from chestgan_core.evaluation.report import evaluate, write_report
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.experiment import Experiment
@@ -41,6 +43,7 @@ class StoredReport:
     told: dict[str, Any]
     spread: float
     html: str
+    pdf: bytes
     contact_sheet_png: bytes
 
     @property
@@ -118,7 +121,7 @@ def _write(
     count = min(experiment.evaluation.images, len(held_out.images))
     with Progress(f"metric_report {experiment.name}", count, "images to score") as progress:
         fake = generate(generator, range(first, first + count), progress)
-    report = evaluate(
+    measured = evaluate(
         held_out,
         fake,
         window=experiment.display_window,
@@ -139,8 +142,9 @@ def _write(
             "seeds": f"{first} to {first + count - 1}",
         },
     )
+    report = replace(measured, data=data_facts(training_set), run=run_facts(run))
     out = folder / "report"
-    files = write_report(report, out)
+    files = write_report(report, out, {name: store.read(run, name) for name in (CURVES, PROGRESS)})
     store.commit(
         manifest_key,
         {file.relative_to(out).as_posix(): file for file in files},
@@ -169,5 +173,6 @@ def _read(store: Store, artefact: Artefact, version: str) -> StoredReport:
         told={**json.loads(store.read(artefact, "report.json")), "text": artefact.manifest["text"]},
         spread=artefact.manifest["spread"],
         html=store.read(artefact, "report.html").decode(),
+        pdf=store.read(artefact, "report.pdf"),
         contact_sheet_png=store.read(artefact, CONTACT_SHEET),
     )
