@@ -1,11 +1,92 @@
-"""The thesis' scores as blocks of a page."""
+"""The thesis' scores as blocks of a page.
 
-from collections.abc import Mapping
+In: the `legacy` of a report.json: `label`, `why`, `rows` (measure, value, real, notes, published: model -> value) and
+`score`. Out: tables with the published numbers beside, for one report or for several.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chestgan_core.documents.blocks import Block, Facts
+from chestgan_core.documents.blocks import Block, Paragraph, Table
+
+Legacy = Mapping[str, Any]
 
 
-def legacy_blocks(legacy: Mapping[str, Any]) -> list[Block]:
-    """legacy: the report's `legacy`."""
-    return [Facts(tuple((name, str(value)) for name, value in legacy.items()))]
+def legacy_blocks(legacy: Legacy, word: str) -> list[Block]:
+    """The scores of one report. word: how the images that are not synthetic are called."""
+    models = _models([legacy])
+    lines = [
+        (
+            row["measure"],
+            _number(row["measure"], row["value"]),
+            _number(row["measure"], row["real"]),
+            *(_number(row["measure"], row["published"].get(model)) for model in models),
+        )
+        for row in legacy["rows"]
+    ]
+    lines.append(("weighted score", _score(legacy), "", *_published_scores(legacy, models)))
+    head = ("measure", "this model", f"{word} against {word}", *(f"published, {model}" for model in models))
+    notes = [f"{row['measure']}: {row['note']}." for row in legacy["rows"] if row["note"]]
+    return [
+        Paragraph(f"{legacy['label'].capitalize()}. {legacy['why']}"),
+        Table(head, tuple(lines), (2.4, *[1.8] * (len(head) - 1))),
+        Paragraph(" ".join([*notes, f"Score: {legacy['score']['note']}."]), small=True),
+    ]
+
+
+def legacy_comparison(reports: Sequence[tuple[str, Mapping[str, Any]]], word: str) -> list[Block]:
+    """The scores of several experiments beside each other. reports: name and report.json of each."""
+    having = [(name, told["legacy"]) for name, told in reports if told.get("legacy")]
+    if not having:
+        return []
+    first = having[0][1]
+    models = _models([legacy for _, legacy in having])
+    lines = []
+    for measure in dict.fromkeys(row["measure"] for _, legacy in having for row in legacy["rows"]):
+        rows = [_row(legacy, measure) for _, legacy in having]
+        reals = [_number(measure, row.get("real")) for row in rows]
+        lines.append(
+            (
+                measure,
+                *(_number(measure, row.get("value")) for row in rows),
+                reals[0] if len(set(reals)) == 1 else ", ".join(reals),
+                *(_number(measure, rows[0].get("published", {}).get(model)) for model in models),
+            )
+        )
+    scores = [_score(legacy) for _, legacy in having]
+    lines.append(("weighted score", *scores, "", *_published_scores(first, models)))
+    names = [name for name, _ in having]
+    head = ("measure", *names, f"{word} against {word}", *(f"published, {model}" for model in models))
+    return [
+        Paragraph(f"{first['label'].capitalize()}. {first['why']}"),
+        Table(head, tuple(lines), (2.2, *[1.8] * (len(head) - 1))),
+    ]
+
+
+def _models(blocks: Sequence[Legacy]) -> list[str]:
+    """The models of which the thesis published numbers."""
+    return list(
+        dict.fromkeys(model for legacy in blocks for row in legacy["rows"] for model in row["published"])
+    )
+
+
+def _row(legacy: Legacy, measure: str) -> Mapping[str, Any]:
+    return next((row for row in legacy["rows"] if row["measure"] == measure), {})
+
+
+def _number(measure: str, value: float | None) -> str:
+    if value is None:
+        return "none"
+    if measure.endswith("accuracy"):
+        return f"{value:.0%}"
+    return f"{value:.2f} dB" if measure == "PSNR" else f"{value:.3f}"
+
+
+def _score(legacy: Legacy) -> str:
+    value = legacy["score"]["value"]
+    return "none" if value is None else f"{value} of {legacy['score']['of']}"
+
+
+def _published_scores(legacy: Legacy, models: Sequence[str]) -> tuple[str, ...]:
+    told = legacy["score"]["published"]
+    return tuple(f"{told[model]} of {legacy['score']['of']}" if model in told else "none" for model in models)

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from chestgan_core.atomic import replacing
 from chestgan_core.documents.blocks import (
@@ -40,9 +39,9 @@ CURVES, PROGRESS = "curves.png", "progress.png"
 MOST_ACROSS = 1200  # pixels of a training's pictures inside the page
 SHARED = ("extractor", "split", "seed", "snapshot")
 SOURCES = (
-    "KID (Bińkowski 2018), FID (Heusel 2017), precision and recall (Kynkäänniemi 2019), density and coverage (Naeem 2020)"
-    " say how alike two sets of images are under one feature network. They say nothing about diagnostic value, and"
-    " nothing about whether information on training patients can be recovered from the model."
+    "KID (Bińkowski 2018), FID (Heusel 2017), precision and recall (Kynkäänniemi 2019), density and coverage"
+    " (Naeem 2020) say how alike two sets of images are under one feature network. They say nothing about"
+    " diagnostic value, and nothing about whether information on training patients can be recovered from the model."
 )
 
 
@@ -64,13 +63,13 @@ def write_page(report: MetricReport, folder: Path, training: Mapping[str, bytes]
 def _document(
     report: MetricReport, sheet: Figure, charts: Sequence[Figure], training: Mapping[str, bytes]
 ) -> Document:
-    told, rows, word = report.as_json(), report.rows, report.word
+    told, rows, word, size = report.as_json(), report.rows, report.word, report.resolution
     window = f"window {report.window}" if report.window.unit == "HU" else str(report.window)
     split = f", {rows[0].split}" if rows else ""
     care = cautions(rows, report.patients_real, word)
     return Document(
         title=f"Metric report: {report.model_title}",
-        lead=f"Compared with: {report.source_title}. {report.resolution} x {report.resolution} pixels, {window}{split}.",
+        lead=f"Compared with: {report.source_title}. {size} x {size} pixels, {window}{split}.",
         summary=(
             verdict(told, rows),
             *([tiles] if (tiles := headlines(rows, word)).items else []),
@@ -87,7 +86,9 @@ def _document(
             Section("Data", (Facts(data_in_words(told["data"])),) if told.get("data") else ()),
             Section("Model", (Facts(run_in_words(told["run"])),) if told.get("run") else ()),
             Section("Training", tuple(_training(training))),
-            Section("The thesis' scores", tuple(legacy_blocks(told["legacy"])) if told.get("legacy") else ()),
+            Section(
+                "The thesis' scores", tuple(legacy_blocks(told["legacy"], word)) if told.get("legacy") else ()
+            ),
             Section("How it was measured", tuple(_method(report))),
         ),
     )
@@ -112,6 +113,7 @@ def _measures(rows: Sequence[MetricRow], word: Word) -> list[Block]:
         *(["95% interval"] if intervals else []),
         f"{word} against {word}",
         "images",
+        "of the floor",
     )
     lines = [
         (

@@ -56,7 +56,7 @@ def headlines(rows: Sequence[MetricRow], word: Word) -> Tiles:
     """The numbers that are looked at first, each with what to hold it against."""
     known = {row.measure: row for row in reversed(rows) if row.value is not None}
     tiles = [
-        Tile(_label(row), _bare(row.number(row.value, row.sd)), _beside(row, word))
+        Tile(label(row), bare(row.number(row.value, row.sd)), _beside(row, word))
         for name in HEADLINES
         if (row := known.get(name))
     ]
@@ -69,7 +69,7 @@ def interval(row: MetricRow) -> str:
     low, high = told.get("low"), told.get("high")
     if low is None or high is None:
         return ""
-    return f"{_bare(row.number(low))} to {_bare(row.number(high))}"
+    return f"{bare(row.number(low))} to {bare(row.number(high))}"
 
 
 def number(measure: str, value: float | None, rows: Sequence[MetricRow]) -> str:
@@ -80,12 +80,23 @@ def number(measure: str, value: float | None, rows: Sequence[MetricRow]) -> str:
     return "none" if value is None else f"{value:.3g}"
 
 
+def label(row: MetricRow) -> str:
+    """What heads the numbers of a row: `KID x 1000, lower is better`."""
+    unit = THOUSANDTHS if row.number(row.value).endswith(THOUSANDTHS) else ""
+    return f"{row.measure}{unit}, {row.better} is better"
+
+
+def bare(text: str) -> str:
+    """A number without the unit that its label says."""
+    return text.removesuffix(THOUSANDTHS)
+
+
 def _beside(row: MetricRow, word: Word) -> str:
     said = []
     if between := interval(row):
         said.append(f"{between}")
     if row.floor is not None:
-        said.append(f"{word} against {word}: {_bare(row.number(row.floor, row.floor_sd))}")
+        said.append(f"{word} against {word}: {bare(row.number(row.floor, row.floor_sd))}")
     return "; ".join(said)
 
 
@@ -97,12 +108,3 @@ def _refusal(rule: Mapping[str, Any], rows: Sequence[MetricRow]) -> str:
     beyond = "above" if better == "lower" else "below"
     by = number(name, rule["by"], rows)
     return f"{name} is {number(name, rule['value'], rows)}: {beyond} the bound of {bound}, by {by}."
-
-
-def _label(row: MetricRow) -> str:
-    unit = THOUSANDTHS if row.number(row.value).endswith(THOUSANDTHS) else ""
-    return f"{row.measure}{unit}, {row.better} is better"
-
-
-def _bare(text: str) -> str:
-    return text.removesuffix(THOUSANDTHS)
