@@ -32,10 +32,28 @@ synthetic_set = dg.define_asset_job(
     ),
     description="4 of 4. Train, evaluate and publish one experiment.",
 )
+architecture_comparison = dg.define_asset_job(
+    "architecture_comparison",
+    dg.AssetSelection.assets("architecture_comparison"),
+    description="After 4 of 4, of several experiments. Compare them; the launchpad takes their names.",
+)
+tuning_comparison = dg.define_asset_job(
+    "tuning_comparison",
+    dg.AssetSelection.assets("tuning_comparison"),
+    description="After 4 of 4, of two experiments. Compare one before and after tuning.",
+)
+monthly_report = dg.define_asset_job(
+    "monthly_report",
+    dg.AssetSelection.assets("monthly_report"),
+    description="Tell what came into the store in a month.",
+)
 failed_partitions = dg.define_asset_job(
     "failed_partitions",
     dg.AssetSelection.checks_for_assets(dg.AssetKey("collections")),
     description="Tell which patients failed and which catalogs are old.",
 )
 
-jobs = [catalog, patient_slices, image_collection, annotations, split, synthetic_set, failed_partitions]
+jobs = [
+    catalog, patient_slices, image_collection, annotations, split, synthetic_set, architecture_comparison,
+    tuning_comparison, monthly_report, failed_partitions,
+]  # fmt: skip

@@ -1,24 +1,22 @@
 """The newest reports of several experiments beside each other, if they can be compared at all.
 
 In: names of experiments, each with a report in the store. Out: a Comparison: what each report says, what differs
-between their experiments, and the reasons why numbers must not be compared, where there are some. Two distances are
-comparable when the same images of the same patients were on the real side, as many on both sides, under one extractor.
+between their experiments, and the reasons why numbers must not be compared, where there are some.
 """
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from chestgan_core import layout
-from chestgan_core.artefacts import Artefact, parse_json
+from chestgan_core.artefacts import Artefact
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.evaluation.figures import REAL_GRID, SYNTHETIC_GRID
 from chestgan_core.evaluation.origin import in_words
-from chestgan_core.evaluation.rows import MetricRow
+from chestgan_core.evaluation.reading import ReadReport, read_report, reasons_against
 from chestgan_core.sources.datasets import Word
 from chestgan_core.store import Store
 
@@ -26,27 +24,13 @@ FEWEST, MOST = 2, 12
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One experiment. told: report.json. real, synthetic: plain grids of images, PNG. history, looks: of its run."""
+class Compared(ReadReport):
+    """One experiment. real, synthetic: plain grids of images, PNG. history, looks: of its run."""
 
-    name: str
-    version: str
-    told: Mapping[str, Any]
-    rows: tuple[MetricRow, ...]
     real: bytes
     synthetic: bytes
     history: tuple[Mapping[str, float | None], ...]
     looks: tuple[Mapping[str, float], ...]
-
-    @property
-    def run(self) -> Mapping[str, Any]:
-        """The report's `run`."""
-        found: Mapping[str, Any] = self.told["run"]
-        return found
-
-    def row(self, measure: str) -> MetricRow | None:
-        """The first row of a measure."""
-        return next((row for row in self.rows if row.measure == measure), None)
 
 
 @dataclass(frozen=True)
@@ -69,6 +53,11 @@ class Comparison:
     def measures(self) -> tuple[str, ...]:
         """All measures, in the order of the reports."""
         return tuple(dict.fromkeys(row.measure for one in self.experiments for row in one.rows))
+
+    def floors(self, measure: str) -> list[float]:
+        """The floors of a measure, the smallest first: more than one where the reports drew by different seeds."""
+        rows = [one.row(measure) for one in self.experiments]
+        return sorted({row.floor for row in rows if row is not None and row.floor is not None})
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for comparison.json."""
@@ -95,18 +84,12 @@ def compare(store: Store, names: Sequence[str]) -> Comparison:
             "the comparison", f"is of {len(names)} experiments", f"name {FEWEST} to {MOST} different ones"
         )
     found = tuple(_read(store, name) for name in names)
-    return Comparison(found, tuple(_reasons(found)), _settings(found))
+    return Comparison(found, tuple(reasons_against(found)), _settings(found))
 
 
 def with_a_report(store: Store, names: Sequence[str]) -> list[str]:
     """Those of the experiments that have a report."""
     return [name for name in names if store.head(layout.report_latest(name)) is not None]
-
-
-def rows_of(told: Mapping[str, Any]) -> tuple[MetricRow, ...]:
-    """The rows of a report.json. Raises TypeError for one of another version."""
-    known = {field.name for field in fields(MetricRow)}
-    return tuple(MetricRow(**{name: row[name] for name in row if name in known}) for row in told["rows"])
 
 
 def _read(store: Store, name: str) -> Compared:
@@ -116,20 +99,12 @@ def _read(store: Store, name: str) -> Compared:
         raise NotInStore(f"experiment {name}", "has no report", "materialize metric_report first") from error
     key = layout.report_manifest(name, str(pointer["run"]), str(pointer["version"]))
     report = store.read_manifest(key)
-    told = parse_json(store.read(report, "report.json"), store.uri(key))
-    old = BadInput(f"the report of {name}", "is of an older version", "materialize metric_report")
-    if not told.get("data") or not told.get("run"):
-        raise old
-    try:
-        rows = rows_of(told)
-    except (TypeError, KeyError):
-        raise old from None
+    read = read_report(store, name, str(pointer["version"]), report)
+    if read.is_old:
+        raise BadInput(f"the report of {name}", "is of an older version", "materialize metric_report")
     run = store.read_manifest(layout.run_manifest(name, str(pointer["run"])))
     return Compared(
-        name=name,
-        version=str(pointer["version"]),
-        told=told,
-        rows=rows,
+        **vars(read),
         real=store.read(report, f"figures/{REAL_GRID}"),
         synthetic=store.read(report, f"figures/{SYNTHETIC_GRID}"),
         history=_table(store, run, "history.parquet"),
@@ -139,39 +114,6 @@ def _read(store: Store, name: str) -> Compared:
 
 def _table(store: Store, run: Artefact, name: str) -> tuple[dict[str, Any], ...]:
     return tuple(pq.read_table(io.BytesIO(store.read(run, name))).to_pylist())
-
-
-def _reasons(found: Sequence[Compared]) -> list[str]:
-    """What must be the same and is not, each with who has what."""
-    reasons = []
-    for what, read in (
-        ("The dataset", lambda one: one.told["data"]["dataset"]),
-        ("The snapshot of the data", lambda one: one.told["data"]["snapshot"]),
-        ("The resolution", lambda one: f"{one.told['resolution']} pixels"),
-        ("The window", lambda one: in_words(one.told["window"])),
-        ("The classes", lambda one: in_words(one.run["experiment"]["classes"]) or "all"),
-        ("The extractor", partial(_of_rows, "extractor")),
-        ("The number of images", partial(_of_rows, "n_real", "n_fake")),
-        ("The split", partial(_of_rows, "split")),
-    ):
-        having: dict[str, list[str]] = {}
-        for one in found:
-            having.setdefault(read(one), []).append(one.name)
-        if len(having) > 1:
-            who = "; ".join(f"{value} for {', '.join(names)}" for value, names in having.items())
-            reasons.append(f"{what} is not the same: {who}.")
-    reasons += [
-        f"Nothing was measured for {one.name}: {one.rows[0].note if one.rows else 'its report is empty'}."
-        for one in found
-        if all(row.value is None for row in one.rows)
-    ]
-    return reasons
-
-
-def _of_rows(*names_and_one: Any) -> str:
-    *names, one = names_and_one
-    values = {" + ".join(str(getattr(row, name)) for name in names) for row in one.rows}
-    return ", ".join(sorted(values))
 
 
 def _settings(found: Sequence[Compared]) -> dict[str, tuple[str, ...]]:
@@ -186,11 +128,11 @@ def _settings(found: Sequence[Compared]) -> dict[str, tuple[str, ...]]:
 
 
 def _flat(section: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    """Fields by dotted name, in words."""
+    """Fields by name and that of their section, in words."""
     flat: dict[str, str] = {}
     for name, value in section.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{before}{name}.")
+            flat |= _flat(value, "" if name == "training" else f"{before}{name} ")
         else:
-            flat[before + name] = in_words(value)
+            flat[f"{before}{name}".replace("_", " ")] = in_words(value)
     return flat

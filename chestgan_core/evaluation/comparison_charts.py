@@ -37,7 +37,7 @@ def samples_png(comparison: Comparison) -> bytes:
     measures = (
         [] if comparison.reasons else [name for name in BARS if any(_value(one, name) for one in found)]
     )
-    strips = [_strip(found[0].real), *(_strip(one.synthetic) for one in found)]
+    strips = [strip(found[0].real), *(strip(one.synthetic) for one in found)]
     high = STRIP * strips[0].height / strips[0].width
     inner = len(strips) * (high + LINE_GAP) - LINE_GAP
     wide = NAMES + STRIP + len(measures) * (APART + BAR) + APART
@@ -52,20 +52,18 @@ def samples_png(comparison: Comparison) -> bytes:
         tops = [TOP + at * (high + LINE_GAP) for at in range(len(strips))]
         word = comparison.word
         labels = [(f"{word}, held-out", "patients"), *((one.name, _effort(one)) for one in found)]
-        for strip, top, (name, remark) in zip(strips, tops, labels, strict=True):
+        for line, top, (name, remark) in zip(strips, tops, labels, strict=True):
             ax = place(NAMES, top, STRIP, high)
-            ax.imshow(
-                np.asarray(strip), cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto"
-            )
+            ax.imshow(np.asarray(line), cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
             ax.set_axis_off()
             middle = 1 - (top + high / 2) / (TOP + inner + BOTTOM)
-            figure.text(0.01, middle + 0.002, _wrapped(name), va="bottom", fontsize=9, weight="bold")
+            figure.text(0.01, middle + 0.002, wrapped(name), va="bottom", fontsize=9, weight="bold")
             figure.text(0.01, middle - 0.004, remark, va="top", fontsize=7.5, color="#555555")
         for at, name in enumerate(measures):
             left = NAMES + STRIP + APART + at * (BAR + APART)
             centres = [(top - TOP + high / 2) / inner for top in tops]
-            _bars(place(left, TOP, BAR, inner), found, name, centres, high / inner * 0.5)
-    return _png(figure)
+            _bars(place(left, TOP, BAR, inner), comparison, name, centres, high / inner * 0.5)
+    return as_png(figure)
 
 
 def curves_png(comparison: Comparison) -> bytes:
@@ -108,28 +106,22 @@ def curves_png(comparison: Comparison) -> bytes:
             ax.grid(alpha=0.25)
         for ax in axes[count:]:
             ax.set_axis_off()
-    return _png(figure)
+    return as_png(figure)
 
 
-def _bars(ax: Axes, found: Sequence[Compared], measure: str, centres: Sequence[float], thick: float) -> None:
+def _bars(ax: Axes, comparison: Comparison, measure: str, centres: Sequence[float], thick: float) -> None:
     """The floor in the line of the real images, then a bar a line."""
+    found = comparison.experiments
     rows = [row for one in found if (row := one.row(measure))]
     scale = {"KID": 1000.0, "coverage": 100.0}.get(measure, 1.0)
-    floors = [row.floor for row in rows if row.floor is not None]
+    floors = comparison.floors(measure)
     largest = max([abs(row.value or 0) for row in rows] + floors + [1e-9]) * scale
     if floors:
-        # Of the same images for all: any of them.
-        floor = floors[0] * scale
-        ax.barh(centres[0], floor, thick, color=GREY)
-        ax.axvline(floor, color=GREY, linestyle="--", linewidth=1)
-        ax.text(
-            max(floor, 0) + 0.04 * largest,
-            centres[0],
-            f"{floor:.3g}",
-            va="center",
-            fontsize=8,
-            color="#555555",
-        )
+        low, high = floors[0] * scale, floors[-1] * scale
+        ax.barh(centres[0], high, thick, color=GREY)
+        ax.axvline(high, color=GREY, linestyle="--", linewidth=1)
+        label = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+        ax.text(max(high, 0) + 0.04 * largest, centres[0], label, va="center", fontsize=8, color="#555555")
     for one, centre in zip(found, centres[1:], strict=True):
         row = one.row(measure)
         if row is None or row.value is None:
@@ -164,7 +156,7 @@ def _value(one: Compared, measure: str) -> bool:
     return row is not None and row.value is not None
 
 
-def _strip(grid: bytes) -> Image.Image:
+def strip(grid: bytes) -> Image.Image:
     """The first line of a plain grid."""
     image = Image.open(BytesIO(grid)).convert("L")
     side = (image.width - (COLUMNS - 1) * GAP) // COLUMNS
@@ -175,15 +167,15 @@ def _effort(one: Compared) -> str:
     return f"{one.run['images_seen']:,} images seen\n{duration(one.run['seconds'])} on {one.run['device']}"
 
 
-def _wrapped(name: str, most: int = 20) -> str:
+def wrapped(name: str, most: int = 20) -> str:
     """A name in lines of at most so many characters, broken at a dash where there is one."""
     if len(name) <= most:
         return name
     at = name.rfind("-", 0, most) + 1 or most
-    return f"{name[:at]}\n{_wrapped(name[at:], most)}"
+    return f"{name[:at]}\n{wrapped(name[at:], most)}"
 
 
-def _png(figure: Figure) -> bytes:
+def as_png(figure: Figure) -> bytes:
     """Without the name and version of the program that drew it."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png")

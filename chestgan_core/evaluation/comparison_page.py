@@ -211,19 +211,33 @@ def _number(one: Compared, measure: str) -> float:
 def _best(comparison: Comparison) -> Tiles:
     """Who is best in what."""
     tiles = []
-    word = comparison.word
     for measure in RANKED:
         rows = [
             (row, one.name)
             for one in comparison.experiments
             if (row := one.row(measure)) and row.value is not None
         ]
-        if rows:
+        if len({row.value for row, _ in rows}) > 1:
             sign = 1 if rows[0][0].better == "lower" else -1
             row, name = min(rows, key=lambda pair: sign * (pair[0].value or 0))
-            floor = f"; {word} against {word} {row.number(row.floor)}" if row.floor is not None else ""
-            tiles.append(Tile(f"best {measure}", name, f"{row.number(row.value, row.sd)}{floor}"))
+            tiles.append(
+                Tile(f"best {measure}", name, f"{row.number(row.value, row.sd)}{_floor(comparison, row)}")
+            )
+        elif rows:
+            row = rows[0][0]
+            tiles.append(
+                Tile(f"{measure}", row.number(row.value), f"the same for all{_floor(comparison, row)}")
+            )
     return Tiles(tuple(tiles))
+
+
+def _floor(comparison: Comparison, row: MetricRow) -> str:
+    floors = [row.number(floor) for floor in comparison.floors(row.measure)]
+    if not floors:
+        return ""
+    return (
+        f"; {comparison.word} against {comparison.word} {' to '.join(dict.fromkeys((floors[0], floors[-1])))}"
+    )
 
 
 def _caption(comparison: Comparison) -> str:
@@ -260,7 +274,13 @@ def _measures(comparison: Comparison) -> list[Block]:
             first = next((row for one in comparison.experiments if (row := one.row(measure))), None)
             if first is None:
                 continue
-            floor = [bare(first.number(first.floor, first.floor_sd))] if floors else []
+            several = [bare(first.number(floor)) for floor in comparison.floors(measure)]
+            floor = (
+                [bare(first.number(first.floor, first.floor_sd))]
+                if len(several) < 2
+                else several[:: len(several) - 1]
+            )
+            floor = [" to ".join(floor)] if floors else []
             cells = [_cell(row) if row else "none" for row in rows]
             lines.append((label(first), *cells, *floor))
         head = ("measure", *(one.name for one in some), *([f"{word} against {word}"] if floors else []))

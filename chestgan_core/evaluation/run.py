@@ -82,6 +82,18 @@ def report_experiment(store: Store, experiment: Experiment, device: str, folder:
 
 def latest_report(store: Store, experiment: str) -> StoredReport:
     """The report that counts. Raises NotInStore."""
+    artefact, version = _newest(store, experiment)
+    return _read(store, artefact, version)
+
+
+def fetch_report(store: Store, experiment: str, folder: Path) -> StoredReport:
+    """The files of the report that counts, each verified. Raises NotInStore, DamagedObject, BadInput."""
+    artefact, version = _newest(store, experiment)
+    store.fetch(artefact, folder)
+    return _read(store, artefact, version)
+
+
+def _newest(store: Store, experiment: str) -> tuple[Artefact, str]:
     try:
         pointer = store.get_pointer(layout.report_latest(experiment))[0]
     except NotInStore as error:
@@ -89,8 +101,7 @@ def latest_report(store: Store, experiment: str) -> StoredReport:
             f"experiment {experiment}", "has no report", "materialize metric_report first"
         ) from error
     version = str(pointer["version"])
-    manifest_key = layout.report_manifest(experiment, str(pointer["run"]), version)
-    return _read(store, store.read_manifest(manifest_key), version)
+    return store.read_manifest(layout.report_manifest(experiment, str(pointer["run"]), version)), version
 
 
 def _version(run: Artefact, experiment: Experiment) -> str:

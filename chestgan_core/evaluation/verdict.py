@@ -31,10 +31,14 @@ def verdict(told: Mapping[str, Any], rows: Sequence[MetricRow]) -> Notice:
             return Notice("care", "Nothing was measured", tuple(sentence(row, word) for row in rows[:1]))
         first = [row for row in measured if row.measure in VERDICT] or measured[:1]
         return Notice("plain", "In short", tuple(sentence(row, word) for row in first))
-    refused = [rule for rule in gate["rules"] if not rule["passed"]]
     if gate["passed"]:
         return Notice("good", "Passed the release gate", (f"All {len(gate['rules'])} rules hold.",))
-    return Notice("bad", "Refused by the release gate", tuple(_refusal(rule, rows) for rule in refused))
+    return Notice("bad", "Refused by the release gate", refusals(gate, rows))
+
+
+def refusals(gate: Mapping[str, Any], rows: Sequence[MetricRow] = ()) -> tuple[str, ...]:
+    """A sentence for each rule that does not hold: which measure, by how much. rows: where numbers get their units."""
+    return tuple(_refusal(rule, rows) for rule in gate["rules"] if not rule["passed"])
 
 
 def gate_table(gate: Mapping[str, Any], rows: Sequence[MetricRow]) -> Table:
