@@ -118,7 +118,7 @@ def monthly_report(
             "page": f"{where}/{PAGE}",
             "pdf": f"{where}/{PDF}",
             **drawn,
-            **{kind: count for kind, count in month.counts.items()},
+            **month.counts,
             "gates passed": sum(report.told["gate"]["passed"] for _, report in month.gates),
             "gates refused": sum(not report.told["gate"]["passed"] for _, report in month.gates),
         },

@@ -59,6 +59,7 @@ TONES = {
 }
 TILES_A_ROW = 4
 FACT_NAMES = 0.24  # of the width
+HIGHEST = 0.84  # of the page: a figure with its caption, so that a heading fits above it
 
 
 def _style(name: str, size: float, **more: Any) -> ParagraphStyle:
@@ -229,7 +230,7 @@ def _figure(figure: Figure, width: float) -> list[Flowable]:
     """The picture with its caption under it, smaller where the page is not high enough."""
     words = Words(f"<b>{_text(figure.title)}.</b> {_text(figure.caption)}", CAPTION)
     across, down = ImageReader(io.BytesIO(figure.png)).getSize()
-    most = HEIGHT - words.wrap(width, HEIGHT)[1] - 40
+    most = HEIGHT * HIGHEST - words.wrap(width, HEIGHT)[1]
     width = min(width, most * across / down)
     image = Image(io.BytesIO(figure.png), width, width * down / across, hAlign="LEFT")
     return [image, words]

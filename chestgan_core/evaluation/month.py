@@ -58,8 +58,8 @@ class MonthSet:
 
 @dataclass(frozen=True)
 class Month:
-    """name: YYYY-MM. gates: every report of the month that a gate judged, with its day. counts, counts_before: artefacts by kind in
-    this month and in the one before. unreadable: address and reason.
+    """name: YYYY-MM. gates: every report of the month that a gate judged, with its day. counts, counts_before:
+    artefacts by kind in this month and in the one before. unreadable: address and reason.
     """
 
     name: str

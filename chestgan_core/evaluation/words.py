@@ -63,11 +63,12 @@ def sentence(row: MetricRow, word: Word) -> str:
             said += f" The distance of the synthetic images is {times:.1f} times that."
         return said
     others = f" (images of other {word} patients: {floor})" if row.floor is not None else ""
-    return {
+    known = {
         "precision": f"{value} of the synthetic images lie among the {word} ones{others}.",
         "recall": f"{value} of the {word} images lie among the synthetic ones{others}.",
         "density": f"A synthetic image lies in {value} times as many {word} neighbourhoods as a {word} one would"
         f" on average{others}; more than 1 can mean images crowded at the typical.",
         "coverage": f"{value} of the {word} images have a synthetic image in their neighbourhood{others}; low"
         " when the generator makes only some kinds of image.",
-    }[row.measure]
+    }
+    return known.get(row.measure, f"{row.measure} {value}{others}; {row.better} is better.")
