@@ -4,7 +4,6 @@ In: a Comparison. Out: PNG bytes, drawn without a display.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from io import BytesIO
 
 import matplotlib as mpl
@@ -145,9 +144,9 @@ def _bars(ax: Axes, comparison: Comparison, measure: str, centres: Sequence[floa
 
 def interval_of(row: MetricRow) -> tuple[float, float]:
     """The interval of a value; two standard errors to each side where only that is known; else nothing wide."""
-    told, value = asdict(row), row.value or 0.0
-    if told.get("low") is not None and told.get("high") is not None:
-        return told["low"], told["high"]
+    value = row.value or 0.0
+    if row.low is not None and row.high is not None:
+        return row.low, row.high
     return value - 2 * (row.sd or 0), value + 2 * (row.sd or 0)
 
 

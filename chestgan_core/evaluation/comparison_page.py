@@ -218,7 +218,7 @@ def _best(comparison: Comparison) -> Tiles:
             if (row := one.row(measure)) and row.value is not None
         ]
         if len({row.value for row, _ in rows}) > 1:
-            sign = 1 if rows[0][0].better == "lower" else -1
+            sign = -1 if rows[0][0].better == "higher" else 1
             row, name = min(rows, key=lambda pair: sign * (pair[0].value or 0))
             tiles.append(
                 Tile(f"best {measure}", name, f"{row.number(row.value, row.sd)}{_floor(comparison, row)}")

@@ -78,7 +78,7 @@ def _number(measure: str, value: float | None) -> str:
     if value is None:
         return "none"
     if measure.endswith("accuracy"):
-        return f"{value:.0%}"
+        return f"{value:.1%}"
     return f"{value:.2f} dB" if measure == "PSNR" else f"{value:.3f}"
 
 

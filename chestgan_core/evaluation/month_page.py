@@ -36,7 +36,7 @@ from chestgan_core.evaluation.version import VERSION
 from chestgan_core.store import Store
 
 PAGE, PDF, PICTURE, TOLD = "month.html", "month.pdf", "month.png", "month.json"
-MEASURES = ("KID", "FID", "coverage", "memorization share")
+MEASURES = ("KID", "FID", "coverage", "memorized share")
 KINDS = (("runs", "trainings finished"), ("reports", "reports"), ("sets", "sets published"))
 
 

@@ -38,11 +38,24 @@ from chestgan_core.sources.datasets import Word
 CURVES, PROGRESS = "curves.png", "progress.png"
 MOST_ACROSS = 1200  # pixels of a training's pictures inside the page
 SHARED = ("extractor", "split", "seed", "snapshot")
-SOURCES = (
-    "KID (Bińkowski 2018), FID (Heusel 2017), precision and recall (Kynkäänniemi 2019), density and coverage"
-    " (Naeem 2020) say how alike two sets of images are under one feature network. They say nothing about"
-    " diagnostic value, and nothing about whether information on training patients can be recovered from the model."
-)
+GROUPS = {
+    "distance": "How far from held-out patients",
+    "manifold": "What is covered, and what is made up",
+    "diversity": "How different the images are from each other",
+    "plausibility": "Values and anatomy",
+    "classifier": "Told apart by a classifier",
+    "utility": "Of use for training",
+    "memorization": "Repeated from training",
+}
+SOURCES = {
+    "KID": "KID (Bińkowski 2018)",
+    "FID": "FID (Heusel 2017)",
+    "precision": "precision and recall (Kynkäänniemi 2019)",
+    "coverage": "density and coverage (Naeem 2020)",
+    "MS-SSIM": "MS-SSIM (Wang 2003)",
+    "AUC": "classifier two-sample test (Lopez-Paz 2017)",
+    "memorized share": "nearest training against nearest held-out patient (Alaa 2021)",
+}
 
 
 def write_page(report: MetricReport, folder: Path, training: Mapping[str, bytes] | None = None) -> list[Path]:
@@ -96,45 +109,33 @@ def _document(
 
 def _in_words(rows: Sequence[MetricRow], word: Word) -> list[Block]:
     blocks: list[Block] = []
-    for group, some in groupby(rows, lambda row: asdict(row).get("group", "")):
-        if group:
-            blocks.append(Paragraph(f"{group.capitalize()}:"))
+    for group, some in groupby(rows, lambda row: row.group):
+        blocks.append(Paragraph(f"{GROUPS[group]}:"))
         blocks.append(Bullets(tuple(sentence(row, word) for row in some)))
     return blocks
 
 
 def _measures(rows: Sequence[MetricRow], word: Word) -> list[Block]:
     """Numbers first; then what all of them share, and what only some do."""
-    intervals = any(interval(row) for row in rows)
-    head = (
-        "measure",
-        "better",
-        "value",
-        *(["95% interval"] if intervals else []),
-        f"{word} against {word}",
-        "images",
-        "of the floor",
-    )
+    if not rows:
+        return []
+    floor = f"{word} against {word}"
+    head = ("measure", "best", "value", "95% interval", floor, f"{word} + synthetic", "of the floor")
     lines = [
         (
             row.measure,
             row.better,
             row.number(row.value, row.sd),
-            *([interval(row)] if intervals else []),
+            interval(row) or "none",
             row.number(row.floor, row.floor_sd),
             f"{row.n_real} + {row.n_fake}",
             f"{row.floor_n} + {row.floor_n}" if row.floor_n else "none",
         )
         for row in rows
     ]
-    widths = (3, 1.4, 3, *([3] if intervals else []), 3, 2, 2)
-    blocks: list[Block] = [Table(head, tuple(lines), widths)] if lines else []
     told = [asdict(row) for row in rows]
-    known = [name for name in SHARED if told and name in told[0]]
-    shared = [name for name in known if len({str(line[name]) for line in told}) == 1]
-    own = [name for name in known if name not in shared]
-    if shared:
-        blocks.append(Facts(tuple((name, str(told[0][name])) for name in shared)))
+    shared = [name for name in SHARED if len({line[name] for line in told}) == 1]
+    own = [name for name in SHARED if name not in shared]
     notes = [
         (
             row.measure,
@@ -144,9 +145,11 @@ def _measures(rows: Sequence[MetricRow], word: Word) -> list[Block]:
         )
         for row, line in zip(rows, told, strict=True)
     ]
-    if notes:
-        blocks.append(Table(("measure", "notes", *own, "took"), tuple(notes), (2, 7, *[3.0] * len(own), 1.1)))
-    return blocks
+    return [
+        Table(head, tuple(lines), (2.6, 1.2, 3, 2.6, 3, 2, 2)),
+        Facts(tuple((name, str(told[0][name]) or "none") for name in shared)),
+        Table(("measure", "notes", *own, "took"), tuple(notes), (2, 7, *[3.0] * len(own), 1.2)),
+    ]
 
 
 def _training(pictures: Mapping[str, bytes]) -> list[Block]:
@@ -174,5 +177,14 @@ def _method(report: MetricReport) -> list[Block]:
             f" {report.word} patients."
         ),
         Facts((*extractors, *provenance)),
-        Paragraph(SOURCES, small=True),
+        Paragraph(_sources(report.rows), small=True),
     ]
+
+
+def _sources(rows: Sequence[MetricRow]) -> str:
+    measures = {row.measure for row in rows}
+    named = ", ".join(source for measure, source in SOURCES.items() if measure in measures)
+    return (
+        f"{named}. They say how alike two sets of images are. They say nothing about diagnostic value, and nothing"
+        " about whether information on training patients can be recovered from the model."
+    )

@@ -5,7 +5,6 @@ one; otherwise what the distance says beside the floor, without passing or refus
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from chestgan_core.documents.blocks import Notice, Table, Tile, Tiles
@@ -14,11 +13,12 @@ from chestgan_core.evaluation.words import sentence
 from chestgan_core.sources.datasets import Word
 
 # The tiles of a report, as far as it has them.
-HEADLINES = ("KID", "FID", "coverage", "precision", "memorization share", "HU plausibility", "utility ratio")
+HEADLINES = ("KID", "FID", "coverage", "memorized share", "AUC", "precision")
 MOST_TILES = 4
 # What is said where no gate has judged.
 VERDICT = ("FID", "coverage")
 THOUSANDTHS = " x 1000"
+BETTER = {"lower": "lower is better", "higher": "higher is better", "floor": "nearest to the floor is best"}
 
 
 def verdict(told: Mapping[str, Any], rows: Sequence[MetricRow]) -> Notice:
@@ -69,11 +69,9 @@ def headlines(rows: Sequence[MetricRow], word: Word) -> Tiles:
 
 def interval(row: MetricRow) -> str:
     """The confidence interval, `38.1 to 44.0`; "" where the row has none."""
-    told = asdict(row)
-    low, high = told.get("low"), told.get("high")
-    if low is None or high is None:
+    if row.low is None or row.high is None:
         return ""
-    return f"{bare(row.number(low))} to {bare(row.number(high))}"
+    return f"{bare(row.number(row.low))} to {bare(row.number(row.high))}"
 
 
 def number(measure: str, value: float | None, rows: Sequence[MetricRow]) -> str:
@@ -87,7 +85,7 @@ def number(measure: str, value: float | None, rows: Sequence[MetricRow]) -> str:
 def label(row: MetricRow) -> str:
     """What heads the numbers of a row: `KID x 1000, lower is better`."""
     unit = THOUSANDTHS if row.number(row.value).endswith(THOUSANDTHS) else ""
-    return f"{row.measure}{unit}, {row.better} is better"
+    return f"{row.measure}{unit}, {BETTER[row.better]}"
 
 
 def bare(text: str) -> str:
