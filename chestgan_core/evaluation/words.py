@@ -56,7 +56,7 @@ def sentence(row: MetricRow, word: Word) -> str:
     floor = row.number(row.floor, row.floor_sd)
     if row.measure in ("KID", "FID"):
         if row.floor is None:
-            return f"{row.measure} {value}. 0 would be no difference; without a floor it has no scale."
+            return f"{row.measure} {value}{_interval(row)}. 0 would be no difference; without a floor it has no scale."
         said = f"{row.measure} {value}{_interval(row)}; two groups of {word} patients differ by {floor}."
         # A floor within its own error of 0 is no divisor.
         if row.floor > 2 * (row.floor_sd or 0):
