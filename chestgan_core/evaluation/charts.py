@@ -60,6 +60,7 @@ def value_histogram(images: dict[str, Tensor], window: Window, word: Word, path:
             shares, label = counts / max(counts.sum(), 1), _label(role, word)
             ax.stairs(shares, edges, color=COLOURS[role], label=label, linewidth=1.5)
     ax.set_yscale("log")
+    ax.locator_params(axis="x", nbins=6)
     ax.set_xlabel("Hounsfield units (clipped to the window)" if window.unit == "HU" else "grey level")
     ax.set_ylabel("share of pixels")
     _finish(figure, ax, path)

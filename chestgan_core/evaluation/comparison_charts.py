@@ -72,8 +72,9 @@ def curves_png(comparison: Comparison) -> bytes:
     found = comparison.experiments
     looked = [one for one in found if one.looks]
     count = len(found) + bool(looked)
-    across = min(count, PANELS_A_LINE)
-    down = -(-count // PANELS_A_LINE)
+    places = count + bool(looked)  # the names of the lines have one of their own
+    across = min(places, PANELS_A_LINE)
+    down = -(-places // PANELS_A_LINE)
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(PANEL[0] * across, PANEL[1] * down), dpi=130, layout="constrained")
         axes = figure.subplots(down, across, squeeze=False).flatten().tolist()
@@ -99,7 +100,7 @@ def curves_png(comparison: Comparison) -> bytes:
                 )  # fmt: skip
             ax.set_title("KID x 1000 at the looks", fontsize=9)
             ax.set_ylim(bottom=0)
-            ax.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
+            axes[count].legend(handles=ax.lines, frameon=False, fontsize=7.5, loc="upper left")
         for ax in axes[:count]:
             ax.set_xlabel("images seen, thousands", fontsize=8)
             ax.grid(alpha=0.25)

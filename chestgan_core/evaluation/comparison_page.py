@@ -244,7 +244,7 @@ def _caption(comparison: Comparison) -> str:
     drawn = "The first eight images of each, drawn by the seed and not chosen."
     if comparison.reasons:
         return drawn
-    return f"{drawn} Dashed: {comparison.word} against {comparison.word}. Black: the interval of the value."
+    return f"{drawn} Dashed: {comparison.word} against {comparison.word}. Black: 95% interval, or two standard errors."
 
 
 def _cautions(comparison: Comparison) -> list[Block]:

@@ -23,11 +23,15 @@ Line = TypeVar("Line")
 
 @dataclass(frozen=True)
 class MonthRun:
-    """A finished training. day: YYYY-MM-DD. told: its manifest."""
+    """A finished training. day: YYYY-MM-DD."""
 
     experiment: str
     day: str
-    told: Mapping[str, Any]
+    run: str
+    dataset: str
+    images_seen: int
+    seconds: float
+    device: str
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,12 @@ class MonthReport:
 
 @dataclass(frozen=True)
 class MonthSet:
-    """A published set. told: its manifest."""
+    """A published set. bytes: of all its files."""
 
     name: str
     version: str
     day: str
-    told: Mapping[str, Any]
+    images: int
     bytes: int
 
 
@@ -78,9 +82,7 @@ class Month:
             "month": self.name,
             "counts": dict(self.counts),
             "counts_before": dict(self.counts_before),
-            "runs": [
-                {"experiment": run.experiment, "day": run.day, "run": run.told["run"]} for run in self.runs
-            ],
+            "runs": [{"experiment": run.experiment, "day": run.day, "run": run.run} for run in self.runs],
             "reports": [
                 {
                     "experiment": one.report.name,
@@ -138,21 +140,13 @@ def read_month(store: Store, month: str) -> Month:
     earlier = {_experiment(one): one for one in found["reports"] if one.month < month}
     return Month(
         name=month,
-        runs=tuple(
-            MonthRun(_experiment(commit), _day(commit), run.manifest)
-            for commit, run in reader.each(of_month["runs"], reader.manifest)
-        ),
+        runs=tuple(run for _, run in reader.each(of_month["runs"], reader.run)),
         reports=tuple(
             reader.beside(commit, report, earlier.get(name))
             for name, (commit, report) in sorted(newest.items())
         ),
         gates=tuple((_day(commit), report) for commit, (_, report) in reports if report.told.get("gate")),
-        sets=tuple(
-            MonthSet(
-                _experiment(commit), commit.manifest_key.split("/")[-2], _day(commit), one.manifest, one.bytes
-            )
-            for commit, one in reader.each(of_month["sets"], reader.manifest)
-        ),
+        sets=tuple(one for _, one in reader.each(of_month["sets"], reader.set)),
         counts={kind: len(some) for kind, some in of_month.items()},
         counts_before={kind: sum(one.month == before for one in some) for kind, some in found.items()},
         unreadable=tuple(unreadable),
@@ -181,9 +175,26 @@ class _Reader:
     def manifest(self, commit: Commit) -> Artefact:
         return self.store.read_manifest(commit.manifest_key)
 
+    def run(self, commit: Commit) -> MonthRun:
+        told = self.manifest(commit).manifest
+        return MonthRun(
+            experiment=_experiment(commit),
+            day=_day(commit),
+            run=str(told["run"]),
+            dataset=str(told["dataset"]),
+            images_seen=int(told["images_seen"]),
+            seconds=float(told["seconds"]),
+            device=str(told["device"]),
+        )
+
+    def set(self, commit: Commit) -> MonthSet:
+        found = self.manifest(commit)
+        images = int(found.manifest["set"]["images"])
+        return MonthSet(_experiment(commit), _version(commit), _day(commit), images, found.bytes)
+
     def report(self, commit: Commit) -> tuple[str, ReadReport]:
-        name, version = _experiment(commit), commit.manifest_key.split("/")[-2]
-        return name, read_report(self.store, name, version, self.manifest(commit))
+        name = _experiment(commit)
+        return name, read_report(self.store, name, _version(commit), self.manifest(commit))
 
     def beside(self, commit: Commit, report: ReadReport, earlier: Commit | None) -> MonthReport:
         """The report with what is to be shown beside it."""
@@ -211,6 +222,10 @@ class _Reader:
 def _experiment(commit: Commit) -> str:
     """The second step of the key of a run, a report or a set."""
     return commit.manifest_key.split("/")[1]
+
+
+def _version(commit: Commit) -> str:
+    return commit.manifest_key.split("/")[-2]
 
 
 def _day(commit: Commit) -> str:

@@ -31,7 +31,7 @@ from chestgan_core.evaluation.month import Month, MonthReport, first_day, read_m
 from chestgan_core.evaluation.month_chart import month_png
 from chestgan_core.evaluation.origin import duration
 from chestgan_core.evaluation.reading import ReadReport
-from chestgan_core.evaluation.verdict import refusals
+from chestgan_core.evaluation.verdict import bare, label, refusals
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.store import Store
 
@@ -106,7 +106,9 @@ def _document(month: Month, picture: bytes) -> Document:
                         Tile(label, str(month.counts[kind]), f"month before: {month.counts_before[kind]}")
                         for kind, label in KINDS
                     ),
-                    Tile("release gate", f"{passed} passed", f"{len(month.gates) - passed} refused"),
+                    Tile("release gate", f"{passed} passed", f"{len(month.gates) - passed} refused")
+                    if month.gates
+                    else Tile("release gate", "none", "no report was judged"),
                 )
             ),
             *([Figure(picture, "Newest images", caption)] if picture else []),
@@ -163,16 +165,19 @@ def _reports(reports: Sequence[MonthReport]) -> list[Block]:
     for one in reports:
         now = [_number(one.report, name) for name in measures]
         lines.append((one.report.name, one.day, *now, _floor(one.report)))
-        if one.before:
+        if one.before and not one.before.is_old:
             then = [_number(one.before, name) for name in measures]
-            lines.append(("  before", one.before_day, *then, _floor(one.before)))
-    head = ("experiment", "day", *measures, "KID floor")
-    blocks: list[Block] = [Table(head, tuple(lines), (2.6, 1.6, *[1.8] * len(measures), 1.8))]
-    refused = tuple(
-        f"{one.report.name} and before: {' '.join(one.reasons)}" for one in reports if one.reasons
-    )
+            lines.append(("before", one.before_day, *then, _floor(one.before)))
+    named = [next(label(row) for one in reports if (row := one.report.row(name))) for name in measures]
+    head = ("experiment", "day", *named, "floor of KID")
+    blocks: list[Block] = [Table(head, tuple(lines), (2.6, 1.6, *[1.8] * len(measures), 1.6))]
+    refused: dict[str, list[str]] = {}
+    for one in reports:
+        for reason in one.reasons:
+            refused.setdefault(reason, []).append(one.report.name)
     if refused:
-        blocks += [Paragraph("Not to be compared with before:"), Bullets(refused)]
+        told = tuple(f"{', '.join(names)}: {reason}" for reason, names in refused.items())
+        blocks += [Paragraph("Not to be compared with before:"), Bullets(told)]
     old = tuple(one.report.name for one in reports if one.report.is_old)
     if old:
         blocks.append(
@@ -183,12 +188,12 @@ def _reports(reports: Sequence[MonthReport]) -> list[Block]:
 
 def _number(report: ReadReport, measure: str) -> str:
     row = report.row(measure)
-    return row.number(row.value, row.sd) if row else "none"
+    return bare(row.number(row.value, row.sd)) if row else "none"
 
 
 def _floor(report: ReadReport) -> str:
     row = report.row("KID")
-    return row.number(row.floor, row.floor_sd) if row else "none"
+    return bare(row.number(row.floor, row.floor_sd)) if row else "none"
 
 
 def _gates(month: Month) -> list[Block]:
@@ -209,10 +214,10 @@ def _runs(month: Month) -> list[Block]:
         (
             run.experiment,
             run.day,
-            run.told["dataset"],
-            f"{run.told['images_seen']:,}",
-            f"{duration(run.told['seconds'])} on {run.told['device']}",
-            run.told["run"],
+            run.dataset,
+            f"{run.images_seen:,}",
+            f"{duration(run.seconds)} on {run.device}",
+            run.run,
         )
         for run in month.runs
     )
@@ -222,7 +227,6 @@ def _runs(month: Month) -> list[Block]:
 
 def _sets(month: Month) -> list[Block]:
     lines = tuple(
-        (one.name, one.day, one.version, f"{one.told['facts']['images']:,}", f"{one.bytes / 1e6:.1f} MB")
-        for one in month.sets
+        (one.name, one.day, one.version, f"{one.images:,}", f"{one.bytes / 1e6:.1f} MB") for one in month.sets
     )
     return [Table(("set", "day", "version", "images", "size"), lines, (3, 1.6, 3, 1.6, 1.6))] if lines else []

@@ -24,7 +24,7 @@ from chestgan_core.embedded import BUCKET, EmbeddedStore
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.evaluation.comparing import compare
 from chestgan_core.evaluation.comparison_page import as_text, commit_comparison, write_comparison
-from chestgan_core.evaluation.month import month_before, read_month
+from chestgan_core.evaluation.month import month_before
 from chestgan_core.evaluation.month_page import report_month
 from chestgan_core.evaluation.run import report_experiment
 from chestgan_core.experiment import Experiment, parse_experiment
@@ -234,9 +234,14 @@ def test_a_month_tells_what_came_and_what_was_before(filled: Store, tmp_path: Pa
         assert said in page
         assert said in pdf
     assert report_month(filled, "2026-02", tmp_path / "again").version == stored.version
-    january = read_month(filled, "2026-01")
-    assert [(one.name, one.day) for one in january.sets] == [("first", "2026-01-31")]
+
+
+def test_the_month_before_the_first_report_has_nothing_beside_it(filled: Store, tmp_path: Path) -> None:
+    january = report_month(filled, "2026-01", tmp_path).month
+    assert [(one.name, one.day, one.images) for one in january.sets] == [("first", "2026-01-31", 6)]
+    assert [(one.experiment, one.images_seen) for one in january.runs] == [("first", 64)]
     assert [one.before for one in january.reports] == [None]
+    assert "first" in text_of((tmp_path / "month.pdf").read_bytes())
 
 
 def test_a_month_in_which_nothing_came_says_so(filled: Store, tmp_path: Path) -> None:
