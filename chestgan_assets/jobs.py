@@ -32,18 +32,18 @@ synthetic_set = dg.define_asset_job(
     ),
     description="4 of 4. Train, evaluate and publish one experiment.",
 )
-architecture_comparison = dg.define_asset_job(
-    "architecture_comparison",
+compare_architectures = dg.define_asset_job(
+    "compare_architectures",
     dg.AssetSelection.assets("architecture_comparison"),
     description="After 4 of 4, of several experiments. Compare them; the launchpad takes their names.",
 )
-tuning_comparison = dg.define_asset_job(
-    "tuning_comparison",
+compare_tuning = dg.define_asset_job(
+    "compare_tuning",
     dg.AssetSelection.assets("tuning_comparison"),
     description="After 4 of 4, of two experiments. Compare one before and after tuning.",
 )
-monthly_report = dg.define_asset_job(
-    "monthly_report",
+report_month = dg.define_asset_job(
+    "report_month",
     dg.AssetSelection.assets("monthly_report"),
     description="Tell what came into the store in a month.",
 )
@@ -54,6 +54,6 @@ failed_partitions = dg.define_asset_job(
 )
 
 jobs = [
-    catalog, patient_slices, image_collection, annotations, split, synthetic_set, architecture_comparison,
-    tuning_comparison, monthly_report, failed_partitions,
+    catalog, patient_slices, image_collection, annotations, split, synthetic_set, compare_architectures,
+    compare_tuning, report_month, failed_partitions,
 ]  # fmt: skip
