@@ -22,10 +22,10 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     BaseDocTemplate,
+    CondPageBreak,
     Flowable,
     Frame,
     Image,
-    KeepTogether,
     PageBreak,
     PageTemplate,
     Spacer,
@@ -59,12 +59,13 @@ TONES = {
 }
 TILES_A_ROW = 4
 FACT_NAMES = 0.24  # of the width
+LEAST = 50 * mm
 HIGHEST = 0.84  # of the page: a figure with its caption, so that a heading fits above it
 
 
 def _style(name: str, size: float, **more: Any) -> ParagraphStyle:
     fields: dict[str, Any] = {"fontName": "DejaVu", "leading": size * 1.38, "textColor": INK, **more}
-    return ParagraphStyle(name, fontSize=size, splitLongWords=1, **fields)
+    return ParagraphStyle(name, fontSize=size, splitLongWords=1, allowWidows=0, allowOrphans=0, **fields)
 
 
 TITLE = _style("title", 17, fontName="DejaVu-Bold", spaceAfter=4)
@@ -150,10 +151,10 @@ def _section(section: Section) -> list[Flowable]:
     flowables = [flowable for block in section.blocks for flowable in _flowables(block)]
     heading = _Heading(_text(section.title), HEADING)
     if isinstance(flowables[0], Grid):
-        # A long table cannot be kept whole; this much of the page must be left for its first rows.
-        heading.keepWithNext = 1
-        return [heading, *flowables]
-    return [KeepTogether([heading, flowables[0]]), *flowables[1:]]
+        # A long table cannot be kept whole; so much of the page must be left for its first rows.
+        return [CondPageBreak(LEAST), heading, *flowables]
+    heading.keepWithNext = 1
+    return [heading, *flowables]
 
 
 def _flowables(block: Block) -> list[Flowable]:
@@ -173,7 +174,7 @@ def _flowables(block: Block) -> list[Flowable]:
         case Table():
             return [_table(block), Spacer(1, 8)]
         case Figure():
-            return [KeepTogether(_figure(block, WIDTH * block.width))]
+            return _figure(block, WIDTH * block.width)
         case Pair():
             gap = 5 * mm
             each = (WIDTH - gap) / 2
@@ -233,6 +234,7 @@ def _figure(figure: Figure, width: float) -> list[Flowable]:
     most = HEIGHT * HIGHEST - words.wrap(width, HEIGHT)[1]
     width = min(width, most * across / down)
     image = Image(io.BytesIO(figure.png), width, width * down / across, hAlign="LEFT")
+    image.keepWithNext = 1
     return [image, words]
 
 

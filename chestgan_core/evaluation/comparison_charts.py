@@ -25,6 +25,7 @@ LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000
 GREY = COLOURS["other"]
 # Inches.
 NAMES, STRIP, BAR, APART, LINE_GAP, TOP, BOTTOM = 1.5, 3.9, 1.05, 0.2, 0.05, 0.45, 0.32
+DPI = 170
 PANEL, PANELS_A_LINE = (2.75, 2.3), 4
 
 
@@ -41,7 +42,7 @@ def samples_png(comparison: Comparison) -> bytes:
     inner = len(strips) * (high + LINE_GAP) - LINE_GAP
     wide = NAMES + STRIP + len(measures) * (APART + BAR) + APART
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(wide, TOP + inner + BOTTOM), dpi=170)
+        figure = Figure(figsize=(wide, TOP + inner + BOTTOM), dpi=DPI)
 
         def place(left: float, above: float, across: float, down: float) -> Axes:
             """Axes by inches from the upper left corner."""
@@ -157,10 +158,11 @@ def _value(one: Compared, measure: str) -> bool:
 
 
 def strip(grid: bytes) -> Image.Image:
-    """The first line of a plain grid."""
+    """The first line of a plain grid; of large images the mean of pixels, or the figure would show every third one."""
     image = Image.open(BytesIO(grid)).convert("L")
     side = (image.width - (COLUMNS - 1) * GAP) // COLUMNS
-    return image.crop((0, 0, image.width, side))
+    line = image.crop((0, 0, image.width, side))
+    return line.reduce(max(1, line.width // int(STRIP * DPI)))
 
 
 def _effort(one: Compared) -> str:

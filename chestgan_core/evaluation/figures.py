@@ -9,11 +9,12 @@ from pathlib import Path
 from chestgan_core.documents.blocks import Figure
 from chestgan_core.evaluation.charts import feature_scatter, value_histogram
 from chestgan_core.evaluation.metric_report import MetricReport
-from chestgan_core.pictures import contact_sheet, image_grid, save_png
+from chestgan_core.pictures import contact_sheet, image_grid, narrowed, save_png
 
 # Plain grids of the first images: 8 a row, a gap of 2 pixels, nothing enlarged.
 PLAIN, COLUMNS, GAP = 16, 8, 2
 REAL_GRID, SYNTHETIC_GRID = "samples-real.png", "samples-synthetic.png"
+MOST_ACROSS = 1600  # pixels inside the page; the file is as large as it gets
 HOUNSFIELD = (
     "Hounsfield units",
     "All pixels of the images compared. Values beyond the window were clipped to its ends.",
@@ -37,7 +38,10 @@ def draw_sheet(report: MetricReport, folder: Path) -> Figure:
     for role, name in (("real", REAL_GRID), ("synthetic", SYNTHETIC_GRID)):
         save_png(image_grid(samples[role][:PLAIN], COLUMNS, gap=GAP), folder / name)
     return Figure(
-        path.read_bytes(), title, "Drawn by the seed, not chosen; both sides through the same window.", 0.78
+        narrowed(path.read_bytes(), MOST_ACROSS),
+        title,
+        "Drawn by the seed, not chosen; both sides through the same window.",
+        0.78,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from chestgan_core.evaluation.charts import COLOURS
-from chestgan_core.evaluation.comparison_charts import as_png, strip, wrapped
+from chestgan_core.evaluation.comparison_charts import DPI, as_png, strip, wrapped
 from chestgan_core.evaluation.month import Month
 
 # Inches. An experiment more than MOST is in the tables only: the picture is for the first page.
@@ -26,7 +26,7 @@ def month_png(month: Month) -> bytes:
     inner = len(shown) * (high + GAP) - GAP
     wide, total = NAMES + STRIP + APART + DOTS + APART, TOP + inner + BOTTOM
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(wide, total), dpi=170)
+        figure = Figure(figsize=(wide, total), dpi=DPI)
         dots = figure.add_axes(((NAMES + STRIP + APART) / wide, BOTTOM / total, DOTS / wide, inner / total))
         for at, (one, image) in enumerate(zip(shown, strips, strict=True)):
             top = TOP + at * (high + GAP)

@@ -6,7 +6,7 @@ numbers coarse is said before them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -90,12 +90,10 @@ def _document(
             *([Notice("care", "Read with care", tuple(care))] if care else []),
         ),
         sections=(
+            Section("Release gate", (gate_table(told["gate"], rows),) if told.get("gate") else ()),
             Section("In words", tuple(_in_words(rows, word))),
             Section("Measures", tuple(_measures(rows, word))),
-            Section("Release gate", (gate_table(told["gate"], rows),) if told.get("gate") else ()),
-            Section(
-                "Values and features", (Pair((charts[0], charts[1])) if len(charts) == 2 else charts[0],)
-            ),
+            Section("Values and features", tuple(_charts(charts))),
             Section("Data", (Facts(data_in_words(told["data"])),) if told.get("data") else ()),
             Section("Model", (Facts(run_in_words(told["run"])),) if told.get("run") else ()),
             Section("Training", tuple(_training(training))),
@@ -150,6 +148,12 @@ def _measures(rows: Sequence[MetricRow], word: Word) -> list[Block]:
         Facts(tuple((name, str(told[0][name]) or "none") for name in shared)),
         Table(("measure", "notes", *own, "took"), tuple(notes), (2, 7, *[3.0] * len(own), 1.2)),
     ]
+
+
+def _charts(charts: Sequence[Figure]) -> list[Block]:
+    """Two a line."""
+    pairs = [Pair((charts[at], charts[at + 1])) for at in range(0, len(charts) - 1, 2)]
+    return [*pairs, *([replace(charts[-1], width=0.5)] if len(charts) % 2 else [])]
 
 
 def _training(pictures: Mapping[str, bytes]) -> list[Block]:

@@ -31,12 +31,15 @@ from chestgan_core.training.generation import generate
 from chestgan_core.training.images import load_slices
 from chestgan_core.training.run import fetch_generator, newest_run
 
+PDF = "report.pdf"
 CONTACT_SHEET = "figures/real-beside-synthetic.png"
 
 
 @dataclass(frozen=True)
 class StoredReport:
-    """A committed report. spread: mean over pixels of the standard deviation between the synthetic images."""
+    """A committed report. pdf: empty in one of an older version. spread: mean over pixels of the standard deviation
+    between the synthetic images.
+    """
 
     uri: str
     version: str
@@ -185,6 +188,8 @@ def _read(store: Store, artefact: Artefact, version: str) -> StoredReport:
         told={**json.loads(store.read(artefact, "report.json")), "text": artefact.manifest["text"]},
         spread=artefact.manifest["spread"],
         html=store.read(artefact, "report.html").decode(),
-        pdf=store.read(artefact, "report.pdf"),
+        pdf=store.read(artefact, PDF)
+        if any(artefact.name(item) == PDF for item in artefact.objects)
+        else b"",
         contact_sheet_png=store.read(artefact, CONTACT_SHEET),
     )
