@@ -30,52 +30,56 @@ PANEL, PANELS_A_LINE = (2.75, 2.3), 4
 
 
 def samples_png(comparison: Comparison) -> bytes:
-    """A line of images for the real side and for each experiment; where the numbers can be compared, KID, FID and
-    coverage as bars in the same line, with their intervals, and the floor as a dashed line.
+    """A line of images for each experiment; where the numbers can be compared, one for the real side above them, and
+    KID, FID and coverage as bars in the same line, with their intervals, and the floor as a dashed line.
     """
     found = comparison.experiments
     measures = (
         [] if comparison.reasons else [name for name in BARS if any(_value(one, name) for one in found)]
     )
-    strips = [strip(found[0].real), *(strip(one.synthetic) for one in found)]
+    # Of experiments that cannot be compared there is no real side that is that of all.
+    real = [] if comparison.reasons else [found[0].real]
+    strips = [strip(grid) for grid in (*real, *(one.synthetic for one in found))]
     high = STRIP * strips[0].height / strips[0].width
+    above = TOP if measures else BOTTOM / 4
+    below = BOTTOM if measures else BOTTOM / 4
     inner = len(strips) * (high + LINE_GAP) - LINE_GAP
+    total = above + inner + below
     wide = NAMES + STRIP + len(measures) * (APART + BAR) + APART
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(wide, TOP + inner + BOTTOM), dpi=DPI)
+        figure = Figure(figsize=(wide, total), dpi=DPI)
 
-        def place(left: float, above: float, across: float, down: float) -> Axes:
+        def place(left: float, top: float, across: float, down: float) -> Axes:
             """Axes by inches from the upper left corner."""
-            total = TOP + inner + BOTTOM
-            return figure.add_axes((left / wide, 1 - (above + down) / total, across / wide, down / total))
+            return figure.add_axes((left / wide, 1 - (top + down) / total, across / wide, down / total))
 
-        tops = [TOP + at * (high + LINE_GAP) for at in range(len(strips))]
-        word = comparison.word
-        labels = [(f"{word}, held-out", "patients"), *((one.name, _effort(one)) for one in found)]
+        tops = [above + at * (high + LINE_GAP) for at in range(len(strips))]
+        labels = [(f"{comparison.word}, held-out", "patients")] * len(real)
+        labels += [(one.name, _effort(one)) for one in found]
         for line, top, (name, remark) in zip(strips, tops, labels, strict=True):
             ax = place(NAMES, top, STRIP, high)
             ax.imshow(np.asarray(line), cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
             ax.set_axis_off()
-            middle = 1 - (top + high / 2) / (TOP + inner + BOTTOM)
+            middle = 1 - (top + high / 2) / total
             figure.text(0.01, middle + 0.002, wrapped(name), va="bottom", fontsize=9, weight="bold")
             figure.text(0.01, middle - 0.004, remark, va="top", fontsize=7.5, color="#555555")
         for at, name in enumerate(measures):
             left = NAMES + STRIP + APART + at * (BAR + APART)
-            centres = [(top - TOP + high / 2) / inner for top in tops]
-            _bars(place(left, TOP, BAR, inner), comparison, name, centres, high / inner * 0.5)
+            centres = [(top - above + high / 2) / inner for top in tops]
+            _bars(place(left, above, BAR, inner), comparison, name, centres, high / inner * 0.5)
     return as_png(figure)
 
 
 def curves_png(comparison: Comparison) -> bytes:
     """The losses of each run in a panel of its own, as losses of different kinds have no common scale; then the KID at
-    the looks of all runs that looked, in one.
+    the looks of all runs that looked, in one, where they can be compared.
     """
     found = comparison.experiments
-    looked = [one for one in found if one.looks]
+    looked = [one for one in found if one.looks and not comparison.reasons]
     count = len(found) + bool(looked)
     places = count + bool(looked)  # the names of the lines have one of their own
-    across = min(places, PANELS_A_LINE)
-    down = -(-places // PANELS_A_LINE)
+    across = min(places, PANELS_A_LINE + (places % PANELS_A_LINE == 1))
+    down = -(-places // across)
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
         figure = Figure(figsize=(PANEL[0] * across, PANEL[1] * down), dpi=130, layout="constrained")
         axes = figure.subplots(down, across, squeeze=False).flatten().tolist()
