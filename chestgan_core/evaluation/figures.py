@@ -7,7 +7,7 @@ of each side as plain grids, pixel for pixel.
 from pathlib import Path
 
 from chestgan_core.documents.blocks import Figure
-from chestgan_core.evaluation.charts import feature_scatter, value_histogram
+from chestgan_core.evaluation.charts import ClosestPairs, closest_pairs, feature_scatter, value_histogram
 from chestgan_core.evaluation.metric_report import MetricReport
 from chestgan_core.pictures import contact_sheet, image_grid, narrowed, save_png
 
@@ -59,3 +59,18 @@ def draw_charts(report: MetricReport, folder: Path) -> list[Figure]:
         )
         drawn.append(Figure(scatter.read_bytes(), "Features", caption))
     return drawn
+
+
+def draw_closest(report: MetricReport, folder: Path) -> list[Figure]:
+    """The synthetic images most like one trained on, where the report has looked for them."""
+    closest: ClosestPairs | None = vars(report.pictures).get("closest")
+    if closest is None:
+        return []
+    path = folder / "closest-to-training.png"
+    closest_pairs(closest, report.word, path)
+    caption = (
+        "The synthetic images that are most like an image trained on, the nearest first, with that image and the"
+        " nearest held-out one. Above: root mean square difference, 0 to 2. A copy would show the same slice in the first two"
+        " lines, at a far smaller difference than in the third."
+    )
+    return [Figure(narrowed(path.read_bytes(), MOST_ACROSS), "Closest to training", caption)]

@@ -25,7 +25,7 @@ from chestgan_core.documents.blocks import (
 )
 from chestgan_core.documents.html import as_html
 from chestgan_core.documents.pdf import as_pdf
-from chestgan_core.evaluation.figures import draw_charts, draw_sheet
+from chestgan_core.evaluation.figures import draw_charts, draw_closest, draw_sheet
 from chestgan_core.evaluation.legacy_page import legacy_blocks
 from chestgan_core.evaluation.metric_report import MetricReport
 from chestgan_core.evaluation.origin import data_in_words, run_in_words
@@ -64,7 +64,13 @@ def write_page(report: MetricReport, folder: Path, training: Mapping[str, bytes]
     training: the run's curves.png and progress.png.
     """
     figures = folder / "figures"
-    document = _document(report, draw_sheet(report, figures), draw_charts(report, figures), training or {})
+    document = _document(
+        report,
+        sheet=draw_sheet(report, figures),
+        charts=draw_charts(report, figures),
+        closest=draw_closest(report, figures),
+        training=training or {},
+    )
     written = [*sorted(figures.iterdir())]
     for name, data in (("report.html", as_html(document).encode()), ("report.pdf", as_pdf(document))):
         with replacing(folder / name) as temporary:
@@ -74,7 +80,12 @@ def write_page(report: MetricReport, folder: Path, training: Mapping[str, bytes]
 
 
 def _document(
-    report: MetricReport, sheet: Figure, charts: Sequence[Figure], training: Mapping[str, bytes]
+    report: MetricReport,
+    *,
+    sheet: Figure,
+    charts: Sequence[Figure],
+    closest: Sequence[Figure],
+    training: Mapping[str, bytes],
 ) -> Document:
     told, rows, word, size = report.as_json(), report.rows, report.word, report.resolution
     window = f"window {report.window}" if report.window.unit == "HU" else str(report.window)
@@ -94,6 +105,7 @@ def _document(
             Section("In words", tuple(_in_words(rows, word))),
             Section("Measures", tuple(_measures(rows, word))),
             Section("Values and features", tuple(_charts(charts))),
+            Section("Repeated from training?", tuple(closest)),
             Section("Data", (Facts(data_in_words(told["data"])),) if told.get("data") else ()),
             Section("Model", (Facts(run_in_words(told["run"])),) if told.get("run") else ()),
             Section("Training", tuple(_training(training))),

@@ -4,10 +4,12 @@ report has it.
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pypdf
 import pytest
 import torch
@@ -15,7 +17,7 @@ import torch
 from chestgan_core.documents.blocks import Document, Section, Table
 from chestgan_core.documents.html import as_html
 from chestgan_core.evaluation.legacy_page import legacy_blocks, legacy_comparison
-from chestgan_core.evaluation.metric_report import MetricReport, RealImages
+from chestgan_core.evaluation.metric_report import MetricReport, Pictures, RealImages
 from chestgan_core.evaluation.origin import duration, in_words
 from chestgan_core.evaluation.report import evaluate, write_report
 from chestgan_core.evaluation.rows import MEASURES, MetricRow
@@ -156,6 +158,27 @@ def test_a_report_on_loose_files_has_no_section_for_what_it_does_not_know(
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     for title in ("Data", "Model", "Training", "Release gate", "The thesis"):
         assert f"<h2>{title}" not in page
+
+
+@dataclass(frozen=True)
+class Searched(Pictures):
+    """Pictures of a report that has looked for copies."""
+
+    closest: SimpleNamespace
+
+
+def test_the_pairs_closest_to_training_are_shown_where_they_were_looked_for(
+    report: MetricReport, tmp_path: Path
+) -> None:
+    images = report.pictures.samples["real"][:3]
+    found = SimpleNamespace(
+        fake=images, trained=images, held_out=images.flip(0), to_trained=np.zeros(3), to_held_out=np.ones(3)
+    )
+    write_report(replace(report, pictures=Searched(**vars(report.pictures), closest=found)), tmp_path)
+    assert (tmp_path / "figures" / "closest-to-training.png").is_file()
+    assert "Closest to training" in text_of(tmp_path / "report.pdf")
+    write_report(report, tmp_path / "without")
+    assert "Closest to training" not in text_of(tmp_path / "without" / "report.pdf")
 
 
 @pytest.mark.parametrize("measure", list(MEASURES))
