@@ -25,7 +25,7 @@ BINS = 100
 
 
 class ClosestPairs(Protocol):
-    """Synthetic images with the nearest training and held-out images, (k, 1, H, W) each, and the distances, (k,) each."""
+    """Synthetic images, the nearest training and held-out images, (k, 1, H, W) each, and their distances, (k,) each."""
 
     fake: Tensor
     trained: Tensor

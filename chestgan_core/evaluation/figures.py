@@ -70,7 +70,7 @@ def draw_closest(report: MetricReport, folder: Path) -> list[Figure]:
     closest_pairs(closest, report.word, path)
     caption = (
         "The synthetic images that are most like an image trained on, the nearest first, with that image and the"
-        " nearest held-out one. Above: root mean square difference, 0 to 2. A copy would show the same slice in the first two"
-        " lines, at a far smaller difference than in the third."
+        " nearest held-out one. Above: root mean square difference, 0 to 2. A copy would show the same slice in the"
+        " first two lines, at a far smaller difference than in the third."
     )
     return [Figure(narrowed(path.read_bytes(), MOST_ACROSS), "Closest to training", caption)]
