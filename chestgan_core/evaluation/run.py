@@ -135,7 +135,7 @@ def _write(
     count = min(experiment.evaluation.images, len(held_out.images))
     with Progress(f"metric_report {experiment.name}", count, "images to score") as progress:
         fake = generate(generator, range(first, first + count), progress)
-    measured = evaluate(
+    report = evaluate(
         held_out,
         fake,
         window=experiment.display_window,
@@ -157,8 +157,8 @@ def _write(
             "seeds": f"{first} to {first + count - 1}",
         },
     )
-    report = replace(measured, data=data_facts(training_set), run=run_facts(run))
     out = folder / "report"
+    report = replace(report, data=data_facts(training_set), run=run_facts(run))
     files = write_report(report, out, {name: store.read(run, name) for name in (CURVES, PROGRESS)})
     store.commit(
         manifest_key,
