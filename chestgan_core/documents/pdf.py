@@ -5,6 +5,7 @@ those of the figures (DejaVu, which matplotlib brings) and are embedded, so that
 """
 
 import io
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -58,6 +59,7 @@ TONES = {
     "plain": (HexColor("#6b7280"), HexColor("#f4f5f7")),
 }
 TILES_A_ROW = 4
+CELL_GAP = 6  # points between columns
 FACT_NAMES = 0.24  # of the width
 LEAST = 50 * mm
 HIGHEST = 0.84  # of the page: a figure with its caption, so that a heading fits above it
@@ -150,7 +152,7 @@ def _section(section: Section) -> list[Flowable]:
     """A heading stays with the first thing under it."""
     flowables = [flowable for block in section.blocks for flowable in _flowables(block)]
     heading = _Heading(_text(section.title), HEADING)
-    if isinstance(flowables[0], Grid):
+    if isinstance(section.blocks[0], (Table, Facts)):
         # A long table cannot be kept whole; so much of the page must be left for its first rows.
         return [CondPageBreak(LEAST), heading, *flowables]
     heading.keepWithNext = 1
@@ -221,10 +223,27 @@ def _tile(tile: Tile) -> list[Flowable]:
 
 
 def _table(table: Table) -> Flowable:
-    head = [Words(_text(cell), HEAD) for cell in table.head]
-    rows = [[Words(_text(cell), CELL) for cell in row] for row in table.rows]
     widths = [WIDTH * width / sum(table.widths) for width in table.widths]
-    return Grid([head, *rows], widths, style=_lines(head=True), repeatRows=1)
+    rows = [
+        [_cell(text, HEAD if at == 0 else CELL, width) for text, width in zip(row, widths, strict=True)]
+        for at, row in enumerate((table.head, *table.rows))
+    ]
+    return Grid(rows, widths, style=_lines(head=True), repeatRows=1)
+
+
+def _cell(text: str, style: ParagraphStyle, width: float) -> Flowable:
+    """Words that are too long for their column are broken where a reader would break them, if they can be."""
+    return Words(" ".join(_broken(word, style, width - CELL_GAP) for word in text.split(" ")), style)
+
+
+def _broken(word: str, style: ParagraphStyle, width: float) -> str:
+    """Lines as long as the column is wide, each but the last ending with a dash, a dot or an underscore."""
+    lines = [""]
+    for part in re.findall(r"[^-._]+[-._]*|[-._]+", word):
+        if lines[-1] and pdfmetrics.stringWidth(lines[-1] + part, style.fontName, style.fontSize) > width:
+            lines.append("")
+        lines[-1] += part
+    return "<br/>".join(map(_text, lines))
 
 
 def _figure(figure: Figure, width: float) -> list[Flowable]:
@@ -243,7 +262,7 @@ def _lines(*, head: bool) -> Sequence[tuple[Any, ...]]:
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ("LINEBELOW", (0, 0), (-1, -1), 0.5, RULE),
         ("LEFTPADDING", (0, 0), (-1, -1), 0),
-        ("RIGHTPADDING", (0, 0), (-1, -1), 6),
+        ("RIGHTPADDING", (0, 0), (-1, -1), CELL_GAP),
         ("TOPPADDING", (0, 0), (-1, -1), 3),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
         *([("LINEBELOW", (0, 0), (-1, 0), 0.9, GREY)] if head else []),

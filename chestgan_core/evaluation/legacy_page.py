@@ -10,6 +10,8 @@ from typing import Any
 from chestgan_core.documents.blocks import Block, Paragraph, Table
 
 Legacy = Mapping[str, Any]
+# Experiments beside each other in one table.
+MOST_COLUMNS = 4
 
 
 def legacy_blocks(legacy: Legacy, word: str) -> list[Block]:
@@ -40,27 +42,31 @@ def legacy_comparison(reports: Sequence[tuple[str, Mapping[str, Any]]], word: st
     if not having:
         return []
     first = having[0][1]
-    models = _models([legacy for _, legacy in having])
+    tables = [having[at : at + MOST_COLUMNS] for at in range(0, len(having), MOST_COLUMNS)]
+    said = Paragraph(f"{first['label'].capitalize()}. {first['why']}")
+    return [said, *(_compared(some, word) for some in tables)]
+
+
+def _compared(having: Sequence[tuple[str, Legacy]], word: str) -> Table:
+    blocks = [legacy for _, legacy in having]
+    models = _models(blocks)
     lines = []
-    for measure in dict.fromkeys(row["measure"] for _, legacy in having for row in legacy["rows"]):
-        rows = [_row(legacy, measure) for _, legacy in having]
-        reals = [_number(measure, row.get("real")) for row in rows]
+    for measure in dict.fromkeys(row["measure"] for legacy in blocks for row in legacy["rows"]):
+        rows = [_row(legacy, measure) for legacy in blocks]
+        reals = dict.fromkeys(_number(measure, row.get("real")) for row in rows)
         lines.append(
             (
                 measure,
                 *(_number(measure, row.get("value")) for row in rows),
-                reals[0] if len(set(reals)) == 1 else ", ".join(reals),
+                ", ".join(reals),
                 *(_number(measure, rows[0].get("published", {}).get(model)) for model in models),
             )
         )
-    scores = [_score(legacy) for _, legacy in having]
-    lines.append(("weighted score", *scores, "", *_published_scores(first, models)))
+    scores = [_score(legacy) for legacy in blocks]
+    lines.append(("weighted score", *scores, "", *_published_scores(blocks[0], models)))
     names = [name for name, _ in having]
     head = ("measure", *names, f"{word} against {word}", *(f"published, {model}" for model in models))
-    return [
-        Paragraph(f"{first['label'].capitalize()}. {first['why']}"),
-        Table(head, tuple(lines), (2.2, *[1.8] * (len(head) - 1))),
-    ]
+    return Table(head, tuple(lines), (2.4, *[2.0] * len(names), 1.8, *[1.7] * len(models)))
 
 
 def _models(blocks: Sequence[Legacy]) -> list[str]:

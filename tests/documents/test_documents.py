@@ -105,6 +105,22 @@ def test_a_long_table_goes_on_on_the_next_page_under_its_head_and_loses_no_row()
     assert [int(number) for number in found] == list(range(120))
 
 
+def test_a_name_that_is_too_long_for_its_column_is_broken_after_a_dash() -> None:
+    table = Table(("experiment-of-the-thesis-system", *"abcdefg"), (("1",) * 8,), (1,) * 8)
+    (_, page) = pages_of(as_pdf(Document("t", "l", (), (Section("s", (table,)),))))
+    lines = page.splitlines()
+    assert "".join(lines[lines.index("experiment-") :][:4]) == "experiment-of-the-thesis-system"
+
+
+@pytest.mark.parametrize("lines", range(30, 48, 3))
+def test_a_heading_stays_with_the_pictures_under_it(lines: int) -> None:
+    figure = Figure(png(60, 40), "A gradient", "From black to white.")
+    above = Section("Above", tuple(Paragraph(f"line {n}") for n in range(lines)))
+    pages = pages_of(as_pdf(Document("t", "l", (), (above, Section("Pictures", (Pair((figure, figure)),))))))
+    (having,) = (text for text in pages if "Pictures" in text)
+    assert "From black to white." in having
+
+
 def test_a_picture_higher_than_a_page_is_made_to_fit() -> None:
     document = Document("t", "l", (Figure(png(50, 900), "High", "Higher than wide."),), ())
     assert len(pages_of(as_pdf(document))) == 1
