@@ -6,7 +6,6 @@ says why, shows images and numbers, and draws and ranks nothing.
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from chestgan_core.documents.blocks import (
     Notice,
     Paragraph,
     Section,
-    Table,
     Tile,
     Tiles,
 )
@@ -28,10 +26,15 @@ from chestgan_core.documents.html import as_html
 from chestgan_core.documents.pdf import as_pdf
 from chestgan_core.evaluation.comparing import Compared, Comparison
 from chestgan_core.evaluation.comparison_charts import curves_png, interval_of, samples_png
+from chestgan_core.evaluation.comparison_tables import (
+    efforts_table,
+    gates_tables,
+    measures_tables,
+    provenance_table,
+    settings_tables,
+)
 from chestgan_core.evaluation.legacy_page import legacy_comparison
-from chestgan_core.evaluation.origin import duration
 from chestgan_core.evaluation.rows import MetricRow
-from chestgan_core.evaluation.verdict import bare, interval, label
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.evaluation.words import cautions
 from chestgan_core.store import Store
@@ -39,8 +42,6 @@ from chestgan_core.store import Store
 PAGE, PDF, PICTURE, CURVES, TOLD = (
     "comparison.html", "comparison.pdf", "comparison.png", "curves.png", "comparison.json",
 )  # fmt: skip
-# Experiments beside each other in one table; more make another table below.
-MOST_COLUMNS = 6
 RANKED = ("KID", "FID", "coverage")
 
 
@@ -130,16 +131,16 @@ def _document(comparison: Comparison, title: str, samples: bytes, curves: bytes)
             *_cautions(comparison),
         ),
         sections=(
-            Section("Measures", tuple(_measures(comparison))),
+            Section("Measures", tuple(measures_tables(comparison))),
             Section(
                 "The thesis' scores",
                 tuple(legacy_comparison([(one.name, one.told) for one in found], comparison.word)),
             ),
-            Section("Gate", tuple(_gates(found))),
+            Section("Gate", tuple(gates_tables(found))),
             Section(
                 "Training",
                 (
-                    _efforts(found),
+                    efforts_table(found),
                     Figure(
                         curves,
                         "Curves",
@@ -147,11 +148,11 @@ def _document(comparison: Comparison, title: str, samples: bytes, curves: bytes)
                     ),
                 ),
             ),
-            Section("What differs between the experiments", tuple(_settings(comparison))),
+            Section("What differs between the experiments", tuple(settings_tables(comparison))),
             Section(
                 "Provenance",
                 (
-                    _provenance(found),
+                    provenance_table(found),
                     Paragraph(
                         f"{data['title']}. Licence: {data['licence']}. {data['citation']}".strip(), small=True
                     ),
@@ -253,99 +254,3 @@ def _cautions(comparison: Comparison) -> list[Block]:
     first = comparison.experiments[0]
     said = cautions(first.rows, first.told["patients_real"], comparison.word)
     return [Notice("care", "Read with care", tuple(said))] if said else []
-
-
-def _chunks(count: int) -> list[slice]:
-    """Places of experiments that share a table, as evenly as it goes."""
-    tables = -(-count // MOST_COLUMNS)
-    each = -(-count // tables)
-    return [slice(at, at + each) for at in range(0, count, each)]
-
-
-def _measures(comparison: Comparison) -> list[Block]:
-    blocks: list[Block] = []
-    word = comparison.word
-    floors = not comparison.reasons
-    for places in _chunks(len(comparison.experiments)):
-        some = comparison.experiments[places]
-        lines = []
-        for measure in comparison.measures:
-            rows = [one.row(measure) for one in some]
-            first = next((row for one in comparison.experiments if (row := one.row(measure))), None)
-            if first is None:
-                continue
-            several = [bare(first.number(floor)) for floor in comparison.floors(measure)]
-            floor = (
-                [bare(first.number(first.floor, first.floor_sd))]
-                if len(several) < 2
-                else several[:: len(several) - 1]
-            )
-            floor = [" to ".join(floor)] if floors else []
-            cells = [_cell(row) if row else "none" for row in rows]
-            lines.append((label(first), *cells, *floor))
-        head = ("measure", *(one.name for one in some), *([f"{word} against {word}"] if floors else []))
-        blocks.append(Table(head, tuple(lines), (2.2, *[2.0] * (len(head) - 1))))
-    return blocks
-
-
-def _cell(row: MetricRow) -> str:
-    between = interval(row)
-    return bare(row.number(row.value, row.sd)) + (f" ({between})" if between else "")
-
-
-def _gates(found: Sequence[Compared]) -> list[Block]:
-    lines = []
-    for one in found:
-        if gate := one.told.get("gate"):
-            refused = [rule["measure"] for rule in gate["rules"] if not rule["passed"]]
-            lines.append((one.name, "passed" if gate["passed"] else "refused", ", ".join(refused) or "none"))
-    return (
-        [Table(("experiment", "release gate", "rules that do not hold"), tuple(lines), (3, 2, 5))]
-        if lines
-        else []
-    )
-
-
-def _efforts(found: Sequence[Compared]) -> Table:
-    lines = tuple(
-        (
-            one.name,
-            one.run["experiment"]["network"]["family"],
-            f"{one.run['images_seen']:,}",
-            duration(one.run["seconds"]),
-            f"{one.run['device']}, {one.run['precision']}",
-            "last" if one.run["best_at"] is None else f"of {one.run['best_at']:,} images seen",
-        )
-        for one in found
-    )
-    return Table(
-        ("experiment", "network", "images seen", "time", "on", "generator kept"), lines, (3, 2, 2, 2, 2, 3)
-    )
-
-
-def _settings(comparison: Comparison) -> list[Block]:
-    if not comparison.settings:
-        return [Paragraph("Nothing: the experiments say the same.")]
-    names = [one.name for one in comparison.experiments]
-    blocks: list[Block] = []
-    for places in _chunks(len(names)):
-        lines = tuple((name, *values[places]) for name, values in comparison.settings.items())
-        head = ("field", *names[places])
-        blocks.append(Table(head, lines, (2.6, *[2.0] * (len(head) - 1))))
-    return blocks
-
-
-def _provenance(found: Sequence[Compared]) -> Table:
-    lines = tuple(
-        (
-            one.name,
-            one.run["run"],
-            str(one.told["provenance"].get("generator sha256", "")),
-            one.version,
-            one.told["data"]["snapshot"],
-        )
-        for one in found
-    )
-    return Table(
-        ("experiment", "run", "generator sha256", "report", "training set"), lines, (2.4, 1.6, 4, 2, 2)
-    )
