@@ -6,6 +6,7 @@ from chestgan_assets.assets.acquisition import raw_dicom, raw_images, series_cat
 from chestgan_assets.assets.annotations import tumour_annotations
 from chestgan_assets.assets.evaluation import metric_report
 from chestgan_assets.assets.publication import synthetic_image_set, synthetic_set_index
+from chestgan_assets.assets.reports import architecture_comparison, monthly_report, tuning_comparison
 from chestgan_assets.assets.slices import slice_tensors, training_set
 from chestgan_assets.assets.training import generator_checkpoint
 from chestgan_assets.backfills import backfill_patients
@@ -33,8 +34,11 @@ defs = dg.Definitions(
         training_set,
         generator_checkpoint,
         metric_report,
+        architecture_comparison,
+        tuning_comparison,
         synthetic_image_set,
         synthetic_set_index,
+        monthly_report,
     ],
     asset_checks=[no_failed_partitions, catalogs_current],
     jobs=[*jobs, backfill_patients],

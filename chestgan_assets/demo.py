@@ -121,13 +121,14 @@ def _tell(experiment: str, seconds: float) -> None:
     sheet.write_bytes(report.contact_sheet_png)
     page = folder / f"{experiment}-report.html"
     page.write_text(report.html, encoding="utf-8")
+    page.with_suffix(".pdf").write_bytes(report.pdf)
     command = shutil.which("chestgan", path=str(Path(sys.executable).parent)) or "chestgan"
     print(
         f"\n{report.text}\n\n"
         f"synthetic set   {store.uri(newest(store, experiment).folder)}\n"
         f"fetch it        {command} sets fetch {experiment} --out {experiment}-set\n"
         f"contact sheet   {sheet}\n"
-        f"report          {page}\n"
+        f"report          {page}, and as PDF beside it\n"
         f"lineage         make dev, then open the address it prints\n"
         f"took {seconds:.0f} s",
         file=sys.stderr,

@@ -32,10 +32,28 @@ synthetic_set = dg.define_asset_job(
     ),
     description="4 of 4. Train, evaluate and publish one experiment.",
 )
+compare_architectures = dg.define_asset_job(
+    "compare_architectures",
+    dg.AssetSelection.assets("architecture_comparison"),
+    description="After 4 of 4, of several experiments. Compare them; the launchpad takes their names.",
+)
+compare_tuning = dg.define_asset_job(
+    "compare_tuning",
+    dg.AssetSelection.assets("tuning_comparison"),
+    description="After 4 of 4, of two experiments. Compare one before and after tuning.",
+)
+report_month = dg.define_asset_job(
+    "report_month",
+    dg.AssetSelection.assets("monthly_report"),
+    description="Tell what came into the store in a month.",
+)
 failed_partitions = dg.define_asset_job(
     "failed_partitions",
     dg.AssetSelection.checks_for_assets(dg.AssetKey("collections")),
     description="Tell which patients failed and which catalogs are old.",
 )
 
-jobs = [catalog, patient_slices, image_collection, annotations, split, synthetic_set, failed_partitions]
+jobs = [
+    catalog, patient_slices, image_collection, annotations, split, synthetic_set, compare_architectures,
+    compare_tuning, report_month, failed_partitions,
+]  # fmt: skip

@@ -1,4 +1,6 @@
-"""The partitions: datasets (static, one per YAML file), patients (registered by a sensor), experiments (static)."""
+"""The partitions: datasets (static, one per YAML file), patients (registered by a sensor), experiments (static),
+months (UTC, from January 2026 to the one that is not over).
+"""
 
 import logging
 
@@ -44,6 +46,7 @@ image_datasets = dg.StaticPartitionsDefinition(IMAGES)
 annotated_datasets = dg.StaticPartitionsDefinition(ANNOTATED)
 patients = dg.DynamicPartitionsDefinition(name="patient")
 experiments = dg.StaticPartitionsDefinition(sorted(EXPERIMENTS))
+months = dg.MonthlyPartitionsDefinition(start_date="2026-01", fmt="%Y-%m", end_offset=1)
 
 
 def same_dataset(upstream: list[str], downstream: list[str]) -> dg.StaticPartitionMapping:

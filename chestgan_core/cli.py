@@ -187,6 +187,18 @@ def parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--device", choices=devices, default="auto")
 
+    report = command("report", commands.report, "Fetch the newest report of an experiment from the store.")
+    report.add_argument("experiment", metavar="EXPERIMENT")
+    report.add_argument("--out", required=True, type=Path, metavar="FOLDER")
+
+    compare = command(
+        "compare",
+        commands.compare,
+        "The newest reports of several experiments beside each other; exit status 1 where they cannot be compared.",
+    )
+    compare.add_argument("experiments", nargs="+", metavar="EXPERIMENT")
+    compare.add_argument("--out", required=True, type=Path, metavar="FOLDER")
+
     experiments = command("experiments", commands.experiments, "List, show and validate experiments.")
     of_experiments = experiments.add_subparsers(dest="action", required=True, metavar="ACTION")
     of_experiments.add_parser("list", help="all experiments")

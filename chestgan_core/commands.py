@@ -137,6 +137,30 @@ def evaluate(asked: argparse.Namespace) -> tuple[Answer, str]:
     return report.as_json(), report.as_text()
 
 
+def report(asked: argparse.Namespace) -> tuple[Answer, str]:
+    """The newest report of an experiment, as files."""
+    from chestgan_core.embedded import open_store
+    from chestgan_core.evaluation.run import fetch_report
+
+    with open_store(home()) as store:
+        fetched = fetch_report(store, asked.experiment, asked.out)
+    answer = {"folder": str(asked.out), "uri": fetched.uri, **fetched.told}
+    return answer, f"{fetched.text}\nwritten to {asked.out}: report.html, report.pdf, report.json, figures"
+
+
+def compare(asked: argparse.Namespace) -> tuple[Answer, str]:
+    """The newest reports of several experiments beside each other."""
+    from chestgan_core.embedded import open_store
+    from chestgan_core.evaluation.comparing import compare
+    from chestgan_core.evaluation.comparison_page import as_text, write_comparison
+
+    with open_store(home()) as store:
+        comparison = compare(store, asked.experiments)
+    files = write_comparison(comparison, "Experiments compared", asked.out)
+    answer = {**comparison.as_json(), "folder": str(asked.out), "exit_status": 1 if comparison.reasons else 0}
+    return answer, f"{as_text(comparison)}\nwritten to {asked.out}: {', '.join(file.name for file in files)}"
+
+
 def experiments(asked: argparse.Namespace) -> tuple[Answer, str]:
     """All experiments, one in full, or what is wrong with some; exit status 2 where something is."""
     from chestgan_core.experiment import experiment_files, load_experiment

@@ -13,7 +13,9 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     training-sets/<dataset>/<version>/manifest.json      training-sets/<dataset>/latest.json
     experiments/<experiment>/<run>/manifest.json         weights, history, pictures; training-state.pt before it
     experiments/<experiment>/latest.json                 the run that counts
-    reports/<experiment>/<run>/<version>/manifest.json   report.json, report.html, figures/, and latest.json
+    reports/<experiment>/<run>/<version>/manifest.json   report.json, .html, .pdf, figures/, and latest.json
+    comparisons/<name>/<version>/manifest.json           comparison.json, .html, .pdf, .png, and latest.json
+    reports-monthly/<month>/<version>/manifest.json      month.json, .html, .pdf, and latest.json; month: YYYY-MM
     synthetic/<set>/<version>/manifest.json              images-*.tar, labels.parquet, README.md
     synthetic/<set>/latest.json, synthetic/index.json    the newest version, all sets
     doctor/<token>                                       written and deleted by a check of the store
@@ -141,13 +143,43 @@ def run_latest(experiment: str) -> str:
 
 
 def report_manifest(experiment: str, run: str, version: str) -> str:
-    """Manifest of one report on a run: report.json, report.html, figures/."""
+    """Manifest of one report on a run: report.json, report.html, report.pdf, figures/."""
     return _key("reports", experiment, run, version, MANIFEST)
 
 
 def report_latest(experiment: str) -> str:
     """Pointer to the newest report of an experiment."""
     return _key("reports", experiment, POINTER)
+
+
+def runs_prefix() -> str:
+    """What the keys of all runs begin with."""
+    return "experiments/"
+
+
+def reports_prefix() -> str:
+    """What the keys of all metric reports begin with."""
+    return "reports/"
+
+
+def comparison_manifest(name: str, version: str) -> str:
+    """Manifest of one comparison of experiments. name: what is compared, `architecture` or `tuning`."""
+    return _key("comparisons", name, version, MANIFEST)
+
+
+def comparison_latest(name: str) -> str:
+    """Pointer to the newest comparison of a name."""
+    return _key("comparisons", name, POINTER)
+
+
+def month_manifest(month: str, version: str) -> str:
+    """Manifest of one version of a month's report. month: YYYY-MM."""
+    return _key("reports-monthly", month, version, MANIFEST)
+
+
+def month_latest(month: str) -> str:
+    """Pointer to the newest version of a month's report."""
+    return _key("reports-monthly", month, POINTER)
 
 
 def set_manifest(name: str, version: str) -> str:

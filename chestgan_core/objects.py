@@ -7,9 +7,10 @@ Every failure is a StoreError (bucket, key, cause, remedy). store.py builds arte
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 PART_BYTES = 8 * 2**20
 PARALLEL = 8
 AGAIN = "delete it and materialize its artefact again"
+WRITTEN = "committed"  # the note beside a manifest: when it was written, ISO 8601, UTC
 _ATTEMPTS = 3
 
 
@@ -130,6 +132,18 @@ class ObjectStore:
             self.check()  # A HEAD does not tell a missing bucket from a missing object.
         return found
 
+    def written_at(self, key: str) -> datetime:
+        """When an object came into the store (UTC): what its writer noted beside it, else the server's time of its
+        last change, which a copy into another bucket resets. Raises NotInStore.
+        """
+        with self._explained(key):
+            told = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
+        noted = told["Metadata"].get(WRITTEN, "")
+        try:
+            return datetime.fromisoformat(noted).astimezone(UTC)
+        except ValueError:
+            return told["LastModified"].astimezone(UTC)
+
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Objects whose key begins with prefix, in the order of their keys, without sha256."""
         pages = self.client.get_paginator("list_objects_v2")
@@ -207,8 +221,13 @@ class ObjectStore:
             return None
         return StoredObject(key, told["ContentLength"], told["Metadata"].get("sha256", ""))
 
-    def _conditional_put(self, key: str, data: bytes, expected: str | None) -> str:
-        """Writes if the object's ETag is the expected one (None: if there is none). Raises PointerMoved."""
+    def _conditional_put(
+        self, key: str, data: bytes, expected: str | None, noted: Mapping[str, str] | None = None
+    ) -> str:
+        """Writes if the object's ETag is the expected one (None: if there is none). Raises PointerMoved.
+
+        noted: kept beside the object, not in its bytes.
+        """
         from botocore.exceptions import ClientError
 
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
@@ -219,7 +238,7 @@ class ObjectStore:
                     Key=self._full(key),
                     Body=data,
                     ContentType="application/json",
-                    Metadata={"sha256": sha256_of(data)},
+                    Metadata={"sha256": sha256_of(data), **(noted or {})},
                     **condition,
                 )["ETag"]
             except ClientError as error:

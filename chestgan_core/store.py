@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -28,7 +29,7 @@ from chestgan_core.artefacts import (
     sha256_of,
 )
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore, PointerMoved, StoreError
-from chestgan_core.objects import PARALLEL, ObjectStore, s3_client
+from chestgan_core.objects import PARALLEL, WRITTEN, ObjectStore, s3_client
 from chestgan_core.progress import Progress
 from chestgan_core.store_errors import explained, explained_file
 
@@ -63,7 +64,8 @@ class Store(ObjectStore):
         """Writes objects in parallel, then the manifest that makes them an artefact.
 
         files: name -> content; the objects lie in the folder of manifest_key under these names. manifest:
-        "kind" and whatever a reader should know, without times (the same content must give the same bytes).
+        "kind" and whatever a reader should know, without times (the same content must give the same bytes; when it
+        was committed is noted beside the manifest, see commits.py).
         Objects that an interrupted commit left, and a manifest that is there already, are kept: committing
         again sends only what is missing. progress: one step an object. existing: objects that another manifest
         brought into the store, below the same folder; the new manifest lists them too.
@@ -86,7 +88,9 @@ class Store(ObjectStore):
             _gather(pool, jobs, progress)
         if present is None:
             try:
-                self._conditional_put(manifest_key, data, None)
+                self._conditional_put(
+                    manifest_key, data, None, {WRITTEN: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+                )
             except PointerMoved:
                 if self._present(manifest_key) != data:
                     raise self._occupied(manifest_key) from None

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from chestgan_core.pictures import contact_sheet, from_grey, image_grid, png_of, thumbnail, to_grey
+from chestgan_core.pictures import contact_sheet, from_grey, image_grid, narrowed, png_of, thumbnail, to_grey
 
 
 def ramp(count: int, size: int = 8) -> torch.Tensor:
@@ -61,3 +61,11 @@ def test_a_picture_that_is_too_large_to_keep_is_made_smaller() -> None:
     assert mime == "image/jpeg"
     assert len(small) <= 20_000
     assert Image.open(io.BytesIO(small)).width >= 32
+
+
+def test_a_picture_that_is_too_wide_for_a_page_is_halved_to_the_mean_of_its_pixels() -> None:
+    board = Image.fromarray((np.indices((8, 16)).sum(axis=0) % 2 * 200).astype(np.uint8))
+    small = Image.open(io.BytesIO(narrowed(png_of(board), 8)))
+    assert small.size == (8, 4)
+    assert set(np.asarray(small).ravel()) == {100}
+    assert narrowed(png_of(board), 16) == png_of(board)

@@ -44,6 +44,8 @@ def metric_report(
         data_version=dg.DataVersion(stored.version),
         metadata={
             "uri": stored.uri,
+            "page": f"{stored.uri.rpartition('/')[0]}/report.html",
+            "pdf": f"{stored.uri.rpartition('/')[0]}/report.pdf",
             "contact sheet": picture(stored.contact_sheet_png, "held-out beside synthetic"),
             "measures": table(SHOWN, [tuple(_short(row[name]) for name in SHOWN) for row in stored.rows]),
             **_numbers(stored.rows),

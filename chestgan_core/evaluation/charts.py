@@ -1,10 +1,11 @@
-"""The charts of a metric report: feature scatter and grey-value histogram, as PNG.
+"""The charts of a metric report: feature scatter, grey-value histogram, pairs closest to training, as PNG.
 
 In: features or images by role (real, synthetic, other). Out: PNG files, drawn without a display.
 """
 
 from io import BytesIO
 from pathlib import Path
+from typing import Protocol
 
 import matplotlib as mpl
 import numpy as np
@@ -14,13 +15,23 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from chestgan_core.pictures import save_png
+from chestgan_core.pictures import save_png, to_grey
 from chestgan_core.slices.windows import Window
 from chestgan_core.sources.datasets import Word
 
 # Colours that people with a colour deficiency tell apart (Okabe and Ito 2008).
 COLOURS = {"real": "#0072B2", "synthetic": "#D55E00", "other": "#8A8A8A"}
 BINS = 100
+
+
+class ClosestPairs(Protocol):
+    """Synthetic images, the nearest training and held-out images, (k, 1, H, W) each, and their distances, (k,) each."""
+
+    fake: Tensor
+    trained: Tensor
+    held_out: Tensor
+    to_trained: NDArray[np.float64]
+    to_held_out: NDArray[np.float64]
 
 
 def feature_scatter(features: dict[str, NDArray[np.float32]], word: Word, path: Path) -> None:
@@ -60,9 +71,41 @@ def value_histogram(images: dict[str, Tensor], window: Window, word: Word, path:
             shares, label = counts / max(counts.sum(), 1), _label(role, word)
             ax.stairs(shares, edges, color=COLOURS[role], label=label, linewidth=1.5)
     ax.set_yscale("log")
+    ax.locator_params(axis="x", nbins=6)
     ax.set_xlabel("Hounsfield units (clipped to the window)" if window.unit == "HU" else "grey level")
     ax.set_ylabel("share of pixels")
     _finish(figure, ax, path)
+
+
+def closest_pairs(closest: ClosestPairs, word: Word, path: Path) -> None:
+    """Columns of a synthetic image, the training image and the held-out image that are nearest to it, the nearest pair
+    first; above each of the two its distance from the synthetic one.
+    """
+    count = len(closest.fake)
+    with mpl.rc_context({"font.size": 10}):
+        figure = Figure(figsize=(1.5 + 0.95 * count, 3.45), dpi=150)
+        cells = figure.subplots(
+            3, count, squeeze=False,
+            gridspec_kw={"left": 1.45 / (1.5 + 0.95 * count), "right": 0.995, "top": 0.99, "bottom": 0.01,
+                         "wspace": 0.05, "hspace": 0.24},
+        )  # fmt: skip
+        rows = (
+            ("synthetic", closest.fake, None),
+            (f"nearest {word}\ntrained on", closest.trained, closest.to_trained),
+            (f"nearest {word}\nheld out", closest.held_out, closest.to_held_out),
+        )
+        for axes, (label, images, distances) in zip(cells, rows, strict=True):
+            for at, (ax, grey) in enumerate(zip(axes, to_grey(images), strict=True)):
+                ax.imshow(grey, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+                ax.set_xticks([])
+                ax.set_yticks([])
+                ax.spines[:].set_visible(False)
+                if distances is not None:
+                    ax.set_title(f"{distances[at]:.2f}", fontsize=8.5, pad=2)
+            axes[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=6)
+        buffer = BytesIO()
+        figure.savefig(buffer, format="png")
+    save_png(Image.open(buffer).convert("RGB"), path)
 
 
 def _label(role: str, word: Word) -> str:
@@ -71,7 +114,7 @@ def _label(role: str, word: Word) -> str:
 
 def _figure() -> tuple[Figure, Axes]:
     with mpl.rc_context({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False}):
-        figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained")
+        figure = Figure(figsize=(5.6, 4.2), dpi=150, layout="constrained")
         return figure, figure.subplots()
 
 

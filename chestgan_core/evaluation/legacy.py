@@ -16,6 +16,15 @@ WHY = (
 )
 
 
+def number(measure: str, value: float | None) -> str:
+    """A value of a measure as people read it; `none` if absent."""
+    if value is None:
+        return "none"
+    if measure.endswith("accuracy"):
+        return f"{value:.1%}"
+    return f"{value:.2f} dB" if measure == "PSNR" else f"{value:.3f}"
+
+
 @dataclass(frozen=True)
 class LegacyRow:
     """One measure. real: the same with images of other patients in the place of the synthetic ones, real_n of them.
@@ -38,14 +47,6 @@ class LegacyRow:
     real_note: str
     published: dict[str, float]
 
-    def number(self, value: float | None) -> str:
-        """A value of this measure as people read it; `none` if absent."""
-        if value is None:
-            return "none"
-        if self.measure.endswith("accuracy"):
-            return f"{value:.1%}"
-        return f"{value:.2f} dB" if self.measure == "PSNR" else f"{value:.3f}"
-
 
 @dataclass(frozen=True)
 class LegacyBlock:
@@ -65,7 +66,7 @@ class LegacyBlock:
     def as_text(self) -> str:
         """A few sentences for a terminal."""
         told = [
-            f"{row.measure} {row.number(row.value)} ({row.number(row.real)})"
+            f"{row.measure} {number(row.measure, row.value)} ({number(row.measure, row.real)})"
             for row in self.rows
             if row.value is not None
         ]

@@ -190,7 +190,7 @@ class _Rows:
             seconds=0.0,
             instrument="",
             note=f"not measured: {reason}",
-            real_note="not measured",
+            real_note="",
             published=PUBLISHED[measure],
         )
 

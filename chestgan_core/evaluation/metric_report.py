@@ -68,6 +68,9 @@ class MetricReport:
     provenance: dict[str, Any]
     pictures: Pictures = field(repr=False, compare=False)
     legacy: LegacyBlock | None = None
+    # What origin.py says of the training set and of the run; empty for files that came without them.
+    data: dict[str, Any] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for report.json and standard output."""
@@ -83,6 +86,8 @@ class MetricReport:
             "extractors": list(self.extractors),
             "provenance": self.provenance,
             "legacy": None if self.legacy is None else self.legacy.as_json(),
+            "data": self.data,
+            "run": self.run,
         }
 
     def as_text(self) -> str:

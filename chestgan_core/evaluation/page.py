@@ -1,84 +1,206 @@
-"""The metric report as one HTML file that opens offline, with its figures.
+"""The metric report as a document: report.html (one file, opens offline) and report.pdf, with its figures.
 
-In: a MetricReport. Out: report.html (figures inside) and figures/*.png in a folder. Every number is put into
-words, and what makes the numbers coarse is said above them.
+In: a MetricReport, and the pictures that its training left. Out: a folder with both and figures/*.png. What the report
+does not have (a run, a gate, the thesis' scores) has no section. Every number is put into words, and what makes the
+numbers coarse is said before them.
 """
 
-import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from itertools import groupby
 from pathlib import Path
 
-import jinja2
-
 from chestgan_core.atomic import replacing
-from chestgan_core.evaluation.charts import feature_scatter, value_histogram
-from chestgan_core.evaluation.metric_report import MetricReport
-from chestgan_core.evaluation.words import cautions, sentence
-from chestgan_core.pictures import contact_sheet
-
-HOUNSFIELD = (
-    "Hounsfield units",
-    "All pixels of the images compared. Values beyond the window were clipped to its ends.",
+from chestgan_core.documents.blocks import (
+    Block,
+    Bullets,
+    Document,
+    Facts,
+    Figure,
+    Notice,
+    Pair,
+    Paragraph,
+    Section,
+    Table,
 )
-GREY = ("Grey levels", "All pixels of the images compared. The pictures have no Hounsfield units.")
+from chestgan_core.documents.html import as_html
+from chestgan_core.documents.pdf import as_pdf
+from chestgan_core.evaluation.figures import draw_charts, draw_closest, draw_sheet
+from chestgan_core.evaluation.legacy_page import legacy_blocks
+from chestgan_core.evaluation.metric_report import MetricReport
+from chestgan_core.evaluation.origin import data_in_words, run_in_words
+from chestgan_core.evaluation.rows import MetricRow
+from chestgan_core.evaluation.verdict import gate_table, headlines, interval, verdict
+from chestgan_core.evaluation.words import cautions, sentence
+from chestgan_core.pictures import narrowed
+from chestgan_core.sources.datasets import Word
+
+CURVES, PROGRESS = "curves.png", "progress.png"
+MOST_ACROSS = 1200  # pixels of a training's pictures inside the page
+SHARED = ("extractor", "split", "seed", "snapshot")
+GROUPS = {
+    "distance": "How far from held-out patients",
+    "manifold": "What is covered, and what is made up",
+    "diversity": "How different the images are from each other",
+    "plausibility": "Values and anatomy",
+    "classifier": "Told apart by a classifier",
+    "utility": "Of use for training",
+    "memorization": "Repeated from training",
+}
+SOURCES = {
+    "KID": "KID (Bińkowski 2018)",
+    "FID": "FID (Heusel 2017)",
+    "precision": "precision and recall (Kynkäänniemi 2019)",
+    "coverage": "density and coverage (Naeem 2020)",
+    "MS-SSIM": "MS-SSIM (Wang 2003)",
+    "AUC": "classifier two-sample test (Lopez-Paz 2017)",
+    "memorized share": "nearest training against nearest held-out patient (Alaa 2021)",
+}
 
 
-def write_page(report: MetricReport, folder: Path) -> list[Path]:
-    """Write figures/*.png and report.html; returns the files, the page last."""
-    drawn = _draw(report, folder / "figures")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def write_page(report: MetricReport, folder: Path, training: Mapping[str, bytes] | None = None) -> list[Path]:
+    """Write figures/*.png, report.html and report.pdf; returns the files.
+
+    training: the run's curves.png and progress.png.
+    """
+    figures = folder / "figures"
+    document = _document(
+        report,
+        sheet=draw_sheet(report, figures),
+        charts=draw_charts(report, figures),
+        closest=draw_closest(report, figures),
+        training=training or {},
     )
-    page = environment.get_template("report.html.j2").render(
-        report=report,
-        cautions=cautions(report.rows, report.patients_real, report.word),
-        rows=[(row, sentence(row, report.word)) for row in report.rows],
-        figures=[(title, caption, _data_uri(path)) for path, title, caption in drawn],
-    )
-    path = folder / "report.html"
-    with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return [*(figure for figure, _, _ in drawn), path]
+    written = [*sorted(figures.iterdir())]
+    for name, data in (("report.html", as_html(document).encode()), ("report.pdf", as_pdf(document))):
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(data)
+        written.append(folder / name)
+    return written
 
 
-def _draw(report: MetricReport, folder: Path) -> list[tuple[Path, str, str]]:
-    """The figures: file, title, caption."""
-    pictures, word = report.pictures, report.word
-    beside = f"{word.capitalize()} beside synthetic"
-    sheet, histogram, scatter = (
-        folder / name for name in ("real-beside-synthetic.png", "value-histogram.png", "feature-scatter.png")
-    )
-    contact_sheet(
-        pictures.samples["real"],
-        pictures.samples["synthetic"],
-        sheet,
-        title=beside,
-        real_label=f"{word}, held-out patients" if "other" in pictures.samples else word,
-        columns=4,
-    )
-    value_histogram(pictures.grey, report.window, word, histogram)
-    drawn = [
-        (
+def _document(
+    report: MetricReport,
+    *,
+    sheet: Figure,
+    charts: Sequence[Figure],
+    closest: Sequence[Figure],
+    training: Mapping[str, bytes],
+) -> Document:
+    told, rows, word, size = report.as_json(), report.rows, report.word, report.resolution
+    window = f"window {report.window}" if report.window.unit == "HU" else str(report.window)
+    split = f", {rows[0].split}" if rows else ""
+    care = cautions(rows, report.patients_real, word)
+    return Document(
+        title=f"Metric report: {report.model_title}",
+        lead=f"Compared with: {report.source_title}. {size} x {size} pixels, {window}{split}.",
+        summary=(
+            verdict(told, rows),
+            *([tiles] if (tiles := headlines(rows, word)).items else []),
             sheet,
-            beside,
-            "Drawn by the seed, not chosen; both sides through the same window.",
+            *([Notice("care", "Read with care", tuple(care))] if care else []),
         ),
+        sections=(
+            Section("Release gate", (gate_table(told["gate"], rows),) if told.get("gate") else ()),
+            Section("In words", tuple(_in_words(rows, word))),
+            Section("Measures", tuple(_measures(rows, word))),
+            Section("Values and features", tuple(_charts(charts))),
+            Section("Repeated from training?", tuple(closest)),
+            Section("Data", (Facts(data_in_words(told["data"])),) if told.get("data") else ()),
+            Section("Model", (Facts(run_in_words(told["run"])),) if told.get("run") else ()),
+            Section("Training", tuple(_training(training))),
+            Section(
+                "The thesis' scores", tuple(legacy_blocks(told["legacy"], word)) if told.get("legacy") else ()
+            ),
+            Section("How it was measured", tuple(_method(report))),
+        ),
+    )
+
+
+def _in_words(rows: Sequence[MetricRow], word: Word) -> list[Block]:
+    blocks: list[Block] = []
+    for group, some in groupby(rows, lambda row: row.group):
+        blocks.append(Paragraph(f"{GROUPS[group]}:"))
+        blocks.append(Bullets(tuple(sentence(row, word) for row in some)))
+    return blocks
+
+
+def _measures(rows: Sequence[MetricRow], word: Word) -> list[Block]:
+    """Numbers first; then what all of them share, and what only some do."""
+    if not rows:
+        return []
+    floor = f"{word} against {word}"
+    head = ("measure", "best", "value", "95% interval", floor, f"{word} + synthetic", "of the floor")
+    lines = [
         (
-            histogram,
-            *(HOUNSFIELD if report.window.unit == "HU" else GREY),
-        ),
-    ]
-    if pictures.features:
-        feature_scatter(pictures.features, word, scatter)
-        caption = (
-            "Each point is an image, in the plane of the two largest principal components of all groups."
+            row.measure,
+            row.better,
+            row.number(row.value, row.sd),
+            interval(row) or "none",
+            row.number(row.floor, row.floor_sd),
+            f"{row.n_real} + {row.n_fake}",
+            f"{row.floor_n} + {row.floor_n}" if row.floor_n else "none",
         )
-        drawn.append((scatter, "Features", caption))
-    return drawn
+        for row in rows
+    ]
+    told = [asdict(row) for row in rows]
+    shared = [name for name in SHARED if len({line[name] for line in told}) == 1]
+    own = [name for name in SHARED if name not in shared]
+    notes = [
+        (
+            row.measure,
+            f"{row.note}. Floor: {row.floor_note}.",
+            *(str(line[name]) for name in own),
+            f"{row.seconds:.2f} s",
+        )
+        for row, line in zip(rows, told, strict=True)
+    ]
+    return [
+        Table(head, tuple(lines), (2.6, 1.2, 3, 2.6, 3, 2, 2)),
+        Facts(tuple((name, str(told[0][name]) or "none") for name in shared)),
+        Table(("measure", "notes", *own, "took"), tuple(notes), (2, 7, *[3.0] * len(own), 1.2)),
+    ]
 
 
-def _data_uri(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+def _charts(charts: Sequence[Figure]) -> list[Block]:
+    """Two a line."""
+    pairs = [Pair((charts[at], charts[at + 1])) for at in range(0, len(charts) - 1, 2)]
+    return [*pairs, *([replace(charts[-1], width=0.5)] if len(charts) % 2 else [])]
+
+
+def _training(pictures: Mapping[str, bytes]) -> list[Block]:
+    blocks: list[Block] = []
+    if png := pictures.get(CURVES):
+        caption = (
+            "Losses, what the discriminator says, and KID against held-out patients where the plan selects."
+        )
+        blocks.append(Figure(narrowed(png, MOST_ACROSS), "Curves", caption))
+    if png := pictures.get(PROGRESS):
+        caption = "The same eight seeds over the training: the first row at the top, the last at the bottom."
+        blocks.append(Figure(narrowed(png, MOST_ACROSS), "Progress", caption, 0.6))
+    return blocks
+
+
+def _method(report: MetricReport) -> list[Block]:
+    extractors = tuple(
+        (f"extractor {told['name']}", f"{told['about']} {told['id']}".strip()) for told in report.extractors
+    )
+    provenance = tuple((name, str(value)) for name, value in report.provenance.items())
+    return [
+        Paragraph(
+            "The same number of images on both sides, drawn by the seed. Both go through one window, one antialiased"
+            " resize and one extractor. The floor is the same measure between two groups of"
+            f" {report.word} patients."
+        ),
+        Facts((*extractors, *provenance)),
+        Paragraph(_sources(report.rows), small=True),
+    ]
+
+
+def _sources(rows: Sequence[MetricRow]) -> str:
+    measures = {row.measure for row in rows}
+    named = ", ".join(source for measure, source in SOURCES.items() if measure in measures)
+    return (
+        f"{named}. They say how alike two sets of images are. They say nothing about diagnostic value, and nothing"
+        " about whether information on training patients can be recovered from the model."
+    )

@@ -1,14 +1,14 @@
 """The metric report of an experiment between store and store.
 
 In: the newest run of an experiment and the training set it was trained on. Out:
-`reports/<experiment>/<run>/<version>/` with report.json, report.html and figures, and the pointer.
+`reports/<experiment>/<run>/<version>/` with report.json, report.html, report.pdf and figures, and the pointer.
 """
 
 import hashlib
 import json
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from chestgan_core.evaluation.legacy_measuring import (
     with_legacy,
 )
 from chestgan_core.evaluation.metric_report import RealImages
+from chestgan_core.evaluation.origin import data_facts, run_facts
+from chestgan_core.evaluation.page import CURVES, PROGRESS
 from chestgan_core.evaluation.report import evaluate, write_report
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.experiment import Experiment
@@ -35,18 +37,22 @@ from chestgan_core.training.generation import class_numbers, generate
 from chestgan_core.training.images import LoadedSlices, load_slices
 from chestgan_core.training.run import fetch_discriminator, fetch_generator, newest_run
 
+PDF = "report.pdf"
 CONTACT_SHEET = "figures/real-beside-synthetic.png"
 
 
 @dataclass(frozen=True)
 class StoredReport:
-    """A committed report. spread: mean over pixels of the standard deviation between the synthetic images."""
+    """A committed report. pdf: empty in one of an older version. spread: mean over pixels of the standard deviation
+    between the synthetic images.
+    """
 
     uri: str
     version: str
     told: dict[str, Any]
     spread: float
     html: str
+    pdf: bytes
     contact_sheet_png: bytes
 
     @property
@@ -57,7 +63,7 @@ class StoredReport:
     @property
     def finite(self) -> bool:
         """Whether every number that could be measured is one."""
-        values = [row[name] for row in self.rows for name in ("value", "floor")]
+        values = [row[name] for row in self.rows for name in ("value", "low", "high", "floor")]
         return all(math.isfinite(value) for value in values if isinstance(value, float))
 
     @property
@@ -85,6 +91,18 @@ def report_experiment(store: Store, experiment: Experiment, device: str, folder:
 
 def latest_report(store: Store, experiment: str) -> StoredReport:
     """The report that counts. Raises NotInStore."""
+    artefact, version = _newest(store, experiment)
+    return _read(store, artefact, version)
+
+
+def fetch_report(store: Store, experiment: str, folder: Path) -> StoredReport:
+    """The files of the report that counts, each verified. Raises NotInStore, DamagedObject, BadInput."""
+    artefact, version = _newest(store, experiment)
+    store.fetch(artefact, folder)
+    return _read(store, artefact, version)
+
+
+def _newest(store: Store, experiment: str) -> tuple[Artefact, str]:
     try:
         pointer = store.get_pointer(layout.report_latest(experiment))[0]
     except NotInStore as error:
@@ -92,8 +110,7 @@ def latest_report(store: Store, experiment: str) -> StoredReport:
             f"experiment {experiment}", "has no report", "materialize metric_report first"
         ) from error
     version = str(pointer["version"])
-    manifest_key = layout.report_manifest(experiment, str(pointer["run"]), version)
-    return _read(store, store.read_manifest(manifest_key), version)
+    return store.read_manifest(layout.report_manifest(experiment, str(pointer["run"]), version)), version
 
 
 def _version(run: Artefact, experiment: Experiment) -> str:
@@ -136,6 +153,7 @@ def _write(
         extractor_names=(experiment.evaluation.extractor,),
         images=experiment.evaluation.images,
         seed=experiment.seed,
+        snapshot=training_set.version,
         device=where,
         provenance={
             "experiment": experiment.name,
@@ -160,7 +178,8 @@ def _write(
         experiment.seed,
     )
     out = folder / "report"
-    files = write_report(report, out)
+    report = replace(report, data=data_facts(training_set), run=run_facts(run))
+    files = write_report(report, out, {name: store.read(run, name) for name in (CURVES, PROGRESS)})
     store.commit(
         manifest_key,
         {file.relative_to(out).as_posix(): file for file in files},
@@ -188,5 +207,8 @@ def _read(store: Store, artefact: Artefact, version: str) -> StoredReport:
         told={**json.loads(store.read(artefact, "report.json")), "text": artefact.manifest["text"]},
         spread=artefact.manifest["spread"],
         html=store.read(artefact, "report.html").decode(),
+        pdf=store.read(artefact, PDF)
+        if any(artefact.name(item) == PDF for item in artefact.objects)
+        else b"",
         contact_sheet_png=store.read(artefact, CONTACT_SHEET),
     )

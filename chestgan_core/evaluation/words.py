@@ -11,6 +11,7 @@ from chestgan_core.sources.datasets import Word
 
 # Below these, the numbers are called coarse.
 FEW_PATIENTS, FEW_IMAGES = 10, 1000
+TISSUES = {"air share": "air", "lung share": "lung", "soft share": "soft tissue", "bone share": "bone"}
 
 
 def cautions(rows: Sequence[MetricRow], patients: int, word: Word) -> list[str]:
@@ -55,19 +56,48 @@ def sentence(row: MetricRow, word: Word) -> str:
     floor = row.number(row.floor, row.floor_sd)
     if row.measure in ("KID", "FID"):
         if row.floor is None:
-            return f"{row.measure} {value}. 0 would be no difference; without a floor it has no scale."
-        said = f"{row.measure} {value}; two groups of {word} patients differ by {floor}."
+            return f"{row.measure} {value}{_interval(row)}. 0 would be no difference; without a floor it has no scale."
+        said = f"{row.measure} {value}{_interval(row)}; two groups of {word} patients differ by {floor}."
         # A floor within its own error of 0 is no divisor.
         if row.floor > 2 * (row.floor_sd or 0):
             times = row.value / row.floor
             said += f" The distance of the synthetic images is {times:.1f} times that."
         return said
+    return f"{_said(row, word, value)}{_interval(row)}."
+
+
+def _said(row: MetricRow, word: Word, value: str) -> str:
+    """A sentence without its full stop, for measures that are no distances."""
+    floor = row.number(row.floor)
     others = f" (images of other {word} patients: {floor})" if row.floor is not None else ""
-    return {
-        "precision": f"{value} of the synthetic images lie among the {word} ones{others}.",
-        "recall": f"{value} of the {word} images lie among the synthetic ones{others}.",
+    beside = f"; {word} images: {floor}" if row.floor is not None else ""
+    if row.measure in TISSUES:
+        return f"{value} of the pixels of synthetic images have values of {TISSUES[row.measure]}{beside}"
+    known = {
+        "FID ratio": f"The FID between two groups of {word} patients is {value} times that of the synthetic images; 1"
+        " would be as near as other patients",
+        "precision": f"{value} of the synthetic images lie among the {word} ones{others}",
+        "recall": f"{value} of the {word} images lie among the synthetic ones{others}",
         "density": f"A synthetic image lies in {value} times as many {word} neighbourhoods as a {word} one would"
-        f" on average{others}; more than 1 can mean images crowded at the typical.",
+        f" on average{others}; more than 1 can mean images crowded at the typical",
         "coverage": f"{value} of the {word} images have a synthetic image in their neighbourhood{others}; low"
-        " when the generator makes only some kinds of image.",
-    }[row.measure]
+        " when the generator makes only some kinds of image",
+        "MS-SSIM": f"Two synthetic images are alike by {value} (MS-SSIM){beside}; above that the generator"
+        " repeats itself",
+        "KS grey levels": f"The distributions of values are apart by {value} at most (Kolmogorov-Smirnov){others}; 0 is"
+        " the same, 1 is disjoint",
+        "lung area": f"Lung covers {value} of a synthetic image{beside}",
+        "AUC": f"A classifier tells synthetic from {word} images with an AUC of {value}{others}; 0.5 is chance",
+        "utility": f"A classifier trained on synthetic images reaches {value} on held-out {word} patients",
+        "utility ceiling": f"The same classifier trained on {word} images reaches {value}",
+        "memorized share": f"{value} of the synthetic images are nearer to a patient of the training set than held-out"
+        f" patients let expect{others}",
+    }
+    return known.get(row.measure, f"{row.measure} is {value}{others}")
+
+
+def _interval(row: MetricRow) -> str:
+    """The 95 % interval, in brackets; "" where there is none."""
+    if row.low is None or row.high is None:
+        return ""
+    return f" (95% interval {row.number(row.low)} to {row.number(row.high)})"

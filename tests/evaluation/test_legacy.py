@@ -19,7 +19,7 @@ from chestgan_core.evaluation.legacy_measuring import (
     measure_legacy,
     with_legacy,
 )
-from chestgan_core.evaluation.legacy_score import PUBLISHED
+from chestgan_core.evaluation.legacy_score import MODELS, PUBLISHED
 from chestgan_core.evaluation.report import write_report
 from chestgan_core.experiment import Experiment, parse_experiment
 from chestgan_core.measures.similarity import psnr
@@ -236,7 +236,7 @@ def test_the_report_has_the_block_in_its_page_its_card_and_its_json(tmp_path: Pa
     assert report.legacy is not None
     write_report(report, tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    legacy = page[page.index("<h2>Legacy") :]
+    legacy = page[page.index("<h2>The thesis&#39; scores") :]
     assert "do not measure generation" in legacy
     for shown in (
         "91.5%",
@@ -257,7 +257,8 @@ def test_the_report_has_the_block_in_its_page_its_card_and_its_json(tmp_path: Pa
     for said in (legacy, report.legacy.as_text(), values):
         assert not re.search(r"\breal\b", said, re.IGNORECASE)
     assert plain.as_json()["legacy"] is None
-    assert "<h2>Legacy" not in (write_report(plain, tmp_path / "plain")[-2]).read_text(encoding="utf-8")
+    write_report(plain, tmp_path / "plain")
+    assert "<h2>The thesis" not in (tmp_path / "plain" / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_block_without_a_score_is_shown_as_one_without(tmp_path: Path) -> None:
@@ -265,5 +266,7 @@ def test_a_block_without_a_score_is_shown_as_one_without(tmp_path: Path) -> None
     none = replace(block, score=replace(block.score, value=None, unrounded=None, note="no score: why"))
     report = replace(report_of(patients("a", slices=9), blobs(9, 3), extractor_names=("none",)), legacy=none)
     write_report(report, tmp_path)
-    assert "<strong>none</strong>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    score, missing = page[page.index("weighted score") :], set(MODELS) - set(block.score.published)
+    assert score[: score.index("</tr>")].count("none") == 1 + len(missing)
     assert "; no score." in none.as_text()

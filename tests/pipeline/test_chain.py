@@ -320,6 +320,7 @@ def test_what_did_not_pass_its_report_is_not_published(
         {
             "report.json": json.dumps(told).encode(),
             "report.html": report.html.encode(),
+            "report.pdf": report.pdf,
             "figures/real-beside-synthetic.png": report.contact_sheet_png,
         },
         {"kind": "metric-report", "spread": 0.0 if fault == "all the same" else 0.1, "text": report.text},

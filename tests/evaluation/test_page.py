@@ -1,0 +1,243 @@
+"""The page of a report: the verdict that is seen first, the words for each measure, and what is there only when the
+report has it.
+"""
+
+import io
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pypdf
+import pytest
+import torch
+
+from chestgan_core.documents.blocks import Document, Section, Table
+from chestgan_core.documents.html import as_html
+from chestgan_core.evaluation.legacy import LegacyBlock, LegacyRow
+from chestgan_core.evaluation.legacy_page import legacy_blocks, legacy_comparison
+from chestgan_core.evaluation.legacy_score import LegacyScore
+from chestgan_core.evaluation.metric_report import MetricReport, Pictures, RealImages
+from chestgan_core.evaluation.origin import duration, in_words
+from chestgan_core.evaluation.report import evaluate, write_report
+from chestgan_core.evaluation.rows import MEASURES, MetricRow
+from chestgan_core.evaluation.verdict import gate_table, headlines, verdict
+from chestgan_core.evaluation.words import sentence
+from chestgan_core.pictures import image_grid, png_of
+from chestgan_core.slices.windows import WINDOWS
+
+
+def row(measure: str, value: float | None, **more: Any) -> MetricRow:
+    """A row as a report has it."""
+    told = MEASURES[measure]
+    fields: dict[str, Any] = {
+        "sd": None, "low": None, "high": None, "floor": None, "floor_sd": None, "floor_n": 40, "n_real": 40,
+        "n_fake": 40, "extractor": "net:abc:1", "split": "held-out patients: 2 of 6", "snapshot": "abc", "seed": 0,
+        "seconds": 0.1, "note": "a note", "floor_note": "4 others",
+    }  # fmt: skip
+    return MetricRow(measure, told.group, told.better, value, **{**fields, **more})
+
+
+def rows() -> tuple[MetricRow, ...]:
+    """Every measure that there is, with an interval and a floor."""
+    return tuple(row(name, 0.25, low=0.2, high=0.3, floor=0.125) for name in MEASURES)
+
+
+GATE: dict[str, Any] = {
+    "passed": False,
+    "rules": [
+        {"measure": "KID", "value": 0.25, "bound": 0.2, "better": "lower", "passed": False, "by": 0.05},
+        {"measure": "coverage", "value": 0.25, "bound": 0.2, "better": "higher", "passed": True, "by": 0.05},
+        {
+            "measure": "memorized share",
+            "value": None,
+            "bound": 0.6,
+            "better": "lower",
+            "passed": False,
+            "by": None,
+        },
+    ],
+}
+
+
+def legacy_row(
+    measure: str, value: float | None, real: float | None, published: dict[str, float]
+) -> LegacyRow:
+    return LegacyRow(measure, value, real, 12, 9, 12, 0, 0.5, "scikit-image", "over pairs", "", published)
+
+
+LEGACY = LegacyBlock(
+    (
+        legacy_row("SSIM", 0.31, 0.29, {"DCGAN": 0.2667}),
+        legacy_row("PSNR", 15.2, 14.9, {"DCGAN": 14.2089}),
+        legacy_row("LPIPS", None, None, {}),
+    ),
+    LegacyScore(4, 4.2, (), "without LPIPS", {"DCGAN": 4}),
+    "real",
+).as_json()
+
+
+@pytest.fixture(scope="module")
+def report() -> MetricReport:
+    """A report with every measure, and with what a run in the store adds."""
+    images = torch.rand(16, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    measured = evaluate(
+        RealImages(images, ("a",) * 8 + ("b",) * 8),
+        images.flip(0),
+        window=WINDOWS["lung"],
+        source_title="test images",
+        word="real",
+        model_title="a model",
+        extractor_names=("none",),
+    )
+    data = {
+        "dataset": "test", "title": "test images", "licence": "CC BY 4.0", "citation": "Somebody 2020", "doi": "",
+        "snapshot": "feed0123", "patients": {"train": 4, "held-out": 2}, "slices": {"train": 1112, "held-out": 54},
+        "rules": {"slices": "lung", "reference": None},
+    }  # fmt: skip
+    experiment = {
+        "name": "a-model", "description": "", "resolution": 32, "window": "lung", "classes": [],
+        "network": {"latent": 8, "family": "dcgan"},
+        "training": {"loss": {"kind": "hinge"}, "batch": 8, "minutes": 2.0, "augmentation": None},
+    }  # fmt: skip
+    experiment["training"] |= {"optimizer": {"rate": 2e-4, "kind": "adam"}, "sampling": {}, "selection": None}  # type: ignore[operator]
+    run = {
+        "experiment": experiment, "run": "0123456789ab", "images_seen": 25536, "seconds": 300.0, "resumed_at": 0,
+        "device": "cpu", "precision": "fp32", "best_kid": 0.25, "best_at": 8000,
+    }  # fmt: skip
+    return replace(measured, rows=rows(), data=data, run=run)
+
+
+def text_of(pdf: Path) -> str:
+    pages = pypdf.PdfReader(io.BytesIO(pdf.read_bytes())).pages
+    return " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def test_page_and_pdf_tell_data_run_training_and_every_measure(report: MetricReport, tmp_path: Path) -> None:
+    curves = png_of(image_grid(report.pictures.samples["real"]))
+    write_report(report, tmp_path, {"curves.png": curves, "progress.png": curves})
+    page, pdf = (tmp_path / "report.html").read_text(encoding="utf-8"), text_of(tmp_path / "report.pdf")
+    for said in (
+        "CC BY 4.0",
+        "train: 1,112 slices of 4 patients; held-out: 54 slices of 2 patients",
+        "feed0123",
+        "dcgan, latent 8",
+        "hinge",
+        "25,536 in 5 min",
+        "that of 8,000 images seen, KID 250.0 x 1000 at that look",
+        "The same eight seeds over the training",
+        "0123456789ab",
+        *(sentence(one, "real") for one in report.rows),
+    ):
+        assert said in page
+        assert said in pdf
+
+
+def test_the_same_report_has_the_same_page_and_pdf(report: MetricReport, tmp_path: Path) -> None:
+    written = [write_report(report, tmp_path / place) for place in ("one", "two")]
+    for first, second in zip(*written, strict=True):
+        assert first.name == second.name
+        assert first.read_bytes() == second.read_bytes(), first.name
+
+
+def test_a_report_on_loose_files_has_no_section_for_what_it_does_not_know(
+    report: MetricReport, tmp_path: Path
+) -> None:
+    write_report(replace(report, data={}, run={}), tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for title in ("Data", "Model", "Training", "Release gate", "The thesis"):
+        assert f"<h2>{title}" not in page
+
+
+@dataclass(frozen=True)
+class Searched(Pictures):
+    """Pictures of a report that has looked for copies."""
+
+    closest: SimpleNamespace
+
+
+def test_the_pairs_closest_to_training_are_shown_where_they_were_looked_for(
+    report: MetricReport, tmp_path: Path
+) -> None:
+    images = report.pictures.samples["real"][:3]
+    found = SimpleNamespace(
+        fake=images, trained=images, held_out=images.flip(0), to_trained=np.zeros(3), to_held_out=np.ones(3)
+    )
+    write_report(replace(report, pictures=Searched(**vars(report.pictures), closest=found)), tmp_path)
+    assert (tmp_path / "figures" / "closest-to-training.png").is_file()
+    assert "Closest to training" in text_of(tmp_path / "report.pdf")
+    write_report(report, tmp_path / "without")
+    assert "Closest to training" not in text_of(tmp_path / "without" / "report.pdf")
+
+
+@pytest.mark.parametrize("measure", list(MEASURES))
+def test_every_measure_is_told_in_words_with_its_interval(measure: str) -> None:
+    one = row(measure, 0.25, low=0.2, high=0.3)
+    assert one.number(0.25) in sentence(one, "real")
+    assert f"95% interval {one.number(0.2)} to {one.number(0.3)}" in sentence(one, "real")
+    assert "real" not in sentence(row(measure, 0.25, floor=0.1), "phantom")
+
+
+def test_a_refused_release_says_which_measure_and_by_how_much() -> None:
+    notice = verdict({"word": "real", "gate": GATE}, rows())
+    assert notice.tone == "bad"
+    assert notice.lines == (
+        "KID is 250.0 x 1000: above the bound of 200.0 x 1000, by 50.0 x 1000.",
+        "memorized share was not measured, and at most 60% is asked for.",
+    )
+    table = gate_table(GATE, rows())
+    assert table.rows[1] == ("coverage", "at least 20%", "25%", "holds")
+    assert table.rows[0][-1] == "does not hold, by 50.0 x 1000"
+
+
+def test_a_passed_gate_is_the_verdict_and_without_one_nothing_passes() -> None:
+    passed = {"passed": True, "rules": [rule for rule in GATE["rules"] if rule["passed"]]}
+    assert verdict({"word": "real", "gate": passed}, rows()).tone == "good"
+    assert verdict({"word": "real", "gate": None}, rows()).tone == "plain"
+    assert verdict({"word": "real"}, [row("KID", None, note="not measured: no weights")]).tone == "care"
+
+
+def test_the_headline_numbers_stand_beside_their_floor() -> None:
+    tiles = headlines(rows(), "real").items
+    assert [tile.label for tile in tiles][:2] == ["KID x 1000, lower is better", "FID, lower is better"]
+    assert tiles[0].value == "250.0"
+    assert tiles[0].remark == "200.0 to 300.0; real against real: 125.0"
+
+
+def test_the_scores_of_the_thesis_stand_beside_what_it_published() -> None:
+    table = next(block for block in legacy_blocks(LEGACY, "real") if isinstance(block, Table))
+    assert table.head == ("measure", "this model", "real against real", "published, DCGAN")
+    assert table.rows == (
+        ("SSIM", "0.310", "0.290", "0.267"),
+        ("PSNR", "15.20 dB", "14.90 dB", "14.21 dB"),
+        ("LPIPS", "none", "none", "none"),
+        ("weighted score", "4 of 10", "", "4 of 10"),
+    )
+    reports: list[tuple[str, dict[str, Any]]] = [
+        ("a", {"legacy": LEGACY}),
+        ("b", {"legacy": None}),
+        ("c", {}),
+    ]
+    compared = next(block for block in legacy_comparison(reports, "real") if isinstance(block, Table))
+    assert compared.head == ("measure", "a", "real against real", "published, DCGAN")
+    page = as_html(Document("t", "l", (), (Section("s", tuple(legacy_comparison(reports, "real"))),)))
+    assert "They do not measure generation." in page
+    assert legacy_comparison(reports[1:], "real") == []
+
+
+def test_fields_of_an_experiment_are_told_in_words() -> None:
+    assert (
+        in_words({"gamma": [1, 0.1], "kind": "relativistic", "clip": None}) == "relativistic, gamma 1 and 0.1"
+    )
+    assert in_words({"smoothed_generator": True, "kept": False}) == "smoothed generator yes"
+    assert (duration(48), duration(725), duration(12000)) == ("48 s", "12 min", "3 h 20 min")
+
+
+def test_report_json_is_the_whole_report_as_plain_data(report: MetricReport, tmp_path: Path) -> None:
+    write_report(report, tmp_path)
+    told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert told["data"]["snapshot"] == "feed0123"
+    assert told["run"]["images_seen"] == 25536
+    assert [one["measure"] for one in told["rows"]] == list(MEASURES)
