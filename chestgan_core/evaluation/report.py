@@ -44,6 +44,7 @@ def evaluate(
     extractor_names: Sequence[str] = ("efficientnet-lite0",),
     images: int = 5000,
     seed: int = 0,
+    snapshot: str = "",
     device: torch.device | str = "cpu",
     provenance: Mapping[str, Any] | None = None,
 ) -> MetricReport:
@@ -52,7 +53,8 @@ def evaluate(
     fake: (M, 1, H, W) float32 in [-1, 1]. Both sides get the same number of images, at most `images`, drawn
     by the seed. reference: real images of other patients (those trained on); they give the floor at the same
     number, or fewer where there are fewer. Without it the patients of held_out are cut into two groups.
-    word: how both are called; "real" in names here means the side that is not synthetic.
+    snapshot: version of the training set that both are of. word: how both are called; "real" in names here means
+    the side that is not synthetic.
     Raises BadInput: sizes that differ, fewer than 8 images on a side, a patient in both real groups.
     """
     _check(held_out, fake, reference, word)
@@ -72,7 +74,7 @@ def evaluate(
             extractor = open_extractor(name, device)
         except NotAvailable as error:
             told.append({"name": name, "id": "", "about": f"not available: {error.cause}; {error.remedy}"})
-            rows += absent_rows(name, f"{error.cause}; {error.remedy}", count, split, seed)
+            rows += absent_rows(name, f"{error.cause}; {error.remedy}", count, split, snapshot, seed)
             continue
         told.append({"name": name, "id": extractor.id, "about": extractor.about})
         measured = {
@@ -81,7 +83,9 @@ def evaluate(
         }
         features = features or measured
         floor = _floor(held_out, reference, measured, word)
-        rows += measured_rows(measured["real"], measured["synthetic"], floor, extractor.id, split, seed)
+        rows += measured_rows(
+            measured["real"], measured["synthetic"], floor, extractor.id, split, snapshot, seed
+        )
     return MetricReport(
         source_title=source_title,
         word=word,

@@ -6,7 +6,7 @@ Out: one MetricRow a measure.
 
 import time
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,28 +15,63 @@ from chestgan_core.measures.distances import fid, kid
 from chestgan_core.measures.manifolds import NEIGHBOURS, manifolds
 
 Features = NDArray[np.float32]
-MEASURES: dict[str, Literal["lower", "higher"]] = {
-    "KID": "lower",
-    "FID": "lower",
-    "density": "higher",
-    "coverage": "higher",
-    "precision": "higher",
-    "recall": "higher",
+# floor: nearest to the floor is best.
+Better: TypeAlias = Literal["lower", "higher", "floor"]
+Group: TypeAlias = Literal[
+    "distance", "manifold", "diversity", "plausibility", "classifier", "utility", "memorization"
+]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is true of a measure in every report. shown: how people read its numbers."""
+
+    better: Better
+    group: Group
+    shown: Literal["x 1000", "share", "number"] = "number"
+
+
+# All measures by the name that report.json gives them, in the order in which they are told.
+MEASURES: dict[str, Measure] = {
+    "KID": Measure("lower", "distance", "x 1000"),
+    "FID": Measure("lower", "distance"),
+    "FID ratio": Measure("higher", "distance"),
+    "precision": Measure("higher", "manifold", "share"),
+    "recall": Measure("higher", "manifold", "share"),
+    "density": Measure("higher", "manifold"),
+    "coverage": Measure("higher", "manifold", "share"),
+    "MS-SSIM": Measure("floor", "diversity"),
+    "KS grey levels": Measure("lower", "plausibility"),
+    "air share": Measure("floor", "plausibility", "share"),
+    "lung share": Measure("floor", "plausibility", "share"),
+    "soft share": Measure("floor", "plausibility", "share"),
+    "bone share": Measure("floor", "plausibility", "share"),
+    "lung area": Measure("floor", "plausibility", "share"),
+    "AUC": Measure("lower", "classifier"),
+    "utility": Measure("higher", "utility"),
+    "utility ceiling": Measure("higher", "utility"),
+    "memorized share": Measure("lower", "memorization", "share"),
 }
+OF_FEATURES = ("KID", "FID", "density", "coverage", "precision", "recall")
 
 
 @dataclass(frozen=True)
 class MetricRow:
     """One measure of one extractor.
 
-    sd: standard error where it is known, see note. floor: the measure between two groups of real patients,
-    floor_n images each; None with the reason in floor_note. seconds: from the features on.
+    group: what it is about. sd: standard error where it is known, see note. low, high: 95 % interval, by bootstrap over
+    the real patients; None where there is none, see note. floor: the measure between two groups of real patients,
+    floor_n images each; None with the reason in floor_note. seconds: from the features on. snapshot: version of the
+    training set that both real sides are of; empty for loose files.
     """
 
     measure: str
-    better: Literal["lower", "higher"]
+    group: Group
+    better: Better
     value: float | None
     sd: float | None
+    low: float | None
+    high: float | None
     floor: float | None
     floor_sd: float | None
     floor_n: int
@@ -44,6 +79,7 @@ class MetricRow:
     n_real: int
     n_fake: int
     split: str
+    snapshot: str
     seed: int
     seconds: float
     note: str
@@ -53,10 +89,11 @@ class MetricRow:
         """A value of this measure as people read it: KID times 1000, shares in percent, `none` if absent."""
         if value is None:
             return "none"
-        if self.measure == "KID":
+        shown = MEASURES[self.measure].shown
+        if shown == "x 1000":
             spread = "" if sd is None else f" ± {sd * 1000:.1f}"
             return f"{value * 1000:.1f}{spread} x 1000"
-        if self.measure in ("coverage", "precision", "recall"):
+        if shown == "share":
             return f"{value:.0%}"
         return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
@@ -73,7 +110,7 @@ class Floor:
 
 
 def measured_rows(
-    real: Features, fake: Features, floor: Floor, extractor: str, split: str, seed: int
+    real: Features, fake: Features, floor: Floor, extractor: str, split: str, snapshot: str, seed: int
 ) -> list[MetricRow]:
     """All measures of one extractor. real, fake: (n, d); more than NEIGHBOURS images on each side."""
     rows = []
@@ -87,9 +124,12 @@ def measured_rows(
             rows.append(
                 MetricRow(
                     measure=measure,
-                    better=MEASURES[measure],
+                    group=MEASURES[measure].group,
+                    better=MEASURES[measure].better,
                     value=found.value,
                     sd=found.sd,
+                    low=None,
+                    high=None,
                     floor=under.value if under else None,
                     floor_sd=under.sd if under else None,
                     floor_n=len(floor.first),
@@ -97,6 +137,7 @@ def measured_rows(
                     n_real=len(real),
                     n_fake=len(fake),
                     split=split,
+                    snapshot=snapshot,
                     seed=seed,
                     seconds=seconds,
                     note=found.note,
@@ -106,14 +147,19 @@ def measured_rows(
     return rows
 
 
-def absent_rows(extractor: str, reason: str, count: int, split: str, seed: int) -> list[MetricRow]:
+def absent_rows(
+    extractor: str, reason: str, count: int, split: str, snapshot: str, seed: int
+) -> list[MetricRow]:
     """The same measures without a value: the extractor cannot be had. count: images on each side."""
     return [
         MetricRow(
             measure=measure,
-            better=better,
+            group=MEASURES[measure].group,
+            better=MEASURES[measure].better,
             value=None,
             sd=None,
+            low=None,
+            high=None,
             floor=None,
             floor_sd=None,
             floor_n=0,
@@ -121,12 +167,13 @@ def absent_rows(extractor: str, reason: str, count: int, split: str, seed: int) 
             n_real=count,
             n_fake=count,
             split=split,
+            snapshot=snapshot,
             seed=seed,
             seconds=0.0,
             note=f"not measured: {reason}",
             floor_note="not measured",
         )
-        for measure, better in MEASURES.items()
+        for measure in OF_FEATURES
     ]
 
 

@@ -51,7 +51,7 @@ class StoredReport:
     @property
     def finite(self) -> bool:
         """Whether every number that could be measured is one."""
-        values = [row[name] for row in self.rows for name in ("value", "floor")]
+        values = [row[name] for row in self.rows for name in ("value", "low", "high", "floor")]
         return all(math.isfinite(value) for value in values if isinstance(value, float))
 
     @property
@@ -129,6 +129,7 @@ def _write(
         extractor_names=(experiment.evaluation.extractor,),
         images=experiment.evaluation.images,
         seed=experiment.seed,
+        snapshot=training_set.version,
         device=where,
         provenance={
             "experiment": experiment.name,

@@ -11,7 +11,7 @@ import torch
 from chestgan_core.errors import BadInput
 from chestgan_core.evaluation.metric_report import MetricReport, RealImages
 from chestgan_core.evaluation.report import evaluate, write_report
-from chestgan_core.evaluation.rows import MEASURES, MetricRow
+from chestgan_core.evaluation.rows import OF_FEATURES, MetricRow
 from chestgan_core.evaluation.words import cautions, sentence
 from chestgan_core.pictures import contact_sheet
 from chestgan_core.slices.windows import WINDOWS
@@ -60,7 +60,7 @@ def report() -> MetricReport:
 
 
 def test_each_row_carries_number_floor_sample_sizes_extractor_split_and_seed(report: MetricReport) -> None:
-    assert [row.measure for row in report.rows] == list(MEASURES)
+    assert [row.measure for row in report.rows] == list(OF_FEATURES)
     for row in report.rows:
         assert row.value is not None
         assert row.floor is not None
@@ -113,7 +113,7 @@ def test_an_extractor_that_cannot_be_had_leaves_rows_without_a_number_and_the_re
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     found = report_of(patients("a", "b", slices=8), blobs(9, 3), extractor_names=("inception-v3",))
-    assert [row.value for row in found.rows] == [None] * len(MEASURES)
+    assert [row.value for row in found.rows] == [None] * len(OF_FEATURES)
     assert "its weights are not here" in row_of(found, "KID").note
     write_report(found, tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")

@@ -31,7 +31,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def measured() -> list[dict[str, object]]:
     """Rows of a metric report as plain data; all measures have the same numbers."""
-    rows: list[MetricRow] = absent_rows("net:abc:1", "", 50, "held-out patients: 1 of 6", 0)
+    rows: list[MetricRow] = absent_rows("net:abc:1", "", 50, "held-out patients: 1 of 6", "", 0)
     return [{**vars(row), "value": 0.0123, "sd": 0.001, "floor": 0.0031, "floor_n": 40} for row in rows]
 
 
