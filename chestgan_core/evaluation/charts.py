@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from chestgan_core.evaluation.closest import Closest
 from chestgan_core.pictures import save_png
 from chestgan_core.slices.windows import Window
 from chestgan_core.sources.datasets import Word
@@ -30,10 +31,12 @@ def feature_scatter(features: dict[str, NDArray[np.float32]], word: Word, path: 
     """
     pooled = np.concatenate(list(features.values())).astype(np.float64)
     mean = pooled.mean(axis=0)
-    _, singular, axes = np.linalg.svd(pooled - mean, full_matrices=False)
+    # Components from the d x d covariance: the singular values of all images take ten times as long.
+    values, vectors = np.linalg.eigh(np.cov(pooled, rowvar=False))
+    axes, values = vectors[:, ::-1].T, values[::-1].clip(0)
     # The sign of a component is arbitrary; fixed, so that the same data always give the same picture.
     plane = axes[:2] * np.sign(axes[:2][np.arange(2), np.abs(axes[:2]).argmax(axis=1)])[:, None]
-    shares = singular**2 / max(float((singular**2).sum()), 1e-12)
+    shares = values / max(float(values.sum()), 1e-12)
     figure, ax = _figure()
     for role in ("other", "real", "synthetic"):
         if role in features:
@@ -65,6 +68,27 @@ def value_histogram(images: dict[str, Tensor], window: Window, word: Word, path:
     _finish(figure, ax, path)
 
 
+def closest_pairs(closest: Closest, window: Window, word: Word, path: Path) -> None:
+    """Synthetic images above the nearest image trained on and the nearest held-out one, with their differences."""
+    count = len(closest.fake)
+    figure = Figure(figsize=(1.5 * count + 1.1, 5.4), dpi=120, layout="constrained")
+    axes = figure.subplots(3, count, squeeze=False)
+    unit = "HU" if window.unit == "HU" else "grey levels"
+    rows = (
+        ("synthetic", closest.fake, None),
+        (f"nearest {word},\ntrained on", closest.trained, closest.to_trained),
+        (f"nearest {word},\nheld out", closest.held_out, closest.to_held_out),
+    )
+    for row, (label, images, differences) in zip(axes, rows, strict=True):
+        for at, ax in enumerate(row):
+            ax.imshow(images[at, 0].cpu().numpy(), cmap="gray", vmin=-1, vmax=1, interpolation="nearest")
+            ax.set(xticks=[], yticks=[])
+            if differences is not None:
+                ax.set_xlabel(f"{differences[at] * window.width / 2:.0f} {unit}", fontsize=9)
+        row[0].set_ylabel(label, fontsize=10)
+    _save(figure, path)
+
+
 def _label(role: str, word: Word) -> str:
     return {"real": f"{word}, compared", "synthetic": "synthetic", "other": f"{word}, other patients"}[role]
 
@@ -78,6 +102,10 @@ def _figure() -> tuple[Figure, Axes]:
 def _finish(figure: Figure, ax: Axes, path: Path) -> None:
     ax.legend(frameon=False)
     ax.grid(alpha=0.25)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
     save_png(Image.open(buffer).convert("RGB"), path)

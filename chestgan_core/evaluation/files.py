@@ -14,8 +14,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from chestgan_core.errors import BadInput
-from chestgan_core.evaluation.metric_report import MetricReport, RealImages
+from chestgan_core.evaluation.metric_report import MetricReport
 from chestgan_core.evaluation.report import evaluate
+from chestgan_core.evaluation.sides import RealImages
 from chestgan_core.slices.shards import read_shard
 from chestgan_core.slices.windows import WINDOWS, Window
 from chestgan_core.sources.datasets import Word

@@ -5,13 +5,14 @@ words, and what makes the numbers coarse is said above them.
 """
 
 import base64
+from itertools import groupby
 from pathlib import Path
 
 import jinja2
 
 from chestgan_core.atomic import replacing
-from chestgan_core.evaluation.charts import feature_scatter, value_histogram
-from chestgan_core.evaluation.metric_report import MetricReport
+from chestgan_core.evaluation.charts import closest_pairs, feature_scatter, value_histogram
+from chestgan_core.evaluation.metric_report import BETTER, MetricReport, not_measured
 from chestgan_core.evaluation.words import cautions, sentence
 from chestgan_core.pictures import contact_sheet
 
@@ -20,6 +21,16 @@ HOUNSFIELD = (
     "All pixels of the images compared. Values beyond the window were clipped to its ends.",
 )
 GREY = ("Grey levels", "All pixels of the images compared. The pictures have no Hounsfield units.")
+
+HEADINGS = {
+    "distance": "Distance",
+    "manifold": "Overlap",
+    "classifier": "Told apart by a classifier",
+    "utility": "Usefulness",
+    "memorization": "Memorization",
+    "diversity": "Variety",
+    "plausibility": "Plausibility",
+}
 
 
 def write_page(report: MetricReport, folder: Path) -> list[Path]:
@@ -35,7 +46,14 @@ def write_page(report: MetricReport, folder: Path) -> list[Path]:
     page = environment.get_template("report.html.j2").render(
         report=report,
         cautions=cautions(report.rows, report.patients_real, report.word),
-        rows=[(row, sentence(row, report.word)) for row in report.rows],
+        groups=[
+            (HEADINGS[group], [(row, sentence(row, report.word)) for row in rows])
+            for group, rows in groupby(
+                [row for row in report.rows if row.value is not None], lambda row: row.group
+            )
+        ],
+        better=BETTER,
+        missing=not_measured(report.rows),
         figures=[(title, caption, _data_uri(path)) for path, title, caption in drawn],
     )
     path = folder / "report.html"
@@ -77,6 +95,15 @@ def _draw(report: MetricReport, folder: Path) -> list[tuple[Path, str, str]]:
             "Each point is an image, in the plane of the two largest principal components of all groups."
         )
         drawn.append((scatter, "Features", caption))
+    if pictures.closest is not None:
+        pairs = folder / "closest-to-training.png"
+        closest_pairs(pictures.closest, report.window, word, pairs)
+        caption = (
+            f"The synthetic images that are closest to one of {pictures.closest.searched[0]} trained on, beside how close "
+            f"one of {pictures.closest.searched[1]} held-out images comes. Look for copies. The number is the root mean "
+            "square difference of the pixels."
+        )
+        drawn.append((pairs, "Closest to training images", caption))
     return drawn
 
 

@@ -15,8 +15,9 @@ from typing import Any
 from chestgan_core import layout
 from chestgan_core.artefacts import Artefact
 from chestgan_core.errors import NotAvailable, NotInStore
-from chestgan_core.evaluation.metric_report import RealImages
+from chestgan_core.evaluation.kept_features import KeptFeatures
 from chestgan_core.evaluation.report import evaluate, write_report
+from chestgan_core.evaluation.sides import RealImages
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.experiment import Experiment
 from chestgan_core.measures.extractors import open_extractor
@@ -25,7 +26,7 @@ from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import GENERATOR_FILE
 from chestgan_core.training.devices import pick_device
-from chestgan_core.training.generation import generate
+from chestgan_core.training.generation import class_of, generate
 from chestgan_core.training.images import load_slices
 from chestgan_core.training.run import fetch_generator, newest_run
 
@@ -126,6 +127,10 @@ def _write(
         word=training_set.dataset.word,
         model_title=f"{experiment.name}, {run.manifest['images_seen']:,} images seen",
         reference=reference,
+        fake_classes=[class_of(seed, experiment) for seed in range(first, first + count)]
+        if experiment.classes
+        else (),
+        features_of=KeptFeatures(store, training_set),
         extractor_names=(experiment.evaluation.extractor,),
         images=experiment.evaluation.images,
         seed=experiment.seed,
@@ -160,7 +165,8 @@ def _real(
     store: Store, training_set: TrainingSet, side: str, experiment: Experiment, folder: Path
 ) -> RealImages:
     loaded = load_slices(training_set.fetch(store, side, folder / side), experiment)
-    return RealImages(loaded.images, loaded.patients)
+    numbers = [] if loaded.classes is None else loaded.classes.tolist()
+    return RealImages(loaded.images, loaded.patients, tuple(experiment.classes[at] for at in numbers))
 
 
 def _read(store: Store, artefact: Artefact, version: str) -> StoredReport:

@@ -18,9 +18,10 @@ def cautions(rows: Sequence[MetricRow], patients: int, word: Word) -> list[str]:
 
     patients: how many patients the images compared with the synthetic ones come from.
     """
-    measured = [row for row in rows if row.value is not None]
+    headline = [row for row in rows if row.measure in ("KID", "FID")]
+    measured = [row for row in headline if row.value is not None]
     said = []
-    if absent := {row.extractor: row.note for row in rows if row.value is None}:
+    if absent := {row.extractor: row.note for row in headline if row.value is None}:
         said += [f"With {name} nothing was measured ({note})." for name, note in absent.items()]
     if not measured:
         return said
@@ -62,12 +63,30 @@ def sentence(row: MetricRow, word: Word) -> str:
             times = row.value / row.floor
             said += f" The distance of the synthetic images is {times:.1f} times that."
         return said
+    over = f" (95 % of draws of patients: {row.interval})" if row.interval else ""
     others = f" (images of other {word} patients: {floor})" if row.floor is not None else ""
+    beside = f"; {word} ones: {floor}" if row.floor is not None else ""
     return {
+        "FID ratio": f"FID between {word} patients is {value} of FID to the synthetic images; 1 would be as alike.",
         "precision": f"{value} of the synthetic images lie among the {word} ones{others}.",
         "recall": f"{value} of the {word} images lie among the synthetic ones{others}.",
         "density": f"A synthetic image lies in {value} times as many {word} neighbourhoods as a {word} one would"
         f" on average{others}; more than 1 can mean images crowded at the typical.",
         "coverage": f"{value} of the {word} images have a synthetic image in their neighbourhood{others}; low"
         " when the generator makes only some kinds of image.",
+        "MS-SSIM": f"Two synthetic images are alike by {value} on average{beside}. More alike than {word} ones means"
+        " too little variety.",
+        "KS grey levels": f"The grey levels differ by at most {value} of all pixels{others}.",
+        "air share": f"Air takes {value} of the synthetic pixels{beside}.",
+        "lung share": f"Densities of lung take {value} of the synthetic pixels{beside}.",
+        "soft share": f"Densities of soft tissue take {value} of the synthetic pixels{beside}.",
+        "bone share": f"Densities of bone take {value} of the synthetic pixels{beside}.",
+        "lung area": f"Lung takes {value} of the body on synthetic images{beside}.",
+        "AUC": f"A classifier ranks a {word} image above a synthetic one {value} of the time{over}{others}; 0.5 would be"
+        " chance, 1 tells them apart always.",
+        "utility": f"A classifier of the classes that saw synthetic images only reaches {value} on held-out patients"
+        f"{over}; chance is 0.5.",
+        "utility ceiling": f"The same classifier reaches {value} when it is trained on {word} images{over}.",
+        "memorized share": f"{value} of the synthetic images are nearer to an image trained on than to a held-out one"
+        f"{over}{others}; far above 50% means that training images are copied. It is no proof of privacy.",
     }[row.measure]

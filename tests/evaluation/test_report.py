@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from chestgan_core.errors import BadInput
-from chestgan_core.evaluation.metric_report import MetricReport, RealImages
+from chestgan_core.evaluation.metric_report import MetricReport
 from chestgan_core.evaluation.report import evaluate, write_report
 from chestgan_core.evaluation.rows import OF_FEATURES, MetricRow
+from chestgan_core.evaluation.sides import RealImages
 from chestgan_core.evaluation.words import cautions, sentence
 from chestgan_core.pictures import contact_sheet
 from chestgan_core.slices.windows import WINDOWS
