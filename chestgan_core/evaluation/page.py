@@ -99,9 +99,9 @@ def _draw(report: MetricReport, folder: Path) -> list[tuple[Path, str, str]]:
         pairs = folder / "closest-to-training.png"
         closest_pairs(pictures.closest, report.window, word, pairs)
         caption = (
-            f"The synthetic images that are closest to one of {pictures.closest.searched[0]} trained on, beside how close "
-            f"one of {pictures.closest.searched[1]} held-out images comes. Look for copies. The number is the root mean "
-            "square difference of the pixels."
+            f"The synthetic images that are closest to one of {pictures.closest.searched[0]} trained on, beside how "
+            f"close one of {pictures.closest.searched[1]} held-out images comes. Look for copies. The number is the "
+            "root mean square difference of the pixels."
         )
         drawn.append((pairs, "Closest to training images", caption))
     return drawn

@@ -82,8 +82,8 @@ def sentence(row: MetricRow, word: Word) -> str:
         "soft share": f"Densities of soft tissue take {value} of the synthetic pixels{beside}.",
         "bone share": f"Densities of bone take {value} of the synthetic pixels{beside}.",
         "lung area": f"Lung takes {value} of the body on synthetic images{beside}.",
-        "AUC": f"A classifier ranks a {word} image above a synthetic one {value} of the time{over}{others}; 0.5 would be"
-        " chance, 1 tells them apart always.",
+        "AUC": f"A classifier ranks a {word} image above a synthetic one {value} of the time{over}{others}; 0.5 would"
+        " be chance, 1 tells them apart always.",
         "utility": f"A classifier of the classes that saw synthetic images only reaches {value} on held-out patients"
         f"{over}; chance is 0.5.",
         "utility ceiling": f"The same classifier reaches {value} when it is trained on {word} images{over}.",
