@@ -60,7 +60,7 @@ class PixelComparison:
             if (why := reason(name, self.window)) is not None:
                 found[name] = Found(None, f"not measured: {why}")
                 continue
-            patients = resampling(self.sides.held_out.patients, self.seed)
+            patients = resampling(self.sides.held_out.patients[: len(real.shares[name])], self.seed)
             several = patients.count > 1
             over = f"± over {patients.patients} patients" if several else "one patient: no ±"
             low, high = BANDS.get(name, (0.0, 0.0))
@@ -77,7 +77,7 @@ class PixelComparison:
                 floor=Under(
                     float(real.shares[name].mean()),
                     f"the held-out {self.sides.word} images; {over}",
-                    len(self.sides.held_out.images),
+                    len(real.shares[name]),
                     float(patients.means(real.shares[name]).std()) if several else None,
                 ),
             )
@@ -85,7 +85,10 @@ class PixelComparison:
 
     @cached_property
     def _densities(self) -> dict[str, Densities]:
-        return {role: densities(images, self.window) for role, images in self.sides.groups.items()}
+        return {
+            role: densities(images, self.window, shares_too=role != "other")
+            for role, images in self.sides.groups.items()
+        }
 
     def _grey_levels(self, real: Densities, fake: Densities) -> Found:
         patients = resampling(self.sides.held_out.patients, self.seed)

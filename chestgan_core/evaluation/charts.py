@@ -59,7 +59,9 @@ def value_histogram(images: dict[str, Tensor], window: Window, word: Word, path:
     figure, ax = _figure()
     for role in ("other", "real", "synthetic"):
         if role in images:
-            counts, _ = np.histogram(window.from_unit(images[role].cpu().numpy()), bins=edges)
+            counts, _ = np.histogram(
+                window.from_unit(images[role].cpu().numpy()), bins=len(edges) - 1, range=(edges[0], edges[-1])
+            )
             shares, label = counts / max(counts.sum(), 1), _label(role, word)
             ax.stairs(shares, edges, color=COLOURS[role], label=label, linewidth=1.5)
     ax.set_yscale("log")

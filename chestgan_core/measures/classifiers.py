@@ -17,7 +17,7 @@ Features = NDArray[np.floating]
 Labels = NDArray[np.int64]
 # Weight of the squared length of the coefficients, against the mean loss of an image.
 PENALTY = 0.01
-ITERATIONS = 100
+ITERATIONS = 50
 # Images ranked at once; bounds the memory.
 ROWS = 512
 
@@ -47,10 +47,10 @@ def fit(features: Features, labels: Labels, classes: int) -> Logistic:
     """
     x64 = features.astype(np.float64)
     mean, scale = x64.mean(axis=0), np.maximum(x64.std(axis=0), 1e-6)
-    x, y = torch.from_numpy((x64 - mean) / scale), torch.from_numpy(labels)
-    weights = torch.zeros(x.shape[1], classes, dtype=torch.float64, requires_grad=True)
-    bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
-    share = torch.from_numpy(len(labels) / (classes * np.bincount(labels, minlength=classes)))
+    x, y = torch.from_numpy(((x64 - mean) / scale).astype(np.float32)), torch.from_numpy(labels)
+    weights = torch.zeros(x.shape[1], classes, requires_grad=True)
+    bias = torch.zeros(classes, requires_grad=True)
+    share = torch.from_numpy(len(labels) / (classes * np.bincount(labels, minlength=classes))).float()
     solver = torch.optim.LBFGS([weights, bias], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
@@ -61,7 +61,7 @@ def fit(features: Features, labels: Labels, classes: int) -> Logistic:
         return value
 
     solver.step(loss)  # type: ignore[no-untyped-call]
-    return Logistic(mean, scale, weights.detach().numpy(), bias.detach().numpy())
+    return Logistic(mean, scale, weights.detach().double().numpy(), bias.detach().double().numpy())
 
 
 def told_apart(

@@ -1,7 +1,7 @@
 """Distances between two sets of feature vectors: KID and FID.
 
-In: (N, d) and (M, d) float arrays. Out: floats. Everything is computed in float64; kernels in blocks of rows, so that
-memory does not grow with N x N.
+In: (N, d) and (M, d) float arrays. Out: floats. Everything is computed in float64, but for the products of float32
+vectors inside a kernel; kernels in blocks of rows, so that memory does not grow with N x N.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ Features = NDArray[np.floating]
 HALVES = 50
 # Rows of a kernel held at once.
 ROWS = 512
+SMALL = 256
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,7 @@ def mmd2(x: Features, y: Features) -> float:
 
 def kernel(x: Features, y: Features) -> NDArray[np.float64]:
     """(N, d), (M, d) -> (N, M): (x.y / d + 1)^3."""
-    x64, y64 = x.astype(np.float64), y.astype(np.float64)
-    plus = x64 @ y64.T / x64.shape[1] + 1
+    plus = (x @ y.T).astype(np.float64) / x.shape[1] + 1
     # numpy's power of an array takes ten times as long as two products.
     powers: NDArray[np.float64] = plus * plus * plus
     return powers
@@ -82,9 +82,8 @@ def kernel(x: Features, y: Features) -> NDArray[np.float64]:
 def _row_sums(x: Features, y: Features, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, S): for each of x the sum over y of its kernels, under each of the weights (M, S)."""
     sums = np.empty((len(x), weights.shape[1]))
-    y64 = y.astype(np.float64)
     for start in range(0, len(x), ROWS):
-        sums[start : start + ROWS] = kernel(x[start : start + ROWS], y64) @ weights
+        sums[start : start + ROWS] = kernel(x[start : start + ROWS], y) @ weights
     return sums
 
 
@@ -145,8 +144,17 @@ def fid(x: Features, y: Features) -> float:
     _check(x, y, at_least=2)
     a, b = _root(x), _root(y)
     mean_gap = x.mean(axis=0, dtype=np.float64) - y.mean(axis=0, dtype=np.float64)
-    cross = np.linalg.svd(a @ b.T, compute_uv=False).sum()
-    return max(0.0, float(mean_gap @ mean_gap + (a**2).sum() + (b**2).sum() - 2 * cross))
+    return max(0.0, float(mean_gap @ mean_gap + (a**2).sum() + (b**2).sum() - 2 * _nuclear(a @ b.T)))
+
+
+def _nuclear(matrix: NDArray[np.float64]) -> float:
+    """Sum of the singular values. Of a large matrix as roots of eigenvalues: five times as fast, and each is wrong by at
+    most the 1e-8th part of the largest.
+    """
+    if min(matrix.shape) <= SMALL:
+        return float(np.linalg.svd(matrix, compute_uv=False).sum())
+    gram = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
+    return float(np.sqrt(np.linalg.eigvalsh(gram).clip(0)).sum())
 
 
 def _root(features: Features) -> NDArray[np.float64]:
