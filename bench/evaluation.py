@@ -42,7 +42,7 @@ def measure(images: int = IMAGES) -> list[Ratio]:
     started = time.perf_counter()
     report(images)
     ours = time.perf_counter() - started
-    note = f"{ours:.0f} s in all; {images:,} real, synthetic and others' images of {SIZE} pixels; {REST_SECONDS:g} s are allowed beside"
+    note = f"{ours:.0f} s in all; {images:,} real, synthetic and others' images; {REST_SECONDS:g} s are allowed beside"
     once, twice = (_peak(images * part // 4) for part in (1, 2))
     return [
         Ratio("metric report / bare passes", max(ours - REST_SECONDS, 0.01), bare, "s", 1.3, note,

@@ -148,8 +148,8 @@ def fid(x: Features, y: Features) -> float:
 
 
 def _nuclear(matrix: NDArray[np.float64]) -> float:
-    """Sum of the singular values. Of a large matrix as roots of eigenvalues: five times as fast, and each is wrong by at
-    most the 1e-8th part of the largest.
+    """Sum of the singular values. Of a large matrix as roots of eigenvalues: five times as fast, and each is wrong by
+    at most the 1e-8th part of the largest.
     """
     if min(matrix.shape) <= SMALL:
         return float(np.linalg.svd(matrix, compute_uv=False).sum())
