@@ -19,7 +19,7 @@ from chestgan_core.sources.datasets import Word
 
 TERMINAL_WIDTH = 110
 # How a reader is told which way is better.
-BETTER = {"lower": "lower", "higher": "higher", "floor": "as real"}
+BETTER = {"lower": "lower", "higher": "higher", "floor": "near floor"}
 
 
 @dataclass(frozen=True)
