@@ -9,7 +9,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import catalog, download, generation, loading, normalize, training_memory, training_step
+from bench import (
+    catalog,
+    download,
+    evaluation,
+    generation,
+    loading,
+    normalize,
+    training_memory,
+    training_step,
+)
 from bench.ratio import Ratio
 
 ROOT = Path(__file__).parent.parent
@@ -25,6 +34,7 @@ def main() -> int:
         training_step.measure,
         training_memory.measure,
         generation.measure,
+        evaluation.measure,
         loading.measure,
         download.measure,
         catalog.measure,

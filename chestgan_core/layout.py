@@ -13,6 +13,7 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     training-sets/<dataset>/<version>/manifest.json      training-sets/<dataset>/latest.json
     experiments/<experiment>/<run>/manifest.json         weights, history, pictures; training-state.pt before it
     experiments/<experiment>/latest.json                 the run that counts
+    features/<dataset>/<training set>/<side>/<version>/manifest.json   features.safetensors of real slices
     reports/<experiment>/<run>/<version>/manifest.json   report.json, .html, .pdf, figures/, and latest.json
     comparisons/<name>/<version>/manifest.json           comparison.json, .html, .pdf, .png, and latest.json
     reports-monthly/<month>/<version>/manifest.json      month.json, .html, .pdf, and latest.json; month: YYYY-MM
@@ -125,6 +126,11 @@ def training_set_manifest(dataset: str, version: str) -> str:
 def training_set_latest(dataset: str) -> str:
     """Pointer to the newest training set of a dataset."""
     return _key("training-sets", dataset, POINTER)
+
+
+def features_manifest(dataset: str, training_set: str, side: str, version: str) -> str:
+    """Manifest of the features of slices of one side of a training set."""
+    return _key("features", dataset, training_set, side, version, MANIFEST)
 
 
 def run_manifest(experiment: str, run: str) -> str:

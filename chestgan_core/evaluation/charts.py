@@ -5,7 +5,6 @@ In: features or images by role (real, synthetic, other). Out: PNG files, drawn w
 
 from io import BytesIO
 from pathlib import Path
-from typing import Protocol
 
 import matplotlib as mpl
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from chestgan_core.evaluation.closest import Closest
 from chestgan_core.pictures import save_png, to_grey
 from chestgan_core.slices.windows import Window
 from chestgan_core.sources.datasets import Word
@@ -24,16 +24,6 @@ COLOURS = {"real": "#0072B2", "synthetic": "#D55E00", "other": "#8A8A8A"}
 BINS = 100
 
 
-class ClosestPairs(Protocol):
-    """Synthetic images, the nearest training and held-out images, (k, 1, H, W) each, and their distances, (k,) each."""
-
-    fake: Tensor
-    trained: Tensor
-    held_out: Tensor
-    to_trained: NDArray[np.float64]
-    to_held_out: NDArray[np.float64]
-
-
 def feature_scatter(features: dict[str, NDArray[np.float32]], word: Word, path: Path) -> None:
     """Each image as a point in the plane of the two largest principal components of all groups together.
 
@@ -41,10 +31,12 @@ def feature_scatter(features: dict[str, NDArray[np.float32]], word: Word, path: 
     """
     pooled = np.concatenate(list(features.values())).astype(np.float64)
     mean = pooled.mean(axis=0)
-    _, singular, axes = np.linalg.svd(pooled - mean, full_matrices=False)
+    # Components from the d x d covariance: the singular values of all images take ten times as long.
+    values, vectors = np.linalg.eigh(np.cov(pooled, rowvar=False))
+    axes, values = vectors[:, ::-1].T, values[::-1].clip(0)
     # The sign of a component is arbitrary; fixed, so that the same data always give the same picture.
     plane = axes[:2] * np.sign(axes[:2][np.arange(2), np.abs(axes[:2]).argmax(axis=1)])[:, None]
-    shares = singular**2 / max(float((singular**2).sum()), 1e-12)
+    shares = values / max(float(values.sum()), 1e-12)
     figure, ax = _figure()
     for role in ("other", "real", "synthetic"):
         if role in features:
@@ -67,7 +59,9 @@ def value_histogram(images: dict[str, Tensor], window: Window, word: Word, path:
     figure, ax = _figure()
     for role in ("other", "real", "synthetic"):
         if role in images:
-            counts, _ = np.histogram(window.from_unit(images[role].cpu().numpy()), bins=edges)
+            counts, _ = np.histogram(
+                window.from_unit(images[role].cpu().numpy()), bins=len(edges) - 1, range=(edges[0], edges[-1])
+            )
             shares, label = counts / max(counts.sum(), 1), _label(role, word)
             ax.stairs(shares, edges, color=COLOURS[role], label=label, linewidth=1.5)
     ax.set_yscale("log")
@@ -77,7 +71,7 @@ def value_histogram(images: dict[str, Tensor], window: Window, word: Word, path:
     _finish(figure, ax, path)
 
 
-def closest_pairs(closest: ClosestPairs, word: Word, path: Path) -> None:
+def closest_pairs(closest: Closest, word: Word, path: Path) -> None:
     """Columns of a synthetic image, the training image and the held-out image that are nearest to it, the nearest pair
     first; above each of the two its distance from the synthetic one.
     """
@@ -121,6 +115,10 @@ def _figure() -> tuple[Figure, Axes]:
 def _finish(figure: Figure, ax: Axes, path: Path) -> None:
     ax.legend(frameon=False)
     ax.grid(alpha=0.25)
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
     save_png(Image.open(buffer).convert("RGB"), path)

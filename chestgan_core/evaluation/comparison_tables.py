@@ -10,7 +10,7 @@ from chestgan_core.documents.blocks import Block, Paragraph, Table
 from chestgan_core.evaluation.comparing import Compared, Comparison
 from chestgan_core.evaluation.origin import duration
 from chestgan_core.evaluation.rows import MetricRow
-from chestgan_core.evaluation.verdict import bare, interval, label
+from chestgan_core.evaluation.verdict import bare, label
 
 MOST_COLUMNS = 6
 
@@ -112,5 +112,4 @@ def _chunks(count: int) -> list[slice]:
 
 
 def _cell(row: MetricRow) -> str:
-    between = interval(row)
-    return bare(row.number(row.value, row.sd)) + (f" ({between})" if between else "")
+    return bare(row.number(row.value, row.sd)) + (f" ({bare(row.interval)})" if row.interval else "")

@@ -7,7 +7,7 @@ of each side as plain grids, pixel for pixel.
 from pathlib import Path
 
 from chestgan_core.documents.blocks import Figure
-from chestgan_core.evaluation.charts import ClosestPairs, closest_pairs, feature_scatter, value_histogram
+from chestgan_core.evaluation.charts import closest_pairs, feature_scatter, value_histogram
 from chestgan_core.evaluation.metric_report import MetricReport
 from chestgan_core.pictures import contact_sheet, image_grid, narrowed, save_png
 
@@ -63,7 +63,7 @@ def draw_charts(report: MetricReport, folder: Path) -> list[Figure]:
 
 def draw_closest(report: MetricReport, folder: Path) -> list[Figure]:
     """The synthetic images most like one trained on, where the report has looked for them."""
-    closest: ClosestPairs | None = vars(report.pictures).get("closest")
+    closest = report.pictures.closest
     if closest is None:
         return []
     path = folder / "closest-to-training.png"

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from chestgan_core.errors import BadInput
 from chestgan_core.evaluation.legacy_measuring import LegacyImages, Opponent, with_legacy
-from chestgan_core.evaluation.metric_report import MetricReport, RealImages
+from chestgan_core.evaluation.metric_report import MetricReport
 from chestgan_core.evaluation.report import evaluate
+from chestgan_core.evaluation.sides import RealImages
 from chestgan_core.slices.shards import read_shard
 from chestgan_core.slices.windows import WINDOWS, Window
 from chestgan_core.sources.datasets import Word

@@ -7,32 +7,20 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
-from typing import Any, Self
+from typing import Any
 
 from torch import Tensor
 
+from chestgan_core.evaluation.by_features import Features
+from chestgan_core.evaluation.closest import Closest
 from chestgan_core.evaluation.legacy import LegacyBlock
-from chestgan_core.evaluation.rows import Features, MetricRow
+from chestgan_core.evaluation.rows import PIXELS, MetricRow
 from chestgan_core.slices.windows import Window
 from chestgan_core.sources.datasets import Word
 
 TERMINAL_WIDTH = 110
-
-
-@dataclass(frozen=True)
-class RealImages:
-    """images: (N, 1, H, W) float32 in [-1, 1]; patients: the patient of each, N keys."""
-
-    images: Tensor
-    patients: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.images) != len(self.patients):
-            raise ValueError(f"{len(self.images)} images, but {len(self.patients)} patients")
-
-    def some(self, indices: Sequence[int]) -> Self:
-        """The images at these places."""
-        return type(self)(self.images[list(indices)], tuple(self.patients[index] for index in indices))
+# How a reader is told which way is better.
+BETTER = {"lower": "lower", "higher": "higher", "floor": "near floor"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +28,8 @@ class Pictures:
     """What the figures show; not part of the JSON.
 
     samples: role -> some images (k, 1, H, W), drawn by the seed. grey: role -> all images of the comparison.
-    features: role -> (n, d) of the first extractor that could be had; empty without one.
+    features: role -> (n, d) of the first extractor that could be had; empty without one. closest: the synthetic images
+    most like one trained on; None where those are not given.
     Roles are real, synthetic and other (images of other patients, for the floor). Real and other are what the
     report's word says.
     """
@@ -48,6 +37,7 @@ class Pictures:
     samples: dict[str, Tensor]
     grey: dict[str, Tensor]
     features: dict[str, Features]
+    closest: Closest | None
 
 
 @dataclass(frozen=True)
@@ -101,22 +91,41 @@ class MetricReport:
 
 
 def _score_card(extractor: str, rows: Sequence[MetricRow], word: Word) -> list[str]:
-    """The lines of one extractor."""
+    """The lines of one extractor, or of the pixels: a heading a group, one line a measure, then what is missing."""
     first = rows[0]
-    lines = [_wrapped(f"features: {extractor}", "  ")]
-    if first.value is None:
-        return [*lines, _wrapped(f"{', '.join(row.measure for row in rows)} {first.note}", "  ")]
-    floor = f"{first.floor_n} + {first.floor_n} ({first.floor_note})" if first.floor_n else first.floor_note
-    lines += [
-        _wrapped(f"images: {first.n_real} {word}, {first.n_fake} synthetic; {first.split}", "  "),
-        _wrapped(f"{word} against {word}: {floor}", "  "),
-        "",
-        f"  {'':10} {'value':22} {f'{word} against {word}':24} better",
-    ]
+    lines = (
+        ["", "  pixels, without a network"]
+        if extractor == PIXELS
+        else [_wrapped(f"features: {extractor}", "  ")]
+    )
+    measured = [row for row in rows if row.value is not None]
+    if measured and extractor != PIXELS:
+        floor = (
+            f"{first.floor_n} + {first.floor_n} ({first.floor_note})" if first.floor_n else first.floor_note
+        )
+        lines += [
+            _wrapped(f"images: {first.n_real} {word}, {first.n_fake} synthetic; {first.split}", "  "),
+            _wrapped(f"{word} against {word}: {floor}", "  "),
+            "",
+            f"  {'':17} {'value':20} {'95 % interval':22} {f'{word} against {word}':24} better",
+        ]
+    for group, some in groupby(measured, lambda row: row.group):
+        lines.append(f"  {group}")
+        for row in some:
+            value, under = row.number(row.value, row.sd), row.number(row.floor, row.floor_sd)
+            lines.append(
+                f"    {row.measure:15} {value:20} {row.interval or 'none':22} {under:24} {BETTER[row.better]}"
+            )
+    return [*lines, *(_wrapped(line, "  ") for line in not_measured(rows))]
+
+
+def not_measured(rows: Sequence[MetricRow]) -> list[str]:
+    """One line a reason: the measures without a value, and why."""
+    reasons: dict[str, list[str]] = {}
     for row in rows:
-        value, under = row.number(row.value, row.sd), row.number(row.floor, row.floor_sd)
-        lines.append(f"  {row.measure:10} {value:22} {under:24} {row.better}")
-    return lines
+        if row.value is None:
+            reasons.setdefault(row.note, []).append(row.measure)
+    return [f"{', '.join(names)} {note}" for note, names in reasons.items()]
 
 
 def _wrapped(text: str, indent: str = "") -> str:

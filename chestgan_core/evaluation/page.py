@@ -30,7 +30,7 @@ from chestgan_core.evaluation.legacy_page import legacy_blocks
 from chestgan_core.evaluation.metric_report import MetricReport
 from chestgan_core.evaluation.origin import data_in_words, run_in_words
 from chestgan_core.evaluation.rows import MetricRow
-from chestgan_core.evaluation.verdict import gate_table, headlines, interval, verdict
+from chestgan_core.evaluation.verdict import bare, gate_table, headlines, verdict
 from chestgan_core.evaluation.words import cautions, sentence
 from chestgan_core.pictures import narrowed
 from chestgan_core.sources.datasets import Word
@@ -136,7 +136,7 @@ def _measures(rows: Sequence[MetricRow], word: Word) -> list[Block]:
             row.measure,
             row.better,
             row.number(row.value, row.sd),
-            interval(row) or "none",
+            bare(row.interval) or "none",
             row.number(row.floor, row.floor_sd),
             f"{row.n_real} + {row.n_fake}",
             f"{row.floor_n} + {row.floor_n}" if row.floor_n else "none",

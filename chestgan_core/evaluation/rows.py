@@ -1,20 +1,15 @@
-"""The rows of a metric report: each measure with its floor, sample sizes, extractor, split and seed.
+"""The rows of a metric report: each measure with its interval, floor, sample sizes, extractor, split and seed.
 
-In: (n, d) features of real and of synthetic images, and of two groups of real patients for the floor.
-Out: one MetricRow a measure.
+In: what was found. Out: one MetricRow a measure. MEASURES is the table of all of them.
 """
 
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+from chestgan_core.measures.resampling import Interval
 
-from chestgan_core.measures.distances import fid, kid
-from chestgan_core.measures.manifolds import NEIGHBOURS, manifolds
-
-Features = NDArray[np.float32]
 # floor: nearest to the floor is best.
 Better: TypeAlias = Literal["lower", "higher", "floor"]
 Group: TypeAlias = Literal[
@@ -52,7 +47,11 @@ MEASURES: dict[str, Measure] = {
     "utility ceiling": Measure("higher", "utility"),
     "memorized share": Measure("lower", "memorization", "share"),
 }
-OF_FEATURES = ("KID", "FID", "density", "coverage", "precision", "recall")
+PIXELS = "pixels"
+# Where a measure needs a feature network.
+OF_FEATURES = tuple(
+    name for name, measure in MEASURES.items() if measure.group not in ("diversity", "plausibility")
+)
 
 
 @dataclass(frozen=True)
@@ -89,116 +88,92 @@ class MetricRow:
         """A value of this measure as people read it: KID times 1000, shares in percent, `none` if absent."""
         if value is None:
             return "none"
+        return (
+            f"{self._digits(value)}{'' if sd is None else f' ± {self._digits(sd, like=value)}'}{self._unit}"
+        )
+
+    @property
+    def interval(self) -> str:
+        """The 95 % interval as people read it; empty where there is none."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"{self._digits(self.low)} to {self._digits(self.high)}{self._unit}"
+
+    @property
+    def _unit(self) -> str:
+        return {"x 1000": " x 1000", "share": "%", "number": ""}[MEASURES[self.measure].shown]
+
+    def _digits(self, value: float, like: float | None = None) -> str:
         shown = MEASURES[self.measure].shown
         if shown == "x 1000":
-            spread = "" if sd is None else f" ± {sd * 1000:.1f}"
-            return f"{value * 1000:.1f}{spread} x 1000"
+            return f"{value * 1000:.1f}"
         if shown == "share":
-            return f"{value:.0%}"
-        return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+            return f"{value * 100:.{int(self.group == 'plausibility')}f}"
+        return f"{value:.2f}" if abs(value if like is None else like) < 10 else f"{value:.1f}"
 
 
 @dataclass(frozen=True)
-class Floor:
-    """Two groups of real images of different patients, equally many; empty where there is no floor. note:
-    which.
-    """
+class Under:
+    """The floor of a measure. n: images on each side. note: which they are, or why there is no floor."""
 
-    first: Features
-    second: Features
+    value: float | None = None
+    note: str = "no floor"
+    n: int = 0
+    sd: float | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A measure before it is a row. value: None where note says why not."""
+
+    value: float | None
     note: str
+    sd: float | None = None
+    interval: Interval | None = None
+    floor: Under = Under()
 
 
-def measured_rows(
-    real: Features, fake: Features, floor: Floor, extractor: str, split: str, snapshot: str, seed: int
-) -> list[MetricRow]:
-    """All measures of one extractor. real, fake: (n, d); more than NEIGHBOURS images on each side."""
-    rows = []
-    for measure_some in (_kid, _fid, _manifolds):
+@dataclass(frozen=True)
+class Measured:
+    """What the rows of one extractor have in common. counts: images of the real and of the synthetic side."""
+
+    extractor: str
+    counts: tuple[int, int]
+    split: str
+    snapshot: str
+    seed: int
+
+    def rows(self, found: Callable[[], Mapping[str, Found]]) -> list[MetricRow]:
+        """The rows of some measures that are found together, with the seconds that this took."""
         started = time.perf_counter()
-        values = measure_some(real, fake, seed)
-        floors = measure_some(floor.first, floor.second, seed) if len(floor.first) else {}
+        results = found()
         seconds = round(time.perf_counter() - started, 3)
-        for measure, found in values.items():
-            under = floors.get(measure)
-            rows.append(
-                MetricRow(
-                    measure=measure,
-                    group=MEASURES[measure].group,
-                    better=MEASURES[measure].better,
-                    value=found.value,
-                    sd=found.sd,
-                    low=None,
-                    high=None,
-                    floor=under.value if under else None,
-                    floor_sd=under.sd if under else None,
-                    floor_n=len(floor.first),
-                    extractor=extractor,
-                    n_real=len(real),
-                    n_fake=len(fake),
-                    split=split,
-                    snapshot=snapshot,
-                    seed=seed,
-                    seconds=seconds,
-                    note=found.note,
-                    floor_note=floor.note,
-                )
-            )
-    return rows
+        return [self._row(measure, result, seconds) for measure, result in results.items()]
 
+    def absent(self, reason: str, measures: Sequence[str]) -> list[MetricRow]:
+        """Rows without a value."""
+        return self.rows(lambda: {name: Found(None, f"not measured: {reason}") for name in measures})
 
-def absent_rows(
-    extractor: str, reason: str, count: int, split: str, snapshot: str, seed: int
-) -> list[MetricRow]:
-    """The same measures without a value: the extractor cannot be had. count: images on each side."""
-    return [
-        MetricRow(
+    def _row(self, measure: str, found: Found, seconds: float) -> MetricRow:
+        low, high = found.interval or (None, None)
+        return MetricRow(
             measure=measure,
             group=MEASURES[measure].group,
             better=MEASURES[measure].better,
-            value=None,
-            sd=None,
-            low=None,
-            high=None,
-            floor=None,
-            floor_sd=None,
-            floor_n=0,
-            extractor=extractor,
-            n_real=count,
-            n_fake=count,
-            split=split,
-            snapshot=snapshot,
-            seed=seed,
-            seconds=0.0,
-            note=f"not measured: {reason}",
-            floor_note="not measured",
+            value=found.value,
+            sd=found.sd,
+            low=low,
+            high=high,
+            floor=found.floor.value,
+            floor_sd=found.floor.sd,
+            floor_n=found.floor.n,
+            extractor=self.extractor,
+            n_real=self.counts[0],
+            n_fake=self.counts[1],
+            split=self.split,
+            snapshot=self.snapshot,
+            seed=self.seed,
+            seconds=seconds,
+            note=found.note,
+            floor_note=found.floor.note,
         )
-        for measure in OF_FEATURES
-    ]
-
-
-@dataclass(frozen=True)
-class _Found:
-    value: float
-    sd: float | None
-    note: str
-
-
-def _kid(real: Features, fake: Features, seed: int) -> dict[str, _Found]:
-    found = kid(real, fake, seed)
-    note = f"unbiased, may be below 0; sd: {found.spread}, as if slices of one patient were independent"
-    return {"KID": _Found(found.value, found.sd, note)}
-
-
-def _fid(real: Features, fake: Features, seed: int) -> dict[str, _Found]:
-    n, d = len(real), real.shape[1]
-    note = f"biased upwards at small n: compare only at n = {n}"
-    if n <= d:
-        note += f"; n is not above the {d} features, so the covariances are rank-deficient"
-    return {"FID": _Found(fid(real, fake), None, note)}
-
-
-def _manifolds(real: Features, fake: Features, seed: int) -> dict[str, _Found]:
-    found = asdict(manifolds(real, fake))
-    note = f"balls to the {NEIGHBOURS}th nearest neighbour"
-    return {name: _Found(found[name], None, note) for name in ("density", "coverage", "precision", "recall")}

@@ -15,16 +15,17 @@ from typing import Any
 from chestgan_core import layout
 from chestgan_core.artefacts import Artefact
 from chestgan_core.errors import NotAvailable, NotInStore
+from chestgan_core.evaluation.kept_features import KeptFeatures
 from chestgan_core.evaluation.legacy_measuring import (
     LegacyImages,
     Opponent,
     instruments,
     with_legacy,
 )
-from chestgan_core.evaluation.metric_report import RealImages
 from chestgan_core.evaluation.origin import data_facts, run_facts
 from chestgan_core.evaluation.page import CURVES, PROGRESS
 from chestgan_core.evaluation.report import evaluate, write_report
+from chestgan_core.evaluation.sides import RealImages
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.experiment import Experiment
 from chestgan_core.measures.extractors import open_extractor
@@ -33,7 +34,7 @@ from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import GENERATOR_FILE
 from chestgan_core.training.devices import pick_device
-from chestgan_core.training.generation import class_numbers, generate
+from chestgan_core.training.generation import class_numbers, class_of, generate
 from chestgan_core.training.images import LoadedSlices, load_slices
 from chestgan_core.training.run import fetch_discriminator, fetch_generator, newest_run
 
@@ -143,13 +144,17 @@ def _write(
     with Progress(f"metric_report {experiment.name}", count, "images to score") as progress:
         fake = generate(generator, range(first, first + count), progress)
     report = evaluate(
-        RealImages(held_out.images, held_out.patients),
+        _real(held_out, experiment),
         fake,
         window=experiment.display_window,
         source_title=training_set.dataset.title,
         word=training_set.dataset.word,
         model_title=f"{experiment.name}, {run.manifest['images_seen']:,} images seen",
-        reference=RealImages(reference.images, reference.patients),
+        reference=_real(reference, experiment),
+        fake_classes=[class_of(seed, experiment) for seed in range(first, first + count)]
+        if experiment.classes
+        else (),
+        features_of=KeptFeatures(store, training_set),
         extractor_names=(experiment.evaluation.extractor,),
         images=experiment.evaluation.images,
         seed=experiment.seed,
@@ -198,6 +203,11 @@ def _slices(
     store: Store, training_set: TrainingSet, side: str, experiment: Experiment, folder: Path
 ) -> LoadedSlices:
     return load_slices(training_set.fetch(store, side, folder / side), experiment)
+
+
+def _real(loaded: LoadedSlices, experiment: Experiment) -> RealImages:
+    numbers = [] if loaded.classes is None else loaded.classes.tolist()
+    return RealImages(loaded.images, loaded.patients, tuple(experiment.classes[at] for at in numbers))
 
 
 def _read(store: Store, artefact: Artefact, version: str) -> StoredReport:

@@ -67,13 +67,6 @@ def headlines(rows: Sequence[MetricRow], word: Word) -> Tiles:
     return Tiles(tuple(tiles[:MOST_TILES]))
 
 
-def interval(row: MetricRow) -> str:
-    """The confidence interval, `38.1 to 44.0`; "" where the row has none."""
-    if row.low is None or row.high is None:
-        return ""
-    return f"{bare(row.number(row.low))} to {bare(row.number(row.high))}"
-
-
 def number(measure: str, value: float | None, rows: Sequence[MetricRow]) -> str:
     """A value of a measure as its row would write it."""
     for row in rows:
@@ -95,8 +88,8 @@ def bare(text: str) -> str:
 
 def _beside(row: MetricRow, word: Word) -> str:
     said = []
-    if between := interval(row):
-        said.append(f"{between}")
+    if row.interval:
+        said.append(bare(row.interval))
     if row.floor is not None:
         said.append(f"{word} against {word}: {bare(row.number(row.floor, row.floor_sd))}")
     return "; ".join(said)

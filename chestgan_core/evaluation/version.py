@@ -4,4 +4,4 @@ Imports nothing: the pipeline reads it where torch may not be loaded.
 """
 
 # Raise when a measure or the report changes: the report of a run is then made again.
-VERSION = "4"
+VERSION = "5"

@@ -19,9 +19,10 @@ def cautions(rows: Sequence[MetricRow], patients: int, word: Word) -> list[str]:
 
     patients: how many patients the images compared with the synthetic ones come from.
     """
-    measured = [row for row in rows if row.value is not None]
+    headline = [row for row in rows if row.measure in ("KID", "FID")]
+    measured = [row for row in headline if row.value is not None]
     said = []
-    if absent := {row.extractor: row.note for row in rows if row.value is None}:
+    if absent := {row.extractor: row.note for row in headline if row.value is None}:
         said += [f"With {name} nothing was measured ({note})." for name, note in absent.items()]
     if not measured:
         return said
@@ -82,22 +83,22 @@ def _said(row: MetricRow, word: Word, value: str) -> str:
         f" on average{others}; more than 1 can mean images crowded at the typical",
         "coverage": f"{value} of the {word} images have a synthetic image in their neighbourhood{others}; low"
         " when the generator makes only some kinds of image",
-        "MS-SSIM": f"Two synthetic images are alike by {value} (MS-SSIM){beside}; above that the generator"
-        " repeats itself",
+        "MS-SSIM": f"Two synthetic images are alike by {value} on average (MS-SSIM){beside}; above that the"
+        " generator repeats itself",
         "KS grey levels": f"The distributions of values are apart by {value} at most (Kolmogorov-Smirnov){others}; 0 is"
         " the same, 1 is disjoint",
-        "lung area": f"Lung covers {value} of a synthetic image{beside}",
-        "AUC": f"A classifier tells synthetic from {word} images with an AUC of {value}{others}; 0.5 is chance",
-        "utility": f"A classifier trained on synthetic images reaches {value} on held-out {word} patients",
+        "lung area": f"Lung takes {value} of the body on synthetic images{beside}",
+        "AUC": f"A classifier ranks a {word} image above a synthetic one with an AUC of {value}{others}; 0.5 is"
+        " chance, 1 tells them apart always",
+        "utility": f"A classifier of the classes that saw synthetic images only reaches {value} on held-out {word}"
+        " patients; 0.5 is chance",
         "utility ceiling": f"The same classifier trained on {word} images reaches {value}",
-        "memorized share": f"{value} of the synthetic images are nearer to a patient of the training set than held-out"
-        f" patients let expect{others}",
+        "memorized share": f"{value} of the synthetic images are nearer to an image trained on than to a held-out one"
+        f"{others}; far above 50% means that training images are copied, below it proves no privacy",
     }
     return known.get(row.measure, f"{row.measure} is {value}{others}")
 
 
 def _interval(row: MetricRow) -> str:
     """The 95 % interval, in brackets; "" where there is none."""
-    if row.low is None or row.high is None:
-        return ""
-    return f" (95% interval {row.number(row.low)} to {row.number(row.high)})"
+    return f" (95% interval {row.interval})" if row.interval else ""

@@ -6,7 +6,7 @@ balls around its points, each as wide as the distance to the point's k-th neares
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,14 @@ class Manifolds:
 
     density: how many real balls a synthetic image lies in, over k; not bounded by 1.
     coverage: share of real balls that hold a synthetic image; stays low when the generator has collapsed.
+    of_real: what recall, density and coverage are the means of, by real image, (N,) each.
     """
 
     precision: float
     recall: float
     density: float
     coverage: float
+    of_real: dict[str, NDArray[np.float64]] = field(default_factory=dict, compare=False, repr=False)
 
 
 def manifolds(real: Features, fake: Features, k: int = NEIGHBOURS) -> Manifolds:
@@ -43,18 +45,19 @@ def manifolds(real: Features, fake: Features, k: int = NEIGHBOURS) -> Manifolds:
     x, y = real.astype(np.float64), fake.astype(np.float64)
     real_radii, fake_radii = _radii(x, k), _radii(y, k)
     balls_around = np.zeros(len(y), dtype=np.int64)
-    covered, recalled = np.zeros(len(x), dtype=bool), np.zeros(len(x), dtype=bool)
+    held, recalled = np.zeros(len(x)), np.zeros(len(x))
     for rows, distances in _distances(x, y):
         inside = distances <= real_radii[rows, None]
         balls_around += inside.sum(axis=0)
-        covered[rows] = inside.any(axis=1)
+        held[rows] = inside.sum(axis=1)
         recalled[rows] = (distances <= fake_radii[None]).any(axis=1)
-    return Manifolds(
-        precision=float((balls_around > 0).mean()),
-        recall=float(recalled.mean()),
-        density=float(balls_around.mean() / k),
-        coverage=float(covered.mean()),
-    )
+    of_real = {
+        "recall": recalled,
+        "density": held * (len(x) / (k * len(y))),
+        "coverage": (held > 0).astype(np.float64),
+    }
+    means = {name: float(values.mean()) for name, values in of_real.items()}
+    return Manifolds(precision=float((balls_around > 0).mean()), **means, of_real=of_real)
 
 
 def _radii(points: NDArray[np.float64], k: int) -> NDArray[np.float64]:

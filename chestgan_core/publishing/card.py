@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from chestgan_core.dicom.histology import HISTOLOGIES
+from chestgan_core.evaluation.metric_report import BETTER
 from chestgan_core.evaluation.rows import MetricRow
 from chestgan_core.evaluation.words import cautions
 from chestgan_core.slices.windows import Unit, Window
@@ -82,6 +83,8 @@ def write_card(facts: SetFacts, network: Mapping[str, Any], provenance: Mapping[
         network=network,
         provenance={name: value for name, value in provenance.items() if name not in known},
         rows=rows,
+        better=BETTER,
+        tested_for_copies=any(row.measure == "memorized share" and row.value is not None for row in rows),
         word=metrics.get("word"),
         cautions=cautions(rows, metrics["patients_real"], metrics["word"]) if rows else (),
         low=f"{low:g}",

@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 
 from chestgan_core.errors import BadInput
 from chestgan_core.evaluation.files import evaluate_files
-from chestgan_core.evaluation.metric_report import RealImages
 from chestgan_core.evaluation.report import evaluate
+from chestgan_core.evaluation.sides import RealImages
 from chestgan_core.slices.shards import Shard, SliceRow, write_shard
 from chestgan_core.slices.windows import WINDOWS, Window
 

@@ -4,9 +4,8 @@ report has it.
 
 import io
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,15 @@ import torch
 
 from chestgan_core.documents.blocks import Document, Section, Table
 from chestgan_core.documents.html import as_html
+from chestgan_core.evaluation.closest import Closest
 from chestgan_core.evaluation.legacy import LegacyBlock, LegacyRow
 from chestgan_core.evaluation.legacy_page import legacy_blocks, legacy_comparison
 from chestgan_core.evaluation.legacy_score import LegacyScore
-from chestgan_core.evaluation.metric_report import MetricReport, Pictures, RealImages
+from chestgan_core.evaluation.metric_report import MetricReport, Pictures
 from chestgan_core.evaluation.origin import duration, in_words
 from chestgan_core.evaluation.report import evaluate, write_report
 from chestgan_core.evaluation.rows import MEASURES, MetricRow
+from chestgan_core.evaluation.sides import RealImages
 from chestgan_core.evaluation.verdict import gate_table, headlines, verdict
 from chestgan_core.evaluation.words import sentence
 from chestgan_core.pictures import image_grid, png_of
@@ -151,32 +152,23 @@ def test_a_report_on_loose_files_has_no_section_for_what_it_does_not_know(
         assert f"<h2>{title}" not in page
 
 
-@dataclass(frozen=True)
-class Searched(Pictures):
-    """Pictures of a report that has looked for copies."""
-
-    closest: SimpleNamespace
-
-
 def test_the_pairs_closest_to_training_are_shown_where_they_were_looked_for(
     report: MetricReport, tmp_path: Path
 ) -> None:
     images = report.pictures.samples["real"][:3]
-    found = SimpleNamespace(
-        fake=images, trained=images, held_out=images.flip(0), to_trained=np.zeros(3), to_held_out=np.ones(3)
-    )
-    write_report(replace(report, pictures=Searched(**vars(report.pictures), closest=found)), tmp_path)
-    assert (tmp_path / "figures" / "closest-to-training.png").is_file()
-    assert "Closest to training" in text_of(tmp_path / "report.pdf")
-    write_report(report, tmp_path / "without")
-    assert "Closest to training" not in text_of(tmp_path / "without" / "report.pdf")
+    found = Closest(images, images, images.flip(0), np.zeros(3), np.ones(3), (3, 3))
+    for closest in (found, None):
+        folder = tmp_path / str(closest is None)
+        write_report(replace(report, pictures=replace(report.pictures, closest=closest)), folder)
+        assert (folder / "figures" / "closest-to-training.png").is_file() == (closest is not None)
+        assert ("Closest to training" in text_of(folder / "report.pdf")) == (closest is not None)
 
 
 @pytest.mark.parametrize("measure", list(MEASURES))
 def test_every_measure_is_told_in_words_with_its_interval(measure: str) -> None:
     one = row(measure, 0.25, low=0.2, high=0.3)
     assert one.number(0.25) in sentence(one, "real")
-    assert f"95% interval {one.number(0.2)} to {one.number(0.3)}" in sentence(one, "real")
+    assert f"95% interval {one.interval}" in sentence(one, "real")
     assert "real" not in sentence(row(measure, 0.25, floor=0.1), "phantom")
 
 
@@ -223,7 +215,7 @@ def test_the_scores_of_the_thesis_stand_beside_what_it_published() -> None:
     compared = next(block for block in legacy_comparison(reports, "real") if isinstance(block, Table))
     assert compared.head == ("measure", "a", "real against real", "published, DCGAN")
     page = as_html(Document("t", "l", (), (Section("s", tuple(legacy_comparison(reports, "real"))),)))
-    assert "They do not measure generation." in page
+    assert "They do not measure generation: " in page
     assert legacy_comparison(reports[1:], "real") == []
 
 

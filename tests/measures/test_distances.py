@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chestgan_core.measures.distances import fid, kid, mmd2
+from chestgan_core.measures.distances import ROWS, fid, kernel, kid, mmd2
 
 
 def normal(n: int, d: int, seed: int, shift: float = 0.0, scale: float = 1.0) -> np.ndarray:
@@ -79,13 +79,14 @@ def test_the_standard_error_of_kid_agrees_with_the_spread_over_fresh_samples() -
     assert np.mean(errors) == pytest.approx(np.std(values), rel=0.35)
 
 
-def test_kid_of_a_large_sample_is_the_mean_over_subsets_and_depends_on_the_seed_alone() -> None:
-    x, y = normal(120, 6, 0), normal(150, 6, 1, shift=0.5)
-    subsets = kid(x, y, seed=3, subset=60)
-    assert subsets == kid(x, y, seed=3, subset=60)
-    assert subsets != kid(x, y, seed=4, subset=60)
-    assert subsets.value == pytest.approx(mmd2(x, y), abs=3 * subsets.sd)
-    assert "50 subsets of 60" in subsets.spread
+def test_kid_in_blocks_equals_kid_at_once() -> None:
+    x, y = normal(ROWS + 30, 6, 0), normal(ROWS + 7, 6, 1, shift=0.5)
+    xx, yy, xy = kernel(x, x), kernel(y, y), kernel(x, y)
+    n, m = len(x), len(y)
+    within = (xx.sum() - np.trace(xx)) / (n * (n - 1)) + (yy.sum() - np.trace(yy)) / (m * (m - 1))
+    assert kid(x, y, seed=3).value == pytest.approx(within - 2 * xy.mean(), rel=1e-9)
+    assert kid(x, y, seed=3) == kid(x, y, seed=3)
+    assert kid(x, y, seed=3).sd != kid(x, y, seed=4).sd
 
 
 def test_distances_refuse_features_of_two_networks_and_too_few_images() -> None:

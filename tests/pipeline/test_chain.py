@@ -11,16 +11,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.numpy import save
 
 from chestgan_core import layout
 from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.errors import BadCheckpoint, BadInput, ChestganError, DamagedObject, NotInStore
+from chestgan_core.evaluation.kept_features import KeptFeatures
 from chestgan_core.evaluation.legacy_score import SHIPPED
 from chestgan_core.evaluation.run import latest_report, report_experiment
 from chestgan_core.experiment import Experiment, parse_experiment
+from chestgan_core.measures.extractors import open_extractor
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.fetching import fetch_set, list_sets
 from chestgan_core.publishing.rebuilding import rebuild_index
@@ -269,8 +273,36 @@ def test_an_extractor_that_cannot_be_had_is_said_in_the_row(
     train_experiment(store, experiment, "cpu", tmp_path / "train")
     report = report_experiment(store, experiment, "cpu", tmp_path / "report")
     assert report.rows
-    assert all(row["value"] is None for row in report.rows)
-    assert all("weights" in row["note"] for row in report.rows)
+    of_features = [row for row in report.rows if row["extractor"] != "pixels"]
+    assert all(row["value"] is None for row in of_features)
+    assert all("weights" in row["note"] for row in of_features)
+
+
+def test_features_of_real_slices_are_kept_and_used_again_unless_they_are_wrong(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training_set = build_training_set(store, "folder")
+    extractor = open_extractor()
+    source = KeptFeatures(store, training_set)
+    images = torch.rand(10, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    computed = source(extractor, "real", images, "features")
+    manifest = next(item.key for item in store.list("features/") if item.key.endswith("manifest.json"))
+    assert manifest.startswith(f"features/folder/{training_set.version}/held-out/")
+    assert np.array_equal(source(extractor, "real", images, "features"), computed)
+    assert "images/s" not in capsys.readouterr().out
+
+    # A well-formed artefact with the features of other images, under the key of these.
+    kept = store.read_manifest(manifest)
+    told = {name: value for name, value in kept.manifest.items() if name != "objects"}
+    for item in list(store.list("features/")):
+        store.delete(item.key)
+    store.commit(manifest, {"features.safetensors": save({"features": computed[::-1].copy()})}, told)
+    assert np.allclose(source(extractor, "real", images, "features"), computed, atol=1e-4)
+    assert "not what the extractor gives here" in capsys.readouterr().err
+
+    store.put_bytes(b"damaged", kept.find("features.safetensors").key)
+    with pytest.raises(DamagedObject):
+        source(extractor, "real", images, "features")
 
 
 def test_a_damaged_generator_is_named(

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from chestgan_core.errors import BadInput, DamagedObject
-from chestgan_core.evaluation.rows import MetricRow, absent_rows
+from chestgan_core.evaluation.rows import OF_FEATURES, Measured
 from chestgan_core.experiment import Experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
 from chestgan_core.pictures import to_grey
@@ -31,7 +31,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def measured() -> list[dict[str, object]]:
     """Rows of a metric report as plain data; all measures have the same numbers."""
-    rows: list[MetricRow] = absent_rows("net:abc:1", "", 50, "held-out patients: 1 of 6", "", 0)
+    rows = Measured("net:abc:1", (50, 50), "held-out patients: 1 of 6", "", 0).absent("", OF_FEATURES)
     return [{**vars(row), "value": 0.0123, "sd": 0.001, "floor": 0.0031, "floor_n": 40} for row in rows]
 
 
