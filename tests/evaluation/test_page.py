@@ -19,7 +19,7 @@ from chestgan_core.evaluation.closest import Closest
 from chestgan_core.evaluation.legacy import LegacyBlock, LegacyRow
 from chestgan_core.evaluation.legacy_page import legacy_blocks, legacy_comparison
 from chestgan_core.evaluation.legacy_score import LegacyScore
-from chestgan_core.evaluation.metric_report import MetricReport, Pictures
+from chestgan_core.evaluation.metric_report import MetricReport
 from chestgan_core.evaluation.origin import duration, in_words
 from chestgan_core.evaluation.report import evaluate, write_report
 from chestgan_core.evaluation.rows import MEASURES, MetricRow
