@@ -16,7 +16,7 @@ from pydantic import Field, field_validator, model_validator
 from chestgan_core.described import Fields, Section, files_in, read_fields, validated
 from chestgan_core.errors import BadExperiment, BadInput
 from chestgan_core.sources.datasets import dataset_files, dataset_named
-from chestgan_core.training_plan import Relativistic, TrainingPlan, Wasserstein
+from chestgan_core.training_plan import Relativistic, Share, TrainingPlan, Wasserstein
 
 if TYPE_CHECKING:
     from chestgan_core.slices.windows import Window
@@ -60,6 +60,21 @@ class Publication(Section):
     first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
+class ReleaseRules(Section):
+    """What a report must say before a set is published (evaluation/gate.py). null turns a rule off.
+
+    kid_above_floor: KID x 1000 at most so much above that between real patients. coverage_of_floor: coverage at least
+    this share of that between real patients. memorized_share: at most this share of the images is nearer to a training
+    image than to a held-out one (0.5 where nothing is memorized). grey_levels: Kolmogorov-Smirnov distance of the
+    Hounsfield units from those of real slices.
+    """
+
+    kid_above_floor: Annotated[float, Field(ge=0)] | None = 300.0
+    coverage_of_floor: Annotated[float, Field(ge=0)] | None = None
+    memorized_share: Share | None = 0.8
+    grey_levels: Share | None = 0.3
+
+
 class Experiment(Section):
     """One experiment. resolution: pixels a side, a power of two. seed: of the networks, the order of the slices and the
     noise. window: of CT in Hounsfield units; `grey`, all of it, for pictures, which have no others.
@@ -79,6 +94,7 @@ class Experiment(Section):
     network: Network = Network()
     training: TrainingPlan
     evaluation: Evaluation = Evaluation()
+    release: ReleaseRules = ReleaseRules()
     publication: Publication = Publication()
 
     @model_validator(mode="after")
@@ -150,7 +166,7 @@ class Experiment(Section):
 
     def fingerprint(self) -> str:
         """sha256 hex of what decides the trained weights: neither name and description, nor what follows training."""
-        told = self.model_dump(exclude={"name", "description", "evaluation", "publication"})
+        told = self.model_dump(exclude={"name", "description", "evaluation", "release", "publication"})
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from chestgan_core.artefacts import Artefact
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
+from chestgan_core.evaluation.gate import judge
 from chestgan_core.evaluation.run import StoredReport, latest_report
 from chestgan_core.experiment import Experiment
 from chestgan_core.publishing.fetching import verify_set
@@ -80,7 +81,10 @@ def _require_passed(report: StoredReport, run: Artefact, experiment: Experiment)
     what = f"experiment {experiment.name}"
     if report.told["provenance"]["run"] != run.manifest["run"]:
         raise NotInStore(what, "its newest run has no report", "materialize metric_report")
-    if not report.finite:
-        raise BadInput(what, "its report has numbers that are not finite", "train it again")
+    gate = judge(report.rows, experiment.release)
+    if not gate.passed:
+        raise BadInput(
+            what, f"its report falls short: {gate.line()}", "train it longer, or change its section release"
+        )
     if report.spread <= 0:
         raise BadInput(what, "its generated images are all the same", "train it again")

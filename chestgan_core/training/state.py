@@ -32,6 +32,7 @@ FREE_FIELDS: dict[str, Any] = {
     "name": True,
     "description": True,
     "evaluation": True,
+    "release": True,
     "publication": True,
     "training": {"minutes", "images", "epochs", "checkpoint_images", "sample_images", "kept"},
 }

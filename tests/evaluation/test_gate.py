@@ -1,0 +1,91 @@
+"""The release gate: what is refused, by how much, and what cannot be known is not let through."""
+
+from typing import Any
+
+import pytest
+
+from chestgan_core.evaluation.gate import judge
+from chestgan_core.experiment import ReleaseRules
+
+GOOD = {
+    "KID": (0.120, 0.030),
+    "coverage": (0.40, 0.80),
+    "memorized share": (0.55, 0.50),
+    "KS grey levels": (0.05, 0.02),
+}
+RULES = ReleaseRules(kid_above_floor=100, coverage_of_floor=0.25, memorized_share=0.8, grey_levels=0.1)
+
+
+def rows(**changed: tuple[float | None, float | None] | None) -> list[dict[str, Any]]:
+    """Rows of a report; a measure that is None is not in it."""
+    told = {**GOOD, **{name.replace("_", " "): found for name, found in changed.items()}}
+    return [
+        {
+            "measure": name,
+            "value": found[0],
+            "floor": found[1],
+            "note": "no extractor",
+            "floor_note": "one patient",
+        }
+        for name, found in told.items()
+        if found is not None
+    ]
+
+
+def test_a_report_that_keeps_all_rules_passes() -> None:
+    gate = judge(rows(), RULES)
+    assert gate.passed
+    assert [rule.check for rule in gate.rules] == [
+        "finite",
+        "distance",
+        "coverage",
+        "memorization",
+        "plausibility",
+    ]
+    assert gate.line() == "all rules are kept"
+
+
+@pytest.mark.parametrize(
+    ("measure", "found", "check", "by", "said"),
+    [
+        ("KID", (0.180, 0.030), "distance", 50, "KID x 1000 above its floor is 150, at most 100 is asked: 50 too much"),
+        ("coverage", (0.10, 0.80), "coverage", 0.125, "coverage, of its floor is 0.125, at least 0.25 is asked"),
+        ("memorized share", (0.9, 0.5), "memorization", 0.1, "share is 0.9, at most 0.8 is asked: 0.1 too much"),
+        ("KS grey levels", (0.35, 0.02), "plausibility", 0.25, "KS grey levels is 0.35, at most 0.1 is asked"),
+    ],
+)  # fmt: skip
+def test_what_falls_short_is_told_with_how_much(
+    measure: str, found: tuple[float, float], check: str, by: float, said: str
+) -> None:
+    gate = judge(rows(**{measure: found}), RULES)
+    assert [rule.check for rule in gate.rules if not rule.passed] == [check]
+    assert next(rule.by for rule in gate.rules if not rule.passed) == pytest.approx(by)
+    assert said in gate.line()
+    assert gate.as_json()["passed"] is False
+
+
+@pytest.mark.parametrize("found", [(None, None), (0.1, None)])
+def test_what_was_not_measured_is_not_known_to_be_good(found: tuple[float | None, float | None]) -> None:
+    gate = judge(rows(KID=found), RULES)
+    assert not gate.passed
+    why = "no extractor" if found[0] is None else "one patient"
+    assert gate.line() == f"KID x 1000 above its floor was not measured ({why}); at most 100 is asked"
+
+
+def test_a_number_that_is_none_is_refused_even_without_rules() -> None:
+    none = ReleaseRules(kid_above_floor=None, coverage_of_floor=None, memorized_share=None, grey_levels=None)
+    assert judge(rows(KID=(None, None), coverage=None), none).passed
+    gate = judge(rows(KID=(float("nan"), 0.03)), none)
+    assert not gate.passed
+    assert gate.line() == "1 numbers of the report are not finite"
+    assert not judge(rows(KID=(float("nan"), 0.03)), RULES).passed
+
+
+def test_a_floor_below_zero_counts_as_zero_and_one_of_no_coverage_asks_for_none() -> None:
+    assert judge(rows(KID=(0.1, -0.003), coverage=(0.0, 0.0)), RULES).passed
+    assert not judge(rows(KID=(0.101, -0.003)), RULES).passed
+
+
+def test_pictures_without_hounsfield_units_are_not_held_to_them() -> None:
+    assert judge(rows(KS_grey_levels=None), RULES).passed
+    assert not judge(rows(memorized_share=None), RULES).passed
