@@ -70,7 +70,7 @@ class ReleaseRules(Section):
     """
 
     kid_above_floor: Annotated[float, Field(ge=0)] | None = 300.0
-    coverage_of_floor: Annotated[float, Field(ge=0)] | None = None
+    coverage_of_floor: Annotated[float, Field(ge=0)] | None = 0.1
     memorized_share: Share | None = 0.8
     grey_levels: Share | None = 0.3
 

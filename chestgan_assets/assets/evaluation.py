@@ -1,5 +1,6 @@
 """metric_report: how far the generated images are from real ones of patients that were not trained on."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -29,6 +30,15 @@ SHOWN = (
     "note",
 )
 
+# The release gate (chestgan_core/evaluation/gate.py): each rule is a check that stops the publication.
+RULES = {
+    "finite": "Every number of the report is finite.",
+    "distance": "KID is near enough to that between real patients (release.kid_above_floor).",
+    "coverage": "Enough of the real images are covered, beside what real patients cover (release.coverage_of_floor).",
+    "memorization": "Images are not copies of training images (release.memorized_share).",
+    "plausibility": "Hounsfield units are distributed like those of real slices (release.grey_levels).",
+}
+
 
 @dg.asset(
     partitions_def=experiments,
@@ -42,6 +52,7 @@ SHOWN = (
     check_specs=[
         dg.AssetCheckSpec("measured", asset="metric_report", description="The extractor could be had."),
         blocking("images_vary", "metric_report", "The generated images are not all the same."),
+        *(blocking(name, "metric_report", description) for name, description in RULES.items()),
     ],
 )
 def metric_report(
@@ -68,8 +79,20 @@ def metric_report(
                 "measured", all(row["value"] is not None for row in stored.rows if row["measure"] == "KID")
             ),
             check("images_vary", stored.spread > 0, mean_standard_deviation=stored.spread),
+            *_verdicts(stored.told["gate"]["rules"]),
         ],
     )
+
+
+def _verdicts(rules: list[dict[str, Any]]) -> Iterator[dg.AssetCheckResult]:
+    """The release gate, a check a rule; a rule that the experiment turned off passes and says so."""
+    known = {rule["check"]: rule for rule in rules}
+    for name in RULES:
+        if rule := known.get(name):
+            told = {key: rule[key] for key in ("value", "bound", "by") if rule[key] is not None}
+            yield check(name, rule["passed"], note=rule["note"], measure=rule["measure"], **told)
+        else:
+            yield check(name, True, note="the experiment has no such rule")
 
 
 def _numbers(rows: list[dict[str, Any]]) -> dict[str, float]:

@@ -4,14 +4,16 @@ In: the rows of a metric report as plain data, and the release rules of an exper
 computed from the stored rows whenever somebody asks, so that rules which were changed since hold at once.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from chestgan_core.evaluation.rows import NOT_FINITE
 from chestgan_core.experiment import ReleaseRules
 
 Row = Mapping[str, Any]
+# The rules by the names of their asset checks.
+CHECKS = ("finite", "distance", "coverage", "memorization", "plausibility")
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Gate:
-    """All verdicts. passed: none was failed."""
+    """All verdicts, of the rules that the experiment has."""
 
     rules: tuple[Verdict, ...]
 
@@ -74,9 +76,8 @@ def judge(rows: Sequence[Row], rules: ReleaseRules) -> Gate:
 
 
 def _finite(rows: Sequence[Row]) -> Verdict:
-    values = [row[name] for row in rows for name in ("value", "floor")]
-    wrong = sum(1 for value in values if isinstance(value, float) and not math.isfinite(value))
-    note = f"{wrong} numbers of the report are not finite" if wrong else "all numbers are finite"
+    wrong = sum(row[name].startswith(NOT_FINITE) for row in rows for name in ("note", "floor_note"))
+    note = f"numbers that are not finite: {wrong}" if wrong else "all numbers are finite"
     return Verdict("finite", "numbers that are not finite", wrong, 0, "lower", not wrong, wrong, note)
 
 
@@ -116,11 +117,8 @@ def _verdict(
         return Verdict(
             check, measure, None, bound, better, False, None, f"{measure} was not measured{why}; {asked}"
         )
-    beyond = value - bound if better == "lower" else bound - value
-    # A number that is not finite keeps no bound.
-    passed = beyond <= 0
-    by = max(beyond, 0.0) if math.isfinite(beyond) else None
-    note = f"{measure} is {value:.3g}, {asked}" + (
-        "" if passed or by is None else f": {by:.3g} too {'much' if better == 'lower' else 'little'}"
+    by = max(value - bound if better == "lower" else bound - value, 0.0)
+    beyond = f": {by:.3g} too {'much' if better == 'lower' else 'little'}" if by else ""
+    return Verdict(
+        check, measure, value, bound, better, not by, by, f"{measure} is {value:.3g}, {asked}{beyond}"
     )
-    return Verdict(check, measure, value, bound, better, passed, by, note)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from chestgan_core.evaluation.by_features import Features
 from chestgan_core.evaluation.closest import Closest
+from chestgan_core.evaluation.gate import Gate
 from chestgan_core.evaluation.legacy import LegacyBlock
 from chestgan_core.evaluation.rows import PIXELS, MetricRow
 from chestgan_core.slices.windows import Window
@@ -44,7 +45,8 @@ class Pictures:
 class MetricReport:
     """Rows and what they are about. provenance: printed as is.
 
-    source_title: how the data may be called. word: how one of its images is called.
+    source_title: how the data may be called. word: how one of its images is called. gate: what the release rules of the
+    experiment say; None for files that came without an experiment.
     """
 
     source_title: str
@@ -58,6 +60,7 @@ class MetricReport:
     provenance: dict[str, Any]
     pictures: Pictures = field(repr=False, compare=False)
     legacy: LegacyBlock | None = None
+    gate: Gate | None = None
     # What origin.py says of the training set and of the run; empty for files that came without them.
     data: dict[str, Any] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
@@ -76,6 +79,7 @@ class MetricReport:
             "extractors": list(self.extractors),
             "provenance": self.provenance,
             "legacy": None if self.legacy is None else self.legacy.as_json(),
+            "gate": None if self.gate is None else self.gate.as_json(),
             "data": self.data,
             "run": self.run,
         }
@@ -85,6 +89,8 @@ class MetricReport:
         lines = [_wrapped(f"{self.model_title}, against {self.source_title}")]
         for extractor, rows in groupby(self.rows, lambda row: row.extractor):
             lines += _score_card(extractor, list(rows), self.word)
+        if self.gate:
+            lines += ["", _wrapped(f"release gate: {self.gate.line()}", "  ")]
         if self.legacy:
             lines += ["", _wrapped(self.legacy.as_text(), "  ")]
         return "\n".join(lines)

@@ -202,7 +202,7 @@ def _gates(month: Month) -> list[Block]:
             report.name,
             day,
             "passed" if report.told["gate"]["passed"] else "refused",
-            " ".join(refusals(report.told["gate"], report.rows)) or "All rules hold.",
+            " ".join(refusals(report.told["gate"])) or "All rules hold.",
         )
         for day, report in month.gates
     )

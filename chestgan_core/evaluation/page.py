@@ -101,7 +101,7 @@ def _document(
             *([Notice("care", "Read with care", tuple(care))] if care else []),
         ),
         sections=(
-            Section("Release gate", (gate_table(told["gate"], rows),) if told.get("gate") else ()),
+            Section("Release gate", (gate_table(told["gate"]),) if told.get("gate") else ()),
             Section("In words", tuple(_in_words(rows, word))),
             Section("Measures", tuple(_measures(rows, word))),
             Section("Values and features", tuple(_charts(charts))),

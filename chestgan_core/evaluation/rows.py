@@ -3,6 +3,7 @@
 In: what was found. Out: one MetricRow a measure. MEASURES is the table of all of them.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ MEASURES: dict[str, Measure] = {
     "memorized share": Measure("lower", "memorization", "share"),
 }
 PIXELS = "pixels"
+NOT_FINITE = "came out as no finite number"
 # Where a measure needs a feature network.
 OF_FEATURES = tuple(
     name for name, measure in MEASURES.items() if measure.group not in ("diversity", "plausibility")
@@ -155,16 +157,18 @@ class Measured:
         return self.rows(lambda: {name: Found(None, f"not measured: {reason}") for name in measures})
 
     def _row(self, measure: str, found: Found, seconds: float) -> MetricRow:
-        low, high = found.interval or (None, None)
+        value, note = _finite(found.value, found.note)
+        floor, floor_note = _finite(found.floor.value, found.floor.note)
+        low, high = (None, None) if value is None else found.interval or (None, None)
         return MetricRow(
             measure=measure,
             group=MEASURES[measure].group,
             better=MEASURES[measure].better,
-            value=found.value,
+            value=value,
             sd=found.sd,
             low=low,
             high=high,
-            floor=found.floor.value,
+            floor=floor,
             floor_sd=found.floor.sd,
             floor_n=found.floor.n,
             extractor=self.extractor,
@@ -174,6 +178,11 @@ class Measured:
             snapshot=self.snapshot,
             seed=self.seed,
             seconds=seconds,
-            note=found.note,
-            floor_note=found.floor.note,
+            note=note,
+            floor_note=floor_note,
         )
+
+
+def _finite(value: float | None, note: str) -> tuple[float | None, str]:
+    """JSON has no NaN: such a number is left out, and its note says so, which the release gate reads."""
+    return (value, note) if value is None or math.isfinite(value) else (None, f"{NOT_FINITE}; {note}")

@@ -6,15 +6,15 @@ In: the newest run of an experiment and the training set it was trained on. Out:
 
 import hashlib
 import json
-import math
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from chestgan_core import layout
 from chestgan_core.artefacts import Artefact
 from chestgan_core.errors import NotAvailable, NotInStore
+from chestgan_core.evaluation.gate import judge
 from chestgan_core.evaluation.kept_features import KeptFeatures
 from chestgan_core.evaluation.legacy_measuring import (
     LegacyImages,
@@ -60,12 +60,6 @@ class StoredReport:
     def rows(self) -> list[dict[str, Any]]:
         """The rows of the report as plain data."""
         return list(self.told["rows"])
-
-    @property
-    def finite(self) -> bool:
-        """Whether every number that could be measured is one."""
-        values = [row[name] for row in self.rows for name in ("value", "low", "high", "floor")]
-        return all(math.isfinite(value) for value in values if isinstance(value, float))
 
     @property
     def text(self) -> str:
@@ -123,6 +117,7 @@ def _version(run: Artefact, experiment: Experiment) -> str:
     decided = [
         run.sha256,
         experiment.evaluation.model_dump_json(),
+        experiment.release.model_dump_json(),
         str(experiment.publication.first_seed),
         extractor,
         *instruments(),
@@ -183,7 +178,8 @@ def _write(
         experiment.seed,
     )
     out = folder / "report"
-    report = replace(report, data=data_facts(training_set), run=run_facts(run))
+    gate = judge([asdict(row) for row in report.rows], experiment.release)
+    report = replace(report, gate=gate, data=data_facts(training_set), run=run_facts(run))
     files = write_report(report, out, {name: store.read(run, name) for name in (CURVES, PROGRESS)})
     store.commit(
         manifest_key,

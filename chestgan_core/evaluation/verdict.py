@@ -33,26 +33,25 @@ def verdict(told: Mapping[str, Any], rows: Sequence[MetricRow]) -> Notice:
         return Notice("plain", "In short", tuple(sentence(row, word) for row in first))
     if gate["passed"]:
         return Notice("good", "Passed the release gate", (f"All {len(gate['rules'])} rules hold.",))
-    return Notice("bad", "Refused by the release gate", refusals(gate, rows))
+    return Notice("bad", "Refused by the release gate", refusals(gate))
 
 
-def refusals(gate: Mapping[str, Any], rows: Sequence[MetricRow] = ()) -> tuple[str, ...]:
-    """A sentence for each rule that does not hold: which measure, by how much. rows: where numbers get their units."""
-    return tuple(_refusal(rule, rows) for rule in gate["rules"] if not rule["passed"])
+def refusals(gate: Mapping[str, Any]) -> tuple[str, ...]:
+    """A sentence for each rule that does not hold: which measure, by how much."""
+    return tuple(
+        f"{rule['note'][:1].upper()}{rule['note'][1:]}." for rule in gate["rules"] if not rule["passed"]
+    )
 
 
-def gate_table(gate: Mapping[str, Any], rows: Sequence[MetricRow]) -> Table:
+def gate_table(gate: Mapping[str, Any]) -> Table:
     """Every rule of the gate: bound, value, result."""
     lines = []
     for rule in gate["rules"]:
         side = "at most" if rule["better"] == "lower" else "at least"
-        result = "holds" if rule["passed"] else "does not hold"
-        if not rule["passed"] and rule["value"] is not None:
-            result += f", by {number(rule['measure'], rule['by'], rows)}"
-        value = number(rule["measure"], rule["value"], rows)
-        lines.append(
-            (rule["measure"], f"{side} {number(rule['measure'], rule['bound'], rows)}", value, result)
-        )
+        value = "none" if rule["value"] is None else f"{rule['value']:.3g}"
+        beyond = f", by {rule['by']:.3g}" if rule["by"] else ""
+        result = "holds" if rule["passed"] else f"does not hold{beyond}"
+        lines.append((rule["measure"], f"{side} {rule['bound']:g}", value, result))
     return Table(("measure", "bound", "value", "result"), tuple(lines), (3, 2, 2, 3))
 
 
@@ -65,14 +64,6 @@ def headlines(rows: Sequence[MetricRow], word: Word) -> Tiles:
         if (row := known.get(name))
     ]
     return Tiles(tuple(tiles[:MOST_TILES]))
-
-
-def number(measure: str, value: float | None, rows: Sequence[MetricRow]) -> str:
-    """A value of a measure as its row would write it."""
-    for row in rows:
-        if row.measure == measure:
-            return row.number(value)
-    return "none" if value is None else f"{value:.3g}"
 
 
 def label(row: MetricRow) -> str:
@@ -93,13 +84,3 @@ def _beside(row: MetricRow, word: Word) -> str:
     if row.floor is not None:
         said.append(f"{word} against {word}: {bare(row.number(row.floor, row.floor_sd))}")
     return "; ".join(said)
-
-
-def _refusal(rule: Mapping[str, Any], rows: Sequence[MetricRow]) -> str:
-    name, better = rule["measure"], rule["better"]
-    bound = number(name, rule["bound"], rows)
-    if rule["value"] is None:
-        return f"{name} was not measured, and {'at most' if better == 'lower' else 'at least'} {bound} is asked for."
-    beyond = "above" if better == "lower" else "below"
-    by = number(name, rule["by"], rows)
-    return f"{name} is {number(name, rule['value'], rows)}: {beyond} the bound of {bound}, by {by}."

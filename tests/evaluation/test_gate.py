@@ -1,10 +1,14 @@
 """The release gate: what is refused, by how much, and what cannot be known is not let through."""
 
+import json
+import math
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from chestgan_core.evaluation.gate import judge
+from chestgan_core.evaluation.gate import CHECKS, judge
+from chestgan_core.evaluation.rows import Found, Measured, Under
 from chestgan_core.experiment import ReleaseRules
 
 GOOD = {
@@ -35,13 +39,7 @@ def rows(**changed: tuple[float | None, float | None] | None) -> list[dict[str, 
 def test_a_report_that_keeps_all_rules_passes() -> None:
     gate = judge(rows(), RULES)
     assert gate.passed
-    assert [rule.check for rule in gate.rules] == [
-        "finite",
-        "distance",
-        "coverage",
-        "memorization",
-        "plausibility",
-    ]
+    assert tuple(rule.check for rule in gate.rules) == CHECKS
     assert gate.line() == "all rules are kept"
 
 
@@ -72,13 +70,18 @@ def test_what_was_not_measured_is_not_known_to_be_good(found: tuple[float | None
     assert gate.line() == f"KID x 1000 above its floor was not measured ({why}); at most 100 is asked"
 
 
-def test_a_number_that_is_none_is_refused_even_without_rules() -> None:
+def test_a_number_that_is_not_finite_is_refused_even_without_rules() -> None:
     none = ReleaseRules(kid_above_floor=None, coverage_of_floor=None, memorized_share=None, grey_levels=None)
     assert judge(rows(KID=(None, None), coverage=None), none).passed
-    gate = judge(rows(KID=(float("nan"), 0.03)), none)
+    measured = Measured("pixels", (9, 9), "a split", "", 0)
+    broken = measured.rows(
+        lambda: {"KID": Found(math.nan, "a note", interval=(0, 1), floor=Under(0.03, "", 9))}
+    )
+    told = [json.loads(json.dumps(asdict(row), allow_nan=False)) for row in broken]
+    assert (told[0]["value"], told[0]["low"], told[0]["floor"]) == (None, None, 0.03)
+    gate = judge(told, none)
     assert not gate.passed
-    assert gate.line() == "1 numbers of the report are not finite"
-    assert not judge(rows(KID=(float("nan"), 0.03)), RULES).passed
+    assert gate.line() == "numbers that are not finite: 1"
 
 
 def test_a_floor_below_zero_counts_as_zero_and_one_of_no_coverage_asks_for_none() -> None:

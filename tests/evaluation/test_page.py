@@ -4,7 +4,7 @@ report has it.
 
 import io
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from chestgan_core.documents.blocks import Document, Section, Table
 from chestgan_core.documents.html import as_html
 from chestgan_core.evaluation.closest import Closest
+from chestgan_core.evaluation.gate import judge
 from chestgan_core.evaluation.legacy import LegacyBlock, LegacyRow
 from chestgan_core.evaluation.legacy_page import legacy_blocks, legacy_comparison
 from chestgan_core.evaluation.legacy_score import LegacyScore
@@ -26,6 +27,7 @@ from chestgan_core.evaluation.rows import MEASURES, MetricRow
 from chestgan_core.evaluation.sides import RealImages
 from chestgan_core.evaluation.verdict import gate_table, headlines, verdict
 from chestgan_core.evaluation.words import sentence
+from chestgan_core.experiment import ReleaseRules
 from chestgan_core.pictures import image_grid, png_of
 from chestgan_core.slices.windows import WINDOWS
 
@@ -46,21 +48,12 @@ def rows() -> tuple[MetricRow, ...]:
     return tuple(row(name, 0.25, low=0.2, high=0.3, floor=0.125) for name in MEASURES)
 
 
-GATE: dict[str, Any] = {
-    "passed": False,
-    "rules": [
-        {"measure": "KID", "value": 0.25, "bound": 0.2, "better": "lower", "passed": False, "by": 0.05},
-        {"measure": "coverage", "value": 0.25, "bound": 0.2, "better": "higher", "passed": True, "by": 0.05},
-        {
-            "measure": "memorized share",
-            "value": None,
-            "bound": 0.6,
-            "better": "lower",
-            "passed": False,
-            "by": None,
-        },
-    ],
-}
+def gate(rules: ReleaseRules) -> dict[str, Any]:
+    """What the gate says of these rows, as report.json has it."""
+    return judge([asdict(one) for one in rows() if one.measure != "memorized share"], rules).as_json()
+
+
+GATE = gate(ReleaseRules(kid_above_floor=75, coverage_of_floor=0.2, memorized_share=0.6, grey_levels=None))
 
 
 def legacy_row(
@@ -176,16 +169,17 @@ def test_a_refused_release_says_which_measure_and_by_how_much() -> None:
     notice = verdict({"word": "real", "gate": GATE}, rows())
     assert notice.tone == "bad"
     assert notice.lines == (
-        "KID is 250.0 x 1000: above the bound of 200.0 x 1000, by 50.0 x 1000.",
-        "memorized share was not measured, and at most 60% is asked for.",
+        "KID x 1000 above its floor is 125, at most 75 is asked: 50 too much.",
+        "Memorized share was not measured; at most 0.6 is asked.",
     )
-    table = gate_table(GATE, rows())
-    assert table.rows[1] == ("coverage", "at least 20%", "25%", "holds")
-    assert table.rows[0][-1] == "does not hold, by 50.0 x 1000"
+    table = gate_table(GATE)
+    assert table.rows[1] == ("KID x 1000 above its floor", "at most 75", "125", "does not hold, by 50")
+    assert table.rows[2] == ("coverage, of its floor", "at least 0.2", "2", "holds")
+    assert table.rows[3] == ("memorized share", "at most 0.6", "none", "does not hold")
 
 
 def test_a_passed_gate_is_the_verdict_and_without_one_nothing_passes() -> None:
-    passed = {"passed": True, "rules": [rule for rule in GATE["rules"] if rule["passed"]]}
+    passed = gate(ReleaseRules(memorized_share=None, grey_levels=None))
     assert verdict({"word": "real", "gate": passed}, rows()).tone == "good"
     assert verdict({"word": "real", "gate": None}, rows()).tone == "plain"
     assert verdict({"word": "real"}, [row("KID", None, note="not measured: no weights")]).tone == "care"

@@ -22,6 +22,10 @@ training:
 evaluation: {images: 24}
 publication: {images: 12}
 """
+# Of a training of a second nothing good can be asked.
+NO_RULES = """
+release: {kid_above_floor: null, coverage_of_floor: null, memorized_share: null, grey_levels: null}
+"""
 
 
 @pytest.fixture
@@ -48,10 +52,13 @@ def files_of(store: Store, delivery: Path, home: Path, patient: str) -> list[Pat
 
 @pytest.fixture(scope="session")
 def pipeline_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Environment of a fresh installation: no store, no Dagster home, one more experiment, `tiny`."""
+    """Environment of a fresh installation: no store, no Dagster home, two more experiments: `tiny`, and `strict`, which
+    is the same with the usual release rules.
+    """
     folder = tmp_path_factory.mktemp("installation")
     (folder / "experiments").mkdir()
-    (folder / "experiments" / "tiny.yaml").write_text(TINY)
+    (folder / "experiments" / "tiny.yaml").write_text(TINY + NO_RULES)
+    (folder / "experiments" / "strict.yaml").write_text(TINY)
     kept = {
         name: value
         for name, value in os.environ.items()

@@ -22,8 +22,9 @@ from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.errors import BadCheckpoint, BadInput, ChestganError, DamagedObject, NotInStore
 from chestgan_core.evaluation.kept_features import KeptFeatures
 from chestgan_core.evaluation.legacy_score import SHIPPED
+from chestgan_core.evaluation.rows import NOT_FINITE
 from chestgan_core.evaluation.run import latest_report, report_experiment
-from chestgan_core.experiment import Experiment, parse_experiment
+from chestgan_core.experiment import Experiment, ReleaseRules, parse_experiment
 from chestgan_core.measures.extractors import open_extractor
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.fetching import fetch_set, list_sets
@@ -61,6 +62,7 @@ def tiny(extractor: str = "efficientnet-lite0", **training: object) -> Experimen
         "network": {"generator_width": 4, "discriminator_width": 4, "latent": 8},
         "training": {**TRAINING, **training},
         "evaluation": {"images": 10, "extractor": extractor},
+        "release": dict.fromkeys(ReleaseRules.model_fields),  # nothing good can be asked of it
         "publication": {"images": 6},
     }
     return parse_experiment(fields, "tiny", "test")
@@ -223,7 +225,7 @@ def test_the_report_of_a_run_has_the_thesis_measures_of_its_own_discriminator(
         assert rows[measure]["real"] is not None
     assert rows["discriminator accuracy"]["instrument"] == f"discriminator:{kept.sha256[:12]}"
     assert rows["SSIM"]["pairs"] == 10
-    assert "<h2>Legacy" in report.html
+    assert "<h2>The thesis&#39; scores" in report.html
     assert "score " in report.text
     assert 1 <= report.told["legacy"]["score"]["value"] <= 10
 
@@ -336,7 +338,8 @@ def test_a_run_without_its_own_report_is_not_published(
 
 
 @pytest.mark.parametrize(
-    ("fault", "cause"), [("not finite", "numbers that are not finite"), ("all the same", "are all the same")]
+    ("fault", "cause"),
+    [("not finite", "numbers that are not finite: 1"), ("all the same", "are all the same")],
 )
 def test_what_did_not_pass_its_report_is_not_published(
     fault: str, cause: str, store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
@@ -346,7 +349,7 @@ def test_what_did_not_pass_its_report_is_not_published(
     report = report_experiment(store, tiny(), "cpu", tmp_path / "report")
     told = {name: value for name, value in report.told.items() if name != "text"}
     if fault == "not finite":
-        told["rows"][0]["value"] = float("nan")
+        told["rows"][0]["note"] = f"{NOT_FINITE}; a note"
     store.commit(
         layout.report_manifest("tiny", run.name, "v2"),
         {
@@ -361,6 +364,24 @@ def test_what_did_not_pass_its_report_is_not_published(
     with pytest.raises(BadInput, match=cause):
         release_experiment(store, tiny(), "cpu", tmp_path / "release")
     assert list_sets(store) == []
+
+
+def test_the_gate_refuses_what_its_rules_do_not_allow_and_the_report_says_so(
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+) -> None:
+    build_training_set(store, "folder")
+    train_experiment(store, tiny(), "cpu", tmp_path / "train")
+    loose = report_experiment(store, tiny(), "cpu", tmp_path / "loose")
+    assert loose.told["gate"]["passed"]
+    assert release_experiment(store, tiny(), "cpu", tmp_path / "release").images == 6
+    rules = edited(release={"coverage_of_floor": 0.9})
+    with pytest.raises(BadInput, match=r"falls short: .*coverage, of its floor is .*: .* too little"):
+        release_experiment(store, rules, "cpu", tmp_path / "again")
+    strict = report_experiment(store, rules, "cpu", tmp_path / "strict")
+    assert strict.version != loose.version
+    assert not strict.told["gate"]["passed"]
+    assert "Refused by the release gate" in strict.html
+    assert "release gate: " in strict.text
 
 
 @pytest.mark.parametrize("change", [{"window": "wide"}, {"resolution": 128}, {"network": {"latent": 9}}])

@@ -46,6 +46,26 @@ def test_an_experiment_goes_from_training_to_a_published_set(dev: Dev) -> None:
     assert dev.materialization("synthetic_set_index")["sets"] == 1
 
 
+def test_what_the_gate_refuses_has_a_report_and_is_not_published(dev: Dev) -> None:
+    run = dev.launch("synthetic_set", "strict")
+    assert dev.finish(run) == "FAILURE"
+    events = dev.ask(
+        """query($id: ID!) { runOrError(runId: $id) { ... on Run { eventConnection { events { __typename
+             ... on AssetCheckEvaluationEvent { evaluation { checkName success } }
+             ... on MaterializationEvent { assetKey { path } } } } } } }""",
+        id=run,
+    )["runOrError"]["eventConnection"]["events"]
+    checks = {
+        told["evaluation"]["checkName"]: told["evaluation"]["success"]
+        for told in events
+        if "evaluation" in told
+    }
+    assert (checks["finite"], checks["distance"]) == (True, False)
+    made = {told["assetKey"]["path"][0] for told in events if "assetKey" in told}
+    assert "metric_report" in made
+    assert "synthetic_image_set" not in made
+
+
 def test_a_failed_step_says_what_to_do(dev: Dev) -> None:
     run = dev.launch("catalog", "folder")  # CHESTGAN_FOLDER is not set in this installation
     assert dev.finish(run) == "FAILURE"
