@@ -14,6 +14,8 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     experiments/<experiment>/<run>/manifest.json         weights, history, pictures; training-state.pt before it
     experiments/<experiment>/latest.json                 the run that counts
     reports/<experiment>/<run>/<version>/manifest.json   report.json, report.html, figures/, and latest.json
+    studies/<experiment>/<study>/<version>/manifest.json trials.parquet, best.yaml, report.html, and latest.json
+    studies/tuned.json                                   the tuned experiments as they are in force, name -> YAML
     synthetic/<set>/<version>/manifest.json              images-*.tar, labels.parquet, README.md
     synthetic/<set>/latest.json, synthetic/index.json    the newest version, all sets
     doctor/<token>                                       written and deleted by a check of the store
@@ -148,6 +150,21 @@ def report_manifest(experiment: str, run: str, version: str) -> str:
 def report_latest(experiment: str) -> str:
     """Pointer to the newest report of an experiment."""
     return _key("reports", experiment, POINTER)
+
+
+def study_manifest(experiment: str, study: str, version: str) -> str:
+    """Manifest of a hyperparameter study as it was with so many trials."""
+    return _key("studies", experiment, study, version, MANIFEST)
+
+
+def study_latest(experiment: str) -> str:
+    """Pointer to the newest study of an experiment."""
+    return _key("studies", experiment, POINTER)
+
+
+def tuned_experiments() -> str:
+    """Pointer object that holds every tuned experiment."""
+    return _key("studies", "tuned.json")
 
 
 def set_manifest(name: str, version: str) -> str:

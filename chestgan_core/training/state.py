@@ -33,6 +33,7 @@ FREE_FIELDS: dict[str, Any] = {
     "description": True,
     "evaluation": True,
     "publication": True,
+    "origin": True,
     "training": {"minutes", "images", "epochs", "checkpoint_images", "sample_images", "kept"},
 }
 ELSEWHERE = "give another folder, or delete the file to train from the start"
