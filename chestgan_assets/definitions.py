@@ -7,6 +7,7 @@ from chestgan_assets.assets.annotations import tumour_annotations
 from chestgan_assets.assets.evaluation import metric_report
 from chestgan_assets.assets.publication import synthetic_image_set, synthetic_set_index
 from chestgan_assets.assets.slices import slice_tensors, training_set
+from chestgan_assets.assets.study import hyperparameter_study
 from chestgan_assets.assets.training import generator_checkpoint
 from chestgan_assets.backfills import backfill_patients
 from chestgan_assets.jobs import jobs
@@ -32,6 +33,7 @@ defs = dg.Definitions(
         slice_tensors,
         training_set,
         generator_checkpoint,
+        hyperparameter_study,
         metric_report,
         synthetic_image_set,
         synthetic_set_index,

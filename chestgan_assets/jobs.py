@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from chestgan_assets.running import study_executor
+
 catalog = dg.define_asset_job(
     "catalog",
     dg.AssetSelection.assets("series_catalog"),
@@ -32,10 +34,25 @@ synthetic_set = dg.define_asset_job(
     ),
     description="4 of 4. Train, evaluate and publish one experiment.",
 )
+study = dg.define_asset_job(
+    "study",
+    dg.AssetSelection.assets("hyperparameter_study"),
+    description="Beside 4 of 4. Try configurations of one experiment; the best becomes an experiment of its own.",
+    executor_def=study_executor(),
+)
 failed_partitions = dg.define_asset_job(
     "failed_partitions",
     dg.AssetSelection.checks_for_assets(dg.AssetKey("collections")),
     description="Tell which patients failed and which catalogs are old.",
 )
 
-jobs = [catalog, patient_slices, image_collection, annotations, split, synthetic_set, failed_partitions]
+jobs = [
+    catalog,
+    patient_slices,
+    image_collection,
+    annotations,
+    split,
+    synthetic_set,
+    study,
+    failed_partitions,
+]

@@ -19,8 +19,8 @@ from chestgan_core.tuning.plan import StudyPlan
 
 # Trials drawn at random before anything is learned from them.
 RANDOM_TRIALS = 8
-# Trials that have to be there before one is ended early, and looks that each may have before.
-PRUNED_AFTER, FREE_LOOKS = 4, 1
+# Trials that have to be there before one is ended early, and the first look at which that may happen.
+PRUNED_AFTER, PRUNED_FROM_LOOK = 4, 2
 
 
 class NumberedSampler(BaseSampler):
@@ -66,7 +66,7 @@ class NumberedSampler(BaseSampler):
 def pruner_of(plan: StudyPlan) -> BasePruner:
     """Who ends trials early. Steps are looks."""
     if plan.pruner == "median":
-        return MedianPruner(n_startup_trials=PRUNED_AFTER, n_warmup_steps=FREE_LOOKS)
+        return MedianPruner(n_startup_trials=PRUNED_AFTER, n_warmup_steps=PRUNED_FROM_LOOK)
     if plan.pruner == "hyperband":
         return HyperbandPruner(min_resource=1, max_resource=plan.looks, reduction_factor=3)
     return NopPruner()
