@@ -20,7 +20,7 @@ from chestgan_core.experiment import load_experiment
 from chestgan_core.tuning.version import VERSION
 
 FIGURES = {
-    "history.png": ("trials", "what each trial scored"),
+    "history.png": ("history", "what each trial scored"),
     "learning.png": ("learning", "the looks of each trial"),
     "importance.png": ("importance", "which parameters matter"),
     "parallel.png": ("values", "which values are good"),
@@ -158,7 +158,7 @@ def commit_study(
                 else {}
             ),
             **scores,
-            "number of trials": told["trials"],
+            "trials": told["trials"],
             "ended early": told["pruned"],
             "lost": told["failed"],
             "tuned experiment": dg.MetadataValue.md(

@@ -12,16 +12,21 @@ import numpy as np
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
+from chestgan_core.pictures import png_of
 from chestgan_core.tuning.space import Choice, Parameter
 from chestgan_core.tuning.table import StudyTable, TrialRow
 
 # Colours that people with a colour deficiency tell apart (Okabe and Ito 2008).
 BLUE, RED, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#9A9A9A", "#1b1f24"
 HISTORY, LEARNING, IMPORTANCE, PARALLEL = "history.png", "learning.png", "importance.png", "parallel.png"
+# From good to bad, each darker than paper.
+SHADES = ("#2b1d5e", "#27698d", "#2f9f7f", "#b9b84a", "#d9d3b0")
+PALETTE = 128  # colours of a picture
 FAR = 10.0  # scores that lie so far apart, as a factor, are drawn on a logarithmic scale
 
 
@@ -60,7 +65,7 @@ def _history(table: StudyTable, scored: Sequence[TrialRow]) -> bytes:
         places, best = [*places, max(row.number for row in table.rows)], np.append(best, best[-1])
         ax.step(places, best, where="post", color=BLUE, linewidth=1.4, label="best so far")
     _floor(ax, table)
-    _mark(ax, table, lambda row: row.number)
+    _mark(ax, table)
     _scale(ax, [*_scores(scored), 1000 * table.yardstick.floor])
     if silent:
         low = ax.get_ylim()[0]
@@ -122,7 +127,7 @@ def _importance(table: StudyTable) -> bytes:
     )
     ax.bar_label(bars, [f"{share:.0%}" for _, share in ordered], padding=4)
     ax.set_xlim(0, 1.12 * max(share for _, share in ordered))
-    ax.xaxis.set_major_formatter(ticker.PercentFormatter(1.0))
+    ax.xaxis.set_major_formatter(ticker.PercentFormatter(1.0, decimals=0))
     ax.set_xlabel("share of what decides whether a trial is among the best quarter")
     ax.grid(axis="y", visible=False)
     return _png(figure)
@@ -133,32 +138,44 @@ def _parallel(table: StudyTable) -> bytes:
     rows = sorted((row for row in table.rows if row.kid is not None), key=lambda row: -(row.kid or 0.0))
     paths = sorted(table.plan.space.parameters, key=lambda path: -table.importances.get(path, 0.0))
     scales = [_Scale(table.plan.space.parameters[path]) for path in paths]
-    figure, ax = _figure(max(7.0, 1.75 * len(paths) + 1.6), 4.8)
+    figure, ax = _figure(max(7.0, 1.6 * len(paths) + 1.6), 4.8)
     kids = 1000 * np.array([row.kid for row in rows], dtype=np.float64)
-    colours = Normalize(kids.min(), np.median(kids) if len(kids) > 4 else kids.max(), clip=True)
-    shades: Colormap = mpl.colormaps["viridis"]
+    # What is far off would take all the colours, and the good ones would look alike.
+    highest = float(np.quantile(kids, 0.75)) if len(kids) > 4 else float(kids.max())
+    colours = Normalize(float(kids.min()), highest, clip=True)
+    shades = LinearSegmentedColormap.from_list("good to bad", SHADES)
     # Lines through the same choice would lie on each other.
     spread = np.random.default_rng(0).uniform(-0.5, 0.5, (len(rows), len(paths)))
     for number, (row, kid) in enumerate(zip(rows, kids, strict=True)):
-        is_best = number == len(rows) - 1
+        is_best = row is table.best
+        places = [place for place, path in enumerate(paths) if path in row.drawn]
         heights = [
-            scale.height(row.drawn[path], float(offset)) if path in row.drawn else np.nan
-            for path, scale, offset in zip(paths, scales, spread[number], strict=True)
+            scales[place].height(row.drawn[paths[place]], float(spread[number, place])) for place in places
         ]
         ax.plot(
-            range(len(paths)), heights, color=RED if is_best else shades(colours(kid)),
-            linewidth=2.6 if is_best else 1.2, alpha=1.0 if is_best else 0.75, marker="o",
-            markersize=5 if is_best else 3, zorder=4 if is_best else 2,
+            places,
+            heights,
+            color=RED if is_best else shades(colours(kid)),
+            linewidth=2.6 if is_best else 1.3,
+            marker="o",
+            markersize=5 if is_best else 3,
+            zorder=4 if is_best else 2 + number / len(rows),
             label=f"the best trial ({row.number})" if is_best else None,
-        )  # fmt: skip
+        )
     for place, scale in enumerate(scales):
         ax.axvline(place, color=BLACK, linewidth=0.8, zorder=1)
         for height, label in scale.ticks:
             ax.annotate(
-                label, (place, height), xytext=(5, 0), textcoords="offset points", va="center", fontsize=8.5, zorder=5,
+                label,
+                (place, height),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8.5,
+                zorder=5,
                 bbox={"boxstyle": "round,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
-            )  # fmt: skip
-    ax.set_xticks(range(len(paths)), [_short(path).replace(".", ".\n").replace("_", " ") for path in paths])
+            )
+    ax.set_xticks(range(len(paths)), [_short(path) for path in paths])
     ax.set_yticks([])
     ax.set_xlim(-0.15, len(paths) - 1 + 0.6)
     ax.set_ylim(-0.06, 1.06)
@@ -166,9 +183,8 @@ def _parallel(table: StudyTable) -> bytes:
     ax.spines["bottom"].set_visible(False)
     ax.tick_params(axis="x", length=0)
     ax.grid(visible=False)
-    bar = figure.colorbar(
-        ScalarMappable(colours, shades), ax=ax, pad=0.01, extend="max" if len(kids) > 4 else "neither"
-    )
+    further = "max" if len(kids) > 4 else "neither"
+    bar = figure.colorbar(ScalarMappable(colours, shades), ax=ax, pad=0.01, extend=further)
     bar.set_label("KID x 1000")
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1.0))
     return _png(figure)
@@ -184,10 +200,11 @@ class _Scale:
             return
         self._log = parameter.log
         self._low, self._high = self._place(parameter.low), self._place(parameter.high)
+        digits = 2 if self._log else 3
         points = np.linspace(self._low, self._high, 5)
         shown = [float(np.exp(point)) if self._log else float(point) for point in points]
         self.ticks = [
-            ((p - self._low) / (self._high - self._low), f"{v:.2g}")
+            ((p - self._low) / (self._high - self._low), f"{v:.{digits}g}")
             for p, v in zip(points, shown, strict=True)
         ]
         if all(value >= 10 for value in shown):
@@ -215,16 +232,20 @@ def _floor(ax: Axes, table: StudyTable) -> None:
     )
 
 
-def _mark(ax: Axes, table: StudyTable, place: object) -> None:
-    for row, colour, label in (
-        (table.initial, RED, "the experiment as it is"),
-        (table.best, GREEN, f"the best trial ({table.best.number})" if table.best else ""),
-    ):
+def _mark(ax: Axes, table: StudyTable) -> None:
+    best, initial = table.best, table.initial
+    marks = [(initial, RED, "the experiment as it is")]
+    if best is not None:
+        named = (
+            "the best trial: the experiment as it is"
+            if best is initial
+            else f"the best trial ({best.number})"
+        )
+        marks = [*(marks if best is not initial else []), (best, GREEN, named)]
+    for row, colour, label in marks:
         if row is not None and row.last is not None:
-            ax.scatter(
-                [row.number], [1000 * row.last], s=120, facecolors="none", edgecolors=colour, linewidths=2, label=label,
-                zorder=4,
-            )  # fmt: skip
+            style: dict[str, Any] = {"s": 120, "facecolors": "none", "linewidths": 2, "zorder": 4}
+            ax.scatter([row.number], [1000 * row.last], edgecolors=colour, label=label, **style)
 
 
 def _scale(ax: Axes, values: Sequence[float]) -> None:
@@ -243,7 +264,7 @@ def _legend(ax: Axes) -> None:
 
 
 def _short(path: str) -> str:
-    return path.removeprefix("training.").removeprefix("network.").removeprefix("optimizer.")
+    return path.rpartition(".")[2].replace("_", " ")
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
@@ -255,7 +276,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _png(figure: Figure) -> bytes:
+    """With a palette: a fifth of the bytes, so that Dagster's history keeps the colours (presentation.py)."""
     buffer = BytesIO()
-    # No version of the library in the file: the same trials give the same bytes.
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    return buffer.getvalue()
+    figure.savefig(buffer, format="png")
+    return png_of(Image.open(buffer).convert("RGB").quantize(PALETTE))

@@ -29,8 +29,8 @@ TITLES = {
     ),
     PARALLEL: (
         "Values",
-        "A line a trial that ran to its end, from left to right by importance; the best half is told apart by colour. "
-        "Values beyond the space are left out.",
+        "A line for each trial that ran to its end; the most important parameter on the left. A line without a dot on "
+        "an axis has a value there that the space does not have.",
     ),
 }
 

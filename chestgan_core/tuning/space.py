@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from chestgan_core.described import Fields, Section, files_in, read_fields, validated
-from chestgan_core.errors import BadExperiment, BadInput
+from chestgan_core.errors import BadExperiment
 from chestgan_core.experiment import Experiment
 
 SHIPPED = Path(__file__).parent / "spaces"
@@ -24,7 +24,7 @@ OF_THE_STUDY = ("minutes", "images", "epochs", "selection", "checkpoint_images",
 Value: TypeAlias = float | int | str
 
 
-class BadSpace(BadInput):
+class BadSpace(BadExperiment):
     """A search space that cannot be used; names the file, the line and the field."""
 
 

@@ -7,6 +7,7 @@ matters. Trials that were interrupted or not needed are only counted.
 import hashlib
 import io
 import json
+import warnings
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -146,5 +147,7 @@ def _importances(study: optuna.Study, ended: list[FrozenTrial]) -> Importances:
     complete = [trial for trial in ended if trial.state is TrialState.COMPLETE]
     if len(complete) < ENOUGH or len({trial.value for trial in complete}) < 2:
         return {}
-    with explained():
+    with explained(), warnings.catch_warnings():
+        # Of values that few trials have; the report says that the shares are coarse.
+        warnings.simplefilter("ignore", UserWarning)
         return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=BEST_SHARE))
