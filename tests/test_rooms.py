@@ -6,17 +6,8 @@ import sys
 import pytest
 
 HEAVY = (
-    "torch",
-    "torchvision",
-    "pydicom",
-    "skimage",
-    "numpy",
-    "pyarrow",
-    "boto3",
-    "matplotlib",
-    "PIL",
-    "optuna",
-    "sqlalchemy",
+    *("torch", "torchvision", "pydicom", "skimage", "numpy", "pyarrow", "boto3", "matplotlib", "PIL"),
+    *("optuna", "sqlalchemy"),
 )
 
 

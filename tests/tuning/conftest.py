@@ -58,11 +58,11 @@ def shards(sides: dict[str, Path], home: Path) -> Shards:
     return Shards([sides["train"]], [sides["held-out"]], "cpu", home, threads=1, beat=1, grace=2)
 
 
-def small(**training: Any) -> Experiment:
+def small(family: str = "spectral", **training: Any) -> Experiment:
     fields: dict[str, Any] = {
         "dataset": "phantom",
         "resolution": 16,
-        "network": {"family": "spectral", "latent": 4, "generator_width": 3, "discriminator_width": 3},
+        "network": {"family": family, "latent": 4, "generator_width": 3, "discriminator_width": 3},
         "training": {
             "loss": {"kind": "hinge"},
             "batch": 8,

@@ -53,21 +53,16 @@ def test_a_study_is_run_shown_and_exported(
     assert tuned.origin.trial == ran["best"]["number"]
 
 
+RUN = ["study", "run", "demo", "--data", "x", "--held-out", "y", "--out", "z"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
         (["study", "show", "never"], 1, "experiment never: has no study in the storage of studies"),
         (["study", "export", "never"], 1, "run one"),
-        (
-            ["study", "run", "demo", "--data", "x", "--held-out", "y", "--out", "z", "--space", "none"],
-            1,
-            "choose one of",
-        ),
-        (
-            ["study", "run", "demo", "--data", "x", "--held-out", "y", "--out", "z", "--trials", "0"],
-            2,
-            "positive",
-        ),
+        ([*RUN, "--space", "nowhere"], 2, "choose one of"),
+        ([*RUN, "--trials", "0"], 2, "positive"),
         (["study"], 2, "ACTION"),
     ],
 )
