@@ -30,10 +30,10 @@ class Wanted(Section):
     trial early, median (worse than half of the others were at that look) or hyperband.
     """
 
-    trials: Annotated[int, Field(ge=1, le=10_000)] = 20
+    trials: Annotated[int, Field(ge=1)] = 20
     minutes: Annotated[float, Field(gt=0)] | None = None
     images: Annotated[int, Field(ge=1)] | None = None
-    looks: Annotated[int, Field(ge=1, le=100)] = 8
+    looks: Annotated[int, Field(ge=1)] = 8
     pruner: Literal["median", "hyperband", "none"] = "median"
 
 

@@ -5,6 +5,7 @@ worker in another process, a report weeks later) needs nothing else.
 """
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,8 @@ from chestgan_core.tuning.plan import StudyPlan
 from chestgan_core.tuning.sampler import NumberedSampler, pruner_of
 from chestgan_core.tuning.storage import VARIABLE, quiet, unreachable
 
-PLAN, YARDSTICK, CALLERS = "plan", "yardstick", "callers"
+# opened: seconds since 1970 of the last time; callers: names of those who opened it, the last ones.
+PLAN, YARDSTICK, CALLERS, OPENED = "plan", "yardstick", "callers", "opened"
 # User attributes of a trial: the experiment as it is; why a trial ended before its budget; images seen and seconds.
 INITIAL, REASON, IMAGES_SEEN, SECONDS = "initial", "reason", "images_seen", "seconds"
 
@@ -75,6 +77,7 @@ def open_study(storage: RDBStorage, plan: StudyPlan, yardstick: Yardstick, calle
             study.set_user_attr(YARDSTICK, asdict(yardstick))
             study.enqueue_trial(dict(plan.space.drawn(plan.experiment)), user_attrs={INITIAL: True})
             study.set_user_attr(PLAN, plan.model_dump_json())
+        study.set_user_attr(OPENED, time.time())
         if caller:
             study.set_user_attr(CALLERS, [*study.user_attrs.get(CALLERS, []), caller][-20:])
     return load_study(storage, plan.name)
@@ -117,7 +120,8 @@ def find_study(storage: RDBStorage, experiment: str, caller: str = "") -> OpenSt
             "has no study in the storage of studies",
             f"run one, or check {VARIABLE}",
         )
-    return load_study(storage, found[-1].study_name)
+    newest = max(found, key=lambda summary: float(summary.user_attrs.get(OPENED, 0.0)))
+    return load_study(storage, newest.study_name)
 
 
 def counts(study: optuna.Study) -> Counts:

@@ -59,20 +59,27 @@ def _one(study: optuna.Study, run: Callable[[optuna.Trial], float]) -> FrozenTri
     """One trial; None where it was not needed, or where others failed it, as this machine had slept."""
     mine: list[optuna.Trial] = []
     ended: list[FrozenTrial] = []
+    taken = False
 
     def noted(trial: optuna.Trial) -> float:
+        nonlocal taken
         mine.append(trial)
         try:
             return run(trial)
         except KeyboardInterrupt:
             trial.set_user_attr(REASON, "interrupted")
             raise
+        except UpdateFinishedTrialError:
+            taken = True
+            raise
 
     try:
         study.optimize(
             noted, n_trials=1, catch=(NotNeeded,), callbacks=[lambda _, trial: ended.append(trial)]
         )
-    except UpdateFinishedTrialError:
+    except (UpdateFinishedTrialError, ValueError):
+        if not taken:
+            raise
         return None
     except KeyboardInterrupt:
         for trial in mine:

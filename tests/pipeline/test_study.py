@@ -12,7 +12,9 @@ import optuna
 import pytest
 import yaml
 
+from chestgan_assets.definitions import defs
 from chestgan_assets.local import dagster_home
+from chestgan_assets.running import study_pool
 from chestgan_core import layout
 from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.experiment import load_experiment
@@ -86,6 +88,24 @@ def execute(
     ]  # fmt: skip
     ran = subprocess.run(told, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-6000:]
+
+
+def test_the_job_runs_with_what_a_sensor_gives_it_a_partition_and_nothing_else() -> None:
+    told = dg.validate_run_config(defs.resolve_job_def("study"), {})
+    assert told is not None
+    for step in ("open_study", "run_trials", "commit_study"):
+        config = told["ops"][f"hyperparameter_study.{step}"]["config"]
+        assert (config["trials"], config["space"]) == (20, "modern")
+
+
+@pytest.mark.parametrize(("executor", "pool"), [("k8s", "gpu"), ("multiprocess", None)])
+def test_trials_wait_for_each_other_only_where_there_is_a_gpu_to_wait_for(
+    executor: str, pool: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if executor != "k8s" and (Path("/dev/nvidiactl").exists() or sys.platform == "darwin"):
+        pool = "gpu"
+    monkeypatch.setenv("CHESTGAN_EXECUTOR", executor)
+    assert study_pool() == pool
 
 
 @pytest.mark.slow
