@@ -6,7 +6,7 @@ study, in which the workers find it by the name of the run.
 """
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
 from pydantic import Field
@@ -18,6 +18,9 @@ from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import OWNERS, RETRY, steps_share_processor, study_pool
 from chestgan_core.experiment import load_experiment
 from chestgan_core.tuning.version import VERSION
+
+if TYPE_CHECKING:
+    from chestgan_core.tuning.table import TrialRow
 
 FIGURES = {
     "history.png": ("history", "what each trial scored"),
@@ -110,10 +113,23 @@ def run_trials(
     from chestgan_core.tuning.storage import study_storage
     from chestgan_core.tuning.study import find_study
 
+    def tell(row: "TrialRow") -> None:
+        """What the asset's page shows while the study goes on."""
+        scores = {} if row.kid is None else {"KID x 1000": round(1000 * row.kid, 1)}
+        told = {
+            "trial": row.number,
+            **scores,
+            **({"ended early": row.reason} if row.reason else {}),
+            **row.drawn,
+        }
+        context.log_event(
+            dg.AssetObservation("hyperparameter_study", partition=context.partition_key, metadata=told)
+        )
+
     threads = max(1, (os.cpu_count() or 1) // config.parallel) if steps_share_processor() else None
     with one_line_failures(), workplace.scratch() as folder:
         study = find_study(study_storage(workplace.home), context.partition_key, _caller(context))
-        here = work_on_study(store.open(), study, config.trials, workplace.device, folder, threads)
+        here = work_on_study(store.open(), study, config.trials, workplace.device, folder, threads, tell)
         context.log.info(f"{here} trials ended here")
 
 

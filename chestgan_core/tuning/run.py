@@ -27,7 +27,7 @@ from chestgan_core.tuning.space import SearchSpace
 from chestgan_core.tuning.study import OpenStudy, counts, open_study
 from chestgan_core.tuning.table import read_table
 from chestgan_core.tuning.tuned import publish_tuned, tuned_experiment
-from chestgan_core.tuning.worker import work
+from chestgan_core.tuning.worker import OnTrial, work
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,16 @@ def open_experiment_study(
 
 
 def work_on_study(
-    store: Store, study: OpenStudy, trials: int, device: str, folder: Path, threads: int | None = None
+    store: Store,
+    study: OpenStudy,
+    trials: int,
+    device: str,
+    folder: Path,
+    threads: int | None = None,
+    on_trial: OnTrial = lambda row: None,
 ) -> int:
     """Run trials until so many have ended; returns how many did here. threads: of a processor, by default all.
+    on_trial: gets each of them when it ends.
 
     The slices are those of the training set that the study was opened on. Raises what work() raises, StoreError.
     """
@@ -82,7 +89,7 @@ def work_on_study(
     plan = study.plan
     training_set = open_training_set(store, plan.experiment.dataset, plan.data.version)
     slices = _slices(store, training_set, plan.experiment, folder)
-    return work(study, slices.material(plan, where, folder), trials)
+    return work(study, slices.material(plan, where, folder), trials, on_trial)
 
 
 def commit_study(store: Store, study: OpenStudy) -> StoredStudy:

@@ -116,7 +116,7 @@ def read_table(study: OpenStudy) -> StudyTable:
     ended = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED)]
     needed = [trial for trial in trials if not trial.user_attrs.get(REASON, "").startswith("not needed")]
     with quiet():
-        rows = tuple(_row(trial) for trial in ended)
+        rows = tuple(row_of(trial) for trial in ended)
     return StudyTable(
         plan=study.plan,
         yardstick=study.yardstick,
@@ -126,7 +126,8 @@ def read_table(study: OpenStudy) -> StudyTable:
     )
 
 
-def _row(trial: FrozenTrial) -> TrialRow:
+def row_of(trial: FrozenTrial) -> TrialRow:
+    """A trial that ended as a row."""
     complete = trial.state is TrialState.COMPLETE
     attrs: dict[str, Any] = trial.user_attrs
     return TrialRow(

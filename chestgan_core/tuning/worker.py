@@ -7,6 +7,7 @@ machines, and die. Each also looks for trials of dead ones, which are failed and
 import sys
 import time
 from collections.abc import Callable
+from typing import TypeAlias
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -15,7 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from chestgan_core.tuning.storage import BEAT, GRACE, MOST_RETRIES, quiet
 from chestgan_core.tuning.study import REASON, OpenStudy, counts, explained
+from chestgan_core.tuning.table import TrialRow, row_of
 from chestgan_core.tuning.trial import Material, NotNeeded, objective
+
+OnTrial: TypeAlias = Callable[[TrialRow], object]
 
 POLL = 1.0  # seconds between two looks at trials of others
 
@@ -24,10 +28,10 @@ def work(
     study: OpenStudy,
     material: Material,
     wanted: int,
-    told: Callable[[FrozenTrial], object] = lambda trial: None,
+    on_trial: OnTrial = lambda row: None,
     patience: float = BEAT + GRACE,
 ) -> int:
-    """Run trials until `wanted` have ended; returns how many ended here. told: gets each of them.
+    """Run trials until `wanted` have ended; returns how many ended here. on_trial: gets each of them.
 
     Where others run the last ones, it waits until it is sure that their processes live (patience, seconds), as it would
     have to try again those of a dead one. Ctrl-C fails the trial that runs, which is tried again by the next worker.
@@ -52,7 +56,7 @@ def work(
             if ended is not None:
                 here += 1
                 _say(study, ended)
-                told(ended)
+                on_trial(row_of(ended))
 
 
 def _one(study: optuna.Study, run: Callable[[optuna.Trial], float]) -> FrozenTrial | None:

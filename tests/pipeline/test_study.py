@@ -126,7 +126,10 @@ def test_trials_run_side_by_side_and_the_best_is_an_experiment_after_a_reload(
     assert stored.told["best"]["kid"] == min(trial.value for trial in ended if trial.state.name == "COMPLETE")
     assert {"history.png", "learning.png", "parallel.png"} <= stored.figures.keys()
     with dg.DagsterInstance.get() as instance:
+        observed = instance.fetch_observations(dg.AssetKey("hyperparameter_study"), limit=10).records
         event = instance.get_latest_materialization_event(dg.AssetKey("hyperparameter_study"))
+    told = [record.asset_observation for record in observed]
+    assert sorted(one.metadata["trial"].value for one in told if one) == [0, 1, 2, 3]
     assert event is not None
     materialized = event.asset_materialization
     assert materialized is not None
