@@ -5,6 +5,8 @@ commits. No value passes between steps, so they may run on different machines: w
 study, in which the workers find it by the name of the run.
 """
 
+import os
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,10 +53,10 @@ class StudyConfig(dg.Config):
 
 
 @dg.config_mapping
-def the_same_for_all(config: StudyConfig) -> dict[str, Any]:
-    """Each step gets what a person chose once."""
+def chosen_once(config: StudyConfig) -> dict[str, Any]:
+    """What a person chose once, for the steps that need it."""
     told = {"config": config.model_dump()}
-    return {"open_study": told, "run_trials": told, "commit_study": told}
+    return {"open_study": told, "run_trials": told}
 
 
 @dg.op(
@@ -107,8 +109,6 @@ def run_trials(
     context: dg.OpExecutionContext, config: StudyConfig, store: StoreResource, workplace: Workplace
 ) -> None:
     """Trials, one after the other, until the study has as many as are wanted; other workers do the same."""
-    import os
-
     from chestgan_core.tuning.run import work_on_study
     from chestgan_core.tuning.storage import study_storage
     from chestgan_core.tuning.study import find_study
@@ -135,7 +135,7 @@ def run_trials(
 
 @dg.op(ins={"worked": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing), retry_policy=RETRY)
 def commit_study(
-    context: dg.OpExecutionContext, config: StudyConfig, store: StoreResource, workplace: Workplace
+    context: dg.OpExecutionContext, store: StoreResource, workplace: Workplace
 ) -> dg.Output[None]:
     """Commit trials, figures and report, and put the best configuration where every machine finds it."""
     from chestgan_core.tuning.run import commit_study
@@ -157,36 +157,34 @@ def commit_study(
         if value is not None
     }
     name = tuned_name(context.partition_key)
-    return dg.Output(
-        None,
-        data_version=dg.DataVersion(stored.version),
-        metadata={
-            "uri": stored.uri,
-            "in words": dg.MetadataValue.md("\n".join(f"- {line}" for line in told["summary"])),
-            **{
-                label: picture(stored.figures[file], title)
-                for file, (label, title) in FIGURES.items()
-                if file in stored.figures
-            },
-            **(
-                {"best values": table(("field", "value"), list(told["best"]["drawn"].items()))}
-                if told["best"]
-                else {}
-            ),
-            **scores,
-            "trials": told["trials"],
-            "ended early": told["pruned"],
-            "lost": told["failed"],
-            "tuned experiment": dg.MetadataValue.md(
-                f"Reload the code location, then materialize the partition `{name}`."
-                if told["best"]
-                else "none"
-            ),
-            "training set": told["training_set"],
-            "extractor": told["extractor"],
-            "held-out images": told["held_out_images"],
+    metadata = {
+        "uri": stored.uri,
+        "in words": dg.MetadataValue.md("\n".join(f"- {line}" for line in told["summary"])),
+        **{
+            label: picture(stored.figures[file], title)
+            for file, (label, title) in FIGURES.items()
+            if file in stored.figures
         },
-    )
+        **(
+            {"best values": table(("field", "value"), list(told["best"]["drawn"].items()))}
+            if told["best"]
+            else {}
+        ),
+        **scores,
+        "trials": told["trials"],
+        "ended early": told["pruned"],
+        "lost": told["failed"],
+        "tuned experiment": dg.MetadataValue.md(
+            f"Reload the code location, then materialize the partition `{name}`." if told["best"] else "none"
+        ),
+        "training set": told["training_set"],
+        "extractor": told["extractor"],
+        "held-out images": told["held_out_images"],
+    }
+    with warnings.catch_warnings():
+        # A step can tell the version of what it made only so, and Dagster calls that beta.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        return dg.Output(None, data_version=dg.DataVersion(stored.version), metadata=metadata)
 
 
 @dg.graph_asset(
@@ -198,7 +196,7 @@ def commit_study(
     kinds={"optuna", "pytorch", "s3"},
     owners=OWNERS,
     code_version=str(VERSION),
-    config=the_same_for_all,
+    config=chosen_once,
 )
 def hyperparameter_study(training_set: Any) -> Any:
     """Configurations of an experiment, tried and scored on held-out patients; the best becomes `<experiment>-tuned`."""

@@ -93,7 +93,7 @@ def execute(
 def test_the_job_runs_with_what_a_sensor_gives_it_a_partition_and_nothing_else() -> None:
     told = dg.validate_run_config(defs.resolve_job_def("study"), {})
     assert told is not None
-    for step in ("open_study", "run_trials", "commit_study"):
+    for step in ("open_study", "run_trials"):
         config = told["ops"][f"hyperparameter_study.{step}"]["config"]
         assert (config["trials"], config["space"]) == (20, "modern")
 
