@@ -66,7 +66,7 @@ def _history(table: StudyTable, scored: Sequence[TrialRow]) -> bytes:
         ax.step(places, best, where="post", color=BLUE, linewidth=1.4, label="best so far")
     _floor(ax, table)
     _mark(ax, table)
-    _scale(ax, [*_scores(scored), 1000 * table.yardstick.floor])
+    _scale(ax, _scores(scored).tolist())
     if silent:
         low = ax.get_ylim()[0]
         ax.scatter(
@@ -81,7 +81,7 @@ def _history(table: StudyTable, scored: Sequence[TrialRow]) -> bytes:
 
 def _learning(table: StudyTable, scored: Sequence[TrialRow]) -> bytes:
     figure, ax = _figure(8.6, 4.2)
-    values: list[float] = [1000 * table.yardstick.floor]
+    values: list[float] = []
     named = {"the best trial": table.best, "the experiment as it is": table.initial}
     if table.best is table.initial:
         named.pop("the best trial")
@@ -115,7 +115,7 @@ def _learning(table: StudyTable, scored: Sequence[TrialRow]) -> bytes:
 
 
 def _looks(ax: Axes, table: StudyTable, row: TrialRow, **style: Any) -> None:
-    place = np.arange(1, len(row.looks) + 1) / table.plan.looks
+    place = np.array(row.steps) / table.plan.looks
     ax.plot(place, [1000 * look for look in row.looks], **{"markersize": 4, **style})
 
 
@@ -256,7 +256,7 @@ def _scale(ax: Axes, values: Sequence[float]) -> None:
         ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
         ax.yaxis.set_minor_formatter(ticker.NullFormatter())
     else:
-        ax.set_ylim(bottom=min(0.0, 1.1 * low))
+        ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
 
 
 def _legend(ax: Axes) -> None:

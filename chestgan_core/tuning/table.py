@@ -33,14 +33,16 @@ BEST_SHARE = 0.25
 
 @dataclass(frozen=True)
 class TrialRow:
-    """kid: of the generator that the trial kept, or None for a trial that was ended early; looks: all that it scored,
-    in order. Neither times 1000. drawn: by path. reason: why it was ended early, else "". tries: 1, or more where
-    processes died. initial: the experiment as it is.
+    """kid: of the generator that the trial kept, or None for a trial that was ended early; looks: all that it scored, in
+    order; neither times 1000. steps: when it was looked at, as a number of the plan's looks, which divide the budget.
+    drawn: by path. reason: why it was ended early, else "". tries: 1, or more where processes died. initial: the
+    experiment as it is.
     """
 
     number: int
     kid: float | None
     looks: tuple[float, ...]
+    steps: tuple[int, ...]
     drawn: dict[str, Value]
     reason: str
     initial: bool
@@ -95,6 +97,7 @@ class StudyTable:
             ),
             "kid": pa.array([row.kid for row in self.rows], pa.float64()),
             "looks": pa.array([list(row.looks) for row in self.rows], pa.list_(pa.float64())),
+            "steps": pa.array([list(row.steps) for row in self.rows], pa.list_(pa.int64())),
             "reason": pa.array([row.reason for row in self.rows], pa.string()),
             "initial": pa.array([row.initial for row in self.rows], pa.bool_()),
             "tries": pa.array([row.tries for row in self.rows], pa.int64()),
@@ -135,6 +138,7 @@ def row_of(trial: FrozenTrial) -> TrialRow:
         # A pruned trial has its last look for a value; it did not use its budget, so that is not its score.
         kid=trial.value if complete else None,
         looks=tuple(value for _, value in sorted(trial.intermediate_values.items())),
+        steps=tuple(sorted(trial.intermediate_values)),
         drawn=dict(trial.params),
         reason="" if complete else str(attrs.get(REASON, "")),
         initial=bool(attrs.get(INITIAL)),

@@ -7,6 +7,7 @@ or looks that are worse than those of other trials.
 
 import math
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import NoReturn, TypeAlias
 import optuna
 import torch
 from optuna.trial import Trial, TrialState
+from torch import Tensor
 
 from chestgan_core.errors import BadInput
 from chestgan_core.experiment import Experiment
@@ -97,21 +99,22 @@ def _train(trial: Trial, plan: StudyPlan, experiment: Experiment, material: Mate
         raise BadInput(
             f"trial {trial.number}", f"a batch of {batch} is larger than the set of {slices} slices", ""
         )
-    looks = 0
+    step, budget, clock = 0, Budget(minutes=plan.minutes, images=plan.images), _Clock()
 
     def looked(look: dict[str, float]) -> None:
-        nonlocal looks
-        looks += 1
+        nonlocal step
+        spent = _Spent(int(look["images_seen"]), look["seconds"])
+        # Of the budget, not of the looks before: a step that is slow may pass over one.
+        step = max(step + 1, int(budget.share(spent) * plan.looks))
         trial.set_user_attr(IMAGES_SEEN, int(look["images_seen"]))
         trial.set_user_attr(SECONDS, round(look["seconds"], 3))
         if not math.isfinite(look["kid"]):
-            _prune(trial, f"its KID is no number at look {looks} of {plan.looks}")
-        trial.report(look["kid"], looks)
+            _prune(trial, f"its KID is no number at look {step} of {plan.looks}")
+        trial.report(look["kid"], step)
         if trial.should_prune():
-            _prune(trial, f"worse than other trials at look {looks} of {plan.looks}")
+            _prune(trial, f"worse than other trials at look {step} of {plan.looks}")
 
     folder = material.folder / f"trial-{trial.number}"
-    budget = Budget(minutes=plan.minutes, images=plan.images)
     try:
         return train(
             experiment,
@@ -119,12 +122,41 @@ def _train(trial: Trial, plan: StudyPlan, experiment: Experiment, material: Mate
             folder,
             material.device,
             budget,
-            material.judge,
+            clock.outside(material.judge),
             Watcher(look=looked),
             plan.looks,
+            clock,
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class _Spent:
+    images_seen: int
+    seconds: float
+
+
+class _Clock:
+    """Seconds without those of the scores: on a slow processor they would leave nothing of a short trial."""
+
+    def __init__(self) -> None:
+        self._scoring = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() - self._scoring
+
+    def outside(self, judge: Judge) -> Judge:
+        """The same judge, whose time does not count."""
+
+        def judged(images: Tensor) -> float:
+            started = time.monotonic()
+            try:
+                return judge(images)
+            finally:
+                self._scoring += time.monotonic() - started
+
+        return judged
 
 
 def _prune(trial: Trial, reason: str) -> NoReturn:

@@ -40,7 +40,7 @@ def row(number: int, kid: float | None, rate: float, **more: object) -> TrialRow
         "training.optimizer.rate": rate, "training.batch": "8", "network.generator_width": 2 + number % 4,
         "training.augmentation": "weak" if number % 2 else "none",
     }  # fmt: skip
-    told = TrialRow(number, kid, (0.9, kid or 0.8), dict(drawn), "", False, 1, 64, 1.0)
+    told = TrialRow(number, kid, (0.9, kid or 0.8), (1, 2), dict(drawn), "", False, 1, 64, 1.0)
     return replace(told, **more)  # type: ignore[arg-type]
 
 
@@ -50,8 +50,8 @@ def table() -> StudyTable:
     rows = [row(number, 0.5 - 0.01 * number, 1e-3 * (number + 1)) for number in range(7)]
     rows[0] = replace(rows[0], initial=True)
     rows[2] = replace(rows[2], kid=0.3, looks=(0.9, 0.3), tries=2)
-    rows += [row(7, None, 5e-3, reason="worse than other trials at look 1 of 2", looks=(0.9,))]
-    rows += [row(8, None, 9e-3, reason="losses or weights are no longer numbers", looks=())]
+    rows += [row(7, None, 5e-3, reason="worse than other trials at look 1 of 2", looks=(0.9,), steps=(1,))]
+    rows += [row(8, None, 9e-3, reason="losses or weights are no longer numbers", looks=(), steps=())]
     plan = StudyPlan.of(small(), space(), DATA, wanted())
     shares = {"training.optimizer.rate": 0.7, "training.batch": 0.3}
     return StudyTable(plan, Yardstick("efficientnet-lite0:abc", 8, 0.02), tuple(rows), shares, failed=1)

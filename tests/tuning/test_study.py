@@ -1,5 +1,6 @@
 """Studies on real embedded storage: seeded, pruned with reasons, exact in number, and none the worse for a kill."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, repeat
@@ -171,6 +172,17 @@ def test_a_trial_that_is_worse_than_half_of_the_others_is_ended_early(shards: Sh
     assert table.rows[5].reason == "worse than other trials at look 2 of 3"
     assert table.rows[5].looks == (0.9, 0.9)
     assert table.rows[5].images_seen < 64
+
+
+def test_scoring_takes_nothing_from_a_budget_of_minutes(shards: Shards) -> None:
+    def slow() -> Iterator[float]:
+        while True:
+            time.sleep(1.0)
+            yield 0.5
+
+    table = judged(shards, slow(), wanted(trials=1, images=None, minutes=0.02, looks=3))
+    assert table.rows[0].steps == (1, 2, 3)
+    assert table.rows[0].seconds < 2.2
 
 
 def test_hyperband_ends_trials_too(shards: Shards) -> None:
