@@ -34,7 +34,7 @@ BEST_SHARE = 0.25
 @dataclass(frozen=True)
 class TrialRow:
     """kid: of the generator that the trial kept, or None for a trial that was ended early; looks: all that it scored,
-    in order; neither times 1000. steps: when it was looked at, as a number of the plan's looks, which divide the budget.
+    in order; neither times 1000. steps: when it was looked at, in parts of the budget as many as the plan has looks.
     drawn: by path. reason: why it was ended early, else "". tries: 1, or more where processes died. initial: the
     experiment as it is.
     """

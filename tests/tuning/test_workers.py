@@ -81,7 +81,10 @@ def test_a_study_whose_worker_is_killed_goes_on_with_what_is_complete(shards: Sh
     assert table.failed == len(killed)
     # What was tried when the process died is tried again.
     again = [row for row in table.rows if row.tries == 2]
-    assert [row.drawn for row in again] == [trial.params for trial in killed]
+    assert len(again) == len(killed)
+    # The kill may have come before all values were drawn; the rest is drawn then.
+    assert all(trial.params.items() <= row.drawn.items() for row, trial in zip(again, killed, strict=True))
+    assert any(trial.params for trial in killed)
     assert table.best is not None
     assert table.best.kid == min(row.kid for row in table.rows if row.kid is not None)
 
