@@ -8,6 +8,7 @@ from chestgan_assets.assets.evaluation import metric_report
 from chestgan_assets.assets.publication import synthetic_image_set, synthetic_set_index
 from chestgan_assets.assets.reports import architecture_comparison, monthly_report, tuning_comparison
 from chestgan_assets.assets.slices import slice_tensors, training_set
+from chestgan_assets.assets.study import hyperparameter_study
 from chestgan_assets.assets.training import generator_checkpoint
 from chestgan_assets.backfills import backfill_patients
 from chestgan_assets.jobs import jobs
@@ -33,6 +34,7 @@ defs = dg.Definitions(
         slice_tensors,
         training_set,
         generator_checkpoint,
+        hyperparameter_study,
         metric_report,
         architecture_comparison,
         tuning_comparison,

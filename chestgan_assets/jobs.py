@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from chestgan_assets.running import study_executor
+
 catalog = dg.define_asset_job(
     "catalog",
     dg.AssetSelection.assets("series_catalog"),
@@ -42,6 +44,12 @@ compare_tuning = dg.define_asset_job(
     dg.AssetSelection.assets("tuning_comparison"),
     description="After 4 of 4, of two experiments. Compare one before and after tuning.",
 )
+study = dg.define_asset_job(
+    "study",
+    dg.AssetSelection.assets("hyperparameter_study"),
+    description="Beside 4 of 4. Try configurations of one experiment; the best becomes an experiment of its own.",
+    executor_def=study_executor(),
+)
 report_month = dg.define_asset_job(
     "report_month",
     dg.AssetSelection.assets("monthly_report"),
@@ -55,5 +63,5 @@ failed_partitions = dg.define_asset_job(
 
 jobs = [
     catalog, patient_slices, image_collection, annotations, split, synthetic_set, compare_architectures,
-    compare_tuning, report_month, failed_partitions,
+    compare_tuning, study, report_month, failed_partitions,
 ]  # fmt: skip

@@ -1,14 +1,20 @@
 """The partitions: datasets (static, one per YAML file), patients (registered by a sensor), experiments (static),
 months (UTC, from January 2026 to the one that is not over).
+
+Experiments are YAML files, shipped, one's own, or written by a hyperparameter study into the store. The last are asked
+for at every load, by one short request; where the store is down, those of the last time count.
 """
 
 import logging
+import os
 
 import dagster as dg
 
-from chestgan_core.errors import BadExperiment, BadInput
+from chestgan_core.errors import BadExperiment, BadInput, ChestganError
 from chestgan_core.experiment import Experiment, experiment_files, load_experiment
 from chestgan_core.sources.datasets import Dataset, dataset_files, load_dataset
+from chestgan_core.store import Store
+from chestgan_core.tuning.tuned import bring_tuned
 
 _log = logging.getLogger("chestgan")
 
@@ -25,6 +31,11 @@ def _usable_datasets() -> dict[str, Dataset]:
 
 
 def _usable_experiments() -> dict[str, Experiment]:
+    if os.environ.get("CHESTGAN_STORE"):
+        try:
+            bring_tuned(Store.open(hasty=True))
+        except ChestganError as error:
+            _log.warning("tuned experiments are those of the last time: %s", error)
     usable = {}
     for name, path in experiment_files().items():
         try:

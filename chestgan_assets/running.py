@@ -1,6 +1,8 @@
 """How steps run: owners, retries, the pool of the GPU and the executor."""
 
 import os
+import sys
+from pathlib import Path
 
 import dagster as dg
 
@@ -17,6 +19,27 @@ GPU_POOL = "gpu"
 DOWNLOAD_POOL = "download"
 
 
+def on_kubernetes() -> bool:
+    """Whether every step has a machine, or a part of one, for itself."""
+    return os.environ.get("CHESTGAN_EXECUTOR") == "k8s"
+
+
+def study_pool() -> str | None:
+    """The pool of a study's steps. Trials wait for each other where there is a GPU to wait for; on processors they are
+    to run side by side.
+
+    Asked when the pipeline loads, so without torch: the driver's device file, or a Mac. Pods have GPUs of
+    their own, whose number is the limit of the pool.
+    """
+    accelerated = on_kubernetes() or Path("/dev/nvidiactl").exists() or sys.platform == "darwin"
+    return GPU_POOL if accelerated else None
+
+
+def steps_share_processor() -> bool:
+    """Whether trials side by side have to divide the threads of one machine among them."""
+    return not on_kubernetes()
+
+
 def executor() -> dg.ExecutorDefinition:
     """$CHESTGAN_EXECUTOR: multiprocess (default) or in_process.
 
@@ -29,3 +52,10 @@ def executor() -> dg.ExecutorDefinition:
     if told == "multiprocess":
         return dg.multiprocess_executor.configured({"max_concurrent": 2})
     raise BadInput("CHESTGAN_EXECUTOR", f"is {told!r}", "choose in_process or multiprocess")
+
+
+def study_executor() -> dg.ExecutorDefinition:
+    """That of everything else, with as many steps at once as a study has workers."""
+    if os.environ.get("CHESTGAN_EXECUTOR", "multiprocess") == "multiprocess":
+        return dg.multiprocess_executor
+    return executor()

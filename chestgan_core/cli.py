@@ -209,6 +209,54 @@ def parser() -> argparse.ArgumentParser:
         "names", nargs="*", metavar="EXPERIMENT", help="names or YAML files; default: all"
     )
 
+    study = command(
+        "study", commands.study, "Try configurations of an experiment, and keep the best as another one."
+    )
+    of_study = study.add_subparsers(dest="action", required=True, metavar="ACTION")
+    run = of_study.add_parser("run", help="run trials, or go on with those that are there")
+    run.add_argument("experiment", metavar="EXPERIMENT", help="a name or a YAML file")
+    run.add_argument("--data", required=True, nargs="+", action="extend", type=Path, metavar="FILE")
+    run.add_argument(
+        "--held-out",
+        required=True,
+        nargs="+",
+        action="extend",
+        type=Path,
+        metavar="FILE",
+        help="of other patients",
+    )
+    run.add_argument("--out", required=True, type=Path, metavar="DIR", help="for report and tuned experiment")
+    run.add_argument(
+        "--space", default="modern", metavar="SPACE", help="a name or a YAML file (default modern)"
+    )
+    run.add_argument("--trials", type=_positive, default=20, help="that the study is to have (default 20)")
+    run.add_argument("--parallel", type=_positive, default=1, help="processes (default 1)")
+    run.add_argument(
+        "--source", default="loose files", metavar="TEXT", help="how the report may call the slices"
+    )
+    run.add_argument(
+        "--phantom", action="store_true", help="they are generated phantoms: nothing is called real"
+    )
+    of_a_trial = run.add_mutually_exclusive_group()
+    of_a_trial.add_argument(
+        "--minutes", type=_minutes, help="of a trial (default: a tenth of the experiment's budget)"
+    )
+    of_a_trial.add_argument("--images", type=_positive, help="seen by a trial")
+    run.add_argument("--looks", type=_positive, default=8, help="scores of a trial (default 8)")
+    run.add_argument(
+        "--pruner", choices=("median", "hyperband", "none"), default="median", help="ends bad trials early"
+    )
+    run.add_argument("--device", choices=devices, default="auto")
+    run.add_argument("--threads", type=_positive, help="CPU threads of each process")
+    show = of_study.add_parser("show", help="the trials of the newest study of an experiment")
+    export = of_study.add_parser("export", help="its best configuration as an experiment")
+    export.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="default: here")
+    for action in (show, export):
+        action.add_argument("experiment", metavar="EXPERIMENT", help="the name of the one that was tuned")
+        action.add_argument(
+            "--store", action="store_true", help="as committed to the store, not as it stands now"
+        )
+
     sets = command("sets", commands.sets, "List, show, fetch and verify published synthetic sets.")
     actions = sets.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("list", help="all published sets")
@@ -219,7 +267,7 @@ def parser() -> argparse.ArgumentParser:
         if name == "fetch":
             action.add_argument("--out", type=Path, metavar="FOLDER", help="default: the name of the set")
     actions.add_parser("verify", help="check a fetched set").add_argument("folder", type=Path)
-    for action in (*actions.choices.values(), *of_experiments.choices.values()):
+    for action in (*actions.choices.values(), *of_experiments.choices.values(), *of_study.choices.values()):
         # After the action too, where people type it; SUPPRESS keeps the value given before it.
         action.add_argument("--json", action="store_true", default=argparse.SUPPRESS)
         action.add_argument("--debug", action="store_true", default=argparse.SUPPRESS)

@@ -190,6 +190,71 @@ def experiments(asked: argparse.Namespace) -> tuple[Answer, str]:
     return answer, "\n".join(f"{e.name:{widths[0]}}  {e.dataset:{widths[1]}}  {e.description}" for e in known)
 
 
+def study(asked: argparse.Namespace) -> tuple[Answer, str]:
+    """Run a study on shards, show the trials of one, or write its best configuration as an experiment."""
+    if asked.action == "run":
+        return _run_study(asked)
+    if asked.store:
+        from chestgan_core.embedded import open_store
+        from chestgan_core.tuning.run import latest_study
+
+        with open_store(home()) as store:
+            stored = latest_study(store, asked.experiment)
+        answer, told, text = stored.told, "\n".join(stored.told["summary"]), stored.best
+    else:
+        from chestgan_core.tuning.files import study_table
+        from chestgan_core.tuning.report import as_json, as_text
+        from chestgan_core.tuning.tuned import as_yaml, tuned_experiment
+
+        table = study_table(home(), asked.experiment)
+        answer, told = as_json(table), as_text(table)
+        text = as_yaml(tuned_experiment(table)) if asked.action == "export" else ""
+    if asked.action == "show":
+        return answer, told
+    from chestgan_core.tuning.tuned import tuned_name, write_tuned
+
+    path = write_tuned(asked.out, tuned_name(asked.experiment), text)
+    return {
+        "file": str(path),
+        "experiment": path.stem,
+    }, f"written to {path}; put it into $CHESTGAN_EXPERIMENTS"
+
+
+def _run_study(asked: argparse.Namespace) -> tuple[Answer, str]:
+    from chestgan_core.experiment import load_experiment
+    from chestgan_core.tuning.files import Shards, study_files, write_report
+    from chestgan_core.tuning.plan import Wanted
+    from chestgan_core.tuning.report import as_json, as_text
+    from chestgan_core.tuning.space import load_space
+    from chestgan_core.tuning.table import read_table
+
+    experiment, space = load_experiment(asked.experiment), load_space(asked.space)
+    shards = Shards(asked.data, asked.held_out, asked.device, home(), asked.threads)
+    wanted = Wanted(
+        trials=asked.trials,
+        minutes=asked.minutes,
+        images=asked.images,
+        looks=asked.looks,
+        pruner=asked.pruner,
+    )
+    study = study_files(
+        shards,
+        experiment,
+        space,
+        wanted,
+        asked.parallel,
+        asked.source,
+        "phantom" if asked.phantom else "real",
+    )
+    table = read_table(study)
+    written = write_report(table, asked.out)
+    files = "\n".join(str(path) for path in written if path.suffix in (".html", ".yaml"))
+    return {
+        **as_json(table),
+        "files": [str(path) for path in written],
+    }, f"{as_text(table)}\nwritten:\n{files}"
+
+
 def sets(asked: argparse.Namespace) -> tuple[Answer, str]:
     """List, show, fetch or verify published sets."""
     from chestgan_core.embedded import open_store

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from chestgan_core.described import Fields, Section, files_in, read_fields, validated
 from chestgan_core.errors import BadExperiment, BadInput
+from chestgan_core.home import home
 from chestgan_core.sources.datasets import dataset_files, dataset_named
 from chestgan_core.training_plan import Relativistic, Share, TrainingPlan, Wasserstein
 
@@ -75,12 +76,31 @@ class ReleaseRules(Section):
     grey_levels: Share | None = 0.3
 
 
+class Origin(Section):
+    """Where the configuration of a tuned experiment comes from: a trial of a study, and what it scored.
+
+    experiment: the one that was tuned. kid: against held-out patients, not times 1000; with which extractor, and how
+    far training patients are from the same held-out ones (floor), on as many images. budget: of a trial, in words.
+    """
+
+    experiment: str
+    study: str
+    trial: Annotated[int, Field(ge=0)]
+    kid: float
+    floor: float
+    extractor: str
+    images: Annotated[int, Field(ge=1)]
+    training_set: str
+    budget: str
+
+
 class Experiment(Section):
     """One experiment. resolution: pixels a side, a power of two. seed: of the networks, the order of the slices and the
     noise. window: of CT in Hounsfield units; `grey`, all of it, for pictures, which have no others.
 
     classes: those that the generator is told (histology letters of CT, folders of pictures); slices of others are not
     trained on. Empty: all slices, without a class. least_patients: that a class must have to train on.
+    origin: of an experiment that a hyperparameter study wrote; it decides nothing.
     """
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -96,6 +116,7 @@ class Experiment(Section):
     evaluation: Evaluation = Evaluation()
     release: ReleaseRules = ReleaseRules()
     publication: Publication = Publication()
+    origin: Origin | None = None
 
     @model_validator(mode="after")
     def _fits_its_dataset(self) -> Self:
@@ -166,16 +187,24 @@ class Experiment(Section):
 
     def fingerprint(self) -> str:
         """sha256 hex of what decides the trained weights: neither name and description, nor what follows training."""
-        told = self.model_dump(exclude={"name", "description", "evaluation", "release", "publication"})
+        past = {"name", "description", "evaluation", "release", "publication", "origin"}
+        told = self.model_dump(exclude=past)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def experiment_files() -> dict[str, Path]:
-    """Name -> YAML file; a file in $CHESTGAN_EXPERIMENTS hides a shipped one of the same name.
+    """Name -> YAML file; a file in $CHESTGAN_EXPERIMENTS hides a shipped one of the same name, and both hide a
+    tuned one that was brought from the store (tuning/tuned.py).
 
     Raises BadExperiment when $CHESTGAN_EXPERIMENTS is no folder.
     """
-    return files_in(SHIPPED, "CHESTGAN_EXPERIMENTS", BadExperiment)
+    tuned = {path.stem: path for path in sorted(tuned_folder().glob("*.yaml"))}
+    return {**tuned, **files_in(SHIPPED, "CHESTGAN_EXPERIMENTS", BadExperiment)}
+
+
+def tuned_folder() -> Path:
+    """Where the tuned experiments of the store lie on this machine; it may not exist."""
+    return home() / "tuned-experiments"
 
 
 def load_experiment(name_or_path: str | Path) -> Experiment:

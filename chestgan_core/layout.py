@@ -17,6 +17,8 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     reports/<experiment>/<run>/<version>/manifest.json   report.json, .html, .pdf, figures/, and latest.json
     comparisons/<name>/<version>/manifest.json           comparison.json, .html, .pdf, .png, and latest.json
     reports-monthly/<month>/<version>/manifest.json      month.json, .html, .pdf, and latest.json; month: YYYY-MM
+    studies/<experiment>/<study>/<version>/manifest.json trials.parquet, best.yaml, report.html, and latest.json
+    studies/tuned.json                                   the tuned experiments as they are in force, name -> YAML
     synthetic/<set>/<version>/manifest.json              images-*.tar, labels.parquet, README.md
     synthetic/<set>/latest.json, synthetic/index.json    the newest version, all sets
     doctor/<token>                                       written and deleted by a check of the store
@@ -186,6 +188,21 @@ def month_manifest(month: str, version: str) -> str:
 def month_latest(month: str) -> str:
     """Pointer to the newest version of a month's report."""
     return _key("reports-monthly", month, POINTER)
+
+
+def study_manifest(experiment: str, study: str, version: str) -> str:
+    """Manifest of a hyperparameter study as it was with so many trials."""
+    return _key("studies", experiment, study, version, MANIFEST)
+
+
+def study_latest(experiment: str) -> str:
+    """Pointer to the newest study of an experiment."""
+    return _key("studies", experiment, POINTER)
+
+
+def tuned_experiments() -> str:
+    """Pointer object that holds every tuned experiment."""
+    return _key("studies", "tuned.json")
 
 
 def set_manifest(name: str, version: str) -> str:

@@ -40,10 +40,13 @@ class Access:
     region: str = "us-east-1"
 
 
-def s3_client(access: Access | None = None, attempts: int = _ATTEMPTS) -> "S3Client":
+def s3_client(
+    access: Access | None = None, attempts: int = _ATTEMPTS, answer_within: float = 10
+) -> "S3Client":
     """A client that reports a store that is down within about 10 s, all attempts together.
 
-    access: by default from where AWS tools take it (environment, profile, role).
+    answer_within: seconds of one attempt, after at most 2.5 for the connection. access: by default from where AWS tools
+    take it (environment, profile, role).
     """
     import boto3
     from botocore.config import Config
@@ -52,7 +55,7 @@ def s3_client(access: Access | None = None, attempts: int = _ATTEMPTS) -> "S3Cli
     endpoint = access.endpoint if access else told or ""
     config = Config(
         connect_timeout=2.5,
-        read_timeout=10,
+        read_timeout=answer_within,
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=2 * PARALLEL,
         # Servers other than AWS seldom have a DNS name for each bucket.

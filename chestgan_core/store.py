@@ -43,15 +43,16 @@ class Store(ObjectStore):
     """One bucket and prefix: objects, artefacts made of them, pointers to artefacts."""
 
     @classmethod
-    def open(cls, uri: str | None = None) -> Self:
+    def open(cls, uri: str | None = None, *, hasty: bool = False) -> Self:
         """The store at s3://bucket/prefix, by default that of $CHESTGAN_STORE. Sends no request yet.
 
+        hasty: for who can do without: one attempt, an answer within two seconds.
         Credentials, region and endpoint come from where AWS tools look for them (environment, profile, role).
         Raises BadInput (no address, not S3) and StoreError (a profile that does not exist).
         """
         bucket, prefix = _parse_uri(os.environ.get("CHESTGAN_STORE", "") if uri is None else uri)
         with explained(f"s3://{bucket}/{prefix}", ""):
-            return cls(s3_client(), bucket, prefix)
+            return cls(s3_client(attempts=1, answer_within=2) if hasty else s3_client(), bucket, prefix)
 
     def commit(
         self,

@@ -18,6 +18,7 @@ from chestgan_core.publishing.sets import publish_set, write_set
 from chestgan_core.sources.datasets import Dataset
 from chestgan_core.store import Store
 from chestgan_core.training.checkpoints import load_generator, save_generator
+from chestgan_core.tuning.space import SearchSpace
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -45,9 +46,11 @@ def test_every_command_in_the_docs_is_understood(command: str) -> None:
 
 
 @pytest.mark.parametrize("snippet", [block for page in PAGES for block in blocks(page, "yaml")])
-def test_every_experiment_and_dataset_in_the_docs_is_valid(snippet: str) -> None:
+def test_every_experiment_dataset_and_space_in_the_docs_is_valid(snippet: str) -> None:
     told = yaml.safe_load(snippet)
-    if "source" in told:
+    if "parameters" in told:
+        assert SearchSpace.model_validate({**told, "name": "documented"})
+    elif "source" in told:
         assert Dataset.model_validate({**told, "name": "documented"})
     else:
         assert parse_experiment(told, "documented", "docs")

@@ -5,7 +5,10 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "pydicom", "skimage", "numpy", "pyarrow", "boto3", "matplotlib", "PIL")
+HEAVY = (
+    *("torch", "torchvision", "pydicom", "skimage", "numpy", "pyarrow", "boto3", "matplotlib", "PIL"),
+    *("optuna", "sqlalchemy"),
+)
 
 
 @pytest.mark.parametrize(

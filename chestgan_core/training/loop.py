@@ -77,10 +77,13 @@ class TrainingOutcome:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who is told while a training goes on: the path of each new training-state.pt; each new row with its pictures."""
+    """Who is told while a training goes on: the path of each new training-state.pt; each new row with its pictures;
+    each look (images_seen, seconds, kid). What it raises ends the training.
+    """
 
     checkpoint: Callable[[Path], object] = lambda path: None
     row: Callable[[dict[str, float | None], Tensor], object] = lambda row, pictures: None
+    look: Callable[[dict[str, float]], object] = lambda look: None
 
 
 def train(
@@ -91,15 +94,17 @@ def train(
     budget: Budget,
     judge: Judge | None = None,
     watcher: Watcher | None = None,
+    looks: int | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> TrainingOutcome:
     """Train, or go on where the training-state.pt in `out` ends.
 
     On a CPU of one kind, with the same number of threads, the end has the same bits as without an interruption. Under
-    torchrun all processes call it, and the first one writes. judge: scores the looks, where the plan selects. clock:
-    seconds, of which minutes are made. SIGINT and SIGTERM write a checkpoint first.
+    torchrun all processes call it, and the first one writes. judge: scores the looks, where the plan selects. looks:
+    so many of them, evenly over the budget, instead of one every so many images. clock: seconds, of which minutes are
+    made. SIGINT and SIGTERM write a checkpoint first.
     Raises BadCheckpoint (a state of another experiment or other slices), TrainingDiverged, TrainingCollapsed, BadInput
-    (too little memory on the GPU: names the batch that fits).
+    (too little memory on the GPU: names the batch that fits), and what the watcher raises.
     """
     out.mkdir(parents=True, exist_ok=True)
     device = local_device(device)
@@ -114,7 +119,7 @@ def train(
     if (out / STATE_FILE).is_file():
         state.restore(out / STATE_FILE, data)
     real_spread = float(slices.images.std(dim=0).mean())
-    run = _Run(state, out, data, budget, judge, watcher or Watcher(), real_spread)
+    run = _Run(state, out, data, budget, judge, watcher or Watcher(), real_spread, looks)
     images = slices.images.to(device).contiguous(memory_format=torch.channels_last)
     classes = None if slices.classes is None else slices.classes.to(device)
     resumed_at, started = state.images_seen, clock() - state.seconds
@@ -150,10 +155,11 @@ class _Run:
 
     def __init__(
         self, state: TrainingState, out: Path, data: str, budget: Budget, judge: Judge | None, watcher: Watcher,
-        real_spread: float,
+        real_spread: float, looks: int | None,
     ) -> None:  # fmt: skip
         self.state, self.out, self.data, self.budget = state, out, data, budget
         self.judge, self.watcher, self.real_spread = judge, watcher, real_spread
+        self.looks, self.looks_due = looks, self._looks_due(looks)
 
     def over(self, asked_to_stop: bool) -> bool:
         """Whether the training ends here."""
@@ -170,7 +176,7 @@ class _Run:
             pictures = tick(self.state, self.real_spread)
             keep_generator(self.state)
             self.watcher.row(self.state.history[-1], pictures)
-        if told.selection and self._crossed(before, told.selection.every_images):
+        if told.selection and self._is_time_to_look(before, told.selection.every_images):
             self._look()
         if self._crossed(before, told.checkpoint_images):
             self.checkpoint()
@@ -241,6 +247,16 @@ class _Run:
         if self.judge is not None and selection is not None:
             self._require_finite()
             look(self.state, self.judge, selection.images)
+            self.watcher.look(self.state.looks[-1])
+
+    def _is_time_to_look(self, before: int, every: int) -> bool:
+        if self.looks is None:
+            return self._crossed(before, every)
+        former, self.looks_due = self.looks_due, self._looks_due(self.looks)
+        return self.looks_due > former
+
+    def _looks_due(self, looks: int | None) -> int:
+        return int(self.budget.share(self.state) * (looks or 0))
 
     def _images_at(self, number: int) -> int:
         return int(self.state.history[number - 1]["images_seen"] or 0)

@@ -34,6 +34,7 @@ FREE_FIELDS: dict[str, Any] = {
     "evaluation": True,
     "release": True,
     "publication": True,
+    "origin": True,
     "training": {"minutes", "images", "epochs", "checkpoint_images", "sample_images", "kept"},
 }
 ELSEWHERE = "give another folder, or delete the file to train from the start"

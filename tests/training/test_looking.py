@@ -60,6 +60,42 @@ def test_the_best_look_survives_an_interruption(images: torch.Tensor, tmp_path: 
     assert outcome.best_at == 8
 
 
+@pytest.mark.parametrize("budget", [Budget(None, 40), Budget(1.0, None)])
+def test_looks_may_be_spread_evenly_over_a_budget_of_images_or_of_minutes(
+    budget: Budget, images: torch.Tensor, tmp_path: Path
+) -> None:
+    told: list[dict[str, float]] = []
+    seconds = iter(range(0, 10_000, 6))  # a step takes six
+    train(
+        small(selection={"every_images": 1, "images": 8}),
+        slices_of(images),
+        tmp_path,
+        CPU,
+        budget,
+        lambda pictures: 0.5,
+        Watcher(look=told.append),
+        looks=5,
+        clock=lambda: float(next(seconds)),
+    )
+    assert [look["images_seen"] for look in told] == [8, 16, 24, 32, 40]
+
+
+def test_what_a_watcher_raises_at_a_look_ends_the_training(images: torch.Tensor, tmp_path: Path) -> None:
+    class Enough(Exception):
+        pass
+
+    def look(told: dict[str, float]) -> None:
+        if told["images_seen"] == 16:
+            raise Enough
+
+    told = small(selection={"every_images": 8, "images": 8})
+    with pytest.raises(Enough):
+        train(
+            told, slices_of(images), tmp_path, CPU, Budget(None, 40), lambda pictures: 0.5, Watcher(look=look)
+        )
+    assert not (tmp_path / "generator.safetensors").exists()
+
+
 def test_a_judge_finds_held_out_slices_nearer_to_themselves_than_noise(images: torch.Tensor) -> None:
     judge = HeldOutJudge(open_extractor(), images, images=20, seed=0)
     assert judge(images) < 0.01

@@ -1,0 +1,213 @@
+"""A search space as data: which fields of an experiment a study varies, and between what.
+
+In: a name (a file `<name>.yaml` shipped in chestgan_core/tuning/spaces or put into $CHESTGAN_SPACES) or a path. Out: a
+frozen, validated SearchSpace, whose parameters are paths into an Experiment (`training.optimizer.rate`); and from
+values of them an experiment.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from chestgan_core.described import Fields, Section, files_in, read_fields, validated
+from chestgan_core.errors import BadExperiment
+from chestgan_core.experiment import Experiment
+
+SHIPPED = Path(__file__).parent / "spaces"
+VARIED = ("network", "training")
+# What a study sets itself: the budget of a trial and how it is looked at.
+OF_THE_STUDY = ("minutes", "images", "epochs", "selection", "checkpoint_images", "sample_images", "kept")
+
+Value: TypeAlias = float | int | str
+
+
+class BadSpace(BadExperiment):
+    """A search space that cannot be used; names the file, the line and the field."""
+
+
+class Number(Section):
+    """A real number from low to high; log: every factor is as likely as another."""
+
+    kind: Literal["number"]
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _is_a_span(self) -> Self:
+        _check_span(self)
+        return self
+
+    def value(self, drawn: Value) -> object:
+        """What the experiment gets."""
+        return float(drawn)
+
+    def drawn(self, value: object, experiment: Experiment, path: str) -> Value | None:
+        """What must be drawn to get the value that the experiment has; None where it cannot be."""
+        fits = isinstance(value, int | float) and self.low <= value <= self.high
+        return float(value) if fits else None  # type: ignore[arg-type]
+
+
+class Integer(Section):
+    """A whole number from low to high, both included."""
+
+    kind: Literal["integer"]
+    low: int
+    high: int
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _is_a_span(self) -> Self:
+        _check_span(self)
+        return self
+
+    def value(self, drawn: Value) -> object:
+        """See Number."""
+        return int(drawn)
+
+    def drawn(self, value: object, experiment: Experiment, path: str) -> Value | None:
+        """See Number."""
+        return value if isinstance(value, int) and self.low <= value <= self.high else None
+
+
+class Choice(Section):
+    """One of several values: a list of plain ones, or names for sections (`none: null` is a name for nothing)."""
+
+    kind: Literal["choice"]
+    choices: Annotated[dict[str, Any], Field(min_length=2)]
+
+    @field_validator("choices", mode="before")
+    @classmethod
+    def _names_of_plain_ones(cls, told: object) -> object:
+        if isinstance(told, list):
+            named = {str(value): value for value in told}
+            if len(named) < len(told):
+                raise ValueError("two choices are the same; leave one of them out")
+            return named
+        if isinstance(told, dict):
+            # YAML 1.1 reads the names `no` and `on` as false and true.
+            return {str(name): value for name, value in told.items()}
+        return told
+
+    def value(self, drawn: Value) -> object:
+        """See Number."""
+        return self.choices[str(drawn)]
+
+    def drawn(self, value: object, experiment: Experiment, path: str) -> Value | None:
+        """See Number. Sections are compared with all their defaults."""
+        for name in self.choices:
+            try:
+                other = changed(experiment, {path: self.choices[name]}, f"choice {name}")
+            except BadExperiment:
+                continue
+            if at(other.model_dump(mode="json"), path) == value:
+                return name
+        return None
+
+
+Parameter: TypeAlias = Annotated[Number | Integer | Choice, Field(discriminator="kind")]
+
+
+def _checked_path(path: str) -> str:
+    """Raises ValueError: no field of an experiment, or one that a study must not vary."""
+    first, _, rest = path.partition(".")
+    if first not in VARIED:
+        raise ValueError(
+            f"a study compares generators on the same slices, so paths begin with {' or '.join(VARIED)}"
+        )
+    if rest.partition(".")[0] in OF_THE_STUDY and first == "training":
+        raise ValueError("budget, looks and records of a trial belong to the study; leave it out")
+    sections: list[type[Section]] = [Experiment]
+    for step in path.split("."):
+        found = [
+            section.model_fields[step].annotation for section in sections if step in section.model_fields
+        ]
+        if not found:
+            known = sorted({name for section in sections for name in section.model_fields})
+            raise ValueError(f"no such field; {step!r} is none of {', '.join(known) or 'nothing'}")
+        sections = [section for annotation in found for section in _sections(annotation)]
+    return path
+
+
+class SearchSpace(Section):
+    """parameters: path into the experiment -> what it is drawn from."""
+
+    name: str
+    description: str = ""
+    parameters: Annotated[dict[Annotated[str, AfterValidator(_checked_path)], Parameter], Field(min_length=1)]
+
+    def experiment(self, base: Experiment, drawn: Mapping[str, Value], what: object) -> Experiment:
+        """The experiment with drawn values. what: an error names it. Raises BadExperiment: they do not fit together."""
+        return changed(
+            base, {path: self.parameters[path].value(value) for path, value in drawn.items()}, what
+        )
+
+    def drawn(self, experiment: Experiment) -> dict[str, Value]:
+        """The values that an experiment has, of those paths where they lie in the space."""
+        told = experiment.model_dump(mode="json")
+        found = {
+            path: parameter.drawn(at(told, path), experiment, path)
+            for path, parameter in self.parameters.items()
+        }
+        return {path: value for path, value in found.items() if value is not None}
+
+
+def space_files() -> dict[str, Path]:
+    """Name -> YAML file; a file in $CHESTGAN_SPACES hides a shipped one. Raises BadSpace: that is no folder."""
+    return files_in(SHIPPED, "CHESTGAN_SPACES", BadSpace)
+
+
+def load_space(name_or_path: str | Path) -> SearchSpace:
+    """A search space by name or path.
+
+    Raises BadSpace: unknown name (lists the known ones), broken YAML (line), a wrong field (line, name and why).
+    """
+    known = space_files()
+    path = known.get(str(name_or_path)) or Path(name_or_path)
+    if not path.is_file():
+        raise BadSpace(
+            f"search space {name_or_path}",
+            "is neither a known space nor a file",
+            f"choose one of {', '.join(known)}",
+        )
+    return validated(SearchSpace, read_fields(path, "spaces", BadSpace), "space", BadSpace, name=path.stem)
+
+
+def changed(base: Experiment, values: Mapping[str, object], what: object) -> Experiment:
+    """The experiment with other values at some paths; a section goes before the fields in it. Raises BadExperiment."""
+    told = base.model_dump(mode="json")
+    for path, value in sorted(values.items()):
+        *sections, last = path.split(".")
+        inner = told
+        for section in sections:
+            if inner[section] is None:
+                inner[section] = {}
+            inner = inner[section]
+        inner[last] = copy.deepcopy(value)
+    return validated(Experiment, Fields(told, what), "experiment", BadExperiment)
+
+
+def at(told: Mapping[str, Any], path: str) -> object:
+    """The value at a path; None where a section of it is absent."""
+    value: Any = told
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def _check_span(span: Number | Integer) -> None:
+    if span.low >= span.high:
+        raise ValueError(f"low {span.low} is not below high {span.high}")
+    if span.log and span.low <= 0:
+        raise ValueError(f"low {span.low} has no logarithm; begin above 0, or leave log out")
+
+
+def _sections(annotation: Any) -> Iterator[type[Section]]:
+    """The sections in an annotation: `A | B | None` has A and B."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _sections(inner)

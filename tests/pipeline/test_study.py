@@ -1,0 +1,185 @@
+"""The study as an asset: several workers side by side on a real Dagster instance, and what a person then selects."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import optuna
+import pytest
+import yaml
+
+from chestgan_assets.definitions import defs
+from chestgan_assets.local import dagster_home
+from chestgan_assets.running import study_pool
+from chestgan_core import layout
+from chestgan_core.embedded import EmbeddedStore
+from chestgan_core.experiment import load_experiment
+from chestgan_core.slices.patient import normalize_patient
+from chestgan_core.slices.training_set import build_training_set
+from chestgan_core.sources.archive import archive_patient
+from chestgan_core.sources.catalog import catalogue_source
+from chestgan_core.store import Store
+from chestgan_core.training.run import newest_run, train_experiment
+from chestgan_core.tuning.run import latest_study
+from chestgan_core.tuning.storage import study_storage
+from chestgan_core.tuning.study import find_study
+
+ROOT = Path(__file__).parent.parent.parent
+
+TINY = """
+description: The smallest experiment that can be tuned.
+dataset: phantom
+resolution: 16
+network: {family: spectral, generator_width: 4, discriminator_width: 4, latent: 8}
+training: {loss: {kind: hinge}, batch: 8, images: 640, selection: {every_images: 200, images: 8}}
+evaluation: {images: 24}
+publication: {images: 6}
+"""
+SPACE = """
+parameters:
+  training.optimizer.rate: {kind: number, low: 1.0e-4, high: 1.0e-2, log: true}
+  network.generator_width: {kind: integer, low: 2, high: 6}
+"""
+
+
+@pytest.fixture
+def environment(
+    store: Store, embedded: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """An installation with the training set of the phantoms in its store, `tiny` and a space of its own."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "tiny.yaml").write_text(TINY)
+    (tmp_path / "spaces").mkdir()
+    (tmp_path / "spaces" / "few.yaml").write_text(SPACE)
+    told = {
+        **embedded.environment,
+        "CHESTGAN_STORE": store.uri(),
+        "CHESTGAN_HOME": str(tmp_path / "home"),
+        "CHESTGAN_EXPERIMENTS": str(tmp_path / "own"),
+        "CHESTGAN_SPACES": str(tmp_path / "spaces"),
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+        "OMP_NUM_THREADS": "1",
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setenv("DAGSTER_HOME", str(dagster_home()))
+    catalog, _ = catalogue_source(store, "phantom", tmp_path / "home")
+    for patient in catalog.patients:
+        archive_patient(store, "phantom", patient, tmp_path / "home")
+        normalize_patient(store, "phantom", patient, tmp_path / "home")
+    build_training_set(store, "phantom")
+    return dict(os.environ)
+
+
+def execute(
+    environment: dict[str, str], tmp_path: Path, job: str, partition: str, config: Any = None
+) -> None:
+    """A job as a launcher starts it: in a process of its own, each step in another."""
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config or {}))
+    told = [
+        str(Path(sys.executable).with_name("dagster")), "job", "execute", "-m", "chestgan_assets.definitions",
+        "-j", job, "-c", str(path), "--tags", json.dumps({"dagster/partition": partition}),
+    ]  # fmt: skip
+    ran = subprocess.run(told, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-6000:]
+
+
+def test_the_job_runs_with_what_a_sensor_gives_it_a_partition_and_nothing_else() -> None:
+    told = dg.validate_run_config(defs.resolve_job_def("study"), {})
+    assert told is not None
+    for step in ("open_study", "run_trials"):
+        config = told["ops"][f"hyperparameter_study.{step}"]["config"]
+        assert (config["trials"], config["space"]) == (20, "modern")
+
+
+@pytest.mark.parametrize(("executor", "pool"), [("k8s", "gpu"), ("multiprocess", None)])
+def test_trials_wait_for_each_other_only_where_there_is_a_gpu_to_wait_for(
+    executor: str, pool: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if executor != "k8s" and (Path("/dev/nvidiactl").exists() or sys.platform == "darwin"):
+        pool = "gpu"
+    monkeypatch.setenv("CHESTGAN_EXECUTOR", executor)
+    assert study_pool() == pool
+
+
+@pytest.mark.slow
+def test_trials_run_side_by_side_and_the_best_is_an_experiment_after_a_reload(
+    environment: dict[str, str], store: Store, tmp_path: Path
+) -> None:
+    asked = {"trials": 4, "parallel": 2, "images": 320, "looks": 2, "space": "few"}
+    execute(environment, tmp_path, "study", "tiny", {"ops": {"hyperparameter_study": {"config": asked}}})
+
+    study = find_study(study_storage(tmp_path / "home"), "tiny").optuna
+    ended = [trial for trial in study.trials if trial.state is not optuna.trial.TrialState.FAIL]
+    assert len(ended) == 4
+    spans = [(trial.datetime_start, trial.datetime_complete) for trial in ended]
+    assert any(a[0] < b[0] < a[1] for a in spans for b in spans if a is not b)  # type: ignore[operator]
+
+    stored = latest_study(store, "tiny")
+    assert stored.told["trials"] == 4
+    assert stored.told["best"]["kid"] == min(trial.value for trial in ended if trial.state.name == "COMPLETE")
+    assert {"history.png", "learning.png", "parallel.png"} <= stored.figures.keys()
+    with dg.DagsterInstance.get() as instance:
+        observed = instance.fetch_observations(dg.AssetKey("hyperparameter_study"), limit=10).records
+        event = instance.get_latest_materialization_event(dg.AssetKey("hyperparameter_study"))
+    told = [record.asset_observation for record in observed]
+    assert sorted(one.metadata["trial"].value for one in told if one) == [0, 1, 2, 3]
+    assert event is not None
+    materialized = event.asset_materialization
+    assert materialized is not None
+    assert materialized.partition == "tiny"
+    assert materialized.tags is not None
+    assert materialized.tags["dagster/data_version"] == stored.version
+    assert str(materialized.metadata["history"].value).startswith("![what each trial scored](data:image/")
+    assert materialized.metadata["trials"].value == 4
+
+    # The next load of the pipeline brings it from the store.
+    code = "from chestgan_assets.partitions import experiments as e; print('tiny-tuned' in e.get_partition_keys())"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert loaded.stdout.strip() == "True", loaded.stderr
+    tuned = load_experiment("tiny-tuned")
+    assert tuned.origin is not None
+    assert (tuned.origin.experiment, tuned.origin.trial) == ("tiny", stored.told["best"]["trial"])
+    assert tuned.origin.kid == stored.told["best"]["kid"]
+    assert tuned.origin.training_set == stored.told["training_set"]
+    assert tuned.training.images == 640
+
+    # Where it came from goes with every run of it.
+    train_experiment(store, tuned, "cpu", tmp_path / "train")
+    _, run = newest_run(store, tuned)
+    assert run.manifest["experiment"]["origin"] == tuned.origin.model_dump(mode="json")
+
+
+def test_tuned_experiments_of_the_last_time_stay_while_the_store_is_down(
+    tmp_path: Path, embedded: EmbeddedStore, store: Store
+) -> None:
+    store.update_pointer(layout.tuned_experiments(), {"tiny-tuned": TINY})
+    environment = {
+        **os.environ,
+        **embedded.environment,
+        "CHESTGAN_STORE": store.uri(),
+        "CHESTGAN_HOME": str(tmp_path / "home"),
+    }
+    code = "from chestgan_assets.partitions import EXPERIMENTS; print('tiny-tuned' in EXPERIMENTS)"
+
+    def load(**more: str) -> tuple[str, str]:
+        told = {**environment, **more}
+        ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=told, capture_output=True, text=True)
+        return ran.stdout.strip(), ran.stderr
+
+    assert load() == ("True", "")
+    down = "http://127.0.0.1:9"
+    said, why = load(AWS_ENDPOINT_URL=down, AWS_ENDPOINT_URL_S3=down)
+    assert said == "True"
+    assert "tuned experiments are those of the last time" in why
+    # What is no longer in force goes.
+    store.update_pointer(layout.tuned_experiments(), {})
+    assert load() == ("False", "")

@@ -1,0 +1,79 @@
+"""`chestgan study`: trials on shards, without a store and without Dagster."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chestgan_core.cli import main
+from chestgan_core.experiment import load_experiment
+
+TINY = """
+dataset: phantom
+resolution: 16
+network: {family: spectral, generator_width: 3, discriminator_width: 3, latent: 4}
+training: {loss: {kind: hinge}, batch: 8, images: 640, selection: {every_images: 200, images: 8}}
+"""
+SPACE = "parameters:\n  training.optimizer.rate: {kind: number, low: 1.0e-4, high: 1.0e-2, log: true}\n"
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    def run(*arguments: object, status: int = 0) -> Any:
+        assert main([*map(str, arguments), "--json"]) == status
+        return json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def test_a_study_is_run_shown_and_exported(
+    run: Any, sides: dict[str, Path], home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    (tmp_path / "few.yaml").write_text(SPACE)
+    told = ["study", "run", tmp_path / "tiny.yaml", "--data", sides["train"], "--held-out", sides["held-out"]]
+    told += ["--space", tmp_path / "few.yaml", "--trials", 2, "--images", 32, "--looks", 1, "--device", "cpu"]
+    ran = run(*told, "--out", tmp_path / "out", "--phantom")
+    assert ran["trials"] == 2
+    assert ran["best"]["kid"] > ran["floor"]
+    assert {"report.html", "tiny-tuned.yaml", "trials.parquet"} <= {
+        path.name for path in (tmp_path / "out").iterdir()
+    }
+    assert "Phantom slices of other patients" in (tmp_path / "out" / "report.html").read_text()
+
+    shown = run("study", "show", "tiny")
+    assert {**shown, "files": ran["files"]} == ran
+    exported = run("study", "export", "tiny", "--out", tmp_path / "exported")
+    assert exported["experiment"] == "tiny-tuned"
+    tuned = load_experiment(exported["file"])
+    assert tuned == load_experiment(tmp_path / "out" / "tiny-tuned.yaml")
+    assert tuned.origin is not None
+    assert tuned.origin.trial == ran["best"]["number"]
+
+
+RUN = ["study", "run", "demo", "--data", "x", "--held-out", "y", "--out", "z"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["study", "show", "never"], 1, "experiment never: has no study in the storage of studies"),
+        (["study", "export", "never"], 1, "run one"),
+        ([*RUN, "--space", "nowhere"], 2, "choose one of"),
+        ([*RUN, "--trials", "0"], 2, "positive"),
+        (["study"], 2, "ACTION"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(
+    arguments: list[str],
+    status: int,
+    said: str,
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(main(arguments))
+    assert ended.value.code == status
+    assert said in capsys.readouterr().err

@@ -1,0 +1,180 @@
+"""What a study leaves: a report that opens offline, trials as a table, and an experiment that says where it is from."""
+
+import io
+import re
+import xml.dom.minidom
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from PIL import Image
+
+from chestgan_core import layout
+from chestgan_core.errors import BadInput
+from chestgan_core.experiment import experiment_files, load_experiment
+from chestgan_core.store import Store
+from chestgan_core.tuning.plan import Data, StudyPlan
+from chestgan_core.tuning.report import report_files, summary
+from chestgan_core.tuning.study import Yardstick
+from chestgan_core.tuning.table import StudyTable, TrialRow
+from chestgan_core.tuning.tuned import (
+    as_yaml,
+    bring_tuned,
+    publish_tuned,
+    tuned_experiment,
+    tuned_name,
+    write_tuned,
+)
+from tests.tuning.conftest import small, space, wanted
+
+DATA = Data(
+    version="v1", title="phantoms <generated>", word="phantom", patients=3, slices=30, held_out_patients=2,
+    held_out_slices=20,
+)  # fmt: skip
+
+
+def row(number: int, kid: float | None, rate: float, **more: object) -> TrialRow:
+    drawn = {
+        "training.optimizer.rate": rate, "training.batch": "8", "network.generator_width": 2 + number % 4,
+        "training.augmentation": "weak" if number % 2 else "none",
+    }  # fmt: skip
+    told = TrialRow(number, kid, (0.9, kid or 0.8), (1, 2), dict(drawn), "", False, 1, 64, 1.0)
+    return replace(told, **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def table() -> StudyTable:
+    """Ten trials of which seven ran to their end; the third is the best."""
+    rows = [row(number, 0.5 - 0.01 * number, 1e-3 * (number + 1)) for number in range(7)]
+    rows[0] = replace(rows[0], initial=True)
+    rows[2] = replace(rows[2], kid=0.3, looks=(0.9, 0.3), tries=2)
+    rows += [row(7, None, 5e-3, reason="worse than other trials at look 1 of 2", looks=(0.9,), steps=(1,))]
+    rows += [row(8, None, 9e-3, reason="losses or weights are no longer numbers", looks=(), steps=())]
+    plan = StudyPlan.of(small(), space(), DATA, wanted())
+    shares = {"training.optimizer.rate": 0.7, "training.batch": 0.3}
+    return StudyTable(plan, Yardstick("efficientnet-lite0:abc", 8, 0.02), tuple(rows), shares, failed=1)
+
+
+def test_the_report_is_one_file_without_addresses_and_every_figure_can_be_opened(table: StudyTable) -> None:
+    files = report_files(table)
+    page = files["report.html"].decode()
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert "phantoms &lt;generated&gt;" in page
+    figures = [name for name in files if name.startswith("figures/")]
+    assert len(figures) == 4 == page.count("data:image/png;base64,")
+    for name in figures:
+        picture = Image.open(io.BytesIO(files[name]))
+        assert picture.width > 700
+        # Dagster's history keeps at most so much, and would make a larger one grey.
+        assert len(files[name]) < 120_000
+    body = page[page.index("<body>") : page.index("</html>")].replace("&nbsp;", " ")
+    xml.dom.minidom.parseString(re.sub(r"<(img[^>]*)>", r"<\1/>", body))
+
+
+def test_the_report_puts_the_outcome_and_its_limits_into_words(table: StudyTable) -> None:
+    told = " ".join(summary(table))
+    assert "Trial 2 is the best of 9: KID 300.0 x 1000" in told
+    assert "The experiment as it is scored 500.0 x 1000, so that is 40% less." in told
+    assert "Phantom slices of other patients score 20.0 x 1000" in told
+    assert "2 trials were ended early." in told
+    assert "1 tries were lost" in told
+    page = report_files(table)["report.html"].decode()
+    assert "One training a configuration" in page
+    assert "losses or weights are no longer numbers" in page
+    assert "tried 2 times" in page
+
+
+def test_the_table_of_trials_has_a_column_for_each_parameter(table: StudyTable) -> None:
+    read = pq.read_table(io.BytesIO(report_files(table)["trials.parquet"])).to_pylist()
+    assert [one["number"] for one in read] == list(range(9))
+    assert [one["state"] for one in read].count("pruned") == 2
+    assert read[2]["kid"] == 0.3
+    assert read[2]["looks"] == [0.9, 0.3]
+    assert read[3]["training.augmentation"] == "weak"
+    assert read[8]["reason"] == "losses or weights are no longer numbers"
+
+
+def test_the_same_trials_give_the_same_bytes_and_another_one_another_version(table: StudyTable) -> None:
+    assert report_files(table) == report_files(table)
+    fewer = replace(table, rows=table.rows[:-1])
+    assert fewer.version != table.version
+    slower = replace(table, rows=tuple(replace(one, seconds=9.0) for one in table.rows))
+    assert slower.version == table.version
+
+
+def test_a_study_in_which_nothing_ran_to_its_end_still_has_a_report_and_no_experiment(
+    table: StudyTable,
+) -> None:
+    nothing = replace(table, rows=table.rows[7:], importances={})
+    files = report_files(nothing)
+    assert "best.yaml" not in files
+    assert "None of 2 trials ran to its end" in files["report.html"].decode()
+    with pytest.raises(BadInput, match="none of its 2 trials"):
+        tuned_experiment(nothing)
+
+
+def test_the_tuned_experiment_is_that_of_the_best_trial_and_says_where_it_is_from(
+    table: StudyTable, tmp_path: Path
+) -> None:
+    path = write_tuned(tmp_path, tuned_name("small"), report_files(table)["best.yaml"].decode())
+    read = load_experiment(path)
+    assert read == tuned_experiment(table)
+    assert read.name == "small-tuned"
+    assert read.training.optimizer.rate == pytest.approx(3e-3)
+    assert read.training.images == small().training.images
+    assert read.origin is not None
+    assert read.origin.model_dump() == {
+        "experiment": "small", "study": table.plan.study, "trial": 2, "kid": 0.3, "floor": 0.02,
+        "extractor": "efficientnet-lite0:abc", "images": 8, "training_set": "v1", "budget": "64 images",
+    }  # fmt: skip
+
+
+def test_an_origin_decides_nothing(table: StudyTable) -> None:
+    tuned = tuned_experiment(table)
+    assert tuned.fingerprint() == tuned.model_copy(update={"origin": None}).fingerprint()
+
+
+@pytest.mark.parametrize("name", sorted(experiment_files()))
+def test_an_experiment_written_and_read_is_the_same(name: str, tmp_path: Path) -> None:
+    experiment = load_experiment(name)
+    (tmp_path / f"{name}.yaml").write_text(as_yaml(experiment))
+    assert load_experiment(tmp_path / f"{name}.yaml") == experiment
+
+
+def test_a_tuned_experiment_keeps_its_name_when_it_is_tuned_again() -> None:
+    assert tuned_name("demo") == tuned_name(tuned_name("demo")) == "demo-tuned"
+    assert len(tuned_name("x" * 63)) == 63
+
+
+def test_tuned_experiments_of_the_store_stand_beside_the_shipped_ones(
+    table: StudyTable, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHESTGAN_HOME", str(tmp_path / "home"))
+    assert bring_tuned(store) == []
+    publish_tuned(store, tuned_experiment(table))
+    publish_tuned(store, tuned_experiment(table).model_copy(update={"name": "other-tuned"}))
+    assert bring_tuned(store) == ["other-tuned", "small-tuned"]
+    assert load_experiment("small-tuned") == tuned_experiment(table)
+    assert {"demo", "small-tuned", "other-tuned"} <= set(experiment_files())
+
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "small-tuned.yaml").write_text("dataset: phantom\ntraining: {images: 7}\n")
+    monkeypatch.setenv("CHESTGAN_EXPERIMENTS", str(own))
+    assert load_experiment("small-tuned").training.images == 7
+
+    store.update_pointer(layout.tuned_experiments(), {"other-tuned": yaml.safe_dump({"dataset": "phantom"})})
+    assert bring_tuned(store) == ["other-tuned"]
+    assert [path.stem for path in (tmp_path / "home" / "tuned-experiments").iterdir()] == ["other-tuned"]
+
+
+def test_a_name_in_the_store_that_leaves_the_folder_is_refused(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHESTGAN_HOME", str(tmp_path / "home"))
+    store.update_pointer(layout.tuned_experiments(), {"../../escape": "dataset: phantom\n"})
+    with pytest.raises(BadInput, match="cannot be part of a key"):
+        bring_tuned(store)
+    assert not list(tmp_path.rglob("escape*"))

@@ -1,0 +1,109 @@
+"""Studies by several processes, some of which are killed: exact in number, and nothing that was complete is lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+
+from chestgan_core.errors import NotInStore
+from chestgan_core.tuning.files import Shards, study_files
+from chestgan_core.tuning.storage import study_storage
+from chestgan_core.tuning.study import OpenStudy, find_study
+from chestgan_core.tuning.table import read_table
+from tests.tuning.conftest import small, space, wanted
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.slow
+def test_two_workers_share_the_trials_and_make_no_more_than_are_wanted(shards: Shards) -> None:
+    study = study_files(shards, small(), space(), wanted(trials=5), 2, "phantoms", "phantom")
+    table = read_table(study)
+    assert len(table.rows) == 5
+    assert len({str(row.drawn) for row in table.rows}) == 5
+    spans = [
+        (trial.datetime_start, trial.datetime_complete)
+        for trial in study.optuna.trials
+        if trial.state is not optuna.trial.TrialState.FAIL
+    ]
+    assert any(a[0] < b[0] < a[1] for a in spans for b in spans if a is not b)  # type: ignore[operator]
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from chestgan_core.tuning.files import Shards, study_files
+from tests.tuning.conftest import small, space, wanted
+
+if __name__ == "__main__":
+    train, held_out, home = map(Path, sys.argv[1:])
+    shards = Shards([train], [held_out], "cpu", home, threads=1, beat=1, grace=2)
+    study_files(shards, small(), space(), wanted(trials=4, images=400), 2, "phantoms", "phantom")
+"""
+
+
+@pytest.mark.slow
+def test_a_study_whose_worker_is_killed_goes_on_with_what_is_complete(shards: Shards, tmp_path: Path) -> None:
+    script = tmp_path / "study.py"
+    script.write_text(SCRIPT)
+    told = [sys.executable, str(script), str(shards.train[0]), str(shards.held_out[0]), str(shards.home)]
+    running = subprocess.Popen(
+        told, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    try:
+        study = await_trials(shards, complete=1)
+        workers = [
+            child
+            for child in psutil.Process(running.pid).children()
+            if "spawn_main" in " ".join(child.cmdline())
+        ]
+        assert len(workers) == 2
+        for process in (*workers, psutil.Process(running.pid)):
+            process.send_signal(signal.SIGKILL)
+    finally:
+        running.kill()
+        running.communicate()
+    before = {trial.number: trial.value for trial in study.optuna.trials if trial.value is not None}
+    killed = [trial for trial in study.optuna.trials if trial.state is optuna.trial.TrialState.RUNNING]
+    assert killed
+
+    table = read_table(
+        study_files(shards, small(), space(), wanted(trials=4, images=400), 1, "phantoms", "phantom")
+    )
+    assert len(table.rows) == 4
+    assert {row.number: row.kid for row in table.rows if row.number in before} == before
+    assert table.failed == len(killed)
+    # What was tried when the process died is tried again.
+    again = [row for row in table.rows if row.tries == 2]
+    assert len(again) == len(killed)
+    # The kill may have come before all values were drawn; the rest is drawn then.
+    assert all(trial.params.items() <= row.drawn.items() for row, trial in zip(again, killed, strict=True))
+    assert any(trial.params for trial in killed)
+    assert table.best is not None
+    assert table.best.kid == min(row.kid for row in table.rows if row.kid is not None)
+
+
+def await_trials(shards: Shards, complete: int) -> OpenStudy:
+    """Wait until so many trials are complete and two others run."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            study = find_study(study_storage(shards.home), "small")
+        except NotInStore:
+            time.sleep(0.2)
+            continue
+        states = [trial.state for trial in study.optuna.get_trials(deepcopy=False)]
+        done = states.count(optuna.trial.TrialState.COMPLETE) >= complete
+        drawn = [
+            trial for trial in study.optuna.trials if trial.state.name == "RUNNING" and len(trial.params) >= 3
+        ]
+        if done and drawn:
+            return study
+        time.sleep(0.05)
+    raise AssertionError("no trial was complete in time")
