@@ -1,6 +1,7 @@
 """What automation decides on: the current run and report of an experiment, and the thresholds.
 
-In: the store, the environment. Out: plain data; only pointers and manifests are read, no weights. Imports nothing heavy.
+In: the store, the environment. Out: plain data; only pointers, manifests and report.json are read.
+Imports nothing heavy.
 """
 
 import json
@@ -75,10 +76,11 @@ def newest_report(store: Store, experiment: str) -> tuple[str, dict[str, Any]] |
 def shortfall(report: Mapping[str, Any], floors: float | None) -> tuple[bool | None, str]:
     """Whether a report falls short, and why. None: it cannot be told, as the report has no gate."""
     for row in report.get("rows", ()):
-        if floors is not None and row["measure"] == "KID" and row["value"] is not None and row["floor"]:
-            # A floor at or below 0 is within its error of none: no multiple of it means anything.
-            if row["floor"] > 0 and row["value"] > floors * row["floor"]:
-                return True, f"KID is {row['value'] / row['floor']:.1f} times its floor, more than {floors:g}"
+        if floors is None or row["measure"] != "KID" or row["value"] is None:
+            continue
+        # A floor at or below 0 is within its error of none: no multiple of it means anything.
+        if (floor := row["floor"] or 0.0) > 0 and row["value"] > floors * floor:
+            return True, f"KID is {row['value'] / floor:.1f} times its floor, more than {floors:g}"
     gate = report.get("gate")
     if gate is None:
         return None, "the report has no gate"

@@ -1,8 +1,8 @@
 """Messages to a webhook: JSON, signed, tried again for a bounded time.
 
 In: a message of plain data, $CHESTGAN_WEBHOOK (address) and $CHESTGAN_WEBHOOK_SECRET. Out: delivered, or one line that
-says why not. Signature: HMAC-SHA256 over `<timestamp>.<body>` by the secret. A receiver that sees a delivery id twice has
-seen the same message: an answer may get lost. Errors never show the address, which may hold a token.
+says why not. Signature: HMAC-SHA256 over `<timestamp>.<body>` by the secret. A receiver that sees a delivery id
+twice has seen the same message: an answer may get lost. Errors never show the address, which may hold a token.
 """
 
 import hashlib

@@ -75,7 +75,7 @@ class Month:
         assert isinstance(result, dg.SensorResult)
         if result.cursor is not None:
             self.cursors[sensor.name] = result.cursor
-        self.said[sensor.name] = str(result.skip_reason)
+        self.said[sensor.name] = result.skip_reason.skip_message if result.skip_reason else ""
         for request in result.run_requests or []:
             self.ask(str(request.job_name), request)
 
