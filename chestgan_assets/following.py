@@ -1,7 +1,7 @@
 """Automation conditions downstream of training: report, set and index follow when somebody turns their sensor on.
 
-A request follows one update of what an asset is made of, and no failure: `since_last_handled` forgets the update as soon
-as it is asked for. An update by a run that makes the asset too, as the job synthetic_set does, counts as handled.
+A request follows one update of what an asset is made of, and no failure: `since_last_handled` forgets the update as
+soon as it is asked for. An update by a run that makes the asset too, as the job synthetic_set does, counts as handled.
 """
 
 import dagster as dg

@@ -1,8 +1,8 @@
 """What is new since a training set: slices of shards that it does not have, and whether they are of another kind.
 
 In: the store, a version of a training set. Out: counts, a digest of the state, and the drift of the new slices. Rows
-are read, no pixels. Drift is the two-sample Kolmogorov-Smirnov distance (largest gap between the two cumulative shares) of
-means per patient: slices of one patient are not independent. It counts only where it is also larger than what equal
+are read, no pixels. Drift is the two-sample Kolmogorov-Smirnov distance (largest gap between the two cumulative shares)
+of means per patient: slices of one patient are not independent. It counts only where it is also larger than what equal
 populations of these sizes give once in a hundred times (Smirnov 1948, shared among the measures).
 """
 
