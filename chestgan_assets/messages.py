@@ -24,11 +24,12 @@ SET = dg.AssetKey("synthetic_image_set")
 )
 def failure_messages(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Tells $CHESTGAN_WEBHOOK which runs failed. Begins with those after it was turned on."""
-    kind = dg.DagsterEventType.RUN_FAILURE
     if context.cursor is None:
-        last = context.instance.fetch_run_status_changes(kind, limit=1).records
+        last = context.instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records
         return _begins(last)
-    after = dg.RunStatusChangeRecordsFilter(event_type=kind, after_storage_id=int(context.cursor))
+    after = dg.RunStatusChangeRecordsFilter(
+        event_type=dg.DagsterEventType.RUN_FAILURE, after_storage_id=int(context.cursor)
+    )
     records = context.instance.fetch_run_status_changes(after, limit=AT_ONCE, ascending=True).records
     return _deliver(context, records, lambda record: _failure(context.instance, record))
 

@@ -165,7 +165,7 @@ def test_a_month_does_what_is_news_and_nothing_twice(
             tags = {"dagster/partition": "folder:P123"}
             broken.execute_in_process(instance=month.instance, raise_on_error=False, tags=tags)
             receiver.statuses = [404]
-        for _ in range(3):
+        for _ in range(3 if day in (9, 15, 18, 20) else 1):
             for sensor in SENSORS:
                 month.tick(sensor)
         month.schedules(moment)
