@@ -89,7 +89,8 @@ class Month:
                 scheduled_execution_time=moment,
                 resources={"store": StoreResource(uri=self.store.uri())},
             )
-            for request in schedule.evaluate_tick(context).run_requests or []:
+            for request in schedule(context):
+                assert isinstance(request, dg.RunRequest)
                 assert str(request.run_key).startswith(f"monthly:{moment:%Y-%m}:")
                 self.ask(schedule.job_name, request)
 
