@@ -11,11 +11,16 @@ from chestgan_assets.assets.slices import slice_tensors, training_set
 from chestgan_assets.assets.study import hyperparameter_study
 from chestgan_assets.assets.training import generator_checkpoint
 from chestgan_assets.backfills import backfill_patients
+from chestgan_assets.following import publication_follows_training
 from chestgan_assets.jobs import jobs
+from chestgan_assets.messages import failure_messages, release_messages
+from chestgan_assets.monthly import experiments_monthly, reports_monthly, training_sets_monthly
 from chestgan_assets.registration import patient_partitions
 from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.retraining import retraining
 from chestgan_assets.revisions import new_series
 from chestgan_assets.running import executor
+from chestgan_assets.shortfall import study_when_short
 from chestgan_assets.watch import (
     catalogs_current,
     catalogs_weekly,
@@ -47,6 +52,11 @@ defs = dg.Definitions(
     sensors=[
         patient_partitions,
         new_series,
+        retraining,
+        study_when_short,
+        failure_messages,
+        release_messages,
+        publication_follows_training,
         dg.AutomationConditionSensorDefinition(
             "slices_follow_raw",
             target=dg.AssetSelection.assets("slice_tensors"),
@@ -54,7 +64,13 @@ defs = dg.Definitions(
             description="Normalizes the patients whose raw archive is new.",
         ),
     ],
-    schedules=[failed_partitions_daily, catalogs_weekly],
+    schedules=[
+        failed_partitions_daily,
+        catalogs_weekly,
+        training_sets_monthly,
+        experiments_monthly,
+        reports_monthly,
+    ],
     resources={"store": StoreResource(), "workplace": Workplace()},
     executor=executor(),
 )

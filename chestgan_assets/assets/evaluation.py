@@ -8,6 +8,7 @@ import dagster as dg
 from chestgan_assets.assets.slices import training_set
 from chestgan_assets.assets.training import generator_checkpoint
 from chestgan_assets.failures import one_line_failures
+from chestgan_assets.following import FOLLOWS
 from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.presentation import blocking, check, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
@@ -49,6 +50,7 @@ RULES = {
     code_version=str(VERSION),
     pool=GPU_POOL,
     retry_policy=RETRY,
+    automation_condition=FOLLOWS,
     check_specs=[
         dg.AssetCheckSpec("measured", asset="metric_report", description="The extractor could be had."),
         blocking("images_vary", "metric_report", "The generated images are not all the same."),

@@ -5,6 +5,7 @@ import dagster as dg
 from chestgan_assets.assets.evaluation import metric_report
 from chestgan_assets.assets.training import generator_checkpoint
 from chestgan_assets.failures import one_line_failures
+from chestgan_assets.following import FOLLOWS, FOLLOWS_ANY
 from chestgan_assets.partitions import experiments
 from chestgan_assets.presentation import blocking, check, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
@@ -21,6 +22,7 @@ from chestgan_core.experiment import load_experiment
     code_version="2",
     pool=GPU_POOL,
     retry_policy=RETRY,
+    automation_condition=FOLLOWS,
     check_specs=[
         blocking(
             "complete",
@@ -64,6 +66,7 @@ def synthetic_image_set(
     owners=OWNERS,
     code_version="1",
     retry_policy=RETRY,
+    automation_condition=FOLLOWS_ANY,
 )
 def synthetic_set_index(store: StoreResource) -> dg.MaterializeResult:
     """The list of all published sets, made anew from the manifests in the store."""

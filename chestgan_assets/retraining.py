@@ -1,0 +1,113 @@
+"""Retraining by itself: enough new slices, or slices of another kind.
+
+In: the store (current runs, training sets, slices) and what was asked for before (the cursor, Dagster's runs). Out: run
+requests. First the training set is made again, then the experiments that were trained on an older one.
+"""
+
+import json
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from chestgan_assets.jobs import split, synthetic_set
+from chestgan_assets.monthly import ASKED
+from chestgan_assets.partitions import EXPERIMENTS
+from chestgan_assets.resources import StoreResource
+from chestgan_core import layout
+from chestgan_core.automation import Thresholds, current_training_set, thresholds
+from chestgan_core.errors import ChestganError
+from chestgan_core.store import Store
+
+if TYPE_CHECKING:
+    from chestgan_core.slices.news import News
+
+
+@dg.sensor(
+    jobs=[split, synthetic_set],
+    minimum_interval_seconds=3600,
+    description="Trains again where enough slices are new, or of another kind. Off until somebody turns it on.",
+)
+def retraining(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
+    """Trains again where enough slices are new, or of another kind. Off until somebody turns it on.
+
+    The cursor holds the last run key by dataset and by experiment: the same state is never asked for twice, also where
+    the run failed.
+    """
+    asked: dict[str, str] = json.loads(context.cursor or "{}")
+    opened, limits = store.open(), thresholds()
+    requests: list[dg.RunRequest] = []
+    said = []
+    for experiment in EXPERIMENTS:
+        try:
+            request, why = _next(context.instance, opened, experiment, limits, asked)
+        except ChestganError as error:
+            request, why = None, str(error)  # the other experiments must not wait for it
+        said.append(f"{experiment}: {why}")
+        if request is not None:
+            requests.append(request)
+    told = "; ".join(said)
+    context.log.info(told)
+    return dg.SensorResult(
+        run_requests=requests, skip_reason=None if requests else told, cursor=json.dumps(asked)
+    )
+
+
+def _next(
+    instance: dg.DagsterInstance, store: Store, experiment: str, limits: Thresholds, asked: dict[str, str]
+) -> tuple[dg.RunRequest | None, str]:
+    """The next step of one experiment, and why. Writes into asked."""
+    from chestgan_core.slices.news import news_since
+    from chestgan_core.slices.training_set import open_training_set
+
+    current = current_training_set(store, experiment)
+    if current is None:
+        return None, "has no checkpoint: the first training is a person's"
+    dataset, version = current
+    news = news_since(store, open_training_set(store, dataset, version))
+    why = enough(news, limits)
+    if why is None:
+        return None, f"{news.slices} slices of {news.patients} patients are new: not enough, and no drift"
+    newest = str(store.get_pointer(layout.training_set_latest(dataset))[0]["version"])
+    split_key = f"split:{dataset}:{news.state}"
+    if newest != version and not news_since(store, open_training_set(store, dataset, newest)).slices:
+        status = None  # somebody has made it of all that is there
+    elif asked.get(dataset) != split_key and not _runs(instance, split_key):
+        asked[dataset] = split_key
+        return _request("split", split_key, dataset), f"{why}: training set of {dataset} asked for"
+    else:
+        runs = _runs(instance, split_key)
+        status = runs[0].status if runs else dg.DagsterRunStatus.QUEUED
+    if status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED):
+        return None, f"{why}, but the training set failed: see its run; not asked again before slices change"
+    if status not in (None, dg.DagsterRunStatus.SUCCESS):
+        return None, f"{why}: waits for the training set of {dataset}"
+    if newest == version:
+        return (
+            None,
+            f"{why}, but the rules of {dataset} leave the new slices out: the training set is the same",
+        )
+    key = f"retrain:{experiment}:{newest}"
+    if asked.get(f"experiment {experiment}") == key or _runs(instance, key):
+        return None, f"{why}: training on {newest} was asked for already"
+    asked[f"experiment {experiment}"] = key
+    return _request("synthetic_set", key, experiment), f"{why}: training on {newest} asked for"
+
+
+def enough(news: "News", limits: Thresholds) -> str | None:
+    """Why the news are enough; None where they are not."""
+    if news.slices and (
+        news.slices >= limits.retrain_slices or news.slices >= limits.retrain_share * news.known
+    ):
+        return f"{news.slices} slices are new or revised, beside {news.known}"
+    for drift in news.drifts:
+        if drift.distance > max(limits.drift, drift.least):
+            return f"{drift.measure} of the new patients is {drift.distance:.2f} away (chance: {drift.least:.2f})"
+    return None
+
+
+def _request(job: str, key: str, partition: str) -> dg.RunRequest:
+    return dg.RunRequest(run_key=key, job_name=job, partition_key=partition, tags={ASKED: key})
+
+
+def _runs(instance: dg.DagsterInstance, key: str) -> list[dg.DagsterRun]:
+    return list(instance.get_runs(dg.RunsFilter(tags={ASKED: key}), limit=1))

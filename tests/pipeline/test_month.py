@@ -1,0 +1,229 @@
+"""A month of automation, day by day: real slices, trainings and reports in a store, a real webhook, nothing twice."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from chestgan_assets import monthly as monthly_room
+from chestgan_assets import retraining as retraining_room
+from chestgan_assets import shortfall as shortfall_room
+from chestgan_assets.messages import failure_messages, release_messages
+from chestgan_assets.monthly import experiments_monthly, reports_monthly, training_sets_monthly
+from chestgan_assets.resources import StoreResource
+from chestgan_assets.retraining import retraining
+from chestgan_assets.shortfall import study_when_short
+from chestgan_core.automation import shortfall, thresholds
+from chestgan_core.embedded import EmbeddedStore
+from chestgan_core.errors import BadInput
+from chestgan_core.evaluation.month_page import report_month
+from chestgan_core.evaluation.run import report_experiment
+from chestgan_core.experiment import parse_experiment
+from chestgan_core.slices.patient import normalize_patient
+from chestgan_core.slices.training_set import build_training_set
+from chestgan_core.sources.archive import archive_patient
+from chestgan_core.sources.catalog import catalogue_source
+from chestgan_core.store import Store
+from chestgan_core.training.run import train_experiment
+from tests.pipeline.test_chain import tiny
+from tests.standins.receiver import Receiver
+
+SENSORS = (retraining, study_when_short, failure_messages, release_messages)
+
+
+class Month:
+    """Store, instance, and a daemon that keeps cursors and carries out what was asked for, under its run key."""
+
+    def __init__(self, store: Store, instance: dg.DagsterInstance, home: Path) -> None:
+        self.store, self.instance, self.home = store, instance, home
+        self.cursors: dict[str, str | None] = {}
+        self.log: list[tuple[int, str]] = []
+        self.said: dict[str, str] = {}
+        self.day = 0
+        self.steps = 0
+
+    def slices(self) -> None:
+        catalog, _ = catalogue_source(self.store, "folder", self.home)
+        for patient in catalog.patients:
+            archive_patient(self.store, "folder", patient, self.home)
+            normalize_patient(self.store, "folder", patient, self.home)
+
+    def make(self, job: str, partition: str = "") -> None:
+        self.steps += 1
+        folder = self.home / f"step-{self.steps}"
+        if job == "split":
+            build_training_set(self.store, "folder")
+        elif job == "report_month":
+            self.told = report_month(self.store, partition, folder).month.counts
+        elif job == "synthetic_set":
+            train_experiment(self.store, tiny(), "cpu", folder / "train")
+            self.report()
+
+    def report(self, **rules: float) -> None:
+        """Score the newest run under these release rules."""
+        told = parse_experiment({**tiny().model_dump(), "release": rules or tiny().release}, "tiny", "test")
+        self.steps += 1
+        report_experiment(self.store, told, "cpu", self.home / f"step-{self.steps}" / "report")
+
+    def ask(self, job: str, request: dg.RunRequest) -> None:
+        self.log.append((self.day, f"{job} {request.partition_key}"))
+        self.make(job, str(request.partition_key))
+        done = dg.DagsterRun(job_name=job, status=dg.DagsterRunStatus.SUCCESS, tags=dict(request.tags))
+        self.instance.add_run(done)
+
+    def tick(self, sensor: dg.SensorDefinition) -> None:
+        context = dg.build_sensor_context(
+            self.instance,
+            cursor=self.cursors.get(sensor.name),
+            resources={"store": StoreResource(uri=self.store.uri())},
+        )
+        result = sensor(context)
+        assert isinstance(result, dg.SensorResult)
+        if result.cursor is not None:
+            self.cursors[sensor.name] = result.cursor
+        self.said[sensor.name] = result.skip_reason.skip_message if result.skip_reason else ""
+        for request in result.run_requests or []:
+            self.ask(str(request.job_name or sensor.job_name), request)
+
+    def schedules(self, moment: datetime) -> None:
+        for schedule in (training_sets_monthly, experiments_monthly, reports_monthly):
+            _, _, monthday, _, _ = str(schedule.cron_schedule).split()
+            if moment.day != int(monthday):
+                continue
+            resources = {} if schedule is reports_monthly else {"store": StoreResource(uri=self.store.uri())}
+            context = dg.build_schedule_context(
+                self.instance, scheduled_execution_time=moment, resources=resources
+            )
+            answer = schedule(context)
+            for request in [answer] if isinstance(answer, dg.RunRequest) else answer:
+                assert isinstance(request, dg.RunRequest)
+                assert str(request.run_key).startswith(f"monthly:{moment:%Y-%m}:")
+                self.ask(schedule.job_name, request)
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    with Receiver() as running:
+        monkeypatch.setenv("CHESTGAN_WEBHOOK", running.url)
+        monkeypatch.setenv("CHESTGAN_WEBHOOK_SECRET", "0123456789abcdef-of-tests")
+        yield running
+
+
+@pytest.fixture
+def month(
+    store: Store, embedded: EmbeddedStore, delivery: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Month]:
+    for name, value in embedded.environment.items():
+        monkeypatch.setenv(name, value)
+    for room in (monthly_room, retraining_room, shortfall_room):
+        monkeypatch.setattr(room, "EXPERIMENTS", {"tiny": tiny()})
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Month(store, instance, home)
+
+
+@dg.op
+def breaks() -> None:
+    raise RuntimeError("Mustermann^Erika")
+
+
+@dg.job
+def broken() -> None:
+    breaks()
+
+
+def test_a_month_does_what_is_news_and_nothing_twice(
+    month: Month, receiver: Receiver, phantom_folder: Path, delivery: Path
+) -> None:
+    month.slices()
+    for sensor in SENSORS:
+        month.tick(sensor)
+    assert month.said["retraining"].startswith("tiny: has no checkpoint")
+    month.make("split")
+    month.make("synthetic_set")
+    for day in range(2, 34):
+        month.day = day
+        moment = datetime(2026, 3, 1, 6, tzinfo=UTC) + timedelta(days=day - 1)
+        if day == 9:
+            patient = sorted(phantom_folder.iterdir())[3]
+            shutil.copytree(patient, delivery / patient.name)
+            month.slices()
+        if day == 15:
+            month.report(kid_above_floor=0)
+        if day == 18:
+            month.report(kid_above_floor=1)  # the study did not help
+        if day == 20:
+            tags = {"dagster/partition": "folder:P123"}
+            broken.execute_in_process(instance=month.instance, raise_on_error=False, tags=tags)
+            receiver.statuses = [404]
+        for _ in range(3 if day in (9, 15, 18, 20) else 1):
+            for sensor in SENSORS:
+                month.tick(sensor)
+        month.schedules(moment)
+    assert month.log == [
+        (2, "report_month 2026-02"),
+        (9, "split folder"),
+        (9, "synthetic_set tiny"),
+        (15, "study tiny"),
+        (32, "split folder"),
+        (32, "synthetic_set tiny"),
+        (33, "report_month 2026-03"),
+    ]
+    # Refused once, delivered at the next tick under the same id, and never again.
+    assert len(receiver.came) == 2
+    assert receiver.came[0][1] == receiver.came[1][1]
+    told = json.loads(receiver.came[1][1])
+    assert (told["kind"], told["job"], told["partition"]) == ("run-failed", "broken", "folder")
+    assert told["steps"] == ["breaks"]
+    assert b"Mustermann" not in receiver.came[1][1]
+    assert b"P123" not in receiver.came[1][1]
+
+
+def test_a_daemon_that_lost_its_cursor_asks_for_nothing_that_was_made(
+    month: Month, phantom_folder: Path, delivery: Path
+) -> None:
+    month.slices()
+    month.make("split")
+    month.make("synthetic_set")
+    patient = sorted(phantom_folder.iterdir())[3]
+    shutil.copytree(patient, delivery / patient.name)
+    month.slices()
+    for _ in range(4):
+        month.cursors.clear()
+        month.tick(retraining)
+    assert month.log == [(0, "split folder"), (0, "synthetic_set tiny")]
+    assert "0 slices of 0 patients are new" in month.said["retraining"]
+
+
+def test_a_new_set_is_told_once(month: Month, receiver: Receiver) -> None:
+    month.tick(release_messages)
+    made = dg.AssetMaterialization("synthetic_image_set", partition="tiny", metadata={"images": 6})
+    month.instance.report_runless_asset_event(made)
+    for _ in range(3):
+        month.tick(release_messages)
+    (message,) = (json.loads(body) for _, body in receiver.came)
+    assert (message["kind"], message["set"], message["images"]) == ("set-published", "tiny", 6)
+
+
+def test_kid_too_far_above_its_floor_falls_short_where_that_is_asked_for() -> None:
+    report: dict[str, Any] = {
+        "rows": [{"measure": "KID", "value": 0.06, "floor": 0.01}],
+        "gate": {"passed": True, "rules": []},
+    }
+    assert shortfall(report, None)[0] is False
+    assert shortfall(report, 5.0)[0] is True
+    assert shortfall(report, 7.0)[0] is False
+    report["rows"][0]["floor"] = -0.001
+    assert shortfall(report, 5.0)[0] is False
+    report["gate"] = {"rules": [{"passed": False, "note": "coverage is 0"}, {"passed": True, "note": "fine"}]}
+    assert shortfall(report, None) == (True, "the gate stopped it: coverage is 0")
+
+
+@pytest.mark.parametrize("told", ["nan", "-1", "0", "many", "inf"])
+def test_a_threshold_that_is_no_sensible_number_is_refused_by_name(told: str) -> None:
+    with pytest.raises(BadInput, match="CHESTGAN_DRIFT"):
+        thresholds({"CHESTGAN_DRIFT": told})
