@@ -199,6 +199,23 @@ def test_a_daemon_that_lost_its_cursor_asks_for_nothing_that_was_made(
     assert "0 slices of 0 patients are new" in month.said["retraining"]
 
 
+def test_a_message_that_is_refused_for_a_day_keeps_no_other_back(
+    month: Month, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    month.tick(failure_messages)
+    for _ in range(2):
+        broken.execute_in_process(instance=month.instance, raise_on_error=False)
+    receiver.statuses = [400]
+    month.tick(failure_messages)
+    assert month.said["failure_messages"].startswith(
+        "0 delivered, 2 waiting, 0 left out; webhook: answered 400"
+    )
+    monkeypatch.setattr("chestgan_assets.messages.PATIENCE", 0.0)
+    receiver.statuses = [400]
+    month.tick(failure_messages)
+    assert month.said["failure_messages"] == "1 delivered, 0 waiting, 1 left out"
+
+
 def test_a_new_set_is_told_once(month: Month, receiver: Receiver) -> None:
     month.tick(release_messages)
     made = dg.AssetMaterialization("synthetic_image_set", partition="tiny", metadata={"images": 6})
