@@ -66,8 +66,8 @@ class ReleaseRules(Section):
 
     kid_above_floor: KID x 1000 at most so much above that between real patients. coverage_of_floor: coverage at least
     this share of that between real patients. memorized_share: at most this share of the images is nearer to a training
-    image than to a held-out one (0.5 where nothing is memorized). grey_levels: Kolmogorov-Smirnov distance of the
-    Hounsfield units from those of real slices.
+    image than to a held-out one (0.5 where nothing is memorized). grey_levels: Kolmogorov-Smirnov distance of all values
+    from those of real images.
     """
 
     kid_above_floor: Annotated[float, Field(ge=0)] | None = 300.0

@@ -37,7 +37,7 @@ RULES = {
     "distance": "KID is near enough to that between real patients (release.kid_above_floor).",
     "coverage": "Enough of the real images are covered, beside what real patients cover (release.coverage_of_floor).",
     "memorization": "Images are not copies of training images (release.memorized_share).",
-    "plausibility": "Hounsfield units are distributed like those of real slices (release.grey_levels).",
+    "plausibility": "Hounsfield units or grey levels are distributed like real ones (release.grey_levels).",
 }
 
 

@@ -54,7 +54,7 @@ class Gate:
 
 def judge(rows: Sequence[Row], rules: ReleaseRules) -> Gate:
     """The verdicts on the rows of a report. A measure that a rule asks for and that is None fails: what was not
-    measured is not known to be good. Pictures are not held to Hounsfield units: their reports have no such row.
+    measured is not known to be good.
     """
     found = {row["measure"]: row for row in reversed(rows)}  # of several extractors the first one counts
     verdicts = [_finite(rows)]
@@ -70,8 +70,10 @@ def judge(rows: Sequence[Row], rules: ReleaseRules) -> Gate:
         row = found.get("memorized share")
         value = None if row is None else row["value"]
         verdicts.append(_at_most("memorization", "memorized share", value, rules.memorized_share, row))
-    if rules.grey_levels is not None and (row := found.get("KS grey levels")):
-        verdicts.append(_at_most("plausibility", "KS grey levels", row["value"], rules.grey_levels, row))
+    if rules.grey_levels is not None:
+        row = found.get("KS grey levels")
+        value = None if row is None else row["value"]
+        verdicts.append(_at_most("plausibility", "KS grey levels", value, rules.grey_levels, row))
     return Gate(tuple(verdicts))
 
 

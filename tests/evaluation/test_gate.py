@@ -89,6 +89,7 @@ def test_a_floor_below_zero_counts_as_zero_and_one_of_no_coverage_asks_for_none(
     assert not judge(rows(KID=(0.101, -0.003)), RULES).passed
 
 
-def test_pictures_without_hounsfield_units_are_not_held_to_them() -> None:
-    assert judge(rows(KS_grey_levels=None), RULES).passed
-    assert not judge(rows(memorized_share=None), RULES).passed
+@pytest.mark.parametrize("measure", list(GOOD))
+def test_a_measure_that_the_report_has_not_is_refused(measure: str) -> None:
+    gate = judge(rows(**{measure: None}), RULES)
+    assert "was not measured; at" in gate.line()
