@@ -66,7 +66,7 @@ class ReleaseRules(Section):
 
     kid_above_floor: KID x 1000 at most so much above that between real patients. coverage_of_floor: coverage at least
     this share of that between real patients. memorized_share: at most this share of the images is nearer to a training
-    image than to a held-out one (0.5 where nothing is memorized). grey_levels: Kolmogorov-Smirnov distance of all values
+    image than to a held-out one (0.5 where nothing is memorized). grey_levels: Kolmogorov-Smirnov distance of values
     from those of real images.
     """
 
