@@ -17,7 +17,7 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     reports/<experiment>/<run>/<version>/manifest.json   report.json, .html, .pdf, figures/, and latest.json
     comparisons/<name>/<version>/manifest.json           comparison.json, .html, .pdf, .png, and latest.json
     reports-monthly/<month>/<version>/manifest.json      month.json, .html, .pdf, and latest.json; month: YYYY-MM
-    studies/<experiment>/<study>/<version>/manifest.json trials.parquet, best.yaml, report.html, and latest.json
+    studies/<experiment>/<study>/<version>/manifest.json trials.parquet, best.yaml, report.html, .pdf, latest.json
     studies/tuned.json                                   the tuned experiments as they are in force, name -> YAML
     synthetic/<set>/<version>/manifest.json              images-*.tar, labels.parquet, README.md
     synthetic/<set>/latest.json, synthetic/index.json    the newest version, all sets

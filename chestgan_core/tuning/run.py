@@ -22,11 +22,12 @@ from chestgan_core.store import Store
 from chestgan_core.training.devices import pick_device
 from chestgan_core.tuning.material import Slices
 from chestgan_core.tuning.plan import StudyPlan, Wanted
-from chestgan_core.tuning.report import BEST, report_files, summary
+from chestgan_core.tuning.report import BEST, report_files
 from chestgan_core.tuning.space import SearchSpace
 from chestgan_core.tuning.study import OpenStudy, counts, open_study
 from chestgan_core.tuning.table import read_table
 from chestgan_core.tuning.tuned import publish_tuned, tuned_experiment
+from chestgan_core.tuning.words import summary
 from chestgan_core.tuning.worker import OnTrial, work
 
 

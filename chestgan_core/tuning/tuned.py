@@ -63,7 +63,7 @@ def tuned_experiment(table: "StudyTable") -> Experiment:
 
 def as_yaml(experiment: Experiment) -> str:
     """The file of an experiment, all values in it, so that another default of a later version changes nothing."""
-    told = experiment.model_dump(mode="json", exclude={"name"}, exclude_none=True)
+    told = experiment.model_dump(mode="json", exclude={"name"})
     return HEAD + yaml.safe_dump(told, sort_keys=False, width=110, allow_unicode=True)
 
 
