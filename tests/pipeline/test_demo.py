@@ -10,7 +10,7 @@ import psutil
 import pydicom
 import pytest
 
-from tests.pipeline.conftest import TINY
+from tests.pipeline.conftest import NO_RULES, TINY
 from tests.pipeline.dev_server import ROOT
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,7 @@ def run_demo(environment: dict[str, str], **more: str) -> subprocess.CompletedPr
 @pytest.fixture
 def installation(pipeline_environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """A fresh home, and the tiny experiment on the dataset `folder`."""
-    (tmp_path / "tiny-folder.yaml").write_text(TINY.replace("dataset: phantom", "dataset: folder"))
+    (tmp_path / "tiny-folder.yaml").write_text(TINY.replace("dataset: phantom", "dataset: folder") + NO_RULES)
     return {
         **pipeline_environment,
         "CHESTGAN_HOME": str(tmp_path / "home"),

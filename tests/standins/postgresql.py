@@ -1,0 +1,59 @@
+"""A PostgreSQL server for the length of a `with`: Debian's, in a folder that goes away with it."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+FOLDERS = list(map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)))
+INITDB = shutil.which("initdb", path=os.pathsep.join([*FOLDERS, os.environ.get("PATH", "")]))
+
+
+@contextmanager
+def postgresql(host: str = "127.0.0.1") -> Iterator[str]:
+    """Address of a fresh server with the account `me`, whose password is `geheim`; in CI it must be installed."""
+    if INITDB is None:
+        if os.environ.get("CI"):
+            pytest.fail("no PostgreSQL here; apt-get install postgresql")
+        pytest.skip("no PostgreSQL here (Debian: apt-get install postgresql)")
+    # The server refuses to run as root, and other accounts do not see the folders of pytest.
+    account = "postgres" if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(prefix="chestgan-postgresql-", dir="/tmp") as folder:
+        data, password = Path(folder, "data"), Path(folder, "password")
+        password.write_text("geheim\n")
+        if account:
+            for path in (Path(folder), password):
+                shutil.chown(path, account)
+        told = ["-D", str(data), "-U", "me", "-A", "scram-sha-256", "--pwfile", str(password), "-N"]
+        subprocess.run([INITDB, *told], check=True, capture_output=True, user=account, cwd="/")
+        with socket.socket() as free:
+            free.bind((host, 0))
+            port = free.getsockname()[1]
+        # scram for the world outside this machine too: pods have addresses of their own.
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all 0.0.0.0/0 scram-sha-256\n")
+        listen = ["-D", str(data), "-p", str(port), "-h", host, "-k", "", "-F"]
+        server = subprocess.Popen(
+            [str(Path(INITDB).with_name("postgres")), *listen],
+            user=account,
+            cwd="/",
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            deadline = time.monotonic() + 30
+            ready = [str(Path(INITDB).with_name("pg_isready")), "-h", host, "-p", str(port)]
+            while subprocess.run(ready, capture_output=True).returncode:
+                assert time.monotonic() < deadline, "PostgreSQL does not start"
+                time.sleep(0.1)
+            yield f"postgresql://me:geheim@{host}:{port}/postgres"
+        finally:
+            server.send_signal(signal.SIGINT)  # does not wait for connections
+            server.wait(timeout=30)
