@@ -159,7 +159,7 @@ class Measured:
     def _row(self, measure: str, found: Found, seconds: float) -> MetricRow:
         value, note = _finite(found.value, found.note)
         floor, floor_note = _finite(found.floor.value, found.floor.note)
-        low, high = (None, None) if value is None else found.interval or (None, None)
+        low, high = (None, None) if value is None else _bounded(measure, found.interval)
         return MetricRow(
             measure=measure,
             group=MEASURES[measure].group,
@@ -186,3 +186,13 @@ class Measured:
 def _finite(value: float | None, note: str) -> tuple[float | None, str]:
     """JSON has no NaN: such a number is left out, and its note says so, which the release gate reads."""
     return (value, note) if value is None or math.isfinite(value) else (None, f"{NOT_FINITE}; {note}")
+
+
+def _bounded(measure: str, interval: Interval | None) -> tuple[float | None, float | None]:
+    """Shares and AUC lie between 0 and 1, which intervals from a spread do not know."""
+    if interval is None:
+        return None, None
+    told = MEASURES[measure]
+    if told.shown != "share" and told.group not in ("classifier", "utility"):
+        return interval
+    return max(interval[0], 0.0), min(interval[1], 1.0)

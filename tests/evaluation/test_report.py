@@ -11,7 +11,7 @@ import torch
 from chestgan_core.errors import BadInput
 from chestgan_core.evaluation.metric_report import MetricReport
 from chestgan_core.evaluation.report import evaluate, write_report
-from chestgan_core.evaluation.rows import MEASURES, OF_FEATURES, MetricRow
+from chestgan_core.evaluation.rows import MEASURES, OF_FEATURES, Found, Measured, MetricRow
 from chestgan_core.evaluation.sides import RealImages
 from chestgan_core.evaluation.words import cautions, sentence
 from chestgan_core.pictures import contact_sheet
@@ -91,6 +91,14 @@ def test_intervals_are_over_patients_and_noise_is_told_apart_from_real(report: M
     assert row.value > 0.95
     assert row.low is not None
     assert "95 % over 2 patients" in row.note
+
+
+def test_no_interval_of_a_share_leaves_what_shares_can_be() -> None:
+    measured = Measured("pixels", (9, 9), "a split", "", 0)
+    wide = Found(0.04, "a note", interval=(-0.1, 1.01))
+    for measure, (low, high) in {"memorized share": (0, 1), "AUC": (0, 1), "KID": (-0.1, 1.01)}.items():
+        row = measured.rows(lambda name=measure: {name: wide})[0]
+        assert (row.low, row.high) == (low, high)
 
 
 def test_copies_of_the_training_set_are_caught_and_shown_beside_their_originals(tmp_path: Path) -> None:
