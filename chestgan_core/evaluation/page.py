@@ -150,7 +150,7 @@ def _measures(rows: Sequence[MetricRow], word: Word) -> list[Block]:
         (
             row.measure,
             f"{row.note}. Floor: {row.floor_note}.",
-            *(str(line[name]) for name in own),
+            *(_named(name, str(line[name])) for name in own),
             f"{row.seconds:.2f} s",
         )
         for row, line in zip(rows, told, strict=True)
@@ -158,8 +158,13 @@ def _measures(rows: Sequence[MetricRow], word: Word) -> list[Block]:
     return [
         Table(head, tuple(lines), (2.6, 1.2, 3, 2.6, 3, 2, 2)),
         Facts(tuple((name, str(told[0][name]) or "none") for name in shared)),
-        Table(("measure", "notes", *own, "took"), tuple(notes), (2, 7, *[3.0] * len(own), 1.2)),
+        Table(("measure", "notes", *own, "took"), tuple(notes), (2, 7, *[2.0] * len(own), 1.2)),
     ]
+
+
+def _named(name: str, value: str) -> str:
+    """Of an extractor its name alone: what decides its numbers stands once, under how it was measured."""
+    return value.partition(":")[0] if name == "extractor" else value
 
 
 def _charts(charts: Sequence[Figure]) -> list[Block]:
