@@ -137,7 +137,7 @@ def _bars(ax: Axes, comparison: Comparison, measure: str, centres: Sequence[floa
         ax.barh(centre, value, thick, color=COLOURS["synthetic"])
         if high > low:
             ax.plot([low, high], [centre, centre], color="#1b1f24", linewidth=1.2, solid_capstyle="butt")
-        ax.text(max(value, high, 0) + 0.04 * largest, centre, f"{value:.3g}", va="center", fontsize=8)
+        ax.text(max(value, high, 0) + 0.04 * largest, centre, _shown(value), va="center", fontsize=8)
     unit = {"KID": " x 1000", "coverage": ", %"}.get(measure, "")
     better = rows[0].better if rows else ""
     ax.set_title(f"{measure}{unit}\n{better} is better", fontsize=9)
@@ -186,3 +186,8 @@ def as_png(figure: Figure) -> bytes:
     buffer = BytesIO()
     figure.savefig(buffer, format="png")
     return png_of(Image.open(buffer).convert("RGB"))
+
+
+def _shown(value: float) -> str:
+    """Three digits, and all of them before the point: 1.04e+03 is no number for a bar."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
