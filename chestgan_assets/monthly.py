@@ -8,15 +8,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from chestgan_assets.asking import run_request
 from chestgan_assets.jobs import report_month, split, synthetic_set
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.resources import StoreResource
 from chestgan_core.automation import current_training_set
 from chestgan_core.store import Store
-
-ASKED = (
-    "chestgan/asked_for"  # tag of a run that nobody started by hand: what asked for it, and of which state
-)
 
 
 @dg.schedule(
@@ -67,7 +64,7 @@ def reports_monthly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
 
 def _request(context: dg.ScheduleEvaluationContext, partition: str) -> dg.RunRequest:
     key = f"monthly:{context.scheduled_execution_time:%Y-%m}:{partition}"
-    return dg.RunRequest(run_key=key, partition_key=partition, tags={ASKED: key})
+    return run_request(key, partition)
 
 
 def _trained(store: Store) -> dict[str, str]:

@@ -4,18 +4,16 @@ In: the store (current runs, training sets, slices) and what was asked for befor
 requests. First the training set is made again, then the experiments that were trained on an older one.
 """
 
-import json
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from chestgan_assets.asking import ASKED, each_experiment, run_request
 from chestgan_assets.jobs import split, synthetic_set
-from chestgan_assets.monthly import ASKED
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.resources import StoreResource
 from chestgan_core import layout
 from chestgan_core.automation import Thresholds, current_training_set, thresholds
-from chestgan_core.errors import ChestganError
 from chestgan_core.store import Store
 
 if TYPE_CHECKING:
@@ -33,22 +31,9 @@ def retraining(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.
     The cursor holds the last run key by dataset and by experiment: the same state is never asked for twice, also where
     the run failed.
     """
-    asked: dict[str, str] = json.loads(context.cursor or "{}")
     opened, limits = store.open(), thresholds()
-    requests: list[dg.RunRequest] = []
-    said = []
-    for experiment in EXPERIMENTS:
-        try:
-            request, why = _next(context.instance, opened, experiment, limits, asked)
-        except ChestganError as error:
-            request, why = None, str(error)  # the other experiments must not wait for it
-        said.append(f"{experiment}: {why}")
-        if request is not None:
-            requests.append(request)
-    told = "; ".join(said)
-    context.log.info(told)
-    return dg.SensorResult(
-        run_requests=requests, skip_reason=None if requests else told, cursor=json.dumps(asked)
+    return each_experiment(
+        context, EXPERIMENTS, lambda name, asked: _next(context.instance, opened, name, limits, asked)
     )
 
 
@@ -73,7 +58,7 @@ def _next(
         status = None  # somebody has made it of all that is there
     elif asked.get(dataset) != split_key and not _runs(instance, split_key):
         asked[dataset] = split_key
-        return _request("split", split_key, dataset), f"{why}: training set of {dataset} asked for"
+        return run_request(split_key, dataset, "split"), f"{why}: training set of {dataset} asked for"
     else:
         runs = _runs(instance, split_key)
         status = runs[0].status if runs else dg.DagsterRunStatus.QUEUED
@@ -90,7 +75,7 @@ def _next(
     if asked.get(f"experiment {experiment}") == key or _runs(instance, key):
         return None, f"{why}: training on {newest} was asked for already"
     asked[f"experiment {experiment}"] = key
-    return _request("synthetic_set", key, experiment), f"{why}: training on {newest} asked for"
+    return run_request(key, experiment, "synthetic_set"), f"{why}: training on {newest} asked for"
 
 
 def enough(news: "News", limits: Thresholds) -> str | None:
@@ -103,10 +88,6 @@ def enough(news: "News", limits: Thresholds) -> str | None:
         if drift.distance > max(limits.drift, drift.least):
             return f"{drift.measure} of the new patients is {drift.distance:.2f} away (chance: {drift.least:.2f})"
     return None
-
-
-def _request(job: str, key: str, partition: str) -> dg.RunRequest:
-    return dg.RunRequest(run_key=key, job_name=job, partition_key=partition, tags={ASKED: key})
 
 
 def _runs(instance: dg.DagsterInstance, key: str) -> list[dg.DagsterRun]:
