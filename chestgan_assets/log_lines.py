@@ -42,14 +42,17 @@ class DagsterLines(logging.Handler):
             lines.tell(record.levelname, record.getMessage())
             return
         event = told["dagster_event"]
-        where = {
-            **lines.where,
-            **({"run": told["run_id"]} if told["run_id"] else {}),
-            **({"step": told["step_key"]} if told["step_key"] else {}),
-            "partition": told["job_tags"].get("dagster/partition", ""),
-        }
         kind = event.event_type_value if event else ""
-        if kind == "STEP_START":
+        # The first event of a captured log names the steps in another place: one, where each has a process.
+        captured = event.logs_captured_data.step_keys if event and kind == "LOGS_CAPTURED" else []
+        step = told["step_key"] or (captured[0] if len(captured) == 1 else None)
+        found = {
+            "run": told["run_id"],
+            "step": step,
+            "partition": told["job_tags"].get("dagster/partition"),
+        }
+        where = {name: value for name, value in found.items() if value}
+        if kind in ("LOGS_CAPTURED", "STEP_START"):
             lines.where = where
         message = told["orig_message"]
         if event and (error := getattr(event.event_specific_data, "error", None)):
