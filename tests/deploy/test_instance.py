@@ -100,22 +100,29 @@ def daemon(deployment: Deployment, log: Path) -> Iterator[None]:
 @contextmanager
 def connections(deployment: Deployment) -> Iterator[list[int]]:
     """How many connections Dagster's processes have, looked at all the time. The last is after the block."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chestgan'"
+    connection = psycopg2.connect(deployment.database)
+    connection.autocommit = True
     seen: list[int] = []
     over = threading.Event()
 
     def look() -> None:
-        while not over.wait(0.1):
-            seen.append(int(str(deployment.rows(query)[0][0])))
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'chestgan'")
+            seen.extend(count for (count,) in cursor.fetchall())
 
-    thread = threading.Thread(target=look)
+    def watch() -> None:
+        while not over.wait(0.2):
+            look()
+
+    thread = threading.Thread(target=watch)
     thread.start()
     try:
         yield seen
     finally:
         over.set()
         thread.join()
-        seen.append(int(str(deployment.rows(query)[0][0])))
+        look()
+        connection.close()
 
 
 def old_tick(instance: dg.DagsterInstance) -> int:
@@ -130,6 +137,7 @@ def old_tick(instance: dg.DagsterInstance) -> int:
         status=TickStatus.SUCCESS,
         timestamp=time.time() - 40 * 24 * 3600,
         selector_id=sensor.get_id(),
+        run_ids=["of 40 days ago"],
     )
     return instance.create_tick(tick).tick_id
 
@@ -145,7 +153,7 @@ def test_history_is_in_postgresql_and_the_log_of_a_step_in_s3_line_by_line(
 ) -> None:
     with deployment.instance() as instance:
         old = old_tick(instance)
-        with connections(deployment) as seen, daemon(deployment, tmp_path / "daemon.log"):
+        with connections(deployment) as seen:
             tags = json.dumps({"dagster/partition": "folder"})
             ran = subprocess.run(
                 [BIN / "dagster", "job", "execute", "-m", "chestgan_assets.definitions", "-j", "catalog", "--tags", tags],
@@ -155,10 +163,11 @@ def test_history_is_in_postgresql_and_the_log_of_a_step_in_s3_line_by_line(
                 text=True,
             )
             assert ran.returncode == 0, ran.stderr
-            deadline = time.monotonic() + 60
-            while not instance.get_dynamic_partitions("patient"):
-                assert time.monotonic() < deadline, (tmp_path / "daemon.log").read_text()
-                time.sleep(0.3)
+            with daemon(deployment, tmp_path / "daemon.log"):
+                deadline = time.monotonic() + 60
+                while not instance.get_dynamic_partitions("patient"):
+                    assert time.monotonic() < deadline, (tmp_path / "daemon.log").read_text()
+                    time.sleep(0.3)
 
         (run,) = instance.get_runs()
         assert run.status is dg.DagsterRunStatus.SUCCESS
