@@ -39,7 +39,7 @@ class DagsterLines(logging.Handler):
     def _tell(self, lines: JsonLines, record: logging.LogRecord) -> None:
         told: DagsterLogRecordMetadata | None = getattr(record, "dagster_meta", None)
         if told is None:
-            lines.tell(record.levelname, record.getMessage())
+            lines.say(record.levelname, record.getMessage())
             return
         event = told["dagster_event"]
         kind = event.event_type_value if event else ""
@@ -57,4 +57,4 @@ class DagsterLines(logging.Handler):
         message = told["orig_message"]
         if event and (error := getattr(event.event_specific_data, "error", None)):
             message = f"{message}\n{error.to_string()}"
-        lines.tell(record.levelname, message, **where, **({"event": kind} if kind else {}))
+        lines.say(record.levelname, message, **where, **({"event": kind} if kind else {}))

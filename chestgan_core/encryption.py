@@ -1,7 +1,7 @@
 """Encryption at the server of the store, as the environment asks for it.
 
-In: $CHESTGAN_S3_ENCRYPTION (AES256 or aws:kms) and $CHESTGAN_S3_KMS_KEY (id or ARN of a key; without it the one that AWS
-keeps for the account). Out: the arguments of every request that writes an object. Reading needs none: the server knows.
+In: $CHESTGAN_S3_ENCRYPTION (AES256 or aws:kms) and $CHESTGAN_S3_KMS_KEY (id or ARN of a key; without it the one
+that AWS keeps for the account). Out: the arguments of every request that writes an object. Reading needs none.
 """
 
 import os

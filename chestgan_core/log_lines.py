@@ -40,10 +40,10 @@ class JsonLines(io.TextIOBase):
         self._begun.text = "" if ended else begun
         said = begun.rstrip()
         if ended and said and not (self.leave_out and self.leave_out.match(said)):
-            self.tell("INFO", said)
+            self.say("INFO", said)
         return len(text)
 
-    def tell(self, level: str, message: str, **more: str) -> None:
+    def say(self, level: str, message: str, **more: str) -> None:
         """One object. more: fields beside or instead of those of the step."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         told = {"time": now, "level": level, **self.where, **more, "message": message}
@@ -87,7 +87,7 @@ def as_json_lines() -> JsonLines | None:
 def print_error(text: str) -> None:
     """As print to standard error; as JSON its level is ERROR."""
     if isinstance(sys.stderr, JsonLines):
-        sys.stderr.tell("ERROR", text.rstrip())
+        sys.stderr.say("ERROR", text.rstrip())
     else:
         print(text, file=sys.stderr)
 

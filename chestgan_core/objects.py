@@ -98,8 +98,8 @@ class Traffic:
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """The objects below one prefix of one bucket. client: shared by all threads. encryption: what is asked of the server
-    for every object that is written, as boto3 names it.
+    """The objects below one prefix of one bucket. client: shared by all threads. encryption: what the server is asked
+    for with every object that is written, as boto3 names it. traffic: of this store.
     """
 
     client: "S3Client"

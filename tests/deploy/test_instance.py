@@ -1,4 +1,4 @@
-"""deploy/dagster.yaml with a real PostgreSQL and a real S3 server: one run, its history, its logs, the daemon's ticks."""
+"""deploy/dagster.yaml with a real PostgreSQL and S3 server: a run, its history, its logs, the ticks of the daemon."""
 
 import json
 import os
@@ -87,7 +87,14 @@ def deployment(
 @contextmanager
 def daemon(deployment: Deployment, log: Path) -> Iterator[None]:
     with log.open("w") as out:
-        command = [BIN / "dagster-daemon", "run", "--workspace", ROOT / "workspace.yaml", "--log-format", "json"]
+        command = [
+            BIN / "dagster-daemon",
+            "run",
+            "--workspace",
+            ROOT / "workspace.yaml",
+            "--log-format",
+            "json",
+        ]
         home = deployment.environment["DAGSTER_HOME"]
         process = subprocess.Popen(command, cwd=home, env=deployment.environment, stdout=out, stderr=out)
     try:
@@ -154,9 +161,9 @@ def test_history_is_in_postgresql_and_the_log_of_a_step_in_s3_line_by_line(
     with deployment.instance() as instance:
         old = old_tick(instance)
         with connections(deployment) as seen:
-            tags = json.dumps({"dagster/partition": "folder"})
+            job = ["job", "execute", "-m", "chestgan_assets.definitions", "-j", "catalog"]
             ran = subprocess.run(
-                [BIN / "dagster", "job", "execute", "-m", "chestgan_assets.definitions", "-j", "catalog", "--tags", tags],
+                [BIN / "dagster", *job, "--tags", json.dumps({"dagster/partition": "folder"})],
                 env=deployment.environment,
                 cwd=deployment.environment["DAGSTER_HOME"],
                 capture_output=True,
@@ -180,7 +187,9 @@ def test_history_is_in_postgresql_and_the_log_of_a_step_in_s3_line_by_line(
         where = {(line["run"], line["step"], line["partition"]) for line in lines}
         assert where == {(run.run_id, "series_catalog", "folder")}
         assert all(datetime.fromisoformat(line["time"]) and line["level"] for line in lines)
-        assert any(line["message"].startswith("series_catalog folder") for line in lines)  # what chestgan tells
+        assert any(
+            line["message"].startswith("series_catalog folder") for line in lines
+        )  # what chestgan tells
         told = [line.get("event") for line in lines]  # what Dagster tells, once
         assert told.count("STEP_START") == told.count("STEP_SUCCESS") == 1
 

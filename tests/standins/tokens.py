@@ -1,6 +1,6 @@
 """The token service of AWS (STS) as a pod with a service account meets it: a token for keys that do not last.
 
-In: the keys that it gives, and the tokens that it takes. Out: answers of AssumeRoleWithWebIdentity, and how often it gave.
+In: the keys that it gives, and the token that it takes. Out: answers of AssumeRoleWithWebIdentity; for which roles.
 """
 
 import threading

@@ -13,8 +13,8 @@ class Proxy:
 
     cut_up, cut_down: bytes from the client or from the server after which a connection is cut, None: never.
     cuts: how many connections are cut before the network is well again, None: all of them. stall: instead of
-    cutting, forward no more and say nothing. tls: clients speak TLS, the server does not. `asked` is what clients sent of
-    each piece's beginning: requests with their headers. `cut` counts the cut ones, `reached` is set by the first.
+    cutting, forward no more and say nothing. tls: clients speak TLS, the server does not. `asked`: the begin
+    of each piece that clients sent, hence requests with their headers. `cut` counts the cut ones, `reached` is set by the first.
     """
 
     def __init__(
@@ -62,9 +62,7 @@ class Proxy:
                 for way in ways:
                     threading.Thread(target=self._pump, args=way, daemon=True).start()
 
-    def _pump(
-        self, source: socket.socket, target: socket.socket, limit: int | None, way_up: bool
-    ) -> None:
+    def _pump(self, source: socket.socket, target: socket.socket, limit: int | None, way_up: bool) -> None:
         passed = 0
         with suppress(OSError):
             while data := source.recv(65536):

@@ -71,7 +71,9 @@ def test_a_key_of_kms_is_named_in_every_request_that_writes(
     assert begun
     for headers in begun:
         assert "x-amz-server-side-encryption: aws:kms\r\n" in f"{headers}\r\n"
-        assert "x-amz-server-side-encryption-aws-kms-key-id: arn:aws:kms:eu-central-1:1:key/of-ours" in headers
+        assert (
+            "x-amz-server-side-encryption-aws-kms-key-id: arn:aws:kms:eu-central-1:1:key/of-ours" in headers
+        )
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,9 @@ def test_a_certificate_of_a_company_is_refused_until_its_authority_is_named(
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     bundle, tls = own_authority(tmp_path)
     with Proxy(port_of(embedded), tls=tls) as proxy:
-        with pytest.raises(StoreError, match=r"the certificate of https://127.* is not trusted; set AWS_CA_BUN"):
+        with pytest.raises(
+            StoreError, match=r"the certificate of https://127.* is not trusted; set AWS_CA_BUN"
+        ):
             seen_through(embedded, store, endpoint=proxy.url).check()
         monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
         trusting = seen_through(embedded, store, endpoint=proxy.url)
@@ -155,10 +159,14 @@ def test_a_role_that_is_not_given_is_told_with_what_to_check(
     store: Store, tokens: TokenService, tmp_path: Path
 ) -> None:
     tokens.accepted = "another"
-    with pytest.raises(StoreError, match=r"refused the key \(InvalidIdentityToken\); check .*AWS_ROLE_ARN") as told:
+    with pytest.raises(
+        StoreError, match=r"refused the key \(InvalidIdentityToken\); check .*AWS_ROLE_ARN"
+    ) as told:
         opened(store).check()
     assert not isinstance(told.value, NotInStore)
     assert "first" not in str(told.value)
     (tmp_path / "token").unlink()
-    with pytest.raises(StoreError, match=r"no usable credentials were found; check .*AWS_WEB_IDENTITY_TOKEN_FILE"):
+    with pytest.raises(
+        StoreError, match=r"no usable credentials were found; check .*AWS_WEB_IDENTITY_TOKEN_FILE"
+    ):
         opened(store).check()
