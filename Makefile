@@ -5,9 +5,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TESTS_AT_ONCE ?= 2
 
 export CHESTGAN_HOME ?= $(CURDIR)/.local
 export DAGSTER_DISABLE_TELEMETRY := yes
+# All of these work on this machine, also where it is a pod.
+export CHESTGAN_EXECUTOR ?= multiprocess
 
 .PHONY: demo dev test bench lint lock clean
 
@@ -18,7 +21,7 @@ dev: $(VENV)/installed
 	@$(BIN)/python -m chestgan_assets.dev
 
 test: $(VENV)/installed lint
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n $(TESTS_AT_ONCE) --dist loadfile
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -62,11 +62,11 @@ class Publication(Section):
 
 
 class Machine(Section):
-    """What the steps of this experiment need where each has a pod of its own; null leaves it to the profile of the step
-    (chestgan_assets/steps.yaml). It decides nothing about the model.
+    """What the steps of this experiment need. It decides nothing about the model.
 
-    gpus: 0 computes on the processor, more than one trains as a team. cpu: cores. memory_gib: of the machine, not the
-    GPU.
+    gpus: on which a training divides its batches, as far as the machine has them; null is one. Where each step has a
+    pod of its own, they are those of the pod, 0 computes on the processor, and null is what the profile of the step
+    says (chestgan_assets/steps.yaml), as it is of cpu (cores) and memory_gib (of the machine, not the GPU).
     """
 
     gpus: Annotated[int, Field(ge=0, le=16)] | None = None

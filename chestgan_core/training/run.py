@@ -36,6 +36,7 @@ from chestgan_core.training.generation import generate
 from chestgan_core.training.images import LoadedSlices, load_training_slices
 from chestgan_core.training.looking import Judge, TrainingCollapsed, held_out_judge
 from chestgan_core.training.loop import KEPT_FILE, TrainingDiverged, TrainingOutcome, Watcher, train
+from chestgan_core.training.mates import mates, team_size
 from chestgan_core.training.schedule import Budget
 from chestgan_core.training.state import STATE_FILE
 from chestgan_core.training.uploads import Uploads
@@ -220,7 +221,11 @@ def _train_from(
     budget = Budget.of(experiment.training, len(slices))
     where = store.uri(state_key)
     try:
-        with Uploads(store, state_key) as uploads:
+        size = team_size(experiment, device)
+        with (
+            Uploads(store, state_key) as uploads,
+            mates(size, experiment, slices, out, device, budget),
+        ):
             watcher = Watcher(uploads.send, on_row) if on_row else Watcher(uploads.send)
             return train(experiment, slices, out, device, budget, judge, watcher)
     except BadCheckpoint as error:

@@ -26,7 +26,7 @@ ADDRESS = os.environ.get("CHESTGAN_CLUSTER_ADDRESS", "")
 IMAGE = os.environ.get("CHESTGAN_CLUSTER_IMAGE", "")
 HOST_MOUNTS = os.environ.get("CHESTGAN_CLUSTER_MOUNTS") == "host"
 HOME = "/opt/dagster"
-SETTINGS = "/etc/chestgan"
+SETTINGS = "/opt/settings"
 
 
 class Namespace:
@@ -100,6 +100,27 @@ class Deployment:
 
     namespace: Namespace
     web: Dev
+
+    def materialize(self, asset: str, partition: str) -> str:
+        """Materialize one partition of one asset, as the button of the UI does it; returns the id of the run."""
+        told = self.web.ask(
+            """mutation($asset: [String!]!, $tags: [ExecutionTag!]) { launchRun(executionParams: {
+                 selector: {repositoryLocationName: "chestgan", repositoryName: "__repository__",
+                            jobName: "__ASSET_JOB", assetSelection: [{path: $asset}]},
+                 runConfigData: {}, executionMetadata: {tags: $tags}
+               }) { __typename ... on LaunchRunSuccess { run { id } } ... on PythonError { message } } }""",
+            asset=[asset],
+            tags=[{"key": "dagster/partition", "value": partition}],
+        )["launchRun"]
+        assert told["__typename"] == "LaunchRunSuccess", told
+        return str(told["run"]["id"])
+
+    def end(self, run: str) -> None:
+        """Terminate a run, as the button of the UI does it."""
+        told = self.web.ask(
+            "mutation($id: String!) { terminateRun(runId: $id) { __typename } }", id=run
+        )["terminateRun"]
+        assert told["__typename"] == "TerminateRunSuccess", told
 
     def events(self, run: str) -> list[dict[str, Any]]:
         """The events of a run, oldest first, with type, step and words."""

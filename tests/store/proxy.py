@@ -13,7 +13,7 @@ class Proxy:
 
     cut_up, cut_down: bytes from the client or from the server after which a connection is cut, None: never.
     cuts: how many connections are cut before the network is well again, None: all of them. stall: instead of
-    cutting, forward no more and say nothing. tls: clients speak TLS, the server does not. `cut` counts the cut ones,
+    cutting, forward no more and say nothing. host: where it listens. tls: clients speak TLS, the server does not. `cut` counts the cut ones,
     `reached` is set by the first. `asked`: the begin of each piece that clients sent, hence requests with headers.
     """
 
@@ -25,6 +25,7 @@ class Proxy:
         cuts: int | None = None,
         stall: bool = False,
         tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         self._port, self._cut_up, self._cut_down, self._cuts = port, cut_up, cut_down, cuts
         self._stall, self._tls = stall, tls
@@ -33,8 +34,8 @@ class Proxy:
         self.reached = threading.Event()
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._listener = socket.create_server((host, 0))
+        self.url = f"http{'s' if tls else ''}://{host}:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()

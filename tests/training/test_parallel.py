@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ import torch
 
 from chestgan_core.errors import BadInput
 from chestgan_core.training import loop, memory
-from chestgan_core.training.loop import train
+from chestgan_core.training.loop import Watcher, train
+from chestgan_core.training.mates import MateLost, mates
 from chestgan_core.training.schedule import Budget
 from chestgan_core.training.state import STATE_FILE
 from tests.training.conftest import slices_of, small
@@ -22,7 +24,8 @@ from pathlib import Path
 import torch.distributed as dist
 from chestgan_core.experiment import load_experiment
 from chestgan_core.training.images import LoadedSlices
-from chestgan_core.training.loop import train
+from chestgan_core.training.loop import Watcher, train
+from chestgan_core.training.mates import MateLost, mates
 from chestgan_core.training.schedule import Budget
 torch.set_num_threads(1)
 out = Path(sys.argv[1])
@@ -32,6 +35,33 @@ outcome = train(load_experiment(out / "small.yaml"), slices, out / "run", torch.
 print("rank", dist.get_rank(), outcome.images_seen, flush=True)
 dist.destroy_process_group()
 """
+
+
+def test_a_process_that_leads_starts_its_mates_and_trains_as_torchrun_does(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    experiment, budget = small(), Budget(None, 40)
+    slices = slices_of(images)
+    before = dict(os.environ)
+    with mates(2, experiment, slices, tmp_path / "run", CPU, budget):
+        assert train(experiment, slices, tmp_path / "run", CPU, budget).images_seen == 40
+    assert dict(os.environ) == before
+    # One process alone goes on where two stopped.
+    assert train(experiment, slices, tmp_path / "run", CPU, Budget(None, 60)).resumed_at == 40
+
+
+def test_a_training_whose_mate_dies_says_so(images: torch.Tensor, tmp_path: Path) -> None:
+    experiment, slices = small(), slices_of(images)
+
+    def kill(row: object, pictures: object) -> None:
+        for mate in active_children():
+            mate.kill()
+
+    with (
+        pytest.raises(MateLost, match="mate 1 of 2 processes died"),
+        mates(2, experiment, slices, tmp_path / "run", CPU, Budget(None, 4_000)),
+    ):
+        train(experiment, slices, tmp_path / "run", CPU, Budget(None, 4_000), watcher=Watcher(row=kill))
 
 
 def test_two_processes_share_every_batch_and_the_first_one_writes(
