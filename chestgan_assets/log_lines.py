@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dagster._core.log_manager import DagsterLogRecordMetadata
 
 # Dagster writes every record to the console too, and has no setting against it.
-_TWIN = re.compile(r"(\x1b\[[0-9;]*m)*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}(\x1b\[[0-9;]*m)* - dagster")
+_TWIN = re.compile(r"(\x1b\[[0-9;]*m)*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}(\x1b\[[0-9;]*m)* - dagster - ")
 
 
 class DagsterLines(logging.Handler):

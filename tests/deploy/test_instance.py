@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -225,7 +227,37 @@ def test_old_events_go_and_what_was_made_stays(deployment: Deployment) -> None:
         assert instance.get_materialized_partitions(dg.AssetKey("series_catalog")) == {"folder"}
 
 
+def test_the_connections_of_a_webserver_are_those_that_it_may_have(deployment: Deployment) -> None:
+    with deployment.instance() as instance, connections(deployment) as seen:
+        # What `dagster-webserver --db-pool-max-overflow 2` does.
+        instance.optimize_for_webserver(statement_timeout=5_000, pool_recycle=3_600, max_overflow=2)
+        over = time.monotonic() + 2
+
+        def ask() -> None:
+            while time.monotonic() < over:
+                instance.get_runs_count()
+                instance.all_asset_keys()
+                instance.all_instigator_state()
+
+        with ThreadPoolExecutor(16) as pool:
+            for asked in [pool.submit(ask) for _ in range(16)]:
+                asked.result()
+    assert 3 < max(seen) <= 3 * (1 + 2)
+
+
 def test_no_other_driver_of_postgresql_is_asked_for(deployment: Deployment) -> None:
     with deployment.instance() as instance:
         address = instance.event_log_storage.postgres_url  # type: ignore[attr-defined]  # of PostgreSQL only
     assert address.startswith("postgresql+psycopg2://")
+
+
+def test_the_rule_of_the_documentation_is_one_that_a_server_takes(embedded: EmbeddedStore) -> None:
+    page = (ROOT / "docs" / "observe.md").read_text()
+    rule = next(
+        json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.S) if "Rules" in block
+    )
+    client = s3_client(embedded.access)
+    client.create_bucket(Bucket="rules")
+    client.put_bucket_lifecycle_configuration(Bucket="rules", LifecycleConfiguration=rule)
+    kept = client.get_bucket_lifecycle_configuration(Bucket="rules")["Rules"]
+    assert {one["ID"]: one["Status"] for one in kept} == {"logs": "Enabled", "parts": "Enabled"}
