@@ -28,6 +28,9 @@ from chestgan_assets.watch import (
     failed_partitions_daily,
     no_failed_partitions,
 )
+from chestgan_core.log_lines import as_json_lines
+
+as_json_lines()  # what loads this runs steps, or asks sensors
 
 defs = dg.Definitions(
     assets=[

@@ -1,6 +1,5 @@
 """Errors of the core as Dagster failures: one line for the person, and no retry where a retry cannot help."""
 
-import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from chestgan_core.errors import ChestganError, PointerMoved, StoreUnreachable
+from chestgan_core.log_lines import print_error
 
 
 @contextmanager
@@ -36,7 +36,7 @@ def one_line_failures() -> Iterator[None]:
         # in the code are enough to find it.
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}, line {place.lineno}, in {place.name}"
-        print("".join(traceback.format_tb(error.__traceback__)), file=sys.stderr)
+        print_error("".join(traceback.format_tb(error.__traceback__)))
         raise dg.Failure(
             description=f"{type(error).__name__} in {where}; this is a defect: please report it with the log",
             allow_retries=False,

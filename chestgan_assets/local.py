@@ -8,7 +8,6 @@ from pathlib import Path
 
 import dagster as dg
 
-from chestgan_assets.running import DOWNLOAD_POOL
 from chestgan_core.home import home
 
 ROOT = Path(__file__).parent.parent
@@ -30,15 +29,7 @@ def dagster_home() -> Path:
         instance.get_runs_count()
         instance.all_asset_keys()
         instance.all_instigator_state()
-        _widen_download_pool(instance)
     return folder
-
-
-def _widen_download_pool(instance: dg.DagsterInstance) -> None:
-    """Two patients at once; dagster.yaml can only give one number for all pools. A limit that is set stays."""
-    storage = instance.event_log_storage
-    if all(pool.name != DOWNLOAD_POOL or pool.from_default for pool in storage.get_pool_limits()):
-        storage.set_concurrency_slots(DOWNLOAD_POOL, 2)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from chestgan_assets.partitions import DATASETS, DICOM, patients
+from chestgan_assets.pools import widen_download_pool
 from chestgan_assets.resources import StoreResource
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.sources.datasets import patient_partition
@@ -52,6 +53,8 @@ def register_all(instance: dg.DagsterInstance, dataset: str, wanted: Iterable[st
 
 
 def _take(instance: dg.DagsterInstance, step: Step) -> None:
+    # Here, as it is the one place that runs in every deployment before anything is fetched.
+    widen_download_pool(instance)
     instance.add_dynamic_partitions(PARTITIONS, step.add)
     for key in step.delete:
         instance.delete_dynamic_partition(PARTITIONS, key)

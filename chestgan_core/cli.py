@@ -14,11 +14,16 @@ from pathlib import Path
 from chestgan_core import __version__, commands
 from chestgan_core.commands import Answer
 from chestgan_core.errors import BadExperiment, ChestganError
+from chestgan_core.log_lines import as_json_lines, print_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     asked = parser().parse_args(arguments)
+    try:
+        as_json_lines()
+    except ChestganError as error:
+        return _failed(error, asked.debug, status=2)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     for chatty in ("botocore", "boto3", "urllib3", "s3transfer", "matplotlib", "pydicom", "PIL"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -48,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _failed(error: ChestganError, debug: bool, status: int) -> int:
     if debug:
         logging.getLogger("chestgan").error("", exc_info=error)
-    print(f"chestgan: {error}", file=sys.stderr)
+    print_error(f"chestgan: {error}")
     return status
 
 

@@ -6,6 +6,7 @@ Every failure is a StoreError (bucket, key, cause, remedy). store.py builds arte
 """
 
 import os
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from chestgan_core.artefacts import StoredObject, sha256_of
+from chestgan_core.encryption import asked_encryption
 from chestgan_core.errors import DamagedObject, NotInStore
 from chestgan_core.store_errors import explained, explained_file
 
@@ -76,13 +78,35 @@ def s3_client(
     )
 
 
+class Traffic:
+    """Bytes of objects that went over the line, requests and listings apart. For any number of threads."""
+
+    def __init__(self) -> None:
+        self.bytes_read = self.bytes_written = 0
+        self._lock = threading.Lock()
+
+    def read(self, count: int) -> None:
+        """So many more came from the store."""
+        with self._lock:
+            self.bytes_read += count
+
+    def wrote(self, count: int) -> None:
+        """So many more went into it."""
+        with self._lock:
+            self.bytes_written += count
+
+
 @dataclass(frozen=True)
 class ObjectStore:
-    """The objects below one prefix of one bucket. client: shared by all threads."""
+    """The objects below one prefix of one bucket. client: shared by all threads. encryption: what the server is asked
+    for with every object that is written, as boto3 names it. traffic: of this store.
+    """
 
     client: "S3Client"
     bucket: str
     prefix: str = ""
+    encryption: Mapping[str, str] = field(default_factory=asked_encryption)
+    traffic: Traffic = field(default_factory=Traffic, compare=False)
 
     def uri(self, key: str = "") -> str:
         """s3://bucket/prefix/key: what people and lineage see."""
@@ -107,7 +131,9 @@ class ObjectStore:
                 Key=self._full(key),
                 Body=data,
                 Metadata={"sha256": item.sha256},
+                **self._encrypted(),
             )
+        self.traffic.wrote(item.bytes)
         return item
 
     def get_file(self, key: str, path: Path, sha256: str | None = None) -> StoredObject:
@@ -163,6 +189,9 @@ class ObjectStore:
     def _full(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
 
+    def _encrypted(self) -> dict[str, Any]:
+        return dict(self.encryption)
+
     def _explained(self, key: str) -> AbstractContextManager[None]:
         return explained(self.uri(key), self.client.meta.endpoint_url)
 
@@ -181,8 +210,9 @@ class ObjectStore:
     def _upload(self, transfer: "S3Transfer", path: Path, key: str, sha256: str = "") -> StoredObject:
         with self._explained(key), explained_file(path):
             item = StoredObject(key, path.stat().st_size, sha256 or sha256_of(path))
-            extra = {"Metadata": {"sha256": item.sha256}}
+            extra = {"Metadata": {"sha256": item.sha256}, **self._encrypted()}
             transfer.upload_file(str(path), self.bucket, self._full(key), extra_args=extra)
+        self.traffic.wrote(item.bytes)
         return item
 
     def _download(self, transfer: "S3Transfer", key: str, path: Path, sha256: str) -> StoredObject:
@@ -196,6 +226,7 @@ class ObjectStore:
                 part.replace(path)
             finally:
                 part.unlink(missing_ok=True)
+        self.traffic.read(item.bytes)
         return item
 
     def _read(self, key: str, sha256: str | None) -> tuple[bytes, str]:
@@ -212,6 +243,7 @@ class ObjectStore:
                 except (HTTPClientError, IncompleteReadError, HTTPError, ConnectionError):
                     if not left:
                         raise
+        self.traffic.read(len(data))
         told = answer["Metadata"].get("sha256", "")
         self._verify(key, sha256_of(data), told if sha256 is None else sha256)
         return data, answer["ETag"]
@@ -236,12 +268,13 @@ class ObjectStore:
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
         with self._explained(key):
             try:
-                return self.client.put_object(
+                etag = self.client.put_object(
                     Bucket=self.bucket,
                     Key=self._full(key),
                     Body=data,
                     ContentType="application/json",
                     Metadata={"sha256": sha256_of(data), **(noted or {})},
+                    **self._encrypted(),
                     **condition,
                 )["ETag"]
             except ClientError as error:
@@ -251,7 +284,8 @@ class ObjectStore:
                 present, etag = self._read(key, None)
                 if present != data:
                     raise
-                return etag
+        self.traffic.wrote(len(data))
+        return etag
 
     def _verify(self, key: str, found: str, expected: str) -> None:
         if expected and found != expected:

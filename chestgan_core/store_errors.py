@@ -4,6 +4,7 @@ In: the exceptions of boto3, botocore and s3transfer. Out: StoreError and its su
 the server are passed on, never its messages: those of a refused signature may repeat the request.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,11 +20,14 @@ from chestgan_core.errors import (
 )
 
 _REFUSED = {
-    "403", "AccessDenied", "AllAccessDisabled", "ExpiredToken", "Forbidden", "InvalidAccessKeyId",
-    "InvalidToken", "SignatureDoesNotMatch", "TokenRefreshRequired",
+    "403", "AccessDenied", "AllAccessDisabled", "ExpiredToken", "ExpiredTokenException", "Forbidden",
+    "InvalidAccessKeyId", "InvalidIdentityToken", "InvalidToken", "SignatureDoesNotMatch", "TokenRefreshRequired",
 }  # fmt: skip
 _MOVED = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
-_CHECK_KEY = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or AWS_PROFILE, and the rights of this key"
+_CHECK_KEY = (
+    "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the role (AWS_ROLE_ARN and "
+    "AWS_WEB_IDENTITY_TOKEN_FILE), and the rights on this bucket and on CHESTGAN_S3_KMS_KEY"
+)
 
 
 @contextmanager
@@ -40,6 +44,10 @@ def explained(where: str, endpoint: str) -> Iterator[None]:
         raise store_error(error, where, endpoint) from error
     except (ConnectionError, TimeoutError) as error:
         raise _lost(where) from error
+    except FileNotFoundError as error:
+        if error.filename != os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
+            raise
+        raise StoreError(where, "no usable credentials were found", _CHECK_KEY) from error
 
 
 def store_error(error: BaseException, where: str, endpoint: str) -> StoreError:

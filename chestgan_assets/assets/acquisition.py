@@ -10,6 +10,7 @@ from chestgan_assets.partitions import DATASETS, dicom_datasets, image_datasets,
 from chestgan_assets.presentation import blocking, check, counts, filled, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import DOWNLOAD_POOL, OWNERS, RETRY
+from chestgan_assets.usage import metered
 from chestgan_core.errors import IdentityFound
 from chestgan_core.sources.datasets import parse_patient_partition
 
@@ -100,10 +101,10 @@ def raw_dicom(
     """The DICOM files of one patient, unchanged, one zip per series. What is there already is not fetched again."""
     from chestgan_core.sources.archive import archive_patient
 
-    with one_line_failures():
+    with one_line_failures(), metered(store) as meter:
         dataset, patient = parse_patient_partition(context.partition_key)
         try:
-            archive = archive_patient(store.open(), dataset, patient, workplace.home)
+            archive = archive_patient(meter.store, dataset, patient, workplace.home)
         except IdentityFound as found:
             yield check("deidentified", False, found=found.cause)
             raise
@@ -126,6 +127,7 @@ def raw_dicom(
             ),
             "licence": archive.licence,
             **({"doi": archive.doi} if archive.doi else {}),
+            **meter.read().metadata(),
         },
         check_results=[
             check("files_complete", archive.files == archive.expected, expected=archive.expected),

@@ -13,6 +13,7 @@ from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.presentation import blocking, check, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
+from chestgan_assets.usage import metered
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.experiment import load_experiment
 
@@ -63,9 +64,9 @@ def metric_report(
     """Distances, overlap, variety, plausibility, usefulness and memorization, each beside the same on real patients."""
     from chestgan_core.evaluation.run import report_experiment
 
-    with one_line_failures(), workplace.scratch() as folder:
+    with one_line_failures(), metered(store, workplace) as meter, workplace.scratch() as folder:
         experiment = load_experiment(context.partition_key)
-        stored = report_experiment(store.open(), experiment, workplace.device, folder)
+        stored = report_experiment(meter.store, experiment, workplace.device, folder)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(stored.version),
         metadata={
@@ -75,6 +76,7 @@ def metric_report(
             "contact sheet": picture(stored.contact_sheet_png, "held-out beside synthetic"),
             "measures": table(SHOWN, [tuple(_short(row[name]) for name in SHOWN) for row in stored.rows]),
             **_numbers(stored.rows),
+            **meter.read().metadata(),
         },
         check_results=[
             check(

@@ -10,6 +10,7 @@ from chestgan_assets.partitions import experiments
 from chestgan_assets.presentation import blocking, check, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
+from chestgan_assets.usage import metered
 from chestgan_core.experiment import load_experiment
 
 
@@ -37,9 +38,9 @@ def synthetic_image_set(
     """Images from numbered seeds, with labels, card and manifest. Image k depends on the model and its seed only."""
     from chestgan_core.publishing.release import release_experiment
 
-    with one_line_failures(), workplace.scratch() as folder:
+    with one_line_failures(), metered(store, workplace) as meter, workplace.scratch() as folder:
         experiment = load_experiment(context.partition_key)
-        released = release_experiment(store.open(), experiment, workplace.device, folder)
+        released = release_experiment(meter.store, experiment, workplace.device, folder)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(released.version),
         metadata={
@@ -48,6 +49,7 @@ def synthetic_image_set(
             "images": released.images,
             "bytes": released.bytes,
             "fetch": dg.MetadataValue.md(f"`chestgan sets fetch {experiment.name}`"),
+            **meter.read().metadata(released.images),
         },
         check_results=[
             check(

@@ -13,6 +13,7 @@ from chestgan_assets.partitions import EXPERIMENTS, months
 from chestgan_assets.presentation import blocking, check, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import OWNERS, RETRY
+from chestgan_assets.usage import CPU_HOURS, GPU_HOURS, month_sums
 from chestgan_core.evaluation.version import VERSION
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def monthly_report(
 
     with one_line_failures(), workplace.scratch() as folder:
         stored = report_month(store.open(), context.partition_key, folder)
+        sums, costs = month_sums(context.instance, context.partition_key)
     month = stored.month
     where = stored.uri.rpartition("/")[0]
     drawn = (
@@ -121,6 +123,16 @@ def monthly_report(
             **month.counts,
             "gates passed": sum(report.told["gate"]["passed"] for _, report in month.gates),
             "gates refused": sum(not report.told["gate"]["passed"] for _, report in month.gates),
+            GPU_HOURS: sum(one.gpu_hours for one in sums.values()),
+            CPU_HOURS: sum(one.cpu_hours for one in sums.values()),
+            "used by asset": table(
+                ("asset", "materializations", GPU_HOURS, CPU_HOURS),
+                [
+                    (name, one.materializations, f"{one.gpu_hours:.2f}", f"{one.cpu_hours:.2f}")
+                    for name, one in sums.items()
+                ],
+            ),
+            **{f"cost in {currency}": cost for currency, cost in costs.items()},
         },
         check_results=[check("readable", not month.unreadable, unreadable=len(month.unreadable))],
     )

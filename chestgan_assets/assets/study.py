@@ -8,6 +8,7 @@ study, in which the workers find it by the name of the run.
 import os
 import warnings
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 import dagster as dg
@@ -18,6 +19,7 @@ from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.presentation import picture, table
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import OWNERS, RETRY, steps_share_processor, study_pool
+from chestgan_assets.usage import Use, metered, together
 from chestgan_core.experiment import load_experiment
 from chestgan_core.tuning.version import VERSION
 
@@ -73,8 +75,9 @@ def open_study(
     from chestgan_core.tuning.run import open_experiment_study
     from chestgan_core.tuning.space import load_space
     from chestgan_core.tuning.storage import storage_title, study_storage
+    from chestgan_core.tuning.study import note_use
 
-    with one_line_failures(), workplace.scratch() as folder:
+    with one_line_failures(), metered(store, workplace) as meter, workplace.scratch() as folder:
         wanted = Wanted(
             trials=config.trials,
             minutes=config.minutes,
@@ -83,7 +86,7 @@ def open_study(
             pruner=config.pruner,
         )
         study = open_experiment_study(
-            store.open(),
+            meter.store,
             study_storage(workplace.home),
             load_experiment(context.partition_key),
             load_space(config.space),
@@ -92,6 +95,7 @@ def open_study(
             folder,
             _caller(context),
         )
+        note_use(study, _step(context), asdict(meter.read()))
         context.log.info(
             f"study {study.plan.name}, trials of {study.plan.budget}; storage: {storage_title()}"
         )
@@ -111,10 +115,12 @@ def run_trials(
     """Trials, one after the other, until the study has as many as are wanted; other workers do the same."""
     from chestgan_core.tuning.run import work_on_study
     from chestgan_core.tuning.storage import study_storage
-    from chestgan_core.tuning.study import find_study
+    from chestgan_core.tuning.study import find_study, note_use
 
     def tell(row: "TrialRow") -> None:
         """What the asset's page shows while the study goes on."""
+        # After each trial: a worker that is killed later has told what it used.
+        note_use(study, _step(context), asdict(meter.read()))
         scores = {} if row.kid is None else {"KID x 1000": round(1000 * row.kid, 1)}
         told = {
             "trial": row.number,
@@ -127,9 +133,10 @@ def run_trials(
         )
 
     threads = max(1, (os.cpu_count() or 1) // config.parallel) if steps_share_processor() else None
-    with one_line_failures(), workplace.scratch() as folder:
+    with one_line_failures(), metered(store, workplace) as meter, workplace.scratch() as folder:
         study = find_study(study_storage(workplace.home), context.partition_key, _caller(context))
-        here = work_on_study(store.open(), study, config.trials, workplace.device, folder, threads, tell)
+        here = work_on_study(meter.store, study, config.trials, workplace.device, folder, threads, tell)
+        note_use(study, _step(context), asdict(meter.read()))
         context.log.info(f"{here} trials ended here")
 
 
@@ -140,12 +147,13 @@ def commit_study(
     """Commit trials, figures and report, and put the best configuration where every machine finds it."""
     from chestgan_core.tuning.run import commit_study
     from chestgan_core.tuning.storage import study_storage
-    from chestgan_core.tuning.study import find_study
+    from chestgan_core.tuning.study import find_study, uses
     from chestgan_core.tuning.tuned import tuned_name
 
-    with one_line_failures():
+    with one_line_failures(), metered(store) as meter:
         study = find_study(study_storage(workplace.home), context.partition_key, _caller(context))
-        stored = commit_study(store.open(), study)
+        stored = commit_study(meter.store, study)
+        used = together([*(Use(**told) for told in uses(study, _caller(context))), meter.read()])
     told = stored.told
     scores = {
         f"KID x 1000, {name}": round(1000 * value, 1)
@@ -180,6 +188,7 @@ def commit_study(
         "training set": told["training_set"],
         "extractor": told["extractor"],
         "held-out images": told["held_out_images"],
+        **used.metadata(),
     }
     with warnings.catch_warnings():
         # A step can tell the version of what it made only so, and Dagster calls that beta.
@@ -206,3 +215,9 @@ def hyperparameter_study(training_set: Any) -> Any:
 def _caller(context: dg.OpExecutionContext) -> str:
     """What all steps of a run have in common, and those of a run that takes up a failed one."""
     return str(context.run.root_run_id or context.run_id)
+
+
+def _step(context: dg.OpExecutionContext) -> str:
+    """A name for one attempt at one step."""
+    worker = context.get_mapping_key() or ""
+    return f"{_caller(context)} {context.op.name} {worker} {context.run_id} {context.retry_number}"

@@ -11,6 +11,7 @@ from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.presentation import blocking, check, picture
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
+from chestgan_assets.usage import metered
 from chestgan_core.experiment import load_experiment
 from chestgan_core.training.version import VERSION
 
@@ -61,9 +62,9 @@ def generator_checkpoint(
         )
 
     told = [time.monotonic() - TELL_EVERY]
-    with one_line_failures(), workplace.scratch() as folder:
+    with one_line_failures(), metered(store, workplace) as meter, workplace.scratch() as folder:
         experiment = load_experiment(context.partition_key)
-        run = train_experiment(store.open(), experiment, workplace.device, folder, tell)
+        run = train_experiment(meter.store, experiment, workplace.device, folder, tell)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(run.sha256),
         metadata={
@@ -86,6 +87,7 @@ def generator_checkpoint(
             "discriminator loss": round(run.loss_d, 3),
             "device": run.device,
             "already trained": run.reused,
+            **meter.read().metadata(),
         },
         check_results=[check("images_vary", run.spread > 0, mean_standard_deviation=run.spread)],
     )

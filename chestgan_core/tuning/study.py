@@ -7,7 +7,7 @@ worker in another process, a report weeks later) needs nothing else.
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -28,6 +28,10 @@ from chestgan_core.tuning.storage import VARIABLE, quiet, unreachable
 PLAN, YARDSTICK, CALLERS, OPENED = "plan", "yardstick", "callers", "opened"
 # User attributes of a trial: the experiment as it is; why a trial ended before its budget; images seen and seconds.
 INITIAL, REASON, IMAGES_SEEN, SECONDS = "initial", "reason", "images_seen", "seconds"
+
+
+# Before the name of a step, in the attributes of a study: what the step used.
+USED = "used by "
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,21 @@ def counts(study: optuna.Study) -> Counts:
     with explained():
         by_state = Counter(trial.state for trial in study.get_trials(deepcopy=False))
     return Counts(by_state[TrialState.COMPLETE], by_state[TrialState.PRUNED], by_state[TrialState.RUNNING])
+
+
+def note_use(study: OpenStudy, step: str, told: Mapping[str, float | str]) -> None:
+    """What a step used until now, in place of what it told before. step: unlike that of any other. Raises
+    StoreUnreachable.
+    """
+    with explained():
+        study.optuna.set_user_attr(f"{USED}{step}", dict(told))
+
+
+def uses(study: OpenStudy, steps: str) -> list[dict[str, Any]]:
+    """What the steps used whose names begin so. Raises StoreUnreachable."""
+    with explained():
+        attrs = study.optuna.user_attrs
+    return [dict(told) for name, told in attrs.items() if name.startswith(f"{USED}{steps}")]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import yaml
 from chestgan_assets.definitions import defs
 from chestgan_assets.local import dagster_home
 from chestgan_assets.running import study_pool
+from chestgan_assets.usage import CPU_HOURS
 from chestgan_core import layout
 from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.experiment import load_experiment
@@ -26,7 +27,7 @@ from chestgan_core.store import Store
 from chestgan_core.training.run import newest_run, train_experiment
 from chestgan_core.tuning.run import latest_study
 from chestgan_core.tuning.storage import study_storage
-from chestgan_core.tuning.study import find_study
+from chestgan_core.tuning.study import USED, find_study
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -138,6 +139,9 @@ def test_trials_run_side_by_side_and_the_best_is_an_experiment_after_a_reload(
     assert materialized.tags["dagster/data_version"] == stored.version
     assert str(materialized.metadata["history"].value).startswith("![what each trial scored](data:image/")
     assert materialized.metadata["trials"].value == 4
+    by_step = {name: told["cpu_hours"] for name, told in study.user_attrs.items() if name.startswith(USED)}
+    assert len(by_step) == 3  # the one that opened it and two workers
+    assert float(str(materialized.metadata[CPU_HOURS].value)) > sum(by_step.values()) > 0
 
     # The next load of the pipeline brings it from the store.
     code = "from chestgan_assets.partitions import experiments as e; print('tiny-tuned' in e.get_partition_keys())"

@@ -44,6 +44,10 @@ def test_an_experiment_goes_from_training_to_a_published_set(dev: Dev) -> None:
     assert report["contact sheet"].startswith("![")
     assert dev.materialization("synthetic_image_set")["images"] == 12
     assert dev.materialization("synthetic_set_index")["sets"] == 1
+    for asset in ("raw_dicom", "generator_checkpoint", "metric_report", "synthetic_image_set"):
+        used = dev.materialization(asset)
+        assert used["processor hours"] > 0, asset
+        assert used["bytes read"] > 0, asset
 
 
 def test_what_the_gate_refuses_has_a_report_and_is_not_published(dev: Dev) -> None:

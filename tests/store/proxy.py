@@ -1,6 +1,7 @@
 """A TCP proxy on loopback that damages connections: what a bad network does to a store."""
 
 import socket
+import ssl
 import threading
 from contextlib import suppress
 from types import TracebackType
@@ -12,7 +13,8 @@ class Proxy:
 
     cut_up, cut_down: bytes from the client or from the server after which a connection is cut, None: never.
     cuts: how many connections are cut before the network is well again, None: all of them. stall: instead of
-    cutting, forward no more and say nothing. `cut` counts the cut ones, `reached` is set by the first.
+    cutting, forward no more and say nothing. tls: clients speak TLS, the server does not. `cut` counts the cut ones,
+    `reached` is set by the first. `asked`: the begin of each piece that clients sent, hence requests with headers.
     """
 
     def __init__(
@@ -22,15 +24,17 @@ class Proxy:
         cut_down: int | None = None,
         cuts: int | None = None,
         stall: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._port, self._cut_up, self._cut_down, self._cuts = port, cut_up, cut_down, cuts
-        self._stall = stall
+        self._stall, self._tls = stall, tls
+        self.asked: list[bytes] = []
         self.cut = 0
         self.reached = threading.Event()
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -46,18 +50,25 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                if self._tls:
+                    try:
+                        client = self._tls.wrap_socket(client, server_side=True)
+                    except ssl.SSLError:
+                        continue  # a client that does not trust us
                 self._sockets.append(client)
                 server = socket.create_connection(("127.0.0.1", self._port))
                 self._sockets.append(server)
-                ways = (client, server, self._cut_up), (server, client, self._cut_down)
+                ways = (client, server, self._cut_up, True), (server, client, self._cut_down, False)
                 for way in ways:
                     threading.Thread(target=self._pump, args=way, daemon=True).start()
 
-    def _pump(self, source: socket.socket, target: socket.socket, limit: int | None) -> None:
+    def _pump(self, source: socket.socket, target: socket.socket, limit: int | None, way_up: bool) -> None:
         passed = 0
         with suppress(OSError):
             while data := source.recv(65536):
                 passed += len(data)
+                if way_up:
+                    self.asked.append(data[:4096])
                 if limit is not None and passed > limit and self._may_cut():
                     if self._stall:
                         return

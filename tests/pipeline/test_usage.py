@@ -1,0 +1,116 @@
+"""What a step used: counted while it works, priced where there are prices, summed over a month."""
+
+import json
+import time
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.usage import COST, CPU_HOURS, GPU_HOURS, Prices, Use, metered, month_sums, together
+from chestgan_core.embedded import EmbeddedStore
+from chestgan_core.errors import BadInput
+from chestgan_core.store import Store
+
+PRICES = ("CHESTGAN_PRICE_GPU_HOUR", "CHESTGAN_PRICE_CPU_HOUR", "CHESTGAN_PRICE_CURRENCY")
+
+
+@pytest.fixture(autouse=True)
+def no_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in PRICES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def resource(store: Store, embedded: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> StoreResource:
+    for name, value in embedded.environment.items():
+        monkeypatch.setenv(name, value)
+    return StoreResource(uri=store.uri())
+
+
+def use(gpu_hours: float = 0.0, cpu_hours: float = 0.0, device: str = "processor") -> Use:
+    return Use(10.0, gpu_hours, cpu_hours, 1, 2, device)
+
+
+def test_work_without_a_gpu_has_processor_hours_and_bytes_and_no_gpu_hours(resource: StoreResource) -> None:
+    with metered(resource, Workplace(device="cpu")) as meter:
+        meter.store.put_bytes(bytes(3000), "written")
+        meter.store.get_bytes("written")
+        meter.store.get_bytes("written")
+        begun = time.process_time()
+        while time.process_time() - begun < 0.2:
+            json.dumps(list(range(1000)))
+        told = meter.read().metadata(images=50)
+    assert told["computed on"] == "processor"
+    assert told[GPU_HOURS] == 0
+    assert float(told[CPU_HOURS]) * 3600 >= 0.2
+    assert (told["bytes written"], told["bytes read"]) == (3000, 6000)
+    assert 0 < float(told["images per second of the step"]) <= 50 / 0.2
+    assert COST not in told
+
+
+def test_a_cost_is_hours_times_price(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHESTGAN_PRICE_GPU_HOUR", "2.5")
+    monkeypatch.setenv("CHESTGAN_PRICE_CURRENCY", "EUR")
+    assert use(gpu_hours=4, cpu_hours=7).metadata()[COST] == 10.0
+    monkeypatch.setenv("CHESTGAN_PRICE_CPU_HOUR", "0.5")
+    told = use(gpu_hours=4, cpu_hours=7).metadata()
+    assert (told[COST], told["currency"]) == (13.5, "EUR")
+
+
+@pytest.mark.parametrize("price", ["cheap", "-1", "inf", "nan", "1,5"])
+def test_a_wrong_price_is_refused_before_the_work_begins(
+    resource: StoreResource, monkeypatch: pytest.MonkeyPatch, price: str
+) -> None:
+    monkeypatch.setenv("CHESTGAN_PRICE_GPU_HOUR", price)
+    monkeypatch.setenv("CHESTGAN_PRICE_CURRENCY", "EUR")
+    began = False
+    with pytest.raises(BadInput, match=r"CHESTGAN_PRICE_GPU_HOUR: is .*; give a number"), metered(resource):
+        began = True
+    assert not began
+
+
+def test_a_price_needs_a_currency(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHESTGAN_PRICE_CPU_HOUR", "1")
+    with pytest.raises(BadInput, match="CHESTGAN_PRICE_CURRENCY: is not set"):
+        Prices.of_environment()
+
+
+def test_work_that_fails_says_in_its_log_what_it_used(
+    resource: StoreResource, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(RuntimeError, match="no"), metered(resource):
+        raise RuntimeError("no")
+    assert "used until it failed: GPU hours 0.0000, processor hours" in capsys.readouterr().err
+
+
+def test_what_workers_used_is_added_and_the_gpu_of_some_is_named() -> None:
+    summed = together([use(cpu_hours=1), use(2, 3, "a GPU"), use(4, 5, "a GPU")])
+    assert (summed.gpu_hours, summed.cpu_hours, summed.bytes_written) == (6, 9, 6)
+    assert summed.device == "a GPU"
+    assert together([use(), use()]).device == "processor"
+
+
+def test_a_month_has_what_was_materialized_in_it_and_no_other() -> None:
+    with dg.instance_for_test() as instance:
+        for asset, gpu_hours, more in (
+            ("generator_checkpoint", 2.0, {COST: 5.0, "currency": "EUR"}),
+            ("generator_checkpoint", 1.0, {COST: 2.5, "currency": "EUR"}),
+            ("metric_report", 0.5, {COST: 1.0, "currency": "USD"}),
+            ("slice_tensors", 100.0, {}),  # not measured
+        ):
+            metadata = {GPU_HOURS: gpu_hours, CPU_HOURS: 1.0, **more}
+            instance.report_runless_asset_event(dg.AssetMaterialization(asset, metadata=metadata))
+        # of a version that did not measure
+        instance.report_runless_asset_event(dg.AssetMaterialization("raw_dicom", metadata={"files": 1}))
+        now = datetime.now(UTC)
+        sums, costs = month_sums(instance, f"{now:%Y-%m}")
+        trained = sums["generator_checkpoint"]
+        assert (trained.materializations, trained.gpu_hours, trained.cpu_hours) == (2, 3.0, 2.0)
+        assert sums["metric_report"].gpu_hours == 0.5
+        assert sums["raw_dicom"].materializations == 0
+        assert costs == {"EUR": 7.5, "USD": 1.0}
+        sums, costs = month_sums(instance, f"{now.year - 1}-12" if now.month != 12 else f"{now.year}-01")
+        assert sums["generator_checkpoint"].materializations == 0
+        assert costs == {}
