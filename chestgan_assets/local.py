@@ -43,6 +43,8 @@ def local_environment() -> Iterator[dict[str, str]]:
     home().chmod(0o700)
     # Threads that wait for work must not spin: beside one other busy process that halves the speed of a training.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # All of it is here, also where "here" is a pod.
+    os.environ.setdefault("CHESTGAN_EXECUTOR", "multiprocess")
     environment = {**os.environ, "DAGSTER_HOME": str(dagster_home()), "CHESTGAN_HOME": str(home())}
     if os.environ.get("CHESTGAN_STORE"):
         yield environment

@@ -10,8 +10,9 @@ from chestgan_core.errors import BadInput
 
 OWNERS = ["team:chestgan"]
 
-# Only what may pass by itself is retried; see failures.one_line_failures.
-RETRY = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+# Only what may pass by itself is retried; see failures.one_line_failures. Together more than a minute: a store or a
+# database that is started anew is away for less.
+RETRY = dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 # One step at a time on the accelerator, whatever the number of runs.
 GPU_POOL = "gpu"
@@ -41,21 +42,31 @@ def steps_share_processor() -> bool:
 
 
 def executor() -> dg.ExecutorDefinition:
-    """$CHESTGAN_EXECUTOR: multiprocess (default) or in_process.
+    """$CHESTGAN_EXECUTOR: multiprocess (default outside of pods), in_process or k8s.
 
     multiprocess gives every step a process of its own, so that the memory of training goes back when it ends.
-    At most two at once: each may use every core.
+    At most two at once: each may use every core. k8s gives every step a pod of its own (steps.yaml). Raises BadInput: a
+    pod that was not told, and would train on its own processor what was meant for a GPU elsewhere.
     """
-    told = os.environ.get("CHESTGAN_EXECUTOR", "multiprocess")
+    told = os.environ.get("CHESTGAN_EXECUTOR", "")
+    if told == "k8s":
+        from chestgan_assets.pods import step_pods
+
+        return step_pods
+    if not told and os.environ.get("KUBERNETES_SERVICE_HOST"):
+        raise BadInput(
+            "CHESTGAN_EXECUTOR",
+            "is not set in this pod",
+            "set k8s in user code and run pods, or multiprocess where the pod is to do all by itself",
+        )
     if told == "in_process":
         return dg.in_process_executor
-    if told == "multiprocess":
+    if told in ("", "multiprocess"):
         return dg.multiprocess_executor.configured({"max_concurrent": 2})
-    raise BadInput("CHESTGAN_EXECUTOR", f"is {told!r}", "choose in_process or multiprocess")
+    raise BadInput("CHESTGAN_EXECUTOR", f"is {told!r}", "choose multiprocess, in_process or k8s")
 
 
 def study_executor() -> dg.ExecutorDefinition:
     """That of everything else, with as many steps at once as a study has workers."""
-    if os.environ.get("CHESTGAN_EXECUTOR", "multiprocess") == "multiprocess":
-        return dg.multiprocess_executor
-    return executor()
+    told = executor()
+    return dg.multiprocess_executor if told.name == dg.multiprocess_executor.name else told

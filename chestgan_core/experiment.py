@@ -61,6 +61,19 @@ class Publication(Section):
     first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
+class Machine(Section):
+    """What the steps of this experiment need where each has a pod of its own; null leaves it to the profile of the step
+    (chestgan_assets/steps.yaml). It decides nothing about the model.
+
+    gpus: 0 computes on the processor, more than one trains as a team. cpu: cores. memory_gib: of the machine, not the
+    GPU.
+    """
+
+    gpus: Annotated[int, Field(ge=0, le=16)] | None = None
+    cpu: Annotated[float, Field(gt=0)] | None = None
+    memory_gib: Annotated[float, Field(gt=0)] | None = None
+
+
 class ReleaseRules(Section):
     """What a report must say before a set is published (evaluation/gate.py). null turns a rule off.
 
@@ -116,6 +129,7 @@ class Experiment(Section):
     evaluation: Evaluation = Evaluation()
     release: ReleaseRules = ReleaseRules()
     publication: Publication = Publication()
+    machine: Machine = Machine()
     origin: Origin | None = None
 
     @model_validator(mode="after")
@@ -187,7 +201,7 @@ class Experiment(Section):
 
     def fingerprint(self) -> str:
         """sha256 hex of what decides the trained weights: neither name and description, nor what follows training."""
-        past = {"name", "description", "evaluation", "release", "publication", "origin"}
+        past = {"name", "description", "evaluation", "release", "publication", "machine", "origin"}
         told = self.model_dump(exclude=past)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 

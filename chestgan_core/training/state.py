@@ -34,6 +34,7 @@ FREE_FIELDS: dict[str, Any] = {
     "evaluation": True,
     "release": True,
     "publication": True,
+    "machine": True,
     "origin": True,
     "training": {"minutes", "images", "epochs", "checkpoint_images", "sample_images", "kept"},
 }
