@@ -1,0 +1,2 @@
+-- Run once, when the database is made, by the account that owns both: chestgan.
+CREATE DATABASE studies;

@@ -1,0 +1,107 @@
+"""All of deploy/: variables that somebody reads, no secret, no image without a version, what the Dockerfile copies."""
+
+import re
+import subprocess
+
+import pytest
+
+from tests.deploy.files import ANYWHERE, DEPLOY, ROOT, compose, manifests, values, walk
+
+# Read by others: libraries that do not tell, and servers.
+ELSEWHERE = {
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE",  # botocore
+    "PGPASSWORD",  # libpq
+    "PGDATA", "POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD",  # the image of PostgreSQL
+    "SSL_CERT_FILE", "DAGSTER_HOME",
+    "PATH", "HOME", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "MPLCONFIGDIR", "OMP_WAIT_POLICY",
+    "DAGSTER_DISABLE_TELEMETRY", "NVIDIA_DRIVER_CAPABILITIES",
+    "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK",
+}  # fmt: skip
+# What compose itself reads in .env, for images, ports and folders.
+OF_COMPOSE = {"CHESTGAN_IMAGE", "CHESTGAN_PORT", "CHESTGAN_VISITORS_PORT", "CHESTGAN_DATA", "CHESTGAN_DICOM"}
+
+
+def set_variables() -> set[str]:
+    """Variables that a file of deploy/ sets, commented examples included."""
+    named = set(re.findall(r"^ *(?:#  ?)?(?:ENV )?([A-Z][A-Z0-9_]{3,})[:=]", "\n".join(texts()), re.MULTILINE))
+    for told in (dict(values()), compose(), *(told for _, told in manifests())):
+        for one in walk(told):
+            if set(one) in ({"name", "value"}, {"name", "valueFrom"}):
+                named.add(one["name"])
+    return named
+
+
+def texts() -> list[str]:
+    return [path.read_text() for path in ANYWHERE]
+
+
+def test_every_variable_is_read_by_somebody() -> None:
+    sources = [*(ROOT / "chestgan_core").rglob("*.py"), *(ROOT / "chestgan_assets").rglob("*.py"), DEPLOY / "dagster.yaml"]
+    code = "\n".join(path.read_text() for path in sources)
+    named = set_variables()
+    assert {"CHESTGAN_STORE", "CHESTGAN_EXECUTOR", "CHESTGAN_STEPS", "PGPASSWORD", "AWS_CA_BUNDLE"} <= named
+    unread = {name for name in named - ELSEWHERE - OF_COMPOSE if not re.search(rf"\b{name}\b", code)}
+    assert not unread
+
+
+def test_there_is_no_secret() -> None:
+    for path in ANYWHERE:
+        text = path.read_text()
+        assert not re.search(r"kind: Secret\b", text), path
+        assert not re.search(r"AKIA[0-9A-Z]{16}|-----BEGIN", text), path
+        # In an address a password would be written to every log that shows it.
+        assert not re.search(r"://[^/\s:@]+:[^@\s/{$]+@", text), path
+        for name, value in re.findall(r"(?i)(\w*(?:password|secret_access_key|token))[:=][ \t]*(\S+)", text):
+            assert value.startswith(("${", "{env:", "chestgan-postgresql", "false", "#")), (path, name)
+
+
+def test_every_image_says_its_version() -> None:
+    images = {
+        line
+        for path in ANYWHERE
+        for line in re.findall(r"(?:image: |^FROM )([\w./-]+[:$@]?\S*)", path.read_text(), re.MULTILINE)
+        if not line.startswith(("$", "&", "*"))
+    }
+    assert images
+    assert all(re.search(r":(\d|\$\{PYTHON\})", image) for image in images), images
+    tags = [one["tag"] for one in walk(values()) if "repository" in one]
+    assert tags
+    assert "latest" not in "\n".join(texts())
+    assert all(re.match(r"\d+\.\d+", str(tag)) for tag in tags)
+
+
+DOCKERFILE = (DEPLOY / "docker" / "Dockerfile").read_text()
+
+
+def test_the_image_copies_what_the_ignore_file_lets_through() -> None:
+    copied = {
+        name
+        for line in re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+        for name in line.split()
+    }
+    assert copied
+    assert all((ROOT / name).exists() for name in copied)
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert let_through == copied
+    tracked = subprocess.run(["git", "ls-files", *copied], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {name.split("/")[0] for name in tracked.stdout.splitlines()} == copied
+
+
+def test_the_image_is_that_python_and_those_extras() -> None:
+    import tomllib
+
+    version = re.search(r"^ARG PYTHON=(\d+\.\d+)-slim-bookworm$", DOCKERFILE, re.MULTILINE)
+    assert version
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f">={version[1]}" in project["requires-python"]
+    (extras,) = re.findall(r'"\.\[(.+)\]"', DOCKERFILE)
+    assert set(extras.split(",")) == project["optional-dependencies"].keys() - {"dev", "embedded"}
+    assert "--constraint requirements.lock" in DOCKERFILE
+
+
+@pytest.mark.parametrize("stage", DOCKERFILE.split("\nFROM ")[3:])
+def test_what_runs_is_a_numbered_account(stage: str) -> None:
+    assert "\nUSER 10001:10001\n" in stage
+    assert stage.index("USER 10001") > stage.index("RUN --mount")
+    home = values()["global"]["dagsterHome"]
+    assert f"DAGSTER_HOME={home} " in stage
