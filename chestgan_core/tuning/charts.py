@@ -4,7 +4,6 @@ In: the table of a study. Out: PNG bytes by file name, drawn without a display.
 """
 
 from collections.abc import Sequence
-from io import BytesIO
 from typing import Any
 
 import matplotlib as mpl
@@ -15,9 +14,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
 
-from chestgan_core.pictures import png_of
+from chestgan_core.pictures import png_of, rendered
 from chestgan_core.tuning.space import Choice, Parameter
 from chestgan_core.tuning.table import StudyTable, TrialRow
 
@@ -277,6 +275,4 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 def _png(figure: Figure) -> bytes:
     """With a palette: a fifth of the bytes, so that Dagster's history keeps the colours (presentation.py)."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png")
-    return png_of(Image.open(buffer).convert("RGB").quantize(PALETTE))
+    return png_of(rendered(figure).quantize(PALETTE))

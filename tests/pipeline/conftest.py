@@ -4,14 +4,19 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from chestgan_core.dicom.pseudonyms import Pseudonyms
+from chestgan_core.embedded import EmbeddedStore
+from chestgan_core.evaluation.run import StoredReport
 from chestgan_core.sources.catalog import read_catalog
 from chestgan_core.sources.folder_series import FolderFiles
 from chestgan_core.store import Store
+from chestgan_core.training.run import TrainedRun
 from tests.pipeline.dev_server import Dev, start_dev, stop_dev
+from tests.pipeline.stages import Stages
 
 TINY = """
 description: The smallest training that goes through every part.
@@ -36,11 +41,43 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def delivery(phantom_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A private DICOM folder: three phantoms that are treated as people."""
-    folder = tmp_path / "delivery"
-    for patient in sorted(phantom_folder.iterdir())[:3]:
-        shutil.copytree(patient, folder / patient.name)
+    folder = deliver(phantom_folder, tmp_path / "delivery")
     monkeypatch.setenv("CHESTGAN_FOLDER", str(folder))
     return folder
+
+
+def deliver(phantom_folder: Path, folder: Path) -> Path:
+    for patient in sorted(phantom_folder.iterdir())[:3]:
+        shutil.copytree(patient, folder / patient.name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stages(embedded: EmbeddedStore, phantom_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Stages:
+    """The first steps of the chain, made once: patients, and a run of `tiny` with its report."""
+    folder = tmp_path_factory.mktemp("stages")
+    deliver(phantom_folder, folder / "delivery")
+    return Stages(embedded, folder)
+
+
+@pytest.fixture
+def slices(stages: Stages, store: Store, home: Path, delivery: Path) -> tuple[str, ...]:
+    """All patients of the delivery as slices in the store; returns their keys."""
+    patients = stages.bring("slices", store)
+    shutil.copytree(stages.home, home)  # with the key of the pseudonyms
+    return cast("tuple[str, ...]", patients)
+
+
+@pytest.fixture
+def trained(stages: Stages, store: Store) -> TrainedRun:
+    """A run of `tiny` in the store."""
+    return cast("TrainedRun", stages.bring("trained", store))
+
+
+@pytest.fixture
+def reported(stages: Stages, store: Store) -> StoredReport:
+    """A run of `tiny` with its report in the store."""
+    return cast("StoredReport", stages.bring("reported", store))
 
 
 def files_of(store: Store, delivery: Path, home: Path, patient: str) -> list[Path]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,7 @@ from chestgan_core.errors import BadCheckpoint, BadInput, ChestganError, Damaged
 from chestgan_core.evaluation.kept_features import KeptFeatures
 from chestgan_core.evaluation.legacy_score import SHIPPED
 from chestgan_core.evaluation.rows import NOT_FINITE
-from chestgan_core.evaluation.run import latest_report, report_experiment
-from chestgan_core.experiment import Experiment, ReleaseRules, parse_experiment
+from chestgan_core.evaluation.run import StoredReport, latest_report, report_experiment
 from chestgan_core.measures.extractors import open_extractor
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.fetching import fetch_set, list_sets
@@ -37,35 +37,11 @@ from chestgan_core.sources.catalog import catalogue_source, read_catalog
 from chestgan_core.store import Store
 from chestgan_core.training.images import load_slices
 from chestgan_core.training.loop import TrainingDiverged
-from chestgan_core.training.run import newest_run, run_name, train_experiment
+from chestgan_core.training.run import TrainedRun, newest_run, run_name, train_experiment
 from chestgan_core.training.sampling import Draw
 from chestgan_core.training.state import TrainingState, fingerprint
 from tests.pipeline.conftest import files_of
-
-
-@pytest.fixture
-def slices(store: Store, home: Path, delivery: Path) -> tuple[str, ...]:
-    """All patients of the delivery as slices in the store; returns their keys."""
-    catalog, _ = catalogue_source(store, "folder", home)
-    for patient in catalog.patients:
-        archive_patient(store, "folder", patient, home)
-        normalize_patient(store, "folder", patient, home)
-    return catalog.patients
-
-
-TRAINING = {"batch": 8, "images": 64, "checkpoint_images": 32, "sample_images": 32}
-
-
-def tiny(extractor: str = "efficientnet-lite0", **training: object) -> Experiment:
-    fields: dict[str, object] = {
-        "dataset": "folder",
-        "network": {"generator_width": 4, "discriminator_width": 4, "latent": 8},
-        "training": {**TRAINING, **training},
-        "evaluation": {"images": 10, "extractor": extractor},
-        "release": dict.fromkeys(ReleaseRules.model_fields),  # nothing good can be asked of it
-        "publication": {"images": 6},
-    }
-    return parse_experiment(fields, "tiny", "test")
+from tests.pipeline.stages import TRAINING, edited, tiny
 
 
 def test_the_chain_ends_with_a_set_that_can_be_fetched(
@@ -127,11 +103,8 @@ def test_a_run_with_classes_keeps_its_best_look_and_its_set_tells_the_class_of_e
 
 
 def test_nothing_that_names_a_private_patient_leaves_the_raw_archive(
-    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+    store: Store, slices: tuple[str, ...], reported: StoredReport, tmp_path: Path
 ) -> None:
-    build_training_set(store, "folder")
-    train_experiment(store, tiny(), "cpu", tmp_path / "train")
-    report_experiment(store, tiny(), "cpu", tmp_path / "report")
     release_experiment(store, tiny(), "cpu", tmp_path / "release")
     looked_at = 0
     for item in store.list():
@@ -231,11 +204,8 @@ def test_the_report_of_a_run_has_the_thesis_measures_of_its_own_discriminator(
 
 
 def test_other_weights_of_the_thesis_score_make_another_report(
-    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, reported: StoredReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build_training_set(store, "folder")
-    train_experiment(store, tiny(), "cpu", tmp_path / "train")
-    first = report_experiment(store, tiny(), "cpu", tmp_path / "report")
     own = tmp_path / "own.yaml"
     heavier = SHIPPED.read_text().replace("ssim: {weight: 0.2,", "ssim: {weight: 0.35,")
     own.write_text(heavier)
@@ -244,17 +214,15 @@ def test_other_weights_of_the_thesis_score_make_another_report(
         report_experiment(store, tiny(), "cpu", tmp_path / "report-2")
     own.write_text(heavier.replace("generator_accuracy: {weight: 0.15,", "generator_accuracy: {weight: 0,"))
     second = report_experiment(store, tiny(), "cpu", tmp_path / "report-3")
-    assert second.version != first.version
+    assert second.version != reported.version
     parts = {part["measure"]: part["weight"] for part in second.told["legacy"]["score"]["parts"]}
     assert parts["SSIM"] == 0.35
 
 
 def test_a_run_of_a_version_that_kept_no_discriminator_is_still_scored(
-    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+    store: Store, trained: TrainedRun, tmp_path: Path
 ) -> None:
-    build_training_set(store, "folder")
-    run = train_experiment(store, tiny(), "cpu", tmp_path / "train")
-    key = layout.run_manifest("tiny", run.name)
+    key = layout.run_manifest("tiny", trained.name)
     without = json.loads(store.get_bytes(key))
     without["objects"] = [item for item in without["objects"] if "discriminator" not in item["key"]]
     store.delete(key)
@@ -307,11 +275,7 @@ def test_features_of_real_slices_are_kept_and_used_again_unless_they_are_wrong(
         source(extractor, "real", images, "features")
 
 
-def test_a_damaged_generator_is_named(
-    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
-) -> None:
-    build_training_set(store, "folder")
-    train_experiment(store, tiny(), "cpu", tmp_path / "train")
+def test_a_damaged_generator_is_named(store: Store, trained: TrainedRun, tmp_path: Path) -> None:
     _, run = newest_run(store, tiny())
     key = run.find("generator.safetensors").key
     store.put_bytes(b"not what the manifest says", key)
@@ -319,17 +283,9 @@ def test_a_damaged_generator_is_named(
         report_experiment(store, tiny(), "cpu", tmp_path / "report")
 
 
-def edited(**fields: object) -> Experiment:
-    """tiny() after somebody changed its file."""
-    return parse_experiment({**tiny().model_dump(), **fields}, "tiny", "test")
-
-
 def test_a_run_without_its_own_report_is_not_published(
-    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+    store: Store, reported: StoredReport, tmp_path: Path
 ) -> None:
-    build_training_set(store, "folder")
-    train_experiment(store, tiny(), "cpu", tmp_path / "train")
-    report_experiment(store, tiny(), "cpu", tmp_path / "report")
     changed = edited(seed=1)
     train_experiment(store, changed, "cpu", tmp_path / "train-again")
     with pytest.raises(NotInStore, match="newest run has no report; materialize metric_report"):
@@ -342,11 +298,9 @@ def test_a_run_without_its_own_report_is_not_published(
     [("not finite", "numbers that are not finite: 1"), ("all the same", "are all the same")],
 )
 def test_what_did_not_pass_its_report_is_not_published(
-    fault: str, cause: str, store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+    fault: str, cause: str, store: Store, trained: TrainedRun, reported: StoredReport, tmp_path: Path
 ) -> None:
-    build_training_set(store, "folder")
-    run = train_experiment(store, tiny(), "cpu", tmp_path / "train")
-    report = report_experiment(store, tiny(), "cpu", tmp_path / "report")
+    run, report = trained, reported
     told = {name: value for name, value in report.told.items() if name != "text"}
     if fault == "not finite":
         told["rows"][0]["note"] = f"{NOT_FINITE}; a note"
@@ -367,11 +321,9 @@ def test_what_did_not_pass_its_report_is_not_published(
 
 
 def test_the_gate_refuses_what_its_rules_do_not_allow_and_the_report_says_so(
-    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+    store: Store, reported: StoredReport, tmp_path: Path
 ) -> None:
-    build_training_set(store, "folder")
-    train_experiment(store, tiny(), "cpu", tmp_path / "train")
-    loose = report_experiment(store, tiny(), "cpu", tmp_path / "loose")
+    loose = reported
     assert loose.told["gate"]["passed"]
     assert release_experiment(store, tiny(), "cpu", tmp_path / "release").images == 6
     rules = edited(release={"coverage_of_floor": 0.9})
@@ -386,11 +338,8 @@ def test_the_gate_refuses_what_its_rules_do_not_allow_and_the_report_says_so(
 
 @pytest.mark.parametrize("change", [{"window": "wide"}, {"resolution": 128}, {"network": {"latent": 9}}])
 def test_a_run_of_other_settings_is_neither_scored_nor_published(
-    change: dict[str, object], store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+    change: dict[str, object], store: Store, reported: StoredReport, tmp_path: Path
 ) -> None:
-    build_training_set(store, "folder")
-    train_experiment(store, tiny(), "cpu", tmp_path / "train")
-    report_experiment(store, tiny(), "cpu", tmp_path / "report")
     for step in (report_experiment, release_experiment):
         with pytest.raises(NotInStore, match="other settings; materialize generator_checkpoint"):
             step(store, edited(**change), "cpu", tmp_path / "early")
@@ -399,17 +348,14 @@ def test_a_run_of_other_settings_is_neither_scored_nor_published(
 
 
 def test_a_release_counts_its_images_and_names_no_address_of_the_store(
-    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+    store: Store, reported: StoredReport, tmp_path: Path
 ) -> None:
-    build_training_set(store, "folder")
-    train_experiment(store, tiny(), "cpu", tmp_path / "train")
-    report = report_experiment(store, tiny(), "cpu", tmp_path / "report")
     released = release_experiment(store, tiny(), "cpu", tmp_path / "release")
     assert released.images == 6
     fetched = fetch_set(store, "tiny", None, tmp_path / "fetched")
     card = (fetched.path / "README.md").read_text(encoding="utf-8")
     assert store.prefix not in card
-    assert report.version in card
+    assert reported.version in card
 
 
 def test_a_training_state_that_cannot_be_used_is_named_where_a_person_can_delete_it(
@@ -449,7 +395,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_in_the_store(
     store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path, embedded: EmbeddedStore
 ) -> None:
     build_training_set(store, "folder")
-    experiment = tiny(images=4_000, checkpoint_images=80, sample_images=2_000)
+    experiment = tiny(images=2_000, checkpoint_images=80, sample_images=1_000)
     told = tmp_path / "experiment.json"
     told.write_text(experiment.model_dump_json())
     code = (
@@ -478,16 +424,13 @@ def test_a_killed_training_goes_on_from_its_checkpoint_in_the_store(
 
     run = train_experiment(store, experiment, "cpu", tmp_path / "resumed")
     assert run.resumed_at >= 80
-    assert run.images_seen == 4_000
+    assert run.images_seen == 2_000
     assert not any(item.key.endswith("training-state.pt") for item in store.list("experiments/"))
 
 
 def test_a_lost_index_is_made_again_from_the_manifests(
-    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+    store: Store, reported: StoredReport, tmp_path: Path
 ) -> None:
-    build_training_set(store, "folder")
-    train_experiment(store, tiny(), "cpu", tmp_path / "train")
-    report_experiment(store, tiny(), "cpu", tmp_path / "report")
     release_experiment(store, tiny(), "cpu", tmp_path / "release")
     before = list_sets(store)
     store.delete(layout.set_index())
@@ -499,13 +442,11 @@ def test_a_lost_index_is_made_again_from_the_manifests(
 
 
 def test_a_report_is_found_again_with_its_page_and_picture(
-    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
+    store: Store, reported: StoredReport, tmp_path: Path
 ) -> None:
-    build_training_set(store, "folder")
-    train_experiment(store, tiny(), "cpu", tmp_path / "train")
-    made = report_experiment(store, tiny(), "cpu", tmp_path / "report")
     found = latest_report(store, "tiny")
-    assert found == made
+    assert found == replace(reported, uri=found.uri)
+    assert found.uri.startswith(store.uri("reports/tiny/"))
     assert found.contact_sheet_png.startswith(b"\x89PNG")
     assert "KID" in found.html
     assert json.dumps(found.rows)

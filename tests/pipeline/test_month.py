@@ -30,7 +30,7 @@ from chestgan_core.sources.archive import archive_patient
 from chestgan_core.sources.catalog import catalogue_source
 from chestgan_core.store import Store
 from chestgan_core.training.run import train_experiment
-from tests.pipeline.test_chain import tiny
+from tests.pipeline.stages import tiny
 from tests.standins.receiver import Receiver
 
 SENSORS = (retraining, study_when_short, failure_messages, release_messages)
