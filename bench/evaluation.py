@@ -35,13 +35,13 @@ def measure(images: int = IMAGES) -> list[Ratio]:
     """Time at `images` a side and memory at a quarter and half of them; some minutes."""
     extractor = open_extractor()
     extractor.features(_images(64, 0), label=None)  # warms up
-    started = time.perf_counter()
+    started = time.process_time()
     for seed in range(3):
         extractor.features(_images(images, seed), label=None)
-    bare = time.perf_counter() - started
-    started = time.perf_counter()
+    bare = time.process_time() - started
+    started = time.process_time()
     report(images)
-    ours = time.perf_counter() - started
+    ours = time.process_time() - started
     note = f"{ours:.0f} s in all; {images:,} real, synthetic and others' images; {REST_SECONDS:g} s are allowed beside"
     once, twice = (_peak(images * part // 4) for part in (1, 2))
     return [
