@@ -173,7 +173,7 @@ def test_history_is_in_postgresql_and_the_log_of_a_step_in_s3_line_by_line(
             )
             assert ran.returncode == 0, ran.stderr
             with daemon(deployment, tmp_path / "daemon.log"):
-                deadline = time.monotonic() + 60
+                deadline = time.monotonic() + 150
                 while not instance.get_dynamic_partitions("patient"):
                     assert time.monotonic() < deadline, (tmp_path / "daemon.log").read_text()
                     time.sleep(0.3)
