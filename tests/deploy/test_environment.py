@@ -18,7 +18,7 @@ ELSEWHERE = {
     "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK",
 }  # fmt: skip
 # What compose itself reads in .env, for images, ports and folders.
-OF_COMPOSE = {"CHESTGAN_IMAGE", "CHESTGAN_PORT", "CHESTGAN_VISITORS_PORT", "CHESTGAN_DATA", "CHESTGAN_DICOM"}
+OF_COMPOSE = {"CHESTGAN_IMAGE", "CHESTGAN_PORT", "CHESTGAN_VISITORS_PORT", "CHESTGAN_DATA", "CHESTGAN_DICOM", "COMPOSE_PROFILES"}
 
 
 def set_variables() -> set[str]:
@@ -51,7 +51,7 @@ def test_there_is_no_secret() -> None:
         assert not re.search(r"AKIA[0-9A-Z]{16}|-----BEGIN", text), path
         # In an address a password would be written to every log that shows it.
         assert not re.search(r"://[^/\s:@]+:[^@\s/{$]+@", text), path
-        for name, value in re.findall(r"(?i)(\w*(?:password|secret_access_key|token))[:=][ \t]*(\S+)", text):
+        for name, value in re.findall(r"(?i)(\w*(?:password|secret_access_key|_token))[:=][ \t]*(\S+)", text):
             assert value.startswith(("${", "{env:", "chestgan-postgresql", "false", "#")), (path, name)
 
 
