@@ -129,11 +129,7 @@ def composed(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) 
         told = compose()["x-environment"]
         ours = ("CHESTGAN", "AWS", "DAGSTER")
         environment = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith(("CHESTGAN", "AWS", "DAGSTER"))
-            },
+            **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
             **{
                 name: str(value)
                 for name, value in told.items()
