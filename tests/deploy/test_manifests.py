@@ -32,7 +32,9 @@ def unknown(told: Any, kind: str, where: str) -> Iterator[str]:
 def test_a_field_that_does_not_exist_is_found() -> None:
     """The check itself: a misspelt field deep in a list would pass every other test."""
     told = {"spec": {"template": {"spec": {"containers": [{"name": "a", "imagePullPolice": "Never"}]}}}}
-    assert list(unknown(told, "V1StatefulSet", "it")) == ["it.spec.template.spec.containers[0].imagePullPolice"]
+    assert list(unknown(told, "V1StatefulSet", "it")) == [
+        "it.spec.template.spec.containers[0].imagePullPolice"
+    ]
 
 
 @pytest.mark.parametrize(("path", "told"), DOCUMENTS, ids=TITLES)
@@ -81,7 +83,16 @@ def assert_restricted(spec: dict[str, Any]) -> None:
     assert not any(spec.get(name) for name in ("hostNetwork", "hostPID", "hostIPC"))
 
 
-ALLOWED = {"configMap", "emptyDir", "secret", "persistentVolumeClaim", "projected", "downwardAPI", "ephemeral", "csi"}
+ALLOWED = {
+    "configMap",
+    "emptyDir",
+    "secret",
+    "persistentVolumeClaim",
+    "projected",
+    "downwardAPI",
+    "ephemeral",
+    "csi",
+}
 
 
 def test_network_policies_choose_pods_that_there_are() -> None:
@@ -101,7 +112,9 @@ def test_network_policies_choose_pods_that_there_are() -> None:
 
 
 def test_ports_of_policies_are_those_of_the_values() -> None:
-    policies = {told["metadata"]["name"]: told["spec"] for _, told in DOCUMENTS if told["kind"] == "NetworkPolicy"}
+    policies = {
+        told["metadata"]["name"]: told["spec"] for _, told in DOCUMENTS if told["kind"] == "NetworkPolicy"
+    }
     told = values()
 
     def open_for(name: str) -> set[int]:

@@ -39,7 +39,8 @@ def test_one_image_with_a_tag_of_its_own(overlay: str) -> None:
     images = [told["dagsterWebserver"]["image"], told["dagsterDaemon"]["image"], code_server(told)["image"]]
     assert images[0] == images[1] == images[2]
     version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert version and images[0]["tag"] == version[1]
+    assert version
+    assert images[0]["tag"] == version[1]
 
 
 def names(kind: str) -> set[str]:
@@ -82,9 +83,13 @@ def launcher(overlay: str) -> dict[str, Any]:
     told = values(overlay)
     own = told["runLauncher"]["config"]["k8sRunLauncher"]
     # The chart writes what is inside of runK8sConfig as it stands.
-    inside = {snake: own["runK8sConfig"][name] for name in own["runK8sConfig"] for snake in snake_case({name: 0})}
+    inside = {
+        snake: own["runK8sConfig"][name] for name in own["runK8sConfig"] for snake in snake_case({name: 0})
+    }
     return {
-        **snake_case({name: value for name, value in own.items() if name not in ("runK8sConfig", "securityContext")}),
+        **snake_case(
+            {name: value for name, value in own.items() if name not in ("runK8sConfig", "securityContext")}
+        ),
         "security_context": own["securityContext"],
         "run_k8s_config": inside,
         "service_account_name": told["global"]["serviceAccountName"],

@@ -1,0 +1,263 @@
+"""The commands of compose.yaml as processes: code server, webservers, daemon, against a real PostgreSQL and a real S3
+server, with the instance of deployments. What is left out are the containers around them.
+"""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg2
+import pytest
+
+from chestgan_core.embedded import BUCKET, EmbeddedStore
+from chestgan_core.objects import s3_client
+from tests.deploy.files import DEPLOY, ROOT, compose
+from tests.standins.postgresql import postgresql
+
+BIN = Path(sys.executable).parent
+SERVERS = ("code", "webserver", "visitors", "daemon")
+
+# Four servers of Dagster begin at once, each with some seconds of imports; beside other tests that is minutes.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@dataclass
+class Composed:
+    """What compose.yaml starts. folder: homes and logs of the services; database: address of the history's."""
+
+    folder: Path
+    environment: dict[str, str]
+    ports: dict[str, int]
+    database: str
+
+    def words(self, told: list[str]) -> list[str]:
+        """A command of a service, with ports of this machine in place of those of the containers."""
+        replaced = {
+            "4000": str(self.ports["code"]),
+            "/etc/chestgan/workspace.yaml": str(self.folder / "workspace.yaml"),
+            "0.0.0.0": "127.0.0.1",
+        }
+        program, *rest = [replaced.get(word, word) for word in told]
+        return [str(BIN / program), *rest]
+
+    def command(self, service: str) -> list[str]:
+        words = self.words(compose()["services"][service]["command"])
+        return [str(self.ports[service]) if word == "3000" else word for word in words]
+
+    def environment_of(self, service: str) -> dict[str, str]:
+        home = self.folder / service
+        home.mkdir(exist_ok=True)
+        if not (home / "dagster.yaml").exists():
+            shutil.copyfile(DEPLOY / "dagster.yaml", home / "dagster.yaml")
+        places = {"HOME": home, "DAGSTER_HOME": home, "CHESTGAN_HOME": home / "local"}
+        return {**self.environment, **{name: str(path) for name, path in places.items()}}
+
+    def healthy(self, service: str) -> bool:
+        """The service's own health check."""
+        _, *told = compose()["services"][service]["healthcheck"]["test"]
+        told = [word.replace(":3000/", f":{self.ports.get(service)}/") for word in self.words(told)]
+        ran = subprocess.run(told, env=self.environment_of(service), cwd=self.folder, capture_output=True)
+        return ran.returncode == 0
+
+    def ask(self, service: str, query: str, **variables: object) -> dict[str, Any]:
+        """A request of a browser."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.ports[service]}/graphql",
+            json.dumps({"query": query, "variables": variables}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            told = json.load(answer)
+        assert "errors" not in told, told["errors"]
+        return dict(told["data"])
+
+    def launch(self, service: str) -> dict[str, Any]:
+        """The catalog of the phantoms, which needs no network."""
+        return dict(
+            self.ask(
+                service,
+                """mutation($tags: [ExecutionTag!]) { launchRun(executionParams: {
+                     selector: {repositoryLocationName: "chestgan", repositoryName: "__repository__",
+                                jobName: "catalog"},
+                     runConfigData: {}, executionMetadata: {tags: $tags}})
+                   { __typename ... on LaunchRunSuccess { run { id } } ... on PythonError { message } } }""",
+                tags=[{"key": "dagster/partition", "value": "phantom"}],
+            )["launchRun"]
+        )
+
+    def finish(self, run: str) -> str:
+        query = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+        deadline = time.monotonic() + 300
+        while (status := self.ask("visitors", query, id=run)["runOrError"]["status"]) not in (
+            "SUCCESS",
+            "FAILURE",
+        ):
+            assert time.monotonic() < deadline, f"{status}\n{self.log('daemon')}"
+            time.sleep(1)
+        return str(status)
+
+    def log(self, service: str) -> str:
+        return (self.folder / f"{service}.log").read_text()[-3000:]
+
+
+@pytest.fixture(scope="module")
+def composed(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
+    folder = tmp_path_factory.mktemp("composed")
+    with postgresql() as url, ExitStack() as stack:
+        account = re.fullmatch(r"postgresql://(.+):(.+)@(.+):(\d+)/(.+)", url)
+        assert account
+        user, password, host, port, database = account.groups()
+        address = {
+            "POSTGRES_HOST": host,
+            "POSTGRES_PORT": port,
+            "POSTGRES_USER": user,
+            "POSTGRES_PASSWORD": password,
+        }
+        told = compose()["x-environment"]
+        ours = ("CHESTGAN", "AWS", "DAGSTER")
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
+            **{
+                name: str(value)
+                for name, value in told.items()
+                if value is not None and "$" not in str(value)
+            },
+            **{f"CHESTGAN_{name}": value for name, value in address.items()},
+            "CHESTGAN_POSTGRES_DB": database,
+            "CHESTGAN_STUDY_STORAGE": f"postgresql+psycopg2://{user}@{host}:{port}/studies",
+            "PGPASSWORD": password,
+            **embedded.environment,
+            "CHESTGAN_LOGS_BUCKET": BUCKET,
+            "CHESTGAN_LOGS_PREFIX": "composed/logs",
+            "PYTHONPATH": str(ROOT),
+            "DAGSTER_DISABLE_TELEMETRY": "yes",
+        }
+        _run_once(url, (DEPLOY / "compose" / "studies.sql").read_text())
+        composed = Composed(folder, environment, {name: _free_port() for name in SERVERS}, url)
+        workspace = (DEPLOY / "compose" / "workspace.yaml").read_text()
+        (folder / "workspace.yaml").write_text(
+            workspace.replace("host: code", "host: 127.0.0.1").replace("4000", str(composed.ports["code"]))
+        )
+        tables = subprocess.run(
+            composed.command("tables"),
+            env=composed.environment_of("tables"),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+        )
+        assert tables.returncode == 0, tables.stderr
+        # In the order in which compose starts them: each when what it depends on is healthy.
+        for wave in (("code",), ("webserver", "visitors", "daemon")):
+            for service in wave:
+                stack.enter_context(_server(composed, service))
+            for service in wave:
+                deadline = time.monotonic() + 300
+                while not composed.healthy(service):
+                    assert time.monotonic() < deadline, composed.log(service)
+                    time.sleep(2)
+        yield composed
+
+
+def _run_once(url: str, sql: str) -> None:
+    connection = psycopg2.connect(url)
+    connection.autocommit = True  # CREATE DATABASE refuses a transaction
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+    finally:
+        connection.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def _server(composed: Composed, service: str) -> Iterator[None]:
+    with (composed.folder / f"{service}.log").open("wb") as log:
+        process = psutil.Popen(
+            composed.command(service),
+            env=composed.environment_of(service),
+            cwd=composed.folder,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield
+    finally:
+        family = [process, *process.children(recursive=True)]
+        process.terminate()
+        _, alive = psutil.wait_procs(family, timeout=20)
+        for one in alive:
+            one.kill()
+        psutil.wait_procs(alive, timeout=10)
+
+
+def test_a_run_goes_from_the_webserver_over_queue_and_daemon_into_the_code_server(
+    composed: Composed, embedded: EmbeddedStore
+) -> None:
+    launched = composed.launch("webserver")
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    run = launched["run"]["id"]
+    assert composed.finish(run) == "SUCCESS", composed.log("code")
+    connection = psycopg2.connect(composed.database)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SELECT status FROM runs WHERE run_id = %s", (run,))
+            assert cursor.fetchall() == [("SUCCESS",)]
+    finally:
+        connection.close()
+    listed = s3_client(embedded.access).list_objects_v2(Bucket=BUCKET, Prefix=f"composed/logs/storage/{run}")
+    assert any(one["Key"].endswith(".err") for one in listed["Contents"])
+    # One JSON object a line, from the process of the step.
+    lines = (composed.folder / "code.log").read_text().splitlines()
+    said = [json.loads(line) for line in lines if line.startswith("{") and run in line]
+    assert {"phantom"} == {line["partition"] for line in said if "partition" in line}
+
+
+def test_visitors_see_everything_and_start_nothing(composed: Composed) -> None:
+    assert composed.launch("visitors")["__typename"] == "UnauthorizedError"
+    told = composed.ask("visitors", "{ assetNodes { assetKey { path } } }")["assetNodes"]
+    assert ["generator_checkpoint"] in [node["assetKey"]["path"] for node in told]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(
+            urllib.request.Request(
+                f"http://127.0.0.1:{composed.ports['visitors']}/report_asset_materialization/synthetic_set_index",
+                data=b"{}",
+                headers={"Content-Type": "application/json"},
+            ),
+            timeout=20,
+        )
+
+
+def test_studies_have_a_database_of_their_own(composed: Composed) -> None:
+    """In that of the history Optuna finds the number of Dagster's last migration, and refuses."""
+    opened = (
+        "from pathlib import Path; from chestgan_core.tuning.storage import study_storage;"
+        "study_storage(Path('.'))"
+    )
+    environment = composed.environment_of("code")
+
+    def ran(storage: str) -> subprocess.CompletedProcess[str]:
+        told = {**environment, "CHESTGAN_STUDY_STORAGE": storage}
+        return subprocess.run([sys.executable, "-c", opened], env=told, capture_output=True, text=True)
+
+    own = environment["CHESTGAN_STUDY_STORAGE"]
+    assert ran(own).returncode == 0, ran(own).stderr
+    shared = ran(own.rpartition("/")[0] + "/" + composed.database.rpartition("/")[2])
+    assert shared.returncode != 0
