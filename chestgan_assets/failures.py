@@ -18,8 +18,9 @@ MOVES = 10  # a training of days may meet as many upgrades of its nodes
 def one_line_failures() -> Iterator[None]:
     """Only a store that does not answer, or a pointer that others moved, is tried again by a RetryPolicy.
 
-    In pods, a step that is told to end is one that moves. Everything else fails for good: bad input, a refused key, a damaged object, a bug; and a source that did not answer
-    for as long as sources/retrying.py is patient: it would hold a place of the pool for three times as long.
+    In pods, a step that is told to end is one that moves. Everything else fails for good: bad input, a refused key, a
+    damaged object, a bug; and a source that did not answer for as long as sources/retrying.py is patient: it would hold
+    a place of the pool for three times as long.
     What an error of the core came from is not passed on: Dagster keeps whole chains, and a system's error may name a
     patient's file or a signed URL.
     """

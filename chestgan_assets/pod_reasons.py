@@ -63,7 +63,9 @@ def why_waiting(pod: Any) -> Waiting | None:
     for container in _containers(pod):
         waits = container.state and container.state.waiting
         if waits and (remedy := _NEVER.get(waits.reason or "")):
-            return Waiting(f"pod {name}: {waits.reason} ({_line(waits.message) or container.image}); {remedy}", True)
+            return Waiting(
+                f"pod {name}: {waits.reason} ({_line(waits.message) or container.image}); {remedy}", True
+            )
     for condition in pod.status.conditions or ():
         if condition.type == "PodScheduled" and condition.status == "False":
             remedy = "it starts when a node has room; see requests, node selector and tolerations of the step's profile"
@@ -73,10 +75,12 @@ def why_waiting(pod: Any) -> Waiting | None:
 
 def _of_exit(code: int, reason: str, name: str, limit: str) -> str:
     if reason == "OOMKilled":
-        return f"was killed as it used more than its {limit} of memory (OOMKilled); raise memory of the step's profile, "\
+        return (
+            f"was killed as it used more than its {limit} of memory (OOMKilled); raise memory of the step's profile, "
             "machine.memory_gib of the experiment, or make its batch smaller"
+        )
     if code == _KILLED:
-        return f"was killed (exit code {code}); by the node when it is short of memory, or by somebody: look at its events"
+        return f"was killed (exit code {code}); by a node that is short of memory, or by somebody: look at its events"
     if code == _ENDED:
         return f"was told to end (exit code {code}), as when a node is emptied; the step can be tried again"
     return f"its process ended with exit code {code} before it told its result; read kubectl logs {name}"

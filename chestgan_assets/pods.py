@@ -11,7 +11,11 @@ import dagster as dg
 from dagster._core.definitions.executor_definition import multiple_process_executor_requirements
 from dagster._core.events import EngineEventData
 from dagster._core.executor.base import Executor
-from dagster._core.executor.step_delegating import CheckStepHealthResult, StepDelegatingExecutor, StepHandlerContext
+from dagster._core.executor.step_delegating import (
+    CheckStepHealthResult,
+    StepDelegatingExecutor,
+    StepHandlerContext,
+)
 from dagster_k8s import k8s_job_executor
 from dagster_k8s.client import DagsterKubernetesClient, k8s_api_retry_creation_mutation
 from dagster_k8s.container_context import K8sContainerContext

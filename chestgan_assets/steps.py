@@ -51,7 +51,7 @@ class Profile(Section):
     scratch: Quantity = "20Gi"
     grace_seconds: Annotated[int, Field(ge=1)] = 60
     image: str | None = None
-    node_selector: dict[str, str] = {}
+    node_selector: Mapping[str, str] = Field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
     runtime_class: str | None = None
     user: Annotated[int, Field(ge=1)] = 10001
@@ -77,7 +77,7 @@ class Steps(Section):
     service_account: str
     profiles: dict[str, Profile]
     otherwise: str
-    steps: dict[str, str] = {}
+    steps: Mapping[str, str] = Field(default_factory=dict)
     at_once: Annotated[int, Field(ge=1)] = 4
     keep_seconds: Annotated[int, Field(ge=0)] = 86_400
 
@@ -85,11 +85,13 @@ class Steps(Section):
     def _names_profiles(self) -> "Steps":
         for step, name in {**self.steps, "otherwise": self.otherwise}.items():
             if name not in self.profiles:
-                raise ValueError(f"{step}: there is no profile {name}, choose one of {', '.join(self.profiles)}")
+                raise ValueError(
+                    f"{step}: there is no profile {name}, choose one of {', '.join(self.profiles)}"
+                )
         return self
 
     def profile(self, step_key: str) -> Profile:
-        """That of a step: `generator_checkpoint`, or of an asset of several `hyperparameter_study.run_trials[worker_0]`."""
+        """That of a step: `generator_checkpoint`, or of several `hyperparameter_study.run_trials[worker_0]`."""
         step = step_key.partition("[")[0]
         name = self.steps.get(step) or self.steps.get(step.partition(".")[0]) or self.otherwise
         return self.profiles[name]
@@ -136,7 +138,7 @@ def pod(profile: Profile, steps: Steps) -> dict[str, Any]:
             "service_account_name": steps.service_account,
             "automount_service_account_token": False,
             "termination_grace_period_seconds": profile.grace_seconds,
-            "node_selector": profile.node_selector,
+            "node_selector": dict(profile.node_selector),
             "tolerations": [toleration.model_dump(exclude_none=True) for toleration in profile.tolerations],
             **({"runtime_class_name": profile.runtime_class} if profile.runtime_class else {}),
             "security_context": {
@@ -152,7 +154,9 @@ def pod(profile: Profile, steps: Steps) -> dict[str, Any]:
     }
 
 
-def pod_of_step(steps: Steps, step_key: str, machines: Mapping[str, Machine], partition: str) -> dict[str, Any]:
+def pod_of_step(
+    steps: Steps, step_key: str, machines: Mapping[str, Machine], partition: str
+) -> dict[str, Any]:
     """What the step's Job gets. machines: what the experiments ask for, by their name, which is the partition."""
     profile = steps.profile(step_key)
     # A patient or a dataset is no experiment, and asks for nothing.

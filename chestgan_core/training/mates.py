@@ -44,7 +44,12 @@ def mates(
     told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(size)}
     start = processes.get_context("spawn").Process
     team = [
-        start(target=_work, args=(told, rank, experiment, slices, out, device, budget), daemon=True, name=f"mate {rank}")
+        start(
+            target=_work,
+            args=(told, rank, experiment, slices, out, device, budget),
+            daemon=True,
+            name=f"mate {rank}",
+        )
         for rank in range(1, size)
     ]
     former = dict(os.environ)

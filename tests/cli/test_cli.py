@@ -142,26 +142,43 @@ def test_an_empty_store_lists_no_sets(run: Any) -> None:
     ],
 )
 def test_a_mistake_is_one_line_on_standard_error(
-    arguments: list[str], status: int, said: str, tmp_path: Path
+    arguments: list[str],
+    status: int,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    answer = subprocess.run(
-        [sys.executable, "-m", "chestgan_core.cli", *arguments], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert answer.returncode == status
-    assert answer.stdout == ""
-    assert said in answer.stderr
-    assert "Traceback" not in answer.stderr
+    monkeypatch.chdir(tmp_path)
+    assert status_of(arguments) == status
+    answer = capfd.readouterr()
+    assert answer.out == ""
+    assert said in answer.err
+    assert "Traceback" not in answer.err
     if status == 1:
-        assert len(answer.stderr.strip().splitlines()) == 1
+        assert len(answer.err.strip().splitlines()) == 1
 
 
-def test_the_traceback_is_for_debug(tmp_path: Path) -> None:
-    told = ["generate", "--model", "no-such-model", "--count", "1", "--out", "y", "--debug"]
+def status_of(arguments: list[str]) -> object:
+    try:
+        return main(arguments)
+    except SystemExit as ended:  # argparse
+        return ended.code
+
+
+@pytest.mark.parametrize(("more", "lines"), [([], 1), (["--debug"], None)])
+def test_a_process_ends_with_the_status_and_has_its_traceback_for_debug(
+    more: list[str], lines: int | None, tmp_path: Path
+) -> None:
+    told = ["generate", "--model", "no-such-model", "--count", "1", "--out", "y", *more]
     answer = subprocess.run(
         [sys.executable, "-m", "chestgan_core.cli", *told], cwd=tmp_path, capture_output=True, text=True
     )
     assert answer.returncode == 1
-    assert "Traceback" in answer.stderr
+    assert answer.stdout == ""
+    assert "no-such-model" in answer.stderr
+    assert ("Traceback" in answer.stderr) == bool(more)
+    assert lines in (None, len(answer.stderr.strip().splitlines()))
 
 
 def test_a_folder_without_a_usable_series_lists_reasons_and_counts(

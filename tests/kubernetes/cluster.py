@@ -1,8 +1,8 @@
 """A namespace of the cluster that $KUBECONFIG names, and chestgan deployed in it as people have it.
 
 In: $CHESTGAN_CLUSTER_ADDRESS, an address of this machine that pods reach; $CHESTGAN_CLUSTER_IMAGE, an image of chestgan,
-or of an empty root with $CHESTGAN_CLUSTER_MOUNTS=host: then the interpreter, the environment and the code of this
-machine are mounted into it. Out: a pod with user code, webserver and daemon; what it asks for runs in pods of its own.
+or of an empty root with $CHESTGAN_CLUSTER_MOUNTS=host: then interpreter, environment and code of this machine are
+mounted into it. Out: a pod with user code, webserver and daemon; what it asks for runs in pods of its own.
 """
 
 import json
@@ -117,9 +117,9 @@ class Deployment:
 
     def end(self, run: str) -> None:
         """Terminate a run, as the button of the UI does it."""
-        told = self.web.ask(
-            "mutation($id: String!) { terminateRun(runId: $id) { __typename } }", id=run
-        )["terminateRun"]
+        told = self.web.ask("mutation($id: String!) { terminateRun(runId: $id) { __typename } }", id=run)[
+            "terminateRun"
+        ]
         assert told["__typename"] == "TerminateRunSuccess", told
 
     def events(self, run: str) -> list[dict[str, Any]]:

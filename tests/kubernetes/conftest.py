@@ -57,7 +57,9 @@ STEPS = {
     "otherwise": "cpu",
     "profiles": {
         "cpu": {"cpu": 0.1, "memory": "2Gi", "scratch": "2Gi", "grace_seconds": 30},
-        "gpu": {"gpus": 1, "cpu": 0.1, "memory": "2Gi", "shared_memory": "64Mi", "scratch": "100Mi", "grace_seconds": 30},
+        "gpu": {
+            "gpus": 1, "cpu": 0.1, "memory": "2Gi", "shared_memory": "64Mi", "scratch": "100Mi", "grace_seconds": 30,
+        },
     },
     "steps": {"generator_checkpoint": "gpu", "metric_report": "gpu", "synthetic_image_set": "gpu"},
 }  # fmt: skip
@@ -67,7 +69,9 @@ STEPS = {
 def cluster() -> None:
     """In CI a cluster that is there must answer; elsewhere these tests are for those who have one."""
     if not os.environ.get("KUBECONFIG") or not ADDRESS or not IMAGE:
-        pytest.skip("set KUBECONFIG, CHESTGAN_CLUSTER_ADDRESS and CHESTGAN_CLUSTER_IMAGE (docs/kubernetes.md)")
+        pytest.skip(
+            "set KUBECONFIG, CHESTGAN_CLUSTER_ADDRESS and CHESTGAN_CLUSTER_IMAGE (docs/kubernetes.md)"
+        )
     subprocess.run(["kubectl", "get", "nodes"], check=True, capture_output=True, timeout=60)
 
 
@@ -135,14 +139,18 @@ def deployment(
         )
         port = free_port()
         web = Dev(
-            subprocess.Popen(["sleep", "0"], text=True), f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("web") / "log"
+            subprocess.Popen(["sleep", "0"], text=True),
+            f"http://127.0.0.1:{port}",
+            tmp_path_factory.mktemp("web") / "log",
         )
         web.log.write_text("")
         found = Deployment(place, web)
         await_ready(place)
         with web.log.open("w") as log:
             forward = subprocess.Popen(
-                ["kubectl", "-n", place.name, "port-forward", "pod/chestgan", f"{port}:3000"], stdout=log, stderr=log
+                ["kubectl", "-n", place.name, "port-forward", "pod/chestgan", f"{port}:3000"],
+                stdout=log,
+                stderr=log,
             )
         try:
             await_true(lambda: answers(web), 240, web.log.read_text)
@@ -219,7 +227,16 @@ def servers(environment: dict[str, str]) -> dict[str, Any]:
         }
 
     workspace = ["--workspace", f"{HOME}/workspace.yaml"]
-    code = ["-h", "127.0.0.1", "-p", "4000", "-m", "chestgan_assets.definitions", "--location-name", "chestgan"]
+    code = [
+        "-h",
+        "127.0.0.1",
+        "-p",
+        "4000",
+        "-m",
+        "chestgan_assets.definitions",
+        "--location-name",
+        "chestgan",
+    ]
     return {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -26,7 +26,10 @@ def test_from_the_catalog_to_a_published_set(
 
     fetch_set(cluster_store, "tiny", None, tmp_path / "set")
     assert len(list((tmp_path / "set").rglob("*.png"))) >= 12
-    training, catalog = deployment.namespace.steps(run, "generator_checkpoint")[0], deployment.namespace.steps(run)[-1]
+    training, catalog = (
+        deployment.namespace.steps(run, "generator_checkpoint")[0],
+        deployment.namespace.steps(run)[-1],
+    )
     container = training["spec"]["containers"][0]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert "nvidia.com/gpu" not in catalog["spec"]["containers"][0]["resources"]["limits"]

@@ -60,10 +60,14 @@ def test_a_training_that_is_interrupted_twice_goes_on_where_it_was(
     (first,) = deployment.namespace.steps(run)
     assert seen_inside(deployment, first) == "device GPU-0, user 10001, no token"
     # More than its scratch may hold: the node throws it out, without a word to the process.
-    deployment.namespace.kubectl("exec", name_of(first), "--", "sh", "-c", "head -c 200M /dev/zero > /scratch/full")
+    deployment.namespace.kubectl(
+        "exec", name_of(first), "--", "sh", "-c", "head -c 200M /dev/zero > /scratch/full"
+    )
     told = deployment.await_words(run, "Evicted")
     assert "raise the requests of the step's profile" in told
-    second = await_true(lambda: running(deployment, run, beside=first), 200, lambda: deployment.words(run)[-3000:])
+    second = await_true(
+        lambda: running(deployment, run, beside=first), 200, lambda: deployment.words(run)[-3000:]
+    )
     # Its node is emptied: the process is told to end, and has its grace.
     deployment.namespace.kubectl("delete", "pod", name_of(second), "--wait=false")
     deployment.succeed(run)
@@ -131,7 +135,9 @@ def states(store: Store, experiment: str) -> list[str]:
 def seen_inside(deployment: Deployment, pod: dict[str, Any]) -> str:
     """What a step's process finds around itself."""
     token = "/var/run/secrets/kubernetes.io/serviceaccount/token"
-    look = f'echo "device $NVIDIA_VISIBLE_DEVICES, user $(id -u), $(test -e {token} && echo a || echo no) token"'
+    look = (
+        f'echo "device $NVIDIA_VISIBLE_DEVICES, user $(id -u), $(test -e {token} && echo a || echo no) token"'
+    )
     return deployment.namespace.kubectl("exec", name_of(pod), "--", "sh", "-c", look).strip()
 
 

@@ -1,4 +1,4 @@
-"""deploy/kubernetes/rbac.yaml is enough for everything that our processes ask of Kubernetes, and every verb is needed."""
+"""deploy/kubernetes/rbac.yaml is enough for all that our processes ask of Kubernetes, and every verb is needed."""
 
 import json
 import uuid
@@ -33,14 +33,20 @@ def client(room: Namespace) -> DagsterKubernetesClient:
     api = PatchedApiClient(config)
     api.set_default_header("Authorization", f"Bearer {token(room)}")
     return DagsterKubernetesClient(
-        kubernetes.client.BatchV1Api(api), kubernetes.client.CoreV1Api(api), print, lambda seconds: None, lambda: 0
+        kubernetes.client.BatchV1Api(api),
+        kubernetes.client.CoreV1Api(api),
+        print,
+        lambda seconds: None,
+        lambda: 0,
     )
 
 
 def token(room: Namespace) -> str:
     """Of the account `chestgan`, from inside one of its pods: older clusters have no request for one."""
     room.apply(pod("asker", "cat /var/run/secrets/kubernetes.io/serviceaccount/token"))
-    await_true(lambda: phase(room, "asker") == "Succeeded", 60, lambda: room.kubectl("describe", "pod", "asker"))
+    await_true(
+        lambda: phase(room, "asker") == "Succeeded", 60, lambda: room.kubectl("describe", "pod", "asker")
+    )
     return room.kubectl("logs", "asker").strip()
 
 
@@ -50,7 +56,12 @@ def pod(name: str, command: str) -> dict[str, Any]:
         "name": "one", "image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": ["/usr/bin/sh", "-c", command],
         "volumeMounts": mounted, "env": [{"name": key, "value": value} for key, value in path_variable().items()],
     }  # fmt: skip
-    spec = {"serviceAccountName": "chestgan", "restartPolicy": "Never", "containers": [told], "volumes": volumes}
+    spec = {
+        "serviceAccountName": "chestgan",
+        "restartPolicy": "Never",
+        "containers": [told],
+        "volumes": volumes,
+    }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
@@ -97,7 +108,9 @@ def refused(client: DagsterKubernetesClient, room: Namespace, dead: str) -> set[
     found["watch"] = lacking(lambda: client.get_job_status("dead", here, 0))
     found["look up its own pod"] = lacking(lambda: client.get_pod_by_name(dead, here))
     found["tell why a pod died"] = lacking(lambda: client.get_pods_in_job("dead", here))
-    found["tell what a pod said"] = lacking(lambda: client.retrieve_pod_logs(dead, here, container_name="one"))
+    found["tell what a pod said"] = lacking(
+        lambda: client.retrieve_pod_logs(dead, here, container_name="one")
+    )
     found["tell the events of a pod"] = lacking(lambda: client.retrieve_pod_events(dead, here))
     found["tell of a Job without a pod"] = lacking(lambda: client.get_job_debug_info("dead", here))
     if not found["start"]:
@@ -111,14 +124,24 @@ def grant(room: Namespace, rules: list[dict[str, Any]]) -> None:
     """Exactly these rights, from the moment that the API server knows of them."""
     role = yaml.safe_load((MANIFESTS / "rbac.yaml").read_text())
     room.apply({**role, "rules": rules})
-    granted = {verb for verb in VERBS for rule in rules if verb[1] in rule["resources"] and verb[2] in rule["verbs"]}
+    granted = {
+        verb for verb in VERBS for rule in rules if verb[1] in rule["resources"] and verb[2] in rule["verbs"]
+    }
     await_true(lambda: all(may(room, *verb) == (verb in granted) for verb in VERBS), 60, lambda: rules, 0.2)
 
 
 def may(room: Namespace, group: str, resource: str, verb: str, account: str = "chestgan") -> bool:
     kind, _, part = resource.partition("/")
-    told = ["auth", "can-i", verb, f"{kind}.{group}" if group else kind, *([f"--subresource={part}"] if part else [])]
-    return room.kubectl(*told, f"--as=system:serviceaccount:{room.name}:{account}", check=False).strip() == "yes"
+    told = [
+        "auth",
+        "can-i",
+        verb,
+        f"{kind}.{group}" if group else kind,
+        *([f"--subresource={part}"] if part else []),
+    ]
+    return (
+        room.kubectl(*told, f"--as=system:serviceaccount:{room.name}:{account}", check=False).strip() == "yes"
+    )
 
 
 def test_the_rights_are_enough(client: DagsterKubernetesClient, room: Namespace, dead: str) -> None:

