@@ -58,7 +58,7 @@ class StepPods(K8sStepHandler):
         self._steps = steps
         self._machines = {name: experiment.machine for name, experiment in EXPERIMENTS.items()}
         client = self._api_client
-        self._api_client = PatientClient(
+        self._api_client = PatientClient(  # type: ignore[no-untyped-call]
             client.batch_api, client.core_api, client.logger, client.sleeper, client.timer
         )
         # The Jobs of a run go with its pod, also where nobody could end them.
@@ -69,7 +69,8 @@ class StepPods(K8sStepHandler):
     def _get_container_context(self, step_handler_context: StepHandlerContext) -> K8sContainerContext:
         partition = step_handler_context.dagster_run.tags.get(PARTITION, "")
         told = pod_of_step(self._steps, self._get_step_key(step_handler_context), self._machines, partition)
-        ours = K8sContainerContext(run_k8s_config=UserDefinedDagsterK8sConfig.from_dict(told))
+        config = UserDefinedDagsterK8sConfig.from_dict(told)  # type: ignore[no-untyped-call]
+        ours = K8sContainerContext(run_k8s_config=config)
         # Ours comes before what a person says at the launch: lists grow, everything else is theirs.
         plain = self._executor_container_context
         self._executor_container_context = ours.merge(plain)
@@ -131,13 +132,7 @@ class StepPods(K8sStepHandler):
         return str(self._get_container_context(context).namespace)
 
 
-@dg.executor(
-    name="k8s",
-    config_schema=k8s_job_executor.config_schema,
-    requirements=multiple_process_executor_requirements(),
-)
-def step_pods(init_context: dg.InitExecutorContext) -> Executor:
-    """Dagster's k8s_job_executor, with its configuration, whose steps StepPods handles."""
+def _create(init_context: dg.InitExecutorContext) -> Executor:
     steps = load_steps()
     told = dict(init_context.executor_config)
     told.setdefault("max_concurrent", steps.at_once)
@@ -145,5 +140,16 @@ def step_pods(init_context: dg.InitExecutorContext) -> Executor:
     assert create is not None  # noqa: S101 an executor has one
     plain = create(init_context._replace(executor_config=told))
     assert isinstance(plain, StepDelegatingExecutor)  # noqa: S101
-    plain._step_handler = StepPods(plain._step_handler, steps)  # type: ignore[arg-type]
+    handler = plain._step_handler
+    assert isinstance(handler, K8sStepHandler)  # noqa: S101
+    plain._step_handler = StepPods(handler, steps)
     return plain
+
+
+# Dagster's k8s_job_executor, with its configuration, whose steps StepPods handles.
+step_pods = dg.ExecutorDefinition(
+    name="k8s",
+    config_schema=k8s_job_executor.config_schema,  # type: ignore[arg-type]  # it is one already
+    requirements=multiple_process_executor_requirements(),
+    executor_creation_fn=_create,
+)

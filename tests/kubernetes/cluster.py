@@ -1,8 +1,8 @@
 """A namespace of the cluster that $KUBECONFIG names, and chestgan deployed in it as people have it.
 
-In: $CHESTGAN_CLUSTER_ADDRESS, an address of this machine that pods reach; $CHESTGAN_CLUSTER_IMAGE, an image of chestgan,
-or of an empty root with $CHESTGAN_CLUSTER_MOUNTS=host: then interpreter, environment and code of this machine are
-mounted into it. Out: a pod with user code, webserver and daemon; what it asks for runs in pods of its own.
+In: $CHESTGAN_CLUSTER_ADDRESS, an address of this machine that pods reach; $CHESTGAN_CLUSTER_IMAGE, an image of
+chestgan, or of an empty root with $CHESTGAN_CLUSTER_MOUNTS=host: then interpreter, environment and code of this machine
+are mounted into it. Out: a pod with user code, webserver and daemon; what it asks for runs in pods of its own.
 """
 
 import json
@@ -145,8 +145,13 @@ class Deployment:
         )
 
     def await_words(self, run: str, words: str, seconds: float = 200) -> str:
-        """Wait until the events of a run say it."""
-        return await_true(lambda: words if words in self.words(run) else "", seconds, lambda: self.words(run))
+        """Wait until the events of a run say it; returns all that they say."""
+
+        def heard() -> str:
+            said = self.words(run)
+            return said if words in said else ""
+
+        return str(await_true(heard, seconds, lambda: self.words(run)[-6000:]))
 
     def succeed(self, run: str, seconds: float = 280) -> None:
         """Wait for a run that must succeed."""

@@ -14,7 +14,8 @@ class Proxy:
     cut_up, cut_down: bytes from the client or from the server after which a connection is cut, None: never.
     cuts: how many connections are cut before the network is well again, None: all of them. stall: instead of
     cutting, forward no more and say nothing. host: where it listens. tls: clients speak TLS, the server does not.
-    `cut` counts the cut ones, `reached` is set by the first. `asked`: the begin of each piece that clients sent, hence requests with headers.
+    `cut` counts the cut ones, `reached` is set by the first. `asked`: the begin of each piece that clients sent, hence
+    requests with headers.
     """
 
     def __init__(
