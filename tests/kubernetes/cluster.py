@@ -127,6 +127,7 @@ class Deployment:
         told = self.web.ask(
             """query($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events {
                  __typename ... on MessageEvent { message stepKey eventType }
+                 ... on EngineEvent { error { message } }
                  ... on ExecutionStepFailureEvent { error { message } }
                  ... on ExecutionStepUpForRetryEvent { error { message } }
                  ... on MaterializationEvent { assetKey { path } partition

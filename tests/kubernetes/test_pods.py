@@ -5,12 +5,15 @@ deployment and one GPU.
 """
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chestgan_core.embedded import BUCKET
+from chestgan_core.objects import ObjectStore
 from chestgan_core.publishing.fetching import fetch_set
 from chestgan_core.publishing.reading import open_set
 from chestgan_core.store import Store
@@ -46,34 +49,42 @@ def test_a_set_is_trained_on_the_gpu_scored_and_published(
     fetch_set(cluster_store, "tiny", None, tmp_path / "set")
     assert len(open_set(tmp_path / "set")) == 12
 
+    # The step's log is in S3, and not only in a pod that goes.
+    assert "Exception" not in deployment.words(run)
+    logs = [
+        item.key
+        for item in ObjectStore(cluster_store.client, BUCKET, "cluster-logs").list()
+        if run in item.key
+    ]
+    assert len(logs) >= 4
+
     (training,) = deployment.namespace.steps(run, "generator_checkpoint")
     (index,) = deployment.namespace.steps(run, "synthetic_set_index")
     assert limits(training)["nvidia.com/gpu"] == "1"
     assert "nvidia.com/gpu" not in limits(index)
 
 
-def test_a_training_that_is_interrupted_twice_goes_on_where_it_was(
+def test_a_training_goes_on_in_another_pod_until_a_cancel_ends_it(
     deployment: Deployment, split: str, cluster_store: Store
 ) -> None:
-    run = deployment.materialize("generator_checkpoint", "long")
-    await_true(lambda: states(cluster_store, "long"), 200, lambda: deployment.words(run)[-3000:])
-    (first,) = deployment.namespace.steps(run)
+    run = deployment.materialize("generator_checkpoint", "endless")
+    first = await_true(lambda: pod_of(deployment, run, 1), 100, lambda: deployment.words(run))
+    await_true(lambda: states(cluster_store, "endless"), 200, lambda: deployment.words(run))
     assert seen_inside(deployment, first) == "device GPU-0, user 10001, no token"
     # More than its scratch may hold: the node throws it out, without a word to the process.
-    deployment.namespace.kubectl(
-        "exec", name_of(first), "--", "sh", "-c", "head -c 200M /dev/zero > /scratch/full"
-    )
+    fill = "head -c 200M /dev/zero > /tmp/full"
+    deployment.namespace.kubectl("exec", name_of(first), "--", "sh", "-c", fill)
     told = deployment.await_words(run, "Evicted")
     assert "raise the requests of the step's profile" in told
-    second = await_true(
-        lambda: running(deployment, run, beside=first), 200, lambda: deployment.words(run)[-3000:]
-    )
+    second = await_true(lambda: pod_of(deployment, run, 2), 200, lambda: deployment.words(run))
+    resumed = await_true(lambda: went_on_at(deployment, second), 200, lambda: deployment.words(run))
     # Its node is emptied: the process is told to end, and has its grace.
     deployment.namespace.kubectl("delete", "pod", name_of(second), "--wait=false")
-    deployment.succeed(run)
-    result = deployment.told(run, "generator_checkpoint")
-    assert result["resumed at"] > 0
-    assert result["images seen"] == 24_000
+    third = await_true(lambda: pod_of(deployment, run, 3), 200, lambda: deployment.words(run))
+    assert await_true(lambda: went_on_at(deployment, third), 200, lambda: deployment.words(run)) > resumed > 0
+    deployment.end(run)
+    assert deployment.web.finish(run) == "CANCELED"
+    await_true(lambda: not alive(deployment, run), 90, lambda: alive(deployment, run))
 
 
 def test_too_little_memory_is_told_and_a_cancel_ends_the_pods(deployment: Deployment, split: str) -> None:
@@ -82,14 +93,6 @@ def test_too_little_memory_is_told_and_a_cancel_ends_the_pods(deployment: Deploy
     assert "more than its 154Mi of memory" in told
     assert "raise memory of the step's profile" in told
     deployment.await_words(run, "ExecutionStepUpForRetryEvent")
-    deployment.end(run)
-    assert deployment.web.finish(run) == "CANCELED"
-    await_true(lambda: not alive(deployment, run), 90)
-
-
-def test_a_cancel_ends_a_step_that_works(deployment: Deployment, split: str, cluster_store: Store) -> None:
-    run = deployment.materialize("generator_checkpoint", "endless")
-    await_true(lambda: states(cluster_store, "endless"), 200, lambda: deployment.words(run)[-3000:])
     deployment.end(run)
     assert deployment.web.finish(run) == "CANCELED"
     await_true(lambda: not alive(deployment, run), 90)
@@ -141,14 +144,22 @@ def seen_inside(deployment: Deployment, pod: dict[str, Any]) -> str:
     return deployment.namespace.kubectl("exec", name_of(pod), "--", "sh", "-c", look).strip()
 
 
-def running(deployment: Deployment, run: str, beside: dict[str, Any]) -> dict[str, Any] | None:
-    """The pod of the next attempt, once it trains."""
+def pod_of(deployment: Deployment, run: str, attempt: int) -> dict[str, Any] | None:
+    """The pod of an attempt of the step generator_checkpoint, once it runs."""
     for pod in deployment.namespace.steps(run):
-        if name_of(pod) != name_of(beside) and pod["status"]["phase"] == "Running":
-            log = deployment.namespace.kubectl("logs", name_of(pod), check=False)
-            if "going on at" in log:
-                return pod
+        # dagster-step-<hash>, and from the second attempt on dagster-step-<hash>-1, ...
+        job = pod["metadata"]["labels"]["job-name"].split("-")[2:]
+        if len(job) == (2 if attempt > 1 else 1) and (attempt == 1 or job[1] == str(attempt - 1)):
+            return pod if pod["status"]["phase"] == "Running" else None
     return None
+
+
+def went_on_at(deployment: Deployment, pod: dict[str, Any]) -> int:
+    """The images that a training had seen when this pod took it up, 0 as long as it has not."""
+    said = re.search(
+        r"going on at ([\d,]+) images", deployment.namespace.kubectl("logs", name_of(pod), check=False)
+    )
+    return int(said[1].replace(",", "")) if said else 0
 
 
 def alive(deployment: Deployment, run: str) -> list[str]:
