@@ -18,8 +18,7 @@ from chestgan_core.experiment import Machine
 
 SHIPPED = Path(__file__).with_suffix(".yaml")
 VARIABLE = "CHESTGAN_STEPS"
-# Where Dagster keeps what is not sent yet of a log, too: it takes the temporary folder of the process that starts the run.
-SCRATCH = "/tmp"  # noqa: S108 in the container, a volume of its own
+SCRATCH = "/scratch"
 
 # As Kubernetes writes amounts of memory: bytes, or with a unit.
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]

@@ -177,8 +177,9 @@ def instance(place: Namespace, environment: dict[str, str]) -> dict[str, Any]:
             "image_pull_policy": "IfNotPresent",
             "env_vars": [f"{name}={value}" for name, value in environment.items()],
             "env_secrets": ["chestgan"],
-            "volumes": [*volumes, *settings_volumes()],
-            "volume_mounts": [*mounted, *settings_mounts()],
+            "volumes": [*volumes, *settings_volumes(), {"name": "tmp", "emptyDir": {}}],
+            # Nothing else can be written in a step's pod: Dagster keeps logs there until they are sent.
+            "volume_mounts": [*mounted, *settings_mounts(), {"name": "tmp", "mountPath": "/tmp"}],
             "run_k8s_config": {
                 "container_config": {"resources": {"requests": {"cpu": "50m", "memory": "300Mi"}}},
                 "pod_spec_config": {"termination_grace_period_seconds": 30},

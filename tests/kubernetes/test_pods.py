@@ -72,7 +72,7 @@ def test_a_training_goes_on_in_another_pod_until_a_cancel_ends_it(
     await_true(lambda: states(cluster_store, "endless"), 200, lambda: deployment.words(run))
     assert seen_inside(deployment, first) == "device GPU-0, user 10001, no token"
     # More than its scratch may hold: the node throws it out, without a word to the process.
-    fill = "head -c 200M /dev/zero > /tmp/full"
+    fill = "head -c 200M /dev/zero > /scratch/full"
     deployment.namespace.kubectl("exec", name_of(first), "--", "sh", "-c", fill)
     told = deployment.await_words(run, "Evicted")
     assert "raise the requests of the step's profile" in told
