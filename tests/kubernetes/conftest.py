@@ -156,7 +156,7 @@ def deployment(
         finally:
             forward.terminate()
             forward.wait(timeout=30)
-            place.kubectl("delete", "jobs,pods", "--all", "--grace-period=5", check=False)
+            place.kubectl("delete", "jobs,pods", "--all", "--grace-period=1", check=False)
 
 
 def instance(place: Namespace, environment: dict[str, str]) -> dict[str, Any]:

@@ -105,6 +105,8 @@ def test_two_steps_on_one_gpu_wait_for_each_other_also_where_the_pool_lets_both_
     runs = [deployment.materialize("generator_checkpoint", name) for name in ("one", "other")]
     for run in runs:
         deployment.succeed(run)
+    # A step tells its result before its container has ended.
+    await_true(lambda: not any(alive(deployment, run) for run in runs), 60)
     (first, second) = sorted(times(deployment.namespace.steps(run)[0]) for run in runs)
     assert first[1] <= second[0]
     assert any("Insufficient nvidia.com/gpu" in deployment.words(run) for run in runs)
