@@ -2,7 +2,8 @@
 
 In: nothing; smooth random images of many patients, as large as slices of 64 pixels. Out: two rows. The report compares
 N real with N synthetic images, with N of other patients for floor and memorization, and writes its page. The bare
-passes take the same batches through the same network.
+passes take the same batches through the same network. Seconds are those of the processor, all threads together: the two
+parts follow each other, and another process must not decide.
 """
 
 import subprocess

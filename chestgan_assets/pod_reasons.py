@@ -20,7 +20,7 @@ _NEVER = {
 }
 _KILLED, _ENDED = 137, 143  # 128 + SIGKILL, 128 + SIGTERM
 _OUTSIDE = {
-    "Evicted": "the node was short of something: raise the requests of the step's profile, or use larger nodes",
+    "Evicted": "raise scratch or memory of the step's profile, whichever is named, or use larger nodes",
     "DeadlineExceeded": "raise active_deadline_seconds of the Job",
     "NodeLost": "the node is gone; the step can be tried again",
     "NodeShutdown": "the node was shut down; the step can be tried again",

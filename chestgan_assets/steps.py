@@ -37,10 +37,10 @@ class Profile(Section):
     """One kind of pod.
 
     gpus: of gpu_resource, asked for and the limit; more than one is what an experiment asks for, whose training divides
-    its batches among them. cpu: cores that are asked for; without a limit, which would only
-    slow a step down. memory: asked for and the limit, as what is over it may be killed at any time. shared_memory:
-    /dev/shm, counted as memory. scratch: of the node's disk. grace_seconds: from the order to end until the kill.
-    image: by default that of the run. user: number of the account in the container, and its group.
+    its batches among them. cpu: cores that are asked for; without a limit, which would only slow a step down. memory:
+    asked for and the limit, as what is over it may be killed at any time. shared_memory: /dev/shm, counted as memory.
+    scratch: of the node's disk. grace_seconds: from the order to end until the kill. image: by default that of the run.
+    user: number of the account in the container, and its group.
     """
 
     gpus: Annotated[int, Field(ge=0, le=1)] = 0

@@ -75,7 +75,7 @@ def test_a_training_goes_on_in_another_pod_until_a_cancel_ends_it(
     fill = "head -c 200M /dev/zero > /scratch/full"
     deployment.namespace.kubectl("exec", name_of(first), "--", "sh", "-c", fill)
     told = deployment.await_words(run, "Evicted")
-    assert "raise the requests of the step's profile" in told
+    assert "raise scratch or memory of the step's profile" in told
     second = await_true(lambda: pod_of(deployment, run, 2), 200, lambda: deployment.words(run))
     resumed = await_true(lambda: went_on_at(deployment, second), 200, lambda: deployment.words(run))
     # Its node is emptied: the process is told to end, and has its grace.
