@@ -25,6 +25,7 @@ import pytest
 from chestgan_core.embedded import BUCKET, EmbeddedStore
 from chestgan_core.objects import s3_client
 from tests.deploy.files import DEPLOY, ROOT, compose
+from tests.pipeline.dev_server import ask
 from tests.standins.postgresql import postgresql
 
 BIN = Path(sys.executable).parent
@@ -74,15 +75,7 @@ class Composed:
 
     def ask(self, service: str, query: str, **variables: object) -> dict[str, Any]:
         """A request of a browser."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.ports[service]}/graphql",
-            json.dumps({"query": query, "variables": variables}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            told = json.load(answer)
-        assert "errors" not in told, told["errors"]
-        return dict(told["data"])
+        return ask(f"http://127.0.0.1:{self.ports[service]}", query, **variables)
 
     def launch(self, service: str) -> dict[str, Any]:
         """The catalog of the phantoms, which needs no network."""

@@ -17,6 +17,19 @@ import psutil
 ROOT = Path(__file__).parent.parent.parent
 
 
+def ask(address: str, query: str, **variables: object) -> dict[str, Any]:
+    """One GraphQL request to a webserver."""
+    request = urllib.request.Request(
+        f"{address}/graphql",
+        json.dumps({"query": query, "variables": variables}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        told = json.load(answer)
+    assert "errors" not in told, told["errors"]
+    return dict(told["data"])
+
+
 @dataclass
 class Dev:
     """A running `make dev`."""
@@ -26,16 +39,8 @@ class Dev:
     log: Path
 
     def ask(self, query: str, **variables: object) -> dict[str, Any]:
-        """One GraphQL request over HTTP, as the browser sends it."""
-        request = urllib.request.Request(
-            f"{self.address}/graphql",
-            json.dumps({"query": query, "variables": variables}).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            told = json.load(answer)
-        assert "errors" not in told, told["errors"]
-        return dict(told["data"])
+        """One GraphQL request, as the browser sends it."""
+        return ask(self.address, query, **variables)
 
     def location(self) -> str:
         """LOADING, RepositoryLocation, or the error with which the code location failed to load."""

@@ -3,14 +3,12 @@
 In: the keys that it gives, and the token that it takes. Out: answers of AssumeRoleWithWebIdentity; for which roles.
 """
 
-import threading
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qs
 
 from chestgan_core.objects import Access
+from tests.standins.posts import PostServer
 
 _KEYS = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
 <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{key}</AccessKeyId>
@@ -20,7 +18,7 @@ _REFUSED = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><
 <Code>InvalidIdentityToken</Code><Message>no</Message></Error></ErrorResponse>"""
 
 
-class TokenService:
+class TokenService(PostServer):
     """A running service. access: whose keys it gives. accepted: the one token that is good now. minutes: for which keys
     are good; below 15 a client asks anew when it gets the chance. given: roles for which keys were given.
     """
@@ -29,34 +27,10 @@ class TokenService:
         self.access, self.accepted, self.minutes = access, accepted, minutes
         self.given: list[str] = []
 
-    def __enter__(self) -> Self:
-        service = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-                status, told = service._answer({name: values[0] for name, values in asked.items()})
-                self.send_response(status)
-                self.send_header("Content-Type", "text/xml")
-                self.send_header("Content-Length", str(len(told)))
-                self.end_headers()
-                self.wfile.write(told.encode())
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        ).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def answer(self, headers: Mapping[str, str], body: bytes) -> tuple[int, Mapping[str, str], bytes]:
+        asked = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+        status, told = self._answer(asked)
+        return status, {"Content-Type": "text/xml"}, told.encode()
 
     def _answer(self, asked: dict[str, str]) -> tuple[int, str]:
         good = asked["Action"] == "AssumeRoleWithWebIdentity" and asked["WebIdentityToken"] == self.accepted
