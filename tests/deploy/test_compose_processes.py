@@ -4,9 +4,7 @@ server, with the instance of deployments. What is left out are the containers ar
 
 import json
 import os
-import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import psycopg2
@@ -25,8 +23,9 @@ import pytest
 from chestgan_core.embedded import BUCKET, EmbeddedStore
 from chestgan_core.objects import s3_client
 from tests.deploy.files import DEPLOY, ROOT, compose
-from tests.pipeline.dev_server import ask
-from tests.standins.postgresql import postgresql
+from tests.pipeline.dev_server import Web
+from tests.standins.ports import free_port
+from tests.standins.postgresql import history_in, postgresql
 
 BIN = Path(sys.executable).parent
 SERVERS = ("code", "webserver", "visitors", "daemon")
@@ -73,34 +72,9 @@ class Composed:
         ran = subprocess.run(told, env=self.environment_of(service), cwd=self.folder, capture_output=True)
         return ran.returncode == 0
 
-    def ask(self, service: str, query: str, **variables: object) -> dict[str, Any]:
-        """A request of a browser."""
-        return ask(f"http://127.0.0.1:{self.ports[service]}", query, **variables)
-
-    def launch(self, service: str) -> dict[str, Any]:
-        """The catalog of the phantoms, which needs no network."""
-        return dict(
-            self.ask(
-                service,
-                """mutation($tags: [ExecutionTag!]) { launchRun(executionParams: {
-                     selector: {repositoryLocationName: "chestgan", repositoryName: "__repository__",
-                                jobName: "catalog"},
-                     runConfigData: {}, executionMetadata: {tags: $tags}})
-                   { __typename ... on LaunchRunSuccess { run { id } } ... on PythonError { message } } }""",
-                tags=[{"key": "dagster/partition", "value": "phantom"}],
-            )["launchRun"]
-        )
-
-    def finish(self, run: str) -> str:
-        query = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-        deadline = time.monotonic() + 300
-        while (status := self.ask("visitors", query, id=run)["runOrError"]["status"]) not in (
-            "SUCCESS",
-            "FAILURE",
-        ):
-            assert time.monotonic() < deadline, f"{status}\n{self.log('daemon')}"
-            time.sleep(1)
-        return str(status)
+    def web(self, service: str) -> Web:
+        """A webserver; its runs are told by the log of the daemon."""
+        return Web(f"http://127.0.0.1:{self.ports[service]}", self.folder / "daemon.log")
 
     def log(self, service: str) -> str:
         return (self.folder / f"{service}.log").read_text()[-3000:]
@@ -110,15 +84,7 @@ class Composed:
 def composed(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     folder = tmp_path_factory.mktemp("composed")
     with postgresql() as url, ExitStack() as stack:
-        account = re.fullmatch(r"postgresql://(.+):(.+)@(.+):(\d+)/(.+)", url)
-        assert account
-        user, password, host, port, database = account.groups()
-        address = {
-            "POSTGRES_HOST": host,
-            "POSTGRES_PORT": port,
-            "POSTGRES_USER": user,
-            "POSTGRES_PASSWORD": password,
-        }
+        account = urlsplit(url)
         told = compose()["x-environment"]
         ours = ("CHESTGAN", "AWS", "DAGSTER")
         environment = {
@@ -128,10 +94,9 @@ def composed(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) 
                 for name, value in told.items()
                 if value is not None and "$" not in str(value)
             },
-            **{f"CHESTGAN_{name}": value for name, value in address.items()},
-            "CHESTGAN_POSTGRES_DB": database,
-            "CHESTGAN_STUDY_STORAGE": f"postgresql+psycopg2://{user}@{host}:{port}/studies",
-            "PGPASSWORD": password,
+            **history_in(url),
+            "CHESTGAN_STUDY_STORAGE": f"postgresql+psycopg2://{account.username}@{account.hostname}:{account.port}/studies",
+            "PGPASSWORD": str(account.password),
             **embedded.environment,
             "CHESTGAN_LOGS_BUCKET": BUCKET,
             "CHESTGAN_LOGS_PREFIX": "composed/logs",
@@ -139,7 +104,7 @@ def composed(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) 
             "DAGSTER_DISABLE_TELEMETRY": "yes",
         }
         _run_once(url, (DEPLOY / "compose" / "studies.sql").read_text())
-        composed = Composed(folder, environment, {name: _free_port() for name in SERVERS}, url)
+        composed = Composed(folder, environment, {name: free_port() for name in SERVERS}, url)
         workspace = (DEPLOY / "compose" / "workspace.yaml").read_text()
         (folder / "workspace.yaml").write_text(
             workspace.replace("host: code", "host: 127.0.0.1").replace("4000", str(composed.ports["code"]))
@@ -174,12 +139,6 @@ def _run_once(url: str, sql: str) -> None:
         connection.close()
 
 
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @contextmanager
 def _server(composed: Composed, service: str) -> Iterator[None]:
     with (composed.folder / f"{service}.log").open("wb") as log:
@@ -204,10 +163,8 @@ def _server(composed: Composed, service: str) -> Iterator[None]:
 def test_a_run_goes_from_the_webserver_over_queue_and_daemon_into_the_code_server(
     composed: Composed, embedded: EmbeddedStore
 ) -> None:
-    launched = composed.launch("webserver")
-    assert launched["__typename"] == "LaunchRunSuccess", launched
-    run = launched["run"]["id"]
-    assert composed.finish(run) == "SUCCESS", composed.log("code")
+    run = composed.web("webserver").launch("catalog", "phantom")  # which needs no network
+    assert composed.web("visitors").finish(run, 300) == "SUCCESS", composed.log("code")
     connection = psycopg2.connect(composed.database)
     try:
         with connection, connection.cursor() as cursor:
@@ -224,13 +181,14 @@ def test_a_run_goes_from_the_webserver_over_queue_and_daemon_into_the_code_serve
 
 
 def test_visitors_see_everything_and_start_nothing(composed: Composed) -> None:
-    assert composed.launch("visitors")["__typename"] == "UnauthorizedError"
-    told = composed.ask("visitors", "{ assetNodes { assetKey { path } } }")["assetNodes"]
+    visitors = composed.web("visitors")
+    assert visitors.try_to_launch("catalog", "phantom")["__typename"] == "UnauthorizedError"
+    told = visitors.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]
     assert ["generator_checkpoint"] in [node["assetKey"]["path"] for node in told]
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(
             urllib.request.Request(
-                f"http://127.0.0.1:{composed.ports['visitors']}/report_asset_materialization/synthetic_set_index",
+                f"{visitors.address}/report_asset_materialization/synthetic_set_index",
                 data=b"{}",
                 headers={"Content-Type": "application/json"},
             ),

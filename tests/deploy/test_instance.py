@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import dagster as dg
 import psycopg2
@@ -24,7 +23,7 @@ from dagster._core.scheduler.instigation import InstigatorType, TickData, TickSt
 
 from chestgan_core.embedded import BUCKET, EmbeddedStore
 from chestgan_core.objects import ObjectStore, s3_client
-from tests.standins.postgresql import postgresql
+from tests.standins.postgresql import history_in, postgresql
 
 ROOT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
@@ -60,7 +59,6 @@ def deployment(
     home = tmp_path_factory.mktemp("deployment")
     shutil.copyfile(ROOT / "deploy" / "dagster.yaml", home / "dagster.yaml")
     with postgresql() as address, pytest.MonkeyPatch.context() as patch:
-        told = urlsplit(address)
         kept = {n: v for n, v in os.environ.items() if not n.startswith(("CHESTGAN_", "DAGSTER_", "AWS_"))}
         environment = {
             **kept,
@@ -69,11 +67,7 @@ def deployment(
             "CHESTGAN_HOME": str(home / "local"),
             "CHESTGAN_FOLDER": str(one_patient),
             "CHESTGAN_LOG": "json",
-            "CHESTGAN_POSTGRES_HOST": str(told.hostname),
-            "CHESTGAN_POSTGRES_PORT": str(told.port),
-            "CHESTGAN_POSTGRES_USER": str(told.username),
-            "CHESTGAN_POSTGRES_PASSWORD": str(told.password),
-            "CHESTGAN_POSTGRES_DB": told.path[1:],
+            **history_in(address),
             "CHESTGAN_LOGS_BUCKET": BUCKET,
             "CHESTGAN_LOGS_PREFIX": "logs-of-steps",
             "DAGSTER_HOME": str(home),

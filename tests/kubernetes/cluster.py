@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from tests.pipeline.dev_server import Dev
+from tests.pipeline.dev_server import Web
 
 ROOT = Path(__file__).parent.parent.parent
 MANIFESTS = ROOT / "deploy" / "kubernetes"
@@ -99,21 +99,11 @@ class Deployment:
     """A deployed chestgan: its namespace and, as people see it, its webserver."""
 
     namespace: Namespace
-    web: Dev
+    web: Web
 
     def materialize(self, asset: str, partition: str) -> str:
         """Materialize one partition of one asset, as the button of the UI does it; returns the id of the run."""
-        told = self.web.ask(
-            """mutation($asset: [String!]!, $tags: [ExecutionTag!]) { launchRun(executionParams: {
-                 selector: {repositoryLocationName: "chestgan", repositoryName: "__repository__",
-                            jobName: "__ASSET_JOB", assetSelection: [{path: $asset}]},
-                 runConfigData: {}, executionMetadata: {tags: $tags}
-               }) { __typename ... on LaunchRunSuccess { run { id } } ... on PythonError { message } } }""",
-            asset=[asset],
-            tags=[{"key": "dagster/partition", "value": partition}],
-        )["launchRun"]
-        assert told["__typename"] == "LaunchRunSuccess", told
-        return str(told["run"]["id"])
+        return self.web.launch("__ASSET_JOB", partition, asset=asset)
 
     def end(self, run: str) -> None:
         """Terminate a run, as the button of the UI does it."""

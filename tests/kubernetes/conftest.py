@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -28,8 +27,9 @@ from tests.kubernetes.cluster import (
     namespace,
     path_variable,
 )
-from tests.pipeline.dev_server import Dev
-from tests.standins.postgresql import postgresql
+from tests.pipeline.dev_server import Web
+from tests.standins.ports import free_port
+from tests.standins.postgresql import history_in, postgresql
 from tests.store.proxy import Proxy
 
 TINY = """
@@ -99,11 +99,11 @@ def deployment(
 ) -> Iterator[Deployment]:
     assert embedded.access is not None
     with postgresql(ADDRESS) as database:
-        told = urlsplit(database)
+        history = history_in(database)
         secret = {
             "AWS_ACCESS_KEY_ID": embedded.access.key,
             "AWS_SECRET_ACCESS_KEY": embedded.access.secret,
-            "CHESTGAN_POSTGRES_PASSWORD": str(told.password),
+            "CHESTGAN_POSTGRES_PASSWORD": history.pop("CHESTGAN_POSTGRES_PASSWORD"),
             "CHESTGAN_STUDY_STORAGE": database,
         }
         environment = {
@@ -116,10 +116,7 @@ def deployment(
             "CHESTGAN_EXPERIMENTS": f"{SETTINGS}/experiments",
             "CHESTGAN_LOGS_BUCKET": BUCKET,
             "CHESTGAN_LOGS_PREFIX": "cluster-logs",
-            "CHESTGAN_POSTGRES_HOST": str(told.hostname),
-            "CHESTGAN_POSTGRES_PORT": str(told.port),
-            "CHESTGAN_POSTGRES_USER": str(told.username),
-            "CHESTGAN_POSTGRES_DB": told.path[1:],
+            **history,
             "CHESTGAN_HOME": "/tmp/chestgan",
             "DAGSTER_HOME": HOME,
             "DAGSTER_DISABLE_TELEMETRY": "yes",
@@ -136,12 +133,7 @@ def deployment(
             servers(environment),
         )
         port = free_port()
-        web = Dev(
-            subprocess.Popen(["sleep", "0"], text=True),
-            f"http://127.0.0.1:{port}",
-            tmp_path_factory.mktemp("web") / "log",
-        )
-        web.log.write_text("")
+        web = Web(f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("web") / "log")
         found = Deployment(place, web)
         await_ready(place)
         with web.log.open("w") as log:
@@ -268,14 +260,8 @@ def await_ready(place: Namespace) -> None:
     await_true(running, 240, lambda: place.kubectl("describe", "pod", "chestgan"))
 
 
-def answers(web: Dev) -> bool:
+def answers(web: Web) -> bool:
     try:
         return web.location() == "RepositoryLocation"
     except (OSError, AssertionError):
         return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,33 +13,29 @@ from typing import Any
 
 import psutil
 
+from tests.standins.ports import free_port
+
 ROOT = Path(__file__).parent.parent.parent
 
 
-def ask(address: str, query: str, **variables: object) -> dict[str, Any]:
-    """One GraphQL request to a webserver."""
-    request = urllib.request.Request(
-        f"{address}/graphql",
-        json.dumps({"query": query, "variables": variables}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        told = json.load(answer)
-    assert "errors" not in told, told["errors"]
-    return dict(told["data"])
-
-
 @dataclass
-class Dev:
-    """A running `make dev`."""
+class Web:
+    """A webserver, as a browser sees it. log: what a failure shows of it."""
 
-    process: subprocess.Popen[str]
     address: str
     log: Path
 
     def ask(self, query: str, **variables: object) -> dict[str, Any]:
-        """One GraphQL request, as the browser sends it."""
-        return ask(self.address, query, **variables)
+        """One GraphQL request over HTTP, as the browser sends it."""
+        request = urllib.request.Request(
+            f"{self.address}/graphql",
+            json.dumps({"query": query, "variables": variables}).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            told = json.load(answer)
+        assert "errors" not in told, told["errors"]
+        return dict(told["data"])
 
     def location(self) -> str:
         """LOADING, RepositoryLocation, or the error with which the code location failed to load."""
@@ -53,20 +48,31 @@ class Dev:
         loaded = entry["locationOrLoadError"]
         return str(loaded.get("message", loaded["__typename"]))
 
-    def launch(self, job: str, partition: str = "", config: object = None) -> str:
-        """Start a job, for one partition or with a configuration; returns the id of the run."""
-        data = self.ask(
-            """mutation($job: String!, $tags: [ExecutionTag!], $config: RunConfigData) { launchRun(executionParams: {
-                 selector: {repositoryLocationName: "chestgan", repositoryName: "__repository__", jobName: $job},
-                 runConfigData: $config, executionMetadata: {tags: $tags}
-               }) { __typename ... on LaunchRunSuccess { run { id } } ... on PythonError { message }
-                    ... on RunConfigValidationInvalid { errors { message } } } }""",
-            job=job,
-            tags=[{"key": "dagster/partition", "value": partition}] if partition else [],
-            config=config or {},
-        )["launchRun"]
+    def launch(self, job: str, partition: str = "", config: object = None, asset: str = "") -> str:
+        """Start a job, for one partition or with a configuration; returns the run's id. asset: of the job, only it."""
+        data = self.try_to_launch(job, partition, config, asset)
         assert data["__typename"] == "LaunchRunSuccess", data
         return str(data["run"]["id"])
+
+    def try_to_launch(
+        self, job: str, partition: str = "", config: object = None, asset: str = ""
+    ) -> dict[str, Any]:
+        """What the webserver answers to it."""
+        return dict(
+            self.ask(
+                """mutation($job: String!, $assets: [AssetKeyInput!], $tags: [ExecutionTag!], $config: RunConfigData) {
+                     launchRun(executionParams: {
+                     selector: {repositoryLocationName: "chestgan", repositoryName: "__repository__", jobName: $job,
+                                assetSelection: $assets},
+                     runConfigData: $config, executionMetadata: {tags: $tags}
+                   }) { __typename ... on LaunchRunSuccess { run { id } } ... on PythonError { message }
+                        ... on RunConfigValidationInvalid { errors { message } } } }""",
+                job=job,
+                assets=[{"path": [asset]}] if asset else None,
+                tags=[{"key": "dagster/partition", "value": partition}] if partition else [],
+                config=config or {},
+            )["launchRun"]
+        )
 
     def status(self, run: str) -> str:
         """STARTED, SUCCESS, FAILURE, ..."""
@@ -227,11 +233,16 @@ class Dev:
         }
 
 
+@dataclass
+class Dev(Web):
+    """A running `make dev`."""
+
+    process: subprocess.Popen[str]
+
+
 def start_dev(environment: dict[str, str], log: Path) -> Dev:
     """Start `make dev` and wait until the UI answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     before = log.stat().st_size if log.exists() else 0
     with log.open("a") as out:
         process = subprocess.Popen(
@@ -242,7 +253,7 @@ def start_dev(environment: dict[str, str], log: Path) -> Dev:
             stderr=out,
             text=True,
         )
-    running = Dev(process, f"http://127.0.0.1:{port}", log)
+    running = Dev(f"http://127.0.0.1:{port}", log, process)
     try:
         _await(running, before)
     except BaseException:

@@ -3,18 +3,32 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from tests.standins.ports import free_port
+
 FOLDERS = list(map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)))
 INITDB = shutil.which("initdb", path=os.pathsep.join([*FOLDERS, os.environ.get("PATH", "")]))
+
+
+def history_in(address: str) -> dict[str, str]:
+    """The environment in which deploy/dagster.yaml finds a database."""
+    told = urlsplit(address)
+    return {
+        "CHESTGAN_POSTGRES_HOST": str(told.hostname),
+        "CHESTGAN_POSTGRES_PORT": str(told.port),
+        "CHESTGAN_POSTGRES_USER": str(told.username),
+        "CHESTGAN_POSTGRES_PASSWORD": str(told.password),
+        "CHESTGAN_POSTGRES_DB": told.path[1:],
+    }
 
 
 @contextmanager
@@ -34,9 +48,7 @@ def postgresql(host: str = "127.0.0.1") -> Iterator[str]:
                 shutil.chown(path, account)
         told = ["-D", str(data), "-U", "me", "-A", "scram-sha-256", "--pwfile", str(password), "-N"]
         subprocess.run([INITDB, *told], check=True, capture_output=True, user=account, cwd="/")
-        with socket.socket() as free:
-            free.bind((host, 0))
-            port = free.getsockname()[1]
+        port = free_port(host)
         # scram for the world outside this machine too: pods have addresses of their own.
         with (data / "pg_hba.conf").open("a") as rules:
             rules.write("host all all 0.0.0.0/0 scram-sha-256\n")
