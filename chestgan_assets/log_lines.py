@@ -9,6 +9,8 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
+from dagster._core.storage.tags import PARTITION_NAME_TAG
+
 from chestgan_core.log_lines import JsonLines, as_json_lines
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ class DagsterLines(logging.Handler):
         found = {
             "run": told["run_id"],
             "step": step,
-            "partition": told["job_tags"].get("dagster/partition"),
+            "partition": told["job_tags"].get(PARTITION_NAME_TAG),
         }
         where = {name: value for name, value in found.items() if value}
         if kind in ("LOGS_CAPTURED", "STEP_START"):

@@ -5,6 +5,7 @@ gets depends on its partition too (an experiment asks for GPUs and memory), a po
 its reason, and a Job that ended without a word of its step fails the step instead of letting the run wait for ever.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -16,6 +17,7 @@ from dagster._core.executor.step_delegating import (
     StepDelegatingExecutor,
     StepHandlerContext,
 )
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 from dagster_k8s import k8s_job_executor
 from dagster_k8s.client import DagsterKubernetesClient, k8s_api_retry_creation_mutation
 from dagster_k8s.container_context import K8sContainerContext
@@ -27,7 +29,6 @@ from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.pod_reasons import why_dead, why_waiting
 from chestgan_assets.steps import Steps, load_steps, pod_of_step
 
-PARTITION = "dagster/partition"
 # Health checks are 20 s apart. A step tells its result before its pod ends; the database may be some seconds behind.
 SILENT_CHECKS = 2
 # An image that a registry did not give once may come with the next attempt.
@@ -67,7 +68,7 @@ class StepPods(K8sStepHandler):
         self._counted: dict[str, int] = {}
 
     def _get_container_context(self, step_handler_context: StepHandlerContext) -> K8sContainerContext:
-        partition = step_handler_context.dagster_run.tags.get(PARTITION, "")
+        partition = step_handler_context.dagster_run.tags.get(PARTITION_NAME_TAG, "")
         told = pod_of_step(self._steps, self._get_step_key(step_handler_context), self._machines, partition)
         config = UserDefinedDagsterK8sConfig.from_dict(told)  # type: ignore[no-untyped-call]
         ours = K8sContainerContext(run_k8s_config=config)
@@ -82,26 +83,29 @@ class StepPods(K8sStepHandler):
     def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
         """Whether the pod of a step lives; of one that does not, why."""
         job = self._get_k8s_step_job_name(step_handler_context)
-        found = super().check_step_health(step_handler_context)
-        if not found.is_healthy:
-            reason = self._reason(step_handler_context, job)
-            return CheckStepHealthResult.unhealthy(reason=reason or str(found.unhealthy_reason))
-        if self._status(step_handler_context, job).succeeded:
-            if self._count(f"{job} silent") >= SILENT_CHECKS:
-                return CheckStepHealthResult.unhealthy(
-                    reason=f"Job {job}: its pod ended without a word of the step, as when a node is emptied under it; "
-                    "the step can be tried again"
-                )
-            return found
-        return self._waiting(step_handler_context, job) or found
+        namespace = str(self._get_container_context(step_handler_context).namespace)
+        status = self._api_client.get_job_status(job_name=job, namespace=namespace)
+        if status and status.succeeded and not status.failed:
+            return self._silent(job)
+        pods = self._api_client.get_pods_in_job(job, namespace)
+        if status and not status.failed:
+            return self._waiting(step_handler_context, job, pods)
+        reasons = [reason for pod in pods if (reason := why_dead(pod))]
+        unknown = f"Job {job}: {'failed' if status else 'is gone'}, and no pod says why; look at its events"
+        return CheckStepHealthResult.unhealthy(reason=reasons[-1] if reasons else unknown)
 
-    def _reason(self, context: StepHandlerContext, job: str) -> str | None:
-        reasons = [reason for pod in self._pods(context, job) if (reason := why_dead(pod))]
-        return reasons[-1] if reasons else None
+    def _silent(self, job: str) -> CheckStepHealthResult:
+        """Of a Job that ended well, while its step is still thought to run."""
+        if self._count(f"{job} silent") < SILENT_CHECKS:
+            return CheckStepHealthResult.healthy()
+        return CheckStepHealthResult.unhealthy(
+            reason=f"Job {job}: its pod ended without a word of the step, as when a node is emptied under it; "
+            "the step can be tried again"
+        )
 
-    def _waiting(self, context: StepHandlerContext, job: str) -> CheckStepHealthResult | None:
-        """Tells once why a pod does not start; None as long as it may."""
-        for pod in self._pods(context, job):
+    def _waiting(self, context: StepHandlerContext, job: str, pods: Sequence[Any]) -> CheckStepHealthResult:
+        """Tells once why a pod does not start, and gives up where it never will."""
+        for pod in pods:
             waiting = why_waiting(pod)
             if waiting is None:
                 continue
@@ -110,7 +114,7 @@ class StepPods(K8sStepHandler):
                 # It would take its place for ever, and start when nobody waits for it any more.
                 list(self.terminate_step(context))
                 return CheckStepHealthResult.unhealthy(reason=waiting.text)
-        return None
+        return CheckStepHealthResult.healthy()
 
     def _tell(self, context: StepHandlerContext, text: str) -> None:
         step = self._get_step_key(context)
@@ -121,15 +125,6 @@ class StepPods(K8sStepHandler):
     def _count(self, what: str) -> int:
         self._counted[what] = self._counted.get(what, 0) + 1
         return self._counted[what]
-
-    def _status(self, context: StepHandlerContext, job: str) -> Any:
-        return self._api_client.get_job_status(job_name=job, namespace=self._namespace(context))
-
-    def _pods(self, context: StepHandlerContext, job: str) -> list[Any]:
-        return list(self._api_client.get_pods_in_job(job, self._namespace(context)))
-
-    def _namespace(self, context: StepHandlerContext) -> str:
-        return str(self._get_container_context(context).namespace)
 
 
 def _create(init_context: dg.InitExecutorContext) -> Executor:
