@@ -23,7 +23,7 @@ from dagster_k8s.client import DagsterKubernetesClient, k8s_api_retry_creation_m
 from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.executor import K8sStepHandler
 from dagster_k8s.job import UserDefinedDagsterK8sConfig
-from kubernetes.client import V1Job
+from kubernetes.client import V1Job, V1Pod
 
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.pod_reasons import why_dead, why_waiting
@@ -38,7 +38,10 @@ CREATE_RETRIES, CREATE_EVERY = 12, 10.0
 
 
 class PatientClient(DagsterKubernetesClient):
-    """Goes on trying to start a Job for two minutes; Dagster's own gives up, and ends the run, after 40 s."""
+    """Goes on trying for two minutes to start a Job; Dagster's own gives up, and ends the run, after 40 s.
+
+    Of its own pod, which every Job is to go with, Dagster's asks once only.
+    """
 
     def create_namespaced_job_with_retries(
         self, body: V1Job, namespace: str, wait_time_between_attempts: float = CREATE_EVERY
@@ -49,6 +52,18 @@ class PatientClient(DagsterKubernetesClient):
             max_retries=CREATE_RETRIES,
             timeout=wait_time_between_attempts,
         )
+
+    def get_pod_by_name(self, pod_name: str, namespace: str) -> V1Pod:
+        """As there."""
+        found: list[V1Pod] = []
+        k8s_api_retry_creation_mutation(
+            lambda: found.append(
+                self.core_api.read_namespaced_pod(pod_name, namespace=namespace, _request_timeout=10)
+            ),
+            max_retries=CREATE_RETRIES,
+            timeout=CREATE_EVERY,
+        )
+        return found[0]
 
 
 class StepPods(K8sStepHandler):

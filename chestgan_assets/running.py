@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from chestgan_assets.processes import step_processes
 from chestgan_core.errors import BadInput
 
 OWNERS = ["team:chestgan"]
@@ -44,9 +45,9 @@ def steps_share_processor() -> bool:
 def executor() -> dg.ExecutorDefinition:
     """$CHESTGAN_EXECUTOR: multiprocess (default outside of pods), in_process or k8s.
 
-    multiprocess gives every step a process of its own, so that the memory of training goes back when it ends.
-    At most two at once: each may use every core. k8s gives every step a pod of its own (steps.yaml). Raises BadInput: a
-    pod that was not told, and would train on its own processor what was meant for a GPU elsewhere.
+    multiprocess gives the steps that open PyTorch a process each (processes.py), at most two at once: each may use
+    every core. k8s gives every step a pod of its own (steps.yaml). Raises BadInput: a pod that was not told, and would
+    train on its own processor what was meant for a GPU elsewhere.
     """
     told = os.environ.get("CHESTGAN_EXECUTOR", "")
     if told == "k8s":
@@ -62,11 +63,11 @@ def executor() -> dg.ExecutorDefinition:
     if told == "in_process":
         return dg.in_process_executor
     if told in ("", "multiprocess"):
-        return dg.multiprocess_executor.configured({"max_concurrent": 2})
+        return step_processes.configured({"max_concurrent": 2})
     raise BadInput("CHESTGAN_EXECUTOR", f"is {told!r}", "choose multiprocess, in_process or k8s")
 
 
 def study_executor() -> dg.ExecutorDefinition:
     """That of everything else, with as many steps at once as a study has workers."""
     told = executor()
-    return dg.multiprocess_executor if told.name == dg.multiprocess_executor.name else told
+    return step_processes if told.name == step_processes.name else told

@@ -96,10 +96,11 @@ def path_variable() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployed chestgan: its namespace and, as people see it, its webserver."""
+    """A deployed chestgan: its namespace and, as people see it, its webserver. environment: of its processes."""
 
     namespace: Namespace
     web: Web
+    environment: dict[str, str]
 
     def materialize(self, asset: str, partition: str) -> str:
         """Materialize one partition of one asset, as the button of the UI does it; returns the id of the run."""

@@ -48,6 +48,14 @@ EXPERIMENTS = {
     "other.yaml": TINY % (30_000, 30_000, 30_000) + "seed: 2\n",
     # Less than Python with torch in it can do with.
     "hungry.yaml": TINY % (320, 160, 160) + "machine: {memory_gib: 0.15}\n",
+    "tuned.yaml": """
+dataset: phantom
+resolution: 16
+network: {family: spectral, generator_width: 4, discriminator_width: 4, latent: 8}
+training: {loss: {kind: hinge}, batch: 8, images: 320, selection: {every_images: 160, images: 8}}
+evaluation: {images: 24}
+publication: {images: 12}
+""",
 }
 WORKSPACE = "load_from: [{grpc_server: {host: 127.0.0.1, port: 4000, location_name: chestgan}}]"
 STEPS = {
@@ -60,6 +68,7 @@ STEPS = {
             "gpus": 1, "cpu": 0.1, "memory": "2Gi", "shared_memory": "64Mi", "scratch": "100Mi", "grace_seconds": 30,
         },
     },
+    # Trials without a GPU: several workers are to be seen side by side on a machine that has one.
     "steps": {"generator_checkpoint": "gpu", "metric_report": "gpu", "synthetic_image_set": "gpu"},
 }  # fmt: skip
 
@@ -135,7 +144,7 @@ def deployment(
         )
         port = free_port()
         web = Web(f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("web") / "log")
-        found = Deployment(place, web)
+        found = Deployment(place, web, {**environment, **secret})
         await_ready(place)
         with web.log.open("w") as log:
             forward = subprocess.Popen(

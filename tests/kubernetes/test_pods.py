@@ -5,19 +5,30 @@ deployment and one GPU.
 """
 
 import json
+import os
 import re
-from datetime import datetime
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import yaml
 
 from chestgan_core.embedded import BUCKET
 from chestgan_core.objects import ObjectStore
 from chestgan_core.publishing.fetching import fetch_set
 from chestgan_core.publishing.reading import open_set
 from chestgan_core.store import Store
-from tests.kubernetes.cluster import Deployment, await_true
+from chestgan_core.tuning.run import latest_study
+from tests.kubernetes.cluster import ROOT, Deployment, await_true
+from tests.kubernetes.conftest import EXPERIMENTS, STEPS, instance
+from tests.store.proxy import Proxy
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(600)]
 PATIENTS = 6
@@ -112,6 +123,39 @@ def test_two_steps_on_one_gpu_wait_for_each_other_also_where_the_pool_lets_both_
     assert any("Insufficient nvidia.com/gpu" in deployment.words(run) for run in runs)
 
 
+def test_the_workers_of_a_study_share_its_trials(
+    deployment: Deployment, split: str, cluster_store: Store
+) -> None:
+    deployment.web.ask('mutation { setConcurrencyLimit(concurrencyKey: "gpu", limit: 2) }')
+    asked = {"trials": 3, "parallel": 2, "images": 160, "looks": 2}
+    run = deployment.web.launch("study", "tuned", {"ops": {"hyperparameter_study": {"config": asked}}})
+    deployment.succeed(run)
+    stored = latest_study(cluster_store, "tuned")
+    assert stored.told["trials"] == 3
+    workers = [pod for pod in deployment.namespace.steps(run) if "run_trials" in step_of(pod)]
+    (first, second) = sorted(times(pod) for pod in workers)
+    assert second[0] < first[1]  # side by side
+    assert deployment.told(run, "hyperparameter_study")["trials"] == 3
+
+
+def test_a_training_goes_on_when_the_store_was_away_for_a_minute(
+    deployment: Deployment, split: str, cluster_store: Store, s3_line: Proxy
+) -> None:
+    run = deployment.materialize("generator_checkpoint", "endless")
+    saved = await_true(lambda: moment(cluster_store, "endless"), 200, lambda: deployment.words(run))
+    await_true(lambda: moment(cluster_store, "endless") > saved, 200, lambda: deployment.words(run))
+    s3_line.go_away()
+    time.sleep(60)
+    s3_line.come_back()
+    back = datetime.now(UTC)
+    await_true(lambda: moment(cluster_store, "endless") > back, 200, lambda: deployment.words(run))
+    newest = deployment.namespace.steps(run)[-1]
+    assert went_on_at(deployment, newest) > 0
+    deployment.end(run)
+    assert deployment.web.finish(run) == "CANCELED"
+    await_true(lambda: not alive(deployment, run), 90, lambda: alive(deployment, run))
+
+
 def test_an_image_that_is_not_there_fails_the_step_with_its_name(deployment: Deployment) -> None:
     image = {"container_config": {"image": "nowhere.test/chestgan:1"}}
     run = deployment.web.launch(
@@ -124,8 +168,81 @@ def test_an_image_that_is_not_there_fails_the_step_with_its_name(deployment: Dep
     assert deployment.web.finish(run) == "CANCELED"
 
 
+def test_a_run_waits_for_an_api_server_that_is_away_for_a_minute(
+    deployment: Deployment, split: str, tmp_path: Path
+) -> None:
+    """The run's process is here, so that what it says to the API server goes over a line that can be cut."""
+    patient, mark = deployment.web.patients()[0], {"test": "api server away"}
+    with api_line(tmp_path / "kubeconfig") as line:
+        environment = beside_the_cluster(deployment, tmp_path)
+        told = [
+            str(Path(sys.executable).with_name("dagster")), "job", "execute", "-m", "chestgan_assets.definitions",
+            "-j", "patient_slices", "--tags", json.dumps({"dagster/partition": patient, **mark}),
+        ]  # fmt: skip
+        with (tmp_path / "log").open("w") as log:
+            process = subprocess.Popen(told, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        said = (tmp_path / "log").read_text
+        try:
+            run = deployment.web.await_run(mark)
+            await_true(lambda: deployment.namespace.steps(run), 100, said)
+            line.go_away()
+            time.sleep(60)
+            line.come_back()
+            back = datetime.now(UTC).replace(microsecond=0)
+            assert process.wait(timeout=200) == 0, said()[-6000:]
+        finally:
+            process.kill()
+    assert line.cut > 0
+    _, slices = deployment.namespace.steps(run)
+    assert datetime.fromisoformat(slices["metadata"]["creationTimestamp"]) >= back
+
+
+@contextmanager
+def api_line(kubeconfig: Path) -> Iterator[Proxy]:
+    """A way to the API server that can be cut, and a file that leads over it."""
+    told = json.loads(
+        subprocess.run(
+            ["kubectl", "config", "view", "--raw", "--flatten", "--minify", "-o", "json"],
+            check=True, capture_output=True, text=True,
+        ).stdout
+    )  # fmt: skip
+    cluster = told["clusters"][0]["cluster"]
+    server = urlsplit(cluster["server"])
+    with Proxy(server.port or 443, target=str(server.hostname)) as line:
+        cluster["tls-server-name"] = server.hostname
+        cluster["server"] = line.url.replace("http:", "https:")
+        kubeconfig.write_text(yaml.safe_dump(told))
+        yield line
+
+
+def beside_the_cluster(deployment: Deployment, folder: Path) -> dict[str, str]:
+    """The environment of a process of this machine that starts steps in the cluster; its settings are in the folder."""
+    told = instance(deployment.namespace, deployment.environment)
+    told["run_launcher"]["config"] |= {
+        "load_incluster_config": False,
+        "kubeconfig_file": str(folder / "kubeconfig"),
+    }
+    (folder / "dagster.yaml").write_text(yaml.safe_dump(told))
+    (folder / "steps.yaml").write_text(yaml.safe_dump(STEPS))
+    (folder / "experiments").mkdir()
+    for name, text in EXPERIMENTS.items():
+        (folder / "experiments" / name).write_text(text)
+    return {
+        **os.environ,
+        **deployment.environment,
+        "CHESTGAN_STEPS": str(folder / "steps.yaml"),
+        "CHESTGAN_EXPERIMENTS": str(folder / "experiments"),
+        "CHESTGAN_HOME": str(folder / "home"),
+        "DAGSTER_HOME": str(folder),
+    }
+
+
 def name_of(pod: dict[str, Any]) -> str:
     return str(pod["metadata"]["name"])
+
+
+def step_of(pod: dict[str, Any]) -> str:
+    return str(pod["metadata"]["labels"]["dagster/op"])
 
 
 def limits(pod: dict[str, Any]) -> dict[str, str]:
@@ -135,6 +252,15 @@ def limits(pod: dict[str, Any]) -> dict[str, str]:
 def states(store: Store, experiment: str) -> list[str]:
     """The training states of an experiment in the store."""
     return [item.key for item in store.list(f"experiments/{experiment}/") if "state" in item.key]
+
+
+def moment(store: Store, experiment: str) -> datetime | None:
+    """When a training last saved its state."""
+    found = states(store, experiment)
+    if not found:
+        return None
+    told = store.client.head_object(Bucket=store.bucket, Key=f"{store.prefix}/{found[0]}")
+    return told["LastModified"]
 
 
 def seen_inside(deployment: Deployment, pod: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that damages connections: what a bad network does to a store."""
+"""A TCP proxy that damages connections: what a bad network does to a store, or to the API server of a cluster."""
 
 import socket
 import ssl
@@ -9,13 +9,13 @@ from typing import Self
 
 
 class Proxy:
-    """Forwards to a port of this machine.
+    """Forwards to a port, of this machine or of target.
 
     cut_up, cut_down: bytes from the client or from the server after which a connection is cut, None: never.
     cuts: how many connections are cut before the network is well again, None: all of them. stall: instead of
     cutting, forward no more and say nothing. host: where it listens. tls: clients speak TLS, the server does not.
     `cut` counts the cut ones, `reached` is set by the first. `asked`: the begin of each piece that clients sent, hence
-    requests with headers.
+    requests with headers. Between go_away() and come_back() every connection is cut at once; `cut` counts them too.
     """
 
     def __init__(
@@ -27,9 +27,11 @@ class Proxy:
         stall: bool = False,
         tls: ssl.SSLContext | None = None,
         host: str = "127.0.0.1",
+        target: str = "127.0.0.1",
     ) -> None:
         self._port, self._cut_up, self._cut_down, self._cuts = port, cut_up, cut_down, cuts
-        self._stall, self._tls = stall, tls
+        self._stall, self._tls, self._target = stall, tls, target
+        self._away = False
         self.asked: list[bytes] = []
         self.cut = 0
         self.reached = threading.Event()
@@ -48,17 +50,31 @@ class Proxy:
         for opened in [self._listener, *self._sockets]:
             self._end(opened)
 
+    def go_away(self) -> None:
+        """Cut what is open, and all that comes."""
+        self._away = True
+        for opened in self._sockets:
+            self._end(opened)
+
+    def come_back(self) -> None:
+        """Forward again."""
+        self._away = False
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                if self._away:
+                    self.cut += 1
+                    self._end(client)
+                    continue
                 if self._tls:
                     try:
                         client = self._tls.wrap_socket(client, server_side=True)
                     except ssl.SSLError:
                         continue  # a client that does not trust us
                 self._sockets.append(client)
-                server = socket.create_connection(("127.0.0.1", self._port))
+                server = socket.create_connection((self._target, self._port))
                 self._sockets.append(server)
                 ways = (client, server, self._cut_up, True), (server, client, self._cut_down, False)
                 for way in ways:

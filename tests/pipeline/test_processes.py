@@ -1,0 +1,91 @@
+"""Which steps get a process of their own on one machine, seen by what steps write down of themselves."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chestgan_assets.definitions import defs
+from chestgan_assets.processes import ALONE, is_alone
+
+ROOT = Path(__file__).parent.parent.parent
+
+# Two of the steps that are alone, and two that are not. The first is killed once, as by a kernel short of memory.
+CODE = """
+import json, os, signal, sys
+from pathlib import Path
+import dagster as dg
+from chestgan_assets.processes import step_processes
+
+def note(name):
+    Path(name).write_text(json.dumps({"pid": os.getpid(), "torch": "torch" in sys.modules}))
+
+@dg.asset(retry_policy=dg.RetryPolicy(max_retries=1))
+def generator_checkpoint():
+    if not Path("killed").exists():
+        Path("killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    note("generator_checkpoint")
+
+@dg.asset(deps=[generator_checkpoint])
+def metric_report():
+    note("metric_report")
+
+@dg.asset
+def raw_dicom():
+    note("raw_dicom")
+
+@dg.asset(deps=[raw_dicom])
+def slice_tensors():
+    note("slice_tensors")
+
+defs = dg.Definitions(
+    assets=[generator_checkpoint, metric_report, raw_dicom, slice_tensors],
+    jobs=[dg.define_asset_job("patient", [raw_dicom, slice_tensors]),
+          dg.define_asset_job("set", [generator_checkpoint, metric_report])],
+    executor=step_processes.configured({"max_concurrent": 2}),
+)
+"""
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    (tmp_path / "code.py").write_text(CODE)
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    return tmp_path
+
+
+def ran(notes: Path, job: str, *steps: str) -> list[dict[str, Any]]:
+    """Run a job as a launcher does; what its steps wrote down."""
+    told = subprocess.run(
+        [str(Path(sys.executable).with_name("dagster")), "job", "execute", "-f", "code.py", "-j", job],
+        cwd=notes, capture_output=True, text=True,
+        env={**os.environ, "DAGSTER_HOME": str(notes), "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr[-4000:]
+    return [json.loads((notes / step).read_text()) for step in steps]
+
+
+def test_steps_without_torch_share_the_process_of_their_run(notes: Path) -> None:
+    raw, slices = ran(notes, "patient", "raw_dicom", "slice_tensors")
+    assert raw["pid"] == slices["pid"]
+    assert not raw["torch"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forked on Linux only")
+def test_steps_that_open_torch_are_forked_with_it_and_a_killed_one_is_tried_again(notes: Path) -> None:
+    training, report = ran(notes, "set", "generator_checkpoint", "metric_report")
+    assert (notes / "killed").exists()
+    assert training["pid"] != report["pid"]
+    assert training["torch"]
+    assert report["torch"]
+
+
+def test_the_steps_that_are_alone_are_steps_of_the_pipeline() -> None:
+    assert {key.to_user_string() for key in defs.resolve_all_asset_keys()} >= ALONE
+    assert is_alone("hyperparameter_study.run_trials[worker_0]")
+    assert not is_alone("synthetic_set_index")
