@@ -1,4 +1,4 @@
-"""Fixtures that more than one room needs."""
+"""Fixtures that more than one room needs, and how files share the processes of a parallel run."""
 
 import os
 from pathlib import Path
@@ -8,6 +8,24 @@ import pytest
 pytest_plugins = ["tests.store_fixtures"]
 
 ROOT = Path(__file__).parent.parent
+FIRST, NICER = "gw0", 10  # the process that begins with the servers; how far the others step back
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Servers, daemons and what waits for them come first; arithmetic takes what they leave of the processors."""
+    if os.environ.get("PYTEST_XDIST_WORKER", FIRST) != FIRST:
+        os.nice(NICER)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For --dist loadgroup: a file is a group, and the files marked `servers` are one, which begins.
+
+    Two of those at once starve each other: each starts several processes that are given up when they keep silent.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("servers") is None)
+    for item in items:
+        alone = item.get_closest_marker("servers")
+        item.add_marker(pytest.mark.xdist_group("servers" if alone else item.path.name))
 
 
 @pytest.fixture(scope="session")

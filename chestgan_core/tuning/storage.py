@@ -32,8 +32,9 @@ REMEDY = f"set {VARIABLE} to postgresql+psycopg2://user@host/database, with the 
 def study_storage(home: Path, beat: int = BEAT, grace: int = GRACE) -> RDBStorage:
     """The storage of this installation.
 
-    Raises BadInput (an address that is none of PostgreSQL; the embedded one where steps run on several machines),
-    NotAvailable (no driver), StoreUnreachable. None of them repeats the address: a password may be in it.
+    Raises BadInput (an address that is none of PostgreSQL; the embedded one where steps run on several machines; a
+    database of another program), NotAvailable (no driver), StoreUnreachable. None of them repeats the address: a
+    password may be in it.
     """
     told = os.environ.get(VARIABLE)
     if not told and os.environ.get("CHESTGAN_EXECUTOR") == "k8s":
@@ -97,6 +98,12 @@ def _explained() -> Iterator[None]:
         ) from None
     except OperationalError as error:
         raise unreachable(error) from None
+    except RuntimeError:  # Optuna, of a revision in the database that is none of its own
+        raise BadInput(
+            VARIABLE,
+            "names a database of another program, or of a newer Optuna",
+            "give studies a database of their own: CREATE DATABASE studies",
+        ) from None
 
 
 @contextmanager

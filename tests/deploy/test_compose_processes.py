@@ -25,13 +25,13 @@ from chestgan_core.objects import s3_client
 from tests.deploy.files import DEPLOY, ROOT, compose
 from tests.pipeline.dev_server import Web
 from tests.standins.ports import free_port
-from tests.standins.postgresql import history_in, postgresql
+from tests.standins.postgresql import history_in, postgresql, run_once
 
 BIN = Path(sys.executable).parent
 SERVERS = ("code", "webserver", "visitors", "daemon")
 
 # Four servers of Dagster begin at once, each with some seconds of imports; beside other tests that is minutes.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.servers, pytest.mark.timeout(900)]
 
 
 @dataclass
@@ -103,7 +103,7 @@ def composed(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) 
             "PYTHONPATH": str(ROOT),
             "DAGSTER_DISABLE_TELEMETRY": "yes",
         }
-        _run_once(url, (DEPLOY / "compose" / "studies.sql").read_text())
+        run_once(url, (DEPLOY / "compose" / "studies.sql").read_text())
         composed = Composed(folder, environment, {name: free_port() for name in SERVERS}, url)
         workspace = (DEPLOY / "compose" / "workspace.yaml").read_text()
         (folder / "workspace.yaml").write_text(
@@ -127,16 +127,6 @@ def composed(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) 
                     assert time.monotonic() < deadline, composed.log(service)
                     time.sleep(2)
         yield composed
-
-
-def _run_once(url: str, sql: str) -> None:
-    connection = psycopg2.connect(url)
-    connection.autocommit = True  # CREATE DATABASE refuses a transaction
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(sql)
-    finally:
-        connection.close()
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from tests.kubernetes.cluster import (
 )
 from tests.pipeline.dev_server import Web
 from tests.standins.ports import free_port
-from tests.standins.postgresql import history_in, postgresql
+from tests.standins.postgresql import history_in, postgresql, run_once
 from tests.store.proxy import Proxy
 
 TINY = """
@@ -110,11 +110,12 @@ def deployment(
     assert embedded.access is not None
     with postgresql(ADDRESS) as database:
         history = history_in(database)
+        run_once(database, (ROOT / "deploy" / "compose" / "studies.sql").read_text())
         secret = {
             "AWS_ACCESS_KEY_ID": embedded.access.key,
             "AWS_SECRET_ACCESS_KEY": embedded.access.secret,
             "CHESTGAN_POSTGRES_PASSWORD": history.pop("CHESTGAN_POSTGRES_PASSWORD"),
-            "CHESTGAN_STUDY_STORAGE": database,
+            "CHESTGAN_STUDY_STORAGE": urlsplit(database)._replace(path="/studies").geturl(),
         }
         environment = {
             **path_variable(),

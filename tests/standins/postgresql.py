@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg2
 import pytest
 
 from tests.standins.ports import free_port
@@ -29,6 +30,17 @@ def history_in(address: str) -> dict[str, str]:
         "CHESTGAN_POSTGRES_PASSWORD": str(told.password),
         "CHESTGAN_POSTGRES_DB": told.path[1:],
     }
+
+
+def run_once(address: str, sql: str) -> None:
+    """One statement by the account of an address."""
+    connection = psycopg2.connect(address)
+    connection.autocommit = True  # CREATE DATABASE refuses a transaction
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+    finally:
+        connection.close()
 
 
 @contextmanager

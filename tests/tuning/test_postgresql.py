@@ -1,12 +1,14 @@
 """Studies in a real PostgreSQL, as several machines share it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from chestgan_core.errors import BadInput
 from chestgan_core.tuning.files import Shards, study_files, study_table
-from chestgan_core.tuning.storage import EMBEDDED, storage_title
-from tests.standins.postgresql import postgresql
+from chestgan_core.tuning.storage import EMBEDDED, storage_title, study_storage
+from tests.standins.postgresql import postgresql, run_once
 from tests.tuning.conftest import small, space, wanted
 
 
@@ -17,6 +19,7 @@ def address() -> Iterator[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.servers
 def test_workers_share_a_study_in_postgresql_and_nobody_tells_the_password(
     address: str, shards: Shards, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -30,3 +33,13 @@ def test_workers_share_a_study_in_postgresql_and_nobody_tells_the_password(
     assert storage_title() == "PostgreSQL, postgres at 127.0.0.1"
     said = capfd.readouterr()
     assert "geheim" not in said.out + said.err
+
+
+def test_the_database_of_something_else_is_refused(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster's history keeps its revision in a table of the same name."""
+    monkeypatch.setenv("CHESTGAN_STUDY_STORAGE", address)
+    run_once(address, "CREATE TABLE alembic_version AS SELECT 'dagster' AS version_num")
+    with pytest.raises(BadInput, match="a database of their own"):
+        study_storage(tmp_path)
