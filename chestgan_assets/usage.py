@@ -103,13 +103,14 @@ class Meter:
 
 
 @contextmanager
-def metered(store: StoreResource, workplace: Workplace | None = None) -> Iterator[Meter]:
-    """A meter for the work inside. workplace: of work that computes where it says; without it on the processor.
+def metered(store: StoreResource, workplace: Workplace | None = None, team: int = 1) -> Iterator[Meter]:
+    """A meter for the work inside. workplace: of work that computes where it says; without it on the processor. team:
+    how many GPUs of a machine that it shares with others the work takes, as far as there are so many.
 
     Raises BadInput for a wrong price, before the work begins.
     """
     Prices.of_environment()
-    meter = Meter(store.open(), *(_held(workplace.device) if workplace else ("processor", 0)))
+    meter = Meter(store.open(), *(_held(workplace.device, team) if workplace else ("processor", 0)))
     try:
         yield meter
     except BaseException:
@@ -193,7 +194,7 @@ def _price(variable: str) -> float | None:
     return price
 
 
-def _held(device: str) -> tuple[str, int]:
+def _held(device: str, team: int) -> tuple[str, int]:
     """Name and number of the GPUs that a step keeps from others: where it has a pod for itself, all that it sees."""
     import torch
 
@@ -201,7 +202,8 @@ def _held(device: str) -> tuple[str, int]:
 
     chosen = pick_device(device)
     if chosen.type == "cuda":
-        return torch.cuda.get_device_name(chosen), torch.cuda.device_count() if on_kubernetes() else 1
+        seen = torch.cuda.device_count()
+        return torch.cuda.get_device_name(chosen), seen if on_kubernetes() else min(team, seen)
     return (chosen.type, 1) if chosen.type != "cpu" else ("processor", 0)
 
 

@@ -12,6 +12,7 @@ from chestgan_assets.usage import COST, CPU_HOURS, GPU_HOURS, Prices, Use, meter
 from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.errors import BadInput
 from chestgan_core.store import Store
+from chestgan_core.training.devices import PRESENT
 
 PRICES = ("CHESTGAN_PRICE_GPU_HOUR", "CHESTGAN_PRICE_CPU_HOUR", "CHESTGAN_PRICE_CURRENCY")
 
@@ -48,6 +49,25 @@ def test_work_without_a_gpu_has_processor_hours_and_bytes_and_no_gpu_hours(resou
     assert (told["bytes written"], told["bytes read"]) == (3000, 6000)
     assert 0 < float(told["images per second of the step"]) <= 50 / 0.2
     assert COST not in told
+
+
+@pytest.mark.parametrize(
+    ("executor", "team", "held"),
+    [("k8s", 1, 3), ("multiprocess", 1, 1), ("multiprocess", 2, 2), ("multiprocess", 8, 3)],
+)
+def test_gpu_hours_are_of_all_that_are_kept_from_others(
+    executor: str, team: int, held: int, resource: StoreResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a pod of its own that is every GPU it sees, on a shared machine the team's. No GPU here: three are told."""
+    monkeypatch.setenv("CHESTGAN_EXECUTOR", executor)
+    monkeypatch.setitem(PRESENT, "cuda", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "Told GPU")
+    with metered(resource, Workplace(device="cuda"), team) as meter:
+        time.sleep(0.05)
+        told = meter.read()
+    assert told.gpu_hours == pytest.approx(told.seconds * held / 3600)
+    assert told.device == "Told GPU"
 
 
 def test_a_cost_is_hours_times_price(monkeypatch: pytest.MonkeyPatch) -> None:
