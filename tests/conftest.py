@@ -24,8 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     items.sort(key=lambda item: item.get_closest_marker("servers") is None)
     for item in items:
-        alone = item.get_closest_marker("servers")
-        item.add_marker(pytest.mark.xdist_group("servers" if alone else item.path.name))
+        group = "servers" if item.get_closest_marker("servers") else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -96,11 +96,16 @@ def path_variable() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployed chestgan: its namespace and, as people see it, its webserver. environment: of its processes."""
+    """A deployed chestgan: its namespace and, as people see it, its webserver.
+
+    environment: of its processes, and what a secret adds to it. database: address of the history.
+    """
 
     namespace: Namespace
     web: Web
     environment: dict[str, str]
+    secret: dict[str, str]
+    database: str
 
     def materialize(self, asset: str, partition: str) -> str:
         """Materialize one partition of one asset, as the button of the UI does it; returns the id of the run."""

@@ -145,7 +145,7 @@ def deployment(
         )
         port = free_port()
         web = Web(f"http://127.0.0.1:{port}", tmp_path_factory.mktemp("web") / "log")
-        found = Deployment(place, web, {**environment, **secret})
+        found = Deployment(place, web, environment, secret, database)
         await_ready(place)
         with web.log.open("w") as log:
             forward = subprocess.Popen(
