@@ -20,7 +20,7 @@ dev: $(VENV)/installed
 	@$(BIN)/python -m chestgan_assets.dev
 
 test: $(VENV)/installed lint
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 3 --no-loadscope-reorder
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

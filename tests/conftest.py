@@ -8,24 +8,48 @@ import pytest
 pytest_plugins = ["tests.store_fixtures"]
 
 ROOT = Path(__file__).parent.parent
-FIRST, NICER = "gw0", 10  # the process that begins with the servers; how far the others step back
+# Files that start servers, daemons, several processes that others wait for; each group one after the other, as more at
+# once starve each other. The second is a file that mostly waits.
+SERVERS = {
+    f"tests/{file}.py": group
+    for group, files in {
+        "servers": (
+            "deploy/test_compose_processes", "deploy/test_instance", "pipeline/test_demo", "pipeline/test_study",
+            "pipeline/test_webserver", "tuning/test_postgresql", "tuning/test_workers",
+        ),
+        "collection": ("pipeline/test_collection",),
+    }.items()
+    for file in files
+}  # fmt: skip
+FIRST, NICER = ("gw0", "gw1"), 10  # the processes that begin with them; how far others step back
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Servers, daemons and what waits for them come first; arithmetic takes what they leave of the processors."""
-    if os.environ.get("PYTEST_XDIST_WORKER", FIRST) != FIRST:
+    """In a parallel run, arithmetic takes what servers leave of the processors."""
+    if os.environ.get("PYTEST_XDIST_WORKER", FIRST[0]) not in FIRST:
         os.nice(NICER)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For --dist loadgroup: a file is a group, and the files marked `servers` are one, which begins.
+    """The files with servers take longest, so they begin."""
+    items.sort(key=lambda item: SERVERS.get(file_of(item.nodeid), ""), reverse=True)
 
-    Two of those at once starve each other: each starts several processes that are given up when they keep silent.
-    """
-    items.sort(key=lambda item: item.get_closest_marker("servers") is None)
-    for item in items:
-        group = "servers" if item.get_closest_marker("servers") else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Whatever --dist says: a process gets a file at a time, and a group of files with servers as if it were one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = file_of(nodeid)
+            return SERVERS.get(file, file)
+
+    return Files(config, log)
+
+
+def file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ BIN = Path(sys.executable).parent
 SERVERS = ("code", "webserver", "visitors", "daemon")
 
 # Four servers of Dagster begin at once, each with some seconds of imports; beside other tests that is minutes.
-pytestmark = [pytest.mark.slow, pytest.mark.servers, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @dataclass

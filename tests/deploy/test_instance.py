@@ -151,7 +151,6 @@ def log_of_the_step(deployment: Deployment, run: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.servers
 def test_history_is_in_postgresql_and_the_log_of_a_step_in_s3_line_by_line(
     deployment: Deployment, tmp_path: Path
 ) -> None:

@@ -48,12 +48,17 @@ def doomed(deployment: Deployment) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def split(deployment: Deployment, doomed: dict[str, str]) -> str:
-    """A training set that pods made: catalog, a backfill of all patients, split. Gives the run of the last."""
+def phantoms(deployment: Deployment) -> list[str]:
+    """The patients of a catalog that pods made."""
+    deployment.succeed(deployment.web.launch("catalog", "phantom"))
+    return deployment.web.await_patients("phantom", PATIENTS)
+
+
+@pytest.fixture(scope="module")
+def split(deployment: Deployment, doomed: dict[str, str], phantoms: list[str]) -> str:
+    """A training set that pods made: a backfill of all patients, split. Gives the run of the last."""
     web = deployment.web
-    deployment.succeed(web.launch("catalog", "phantom"))
-    patients = web.await_patients("phantom", PATIENTS)
-    backfill = web.backfill(patients, "raw_dicom", "slice_tensors")
+    backfill = web.backfill(phantoms, "raw_dicom", "slice_tensors")
     assert web.finish_backfill(backfill, 500) == "COMPLETED_SUCCESS"
     run = web.launch("split", "phantom")
     deployment.succeed(run)
@@ -62,7 +67,7 @@ def split(deployment: Deployment, doomed: dict[str, str]) -> str:
 
 @pytest.fixture(scope="module")
 def study(deployment: Deployment, split: str) -> str:
-    """A study of two workers, which goes on beside the other tests: it needs no GPU here."""
+    """A study of two workers, which needs no GPU here."""
     # One worker at a time, as a GPU would have it, is not what is to be seen.
     deployment.web.ask('mutation { setConcurrencyLimit(concurrencyKey: "gpu", limit: 3) }')
     asked = {"trials": 3, "parallel": 2, "images": 160, "looks": 2}
@@ -75,7 +80,7 @@ def test_a_backfill_of_patients_in_pods_makes_one_training_set(deployment: Deplo
 
 
 def test_a_set_is_trained_on_the_gpu_scored_and_published(
-    deployment: Deployment, split: str, study: str, cluster_store: Store, tmp_path: Path
+    deployment: Deployment, split: str, cluster_store: Store, tmp_path: Path
 ) -> None:
     run = deployment.web.launch("synthetic_set", "tiny")
     deployment.succeed(run)
@@ -129,8 +134,9 @@ def test_too_little_memory_is_told_at_each_attempt(deployment: Deployment, doome
 
 
 def test_two_steps_on_one_gpu_wait_for_each_other_also_where_the_pool_lets_both_start(
-    deployment: Deployment, study: str
+    deployment: Deployment, split: str
 ) -> None:
+    deployment.web.ask('mutation { setConcurrencyLimit(concurrencyKey: "gpu", limit: 2) }')
     runs = [deployment.materialize("generator_checkpoint", name) for name in ("one", "other")]
     for run in runs:
         deployment.succeed(run)
@@ -141,6 +147,7 @@ def test_two_steps_on_one_gpu_wait_for_each_other_also_where_the_pool_lets_both_
     assert any("Insufficient nvidia.com/gpu" in deployment.words(run) for run in runs)
 
 
+@pytest.mark.slow
 def test_the_workers_of_a_study_share_its_trials(
     deployment: Deployment, study: str, cluster_store: Store
 ) -> None:
@@ -153,6 +160,7 @@ def test_the_workers_of_a_study_share_its_trials(
     assert deployment.told(study, "hyperparameter_study")["trials"] == 3
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_when_the_store_was_away_for_a_minute(
     deployment: Deployment, split: str, cluster_store: Store, s3_line: Proxy
 ) -> None:
@@ -179,11 +187,12 @@ def test_an_image_that_is_not_there_fails_the_step_with_its_name(
     assert "check the name of the image" in told
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_an_api_server_that_is_away_for_a_minute(
-    deployment: Deployment, split: str, tmp_path: Path
+    deployment: Deployment, phantoms: list[str], tmp_path: Path
 ) -> None:
     """The run's process is here, so that what it says to the API server goes over a line that can be cut."""
-    patient = deployment.web.patients()[0]
+    patient = phantoms[0]
     with api_line(tmp_path / "kubeconfig") as line:
         environment = beside_the_cluster(deployment, tmp_path)
         code = f"dagster.DagsterInstance.get().add_dynamic_partitions({patients.name!r}, [{patient!r}])"

@@ -21,7 +21,7 @@ from tests.pipeline.dev_server import Dev, cut_power, start_dev, stop_dev
 from tests.standins import Fault, Faults, StandInCollection, idc_stand_in, nbia_stand_in
 from tests.standins.idc import publish
 
-pytestmark = [pytest.mark.slow, pytest.mark.servers, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 # Enough that some are complete, two in work and some not begun when the power goes: each is a process of seconds.
 PATIENTS = 9

@@ -13,7 +13,7 @@ import pytest
 from tests.pipeline.conftest import NO_RULES, TINY
 from tests.pipeline.dev_server import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.servers]
+pytestmark = pytest.mark.slow
 
 
 def run_demo(environment: dict[str, str], **more: str) -> subprocess.CompletedProcess[str]:

@@ -110,7 +110,6 @@ def test_trials_wait_for_each_other_only_where_there_is_a_gpu_to_wait_for(
 
 
 @pytest.mark.slow
-@pytest.mark.servers
 def test_trials_run_side_by_side_and_the_best_is_an_experiment_after_a_reload(
     environment: dict[str, str], store: Store, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.pipeline.dev_server import Dev, start_dev, stop_dev
 
-pytestmark = [pytest.mark.slow, pytest.mark.servers]
+pytestmark = pytest.mark.slow
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 

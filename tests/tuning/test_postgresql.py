@@ -19,7 +19,6 @@ def address() -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.servers
 def test_workers_share_a_study_in_postgresql_and_nobody_tells_the_password(
     address: str, shards: Shards, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

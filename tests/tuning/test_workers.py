@@ -22,7 +22,6 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.slow
-@pytest.mark.servers
 def test_two_workers_share_the_trials_and_make_no_more_than_are_wanted(shards: Shards) -> None:
     study = study_files(shards, small(), space(), wanted(trials=5), 2, "phantoms", "phantom")
     table = read_table(study)
@@ -50,7 +49,6 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-@pytest.mark.servers
 def test_a_study_whose_worker_is_killed_goes_on_with_what_is_complete(shards: Shards, tmp_path: Path) -> None:
     script = tmp_path / "study.py"
     script.write_text(SCRIPT)
