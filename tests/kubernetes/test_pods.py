@@ -102,6 +102,7 @@ def test_a_set_is_trained_on_the_gpu_scored_and_published(
     assert "nvidia.com/gpu" not in limits(index)
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_in_another_pod_until_a_cancel_ends_it(
     deployment: Deployment, split: str, cluster_store: Store
 ) -> None:
@@ -133,6 +134,7 @@ def test_too_little_memory_is_told_at_each_attempt(deployment: Deployment, doome
     assert told.count("OOMKilled") >= told.count("ExecutionStepUpForRetryEvent") == 3
 
 
+@pytest.mark.slow
 def test_two_steps_on_one_gpu_wait_for_each_other_also_where_the_pool_lets_both_start(
     deployment: Deployment, split: str
 ) -> None:
