@@ -58,8 +58,6 @@ def place(
             **pipeline_environment,
             "CHESTGAN_HOME": str(folder / "home"),
             "CHESTGAN_DATASETS": str(datasets),
-            # One process a run instead of three: the runs are short, and there are many.
-            "CHESTGAN_EXECUTOR": "in_process",
         }
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("CHESTGAN_DATASETS", str(datasets))
