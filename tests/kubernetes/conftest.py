@@ -44,8 +44,8 @@ EXPERIMENTS = {
     "tiny.yaml": TINY % (320, 160, 160),
     "endless.yaml": TINY % (4_000_000, 500, 4_000_000),
     # Longer than two looks at pods are apart: the one that waits is seen waiting.
-    "one.yaml": TINY % (15_000, 15_000, 15_000) + "seed: 1\n",
-    "other.yaml": TINY % (15_000, 15_000, 15_000) + "seed: 2\n",
+    "one.yaml": TINY % (30_000, 30_000, 30_000) + "seed: 1\n",
+    "other.yaml": TINY % (30_000, 30_000, 30_000) + "seed: 2\n",
     # Less than Python with torch in it can do with.
     "hungry.yaml": TINY % (320, 160, 160) + "machine: {memory_gib: 0.15}\n",
     "tuned.yaml": """
