@@ -21,12 +21,12 @@ SERVERS = {
     }.items()
     for file in files
 }  # fmt: skip
-FIRST, NICER = ("gw0", "gw1"), 10  # the processes that begin with them; how far others step back
+NICER = 10  # how far arithmetic steps back
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """In a parallel run, arithmetic takes what servers leave of the processors."""
-    if os.environ.get("PYTEST_XDIST_WORKER", FIRST[0]) not in FIRST:
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """In a parallel run, arithmetic takes what servers leave of the processors. They come first, so once is enough."""
+    if "PYTEST_XDIST_WORKER" in os.environ and file_of(item.nodeid) not in SERVERS and not os.nice(0):
         os.nice(NICER)
 
 
