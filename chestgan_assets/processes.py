@@ -53,10 +53,9 @@ def _create(init_context: dg.InitExecutorContext) -> Executor:
     several, one = dg.multiprocess_executor.executor_creation_fn, dg.in_process_executor.executor_creation_fn
     assert several is not None  # noqa: S101 an executor has one
     assert one is not None  # noqa: S101
-    kept = {name: told[name] for name in ("retries",) if name in told}
     return StepProcesses(
         several(init_context._replace(executor_config=told)),
-        one(init_context._replace(executor_config=kept)),
+        one(init_context._replace(executor_config={"retries": told["retries"]})),
     )
 
 

@@ -20,6 +20,7 @@ import dagster as dg
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_assets.running import on_kubernetes
 from chestgan_core.errors import BadInput
+from chestgan_core.experiment import Experiment
 from chestgan_core.store import Store
 
 MEASURED = (
@@ -103,14 +104,16 @@ class Meter:
 
 
 @contextmanager
-def metered(store: StoreResource, workplace: Workplace | None = None, team: int = 1) -> Iterator[Meter]:
-    """A meter for the work inside. workplace: of work that computes where it says; without it on the processor. team:
-    how many GPUs of a machine that it shares with others the work takes, as far as there are so many.
+def metered(
+    store: StoreResource, workplace: Workplace | None = None, experiment: Experiment | None = None
+) -> Iterator[Meter]:
+    """A meter for the work inside. workplace: of work that computes where it says; without it on the processor.
+    experiment: whose training it is, as that may take several GPUs.
 
     Raises BadInput for a wrong price, before the work begins.
     """
     Prices.of_environment()
-    meter = Meter(store.open(), *(_held(workplace.device, team) if workplace else ("processor", 0)))
+    meter = Meter(store.open(), *(_held(workplace.device, experiment) if workplace else ("processor", 0)))
     try:
         yield meter
     except BaseException:
@@ -194,16 +197,17 @@ def _price(variable: str) -> float | None:
     return price
 
 
-def _held(device: str, team: int) -> tuple[str, int]:
+def _held(device: str, experiment: Experiment | None) -> tuple[str, int]:
     """Name and number of the GPUs that a step keeps from others: where it has a pod for itself, all that it sees."""
     import torch
 
     from chestgan_core.training.devices import pick_device
+    from chestgan_core.training.mates import team_size
 
     chosen = pick_device(device)
     if chosen.type == "cuda":
-        seen = torch.cuda.device_count()
-        return torch.cuda.get_device_name(chosen), seen if on_kubernetes() else min(team, seen)
+        team = team_size(experiment, chosen) if experiment else 1
+        return torch.cuda.get_device_name(chosen), torch.cuda.device_count() if on_kubernetes() else team
     return (chosen.type, 1) if chosen.type != "cpu" else ("processor", 0)
 
 

@@ -64,9 +64,8 @@ def generator_checkpoint(
     told = [time.monotonic() - TELL_EVERY]
     with one_line_failures():
         experiment = load_experiment(context.partition_key)
-    team = experiment.machine.gpus or 1
-    with one_line_failures(), metered(store, workplace, team) as meter, workplace.scratch() as folder:
-        run = train_experiment(meter.store, experiment, workplace.device, folder, tell)
+        with metered(store, workplace, experiment) as meter, workplace.scratch() as folder:
+            run = train_experiment(meter.store, experiment, workplace.device, folder, tell)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(run.sha256),
         metadata={

@@ -46,14 +46,14 @@ class Namespace:
         self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(objects))
 
     def pods(self, selector: str = "") -> list[dict[str, Any]]:
+        """Oldest first."""
         told = json.loads(self.kubectl("get", "pods", "-o", "json", *(["-l", selector] if selector else [])))
-        return list(told["items"])
+        return sorted(told["items"], key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
     def steps(self, run: str, step: str = "") -> list[dict[str, Any]]:
         """The pods of a run's steps, oldest first. step: of one."""
         selector = f"dagster/run-id={run},app.kubernetes.io/component=step_worker"
-        found = self.pods(selector + (f",dagster/op={step}" if step else ""))
-        return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+        return self.pods(selector + (f",dagster/op={step}" if step else ""))
 
 
 @contextmanager
