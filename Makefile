@@ -14,10 +14,10 @@ export CHESTGAN_EXECUTOR ?= multiprocess
 .PHONY: demo dev test bench lint lock clean
 
 demo: $(VENV)/installed
-	@$(BIN)/python -m chestgan_assets.demo
+	@$(BIN)/python -m chestgan_assets.local.demo
 
 dev: $(VENV)/installed
-	@$(BIN)/python -m chestgan_assets.dev
+	@$(BIN)/python -m chestgan_assets.local.dev
 
 test: $(VENV)/installed lint
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 3 --no-loadscope-reorder

@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from chestgan_core.experiment import load_experiment, parse_experiment
+from chestgan_core.config.experiment import load_experiment, parse_experiment
 
 ROOT = Path(__file__).parent.parent
 AUGMENTATION: dict[str, Any] = {}
@@ -129,14 +129,14 @@ def _in_a_process(job: dict[str, Any], folder: Path, asked: argparse.Namespace) 
 def _train(job: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
     import torch
 
-    from chestgan_core.measures.distances import fid, kid
-    from chestgan_core.measures.extractors import open_extractor
-    from chestgan_core.measures.manifolds import manifolds
-    from chestgan_core.training.checkpoints import load_generator
+    from chestgan_core.metrics.distances import fid, kid
+    from chestgan_core.metrics.feature_extractors import open_extractor
+    from chestgan_core.metrics.precision_recall import manifolds
+    from chestgan_core.training.data import load_slices, load_training_slices
     from chestgan_core.training.generation import generate
-    from chestgan_core.training.images import load_slices, load_training_slices
     from chestgan_core.training.loop import train
     from chestgan_core.training.schedule import Budget
+    from chestgan_core.training.weights import load_generator
 
     torch.set_num_threads(1)
     if job["name"] in RECIPES:

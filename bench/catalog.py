@@ -13,20 +13,20 @@ import time
 from bench.peak import PEAK
 from bench.ratio import Ratio
 from chestgan_core.errors import NotAvailable
-from chestgan_core.sources.idc_index import installed_index
+from chestgan_core.sources.idc.index import installed_index
 
 ROUNDS = 5
 MOST_SECONDS, MOST_MIB = 5.0, 1024.0
 
 OURS = """
 from pathlib import Path
-from chestgan_core.sources.datasets import dataset_named
-from chestgan_core.sources.listing import list_series
+from chestgan_core.config.dataset import dataset_named
+from chestgan_core.sources.catalog.listing import list_series
 print(len(list_series(dataset_named("lung_pet_ct_dx"), Path("unused")).selected))
 """
 PLAIN = """
 import pyarrow.dataset as ds
-from chestgan_core.sources.idc_index import COLUMNS, installed_index
+from chestgan_core.sources.idc.index import COLUMNS, installed_index
 rows = ds.dataset(installed_index()).to_table(
     columns=list(COLUMNS), filter=ds.field("collection_id") == "lung_pet_ct_dx"
 )

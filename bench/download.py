@@ -22,12 +22,12 @@ from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.config import Config
 
 from bench.ratio import Ratio
+from chestgan_core.config.dataset import Dataset, IdcSource, dataset_named
 from chestgan_core.dicom.pseudonyms import Pseudonyms
-from chestgan_core.embedded import EmbeddedStore
-from chestgan_core.sources.catalog import SELECTED, SeriesRow
-from chestgan_core.sources.datasets import Dataset, IdcSource, dataset_named
-from chestgan_core.sources.deliveries import check_series, pack_series
-from chestgan_core.sources.receiving import Receiving
+from chestgan_core.sources.archive.packing import check_series, pack_series
+from chestgan_core.sources.catalog.stored_catalog import SELECTED, SeriesRow
+from chestgan_core.sources.download.download_progress import Receiving
+from chestgan_core.store.embedded import EmbeddedStore
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from bench.peak import PEAK
 from bench.ratio import Ratio
-from chestgan_core.evaluation.report import evaluate, write_report
-from chestgan_core.evaluation.sides import RealImages
-from chestgan_core.measures.extractors import open_extractor
-from chestgan_core.slices.windows import WINDOWS
+from chestgan_core.evaluation.pages.report_page import write_report
+from chestgan_core.evaluation.scoring.evaluate import evaluate
+from chestgan_core.evaluation.scoring.sides import RealImages
+from chestgan_core.imaging.windows import WINDOWS
+from chestgan_core.metrics.feature_extractors import open_extractor
 
 IMAGES, SIZE, SLICES = 2_000, 64, 20
 # What the measures, figures and the page may take beside the passes.

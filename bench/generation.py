@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 from bench.ratio import Ratio
-from chestgan_core.experiment import load_experiment
+from chestgan_core.config.experiment import load_experiment
 from chestgan_core.networks.registry import build_generator
-from chestgan_core.training.checkpoints import load_generator, save_generator
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.generation import generate
+from chestgan_core.training.weights import load_generator, save_generator
 
 IMAGES, ROUNDS, BATCHES, OURS = 1_000, 7, (16, 64, 250), 0
 

@@ -27,7 +27,7 @@ from bench.ratio import Ratio
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.slices.normalization import normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
-from chestgan_core.sources.phantom import write_phantoms
+from chestgan_core.sources.phantom.patients import write_phantoms
 
 ROUNDS = 7
 PATIENTS, TIMES = 3, 4

@@ -9,16 +9,16 @@ import sys
 
 from bench.peak import PEAK
 from bench.ratio import Ratio
-from chestgan_core.experiment import load_experiment
+from chestgan_core.config.experiment import load_experiment
 
 LARGEST, MOST_GIB, STEPS = "lung-dcgan-512", 8.0, 3
 PROGRAM = f"""
 import torch
-from chestgan_core.experiment import load_experiment
+from chestgan_core.config.experiment import load_experiment
 from chestgan_core.training.devices import pick_device
-from chestgan_core.training.parallel import Team
+from chestgan_core.training.distributed import Team
 from chestgan_core.training.sampling import Draw
-from chestgan_core.training.state import TrainingState
+from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.step import step
 experiment, device = load_experiment("{LARGEST}"), pick_device("auto")
 images = torch.zeros(64, 1, experiment.resolution, experiment.resolution, device=device)

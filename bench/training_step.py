@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from bench.ratio import Ratio
-from chestgan_core.experiment import Experiment, load_experiment, parse_experiment
+from chestgan_core.config.experiment import Experiment, load_experiment, parse_experiment
 from chestgan_core.networks.registry import build_discriminator, build_generator
+from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.devices import computes_bfloat16
-from chestgan_core.training.parallel import Team
+from chestgan_core.training.distributed import Team
 from chestgan_core.training.sampling import Draw
-from chestgan_core.training.state import TrainingState
 from chestgan_core.training.step import step
 
 SLICES, ROUNDS = 512, 7

@@ -10,25 +10,25 @@ from chestgan_assets.assets.reports import architecture_comparison, monthly_repo
 from chestgan_assets.assets.slices import slice_tensors, training_set
 from chestgan_assets.assets.study import hyperparameter_study
 from chestgan_assets.assets.training import generator_checkpoint
-from chestgan_assets.backfills import backfill_patients
-from chestgan_assets.following import publication_follows_training
-from chestgan_assets.jobs import jobs
-from chestgan_assets.messages import failure_messages, release_messages
-from chestgan_assets.monthly import experiments_monthly, reports_monthly, training_sets_monthly
-from chestgan_assets.registration import patient_partitions
-from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_assets.retraining import retraining
-from chestgan_assets.revisions import new_series
-from chestgan_assets.running import executor
-from chestgan_assets.shortfall import study_when_short
-from chestgan_assets.watch import (
+from chestgan_assets.automation.health_checks import (
     catalogs_current,
     catalogs_weekly,
     collections,
     failed_partitions_daily,
     no_failed_partitions,
 )
-from chestgan_core.log_lines import as_json_lines
+from chestgan_assets.automation.monthly import experiments_monthly, reports_monthly, training_sets_monthly
+from chestgan_assets.automation.new_series import new_series
+from chestgan_assets.automation.patient_partitions import patient_partitions
+from chestgan_assets.automation.retraining import retraining
+from chestgan_assets.automation.study_when_short import study_when_short
+from chestgan_assets.automation.webhook_messages import failure_messages, release_messages
+from chestgan_assets.conditions import publication_follows_training
+from chestgan_assets.execution.executor import executor
+from chestgan_assets.jobs.backfills import backfill_patients
+from chestgan_assets.jobs.jobs import jobs
+from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_core.local.log_lines import as_json_lines
 
 as_json_lines()  # what loads this runs steps, or asks sensors
 

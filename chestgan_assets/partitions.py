@@ -10,10 +10,10 @@ import os
 
 import dagster as dg
 
+from chestgan_core.config.dataset import Dataset, dataset_files, load_dataset
+from chestgan_core.config.experiment import Experiment, experiment_files, load_experiment
 from chestgan_core.errors import BadExperiment, BadInput, ChestganError
-from chestgan_core.experiment import Experiment, experiment_files, load_experiment
-from chestgan_core.sources.datasets import Dataset, dataset_files, load_dataset
-from chestgan_core.store import Store
+from chestgan_core.store.store import Store
 from chestgan_core.tuning.tuned import bring_tuned
 
 _log = logging.getLogger("chestgan")

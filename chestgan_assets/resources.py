@@ -6,9 +6,9 @@ from pathlib import Path
 
 import dagster as dg
 
-from chestgan_core.home import home
-from chestgan_core.scratch import scratch_folder
-from chestgan_core.store import Store
+from chestgan_core.local.home import home
+from chestgan_core.local.scratch import scratch_folder
+from chestgan_core.store.store import Store
 
 
 class StoreResource(dg.ConfigurableResource[Store]):

@@ -64,7 +64,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def phantom_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five generated patients as DICOM files."""
-    from chestgan_core.sources.phantom import write_phantoms
+    from chestgan_core.sources.phantom.patients import write_phantoms
 
     folder = tmp_path_factory.mktemp("phantoms")
     write_phantoms(folder, patients=5, seed=1, size=128, slices=24)

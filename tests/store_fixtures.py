@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from chestgan_core.embedded import BUCKET, EmbeddedStore
-from chestgan_core.objects import s3_client
-from chestgan_core.store import Store
+from chestgan_core.store.embedded import BUCKET, EmbeddedStore
+from chestgan_core.store.objects import s3_client
+from chestgan_core.store.store import Store
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from chestgan_core.cli import main, parser
-from chestgan_core.embedded import EmbeddedStore
-from chestgan_core.experiment import load_experiment, parse_experiment
+from chestgan_core.cli.main import main, parser
+from chestgan_core.config.dataset import Dataset
+from chestgan_core.config.experiment import load_experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
 from chestgan_core.publishing.sets import publish_set, write_set
-from chestgan_core.sources.datasets import Dataset
-from chestgan_core.store import Store
-from chestgan_core.training.checkpoints import load_generator, save_generator
+from chestgan_core.store.embedded import EmbeddedStore
+from chestgan_core.store.store import Store
+from chestgan_core.training.weights import load_generator, save_generator
 from chestgan_core.tuning.space import SearchSpace
 
 ROOT = Path(__file__).parent.parent

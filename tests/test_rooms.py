@@ -15,11 +15,11 @@ HEAVY = (
     ("module", "forbidden"),
     [
         ("chestgan_assets.definitions", HEAVY),
-        ("chestgan_core.cli", (*HEAVY, "dagster")),
-        ("chestgan_core.experiment", (*HEAVY, "dagster")),
-        ("chestgan_core.store", (*HEAVY, "dagster")),
-        ("chestgan_core.sources.archive", ("torch", "skimage", "numpy", "dagster")),
-        ("chestgan_core.slices.patient", ("torch", "matplotlib", "dagster")),
+        ("chestgan_core.cli.main", (*HEAVY, "dagster")),
+        ("chestgan_core.config.experiment", (*HEAVY, "dagster")),
+        ("chestgan_core.store.store", (*HEAVY, "dagster")),
+        ("chestgan_core.sources.archive.raw_archive", ("torch", "skimage", "numpy", "dagster")),
+        ("chestgan_core.slices.patient_slices", ("torch", "matplotlib", "dagster")),
         ("chestgan_core.publishing.release", ("dagster", "flask", "starlette")),
     ],
 )

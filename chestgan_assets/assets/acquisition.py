@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import dagster as dg
 
-from chestgan_assets.failures import one_line_failures
+from chestgan_assets.execution.executor import DOWNLOAD_POOL, OWNERS, RETRY
+from chestgan_assets.execution.failures import one_line_failures
+from chestgan_assets.execution.usage import metered
+from chestgan_assets.metadata import blocking, check, counts, filled, picture, table
 from chestgan_assets.partitions import DATASETS, dicom_datasets, image_datasets, patients
-from chestgan_assets.presentation import blocking, check, counts, filled, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_assets.running import DOWNLOAD_POOL, OWNERS, RETRY
-from chestgan_assets.usage import metered
+from chestgan_core.config.dataset import parse_patient_partition
 from chestgan_core.errors import IdentityFound
-from chestgan_core.sources.datasets import parse_patient_partition
 
 SHOWN = 50
 
@@ -36,9 +36,9 @@ def series_catalog(
 
     The sensor patient_partitions registers one partition per patient with a selected series.
     """
-    from chestgan_core.dicom.reasons import LeftOut
-    from chestgan_core.sources.catalog import catalogue_source
-    from chestgan_core.sources.rules import Fate
+    from chestgan_core.dicom.left_out import LeftOut
+    from chestgan_core.sources.catalog.series_selection import Fate
+    from chestgan_core.sources.catalog.stored_catalog import catalogue_source
 
     dataset = context.partition_key
     with one_line_failures():
@@ -99,7 +99,7 @@ def raw_dicom(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
     """The DICOM files of one patient, unchanged, one zip per series. What is there already is not fetched again."""
-    from chestgan_core.sources.archive import archive_patient
+    from chestgan_core.sources.archive.raw_archive import archive_patient
 
     with one_line_failures(), metered(store) as meter:
         dataset, patient = parse_patient_partition(context.partition_key)
@@ -156,7 +156,7 @@ def raw_images(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
 ) -> dg.MaterializeResult:
     """The pictures of a collection, unchanged, each with its fate: what is there twice is found and told."""
-    from chestgan_core.sources.image_folder import collect_images
+    from chestgan_core.sources.images.collection import collect_images
 
     with one_line_failures():
         stored = collect_images(store.open(), context.partition_key, workplace.home)

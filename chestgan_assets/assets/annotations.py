@@ -3,11 +3,11 @@
 import dagster as dg
 
 from chestgan_assets.assets.acquisition import series_catalog
-from chestgan_assets.failures import one_line_failures
+from chestgan_assets.execution.executor import DOWNLOAD_POOL, OWNERS, RETRY
+from chestgan_assets.execution.failures import one_line_failures
+from chestgan_assets.metadata import counts
 from chestgan_assets.partitions import ANNOTATED, DICOM, annotated_datasets, same_dataset
-from chestgan_assets.presentation import counts
 from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_assets.running import DOWNLOAD_POOL, OWNERS, RETRY
 
 
 @dg.asset(

@@ -7,15 +7,15 @@ import dagster as dg
 
 from chestgan_assets.assets.slices import training_set
 from chestgan_assets.assets.training import generator_checkpoint
-from chestgan_assets.failures import one_line_failures
-from chestgan_assets.following import FOLLOWS
+from chestgan_assets.conditions import FOLLOWS
+from chestgan_assets.execution.executor import GPU_POOL, OWNERS, RETRY
+from chestgan_assets.execution.failures import one_line_failures
+from chestgan_assets.execution.usage import metered
+from chestgan_assets.metadata import blocking, check, picture, table
 from chestgan_assets.partitions import dataset_to_experiments, experiments
-from chestgan_assets.presentation import blocking, check, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
-from chestgan_assets.usage import metered
+from chestgan_core.config.experiment import load_experiment
 from chestgan_core.evaluation.version import VERSION
-from chestgan_core.experiment import load_experiment
 
 SHOWN = (
     "measure",
@@ -32,7 +32,7 @@ SHOWN = (
     "note",
 )
 
-# The release gate (chestgan_core/evaluation/gate.py): each rule is a check that stops the publication.
+# The release gate (chestgan_core/evaluation/scoring/gate.py): each rule is a check that stops the publication.
 RULES = {
     "finite": "Every number of the report is finite.",
     "distance": "KID is near enough to that between real patients (release.kid_above_floor).",
@@ -62,7 +62,7 @@ def metric_report(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
 ) -> dg.MaterializeResult:
     """Distances, overlap, variety, plausibility, usefulness and memorization, each beside the same on real patients."""
-    from chestgan_core.evaluation.run import report_experiment
+    from chestgan_core.evaluation.stored_report import report_experiment
 
     with one_line_failures(), metered(store, workplace) as meter, workplace.scratch() as folder:
         experiment = load_experiment(context.partition_key)

@@ -4,14 +4,14 @@ import dagster as dg
 
 from chestgan_assets.assets.evaluation import metric_report
 from chestgan_assets.assets.training import generator_checkpoint
-from chestgan_assets.failures import one_line_failures
-from chestgan_assets.following import FOLLOWS, FOLLOWS_ANY
+from chestgan_assets.conditions import FOLLOWS, FOLLOWS_ANY
+from chestgan_assets.execution.executor import GPU_POOL, OWNERS, RETRY
+from chestgan_assets.execution.failures import one_line_failures
+from chestgan_assets.execution.usage import metered
+from chestgan_assets.metadata import blocking, check, picture, table
 from chestgan_assets.partitions import experiments
-from chestgan_assets.presentation import blocking, check, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
-from chestgan_assets.usage import metered
-from chestgan_core.experiment import load_experiment
+from chestgan_core.config.experiment import load_experiment
 
 
 @dg.asset(
@@ -72,7 +72,7 @@ def synthetic_image_set(
 )
 def synthetic_set_index(store: StoreResource) -> dg.MaterializeResult:
     """The list of all published sets, made anew from the manifests in the store."""
-    from chestgan_core.publishing.rebuilding import rebuild_index
+    from chestgan_core.publishing.index_rebuild import rebuild_index
 
     with one_line_failures():
         index = rebuild_index(store.open())

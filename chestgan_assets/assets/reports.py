@@ -8,16 +8,16 @@ from pydantic import Field
 
 from chestgan_assets.assets.evaluation import metric_report
 from chestgan_assets.assets.publication import synthetic_image_set
-from chestgan_assets.failures import one_line_failures
+from chestgan_assets.execution.executor import OWNERS, RETRY
+from chestgan_assets.execution.failures import one_line_failures
+from chestgan_assets.execution.usage import CPU_HOURS, GPU_HOURS, month_sums
+from chestgan_assets.metadata import blocking, check, picture, table
 from chestgan_assets.partitions import EXPERIMENTS, months
-from chestgan_assets.presentation import blocking, check, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_assets.running import OWNERS, RETRY
-from chestgan_assets.usage import CPU_HOURS, GPU_HOURS, month_sums
 from chestgan_core.evaluation.version import VERSION
 
 if TYPE_CHECKING:
-    from chestgan_core.store import Store
+    from chestgan_core.store.store import Store
 
 THESIS = "thesis-"
 COMPARABLE = "The reports are of the same dataset, snapshot, extractor and number of images."
@@ -56,7 +56,7 @@ def architecture_comparison(
     config: Architectures, store: StoreResource, workplace: Workplace
 ) -> dg.MaterializeResult:
     """Samples, measures with their floors, curves and the thesis' scores of several experiments side by side."""
-    from chestgan_core.evaluation.comparing import with_a_report
+    from chestgan_core.evaluation.comparison.comparison import with_a_report
 
     with one_line_failures():
         opened = store.open()
@@ -101,7 +101,7 @@ def monthly_report(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
 ) -> dg.MaterializeResult:
     """What was trained, measured, refused and published in a month, beside the month before."""
-    from chestgan_core.evaluation.month_page import PAGE, PDF, report_month
+    from chestgan_core.evaluation.monthly.page import PAGE, PDF, report_month
 
     with one_line_failures(), workplace.scratch() as folder:
         stored = report_month(store.open(), context.partition_key, folder)
@@ -147,8 +147,8 @@ def _experiments_of(dataset: str) -> list[str]:
 def _compared(
     store: "Store", workplace: Workplace, kind: str, title: str, names: Sequence[str]
 ) -> dg.MaterializeResult:
-    from chestgan_core.evaluation.comparing import compare
-    from chestgan_core.evaluation.comparison_page import PAGE, PDF, RANKED, commit_comparison
+    from chestgan_core.evaluation.comparison.comparison import compare
+    from chestgan_core.evaluation.comparison.page import PAGE, PDF, RANKED, commit_comparison
 
     with workplace.scratch() as folder:
         stored = commit_comparison(store, kind, title, compare(store, names), folder)

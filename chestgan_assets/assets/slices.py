@@ -4,13 +4,13 @@ import dagster as dg
 
 from chestgan_assets.assets.acquisition import raw_dicom, raw_images
 from chestgan_assets.assets.annotations import tumour_annotations
-from chestgan_assets.failures import one_line_failures
+from chestgan_assets.execution.executor import OWNERS, RETRY
+from chestgan_assets.execution.failures import one_line_failures
+from chestgan_assets.metadata import blocking, check, counts, picture, table
 from chestgan_assets.partitions import ANNOTATED, DATASETS, IMAGES, datasets, patients, same_dataset
-from chestgan_assets.presentation import blocking, check, counts, picture, table
 from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_assets.running import OWNERS, RETRY
+from chestgan_core.config.dataset import parse_patient_partition
 from chestgan_core.slices import recipe
-from chestgan_core.sources.datasets import parse_patient_partition
 
 SHOWN = 50
 
@@ -33,7 +33,7 @@ def slice_tensors(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
 ) -> dg.MaterializeResult:
     """Slices of one patient that show lung, in Hounsfield units: what every training set is made of."""
-    from chestgan_core.slices.patient import normalize_patient
+    from chestgan_core.slices.patient_slices import normalize_patient
 
     with one_line_failures():
         dataset, patient = parse_patient_partition(context.partition_key)

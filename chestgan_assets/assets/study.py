@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 from pydantic import Field
 
-from chestgan_assets.failures import one_line_failures
+from chestgan_assets.execution.executor import OWNERS, RETRY, steps_share_processor, study_pool
+from chestgan_assets.execution.failures import one_line_failures
+from chestgan_assets.execution.usage import Use, metered, together
+from chestgan_assets.metadata import picture, table
 from chestgan_assets.partitions import dataset_to_experiments, experiments
-from chestgan_assets.presentation import picture, table
 from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_assets.running import OWNERS, RETRY, steps_share_processor, study_pool
-from chestgan_assets.usage import Use, metered, together
-from chestgan_core.experiment import load_experiment
+from chestgan_core.config.experiment import load_experiment
 from chestgan_core.tuning.version import VERSION
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ def open_study(
 ) -> Iterator[dg.DynamicOutput[None]]:
     """Make the study, or find the one that goes on; one output a worker."""
     from chestgan_core.tuning.plan import Wanted
-    from chestgan_core.tuning.run import open_experiment_study
     from chestgan_core.tuning.space import load_space
     from chestgan_core.tuning.storage import storage_title, study_storage
+    from chestgan_core.tuning.stored_study import open_experiment_study
     from chestgan_core.tuning.study import note_use
 
     with one_line_failures(), metered(store, workplace) as meter, workplace.scratch() as folder:
@@ -113,8 +113,8 @@ def run_trials(
     context: dg.OpExecutionContext, config: StudyConfig, store: StoreResource, workplace: Workplace
 ) -> None:
     """Trials, one after the other, until the study has as many as are wanted; other workers do the same."""
-    from chestgan_core.tuning.run import work_on_study
     from chestgan_core.tuning.storage import study_storage
+    from chestgan_core.tuning.stored_study import work_on_study
     from chestgan_core.tuning.study import find_study, note_use
 
     def tell(row: "TrialRow") -> None:
@@ -145,8 +145,8 @@ def commit_study(
     context: dg.OpExecutionContext, store: StoreResource, workplace: Workplace
 ) -> dg.Output[None]:
     """Commit trials, figures and report, and put the best configuration where every machine finds it."""
-    from chestgan_core.tuning.run import commit_study
     from chestgan_core.tuning.storage import study_storage
+    from chestgan_core.tuning.stored_study import commit_study
     from chestgan_core.tuning.study import find_study, uses
     from chestgan_core.tuning.tuned import tuned_name
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from chestgan_assets.assets.slices import training_set
-from chestgan_assets.failures import one_line_failures
+from chestgan_assets.execution.executor import GPU_POOL, OWNERS, RETRY
+from chestgan_assets.execution.failures import one_line_failures
+from chestgan_assets.execution.usage import metered
+from chestgan_assets.metadata import blocking, check, picture
 from chestgan_assets.partitions import dataset_to_experiments, experiments
-from chestgan_assets.presentation import blocking, check, picture
 from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_assets.running import GPU_POOL, OWNERS, RETRY
-from chestgan_assets.usage import metered
-from chestgan_core.experiment import load_experiment
+from chestgan_core.config.experiment import load_experiment
 from chestgan_core.training.version import VERSION
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def generator_checkpoint(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
 ) -> dg.MaterializeResult:
     """A trained generator. An interrupted training goes on from its last checkpoint in the store."""
-    from chestgan_core.pictures import image_grid, png_of
+    from chestgan_core.imaging.pictures import image_grid, png_of
     from chestgan_core.training.run import train_experiment
 
     def tell(row: dict[str, float | None], pictures: "Tensor") -> None:

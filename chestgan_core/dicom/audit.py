@@ -13,14 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chestgan_core.dicom.findings import AuditReport, Finding, no_audit
-from chestgan_core.dicom.reasons import LeftOut
-from chestgan_core.progress import Progress
+from chestgan_core.dicom.audit_report import AuditReport, Finding, no_audit
+from chestgan_core.dicom.left_out import LeftOut
+from chestgan_core.local.progress import Progress
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-    from chestgan_core.dicom.files import Found
+    from chestgan_core.dicom.file_walk import Found
 
 __all__ = ["AuditReport", "Finding", "audit_paths", "audit_zip", "no_audit"]
 
@@ -39,7 +39,7 @@ def audit_paths(paths: Sequence[Path], progress: Progress | None = None) -> Audi
     What cannot be read counts as a file with the finding `unreadable`. progress: one step a file.
     Raises BadInput for a path that does not exist and for an empty folder.
     """
-    from chestgan_core.dicom.files import Archives, Refused, walk
+    from chestgan_core.dicom.file_walk import Archives, Refused, walk
     from chestgan_core.dicom.headers import PREAMBLE
 
     files = 0
@@ -60,7 +60,7 @@ def audit_paths(paths: Sequence[Path], progress: Progress | None = None) -> Audi
 
 
 def _judged(header: "Dataset | None") -> set[Finding]:
-    from chestgan_core.dicom.identifying import findings_of
+    from chestgan_core.dicom.identifying_attributes import findings_of
 
     if header is None:
         return {Finding.UNREADABLE}
@@ -77,7 +77,7 @@ def _header(file: "Found", read: Callable[[int], bytes]) -> "Dataset | None":
 
     import pydicom
 
-    from chestgan_core.dicom.files import READ_ERRORS
+    from chestgan_core.dicom.file_walk import READ_ERRORS
     from chestgan_core.dicom.headers import plain
 
     for limit in (len(file.head), *STEPS):

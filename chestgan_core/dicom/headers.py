@@ -16,10 +16,10 @@ from pydicom.multival import MultiValue
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.tag import Tag
 
-from chestgan_core.dicom.files import LARGEST_SLICE_BYTES, READ_ERRORS, Found, Source
+from chestgan_core.dicom.file_walk import LARGEST_SLICE_BYTES, READ_ERRORS, Found, Source
 from chestgan_core.dicom.geometry import Geometry, geometry_of
 from chestgan_core.dicom.hounsfield import NotHounsfield, Rescale, rescale_of
-from chestgan_core.dicom.reasons import LeftOut
+from chestgan_core.dicom.left_out import LeftOut
 
 # Attributes that break a rule of their type are common and harmless; checking each costs a third of the time,
 # and the warnings quote values, which may name a person.

@@ -13,9 +13,9 @@ import numpy as np
 import pydicom
 from pydicom.encaps import generate_frames
 
-from chestgan_core.dicom.files import LARGEST_SLICE_BYTES, READ_ERRORS, Archives
+from chestgan_core.dicom.file_walk import LARGEST_SLICE_BYTES, READ_ERRORS, Archives
 from chestgan_core.dicom.headers import JPEG_12_BIT, SliceHeader, plain
-from chestgan_core.dicom.reasons import LeftOut
+from chestgan_core.dicom.left_out import LeftOut
 
 # Damaged pixels are counted with a reason. (On 12-bit JPEG the library inside GDCM still prints
 # "Unsupported JPEG data precision 12" to standard error, when it tries its 8-bit decoder before the right

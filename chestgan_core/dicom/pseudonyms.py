@@ -12,10 +12,13 @@ import re
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from chestgan_core.errors import BadInput
-from chestgan_core.secret_file import create_secret
+from chestgan_core.local.files import create_secret
+
+if TYPE_CHECKING:
+    from chestgan_core.config.dataset import Dataset
 
 KEY_VARIABLE = "CHESTGAN_PATIENT_KEY"
 KEY_FILE = "patient-key"
@@ -74,6 +77,11 @@ class Pseudonyms:
         if self.secret is None:
             return _safe(f"{kind} instance UID", uid)
         return f"2.25.{int(_hash(self.secret, kind, uid)[:32], 16)}"
+
+
+def pseudonyms_of(dataset: "Dataset", home: Path) -> Pseudonyms:
+    """How the patients of a dataset are called; home holds the key of private names. Raises BadInput."""
+    return Pseudonyms.private(home) if dataset.private else Pseudonyms()
 
 
 def _hash(secret: bytes, kind: str, value: str) -> str:

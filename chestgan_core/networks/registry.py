@@ -4,7 +4,7 @@ from types import ModuleType
 
 from torch import nn
 
-from chestgan_core.experiment import Experiment
+from chestgan_core.config.experiment import Experiment
 from chestgan_core.networks import dcgan, r3, spectral, vanilla, wgan
 
 FAMILIES: dict[str, ModuleType] = {

@@ -12,10 +12,10 @@ from typing import Any
 import jinja2
 
 from chestgan_core.dicom.histology import HISTOLOGIES
-from chestgan_core.evaluation.metric_report import BETTER
-from chestgan_core.evaluation.rows import MetricRow
-from chestgan_core.evaluation.words import cautions
-from chestgan_core.slices.windows import Unit, Window
+from chestgan_core.evaluation.pages.sentences import cautions
+from chestgan_core.evaluation.scoring.metric_report import BETTER
+from chestgan_core.evaluation.scoring.metric_rows import MetricRow
+from chestgan_core.imaging.windows import Unit, Window
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chestgan_core import layout
-from chestgan_core.artefacts import folder_of, sha256_of
-from chestgan_core.atomic import replacing
 from chestgan_core.errors import BadInput, ChestganError, NotInStore
-from chestgan_core.progress import Progress
+from chestgan_core.local.files import replacing
+from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.index import SetEntry, read_index
 from chestgan_core.publishing.sets import (
     CARD,
@@ -29,7 +27,9 @@ from chestgan_core.publishing.sets import (
     read_set_folder,
 )
 from chestgan_core.publishing.tars import members, read_member
-from chestgan_core.store import Store
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import folder_of, sha256_of
+from chestgan_core.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -67,23 +67,23 @@ def list_sets(store: Store) -> list[SetEntry]:
 def newest_version(store: Store, name: str) -> str:
     """The version that was published last. Raises NotInStore, with the names that there are."""
     try:
-        newest, _ = store.get_pointer(layout.set_latest(name))
+        newest, _ = store.get_pointer(keys.set_latest(name))
     except NotInStore as error:
         known = sorted({entry.name for entry in read_index(store)})
         remedy = f"choose one of {', '.join(known)}" if known else "publish one first: none is there"
         raise NotInStore(error.what, f"no set {name} was published", remedy) from error
-    return layout.checked_name(str(newest.get("version", "")))
+    return keys.checked_name(str(newest.get("version", "")))
 
 
 def newest(store: Store, name: str) -> SetEntry:
     """The version that was published last, with what the index says of one. Raises NotInStore, DamagedObject."""
-    return read_entry(store, layout.set_manifest(name, newest_version(store, name)))
+    return read_entry(store, keys.set_manifest(name, newest_version(store, name)))
 
 
 def show_set(store: Store, name: str, version: str | None = None) -> dict[str, Any]:
     """The manifest of a set, plus its card (`card`) and its address (`uri`); version None: the newest."""
     version = version or newest_version(store, name)
-    artefact = store.read_manifest(layout.set_manifest(name, version))
+    artefact = store.read_manifest(keys.set_manifest(name, version))
     card = store.read(artefact, CARD).decode()
     return {**artefact.manifest, "card": card, "uri": store.uri(folder_of(artefact.manifest_key)).rstrip("/")}
 
@@ -97,7 +97,7 @@ def fetch_set(store: Store, name: str, version: str | None, folder: Path) -> Set
     object.
     """
     version = version or newest_version(store, name)
-    key = layout.set_manifest(name, version)
+    key = keys.set_manifest(name, version)
     _refuse_other(folder, name, version)
     artefact = store.read_manifest(key)
     manifest = store.get_bytes(key, sha256=artefact.sha256)

@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chestgan_core import layout
-from chestgan_core.artefacts import folder_of
 from chestgan_core.errors import DamagedObject, NotInStore
-from chestgan_core.store import Store
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import folder_of
+from chestgan_core.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SetEntry:
 def read_index(store: Store) -> list[SetEntry]:
     """All published versions by name, those of one name in the order in which they were listed; empty at first."""
     try:
-        index, _ = store.get_pointer(layout.set_index())
+        index, _ = store.get_pointer(keys.set_index())
     except NotInStore:
         return []
     return _entries(index, store)
@@ -54,7 +54,7 @@ def add_to_index(store: Store, entry: SetEntry) -> None:
         added = entries if entry in entries else [*entries, entry]
         return {"kind": "synthetic-set-index", "sets": [one.as_json() for one in added]}
 
-    store.change_pointer(layout.set_index(), with_entry)
+    store.change_pointer(keys.set_index(), with_entry)
 
 
 def replace_index(store: Store, find: Callable[[], Sequence[SetEntry]]) -> list[SetEntry]:
@@ -70,14 +70,14 @@ def replace_index(store: Store, find: Callable[[], Sequence[SetEntry]]) -> list[
         entries = [*kept, *(entry for entry in found if entry not in kept)]
         return {"kind": "synthetic-set-index", "sets": [one.as_json() for one in entries]}
 
-    return _entries(dict(store.change_pointer(layout.set_index(), with_found)), store)
+    return _entries(dict(store.change_pointer(keys.set_index(), with_found)), store)
 
 
 def _entries(index: dict[str, Any], store: Store) -> list[SetEntry]:
     try:
         entries = [SetEntry(**told) for told in index.get("sets", [])]
     except TypeError as error:
-        where = store.uri(layout.set_index())
+        where = store.uri(keys.set_index())
         raise DamagedObject(
             where, "is no index of sets", "delete it and materialize synthetic_set_index"
         ) from error

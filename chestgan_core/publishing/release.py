@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from chestgan_core.artefacts import Artefact
+from chestgan_core.config.dataset import dataset_named
+from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
-from chestgan_core.evaluation.gate import judge
-from chestgan_core.evaluation.run import StoredReport, latest_report
-from chestgan_core.experiment import Experiment
+from chestgan_core.evaluation.scoring.gate import judge
+from chestgan_core.evaluation.stored_report import StoredReport, latest_report
 from chestgan_core.publishing.fetching import verify_set
 from chestgan_core.publishing.sets import LABELS, publish_set, write_set
-from chestgan_core.sources.datasets import dataset_named
-from chestgan_core.store import Store
-from chestgan_core.training.checkpoints import GENERATOR_FILE
+from chestgan_core.store.artefacts import Artefact
+from chestgan_core.store.store import Store
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.run import fetch_generator, newest_run
+from chestgan_core.training.weights import GENERATOR_FILE
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from chestgan_core import layout
-from chestgan_core.artefacts import (
+from chestgan_core.config.experiment import Experiment
+from chestgan_core.errors import BadInput, DamagedObject
+from chestgan_core.imaging.pictures import image_grid, png_of, save_png, to_grey
+from chestgan_core.local.files import replacing
+from chestgan_core.local.progress import Progress
+from chestgan_core.publishing.card import SetFacts, write_card
+from chestgan_core.publishing.index import SetEntry, add_to_index
+from chestgan_core.publishing.tars import add_file
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import (
     StoredObject,
     canonical_json,
     folder_of,
@@ -26,20 +34,12 @@ from chestgan_core.artefacts import (
     parse_manifest,
     sha256_of,
 )
-from chestgan_core.atomic import replacing
-from chestgan_core.errors import BadInput, DamagedObject
-from chestgan_core.experiment import Experiment
-from chestgan_core.pictures import image_grid, png_of, save_png, to_grey
-from chestgan_core.progress import Progress
-from chestgan_core.publishing.card import SetFacts, write_card
-from chestgan_core.publishing.index import SetEntry, add_to_index
-from chestgan_core.publishing.tars import add_file
-from chestgan_core.store import Store
-from chestgan_core.training.checkpoints import LoadedGenerator
+from chestgan_core.store.store import Store
 from chestgan_core.training.generation import class_of, generate, generate_stream
+from chestgan_core.training.weights import LoadedGenerator
 
 KIND = "synthetic-set"
-MANIFEST, LABELS, CARD, PICTURE = layout.MANIFEST, "labels.parquet", "README.md", "samples.png"
+MANIFEST, LABELS, CARD, PICTURE = keys.MANIFEST, "labels.parquet", "README.md", "samples.png"
 PICTURED = 64
 PER_TAR = 1000
 _NUMBER: pa.DataType = pa.int64()
@@ -66,7 +66,7 @@ class SetFolder:
     @property
     def manifest_key(self) -> str:
         """Where the manifest lies in a store."""
-        return layout.set_manifest(self.facts.name, self.version)
+        return keys.set_manifest(self.facts.name, self.version)
 
     @property
     def images(self) -> int:
@@ -117,7 +117,7 @@ def write_set(
     trained = generator.experiment
     window = trained.display_window
     facts = SetFacts(
-        name=layout.checked_name(experiment.name),
+        name=keys.checked_name(experiment.name),
         experiment=experiment.name,
         images=count,
         first_seed=first_seed,
@@ -154,7 +154,7 @@ def publish_set(store: Store, ready: SetFolder) -> PublishedSet:
     with Progress(f"publish  {ready.facts.name}", total=len(names), unit="files") as progress:
         store.commit(ready.manifest_key, names, told, progress=progress)
     add_to_index(store, entry_of(ready))
-    store.update_pointer(layout.set_latest(ready.facts.name), {"version": ready.version})
+    store.update_pointer(keys.set_latest(ready.facts.name), {"version": ready.version})
     uri = store.uri(folder_of(ready.manifest_key)).rstrip("/")
     return PublishedSet(ready.facts.name, ready.version, uri, ready.images, ready.bytes)
 
@@ -201,7 +201,7 @@ def parse_set(manifest: bytes, folder: Path, where: str) -> SetFolder:
     told = parse_json(manifest, where)
     try:
         facts = SetFacts(**{**told["set"], "classes": tuple(told["set"]["classes"])})
-        key = layout.set_manifest(facts.name, told["version"])
+        key = keys.set_manifest(facts.name, told["version"])
     except (KeyError, TypeError, BadInput) as error:
         raise DamagedObject(where, "is not the manifest of a synthetic set", "fetch the set again") from error
     artefact = parse_manifest(key, manifest, where)
@@ -248,7 +248,7 @@ def _seal(folder: Path, facts: SetFacts, names: list[str]) -> SetFolder:
     sizes = {name: (folder / name).stat().st_size for name in names}
     digests = {name: sha256_of(folder / name) for name in names}
     version = sha256_of(canonical_json({"set": facts.as_json(), "files": digests}))[:16]
-    place = folder_of(layout.set_manifest(facts.name, version))
+    place = folder_of(keys.set_manifest(facts.name, version))
     objects = [{"key": f"{place}{name}", "bytes": sizes[name], "sha256": digests[name]} for name in names]
     manifest = {"kind": KIND, "set": facts.as_json(), "version": version, "objects": objects}
     data = canonical_json(manifest)

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from chestgan_core.artefacts import Artefact
 from chestgan_core.errors import DamagedObject
-from chestgan_core.objects import PARALLEL
 from chestgan_core.slices.shards import SliceRow, parse_rows, rows_path
-from chestgan_core.slices.tumour import SliceBox, on_slice
-from chestgan_core.sources.annotations import TumourBox
-from chestgan_core.store import Store
+from chestgan_core.slices.tumour_boxes import SliceBox, on_slice
+from chestgan_core.sources.annotations.boxes import TumourBox
+from chestgan_core.store.artefacts import Artefact
+from chestgan_core.store.objects import PARALLEL
+from chestgan_core.store.store import Store
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from chestgan_core.pictures import INK, PAPER, png_of, to_grey
+from chestgan_core.config.dataset import Dataset
+from chestgan_core.imaging.pictures import INK, PAPER, png_of, to_grey
+from chestgan_core.imaging.windows import WINDOWS
 from chestgan_core.slices.candidates import StoredShard
-from chestgan_core.slices.choosing import Use
+from chestgan_core.slices.selection import Use
 from chestgan_core.slices.shards import read_shard, rows_path
 from chestgan_core.slices.splits import HELD_OUT, TRAIN, rank
-from chestgan_core.slices.tumour import SliceBox
-from chestgan_core.slices.windows import WINDOWS
-from chestgan_core.sources.datasets import Dataset
-from chestgan_core.store import Store
+from chestgan_core.slices.tumour_boxes import SliceBox
+from chestgan_core.store.store import Store
 
 COLUMNS, ROWS = 7, 6
 SHOWN_HELD_OUT = 2  # of the rows

@@ -16,19 +16,19 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from chestgan_core import layout
-from chestgan_core.artefacts import Artefact, canonical_json, sha256_of
+from chestgan_core.config.dataset import Dataset
 from chestgan_core.errors import NotInStore
-from chestgan_core.near_duplicates import perceptual_hash
-from chestgan_core.progress import Progress
+from chestgan_core.imaging.perceptual_hash import perceptual_hash
+from chestgan_core.local.progress import Progress
 from chestgan_core.slices.shards import Shard, SliceRow, write_shard
-from chestgan_core.sources.datasets import Dataset
-from chestgan_core.sources.image_archive import read_archives
-from chestgan_core.sources.image_folder import ImageCollection, open_images
-from chestgan_core.sources.image_reading import read_picture
-from chestgan_core.sources.image_rows import ImageRow
-from chestgan_core.sources.image_sheet import fitted
-from chestgan_core.store import Store
+from chestgan_core.sources.images.collection import ImageCollection, open_images
+from chestgan_core.sources.images.contact_sheet import fitted
+from chestgan_core.sources.images.decoding import read_picture
+from chestgan_core.sources.images.image_rows import ImageRow
+from chestgan_core.sources.images.zips import read_archives
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import Artefact, canonical_json, sha256_of
+from chestgan_core.store.store import Store
 
 # Changes whenever the code gives other slices for the same pictures.
 VERSION = 1
@@ -58,8 +58,8 @@ def recipe_version(dataset: Dataset) -> str:
 
 def _present(store: Store, dataset: Dataset, name: str, raw: str, recipe: str) -> Artefact | None:
     try:
-        version = str(store.get_pointer(layout.slices_latest(dataset.name, name))[0]["version"])
-        artefact = store.read_manifest(layout.slices_manifest(dataset.name, name, version))
+        version = str(store.get_pointer(keys.slices_latest(dataset.name, name))[0]["version"])
+        artefact = store.read_manifest(keys.slices_manifest(dataset.name, name, version))
     except NotInStore:
         return None
     return artefact if (artefact.manifest["raw"], artefact.manifest["recipe"]) == (raw, recipe) else None
@@ -133,9 +133,9 @@ def _commit(
     }
     version = sha256_of(sha256_of(tensors).encode() + canonical_json(told))[:16]
     artefact = store.commit(
-        layout.slices_manifest(dataset.name, name, version),
+        keys.slices_manifest(dataset.name, name, version),
         {f"{version}.safetensors": tensors, f"{version}.parquet": tensors.with_suffix(".parquet")},
         told,
     )
-    store.update_pointer(layout.slices_latest(dataset.name, name), {"version": version})
+    store.update_pointer(keys.slices_latest(dataset.name, name), {"version": version})
     return artefact

@@ -24,21 +24,21 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from chestgan_core.dicom.files import Archives
+from chestgan_core.dicom.file_walk import Archives
 from chestgan_core.dicom.headers import SliceHeader
 from chestgan_core.dicom.hounsfield import HIGHEST_HU, LOWEST_HU, to_hounsfield
+from chestgan_core.dicom.left_out import LeftOut
 from chestgan_core.dicom.pixels import PixelsLeftOut, stored_pixels
 from chestgan_core.dicom.pseudonyms import Pseudonyms
-from chestgan_core.dicom.reading import MOST_WARNINGS, Series, read_series, require_series
-from chestgan_core.dicom.reasons import LeftOut
+from chestgan_core.dicom.series import MOST_WARNINGS, Series, read_series, require_series
 from chestgan_core.errors import BadInput
-from chestgan_core.near_duplicates import perceptual_hash
-from chestgan_core.progress import Progress
+from chestgan_core.imaging.lung_mask import Chest, coarse_step, find_chest
+from chestgan_core.imaging.perceptual_hash import perceptual_hash
+from chestgan_core.imaging.windows import WINDOWS
+from chestgan_core.local.progress import Progress
 from chestgan_core.reasons import in_words
 from chestgan_core.slices.recipe import NormalizationRecipe
-from chestgan_core.slices.selection import Chest, coarse_step, find_chest
 from chestgan_core.slices.shards import TURNS, Shard, SliceRow
-from chestgan_core.slices.windows import WINDOWS
 
 READ_AHEAD = 3  # slices; inflating releases the interpreter lock, so it runs beside the resizing
 # Pillow widens the filter by the scale, so nothing aliases. Hamming is nearly as sharp as bicubic, has no

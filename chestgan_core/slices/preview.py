@@ -5,9 +5,9 @@ In: a shard in HU. Out: images (count, 1, S, S) float32 in [-1, 1], lung window,
 
 import numpy as np
 
-from chestgan_core.pictures import image_grid, png_of
+from chestgan_core.imaging.pictures import image_grid, png_of
+from chestgan_core.imaging.windows import WINDOWS
 from chestgan_core.slices.shards import Shard
-from chestgan_core.slices.windows import WINDOWS
 
 PER_PATIENT = 8
 

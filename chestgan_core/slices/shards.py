@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from chestgan_core.atomic import replacing
 from chestgan_core.errors import BadInput
+from chestgan_core.local.files import replacing
 
 REMEDY = "make the shard again"
 

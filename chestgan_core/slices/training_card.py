@@ -11,10 +11,10 @@ from typing import Any
 import jinja2
 
 from chestgan_core.dicom.histology import HISTOLOGIES
-from chestgan_core.dicom.reasons import LeftOut
-from chestgan_core.slices.choosing import NEAR_BITS, NotUsed
+from chestgan_core.dicom.left_out import LeftOut
+from chestgan_core.slices.selection import NEAR_BITS, NotUsed
 from chestgan_core.slices.splits import SIDES
-from chestgan_core.sources.image_rows import ImageFate
+from chestgan_core.sources.images.image_rows import ImageFate
 
 
 def write_card(fields: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chestgan_core.slices.choosing import Use
+from chestgan_core.slices.selection import Use
 
 _BOX = pa.struct(
     [(name, pa.float64()) for name in ("left", "top", "right", "bottom", "width_mm", "height_mm")]

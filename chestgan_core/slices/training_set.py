@@ -15,22 +15,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from chestgan_core import layout
-from chestgan_core.artefacts import Artefact, canonical_json
+from chestgan_core.config.dataset import Dataset, dataset_named
 from chestgan_core.errors import BadInput
-from chestgan_core.progress import Progress
+from chestgan_core.local.progress import Progress
 from chestgan_core.slices.candidates import BoxCounts, StoredShard, read_candidates, with_boxes
-from chestgan_core.slices.choosing import Choice, Use, choose
 from chestgan_core.slices.contact_sheets import contact_sheets, window_of
+from chestgan_core.slices.newest_slices import newest_slices
+from chestgan_core.slices.selection import Choice, Use, choose
 from chestgan_core.slices.shards import read_shard, write_shard
 from chestgan_core.slices.splits import SIDES
-from chestgan_core.slices.stored import newest_slices
 from chestgan_core.slices.training_card import write_card
 from chestgan_core.slices.training_rows import chosen_indices, patients_of, rows_bytes, rows_of
-from chestgan_core.sources.annotations import Annotations
+from chestgan_core.sources.annotations.boxes import Annotations
 from chestgan_core.sources.annotations.gather import read_annotations
-from chestgan_core.sources.datasets import Dataset, dataset_named
-from chestgan_core.store import Store
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import Artefact, canonical_json
+from chestgan_core.store.store import Store
 
 ROWS, CARD, CONTACT_SHEET = "slices.parquet", "README.md", "contact-sheet-{}.png"
 UNNAMED = "unknown"  # the class of patients whose histology is not known
@@ -124,7 +124,7 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
     fields = _fields(dataset, shards, choice, boxes, annotations.defects, rows, references)
     fields["not_normalized"] = not_normalized
     version = hashlib.sha256(canonical_json(fields)).hexdigest()[:16]
-    manifest_key = layout.training_set_manifest(dataset.name, version)
+    manifest_key = keys.training_set_manifest(dataset.name, version)
     # Pictures, card and the bytes of the Parquet file do not decide the version: a newer library may write others of
     # the same slices.
     if not store.is_complete(manifest_key):
@@ -134,7 +134,7 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
         files = {CONTACT_SHEET.format(name or UNNAMED): png for name, png in sheets.items()}
         card = write_card(fields, rows).encode()
         store.commit(manifest_key, {**files, CARD: card, ROWS: rows_bytes(rows)}, fields)
-    store.update_pointer(layout.training_set_latest(dataset.name), {"version": version})
+    store.update_pointer(keys.training_set_latest(dataset.name), {"version": version})
     print(
         f"training_set {dataset.name}  {fields['slices']['train']} slices of {fields['patients']['train']} patient(s)"
         f" to train on, {fields['slices']['held-out']} of {fields['patients']['held-out']} held out, left out"
@@ -148,8 +148,8 @@ def open_training_set(store: Store, dataset_name: str, version: str | None = Non
     """A committed training set, by default the newest. Raises NotInStore, DamagedObject."""
     dataset = dataset_named(dataset_name)
     if version is None:
-        version = str(store.get_pointer(layout.training_set_latest(dataset.name))[0]["version"])
-    artefact = store.read_manifest(layout.training_set_manifest(dataset.name, version))
+        version = str(store.get_pointer(keys.training_set_latest(dataset.name))[0]["version"])
+    artefact = store.read_manifest(keys.training_set_manifest(dataset.name, version))
     return TrainingSet(
         dataset=dataset,
         version=version,
@@ -167,7 +167,7 @@ def _stored(store: Store, dataset: Dataset) -> tuple[list[StoredShard], tuple[st
     """The shards, the patients without one, and what was left out when the shards were made."""
     if not dataset.has_hounsfield:
         from chestgan_core.slices.image_slices import newest_image_slices
-        from chestgan_core.sources.image_folder import open_images
+        from chestgan_core.sources.images.collection import open_images
 
         classes = newest_image_slices(store, dataset)
         unused = Counter(row.fate for row in open_images(store, dataset.name).rows if not row.is_selected)
@@ -210,7 +210,7 @@ def _unlike_references(
     rules = dataset.training_set
     if rules.reference is None or rules.selector != "reference":
         return [], ""
-    from chestgan_core.slices.reference import open_selector, select_by_reference
+    from chestgan_core.slices.reference_selection import open_selector, select_by_reference
 
     rejected: list[int] = []
     first = 0

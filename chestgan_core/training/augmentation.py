@@ -8,7 +8,7 @@ written from the paper). Everything is drawn on the images' device, so that noth
 import torch
 from torch import Tensor
 
-from chestgan_core.training_plan import Augmentation
+from chestgan_core.config.training_plan import Augmentation
 
 AIR = -1.0
 

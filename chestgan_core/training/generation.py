@@ -14,10 +14,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
-from chestgan_core.experiment import Experiment
-from chestgan_core.progress import Progress
-from chestgan_core.training.checkpoints import LoadedGenerator
+from chestgan_core.local.progress import Progress
+from chestgan_core.training.weights import LoadedGenerator
 
 CHUNK = 32
 # 3 threads, and for some widths 8, were seen to change the last bits; these were not.

@@ -16,22 +16,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, ChestganError
-from chestgan_core.experiment import Experiment
-from chestgan_core.progress import Progress
-from chestgan_core.training.average import calibrate
-from chestgan_core.training.checkpoints import LoadedGenerator, save_discriminator, save_generator
+from chestgan_core.local.progress import Progress
+from chestgan_core.training.batch_size import fitting_batch
+from chestgan_core.training.checkpoint import STATE_FILE, TrainingState, fingerprint
+from chestgan_core.training.data import LoadedSlices
+from chestgan_core.training.distributed import Team, local_device
+from chestgan_core.training.ema import calibrate
 from chestgan_core.training.generation import generate
-from chestgan_core.training.images import LoadedSlices
 from chestgan_core.training.interruption import Interruption
-from chestgan_core.training.looking import Judge, look
-from chestgan_core.training.memory import fitting_batch
-from chestgan_core.training.parallel import Team, local_device
 from chestgan_core.training.records import SAMPLES, keep_generator, tick, write_records
 from chestgan_core.training.sampling import Draw, weights_of
 from chestgan_core.training.schedule import Budget
-from chestgan_core.training.state import STATE_FILE, TrainingState, fingerprint
 from chestgan_core.training.step import step
+from chestgan_core.training.validation import Judge, look
+from chestgan_core.training.weights import LoadedGenerator, save_discriminator, save_generator
 
 KEPT_FILE = "kept-{:010d}.safetensors"
 

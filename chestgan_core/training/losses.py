@@ -2,8 +2,10 @@
 
 In: logits (N,), above 0 means real. Out: scalar tensors, means over the batch. From logits, and not from
 probabilities, because the logarithm of a saturated sigmoid has no gradient left.
+The penalties on the slope are computed in 32 bits: their second backward pass is fragile in 16.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
@@ -11,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from chestgan_core import training_plan as plan
+from chestgan_core.config import training_plan as plan
 
 
 class GanLoss(Protocol):
@@ -128,3 +130,28 @@ def _drawn(between: tuple[float, float], random: torch.Generator) -> Tensor | fl
     if low == high:
         return low
     return low + (high - low) * torch.rand((), generator=random, device=random.device)
+
+
+Score = Callable[[Tensor], Tensor]
+
+
+def squared_slope(images: Tensor, logits: Tensor) -> Tensor:
+    """Mean over the images of the squared norm of d logit / d image, summed over the pixels: R1 at real images, R2 at
+    generated ones (Mescheder et al. 2018, arXiv 1801.04406). images: what `logits` were computed from, with gradient.
+    """
+    return _slopes(images, logits).square().sum(dim=1).mean()
+
+
+def gradient_penalty(real: Tensor, fake: Tensor, score: Score, random: torch.Generator) -> Tensor:
+    """Mean of (norm of the slope - 1)^2 at random places between pairs of images (Gulrajani et al. 2017, arXiv
+    1704.00028).
+    """
+    share = torch.rand((len(real), 1, 1, 1), generator=random, device=real.device)
+    between = (real + share * (fake - real)).requires_grad_()
+    excess: Tensor = _slopes(between, score(between)).norm(dim=1) - 1
+    return excess.square().mean()
+
+
+def _slopes(images: Tensor, logits: Tensor) -> Tensor:
+    (slopes,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return slopes.flatten(1)

@@ -17,13 +17,22 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from chestgan_core import layout
-from chestgan_core.artefacts import Artefact
+from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.errors import BadCheckpoint, BadExperiment, NotInStore
-from chestgan_core.experiment import Experiment, parse_experiment
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
-from chestgan_core.store import Store
-from chestgan_core.training.checkpoints import (
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import Artefact
+from chestgan_core.store.store import Store
+from chestgan_core.training.checkpoint import STATE_FILE, Uploads
+from chestgan_core.training.data import LoadedSlices, load_training_slices
+from chestgan_core.training.devices import pick_device
+from chestgan_core.training.generation import generate
+from chestgan_core.training.gpu_workers import mates, team_size
+from chestgan_core.training.loop import KEPT_FILE, TrainingDiverged, TrainingOutcome, Watcher, train
+from chestgan_core.training.schedule import Budget
+from chestgan_core.training.validation import Judge, TrainingCollapsed, held_out_judge
+from chestgan_core.training.version import VERSION
+from chestgan_core.training.weights import (
     DISCRIMINATOR_FILE,
     GENERATOR_FILE,
     LoadedDiscriminator,
@@ -31,16 +40,6 @@ from chestgan_core.training.checkpoints import (
     load_discriminator,
     load_generator,
 )
-from chestgan_core.training.devices import pick_device
-from chestgan_core.training.generation import generate
-from chestgan_core.training.images import LoadedSlices, load_training_slices
-from chestgan_core.training.looking import Judge, TrainingCollapsed, held_out_judge
-from chestgan_core.training.loop import KEPT_FILE, TrainingDiverged, TrainingOutcome, Watcher, train
-from chestgan_core.training.mates import mates, team_size
-from chestgan_core.training.schedule import Budget
-from chestgan_core.training.state import STATE_FILE
-from chestgan_core.training.uploads import Uploads
-from chestgan_core.training.version import VERSION
 
 OnRow: TypeAlias = Callable[[dict[str, float | None], Tensor], object]
 
@@ -91,14 +90,14 @@ def train_experiment(
     """
     training_set = open_training_set(store, experiment.dataset)
     name = run_name(experiment, training_set)
-    manifest_key = layout.run_manifest(experiment.name, name)
+    manifest_key = keys.run_manifest(experiment.name, name)
     reused = store.head(manifest_key) is not None
     if reused:
         print(f"training {experiment.name}: this is run {name}, trained already", file=sys.stderr)
         artefact = store.read_manifest(manifest_key)
     else:
         artefact = _train(store, experiment, training_set, name, pick_device(device), folder, on_row)
-    store.update_pointer(layout.run_latest(experiment.name), {"run": name})
+    store.update_pointer(keys.run_latest(experiment.name), {"run": name})
     stored = fetch_generator(store, artefact, folder / "stored", torch.device("cpu"))
     spread = float(generate(stored, range(CHECKED_SEEDS)).std(dim=0).mean())
     return _told(store, name, artefact, spread, reused)
@@ -118,12 +117,12 @@ def newest_run(store: Store, experiment: Experiment) -> tuple[str, Artefact]:
     """
     what = f"experiment {experiment.name}"
     try:
-        name = str(store.get_pointer(layout.run_latest(experiment.name))[0]["run"])
+        name = str(store.get_pointer(keys.run_latest(experiment.name))[0]["run"])
     except NotInStore as error:
         raise NotInStore(
             what, "has no finished training", "materialize generator_checkpoint first"
         ) from error
-    run = store.read_manifest(layout.run_manifest(experiment.name, name))
+    run = store.read_manifest(keys.run_manifest(experiment.name, name))
     if not _trained_as(run, experiment):
         raise NotInStore(
             what,
@@ -175,7 +174,7 @@ def _train(
 ) -> Artefact:
     out = folder / "run"
     out.mkdir(parents=True, exist_ok=True)
-    state_key = layout.run_state(experiment.name, name)
+    state_key = keys.run_state(experiment.name, name)
     if store.head(state_key) is not None:
         store.get_file(state_key, out / STATE_FILE)
     slices = load_training_slices(training_set.fetch(store, "train", folder / "slices"), experiment)
@@ -186,7 +185,7 @@ def _train(
     outcome = _train_from(store, experiment, slices, out, device, state_key, judge, on_row)
     kept = sorted(path.name for path in out.glob(KEPT_FILE.replace("{:010d}", "*")))
     artefact = store.commit(
-        layout.run_manifest(experiment.name, name),
+        keys.run_manifest(experiment.name, name),
         {file: out / file for file in (*FILES, *kept)},
         {
             "kind": "generator",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from chestgan_core.training_plan import Sampling
+from chestgan_core.config.training_plan import Sampling
 
 
 def weights_of(patients: Sequence[str], classes: Tensor | None, told: Sampling) -> Tensor | None:

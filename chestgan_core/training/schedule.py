@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Protocol
 
+from chestgan_core.config.training_plan import TrainingPlan
 from chestgan_core.errors import BadInput
-from chestgan_core.training_plan import TrainingPlan
 
 
 class Spent(Protocol):

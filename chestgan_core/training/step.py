@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from chestgan_core.config.training_plan import CrossEntropy, Relativistic, Wasserstein
 from chestgan_core.training.augmentation import augment
-from chestgan_core.training.average import follow
-from chestgan_core.training.parallel import Team
-from chestgan_core.training.penalties import gradient_penalty, squared_slope
+from chestgan_core.training.checkpoint import TrainingState
+from chestgan_core.training.distributed import Team
+from chestgan_core.training.ema import follow
+from chestgan_core.training.losses import gradient_penalty, squared_slope
 from chestgan_core.training.schedule import cosine
-from chestgan_core.training.state import TrainingState
-from chestgan_core.training_plan import CrossEntropy, Relativistic, Wasserstein
 
 
 def step(state: TrainingState, images: Tensor, classes: Tensor | None, team: Team, share: float) -> None:

@@ -15,7 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from chestgan_core.pictures import png_of, rendered
+from chestgan_core.imaging.pictures import png_of, rendered
 from chestgan_core.tuning.space import Choice, Parameter
 from chestgan_core.tuning.table import StudyTable, TrialRow
 

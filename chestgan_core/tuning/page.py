@@ -19,9 +19,9 @@ from chestgan_core.documents.blocks import (
 )
 from chestgan_core.tuning.charts import HISTORY, IMPORTANCE, LEARNING, PARALLEL
 from chestgan_core.tuning.space import Choice, Parameter, at
+from chestgan_core.tuning.summary import by_score, cautions, kid, notes, plain, short, summary
 from chestgan_core.tuning.table import StudyTable
 from chestgan_core.tuning.tuned import tuned_name
-from chestgan_core.tuning.words import by_score, cautions, kid, notes, plain, short, summary
 
 TITLES = {
     HISTORY: ("Trials", "What each scored, in the order in which they began."),

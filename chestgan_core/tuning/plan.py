@@ -11,10 +11,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from chestgan_core.described import Section
-from chestgan_core.experiment import Experiment
+from chestgan_core.config.experiment import Experiment
+from chestgan_core.config.training_plan import Selection
+from chestgan_core.config.yaml_models import Section
 from chestgan_core.training.version import VERSION as TRAINING_VERSION
-from chestgan_core.training_plan import Selection
 from chestgan_core.tuning.space import SearchSpace, Value
 from chestgan_core.tuning.version import VERSION
 

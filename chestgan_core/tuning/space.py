@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from chestgan_core.described import Fields, Section, files_in, read_fields, validated
+from chestgan_core.config.experiment import Experiment
+from chestgan_core.config.yaml_models import Fields, Section, files_in, read_fields, validated
 from chestgan_core.errors import BadExperiment
-from chestgan_core.experiment import Experiment
 
 SHIPPED = Path(__file__).parent / "spaces"
 VARIED = ("network", "training")

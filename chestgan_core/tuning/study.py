@@ -18,7 +18,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.exc import DBAPIError
 
-from chestgan_core.described import Fields, validated
+from chestgan_core.config.yaml_models import Fields, validated
 from chestgan_core.errors import BadInput, NotInStore, StoreUnreachable
 from chestgan_core.tuning.plan import StudyPlan
 from chestgan_core.tuning.sampler import NumberedSampler, pruner_of

@@ -18,12 +18,12 @@ import torch
 from optuna.trial import Trial, TrialState
 from torch import Tensor
 
+from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
-from chestgan_core.experiment import Experiment
-from chestgan_core.training.images import LoadedSlices
-from chestgan_core.training.looking import Judge, TrainingCollapsed
+from chestgan_core.training.data import LoadedSlices
 from chestgan_core.training.loop import TrainingDiverged, TrainingOutcome, Watcher, train
 from chestgan_core.training.schedule import Budget
+from chestgan_core.training.validation import Judge, TrainingCollapsed
 from chestgan_core.tuning.plan import StudyPlan
 from chestgan_core.tuning.space import Choice, Number, Value
 from chestgan_core.tuning.study import IMAGES_SEEN, INITIAL, REASON, SECONDS

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from chestgan_core import layout
-from chestgan_core.artefacts import parse_json
-from chestgan_core.atomic import replacing
+from chestgan_core.config.experiment import Experiment, Origin, tuned_folder
 from chestgan_core.errors import BadInput, NotInStore
-from chestgan_core.experiment import Experiment, Origin, tuned_folder
-from chestgan_core.store import Store
+from chestgan_core.local.files import replacing
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import parse_json
+from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
     from chestgan_core.tuning.table import StudyTable
@@ -86,7 +86,7 @@ def publish_tuned(store: Store, experiment: Experiment) -> None:
     def add(present: dict[str, Any]) -> Mapping[str, Any]:
         return {**present, experiment.name: text}
 
-    store.change_pointer(layout.tuned_experiments(), add)
+    store.change_pointer(keys.tuned_experiments(), add)
 
 
 def bring_tuned(store: Store) -> list[str]:
@@ -95,10 +95,10 @@ def bring_tuned(store: Store) -> list[str]:
     Raises StoreError, BadInput (the local folder cannot be written).
     """
     try:
-        told = parse_json(store.get_bytes(layout.tuned_experiments()), store.uri(layout.tuned_experiments()))
+        told = parse_json(store.get_bytes(keys.tuned_experiments()), store.uri(keys.tuned_experiments()))
     except NotInStore:
         told = {}
-    files = {f"{layout.checked_name(name)}.yaml": str(text) for name, text in told.items()}
+    files = {f"{keys.checked_name(name)}.yaml": str(text) for name, text in told.items()}
     folder = tuned_folder()
     try:
         if files:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chestgan_core.cli import main
+from chestgan_core.cli.main import main
 from tests.pipeline.listed import write_dataset, write_index
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-from chestgan_core.cli import main
+from chestgan_core.cli.main import main
 
 TINY = """
 dataset: phantom
@@ -84,12 +84,12 @@ def test_train_generate_and_evaluate_follow_each_other(run: Any, trained: Path, 
     assert by_name["KID"]["value"] > by_name["KID"]["floor"]
     assert by_name["KID"]["n_fake"] == 20
     assert "efficientnet-lite0" in by_name["KID"]["extractor"]
-    legacy = {row["measure"]: row for row in report["legacy"]["rows"]}
-    assert legacy["generator accuracy"]["note"] == "not measured: no discriminator was given"
+    thesis = {row["measure"]: row for row in report["thesis"]["rows"]}
+    assert thesis["generator accuracy"]["note"] == "not measured: no discriminator was given"
     told = ("--real", trained / "real.safetensors", "--fake", fake, "--discriminator", trained / "model")
     report = run("evaluate", *told)
-    legacy = {row["measure"]: row for row in report["legacy"]["rows"]}
-    assert 0 <= legacy["generator accuracy"]["value"] <= 1
+    thesis = {row["measure"]: row for row in report["thesis"]["rows"]}
+    assert 0 <= thesis["generator accuracy"]["value"] <= 1
 
 
 def test_generate_writes_pictures_into_a_folder(run: Any, trained: Path, tmp_path: Path) -> None:

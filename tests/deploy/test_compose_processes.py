@@ -20,8 +20,8 @@ import psutil
 import psycopg2
 import pytest
 
-from chestgan_core.embedded import BUCKET, EmbeddedStore
-from chestgan_core.objects import s3_client
+from chestgan_core.store.embedded import BUCKET, EmbeddedStore
+from chestgan_core.store.objects import s3_client
 from tests.deploy.files import DEPLOY, ROOT, compose
 from tests.pipeline.dev_server import Web
 from tests.standins.ports import free_port

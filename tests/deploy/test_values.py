@@ -17,8 +17,8 @@ from dagster_k8s import K8sRunLauncher
 from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import DagsterK8sJobConfig, construct_dagster_k8s_job
 
-from chestgan_assets.running import GPU_POOL
-from chestgan_assets.steps import load_steps, pod
+from chestgan_assets.execution.executor import GPU_POOL
+from chestgan_assets.execution.pod_profiles import load_steps, pod
 from tests.deploy.files import DEPLOY, OVERLAYS, ROOT, code_server, locked, manifests, snake_case, values
 from tests.deploy.test_manifests import assert_restricted
 

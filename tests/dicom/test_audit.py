@@ -12,7 +12,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ImplicitVRLittleEndian, SecondaryCaptureImageStorage
 
 from chestgan_core.dicom.audit import AuditReport, Finding, audit_paths, audit_zip, no_audit
-from chestgan_core.dicom.identifying import is_placeholder, reads_like_a_name
+from chestgan_core.dicom.identifying_attributes import is_placeholder, reads_like_a_name
 from chestgan_core.errors import BadInput
 from tests.dicom.ct_files import as_bytes, ct_slice
 

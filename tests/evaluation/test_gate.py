@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from chestgan_core.evaluation.gate import CHECKS, judge
-from chestgan_core.evaluation.rows import Found, Measured, Under
-from chestgan_core.experiment import ReleaseRules
+from chestgan_core.config.experiment import ReleaseRules
+from chestgan_core.evaluation.scoring.gate import CHECKS, judge
+from chestgan_core.evaluation.scoring.metric_rows import Found, Measured, Under
 
 GOOD = {
     "KID": (0.120, 0.030),

@@ -13,23 +13,24 @@ import pypdf
 import pytest
 import torch
 
+from chestgan_core.config.experiment import ReleaseRules
 from chestgan_core.documents.blocks import Document, Section, Table
 from chestgan_core.documents.html import as_html
-from chestgan_core.evaluation.closest import Closest
-from chestgan_core.evaluation.gate import judge
-from chestgan_core.evaluation.legacy import LegacyBlock, LegacyRow
-from chestgan_core.evaluation.legacy_page import legacy_blocks, legacy_comparison
-from chestgan_core.evaluation.legacy_score import LegacyScore
-from chestgan_core.evaluation.metric_report import MetricReport
-from chestgan_core.evaluation.origin import duration, in_words
-from chestgan_core.evaluation.report import evaluate, write_report
-from chestgan_core.evaluation.rows import MEASURES, MetricRow
-from chestgan_core.evaluation.sides import RealImages
-from chestgan_core.evaluation.verdict import gate_table, headlines, verdict
-from chestgan_core.evaluation.words import sentence
-from chestgan_core.experiment import ReleaseRules
-from chestgan_core.pictures import image_grid, png_of
-from chestgan_core.slices.windows import WINDOWS
+from chestgan_core.evaluation.pages.report_page import write_report
+from chestgan_core.evaluation.pages.sentences import sentence
+from chestgan_core.evaluation.pages.verdict import gate_table, headlines, verdict
+from chestgan_core.evaluation.scoring.closest import Closest
+from chestgan_core.evaluation.scoring.evaluate import evaluate
+from chestgan_core.evaluation.scoring.gate import judge
+from chestgan_core.evaluation.scoring.metric_report import MetricReport
+from chestgan_core.evaluation.scoring.metric_rows import MEASURES, MetricRow
+from chestgan_core.evaluation.scoring.provenance import duration, in_words
+from chestgan_core.evaluation.scoring.sides import RealImages
+from chestgan_core.evaluation.thesis.block import ThesisBlock, ThesisRow
+from chestgan_core.evaluation.thesis.page import thesis_blocks, thesis_comparison
+from chestgan_core.evaluation.thesis.score import ThesisScore
+from chestgan_core.imaging.pictures import image_grid, png_of
+from chestgan_core.imaging.windows import WINDOWS
 
 
 def row(measure: str, value: float | None, **more: Any) -> MetricRow:
@@ -56,19 +57,19 @@ def gate(rules: ReleaseRules) -> dict[str, Any]:
 GATE = gate(ReleaseRules(kid_above_floor=75, coverage_of_floor=0.2, memorized_share=0.6, grey_levels=None))
 
 
-def legacy_row(
+def thesis_row(
     measure: str, value: float | None, real: float | None, published: dict[str, float]
-) -> LegacyRow:
-    return LegacyRow(measure, value, real, 12, 9, 12, 0, 0.5, "scikit-image", "over pairs", "", published)
+) -> ThesisRow:
+    return ThesisRow(measure, value, real, 12, 9, 12, 0, 0.5, "scikit-image", "over pairs", "", published)
 
 
-LEGACY = LegacyBlock(
+THESIS = ThesisBlock(
     (
-        legacy_row("SSIM", 0.31, 0.29, {"DCGAN": 0.2667}),
-        legacy_row("PSNR", 15.2, 14.9, {"DCGAN": 14.2089}),
-        legacy_row("LPIPS", None, None, {}),
+        thesis_row("SSIM", 0.31, 0.29, {"DCGAN": 0.2667}),
+        thesis_row("PSNR", 15.2, 14.9, {"DCGAN": 14.2089}),
+        thesis_row("LPIPS", None, None, {}),
     ),
-    LegacyScore(4, 4.2, (), "without LPIPS", {"DCGAN": 4}),
+    ThesisScore(4, 4.2, (), "without LPIPS", {"DCGAN": 4}),
     "real",
 ).as_json()
 
@@ -193,7 +194,7 @@ def test_the_headline_numbers_stand_beside_their_floor() -> None:
 
 
 def test_the_scores_of_the_thesis_stand_beside_what_it_published() -> None:
-    table = next(block for block in legacy_blocks(LEGACY, "real") if isinstance(block, Table))
+    table = next(block for block in thesis_blocks(THESIS, "real") if isinstance(block, Table))
     assert table.head == ("measure", "this model", "real against real", "published, DCGAN")
     assert table.rows == (
         ("SSIM", "0.310", "0.290", "0.267"),
@@ -202,15 +203,15 @@ def test_the_scores_of_the_thesis_stand_beside_what_it_published() -> None:
         ("weighted score", "4 of 10", "", "4 of 10"),
     )
     reports: list[tuple[str, dict[str, Any]]] = [
-        ("a", {"legacy": LEGACY}),
-        ("b", {"legacy": None}),
+        ("a", {"thesis": THESIS}),
+        ("b", {"thesis": None}),
         ("c", {}),
     ]
-    compared = next(block for block in legacy_comparison(reports, "real") if isinstance(block, Table))
+    compared = next(block for block in thesis_comparison(reports, "real") if isinstance(block, Table))
     assert compared.head == ("measure", "a", "real against real", "published, DCGAN")
-    page = as_html(Document("t", "l", (), (Section("s", tuple(legacy_comparison(reports, "real"))),)))
+    page = as_html(Document("t", "l", (), (Section("s", tuple(thesis_comparison(reports, "real"))),)))
     assert "They do not measure generation: " in page
-    assert legacy_comparison(reports[1:], "real") == []
+    assert thesis_comparison(reports[1:], "real") == []
 
 
 def test_fields_of_an_experiment_are_told_in_words() -> None:

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from chestgan_core.errors import BadInput
-from chestgan_core.evaluation.metric_report import MetricReport
-from chestgan_core.evaluation.report import evaluate, write_report
-from chestgan_core.evaluation.rows import MEASURES, OF_FEATURES, Found, Measured, MetricRow
-from chestgan_core.evaluation.sides import RealImages
-from chestgan_core.evaluation.words import cautions, sentence
-from chestgan_core.pictures import contact_sheet
-from chestgan_core.slices.windows import WINDOWS
+from chestgan_core.evaluation.pages.report_page import write_report
+from chestgan_core.evaluation.pages.sentences import cautions, sentence
+from chestgan_core.evaluation.scoring.evaluate import evaluate
+from chestgan_core.evaluation.scoring.metric_report import MetricReport
+from chestgan_core.evaluation.scoring.metric_rows import MEASURES, OF_FEATURES, Found, Measured, MetricRow
+from chestgan_core.evaluation.scoring.sides import RealImages
+from chestgan_core.imaging.pictures import contact_sheet
+from chestgan_core.imaging.windows import WINDOWS
 
 LUNG = WINDOWS["lung"]
 

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from chestgan_core.embedded import BUCKET, EmbeddedStore
-from chestgan_core.objects import s3_client
-from chestgan_core.store import Store
+from chestgan_core.store.embedded import BUCKET, EmbeddedStore
+from chestgan_core.store.objects import s3_client
+from chestgan_core.store.store import Store
 from tests.kubernetes.cluster import (
     ADDRESS,
     HOME,
@@ -123,7 +123,7 @@ def deployment(
             "CHESTGAN_STORE": f"s3://{BUCKET}/cluster",
             "AWS_ENDPOINT_URL": s3_line.url,
             "AWS_DEFAULT_REGION": embedded.access.region,
-            "CHESTGAN_STEPS": f"{SETTINGS}/steps.yaml",
+            "CHESTGAN_POD_PROFILES": f"{SETTINGS}/steps.yaml",
             "CHESTGAN_EXPERIMENTS": f"{SETTINGS}/experiments",
             "CHESTGAN_LOGS_BUCKET": BUCKET,
             "CHESTGAN_LOGS_PREFIX": "cluster-logs",

@@ -21,12 +21,12 @@ import pytest
 import yaml
 
 from chestgan_assets.partitions import patients
-from chestgan_core.embedded import BUCKET
-from chestgan_core.objects import ObjectStore
 from chestgan_core.publishing.fetching import fetch_set
-from chestgan_core.publishing.reading import open_set
-from chestgan_core.store import Store
-from chestgan_core.tuning.run import latest_study
+from chestgan_core.publishing.reader import open_set
+from chestgan_core.store.embedded import BUCKET
+from chestgan_core.store.objects import ObjectStore
+from chestgan_core.store.store import Store
+from chestgan_core.tuning.stored_study import latest_study
 from tests.kubernetes.cluster import ROOT, Deployment, await_true
 from tests.kubernetes.conftest import EXPERIMENTS, STEPS, instance
 from tests.standins.postgresql import run_once
@@ -265,7 +265,7 @@ def beside_the_cluster(deployment: Deployment, folder: Path) -> dict[str, str]:
         **os.environ,
         **of_pods,
         **deployment.secret,
-        "CHESTGAN_STEPS": str(folder / "steps.yaml"),
+        "CHESTGAN_POD_PROFILES": str(folder / "steps.yaml"),
         "CHESTGAN_EXPERIMENTS": str(folder / "experiments"),
         "CHESTGAN_HOME": str(folder / "home"),
         "DAGSTER_HOME": str(folder),

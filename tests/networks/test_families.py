@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from chestgan_core.experiment import Experiment, parse_experiment
+from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.networks.registry import FAMILIES, build_discriminator, build_generator
 
 LOSSES: dict[str, dict[str, Any]] = {"wgan": {"kind": "wasserstein", "clip": 0.01}}

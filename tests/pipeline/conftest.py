@@ -9,11 +9,11 @@ from typing import cast
 import pytest
 
 from chestgan_core.dicom.pseudonyms import Pseudonyms
-from chestgan_core.embedded import EmbeddedStore
-from chestgan_core.evaluation.run import StoredReport
-from chestgan_core.sources.catalog import read_catalog
-from chestgan_core.sources.folder_series import FolderFiles
-from chestgan_core.store import Store
+from chestgan_core.evaluation.stored_report import StoredReport
+from chestgan_core.sources.catalog.stored_catalog import read_catalog
+from chestgan_core.sources.folder.folder_series import FolderFiles
+from chestgan_core.store.embedded import EmbeddedStore
+from chestgan_core.store.store import Store
 from chestgan_core.training.run import TrainedRun
 from tests.pipeline.dev_server import Dev, start_dev, stop_dev
 from tests.pipeline.stages import Stages

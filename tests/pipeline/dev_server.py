@@ -246,7 +246,7 @@ def start_dev(environment: dict[str, str], log: Path) -> Dev:
     before = log.stat().st_size if log.exists() else 0
     with log.open("a") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "chestgan_assets.dev"],
+            [sys.executable, "-m", "chestgan_assets.local.dev"],
             env={**environment, "CHESTGAN_PORT": str(port)},
             cwd=ROOT,
             stdout=out,

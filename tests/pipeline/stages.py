@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from chestgan_core.embedded import BUCKET, EmbeddedStore
-from chestgan_core.evaluation.run import StoredReport, report_experiment
-from chestgan_core.experiment import Experiment, ReleaseRules, parse_experiment
-from chestgan_core.objects import s3_client
-from chestgan_core.slices.patient import normalize_patient
+from chestgan_core.config.experiment import Experiment, ReleaseRules, parse_experiment
+from chestgan_core.evaluation.stored_report import StoredReport, report_experiment
+from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import build_training_set
-from chestgan_core.sources.archive import archive_patient
-from chestgan_core.sources.catalog import catalogue_source
-from chestgan_core.store import Store
+from chestgan_core.sources.archive.raw_archive import archive_patient
+from chestgan_core.sources.catalog.stored_catalog import catalogue_source
+from chestgan_core.store.embedded import BUCKET, EmbeddedStore
+from chestgan_core.store.objects import s3_client
+from chestgan_core.store.store import Store
 from chestgan_core.training.run import TrainedRun, train_experiment
 
 TRAINING = {"batch": 8, "images": 64, "checkpoint_images": 32, "sample_images": 32}

@@ -18,28 +18,28 @@ import pytest
 import torch
 from safetensors.numpy import save
 
-from chestgan_core import layout
-from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.errors import BadCheckpoint, BadInput, ChestganError, DamagedObject, NotInStore
-from chestgan_core.evaluation.kept_features import KeptFeatures
-from chestgan_core.evaluation.legacy_score import SHIPPED
-from chestgan_core.evaluation.rows import NOT_FINITE
-from chestgan_core.evaluation.run import StoredReport, latest_report, report_experiment
-from chestgan_core.measures.extractors import open_extractor
+from chestgan_core.evaluation.scoring.feature_cache import KeptFeatures
+from chestgan_core.evaluation.scoring.metric_rows import NOT_FINITE
+from chestgan_core.evaluation.stored_report import StoredReport, latest_report, report_experiment
+from chestgan_core.evaluation.thesis.score import SHIPPED
+from chestgan_core.metrics.feature_extractors import open_extractor
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.fetching import fetch_set, list_sets
-from chestgan_core.publishing.rebuilding import rebuild_index
+from chestgan_core.publishing.index_rebuild import rebuild_index
 from chestgan_core.publishing.release import release_experiment
-from chestgan_core.slices.patient import normalize_patient
+from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import build_training_set, open_training_set
-from chestgan_core.sources.archive import archive_patient
-from chestgan_core.sources.catalog import catalogue_source, read_catalog
-from chestgan_core.store import Store
-from chestgan_core.training.images import load_slices
+from chestgan_core.sources.archive.raw_archive import archive_patient
+from chestgan_core.sources.catalog.stored_catalog import catalogue_source, read_catalog
+from chestgan_core.store import keys
+from chestgan_core.store.embedded import EmbeddedStore
+from chestgan_core.store.store import Store
+from chestgan_core.training.checkpoint import TrainingState, fingerprint
+from chestgan_core.training.data import load_slices
 from chestgan_core.training.loop import TrainingDiverged
 from chestgan_core.training.run import TrainedRun, newest_run, run_name, train_experiment
 from chestgan_core.training.sampling import Draw
-from chestgan_core.training.state import TrainingState, fingerprint
 from tests.pipeline.conftest import files_of
 from tests.pipeline.stages import TRAINING, edited, tiny
 
@@ -82,7 +82,7 @@ def test_a_run_with_classes_keeps_its_best_look_and_its_set_tells_the_class_of_e
     }
     told = edited(dataset="phantom", classes=["A", "G"], least_patients=1, training={**TRAINING, **plan})
     run = train_experiment(store, told, "cpu", tmp_path / "train")
-    artefact = store.read_manifest(layout.run_manifest("tiny", run.name))
+    artefact = store.read_manifest(keys.run_manifest("tiny", run.name))
     looks = pq.read_table(io.BytesIO(store.read(artefact, "looks.parquet"))).to_pylist()
     best = min(looks, key=lambda look: look["kid"])
     assert [look["images_seen"] for look in looks] == [40, 80, 120, 160]
@@ -93,7 +93,7 @@ def test_a_run_with_classes_keeps_its_best_look_and_its_set_tells_the_class_of_e
     report = report_experiment(store, told, "cpu", tmp_path / "report")
     assert {row["split"] for row in report.rows if row["measure"] == "KID"} == {"held-out patients: 2 of 5"}
     # The discriminator of the last step, which was told classes, is asked with those of both sides.
-    accuracy = next(row for row in report.told["legacy"]["rows"] if row["measure"] == "generator accuracy")
+    accuracy = next(row for row in report.told["thesis"]["rows"] if row["measure"] == "generator accuracy")
     assert accuracy["value"] is not None
     assert "last weights (160 images seen)" in accuracy["note"]
     assert ("best look" in accuracy["note"]) == (run.best_at != 160)
@@ -157,7 +157,7 @@ def test_one_patient_is_no_training_set(store: Store, home: Path, delivery: Path
 def test_patients_without_slices_are_told_not_forgotten(
     store: Store, home: Path, slices: tuple[str, ...]
 ) -> None:
-    store.delete(layout.slices_latest("folder", slices[0]))
+    store.delete(keys.slices_latest("folder", slices[0]))
     built = build_training_set(store, "folder")
     assert built.missing == (slices[0],)
     assert {shard.name for shard in built.shards} == set(slices[1:])
@@ -190,7 +190,7 @@ def test_the_report_of_a_run_has_the_thesis_measures_of_its_own_discriminator(
     told = tiny(loss={"kind": "cross-entropy"}, selection={"every_images": 32, "images": 10})
     train_experiment(store, told, "cpu", tmp_path / "train")
     report = report_experiment(store, told, "cpu", tmp_path / "report")
-    rows = {row["measure"]: row for row in report.told["legacy"]["rows"]}
+    rows = {row["measure"]: row for row in report.told["thesis"]["rows"]}
     _, run = newest_run(store, told)
     kept = run.find("discriminator.safetensors")
     for measure in ("discriminator accuracy", "generator accuracy", "SSIM", "PSNR"):
@@ -200,7 +200,7 @@ def test_the_report_of_a_run_has_the_thesis_measures_of_its_own_discriminator(
     assert rows["SSIM"]["pairs"] == 10
     assert "<h2>The thesis&#39; scores" in report.html
     assert "score " in report.text
-    assert 1 <= report.told["legacy"]["score"]["value"] <= 10
+    assert 1 <= report.told["thesis"]["score"]["value"] <= 10
 
 
 def test_other_weights_of_the_thesis_score_make_another_report(
@@ -209,26 +209,26 @@ def test_other_weights_of_the_thesis_score_make_another_report(
     own = tmp_path / "own.yaml"
     heavier = SHIPPED.read_text().replace("ssim: {weight: 0.2,", "ssim: {weight: 0.35,")
     own.write_text(heavier)
-    monkeypatch.setenv("CHESTGAN_LEGACY_WEIGHTS", str(own))
+    monkeypatch.setenv("CHESTGAN_THESIS_WEIGHTS", str(own))
     with pytest.raises(BadInput, match=r"the weights add up to 1\.15, not 1"):
         report_experiment(store, tiny(), "cpu", tmp_path / "report-2")
     own.write_text(heavier.replace("generator_accuracy: {weight: 0.15,", "generator_accuracy: {weight: 0,"))
     second = report_experiment(store, tiny(), "cpu", tmp_path / "report-3")
     assert second.version != reported.version
-    parts = {part["measure"]: part["weight"] for part in second.told["legacy"]["score"]["parts"]}
+    parts = {part["measure"]: part["weight"] for part in second.told["thesis"]["score"]["parts"]}
     assert parts["SSIM"] == 0.35
 
 
 def test_a_run_of_a_version_that_kept_no_discriminator_is_still_scored(
     store: Store, trained: TrainedRun, tmp_path: Path
 ) -> None:
-    key = layout.run_manifest("tiny", trained.name)
+    key = keys.run_manifest("tiny", trained.name)
     without = json.loads(store.get_bytes(key))
     without["objects"] = [item for item in without["objects"] if "discriminator" not in item["key"]]
     store.delete(key)
     store.put_bytes(json.dumps(without).encode(), key)
     report = report_experiment(store, tiny(), "cpu", tmp_path / "report")
-    rows = {row["measure"]: row for row in report.told["legacy"]["rows"]}
+    rows = {row["measure"]: row for row in report.told["thesis"]["rows"]}
     assert rows["generator accuracy"]["value"] is None
     assert rows["generator accuracy"]["note"].endswith("a version that did not keep its discriminator")
     assert rows["SSIM"]["value"] is not None
@@ -305,7 +305,7 @@ def test_what_did_not_pass_its_report_is_not_published(
     if fault == "not finite":
         told["rows"][0]["note"] = f"{NOT_FINITE}; a note"
     store.commit(
-        layout.report_manifest("tiny", run.name, "v2"),
+        keys.report_manifest("tiny", run.name, "v2"),
         {
             "report.json": json.dumps(told).encode(),
             "report.html": report.html.encode(),
@@ -314,7 +314,7 @@ def test_what_did_not_pass_its_report_is_not_published(
         },
         {"kind": "metric-report", "spread": 0.0 if fault == "all the same" else 0.1, "text": report.text},
     )
-    store.update_pointer(layout.report_latest("tiny"), {"run": run.name, "version": "v2"})
+    store.update_pointer(keys.report_latest("tiny"), {"run": run.name, "version": "v2"})
     with pytest.raises(BadInput, match=cause):
         release_experiment(store, tiny(), "cpu", tmp_path / "release")
     assert list_sets(store) == []
@@ -362,7 +362,7 @@ def test_a_training_state_that_cannot_be_used_is_named_where_a_person_can_delete
     store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
 ) -> None:
     training_set = build_training_set(store, "folder")
-    key = layout.run_state("tiny", run_name(tiny(), training_set))
+    key = keys.run_state("tiny", run_name(tiny(), training_set))
     store.put_bytes(b"no training state", key)
     with pytest.raises(BadCheckpoint) as refused:
         train_experiment(store, tiny(), "cpu", tmp_path / "train")
@@ -382,7 +382,7 @@ def test_a_training_that_diverges_names_the_state_in_the_store(
     with torch.no_grad():
         next(state.generator.parameters()).fill_(torch.nan)
     state.save(tmp_path / "state.pt", fingerprint(images, None))
-    key = layout.run_state("tiny", run_name(tiny(), training_set))
+    key = keys.run_state("tiny", run_name(tiny(), training_set))
     store.put_file(tmp_path / "state.pt", key)
     with pytest.raises(TrainingDiverged, match="no longer numbers") as diverged:
         train_experiment(store, tiny(), "cpu", tmp_path / "train")
@@ -400,8 +400,8 @@ def test_a_killed_training_goes_on_from_its_checkpoint_in_the_store(
     told.write_text(experiment.model_dump_json())
     code = (
         "import json, sys, pathlib\n"
-        "from chestgan_core.experiment import parse_experiment\n"
-        "from chestgan_core.store import Store\n"
+        "from chestgan_core.config.experiment import parse_experiment\n"
+        "from chestgan_core.store.store import Store\n"
         "from chestgan_core.training.run import train_experiment\n"
         "fields = json.loads(pathlib.Path(sys.argv[1]).read_text())\n"
         "experiment = parse_experiment(fields, fields['name'], 'test')\n"
@@ -433,7 +433,7 @@ def test_a_lost_index_is_made_again_from_the_manifests(
 ) -> None:
     release_experiment(store, tiny(), "cpu", tmp_path / "release")
     before = list_sets(store)
-    store.delete(layout.set_index())
+    store.delete(keys.set_index())
     assert list_sets(store) == []
     rebuild_index(store)
     assert list_sets(store) == before

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from chestgan_core.embedded import EmbeddedStore
-from chestgan_core.slices.stored import newest_slices
-from chestgan_core.sources.archive import fetch_archive
-from chestgan_core.sources.datasets import dataset_named
+from chestgan_core.config.dataset import dataset_named
+from chestgan_core.slices.newest_slices import newest_slices
+from chestgan_core.sources.archive.raw_archive import fetch_archive
+from chestgan_core.store.embedded import EmbeddedStore
 from tests.pipeline.dev_server import Dev, cut_power, start_dev, stop_dev
 from tests.standins import Fault, Faults, StandInCollection, idc_stand_in, nbia_stand_in
 from tests.standins.idc import publish

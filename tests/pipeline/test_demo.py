@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def run_demo(environment: dict[str, str], **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "chestgan_assets.demo"],
+        [sys.executable, "-m", "chestgan_assets.local.demo"],
         env={**environment, **more},
         cwd=ROOT,
         capture_output=True,

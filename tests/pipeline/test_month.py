@@ -10,25 +10,25 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from chestgan_assets import monthly as monthly_room
-from chestgan_assets import retraining as retraining_room
-from chestgan_assets import shortfall as shortfall_room
-from chestgan_assets.messages import failure_messages, release_messages
-from chestgan_assets.monthly import experiments_monthly, reports_monthly, training_sets_monthly
+from chestgan_assets.automation import monthly as monthly_room
+from chestgan_assets.automation import retraining as retraining_room
+from chestgan_assets.automation import study_when_short as shortfall_room
+from chestgan_assets.automation.monthly import experiments_monthly, reports_monthly, training_sets_monthly
+from chestgan_assets.automation.retraining import retraining
+from chestgan_assets.automation.study_when_short import study_when_short
+from chestgan_assets.automation.webhook_messages import failure_messages, release_messages
 from chestgan_assets.resources import StoreResource
-from chestgan_assets.retraining import retraining
-from chestgan_assets.shortfall import study_when_short
-from chestgan_core.automation import shortfall, thresholds
-from chestgan_core.embedded import EmbeddedStore
+from chestgan_core.config.experiment import parse_experiment
 from chestgan_core.errors import BadInput
-from chestgan_core.evaluation.month_page import report_month
-from chestgan_core.evaluation.run import report_experiment
-from chestgan_core.experiment import parse_experiment
-from chestgan_core.slices.patient import normalize_patient
+from chestgan_core.evaluation.monthly.page import report_month
+from chestgan_core.evaluation.stored_report import report_experiment
+from chestgan_core.evaluation.thresholds import shortfall, thresholds
+from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import build_training_set
-from chestgan_core.sources.archive import archive_patient
-from chestgan_core.sources.catalog import catalogue_source
-from chestgan_core.store import Store
+from chestgan_core.sources.archive.raw_archive import archive_patient
+from chestgan_core.sources.catalog.stored_catalog import catalogue_source
+from chestgan_core.store.embedded import EmbeddedStore
+from chestgan_core.store.store import Store
 from chestgan_core.training.run import train_experiment
 from tests.pipeline.stages import Stages, tiny
 from tests.standins.receiver import Receiver
@@ -205,7 +205,7 @@ def test_a_message_that_is_refused_for_a_day_keeps_no_other_back(
     assert month.said["failure_messages"].startswith(
         "0 delivered, 2 waiting, 0 left out; webhook: answered 400"
     )
-    monkeypatch.setattr("chestgan_assets.messages.PATIENCE", 0.0)
+    monkeypatch.setattr("chestgan_assets.automation.webhook_messages.PATIENCE", 0.0)
     receiver.statuses = [400]
     month.tick(failure_messages)
     assert month.said["failure_messages"] == "1 delivered, 0 waiting, 1 left out"

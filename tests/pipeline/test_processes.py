@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chestgan_assets.definitions import defs
-from chestgan_assets.processes import ALONE, is_alone
+from chestgan_assets.execution.processes import ALONE, is_alone
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -19,7 +19,7 @@ CODE = """
 import json, os, signal, sys
 from pathlib import Path
 import dagster as dg
-from chestgan_assets.processes import step_processes
+from chestgan_assets.execution.processes import step_processes
 
 def note(name):
     Path(name).write_text(json.dumps({"pid": os.getpid(), "torch": "torch" in sys.modules}))

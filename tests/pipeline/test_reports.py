@@ -15,21 +15,20 @@ from PIL import Image
 
 from chestgan_assets.assets.reports import architecture_comparison, monthly_report, tuning_comparison
 from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_core import layout
-from chestgan_core.cli import main
-from chestgan_core.commits import commits
-from chestgan_core.embedded import BUCKET, EmbeddedStore
+from chestgan_core.cli.main import main
+from chestgan_core.config.experiment import Experiment, ReleaseRules, parse_experiment
 from chestgan_core.errors import BadInput, NotInStore
-from chestgan_core.evaluation.comparing import compare
-from chestgan_core.evaluation.comparison_page import as_text, commit_comparison, write_comparison
-from chestgan_core.evaluation.month import month_before
-from chestgan_core.evaluation.month_page import report_month
-from chestgan_core.evaluation.run import report_experiment
-from chestgan_core.experiment import Experiment, ReleaseRules, parse_experiment
-from chestgan_core.objects import s3_client
+from chestgan_core.evaluation.comparison.comparison import compare
+from chestgan_core.evaluation.comparison.page import as_text, commit_comparison, write_comparison
+from chestgan_core.evaluation.monthly.month import month_before
+from chestgan_core.evaluation.monthly.page import report_month
+from chestgan_core.evaluation.stored_report import report_experiment
 from chestgan_core.publishing.release import release_experiment
 from chestgan_core.slices.training_set import build_training_set
-from chestgan_core.store import Store
+from chestgan_core.store import keys
+from chestgan_core.store.embedded import BUCKET, EmbeddedStore
+from chestgan_core.store.objects import s3_client
+from chestgan_core.store.store import Store, commits
 from chestgan_core.training.run import train_experiment
 from tests.pipeline.stages import Stages
 
@@ -166,7 +165,7 @@ def test_the_same_reports_give_the_same_comparison_byte_for_byte(filled: Store, 
     comparison = compare(filled, ["first", "second"])
     one = commit_comparison(filled, "architecture", "Alike", comparison, tmp_path / "one")
     again = write_comparison(compare(filled, ["first", "second"]), "Alike", tmp_path / "two")
-    stored = filled.read_manifest(layout.comparison_manifest("architecture", one.version))
+    stored = filled.read_manifest(keys.comparison_manifest("architecture", one.version))
     for file in again:
         assert filled.read(stored, file.name) == file.read_bytes(), file.name
     assert commit_comparison(filled, "architecture", "Alike", comparison, tmp_path / "three") == one
@@ -207,7 +206,7 @@ def test_a_month_tells_what_came_and_what_was_before(filled: Store, tmp_path: Pa
         {"runs": 3, "reports": 3, "sets": 0},
         {"runs": 1, "reports": 1, "sets": 1},
     )
-    artefact = filled.read_manifest(layout.month_manifest("2026-02", stored.version))
+    artefact = filled.read_manifest(keys.month_manifest("2026-02", stored.version))
     page, pdf = filled.read(artefact, "month.html").decode(), text_of(filled.read(artefact, "month.pdf"))
     for said in (
         "February 2026",

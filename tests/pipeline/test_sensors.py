@@ -9,16 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chestgan_assets import registration, revisions
-from chestgan_assets.backfills import Choice, backfill_patients, chosen_patients
+from chestgan_assets.automation import new_series as new_series_module
+from chestgan_assets.automation import patient_partitions as patient_partitions_module
+from chestgan_assets.automation.health_checks import no_failed_partitions
+from chestgan_assets.automation.new_series import changed_patients, new_series
+from chestgan_assets.automation.patient_partitions import next_step, patient_partitions
 from chestgan_assets.definitions import defs
-from chestgan_assets.registration import next_step, patient_partitions
+from chestgan_assets.jobs.backfills import Choice, backfill_patients, chosen_patients
 from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_assets.revisions import changed_patients, new_series
-from chestgan_assets.watch import no_failed_partitions
-from chestgan_core import layout
-from chestgan_core.sources.catalog import catalogue_source
-from chestgan_core.store import Store
+from chestgan_core.sources.catalog.stored_catalog import catalogue_source
+from chestgan_core.store import keys
+from chestgan_core.store.store import Store
 from tests.pipeline.listed import write_dataset, write_index
 
 PATIENT = st.text(alphabet="ABEG0123456789", min_size=1, max_size=5)
@@ -61,7 +62,7 @@ def listed(
 ) -> Iterator[Listed]:
     write_dataset(tmp_path / "datasets", tmp_path / "index.csv")
     monkeypatch.setenv("CHESTGAN_DATASETS", str(tmp_path / "datasets"))
-    monkeypatch.setattr(registration, "DICOM", ["listed"])
+    monkeypatch.setattr(patient_partitions_module, "DICOM", ["listed"])
     for name, value in embedded.environment.items():  # type: ignore[attr-defined]
         monkeypatch.setenv(name, value)
     with dg.DagsterInstance.ephemeral() as instance:
@@ -102,9 +103,9 @@ def test_a_damaged_catalog_keeps_no_other_dataset_waiting(
     (listed.home / "datasets" / "broken.yaml").write_text(
         (listed.home / "datasets" / "listed.yaml").read_text()
     )
-    monkeypatch.setattr(registration, "DICOM", ["broken", "listed"])
+    monkeypatch.setattr(patient_partitions_module, "DICOM", ["broken", "listed"])
     catalogue_source(listed.store, "listed", listed.home)
-    listed.store.update_pointer(layout.catalog_latest("broken"), {"version": "0" * 16})
+    listed.store.update_pointer(keys.catalog_latest("broken"), {"version": "0" * 16})
     listed.tick(patient_partitions)
     assert listed.partitions == {"listed:A1"}
 
@@ -154,17 +155,17 @@ def test_a_content_that_comes_back_is_asked_for_again(listed: Listed) -> None:
     listed.catalogue(A1="x")
     listed.tick(patient_partitions)
     listed.tick(new_series)
-    keys = []
+    run_keys = []
     for revision in "yxyx":
         listed.catalogue(A1=revision)
         (request,) = listed.tick(new_series).run_requests or []
-        keys.append(request.run_key)
+        run_keys.append(request.run_key)
     # Dagster passes over a key that it has seen before.
-    assert len(set(keys)) == 4
+    assert len(set(run_keys)) == 4
 
 
 def test_many_changes_are_asked_for_a_part_at_a_time(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(revisions, "AT_ONCE", 3)
+    monkeypatch.setattr(new_series_module, "AT_ONCE", 3)
     patients = {f"A{number}": "x" for number in range(8)}
     listed.catalogue(**patients)
     listed.tick(patient_partitions)
@@ -193,15 +194,15 @@ def test_a_patient_is_changed_when_the_catalogs_differ_in_it(
 def test_steps_end_with_the_patients_of_the_catalog(
     wanted: set[str], present: set[str], at_once: int
 ) -> None:
-    keys = {f"a:{patient}" for patient in present} | {"b:other"}
+    registered = {f"a:{patient}" for patient in present} | {"b:other"}
     complete = False
     while not complete:
-        step = next_step("a", wanted, keys, at_once)
+        step = next_step("a", wanted, registered, at_once)
         assert len(step.add) <= at_once
         assert len(step.delete) <= at_once
-        keys = (keys | set(step.add)) - set(step.delete)
+        registered = (registered | set(step.add)) - set(step.delete)
         complete = step.complete
-    assert keys == {f"a:{patient}" for patient in wanted} | {"b:other"}
+    assert registered == {f"a:{patient}" for patient in wanted} | {"b:other"}
 
 
 HISTOLOGY = {"Lung_Dx-A0001": "A", "Lung_Dx-A0002": "A", "Lung_Dx-B0001": "B", "Lung_Dx-G0001": "G"}

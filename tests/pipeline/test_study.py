@@ -13,20 +13,20 @@ import pytest
 import yaml
 
 from chestgan_assets.definitions import defs
-from chestgan_assets.local import dagster_home
-from chestgan_assets.running import study_pool
-from chestgan_assets.usage import CPU_HOURS
-from chestgan_core import layout
-from chestgan_core.embedded import EmbeddedStore
-from chestgan_core.experiment import load_experiment
-from chestgan_core.slices.patient import normalize_patient
+from chestgan_assets.execution.executor import study_pool
+from chestgan_assets.execution.usage import CPU_HOURS
+from chestgan_assets.local.environment import dagster_home
+from chestgan_core.config.experiment import load_experiment
+from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import build_training_set
-from chestgan_core.sources.archive import archive_patient
-from chestgan_core.sources.catalog import catalogue_source
-from chestgan_core.store import Store
+from chestgan_core.sources.archive.raw_archive import archive_patient
+from chestgan_core.sources.catalog.stored_catalog import catalogue_source
+from chestgan_core.store import keys
+from chestgan_core.store.embedded import EmbeddedStore
+from chestgan_core.store.store import Store
 from chestgan_core.training.run import newest_run, train_experiment
-from chestgan_core.tuning.run import latest_study
 from chestgan_core.tuning.storage import study_storage
+from chestgan_core.tuning.stored_study import latest_study
 from chestgan_core.tuning.study import USED, find_study
 
 ROOT = Path(__file__).parent.parent.parent
@@ -165,7 +165,7 @@ def test_trials_run_side_by_side_and_the_best_is_an_experiment_after_a_reload(
 def test_tuned_experiments_of_the_last_time_stay_while_the_store_is_down(
     tmp_path: Path, embedded: EmbeddedStore, store: Store
 ) -> None:
-    store.update_pointer(layout.tuned_experiments(), {"tiny-tuned": TINY})
+    store.update_pointer(keys.tuned_experiments(), {"tiny-tuned": TINY})
     environment = {
         **os.environ,
         **embedded.environment,
@@ -185,5 +185,5 @@ def test_tuned_experiments_of_the_last_time_stay_while_the_store_is_down(
     assert said == "True"
     assert "tuned experiments are those of the last time" in why
     # What is no longer in force goes.
-    store.update_pointer(layout.tuned_experiments(), {})
+    store.update_pointer(keys.tuned_experiments(), {})
     assert load() == ("False", "")

@@ -7,11 +7,20 @@ from datetime import UTC, datetime
 import dagster as dg
 import pytest
 
+from chestgan_assets.execution.usage import (
+    COST,
+    CPU_HOURS,
+    GPU_HOURS,
+    Prices,
+    Use,
+    metered,
+    month_sums,
+    together,
+)
 from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_assets.usage import COST, CPU_HOURS, GPU_HOURS, Prices, Use, metered, month_sums, together
-from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.errors import BadInput
-from chestgan_core.store import Store
+from chestgan_core.store.embedded import EmbeddedStore
+from chestgan_core.store.store import Store
 from chestgan_core.training.devices import PRESENT
 from tests.pipeline.stages import edited
 

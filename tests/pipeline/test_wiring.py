@@ -8,9 +8,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from chestgan_assets.failures import one_line_failures
-from chestgan_assets.local import dagster_home
-from chestgan_assets.orphans import LAUNCHED, end_orphans, one_of_the_demos, only_dev
+from chestgan_assets.execution.failures import one_line_failures
+from chestgan_assets.local.environment import dagster_home
+from chestgan_assets.local.orphaned_runs import LAUNCHED, end_orphans, one_of_the_demos, only_dev
 from chestgan_core.errors import (
     BadInput,
     ChestganError,
@@ -145,7 +145,7 @@ def test_a_port_that_cannot_be_had_is_told_before_anything_starts(
         taken.listen()
         told = str(taken.getsockname()[1]) if port == "taken" else port
         ran = subprocess.run(
-            [sys.executable, "-m", "chestgan_assets.dev"],
+            [sys.executable, "-m", "chestgan_assets.local.dev"],
             env={"CHESTGAN_PORT": told, "CHESTGAN_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"},
             cwd=ROOT,
             capture_output=True,

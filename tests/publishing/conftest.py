@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from chestgan_core.embedded import EmbeddedStore
-from chestgan_core.experiment import Experiment, parse_experiment
+from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
 from chestgan_core.publishing.sets import SetFolder, write_set
-from chestgan_core.store import Store
-from chestgan_core.training.checkpoints import LoadedGenerator, load_generator, save_generator
+from chestgan_core.store.embedded import EmbeddedStore
+from chestgan_core.store.store import Store
+from chestgan_core.training.weights import LoadedGenerator, load_generator, save_generator
 
 
 @pytest.fixture(scope="session")

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from chestgan_core import layout
+from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
-from chestgan_core.experiment import Experiment
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.fetching import fetch_set, list_sets, newest, show_set, verify_set
 from chestgan_core.publishing.index import SetEntry, add_to_index, replace_index
-from chestgan_core.publishing.rebuilding import rebuild_index
+from chestgan_core.publishing.index_rebuild import rebuild_index
 from chestgan_core.publishing.sets import SetFolder, publish_set, write_set
-from chestgan_core.store import Store
-from chestgan_core.training.checkpoints import LoadedGenerator
+from chestgan_core.store import keys
+from chestgan_core.store.store import Store
+from chestgan_core.training.weights import LoadedGenerator
 
 
 def test_what_is_fetched_is_what_was_published(ready: SetFolder, store: Store, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_an_altered_file_is_not_published(ready: SetFolder, store: Store) -> Non
     (ready.path / "README.md").write_text("other words", encoding="utf-8")
     with pytest.raises(DamagedObject, match=r"README\.md"):
         publish_set(store, ready)
-    assert store.head(layout.set_manifest("tiny", ready.version)) is None
+    assert store.head(keys.set_manifest("tiny", ready.version)) is None
 
 
 def test_a_set_opens_from_its_address_and_is_fetched_once(
@@ -213,18 +213,18 @@ def test_a_damaged_manifest_is_named_and_does_not_keep_others_out_of_the_index(
 ) -> None:
     publish_set(store, ready)
     before = list_sets(store)
-    key = layout.set_manifest("other", "v1")
+    key = keys.set_manifest("other", "v1")
     store.put_bytes(damage, key)
-    moved = layout.set_manifest("moved", ready.version)
+    moved = keys.set_manifest("moved", ready.version)
     store.put_bytes((ready.path / "manifest.json").read_bytes(), moved)
-    store.delete(layout.set_index())
+    store.delete(keys.set_index())
     rebuilt = rebuild_index(store)
     assert rebuilt.damaged == (store.uri(moved), store.uri(key))
     assert list(rebuilt.entries) == list_sets(store) == before
 
 
 def test_a_damaged_manifest_is_told_with_its_address(ready: SetFolder, store: Store, tmp_path: Path) -> None:
-    key = layout.set_manifest("tiny", "v1")
+    key = keys.set_manifest("tiny", "v1")
     store.put_bytes(b'{"objects": []}', key)
     with pytest.raises(DamagedObject, match=store.uri(key)):
         fetch_set(store, "tiny", "v1", tmp_path)

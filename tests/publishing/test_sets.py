@@ -13,16 +13,16 @@ import pytest
 from PIL import Image
 from safetensors import safe_open
 
+from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.errors import BadInput, DamagedObject
-from chestgan_core.evaluation.rows import OF_FEATURES, Measured
-from chestgan_core.experiment import Experiment, parse_experiment
+from chestgan_core.evaluation.scoring.metric_rows import OF_FEATURES, Measured
+from chestgan_core.imaging.pictures import to_grey
 from chestgan_core.networks.registry import build_generator
-from chestgan_core.pictures import to_grey
 from chestgan_core.publishing import open_set, sets
-from chestgan_core.publishing.plain import write_images
+from chestgan_core.publishing.loose_images import write_images
 from chestgan_core.publishing.sets import CARD, SetFolder, read_set_folder, write_set
-from chestgan_core.training.checkpoints import LoadedGenerator, load_generator, save_generator
 from chestgan_core.training.generation import generate
+from chestgan_core.training.weights import LoadedGenerator, load_generator, save_generator
 
 
 def digests(folder: Path) -> dict[str, str]:

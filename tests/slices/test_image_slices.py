@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from chestgan_core.config.dataset import dataset_named
+from chestgan_core.config.experiment import load_experiment, parse_experiment
 from chestgan_core.errors import BadExperiment, NotInStore
-from chestgan_core.experiment import load_experiment, parse_experiment
+from chestgan_core.imaging.windows import WINDOWS
 from chestgan_core.slices.image_slices import newest_image_slices
 from chestgan_core.slices.shards import Shard, read_shard
 from chestgan_core.slices.training_set import build_training_set
-from chestgan_core.slices.windows import WINDOWS
-from chestgan_core.sources.datasets import dataset_named
-from chestgan_core.sources.image_folder import collect_images, open_images
-from chestgan_core.store import Store
-from chestgan_core.training.images import load_slices
-from tests.sources.pictures import declare, drawn, marked, put
+from chestgan_core.sources.images.collection import collect_images, open_images
+from chestgan_core.store.store import Store
+from chestgan_core.training.data import load_slices
+from tests.sources.images.pictures import declare, drawn, marked, put
 
 
 @pytest.fixture

@@ -14,17 +14,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chestgan_core.dicom.files import Archives, Source
+from chestgan_core.dicom.file_walk import Archives, Source
+from chestgan_core.dicom.left_out import LeftOut
 from chestgan_core.dicom.pseudonyms import Pseudonyms
-from chestgan_core.dicom.reading import read_series
-from chestgan_core.dicom.reasons import LeftOut
+from chestgan_core.dicom.series import read_series
 from chestgan_core.errors import BadInput
-from chestgan_core.near_duplicates import distance, near_pairs
-from chestgan_core.progress import Progress
-from chestgan_core.slices.choosing import NEAR_BITS
+from chestgan_core.imaging.lung_mask import find_chest
+from chestgan_core.imaging.perceptual_hash import distance, near_pairs
+from chestgan_core.local.progress import Progress
 from chestgan_core.slices.normalization import Normalized, SliceLeftOut, normalize, normalize_series
 from chestgan_core.slices.recipe import NormalizationRecipe
-from chestgan_core.slices.selection import find_chest
+from chestgan_core.slices.selection import NEAR_BITS
 from chestgan_core.slices.shards import write_shard
 from tests.dicom.ct_files import as_bytes, chest_hu, ct_slice, write_series
 

@@ -16,18 +16,18 @@ import pytest
 from PIL import Image
 from pydicom.uid import generate_uid
 
-from chestgan_core import layout
-from chestgan_core.embedded import BUCKET, EmbeddedStore
 from chestgan_core.errors import BadInput, DamagedObject
-from chestgan_core.objects import s3_client
-from chestgan_core.slices.patient import normalize_patient
+from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.shards import read_rows, read_shard
 from chestgan_core.slices.training_set import TrainingSet, build_training_set, open_training_set
 from chestgan_core.sources.annotations.gather import gather_annotations
-from chestgan_core.sources.archive import archive_patient
-from chestgan_core.sources.catalog import catalogue_source
-from chestgan_core.sources.phantom import PhantomPatient, write_phantom
-from chestgan_core.store import Store
+from chestgan_core.sources.archive.raw_archive import archive_patient
+from chestgan_core.sources.catalog.stored_catalog import catalogue_source
+from chestgan_core.sources.phantom.patients import PhantomPatient, write_phantom
+from chestgan_core.store import keys
+from chestgan_core.store.embedded import BUCKET, EmbeddedStore
+from chestgan_core.store.objects import s3_client
+from chestgan_core.store.store import Store
 
 PATIENTS, SLICES = 7, 16
 PUBLIC = """
@@ -318,7 +318,7 @@ def test_patients_without_slices_are_told_and_a_damaged_shard_is_named(
 ) -> None:
     own_collection.normalize()
     gone = own_collection.phantoms[3].patient_id
-    own_collection.store.delete(layout.slices_latest("boxed", gone))
+    own_collection.store.delete(keys.slices_latest("boxed", gone))
     built = own_collection.build()
     assert built.missing == (gone,)
     assert gone not in {row["patient"] for row in own_collection.rows(built)}

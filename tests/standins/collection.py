@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pydicom
 import yaml
 
-from chestgan_core.sources.phantom import write_phantom
+from chestgan_core.sources.phantom.patients import write_phantom
 
 LICENCE = "CC BY 4.0"
 LICENCE_TEXT = (

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from chestgan_core.embedded import EmbeddedStore
-from chestgan_core.sources.phantom import write_phantom
+from chestgan_core.sources.phantom.patients import write_phantom
+from chestgan_core.store.embedded import EmbeddedStore
 from tests.standins.collection import StandInCollection
 from tests.standins.routes import ROUTES, Route
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
-from chestgan_core.embedded import EmbeddedStore
+from chestgan_core.store.embedded import EmbeddedStore
 from tests.standins.collection import StandInCollection
 from tests.standins.faults import Fault, Faults
 from tests.standins.server import BLOCK, Answer, StandInServer

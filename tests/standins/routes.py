@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from chestgan_core.embedded import EmbeddedStore
-from chestgan_core.sources.archive import fetch_archive
-from chestgan_core.store import Store
+from chestgan_core.sources.archive.raw_archive import fetch_archive
+from chestgan_core.store.embedded import EmbeddedStore
+from chestgan_core.store.store import Store
 from tests.standins.collection import StandInCollection, StandInSeries
 from tests.standins.faults import Faults
 from tests.standins.idc import idc_stand_in, publish

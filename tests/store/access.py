@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from chestgan_core.embedded import EmbeddedStore
-from chestgan_core.objects import s3_client
-from chestgan_core.store import Store
+from chestgan_core.store.embedded import EmbeddedStore
+from chestgan_core.store.objects import s3_client
+from chestgan_core.store.store import Store
 
 
 def seen_through(embedded: EmbeddedStore, store: Store, bucket: str = "", **access: str) -> Store:

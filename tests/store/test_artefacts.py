@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chestgan_core.artefacts import canonical_json, parse_manifest
-from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore, StoreError
-from chestgan_core.objects import PART_BYTES
-from chestgan_core.store import Store
+from chestgan_core.store.artefacts import canonical_json, parse_manifest
+from chestgan_core.store.embedded import EmbeddedStore
+from chestgan_core.store.objects import PART_BYTES
+from chestgan_core.store.store import Store
 from tests.store.access import port_of
 from tests.store.proxy import Proxy
 
@@ -25,7 +25,7 @@ KEY = "synthetic/chest/v1/manifest.json"
 UPLOAD = """
 import os, sys
 from pathlib import Path
-from chestgan_core.store import Store
+from chestgan_core.store.store import Store
 Store.open().commit(sys.argv[1], {"small.txt": b"small", "large.bin": Path(sys.argv[2])}, {"kind": "test"})
 """
 

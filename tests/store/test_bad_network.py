@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.errors import StoreError
-from chestgan_core.objects import PART_BYTES
-from chestgan_core.store import Store
+from chestgan_core.store.embedded import EmbeddedStore
+from chestgan_core.store.objects import PART_BYTES
+from chestgan_core.store.store import Store
 from tests.store.access import port_of, seen_through
 from tests.store.proxy import Proxy
 

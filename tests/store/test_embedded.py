@@ -16,14 +16,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chestgan_core.embedded import EmbeddedStore, open_store
 from chestgan_core.errors import StoreError
-from chestgan_core.store import Store
+from chestgan_core.store.embedded import EmbeddedStore, open_store
+from chestgan_core.store.store import Store
 
 START = """
 import sys, time
 from pathlib import Path
-from chestgan_core.embedded import EmbeddedStore
+from chestgan_core.store.embedded import EmbeddedStore
 embedded = EmbeddedStore(Path(sys.argv[1]))
 embedded.start()
 print(embedded.pid, flush=True)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chestgan_core.embedded import EmbeddedStore
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore, StoreError
-from chestgan_core.objects import PART_BYTES
-from chestgan_core.store import Store
+from chestgan_core.store.embedded import EmbeddedStore
+from chestgan_core.store.objects import PART_BYTES
+from chestgan_core.store.store import Store
 from tests.store.access import seen_through
 
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from chestgan_core.errors import DamagedObject, NotInStore, PointerMoved
-from chestgan_core.store import Store
+from chestgan_core.store.store import Store
 
 KEY = "synthetic/index.json"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from chestgan_core.embedded import BUCKET, EmbeddedStore
 from chestgan_core.errors import BadInput, NotInStore, StoreError
-from chestgan_core.objects import PART_BYTES
-from chestgan_core.store import Store
+from chestgan_core.store.embedded import BUCKET, EmbeddedStore
+from chestgan_core.store.objects import PART_BYTES
+from chestgan_core.store.store import Store
 from tests.standins.certificates import own_authority
 from tests.standins.tokens import TokenService
 from tests.store.access import port_of, seen_through

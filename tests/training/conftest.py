@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from chestgan_core.experiment import Experiment, parse_experiment
+from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
-from chestgan_core.training.checkpoints import load_generator, save_generator
-from chestgan_core.training.images import LoadedSlices
+from chestgan_core.training.data import LoadedSlices
+from chestgan_core.training.weights import load_generator, save_generator
 
 
 @pytest.fixture(autouse=True)

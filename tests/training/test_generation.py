@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chestgan_core.errors import BadInput
-from chestgan_core.training.checkpoints import LoadedGenerator, load_generator
 from chestgan_core.training.generation import CHUNK, generate, generate_stream
+from chestgan_core.training.weights import LoadedGenerator, load_generator
 
 
 @pytest.fixture

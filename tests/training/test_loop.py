@@ -14,13 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
+from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadCheckpoint, BadInput
-from chestgan_core.experiment import Experiment
-from chestgan_core.training.checkpoints import GENERATOR_FILE, load_generator
+from chestgan_core.training.checkpoint import STATE_FILE
 from chestgan_core.training.generation import generate
 from chestgan_core.training.loop import TrainingDiverged, TrainingOutcome, Watcher, train
 from chestgan_core.training.schedule import Budget
-from chestgan_core.training.state import STATE_FILE
+from chestgan_core.training.weights import GENERATOR_FILE, load_generator
 from tests.training.conftest import slices_of
 
 CPU = torch.device("cpu")
@@ -223,8 +223,8 @@ def test_the_progress_sheet_stays_of_one_size(
 TRAINING = """
 import sys, torch
 from pathlib import Path
-from chestgan_core.experiment import load_experiment
-from chestgan_core.training.images import LoadedSlices
+from chestgan_core.config.experiment import load_experiment
+from chestgan_core.training.data import LoadedSlices
 from chestgan_core.training.loop import train
 from chestgan_core.training.schedule import Budget
 torch.set_num_threads(1)

@@ -7,8 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chestgan_core.training.losses import CrossEntropy, GanLoss, Hinge, Relativistic, Wasserstein
-from chestgan_core.training.penalties import gradient_penalty, squared_slope
+from chestgan_core.training.losses import (
+    CrossEntropy,
+    GanLoss,
+    Hinge,
+    Relativistic,
+    Wasserstein,
+    gradient_penalty,
+    squared_slope,
+)
 
 logits = st.lists(st.floats(-8, 8), min_size=1, max_size=6).map(
     lambda v: torch.tensor(v, dtype=torch.float64)

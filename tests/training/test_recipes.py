@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from chestgan_core.experiment import Experiment, parse_experiment
+from chestgan_core.config.experiment import Experiment, parse_experiment
+from chestgan_core.training.checkpoint import STATE_FILE
 from chestgan_core.training.loop import Watcher, train
 from chestgan_core.training.schedule import Budget
-from chestgan_core.training.state import STATE_FILE
 from tests.training.conftest import slices_of
 from tests.training.test_loop import assert_same, weights
 

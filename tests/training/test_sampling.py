@@ -5,9 +5,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chestgan_core.config.training_plan import Augmentation, Sampling
 from chestgan_core.training.augmentation import augment
 from chestgan_core.training.sampling import Draw, weights_of
-from chestgan_core.training_plan import Augmentation, Sampling
 
 PATIENTS = ["large"] * 80 + ["small"] * 20
 CPU = torch.device("cpu")

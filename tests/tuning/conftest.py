@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import torch
 
+from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.dicom.pseudonyms import Pseudonyms
-from chestgan_core.experiment import Experiment, parse_experiment
 from chestgan_core.slices.normalization import normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.shards import write_shard
-from chestgan_core.tuning.files import Shards
 from chestgan_core.tuning.plan import Wanted
 from chestgan_core.tuning.space import SearchSpace
+from chestgan_core.tuning.study_files import Shards
 
 SPACE = {
     "training.optimizer.rate": {"kind": "number", "low": 1e-4, "high": 1e-2, "log": True},

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chestgan_core.cli import main
-from chestgan_core.experiment import load_experiment
+from chestgan_core.cli.main import main
+from chestgan_core.config.experiment import load_experiment
 
 TINY = """
 dataset: phantom

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from chestgan_core.errors import BadInput
-from chestgan_core.tuning.files import Shards, study_files, study_table
 from chestgan_core.tuning.storage import EMBEDDED, storage_title, study_storage
+from chestgan_core.tuning.study_files import Shards, study_files, study_table
 from tests.standins.postgresql import postgresql, run_once
 from tests.tuning.conftest import small, space, wanted
 

@@ -11,13 +11,14 @@ import pytest
 import yaml
 from PIL import Image
 
-from chestgan_core import layout
+from chestgan_core.config.experiment import experiment_files, load_experiment
 from chestgan_core.errors import BadInput
-from chestgan_core.experiment import experiment_files, load_experiment
-from chestgan_core.store import Store
+from chestgan_core.store import keys
+from chestgan_core.store.store import Store
 from chestgan_core.tuning.plan import Data, StudyPlan
-from chestgan_core.tuning.report import report_files
+from chestgan_core.tuning.report_files import report_files
 from chestgan_core.tuning.study import Yardstick
+from chestgan_core.tuning.summary import summary
 from chestgan_core.tuning.table import StudyTable, TrialRow
 from chestgan_core.tuning.tuned import (
     as_yaml,
@@ -27,7 +28,6 @@ from chestgan_core.tuning.tuned import (
     tuned_name,
     write_tuned,
 )
-from chestgan_core.tuning.words import summary
 from tests.tuning.conftest import small, space, wanted
 
 DATA = Data(
@@ -169,7 +169,7 @@ def test_tuned_experiments_of_the_store_stand_beside_the_shipped_ones(
     monkeypatch.setenv("CHESTGAN_EXPERIMENTS", str(own))
     assert load_experiment("small-tuned").training.images == 7
 
-    store.update_pointer(layout.tuned_experiments(), {"other-tuned": yaml.safe_dump({"dataset": "phantom"})})
+    store.update_pointer(keys.tuned_experiments(), {"other-tuned": yaml.safe_dump({"dataset": "phantom"})})
     assert bring_tuned(store) == ["other-tuned"]
     assert [path.stem for path in (tmp_path / "home" / "tuned-experiments").iterdir()] == ["other-tuned"]
 
@@ -178,7 +178,7 @@ def test_a_name_in_the_store_that_leaves_the_folder_is_refused(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHESTGAN_HOME", str(tmp_path / "home"))
-    store.update_pointer(layout.tuned_experiments(), {"../../escape": "dataset: phantom\n"})
+    store.update_pointer(keys.tuned_experiments(), {"../../escape": "dataset: phantom\n"})
     with pytest.raises(BadInput, match="cannot be part of a key"):
         bring_tuned(store)
     assert not list(tmp_path.rglob("escape*"))

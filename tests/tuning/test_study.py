@@ -11,14 +11,14 @@ import optuna
 import pytest
 import torch
 
+from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, ChestganError
-from chestgan_core.experiment import Experiment
 from chestgan_core.training import step as step_module
-from chestgan_core.training.images import LoadedSlices, load_slices
-from chestgan_core.tuning.files import Shards, study_files, study_table
+from chestgan_core.training.data import LoadedSlices, load_slices
 from chestgan_core.tuning.plan import Data, StudyPlan, Wanted
 from chestgan_core.tuning.storage import study_storage
 from chestgan_core.tuning.study import Yardstick, find_study, open_study
+from chestgan_core.tuning.study_files import Shards, study_files, study_table
 from chestgan_core.tuning.table import StudyTable, read_table
 from chestgan_core.tuning.trial import Material
 from chestgan_core.tuning.worker import work

@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from chestgan_core.errors import NotInStore
-from chestgan_core.tuning.files import Shards, study_files
 from chestgan_core.tuning.storage import study_storage
 from chestgan_core.tuning.study import OpenStudy, find_study
+from chestgan_core.tuning.study_files import Shards, study_files
 from chestgan_core.tuning.table import read_table
 from tests.tuning.conftest import small, space, wanted
 
@@ -38,7 +38,7 @@ def test_two_workers_share_the_trials_and_make_no_more_than_are_wanted(shards: S
 SCRIPT = """
 import sys
 from pathlib import Path
-from chestgan_core.tuning.files import Shards, study_files
+from chestgan_core.tuning.study_files import Shards, study_files
 from tests.tuning.conftest import small, space, wanted
 
 if __name__ == "__main__":

@@ -16,18 +16,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chestgan_core import layout
-from chestgan_core.artefacts import canonical_json, sha256_of
+from chestgan_core.config.dataset import Dataset, IdcSource, StructuredReports, VocFiles, dataset_named
+from chestgan_core.dicom.pseudonyms import pseudonyms_of
 from chestgan_core.errors import BadInput, NotInStore, SourceRefused, SourceUnreachable
-from chestgan_core.progress import Progress
-from chestgan_core.sources.annotations import Annotations, Defect, TumourBox
-from chestgan_core.sources.annotations.reports import read_report
+from chestgan_core.local.progress import Progress
+from chestgan_core.sources.annotations.boxes import Annotations, Defect, TumourBox
+from chestgan_core.sources.annotations.structured_reports import read_report
 from chestgan_core.sources.annotations.voc import read_voc_files
-from chestgan_core.sources.catalog import Catalog, SeriesRow, read_catalog
-from chestgan_core.sources.datasets import Dataset, IdcSource, StructuredReports, VocFiles, dataset_named
-from chestgan_core.sources.local import named_path
-from chestgan_core.sources.series import delivery_name
-from chestgan_core.store import Store
+from chestgan_core.sources.catalog.series_rows import delivery_name
+from chestgan_core.sources.catalog.stored_catalog import Catalog, SeriesRow, read_catalog
+from chestgan_core.sources.folder.local_folders import named_path
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import canonical_json, sha256_of
+from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,7 +81,7 @@ def gather_annotations(store: Store, dataset_name: str, home: Path) -> StoredAnn
         defects += found[1]
     if not sources:
         raise _nothing_named(dataset)
-    names = dataset.pseudonyms(home)
+    names = pseudonyms_of(dataset, home)
     # In the order of the dataset: of a box that several origins have, the first is kept.
     boxes = [
         replace(box, sop_uid=names.sop(box.sop_uid)) for place in sorted(gathered) for box in gathered[place]
@@ -94,10 +95,10 @@ def read_annotations(store: Store, dataset_name: str) -> Annotations | None:
     import pyarrow.parquet as pq
 
     try:
-        version = str(store.get_pointer(layout.annotations_latest(dataset_name))[0]["version"])
+        version = str(store.get_pointer(keys.annotations_latest(dataset_name))[0]["version"])
     except NotInStore:
         return None
-    artefact = store.read_manifest(layout.annotations_manifest(dataset_name, version))
+    artefact = store.read_manifest(keys.annotations_manifest(dataset_name, version))
     rows = pq.read_table(pa.BufferReader(store.read(artefact, f"{version}.parquet"))).to_pylist()
     return Annotations(tuple(TumourBox(**row) for row in rows), dict(artefact.manifest["defects"]))
 
@@ -112,7 +113,7 @@ def _patient_of(dataset: Dataset, catalog: Catalog, home: Path) -> Callable[[str
     """Folder -> patient of the catalog: its name, or (Lung-PET-CT-Dx: `A0001`) what comes after its last dash."""
     patients = {row.patient for row in catalog.rows}
     if dataset.private:
-        names = dataset.pseudonyms(home)
+        names = pseudonyms_of(dataset, home)
         return lambda folder: patient if (patient := names.patient(folder)) in patients else ""
     ends = Counter(patient.rpartition("-")[2] for patient in patients)
     by_end = {patient.rpartition("-")[2]: patient for patient in patients}
@@ -135,7 +136,7 @@ def _report_boxes(store: Store, dataset: Dataset, rows: Sequence[SeriesRow], alo
         Progress(f"tumour_annotations {dataset.name}", len(rows), "reports") as progress,
         ThreadPoolExecutor(PARALLEL) as pool,
     ):
-        kept = {item.key for item in store.list(layout.annotation_reports_prefix(dataset.name))}
+        kept = {item.key for item in store.list(keys.annotation_reports_prefix(dataset.name))}
         running = [
             pool.submit(_read_series, store, dataset.name, row, endpoint, kept, Path(scratch) / str(number))
             for number, row in enumerate(rows)
@@ -162,10 +163,10 @@ def _report_boxes(store: Store, dataset: Dataset, rows: Sequence[SeriesRow], alo
 def _read_series(
     store: Store, dataset_name: str, row: SeriesRow, endpoint: str, kept: set[str], folder: Path
 ) -> _Found:
-    from chestgan_core.sources.idc import fetch_series
+    from chestgan_core.sources.idc.download import fetch_series
 
     delivery = delivery_name(row)
-    manifest_key = layout.annotation_report_manifest(dataset_name, delivery)
+    manifest_key = keys.annotation_report_manifest(dataset_name, delivery)
     if manifest_key in kept:
         paths = list(store.fetch(manifest_key, folder).values())
     else:
@@ -232,9 +233,9 @@ def _commit(
         pq.write_table(_table(boxes), path, compression="zstd")
         sha256 = sha256_of(path)
         version = sha256_of(sha256.encode() + canonical_json(told))[:16]
-        manifest_key = layout.annotations_manifest(dataset.name, version)
+        manifest_key = keys.annotations_manifest(dataset.name, version)
         store.commit(manifest_key, {f"{version}.parquet": path}, told)
-    store.update_pointer(layout.annotations_latest(dataset.name), {"version": version})
+    store.update_pointer(keys.annotations_latest(dataset.name), {"version": version})
     return StoredAnnotations(store.uri(manifest_key), sha256, version, annotations)
 
 

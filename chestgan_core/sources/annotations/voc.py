@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
-from chestgan_core.progress import Progress
-from chestgan_core.sources.annotations import Defect, TumourBox
+from chestgan_core.local.progress import Progress
+from chestgan_core.sources.annotations.boxes import Defect, TumourBox
 
 LARGEST_FILE = 1024**2
 LARGEST_EDGE = 65535  # Rows and Columns have 16 bits (PS3.3 C.7.6.3)
@@ -34,8 +34,8 @@ def read_voc_files(
 
     patient_of: name of a folder -> patient of the catalog, "" where it is none. Raises BadInput: no such path, empty.
     """
-    from chestgan_core.dicom.files import READ_ERRORS, Archives, Refused, walk
-    from chestgan_core.dicom.reasons import LeftOut
+    from chestgan_core.dicom.file_walk import READ_ERRORS, Archives, Refused, walk
+    from chestgan_core.dicom.left_out import LeftOut
 
     boxes: list[TumourBox] = []
     defects: Counter[Defect] = Counter()

@@ -1,0 +1,1 @@
+"""Jobs that a person starts: the chain with one partition, backfills of chosen patients."""

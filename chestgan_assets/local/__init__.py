@@ -1,0 +1,1 @@
+"""One machine: `make dev`, `make demo`, and the environment of both."""

@@ -1,0 +1,1 @@
+"""`chestgan ...`: every step without Dagster."""

@@ -1,0 +1,1 @@
+"""What people write as YAML: experiments, training plans, datasets, and the files that are shipped."""

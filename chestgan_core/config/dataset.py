@@ -1,0 +1,258 @@
+"""What a dataset is: one YAML file that says where its images come from, which series count, what may be said of it.
+
+In: a name (a file `<name>.yaml` shipped in chestgan_core/config/datasets or put into $CHESTGAN_DATASETS). Out: a
+frozen, validated Dataset. The name is a partition key and a part of store keys.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import Field, field_validator, model_validator
+
+from chestgan_core.config.yaml_models import Section, files_in, read_fields, validated
+from chestgan_core.errors import BadInput
+from chestgan_core.store.keys import checked_name
+
+SHIPPED = Path(__file__).parent / "datasets"
+IDC_ENDPOINT = "https://s3.amazonaws.com"
+NBIA_ENDPOINT = "https://nbia.cancerimagingarchive.net/nbia-api/services/v4"
+KAGGLE_ENDPOINT = "https://www.kaggle.com/api/v1"
+
+Word: TypeAlias = Literal["real", "phantom"]
+
+
+class PhantomSource(Section):
+    """Generated patients, written once under the local folder."""
+
+    kind: Literal["phantom"]
+    patients: Annotated[int, Field(ge=1, le=9999)] = 6
+    slices: Annotated[int, Field(ge=8, le=1000)] = 40
+
+
+class FolderSource(Section):
+    """DICOM files and zips under the folder that an environment variable names."""
+
+    kind: Literal["folder"]
+    variable: str
+
+
+class IdcSource(Section):
+    """A collection of the Imaging Data Commons, fetched over S3 without an account.
+
+    index: the series of the Commons as Parquet or CSV; by default that of the installed package idc-index-data.
+    """
+
+    kind: Literal["idc"]
+    collection: str
+    index: Path | None = None
+    endpoint: str = IDC_ENDPOINT
+
+
+class NbiaSource(Section):
+    """A collection of TCIA, fetched from NBIA (API v4).
+
+    manifest: a metadata.csv of the NBIA Data Retriever instead of the list of series that the server gives.
+    """
+
+    kind: Literal["nbia"]
+    collection: str
+    manifest: Path | None = None
+    endpoint: str = NBIA_ENDPOINT
+
+
+class ImageSource(Section):
+    """Pictures in class folders (`<split>/<class>/<name>`), from a folder or zip that an environment variable names,
+    or from Kaggle where there are credentials.
+
+    class_name: regular expression whose group 1 of a folder's name is the class; the whole name where there is none.
+    patient_name: regular expression whose first group that matched of a file's name is the patient; without one each
+    picture stands for a patient of its own. splits: folder -> train or held-out; empty: split by patient.
+    """
+
+    kind: Literal["images"]
+    variable: str
+    kaggle: str = ""
+    class_name: str = ""
+    patient_name: str = ""
+    splits: dict[str, Literal["train", "held-out"]] = Field(default_factory=dict)
+    kaggle_endpoint: str = KAGGLE_ENDPOINT
+
+    @field_validator("class_name", "patient_name")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        return _checked_pattern(pattern)
+
+
+class SeriesRules(Section):
+    """Which series count. Empty lists allow everything, and a rule on what a source does not say leaves nothing out.
+
+    include_description, exclude_description: regular expressions, searched in the description of the series and in
+    that of its study, with white space made single and case ignored (where case matters: `(?-i:Chest)`); a series needs
+    one of the first and none of the second. kernel: the family of the reconstruction kernel (kernels.py); one of
+    unknown family stays. patient_series: every series that is left, or per patient the one with the fewest images.
+    deny_patients, deny_series: as the catalog names them, which is a pseudonym where the dataset is private.
+    """
+
+    modality: tuple[str, ...] = ("CT",)
+    sop_class: tuple[str, ...] = ()
+    photometric: tuple[str, ...] = ()
+    least_images: Annotated[int, Field(ge=1)] = 1
+    most_images: Annotated[int, Field(ge=1)] | None = None
+    include_description: tuple[str, ...] = ()
+    exclude_description: tuple[str, ...] = ()
+    kernel: Literal["any", "soft", "lung"] = "any"
+    patient_series: Literal["all", "smallest"] = "all"
+    deny_patients: tuple[str, ...] = ()
+    deny_series: tuple[str, ...] = ()
+
+    @field_validator("include_description", "exclude_description")
+    @classmethod
+    def _compiles(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(_checked_pattern, patterns))
+
+
+class StructuredReports(Section):
+    """Tumour boxes from the DICOM structured reports of an analysis result of the Imaging Data Commons."""
+
+    kind: Literal["sr"]
+    analysis: str
+
+
+class VocFiles(Section):
+    """Tumour boxes from PASCAL VOC files in the folder or zip that an environment variable names."""
+
+    kind: Literal["voc"]
+    variable: str
+
+
+class ReferenceRules(Section):
+    """Which slices are like reference slices (slices/reference_selection.py; docs/selection.md has measured numbers).
+
+    variable: names the folder with `keep/` and `discard/`: pictures or DICOM slices. A slice counts that is nearer to
+    one of keep than to all of discard. most_distance: to the nearest of keep; needed where there is no discard/.
+    network: what measures the distance; a threshold holds for one network. least_psnr, discard_psnr (dB): the best
+    PSNR to keep must reach the first, the best to discard must stay below the second.
+    """
+
+    variable: str
+    network: Literal["efficientnet-lite0", "lpips-alex"] = "efficientnet-lite0"
+    most_distance: Annotated[float, Field(gt=0)] | None = None
+    least_psnr: float | None = None
+    discard_psnr: float | None = None
+
+
+class TrainingSetRules(Section):
+    """Which slices of a dataset are trained on.
+
+    slices: lung: those that show lung; tumour: those with a tumour box; all. selector: anatomical decides by the area
+    of lung; reference by the likeness to reference slices (as the thesis system did), which `reference` describes.
+    most_per_patient: evenly spaced over the patient's slices. balance: classes: no class has more training slices
+    than the smallest one. held_out: share of the patients.
+    """
+
+    slices: Literal["lung", "tumour", "all"] = "lung"
+    selector: Literal["anatomical", "reference"] = "anatomical"
+    reference: ReferenceRules | None = None
+    most_per_patient: Annotated[int, Field(ge=1)] | None = None
+    balance: Literal["none", "classes"] = "none"
+    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
+
+    @model_validator(mode="after")
+    def _has_references(self) -> Self:
+        if self.selector == "reference" and self.reference is None:
+            raise ValueError("the reference selector needs the section `reference`")
+        if self.selector == "reference" and self.slices != "lung":
+            raise ValueError(
+                f"the reference selector decides which slices show lung, and slices is {self.slices}"
+            )
+        return self
+
+
+class Dataset(Section):
+    """title: how reports call it. slice_size: pixels a side of the normalized slices.
+
+    word: how reports call an image of it and its patients; a phantom is neither real nor CT data.
+    private: patient and series identifiers are replaced by keyed hashes before they become keys or rows, and files
+    that still name a person are refused. accepted_findings: findings of the de-identification audit that the owner
+    has looked at and accepts.
+    """
+
+    name: str
+    title: str
+    word: Word
+    licence: str
+    citation: str = ""
+    doi: str = ""
+    source: Annotated[
+        PhantomSource | FolderSource | IdcSource | NbiaSource | ImageSource, Field(discriminator="kind")
+    ]
+    private: bool
+    slice_size: Annotated[int, Field(ge=8, le=1024)]
+    selection: SeriesRules = SeriesRules()
+    annotations: tuple[Annotated[StructuredReports | VocFiles, Field(discriminator="kind")], ...] = ()
+    training_set: TrainingSetRules = TrainingSetRules()
+    accepted_findings: tuple[str, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_key(cls, name: str) -> str:
+        try:
+            return checked_name(name)
+        except BadInput as error:
+            raise ValueError(str(error)) from error
+
+    @property
+    def has_hounsfield(self) -> bool:
+        """Whether its slices are DICOM in Hounsfield units; otherwise they are pictures, grey 0 to 255."""
+        return self.source.kind != "images"
+
+
+def dataset_files() -> dict[str, Path]:
+    """Name -> YAML file; a file in $CHESTGAN_DATASETS hides a shipped one of the same name.
+
+    Raises BadInput when $CHESTGAN_DATASETS is no folder.
+    """
+    return files_in(SHIPPED, "CHESTGAN_DATASETS", BadInput)
+
+
+def dataset_named(name: str) -> Dataset:
+    """Raises BadInput: unknown (lists the known names), broken YAML (line), a wrong field (line, name and why)."""
+    files = dataset_files()
+    if name not in files:
+        raise BadInput(name, "is not a known dataset", f"choose one of {', '.join(files)}")
+    return load_dataset(files[name])
+
+
+def load_dataset(path: Path) -> Dataset:
+    """The dataset that a YAML file describes; its name is the file's. Raises BadInput."""
+    return _load(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _load(path: Path, changed: int) -> Dataset:
+    return validated(Dataset, read_fields(path, "datasets", BadInput), "dataset", BadInput, name=path.stem)
+
+
+def patient_partition(dataset: str, patient: str) -> str:
+    """The partition key of one patient: patients of all datasets share one set of partitions."""
+    return f"{dataset}:{patient}"
+
+
+def parse_patient_partition(key: str) -> tuple[str, str]:
+    """Dataset and patient of a partition key. Raises BadInput."""
+    dataset, _, patient = key.partition(":")
+    if dataset not in dataset_files():
+        raise BadInput(
+            key, "is no patient partition", "use <dataset>:<patient> as series_catalog registers it"
+        )
+    return dataset, checked_name(patient)
+
+
+def _checked_pattern(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is no regular expression ({error})") from error
+    return pattern

@@ -1,0 +1,243 @@
+"""What an experiment is: one YAML file that says data, network, training, evaluation and publication.
+
+In: a name (a file `<name>.yaml` shipped in chestgan_core/config/experiments or put into $CHESTGAN_EXPERIMENTS) or a
+path. Out: a frozen, validated Experiment. Everything a model depends on, besides the slices, is in it, so its
+fingerprint together with that of the training set names a training run.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from chestgan_core.config.dataset import dataset_files, dataset_named
+from chestgan_core.config.training_plan import Relativistic, Share, TrainingPlan, Wasserstein
+from chestgan_core.config.yaml_models import Fields, Section, files_in, read_fields, validated
+from chestgan_core.errors import BadExperiment, BadInput
+from chestgan_core.local.home import home
+
+if TYPE_CHECKING:
+    from chestgan_core.imaging.windows import Window
+
+SHIPPED = Path(__file__).parent / "experiments"
+MOST_VANILLA = 128
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+
+
+class CustomWindow(Section):
+    """A window that has no name: centre and width in HU."""
+
+    centre: float
+    width: Annotated[float, Field(gt=0)]
+
+
+class Network(Section):
+    """latent: dimensions of z. Widths: feature maps at the largest resolution of each network (networks/ says which).
+
+    vanilla: perceptrons. dcgan: convolutions with batch normalization. wgan, spectral: the same generator against a
+    critic without it, and against a spectrally normalized discriminator. r3: residual, without normalization.
+    """
+
+    family: Literal["vanilla", "dcgan", "wgan", "spectral", "r3"] = "dcgan"
+    latent: Annotated[int, Field(ge=1, le=4096)] = 100
+    generator_width: Annotated[int, Field(ge=1, le=1024)] = 32
+    discriminator_width: Annotated[int, Field(ge=1, le=1024)] = 32
+
+
+class Evaluation(Section):
+    """images: at most so many on each side; the held-out patients may have fewer slices."""
+
+    extractor: Literal["efficientnet-lite0", "inception-v3"] = "efficientnet-lite0"
+    images: Annotated[int, Field(ge=2)] = 500
+
+
+class Publication(Section):
+    """images: size of the synthetic set, made from the seeds first_seed, first_seed + 1, ..."""
+
+    images: Annotated[int, Field(ge=1)] = 200
+    first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+class Machine(Section):
+    """What the steps of this experiment need. It decides nothing about the model.
+
+    gpus: on which a training divides its batches, as far as the machine has them; null is one. Where each step has a
+    pod of its own, they are those of the pod, 0 computes on the processor, and null is what the profile of the step
+    says (chestgan_assets/steps.yaml), as it is of cpu (cores) and memory_gib (of the machine, not the GPU).
+    """
+
+    gpus: Annotated[int, Field(ge=0, le=16)] | None = None
+    cpu: Annotated[float, Field(gt=0)] | None = None
+    memory_gib: Annotated[float, Field(gt=0)] | None = None
+
+
+class ReleaseRules(Section):
+    """What a report must say before a set is published (evaluation/scoring/gate.py). null turns a rule off.
+
+    kid_above_floor: KID x 1000 at most so much above that between real patients. coverage_of_floor: coverage at least
+    this share of that between real patients. memorized_share: at most this share of the images is nearer to a training
+    image than to a held-out one (0.5 where nothing is memorized). grey_levels: Kolmogorov-Smirnov distance of values
+    from those of real images.
+    """
+
+    kid_above_floor: Annotated[float, Field(ge=0)] | None = 300.0
+    coverage_of_floor: Annotated[float, Field(ge=0)] | None = 0.1
+    memorized_share: Share | None = 0.8
+    grey_levels: Share | None = 0.3
+
+
+class Origin(Section):
+    """Where the configuration of a tuned experiment comes from: a trial of a study, and what it scored.
+
+    experiment: the one that was tuned. kid: against held-out patients, not times 1000; with which extractor, and how
+    far training patients are from the same held-out ones (floor), on as many images. budget: of a trial, in words.
+    """
+
+    experiment: str
+    study: str
+    trial: Annotated[int, Field(ge=0)]
+    kid: float
+    floor: float
+    extractor: str
+    images: Annotated[int, Field(ge=1)]
+    training_set: str
+    budget: str
+
+
+class Experiment(Section):
+    """One experiment. resolution: pixels a side, a power of two. seed: of the networks, the order of the slices and the
+    noise. window: of CT in Hounsfield units; `grey`, all of it, for pictures, which have no others.
+
+    classes: those that the generator is told (histology letters of CT, folders of pictures); slices of others are not
+    trained on. Empty: all slices, without a class. least_patients: that a class must have to train on.
+    origin: of an experiment that a hyperparameter study wrote; it decides nothing.
+    """
+
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
+    description: str = ""
+    dataset: str
+    resolution: Annotated[int, Field(ge=16, le=512)] = 64
+    window: Literal["lung", "wide", "grey"] | CustomWindow = "lung"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    classes: tuple[str, ...] = ()
+    least_patients: Annotated[int, Field(ge=1)] = 10
+    network: Network = Network()
+    training: TrainingPlan
+    evaluation: Evaluation = Evaluation()
+    release: ReleaseRules = ReleaseRules()
+    publication: Publication = Publication()
+    machine: Machine = Machine()
+    origin: Origin | None = None
+
+    @model_validator(mode="after")
+    def _fits_its_dataset(self) -> Self:
+        if self.dataset not in (known := dataset_files()):
+            raise ValueError(f"dataset: {self.dataset!r} is not known, choose one of {', '.join(known)}")
+        try:
+            dataset = dataset_named(self.dataset)
+        except BadInput as error:
+            raise ValueError(f"dataset: {error}") from error
+        measured, most = dataset.has_hounsfield, dataset.slice_size
+        if self.resolution > most:
+            raise ValueError(
+                f"resolution: {self.resolution} is more than the {most} pixels a side of the slices of {self.dataset}; "
+                f"choose {1 << (most.bit_length() - 1)} or less, or a dataset with a larger slice_size"
+            )
+        if measured and self.window == "grey":
+            raise ValueError(f"window: grey is for pictures, and {self.dataset} is CT; choose lung or wide")
+        if not measured and self.window != "grey":
+            raise ValueError(f"window: {self.dataset} has pictures without Hounsfield units; choose grey")
+        return self
+
+    @field_validator("resolution")
+    @classmethod
+    def _is_a_power_of_two(cls, resolution: int) -> int:
+        if resolution & (resolution - 1):
+            below = 1 << (resolution.bit_length() - 1)
+            raise ValueError(f"{resolution} is not a power of two; choose {below} or {2 * below}")
+        return resolution
+
+    @field_validator("classes")
+    @classmethod
+    def _are_classes(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(classes) == 1 or len(set(classes)) < len(classes):
+            raise ValueError("give two or more different classes, or none")
+        return classes
+
+    @model_validator(mode="after")
+    def _loss_fits_the_network(self) -> Self:
+        family, loss = self.network.family, self.training.loss
+        if family == "vanilla" and self.resolution > MOST_VANILLA:
+            raise ValueError(
+                f"network: vanilla is for at most {MOST_VANILLA} pixels: its layers see every pixel"
+            )
+        if isinstance(loss, Wasserstein) and family not in ("wgan", "r3"):
+            raise ValueError(
+                f"training.loss: wasserstein needs a critic; choose the network wgan, not {family}"
+            )
+        if isinstance(loss, Relativistic) and family == "dcgan" and max(loss.gamma):
+            raise ValueError(
+                f"training.loss: penalties on the slope bound nothing through the batch normalization of {family}; "
+                "choose the network r3, wgan or spectral"
+            )
+        if "E" in self.classes and dataset_named(self.dataset).has_hounsfield:
+            raise ValueError(
+                "classes: E (large cell carcinoma) has five patients in Lung-PET-CT-Dx: a generator would memorize "
+                "them; leave it out"
+            )
+        return self
+
+    @property
+    def display_window(self) -> "Window":
+        """The window with its numbers."""
+        from chestgan_core.imaging.windows import WINDOWS, Window
+
+        if isinstance(self.window, str):
+            return WINDOWS[self.window]
+        return Window(self.window.centre, self.window.width)
+
+    def fingerprint(self) -> str:
+        """sha256 hex of what decides the trained weights: neither name and description, nor what follows training."""
+        past = {"name", "description", "evaluation", "release", "publication", "machine", "origin"}
+        told = self.model_dump(exclude=past)
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def experiment_files() -> dict[str, Path]:
+    """Name -> YAML file; a file in $CHESTGAN_EXPERIMENTS hides a shipped one of the same name, and both hide a
+    tuned one that was brought from the store (tuning/tuned.py).
+
+    Raises BadExperiment when $CHESTGAN_EXPERIMENTS is no folder.
+    """
+    tuned = {path.stem: path for path in sorted(tuned_folder().glob("*.yaml"))}
+    return {**tuned, **files_in(SHIPPED, "CHESTGAN_EXPERIMENTS", BadExperiment)}
+
+
+def tuned_folder() -> Path:
+    """Where the tuned experiments of the store lie on this machine; it may not exist."""
+    return home() / "tuned-experiments"
+
+
+def load_experiment(name_or_path: str | Path) -> Experiment:
+    """An experiment by name or by the path of its YAML file.
+
+    Raises BadExperiment: unknown name (lists the known ones), broken YAML (line), a wrong field (line, name and why).
+    """
+    known = experiment_files()
+    path = known.get(str(name_or_path)) or Path(name_or_path)
+    if not path.is_file():
+        raise BadExperiment(
+            name_or_path, "is neither a known experiment nor a file", f"choose one of {', '.join(known)}"
+        )
+    told = read_fields(path, "experiments", BadExperiment)
+    if (name := told.values.get("name", path.stem)) != path.stem:
+        raise BadExperiment(path, f"has the name {name}", "leave the name out: it is that of the file")
+    return validated(Experiment, told, "experiment", BadExperiment, name=path.stem)
+
+
+def parse_experiment(told: Mapping[str, object], name: str, where: object) -> Experiment:
+    """Fields as YAML or JSON gives them to an Experiment; where: what an error names. Raises BadExperiment."""
+    return validated(Experiment, Fields({"name": name, **told}, where), "experiment", BadExperiment)

@@ -1,0 +1,1 @@
+"""The newest reports of several experiments beside each other."""

@@ -1,0 +1,191 @@
+"""The figures of a comparison, as PNG: samples of each experiment with its measures in the same line, and curves.
+
+In: a Comparison. Out: PNG bytes, drawn without a display.
+"""
+
+from collections.abc import Sequence
+from io import BytesIO
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+from chestgan_core.evaluation.comparison.comparison import Compared, Comparison
+from chestgan_core.evaluation.pages.charts import COLOURS
+from chestgan_core.evaluation.pages.figures import COLUMNS, GAP
+from chestgan_core.evaluation.scoring.metric_rows import MetricRow
+from chestgan_core.evaluation.scoring.provenance import duration
+from chestgan_core.imaging.pictures import png_of, rendered
+
+BARS = ("KID", "FID", "coverage")
+# Okabe and Ito 2008: colours that people with a colour deficiency tell apart.
+LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+GREY = COLOURS["other"]
+# Inches.
+NAMES, STRIP, BAR, APART, LINE_GAP, TOP, BOTTOM = 1.5, 3.9, 1.05, 0.2, 0.05, 0.45, 0.32
+DPI = 170
+PANEL, PANELS_A_LINE = (2.75, 2.3), 4
+
+
+def samples_png(comparison: Comparison) -> bytes:
+    """A line of images for each experiment; where the numbers can be compared, one for the real side above them, and
+    KID, FID and coverage as bars in the same line, with their intervals, and the floor as a dashed line.
+    """
+    found = comparison.experiments
+    measures = (
+        [] if comparison.reasons else [name for name in BARS if any(_value(one, name) for one in found)]
+    )
+    # Of experiments that cannot be compared there is no real side that is that of all.
+    real = [] if comparison.reasons else [found[0].real]
+    strips = [strip(grid) for grid in (*real, *(one.synthetic for one in found))]
+    high = STRIP * strips[0].height / strips[0].width
+    above = TOP if measures else BOTTOM / 4
+    below = BOTTOM if measures else BOTTOM / 4
+    inner = len(strips) * (high + LINE_GAP) - LINE_GAP
+    total = above + inner + below
+    wide = NAMES + STRIP + len(measures) * (APART + BAR) + APART
+    with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(wide, total), dpi=DPI)
+
+        def place(left: float, top: float, across: float, down: float) -> Axes:
+            """Axes by inches from the upper left corner."""
+            return figure.add_axes((left / wide, 1 - (top + down) / total, across / wide, down / total))
+
+        tops = [above + at * (high + LINE_GAP) for at in range(len(strips))]
+        labels = [(f"{comparison.word}, held-out", "patients")] * len(real)
+        labels += [(one.name, _effort(one)) for one in found]
+        for line, top, (name, remark) in zip(strips, tops, labels, strict=True):
+            ax = place(NAMES, top, STRIP, high)
+            ax.imshow(np.asarray(line), cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
+            ax.set_axis_off()
+            middle = 1 - (top + high / 2) / total
+            figure.text(0.01, middle + 0.002, wrapped(name), va="bottom", fontsize=9, weight="bold")
+            figure.text(0.01, middle - 0.004, remark, va="top", fontsize=7.5, color="#555555")
+        for at, name in enumerate(measures):
+            left = NAMES + STRIP + APART + at * (BAR + APART)
+            centres = [(top - above + high / 2) / inner for top in tops]
+            _bars(place(left, above, BAR, inner), comparison, name, centres, high / inner * 0.5)
+    return as_png(figure)
+
+
+def curves_png(comparison: Comparison) -> bytes:
+    """The losses of each run in a panel of its own, as losses of different kinds have no common scale; then the KID at
+    the looks of all runs that looked, in one, where they can be compared.
+    """
+    found = comparison.experiments
+    looked = [one for one in found if one.looks and not comparison.reasons]
+    count = len(found) + bool(looked)
+    places = count + bool(looked)  # the names of the lines have one of their own
+    across = min(places, PANELS_A_LINE + (places % PANELS_A_LINE == 1))
+    down = -(-places // across)
+    with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(PANEL[0] * across, PANEL[1] * down), dpi=130, layout="constrained")
+        axes = figure.subplots(down, across, squeeze=False).flatten().tolist()
+        for ax, one in zip(axes, found, strict=False):
+            seen = [(row["images_seen"] or 0) / 1000 for row in one.history]
+            for name, label, colour in (
+                ("loss_d", "discriminator", LINES[0]),
+                ("loss_g", "generator", LINES[1]),
+            ):
+                ax.plot(
+                    seen, [row[name] or 0 for row in one.history], color=colour, label=label, linewidth=1.2
+                )
+            ax.set_title(one.name, fontsize=9)
+        axes[0].legend(frameon=False, fontsize=7.5)
+        if looked:
+            ax = axes[len(found)]
+            for at, one in enumerate(looked):
+                ax.plot(
+                    [look["images_seen"] / 1000 for look in one.looks],
+                    [look["kid"] * 1000 for look in one.looks],
+                    color=LINES[at % len(LINES)], linestyle="-" if at < len(LINES) else "--", linewidth=1.2,
+                    marker="o", markersize=2.5, label=one.name,
+                )  # fmt: skip
+            ax.set_title("KID x 1000 at the looks", fontsize=9)
+            ax.set_ylim(bottom=0)
+            axes[count].legend(handles=ax.lines, frameon=False, fontsize=7.5, loc="upper left")
+        for ax in axes[:count]:
+            ax.set_xlabel("images seen, thousands", fontsize=8)
+            ax.grid(alpha=0.25)
+        for ax in axes[count:]:
+            ax.set_axis_off()
+    return as_png(figure)
+
+
+def _bars(ax: Axes, comparison: Comparison, measure: str, centres: Sequence[float], thick: float) -> None:
+    """The floor in the line of the real images, then a bar a line."""
+    found = comparison.experiments
+    rows = [row for one in found if (row := one.row(measure))]
+    scale = {"KID": 1000.0, "coverage": 100.0}.get(measure, 1.0)
+    floors = comparison.floors(measure)
+    largest = max([abs(row.value or 0) for row in rows] + floors + [1e-9]) * scale
+    if floors:
+        low, high = floors[0] * scale, floors[-1] * scale
+        ax.barh(centres[0], high, thick, color=GREY)
+        ax.axvline(high, color=GREY, linestyle="--", linewidth=1)
+        label = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
+        ax.text(max(high, 0) + 0.04 * largest, centres[0], label, va="center", fontsize=8, color="#555555")
+    for one, centre in zip(found, centres[1:], strict=True):
+        row = one.row(measure)
+        if row is None or row.value is None:
+            ax.text(0, centre, " none", va="center", fontsize=8)
+            continue
+        value = row.value * scale
+        low, high = (scale * end for end in interval_of(row))
+        ax.barh(centre, value, thick, color=COLOURS["synthetic"])
+        if high > low:
+            ax.plot([low, high], [centre, centre], color="#1b1f24", linewidth=1.2, solid_capstyle="butt")
+        ax.text(max(value, high, 0) + 0.04 * largest, centre, _shown(value), va="center", fontsize=8)
+    unit = {"KID": " x 1000", "coverage": ", %"}.get(measure, "")
+    better = rows[0].better if rows else ""
+    ax.set_title(f"{measure}{unit}\n{better} is better", fontsize=9)
+    ax.set_ylim(1, 0)
+    ax.set_xlim(min(0, *(scale * (row.value or 0) for row in rows)), 1.35 * largest)
+    ax.set_yticks([])
+    ax.locator_params(axis="x", nbins=3)
+    ax.tick_params(labelsize=7.5)
+
+
+def interval_of(row: MetricRow) -> tuple[float, float]:
+    """The interval of a value; two standard errors to each side where only that is known; else nothing wide."""
+    value = row.value or 0.0
+    if row.low is not None and row.high is not None:
+        return row.low, row.high
+    return value - 2 * (row.sd or 0), value + 2 * (row.sd or 0)
+
+
+def _value(one: Compared, measure: str) -> bool:
+    row = one.row(measure)
+    return row is not None and row.value is not None
+
+
+def strip(grid: bytes) -> Image.Image:
+    """The first line of a plain grid; of large images the mean of pixels, or the figure would show every third one."""
+    image = Image.open(BytesIO(grid)).convert("L")
+    side = (image.width - (COLUMNS - 1) * GAP) // COLUMNS
+    line = image.crop((0, 0, image.width, side))
+    return line.reduce(max(1, line.width // int(STRIP * DPI)))
+
+
+def _effort(one: Compared) -> str:
+    return f"{one.run['images_seen']:,} images seen\n{duration(one.run['seconds'])} on {one.run['device']}"
+
+
+def wrapped(name: str, most: int = 20) -> str:
+    """A name in lines of at most so many characters, broken at a dash where there is one."""
+    if len(name) <= most:
+        return name
+    at = name.rfind("-", 0, most) + 1 or most
+    return f"{name[:at]}\n{wrapped(name[at:], most)}"
+
+
+def as_png(figure: Figure) -> bytes:
+    """Without the name and version of the program that drew it."""
+    return png_of(rendered(figure))
+
+
+def _shown(value: float) -> str:
+    """Three digits, and all of them before the point: 1.04e+03 is no number for a bar."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

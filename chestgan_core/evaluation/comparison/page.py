@@ -1,0 +1,247 @@
+"""A comparison as a document, and as an artefact of the store.
+
+In: a Comparison. Out: comparison.json, comparison.html, comparison.pdf, comparison.png (samples and measures) and
+curves.png in a folder; `comparisons/<name>/<version>/` in the store. Of experiments that cannot be compared the page
+says why, shows images and numbers, and draws and ranks nothing.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from chestgan_core.documents.blocks import Block, Document, Figure, Notice, Paragraph, Section, Tile, Tiles
+from chestgan_core.documents.html import as_html
+from chestgan_core.documents.pdf import as_pdf
+from chestgan_core.evaluation.comparison.charts import curves_png, interval_of, samples_png
+from chestgan_core.evaluation.comparison.comparison import Compared, Comparison
+from chestgan_core.evaluation.comparison.tables import (
+    efforts_table,
+    gates_tables,
+    measures_tables,
+    provenance_table,
+    settings_tables,
+)
+from chestgan_core.evaluation.pages.sentences import cautions
+from chestgan_core.evaluation.scoring.metric_rows import MetricRow
+from chestgan_core.evaluation.thesis.page import thesis_comparison
+from chestgan_core.evaluation.version import VERSION
+from chestgan_core.local.files import replacing
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import canonical_json
+from chestgan_core.store.store import Store
+
+PAGE, PDF, PICTURE, CURVES, TOLD = (
+    "comparison.html", "comparison.pdf", "comparison.png", "curves.png", "comparison.json",
+)  # fmt: skip
+RANKED = ("KID", "FID", "coverage")
+
+
+@dataclass(frozen=True)
+class StoredComparison:
+    """A committed comparison."""
+
+    uri: str
+    version: str
+    comparison: Comparison
+    picture_png: bytes
+
+
+def commit_comparison(
+    store: Store, name: str, title: str, comparison: Comparison, folder: Path
+) -> StoredComparison:
+    """Write the pages and commit them; the same reports give the same version. Raises StoreError."""
+    decided = {"title": title, "version": VERSION, "told": comparison.as_json()}
+    version = hashlib.sha256(canonical_json(decided)).hexdigest()[:16]
+    manifest_key = keys.comparison_manifest(name, version)
+    if not store.is_complete(manifest_key):
+        files = write_comparison(comparison, title, folder)
+        told = {
+            "kind": "comparison",
+            "title": title,
+            "comparable": not comparison.reasons,
+            "reports": {one.name: one.version for one in comparison.experiments},
+        }
+        store.commit(manifest_key, {file.name: file for file in files}, told)
+    store.update_pointer(keys.comparison_latest(name), {"version": version})
+    artefact = store.read_manifest(manifest_key)
+    return StoredComparison(store.uri(manifest_key), version, comparison, store.read(artefact, PICTURE))
+
+
+def write_comparison(comparison: Comparison, title: str, folder: Path) -> list[Path]:
+    """Write the files; returns them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    samples, curves = samples_png(comparison), curves_png(comparison)
+    document = _document(comparison, title, samples, curves)
+    written = []
+    for name, data in (
+        (PICTURE, samples),
+        (CURVES, curves),
+        (PAGE, as_html(document).encode()),
+        (PDF, as_pdf(document)),
+        (TOLD, canonical_json(comparison.as_json())),
+    ):
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(data)
+        written.append(folder / name)
+    return written
+
+
+def as_text(comparison: Comparison) -> str:
+    """A table for a terminal, after the reasons why it must not be read as a comparison."""
+    width = max(len(one.name) for one in comparison.experiments)
+    lines = [f"cannot be compared: {reason}" for reason in comparison.reasons]
+    for one in comparison.experiments:
+        numbers = [
+            f"{row.measure} {row.number(row.value, row.sd)}" for name in RANKED if (row := one.row(name))
+        ]
+        lines.append(f"{one.name:{width}}  {'   '.join(numbers)}")
+    floors = [
+        f"{row.measure} {row.number(row.floor, row.floor_sd)}"
+        for name in RANKED
+        if (row := comparison.experiments[0].row(name))
+    ]
+    word = comparison.word
+    return "\n".join(
+        [*lines, *([] if comparison.reasons else [f"{word} against {word}: {'   '.join(floors)}"])]
+    )
+
+
+def _document(comparison: Comparison, title: str, samples: bytes, curves: bytes) -> Document:
+    found = comparison.experiments
+    first = found[0]
+    data = first.told["data"]
+    return Document(
+        title=title,
+        lead=_lead(comparison),
+        summary=(
+            _verdict(comparison),
+            *([] if comparison.reasons else [_best(comparison)]),
+            Figure(
+                samples, "Samples and measures" if not comparison.reasons else "Samples", _caption(comparison)
+            ),
+            *_cautions(comparison),
+        ),
+        sections=(
+            Section("Measures", tuple(measures_tables(comparison))),
+            Section(
+                "The thesis' scores",
+                tuple(thesis_comparison([(one.name, one.told) for one in found], comparison.word)),
+            ),
+            Section("Gate", tuple(gates_tables(found))),
+            Section(
+                "Training",
+                (
+                    efforts_table(found),
+                    Figure(
+                        curves,
+                        "Curves",
+                        "Losses of different kinds have no common scale, so each run has a panel.",
+                    ),
+                ),
+            ),
+            Section("What differs between the experiments", tuple(settings_tables(comparison))),
+            Section(
+                "Provenance",
+                (
+                    provenance_table(found),
+                    Paragraph(
+                        f"{data['title']}. Licence: {data['licence']}. {data['citation']}".strip(), small=True
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+def _lead(comparison: Comparison) -> str:
+    first = comparison.experiments[0]
+    names = ", ".join(one.name for one in comparison.experiments)
+    if comparison.reasons:
+        return f"{names}."
+    data, row = first.told["data"], first.rows[0]
+    return (
+        f"{names}. Data: {data['title']}, snapshot {data['snapshot']}; {first.told['resolution']} x"
+        f" {first.told['resolution']} pixels; {row.split}; {row.n_real} + {row.n_fake} images; {row.extractor}."
+    )
+
+
+def _verdict(comparison: Comparison) -> Notice:
+    if comparison.reasons:
+        return Notice("bad", "These experiments cannot be compared", comparison.reasons)
+    row = comparison.experiments[0].row("KID")
+    if row is None or row.value is None:
+        return Notice(
+            "care", "KID was not measured", ("So nothing says which is nearest to held-out patients.",)
+        )
+    ordered = sorted(comparison.experiments, key=lambda one: _number(one, "KID"))
+    nearest, second = ordered[0], ordered[1]
+    a, b = nearest.row("KID"), second.row("KID")
+    if a is None or b is None or b.value is None:
+        return Notice("care", f"Only {nearest.name} has a KID", ())
+    apart = (
+        "Their intervals do not overlap"
+        if _ends(nearest)[1] < _ends(second)[0]
+        else "Their intervals overlap, so this order may be chance"
+    )
+    line = (
+        f"KID {a.number(a.value, a.sd)} against {b.number(b.value, b.sd)} of {second.name}, the next. {apart}; one"
+        " training seed each, and other seeds give other numbers."
+    )
+    return Notice("plain", f"Nearest to held-out patients: {nearest.name}", (line,))
+
+
+def _ends(one: Compared) -> tuple[float, float]:
+    row = one.row("KID")
+    return interval_of(row) if row else (0.0, 0.0)
+
+
+def _number(one: Compared, measure: str) -> float:
+    row = one.row(measure)
+    return float("inf") if row is None or row.value is None else row.value
+
+
+def _best(comparison: Comparison) -> Tiles:
+    """Who is best in what."""
+    tiles = []
+    for measure in RANKED:
+        rows = [
+            (row, one.name)
+            for one in comparison.experiments
+            if (row := one.row(measure)) and row.value is not None
+        ]
+        if len({row.value for row, _ in rows}) > 1:
+            sign = -1 if rows[0][0].better == "higher" else 1
+            row, name = min(rows, key=lambda pair: sign * (pair[0].value or 0))
+            tiles.append(
+                Tile(f"best {measure}", name, f"{row.number(row.value, row.sd)}{_floor(comparison, row)}")
+            )
+        elif rows:
+            row = rows[0][0]
+            tiles.append(
+                Tile(f"{measure}", row.number(row.value), f"the same for all{_floor(comparison, row)}")
+            )
+    return Tiles(tuple(tiles))
+
+
+def _floor(comparison: Comparison, row: MetricRow) -> str:
+    floors = [row.number(floor) for floor in comparison.floors(row.measure)]
+    if not floors:
+        return ""
+    return (
+        f"; {comparison.word} against {comparison.word} {' to '.join(dict.fromkeys((floors[0], floors[-1])))}"
+    )
+
+
+def _caption(comparison: Comparison) -> str:
+    drawn = "The first eight images of each, drawn by the seed and not chosen."
+    if comparison.reasons:
+        return drawn
+    return f"{drawn} Dashed: {comparison.word} against {comparison.word}. Black: 95% interval, or two standard errors."
+
+
+def _cautions(comparison: Comparison) -> list[Block]:
+    if comparison.reasons:
+        return []
+    first = comparison.experiments[0]
+    said = cautions(first.rows, first.told["patients_real"], comparison.word)
+    return [Notice("care", "Read with care", tuple(said))] if said else []

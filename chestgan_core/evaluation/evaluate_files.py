@@ -1,0 +1,140 @@
+"""A metric report on files: what `chestgan evaluate` does.
+
+In: shards of held-out patients, a safetensors file of synthetic slices, shards of other patients, all int16, in HU or
+grey levels; the discriminator of the training, for the block of the thesis' measures.
+Out: a MetricReport. The window that maps them to images is that of the generator, which its file names.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from chestgan_core.config.dataset import Word
+from chestgan_core.errors import BadInput
+from chestgan_core.evaluation.scoring.evaluate import evaluate, with_thesis
+from chestgan_core.evaluation.scoring.metric_report import MetricReport
+from chestgan_core.evaluation.scoring.sides import RealImages
+from chestgan_core.evaluation.thesis.measuring import Opponent, ThesisImages
+from chestgan_core.imaging.windows import WINDOWS, Window
+from chestgan_core.slices.shards import read_shard
+from chestgan_core.training.devices import pick_device
+from chestgan_core.training.weights import load_discriminator
+
+# How slices are called that came without a title.
+UNTITLED: dict[Word, str] = {
+    "real": "slices whose source is not stated",
+    "phantom": "generated phantom slices",
+}
+REMEDY = "give a file that chestgan generate or normalize wrote"
+
+
+def evaluate_files(
+    real: Sequence[Path],
+    fake: Path,
+    window: Window | None = None,
+    extractor: str = "efficientnet-lite0",
+    seed: int = 0,
+    reference: Sequence[Path] = (),
+    source_title: str | None = None,
+    word: Word = "real",
+    device: str = "cpu",
+    discriminator: Path | None = None,
+) -> MetricReport:
+    """evaluate() on files: shards of held-out patients, a safetensors of synthetic slices, shards of other
+    patients.
+
+    fake: tensor `slices` (M, S, S) int16, as `chestgan generate` writes it. window: by default the one that
+    this file says its generator was trained with, the lung window where it says none. source_title: how the data
+    may be called; without it the report says only what word says. discriminator: folder of a training, or its
+    discriminator.safetensors. Raises BadInput: a file that is not what it should be, a window other than the
+    generator's, or what evaluate() refuses; BadCheckpoint.
+    """
+    slices, trained = _read_slices(fake)
+    held_out = _read_real(real)
+    others = _read_real(reference) if reference else None
+    if window is not None and trained is not None and window != trained:
+        raise BadInput(
+            fake,
+            f"was generated with the window {trained}, not {window}: beyond its own window it holds nothing",
+            "leave the window out",
+        )
+    window = window or trained or WINDOWS["lung"]
+    where = pick_device(device)
+    loaded = None if discriminator is None else load_discriminator(discriminator, where)
+    if loaded and loaded.experiment.display_window != window:
+        cause = f"was trained with the window {loaded.experiment.display_window}, not {window}"
+        raise BadInput(discriminator, cause, "give the discriminator of the training that made --fake")
+    real_images, images = _to_real(held_out, window), _to_images(slices, window)
+    other = _to_real(others, window) if others else None
+    report = evaluate(
+        real_images,
+        images,
+        window=window,
+        source_title=source_title or UNTITLED[word],
+        word=word,
+        model_title=f"synthetic slices of {fake.name}",
+        reference=other,
+        extractor_names=(extractor,),
+        seed=seed,
+        device=where,
+    )
+    return with_thesis(
+        report,
+        ThesisImages(real_images.images),
+        ThesisImages(images),
+        None if other is None else ThesisImages(other.images),
+        Opponent(loaded),
+        seed,
+    )
+
+
+def _read_real(paths: Sequence[Path]) -> tuple[Tensor, tuple[str, ...]]:
+    """(N, S, S) int16 of all shards, and the patient of each."""
+    slices: list[Tensor] = []
+    patients: list[str] = []
+    for path in paths:
+        shard = read_shard(path)
+        slices.append(torch.from_numpy(shard.slices))
+        found, first = slices[-1].shape[-1], slices[0].shape[-1]
+        if found != first:
+            cause = f"holds {found} x {found} slices, the first file {first} x {first}"
+            raise BadInput(path, cause, "normalize all files at one --size")
+        patients += [row.patient for row in shard.rows]
+    return torch.cat(slices), tuple(patients)
+
+
+def _to_real(read: tuple[Tensor, tuple[str, ...]], window: Window) -> RealImages:
+    slices, patients = read
+    return RealImages(_to_images(slices, window), patients)
+
+
+def _read_slices(path: Path) -> tuple[Tensor, Window | None]:
+    """(N, S, S) int16 of a safetensors file that may have no rows beside it, and the generator's window."""
+    if not path.is_file():
+        raise BadInput(path, "is not there", REMEDY)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            slices: Tensor = file.get_tensor("slices")
+    except (SafetensorError, OSError) as error:
+        raise BadInput(path, f"holds no tensor `slices` that can be read ({error})", REMEDY) from error
+    if slices.ndim != 3 or slices.dtype != torch.int16:
+        found = f"{tuple(slices.shape)} {str(slices.dtype).removeprefix('torch.')}"
+        raise BadInput(path, f"holds slices of {found}, not (N, S, S) int16", REMEDY)
+    if "generated" not in metadata:
+        return slices, None
+    try:
+        told = json.loads(metadata["generated"])["window"]
+        return slices, Window(float(told["centre"]), float(told["width"]), told["unit"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(path, "does not say which window its generator was trained with", REMEDY) from error
+
+
+def _to_images(slices: Tensor, window: Window) -> Tensor:
+    """(N, S, S) int16 to (N, 1, S, S) float32 in [-1, 1]."""
+    unit: Tensor = window.to_unit(slices)
+    return unit[:, None]

@@ -1,0 +1,232 @@
+"""A month as a document, and as an artefact of the store.
+
+In: a Month. Out: month.json, month.html, month.pdf and month.png; `reports-monthly/<month>/<version>/` in the store.
+The report of a month that is not over is made again, as another version, when something new has come.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chestgan_core.documents.blocks import (
+    Block,
+    Bullets,
+    Document,
+    Figure,
+    Notice,
+    Paragraph,
+    Section,
+    Table,
+    Tile,
+    Tiles,
+    Tone,
+)
+from chestgan_core.documents.html import as_html
+from chestgan_core.documents.pdf import as_pdf
+from chestgan_core.evaluation.monthly.chart import month_png
+from chestgan_core.evaluation.monthly.month import Month, MonthReport, first_day, read_month
+from chestgan_core.evaluation.pages.verdict import bare, label, refusals
+from chestgan_core.evaluation.scoring.provenance import duration
+from chestgan_core.evaluation.scoring.read_report import ReadReport
+from chestgan_core.evaluation.version import VERSION
+from chestgan_core.local.files import replacing
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import canonical_json
+from chestgan_core.store.store import Store
+
+PAGE, PDF, PICTURE, TOLD = "month.html", "month.pdf", "month.png", "month.json"
+MEASURES = ("KID", "FID", "coverage", "memorized share")
+KINDS = (("runs", "trainings finished"), ("reports", "reports"), ("sets", "sets published"))
+
+
+@dataclass(frozen=True)
+class StoredMonth:
+    """A committed report of a month. picture_png: empty where the month has no reports with pictures."""
+
+    uri: str
+    version: str
+    month: Month
+    picture_png: bytes
+
+
+def report_month(store: Store, name: str, folder: Path) -> StoredMonth:
+    """Write the report of a month (YYYY-MM) and commit it; what came into the store decides its version.
+
+    Raises BadInput for what is no month, StoreError.
+    """
+    month = read_month(store, name)
+    decided = {"version": VERSION, "told": month.as_json()}
+    version = hashlib.sha256(canonical_json(decided)).hexdigest()[:16]
+    manifest_key = keys.month_manifest(name, version)
+    if not store.is_complete(manifest_key):
+        files = write_month(month, folder)
+        told = {"kind": "monthly-report", "month": name, "counts": dict(month.counts)}
+        store.commit(manifest_key, {file.name: file for file in files}, told)
+    store.update_pointer(keys.month_latest(name), {"version": version})
+    artefact = store.read_manifest(manifest_key)
+    drawn = any(artefact.name(item) == PICTURE for item in artefact.objects)
+    return StoredMonth(
+        store.uri(manifest_key), version, month, store.read(artefact, PICTURE) if drawn else b""
+    )
+
+
+def write_month(month: Month, folder: Path) -> list[Path]:
+    """Write the files; returns them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = month_png(month)
+    document = _document(month, picture)
+    written = []
+    for name, data in (
+        (PICTURE, picture),
+        (PAGE, as_html(document).encode()),
+        (PDF, as_pdf(document)),
+        (TOLD, canonical_json(month.as_json())),
+    ):
+        if data:
+            with replacing(folder / name) as temporary:
+                temporary.write_bytes(data)
+            written.append(folder / name)
+    return written
+
+
+def _document(month: Month, picture: bytes) -> Document:
+    passed = sum(report.told["gate"]["passed"] for _, report in month.gates)
+    caption = (
+        "The first images of the newest report of each experiment, and KID then and now; dashed: the floor."
+    )
+    return Document(
+        title=f"{first_day(month.name):%B %Y}",
+        lead="What came into the store in this month (UTC), beside what was there before.",
+        summary=(
+            _verdict(month),
+            Tiles(
+                (
+                    *(
+                        Tile(label, str(month.counts[kind]), f"month before: {month.counts_before[kind]}")
+                        for kind, label in KINDS
+                    ),
+                    Tile("release gate", f"{passed} passed", f"{len(month.gates) - passed} refused")
+                    if month.gates
+                    else Tile("release gate", "none", "no report was judged"),
+                )
+            ),
+            *([Figure(picture, "Newest images", caption)] if picture else []),
+        ),
+        sections=(
+            Section("Reports beside earlier ones", tuple(_reports(month.reports))),
+            Section("Passed and refused", tuple(_gates(month))),
+            Section("Trained", tuple(_runs(month))),
+            Section("Published", tuple(_sets(month))),
+            Section("Could not be read", (Bullets(month.unreadable),) if month.unreadable else ()),
+        ),
+    )
+
+
+def _verdict(month: Month) -> Notice:
+    if not any(month.counts.values()):
+        return Notice("plain", "Nothing came into the store in this month")
+    moved: dict[int, list[str]] = {-1: [], 0: [], 1: []}
+    for one in month.reports:
+        if (step := _step(one)) is not None:
+            moved[step].append(one.report.name)
+    lines = [
+        f"{said}: {', '.join(names)}."
+        for said, names in (
+            ("Nearer to held-out patients than before", moved[-1]),
+            ("Farther than before", moved[1]),
+            ("The same within twice the standard error", moved[0]),
+            ("Reported for the first time", [one.report.name for one in month.reports if one.before is None]),
+            ("Not comparable with before", [one.report.name for one in month.reports if one.reasons]),
+        )
+        if names
+    ]
+    refused = any(not report.told["gate"]["passed"] for _, report in month.gates)
+    tone: Tone = "care" if month.unreadable or refused else "plain"
+    return Notice(tone, "In short", tuple(lines or ["No report was made."]))
+
+
+def _step(one: MonthReport) -> int | None:
+    """-1 where KID fell by more than two standard errors of both, 1 where it rose, 0 between; None without both."""
+    now, then = one.report.row("KID"), one.before.row("KID") if one.before else None
+    if one.reasons or not now or not then or now.value is None or then.value is None:
+        return None
+    apart = now.value - then.value
+    error = 2 * ((now.sd or 0) ** 2 + (then.sd or 0) ** 2) ** 0.5
+    return 0 if abs(apart) <= error else (1 if apart > 0 else -1)
+
+
+def _reports(reports: Sequence[MonthReport]) -> list[Block]:
+    """A table of numbers, each over the one before; then why some must not be compared."""
+    if not reports:
+        return []
+    measures = [name for name in MEASURES if any(one.report.row(name) for one in reports)]
+    lines = []
+    for one in reports:
+        now = [_number(one.report, name) for name in measures]
+        lines.append((one.report.name, one.day, *now, _floor(one.report)))
+        if one.before and not one.before.is_old:
+            then = [_number(one.before, name) for name in measures]
+            lines.append(("before", one.before_day, *then, _floor(one.before)))
+    named = [next(label(row) for one in reports if (row := one.report.row(name))) for name in measures]
+    head = ("experiment", "day", *named, "floor of KID")
+    blocks: list[Block] = [Table(head, tuple(lines), (2.6, 1.6, *[1.8] * len(measures), 1.6))]
+    refused: dict[str, list[str]] = {}
+    for one in reports:
+        for reason in one.reasons:
+            refused.setdefault(reason, []).append(one.report.name)
+    if refused:
+        told = tuple(f"{', '.join(names)}: {reason}" for reason, names in refused.items())
+        blocks += [Paragraph("Not to be compared with before:"), Bullets(told)]
+    old = tuple(one.report.name for one in reports if one.report.is_old)
+    if old:
+        blocks.append(
+            Paragraph(f"Reports of an older version, without numbers here: {', '.join(old)}.", small=True)
+        )
+    return blocks
+
+
+def _number(report: ReadReport, measure: str) -> str:
+    row = report.row(measure)
+    return bare(row.number(row.value, row.sd)) if row else "none"
+
+
+def _floor(report: ReadReport) -> str:
+    row = report.row("KID")
+    return bare(row.number(row.floor, row.floor_sd)) if row else "none"
+
+
+def _gates(month: Month) -> list[Block]:
+    lines = tuple(
+        (
+            report.name,
+            day,
+            "passed" if report.told["gate"]["passed"] else "refused",
+            " ".join(refusals(report.told["gate"])) or "All rules hold.",
+        )
+        for day, report in month.gates
+    )
+    return [Table(("experiment", "day", "gate", "why"), lines, (2.4, 1.6, 1.3, 6))] if lines else []
+
+
+def _runs(month: Month) -> list[Block]:
+    lines = tuple(
+        (
+            run.experiment,
+            run.day,
+            run.dataset,
+            f"{run.images_seen:,}",
+            f"{duration(run.seconds)} on {run.device}",
+            run.run,
+        )
+        for run in month.runs
+    )
+    head = ("experiment", "day", "dataset", "images seen", "time", "run")
+    return [Table(head, lines, (2.6, 1.6, 2.6, 1.8, 2.2, 2))] if lines else []
+
+
+def _sets(month: Month) -> list[Block]:
+    lines = tuple(
+        (one.name, one.day, one.version, f"{one.images:,}", f"{one.bytes / 1e6:.1f} MB") for one in month.sets
+    )
+    return [Table(("set", "day", "version", "images", "size"), lines, (3, 1.6, 3, 1.6, 1.6))] if lines else []

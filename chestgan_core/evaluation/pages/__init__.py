@@ -1,0 +1,1 @@
+"""A metric report as a page: figures, sentences, verdict, HTML and PDF."""

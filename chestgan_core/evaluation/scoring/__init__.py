@@ -1,0 +1,1 @@
+"""Images in, a metric report out: the sides, the rows, the gate."""

@@ -1,0 +1,1 @@
+"""The measures of the thesis system, and its score of 1 to 10."""

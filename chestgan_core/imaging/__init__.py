@@ -1,0 +1,1 @@
+"""What several rooms do to pixels: windows, pictures, perceptual hash, lung mask, pretrained networks."""

@@ -1,0 +1,155 @@
+"""Pictures of image batches: in go grey images in [-1, 1], out come PIL images and PNG files.
+
+Nothing here interpolates: an enlarged pixel stays a square, so that a picture shows what the network made. torch is
+not imported: a step that normalizes one patient would wait seconds for it.
+"""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from chestgan_core.local.files import replacing
+
+if TYPE_CHECKING:
+    import torch
+    from matplotlib.figure import Figure
+
+INK, PAPER, RULE = 20, 255, 180
+Images: TypeAlias = "torch.Tensor | NDArray[np.float32]"
+
+
+def to_grey(images: Images) -> NDArray[np.uint8]:
+    """(N, 1, H, W) or (N, H, W) in [-1, 1] to (N, H, W) uint8: -1 is black, 1 is white, outside is clipped.
+
+    This is the one mapping from network values to grey levels; published PNG files use it as well.
+    """
+    # Whatever is no array is a tensor, perhaps on another device.
+    numbers = images if isinstance(images, np.ndarray) else images.detach().float().cpu().numpy()
+    unit = np.asarray(numbers, dtype=np.float32)
+    if unit.ndim == 4 and unit.shape[1] == 1:
+        unit = unit[:, 0]
+    if unit.ndim != 3:
+        raise ValueError(f"images must be (N, 1, H, W) or (N, H, W), not {unit.shape}")
+    grey: NDArray[np.uint8] = np.rint((np.clip(unit, -1, 1) + 1) * 127.5).astype(np.uint8)
+    return grey
+
+
+def from_grey(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The inverse of to_grey to within half a grey level: uint8 to float32 in [-1, 1]."""
+    unit: NDArray[np.float32] = grey.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    return unit
+
+
+def image_grid(
+    images: Images, columns: int = 8, scale: int = 1, gap: int = 2, background: int = PAPER
+) -> Image.Image:
+    """Images in reading order on one sheet, `columns` a row; returns an 8-bit grey PIL image.
+
+    scale enlarges every pixel to scale x scale; gap is the rule between images in pixels; cells left over
+    in the last row show the background (a grey level, 0-255).
+    """
+    cells = to_grey(images)
+    if columns < 1 or scale < 1 or not len(cells):
+        raise ValueError("a grid needs at least one image, one column and scale 1")
+    cells = cells.repeat(scale, axis=1).repeat(scale, axis=2)
+    count, height, width = cells.shape
+    rows = -(-count // columns)
+    sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), background, dtype=np.uint8)
+    for index, cell in enumerate(cells):
+        top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
+        sheet[top : top + height, left : left + width] = cell
+    return Image.fromarray(sheet)
+
+
+def contact_sheet(
+    real: Images,
+    fake: Images,
+    path: Path,
+    title: str = "Real beside synthetic",
+    real_label: str = "real",
+    fake_label: str = "synthetic",
+    columns: int = 8,
+    rows: int = 8,
+) -> Path:
+    """Write one PNG with a block of real images on the left and a block of synthetic ones on the right.
+
+    At most rows x columns images of each side are shown, in the order given; both blocks go through the same
+    pixel pipeline. Small images are enlarged by a whole factor to about 128 pixels. Returns path.
+    """
+    real_cells, fake_cells = _first(real, rows * columns), _first(fake, rows * columns)
+    scale = max(1, 128 // real_cells.shape[-1])
+    blocks = [image_grid(cells, columns, scale) for cells in (real_cells, fake_cells)]
+    margin, gutter = 24, 40
+    heading, caption = _font(30), _font(22)
+    top = 100
+    width = sum(block.width for block in blocks) + gutter + 2 * margin
+    width = max(width, int(heading.getlength(title)) + 2 * margin)
+    sheet = Image.new("L", (width, top + max(block.height for block in blocks) + margin), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((margin, 14), title, fill=INK, font=heading)
+    left = margin
+    for block, label, cells in zip(blocks, (real_label, fake_label), (real_cells, fake_cells), strict=True):
+        draw.text((left, top - 38), f"{label} ({len(cells)})", fill=INK, font=caption)
+        sheet.paste(block, (left, top))
+        left += block.width + gutter
+    middle = margin + blocks[0].width + gutter // 2
+    draw.line([(middle, top - 38), (middle, sheet.height - margin)], fill=RULE, width=2)
+    save_png(sheet, path)
+    return path
+
+
+def rendered(figure: "Figure") -> Image.Image:
+    """The pixels of a matplotlib figure. Not by way of a PNG, whose compression takes as long as the drawing."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="rgba")
+    size = (int(figure.bbox.width), int(figure.bbox.height))
+    return Image.frombytes("RGBA", size, buffer.getvalue()).convert("RGB")
+
+
+def png_of(image: Image.Image) -> bytes:
+    """PNG bytes with no chunk but header, pixels and end: the same picture gives the same bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", compress_level=9)
+    return buffer.getvalue()
+
+
+def thumbnail(png: bytes, limit: int) -> tuple[bytes, str]:
+    """The picture itself when it has at most `limit` bytes, else as JPEG, halved until it fits; and its MIME type."""
+    if len(png) <= limit:
+        return png, "image/png"
+    image = Image.open(io.BytesIO(png)).convert("L")
+    while True:
+        buffer = io.BytesIO()
+        image.save(buffer, format="JPEG", quality=80)
+        if buffer.tell() <= limit or min(image.size) < 64:
+            return buffer.getvalue(), "image/jpeg"
+        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
+
+
+def narrowed(png: bytes, most: int) -> bytes:
+    """The picture with at most so many pixels across: halved, each pixel the mean of four, until it is."""
+    image: Image.Image = Image.open(io.BytesIO(png))
+    if image.width <= most:
+        return png
+    while image.width > most:
+        image = image.reduce(2)
+    return png_of(image)
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Write a PNG under a temporary name and rename it, so that a killed run leaves no half picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        image.save(temporary, format="PNG", optimize=False)
+
+
+def _first(images: Images, count: int) -> NDArray[np.float32]:
+    return from_grey(to_grey(images)[:count])
+
+
+def _font(pixels: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size=pixels)

@@ -1,0 +1,48 @@
+"""The index made anew from the manifests in the store, for the day on which it was lost or a set was deleted.
+
+In: the store. Out: synthetic/index.json, and what it says.
+"""
+
+from dataclasses import dataclass
+
+from chestgan_core.errors import DamagedObject, NotInStore
+from chestgan_core.publishing.index import SetEntry, replace_index
+from chestgan_core.publishing.sets import read_entry
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import canonical_json, sha256_of
+from chestgan_core.store.store import Store
+
+
+@dataclass(frozen=True)
+class RebuiltIndex:
+    """version: 16 hex of the content. damaged: addresses of manifests that are none; their sets are not listed."""
+
+    uri: str
+    version: str
+    entries: tuple[SetEntry, ...]
+    damaged: tuple[str, ...]
+
+
+def rebuild_index(store: Store) -> RebuiltIndex:
+    """List every committed version of every set. Entries keep their order; those without a manifest go.
+
+    Sets that others publish at the same time stay listed.
+    """
+    damaged: list[str] = []
+
+    def find() -> list[SetEntry]:
+        damaged.clear()
+        found = []
+        for item in store.list(keys.sets_prefix()):
+            if item.key.endswith(f"/{keys.MANIFEST}"):
+                try:
+                    found.append(read_entry(store, item.key))
+                except DamagedObject:
+                    damaged.append(store.uri(item.key))
+                except NotInStore:
+                    continue  # deleted since it was listed
+        return found
+
+    entries = tuple(replace_index(store, find))
+    version = sha256_of(canonical_json({"sets": [entry.as_json() for entry in entries]}))[:16]
+    return RebuiltIndex(store.uri(keys.set_index()), version, entries, tuple(damaged))

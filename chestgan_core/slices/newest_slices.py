@@ -1,0 +1,58 @@
+"""Which slices of a patient count: those made from its present raw archive with its dataset's present recipe.
+
+In: the store, a dataset. Out: the recipe, and for each patient of the catalog its committed slices or the reason why
+there are none.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from chestgan_core.config.dataset import Dataset
+from chestgan_core.errors import NotInStore
+from chestgan_core.slices.recipe import LUNG_SHARE, NormalizationRecipe
+from chestgan_core.sources.catalog.stored_catalog import newest_catalog_version, read_patients
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import Artefact
+from chestgan_core.store.objects import PARALLEL
+from chestgan_core.store.store import Store
+
+
+def recipe_of(dataset: Dataset) -> NormalizationRecipe:
+    """How the slices of a dataset are normalized.
+
+    Where the area of lung does not decide which slices are trained on, every slice that shows a body is kept: its
+    training set selects among them, and may be asked for others without normalizing anything again.
+    """
+    rules = dataset.training_set
+    by_lung = dataset.has_hounsfield and rules.slices == "lung" and rules.selector == "anatomical"
+    return NormalizationRecipe(size=dataset.slice_size, minimum_lung_share=LUNG_SHARE if by_lung else 0.0)
+
+
+def newest_slices(store: Store, dataset: Dataset) -> tuple[dict[str, Artefact], tuple[str, ...]]:
+    """patient -> its slices, and the patients of the catalog that have none.
+
+    A patient whose selected series, archive or recipe have changed since counts as one without slices: its old ones, of
+    a series that was withdrawn perhaps, would be trained on without anybody noticing. Raises NotInStore (no catalog),
+    DamagedObject.
+    """
+    listed = read_patients(store, dataset.name, newest_catalog_version(store, dataset.name))
+    patients = sorted(listed)
+    recipe = recipe_of(dataset).version
+
+    def read_one(patient: str) -> Artefact | None:
+        return _newest(store, dataset.name, patient, listed[patient][0], recipe)
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        read = list(pool.map(read_one, patients))
+    found = {patient: slices for patient, slices in zip(patients, read, strict=True) if slices is not None}
+    return found, tuple(patient for patient in patients if patient not in found)
+
+
+def _newest(store: Store, dataset: str, patient: str, selection: str, recipe: str) -> Artefact | None:
+    try:
+        raw = store.get_pointer(keys.raw_latest(dataset, patient))[0]["version"]
+        version = str(store.get_pointer(keys.slices_latest(dataset, patient))[0]["version"])
+    except NotInStore:
+        return None
+    slices = store.read_manifest(keys.slices_manifest(dataset, patient, version))
+    made_of = tuple(slices.manifest.get(name) for name in ("raw", "selection", "recipe"))
+    return slices if made_of == (raw, selection, recipe) else None

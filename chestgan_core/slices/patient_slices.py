@@ -1,0 +1,89 @@
+"""Slices of one patient, from the raw archive in the store to a shard in the store.
+
+In: dataset and patient. Out: `slices/<dataset>/<patient>/<version>.safetensors`, rows and manifest, and the pointer.
+"""
+
+import builtins
+from dataclasses import dataclass
+from pathlib import Path
+
+from chestgan_core.config.dataset import dataset_named
+from chestgan_core.dicom.pseudonyms import pseudonyms_of
+from chestgan_core.errors import BadInput
+from chestgan_core.local.progress import Progress
+from chestgan_core.local.scratch import scratch_folder
+from chestgan_core.slices.newest_slices import recipe_of
+from chestgan_core.slices.normalization import NormalizationReport, normalize
+from chestgan_core.slices.preview import preview_png
+from chestgan_core.slices.shards import write_shard
+from chestgan_core.sources.archive.raw_archive import fetch_archive
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import canonical_json, sha256_of
+from chestgan_core.store.store import Store
+
+
+@dataclass(frozen=True)
+class PatientSlices:
+    """What was stored. sha256: of the tensor file. HU and lung shares are the extremes over all slices."""
+
+    uri: str
+    sha256: str
+    bytes: int
+    report: NormalizationReport
+    lowest_hu: int
+    highest_hu: int
+    lowest_lung_share: float
+    wanted_lung_share: float
+    preview_png: builtins.bytes
+
+
+def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path) -> PatientSlices:
+    """Normalize the newest raw archive of a patient. The same archive and recipe give the same version.
+
+    Raises BadInput when no slice shows lung, with the reasons; StoreError.
+    """
+    dataset = dataset_named(dataset_name)
+    recipe = recipe_of(dataset)
+    with scratch_folder(home) as scratch:
+        archive = fetch_archive(store, dataset.name, patient, scratch / "raw")
+        with Progress(f"slice_tensors {patient}", None, "slices") as progress:
+            done = normalize(archive.zips, recipe, pseudonyms_of(dataset, home), progress)
+        shard = done.shard
+        if {row.patient for row in shard.rows} != {patient}:
+            raise BadInput(
+                f"raw archive of {patient}", "holds slices of another patient", "materialize raw_dicom again"
+            )
+        tensors = scratch / "shard.safetensors"
+        write_shard(shard, tensors)
+        sha256 = sha256_of(tensors)
+        told = {
+            "kind": "slices",
+            "dataset": dataset.name,
+            "patient": patient,
+            "histology": shard.rows[0].histology,
+            "recipe": recipe.version,
+            "raw": archive.version,
+            "selection": archive.selection,
+            "slices": len(shard.rows),
+            "left_out": {str(reason): count for reason, count in done.report.left_out.items()},
+        }
+        # What was left out belongs to a version as well: a delivery may lose a file that showed no lung.
+        version = sha256_of(sha256.encode() + canonical_json(told))[:16]
+        manifest_key = keys.slices_manifest(dataset.name, patient, version)
+        artefact = store.commit(
+            manifest_key,
+            {f"{version}.safetensors": tensors, f"{version}.parquet": tensors.with_suffix(".parquet")},
+            told,
+        )
+    store.update_pointer(keys.slices_latest(dataset.name, patient), {"version": version})
+    return PatientSlices(
+        uri=store.uri(manifest_key),
+        sha256=sha256,
+        bytes=artefact.bytes,
+        report=done.report,
+        lowest_hu=int(shard.slices.min()),
+        highest_hu=int(shard.slices.max()),
+        lowest_lung_share=min(row.lung_share for row in shard.rows),
+        wanted_lung_share=recipe.minimum_lung_share,
+        preview_png=preview_png(shard),
+    )

@@ -1,0 +1,186 @@
+"""Selection by reference slices: a slice counts when it looks like one that somebody chose, as in the thesis system.
+
+In: normalized slices, and a folder with `keep/` and `discard/`. Out: for each slice whether it counts, and how far it
+is from both. It stands beside the anatomical selector (lung share) and is off by default; docs/selection.md compares.
+
+Taken over: the perceptual distance to the nearest accepted reference, PSNR to accepted and to discarded ones, any
+reference may accept. Not taken over: 8-bit images scaled by each slice's own maximum, brightness made alike, first and
+last slices dropped by count. References and slices go through the same window of Hounsfield units here. Changed: a
+slice must be nearer to an accepted reference than to any discarded one, as a fixed distance proved to select bodies of
+the references' build rather than chests.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from chestgan_core.config.dataset import ReferenceRules
+from chestgan_core.errors import BadInput
+from chestgan_core.imaging.lpips import BATCH, Likeness, distances, open_likeness
+from chestgan_core.imaging.windows import WINDOWS
+from chestgan_core.sources.folder.local_folders import named_path
+from chestgan_core.store.artefacts import sha256_of
+
+KEEP, DISCARD = "keep", "discard"
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+MOST_REFERENCES = 500  # 1.4 MB of features each
+
+
+@dataclass(frozen=True)
+class Likenesses:
+    """How alike slices and references are, N values each, in the order of the slices.
+
+    distance, discard_distance: to the nearest reference, infinite where there are none; psnr, discard_psnr: to the most
+    similar one, dB, -inf where there are none.
+    """
+
+    distance: np.ndarray
+    discard_distance: np.ndarray
+    psnr: np.ndarray
+    discard_psnr: np.ndarray
+
+    def kept(self, rules: ReferenceRules) -> np.ndarray:
+        """Which of the slices count, (N,) bool."""
+        kept: np.ndarray = self.distance <= self.discard_distance
+        if rules.most_distance is not None:
+            kept = kept & (self.distance <= rules.most_distance)
+        if rules.least_psnr is not None:
+            kept = kept & (self.psnr >= rules.least_psnr)
+        if rules.discard_psnr is not None:
+            kept = kept & (self.discard_psnr < rules.discard_psnr)
+        return kept
+
+
+class ReferenceSelector:
+    """Measures against references. keep: (K, S, S), discard: (D, S, S) float32 in [-1, 1], K at least 1, D may be 0.
+
+    id: network and references; with the rules it decides what is kept.
+    """
+
+    def __init__(self, keep: np.ndarray, discard: np.ndarray, likeness: Likeness) -> None:
+        self._keep, self._discard, self._likeness = keep, discard, likeness
+        self._keep_vectors, self._discard_vectors = self._vectors(keep), self._vectors(discard)
+        self.id = f"{likeness.id}:references-{sha256_of(keep.tobytes() + b'//' + discard.tobytes())[:12]}"
+
+    def measure(self, slices: np.ndarray) -> Likenesses:
+        """(N, S, S) float32 in [-1, 1]; some 16 slices/s on one core. A slice's values do not depend on the others."""
+        distance, discard_distance = np.empty((2, len(slices)), np.float32)
+        for start in range(0, len(slices), BATCH):
+            part = slice(start, start + BATCH)
+            vectors = self._vectors(slices[part])
+            distance[part] = _least(vectors, self._keep_vectors)
+            discard_distance[part] = _least(vectors, self._discard_vectors)
+        return Likenesses(
+            distance, discard_distance, best_psnr(slices, self._keep), best_psnr(slices, self._discard)
+        )
+
+    def _vectors(self, images: np.ndarray) -> np.ndarray:
+        return self._likeness.vectors(torch.from_numpy(np.ascontiguousarray(images))[:, None])
+
+
+def select_by_reference(slices: np.ndarray, rules: ReferenceRules, window: str = "lung") -> np.ndarray:
+    """Which normalized slices count. slices: (N, S, S) int16, HU (or grey levels with the window `grey`) -> (N,) bool.
+
+    References are read once a process and size. Raises BadInput (no references), NotAvailable (no weights).
+    """
+    selector = open_selector(rules, slices.shape[-1], window)
+    return selector.measure(WINDOWS[window].to_unit(slices)).kept(rules)
+
+
+def open_selector(rules: ReferenceRules, size: int, window: str = "lung") -> ReferenceSelector:
+    """The selector with the references that rules.variable names, as they lie there now, at size x size pixels.
+
+    Raises BadInput: the variable is not set, nothing to keep, neither discarded references nor a most_distance.
+    """
+    folder = named_path(rules.variable, "the folder with the references in keep/ and discard/")
+    if rules.most_distance is None and not (folder / DISCARD).is_dir():
+        raise BadInput(
+            folder, f"has no {DISCARD}/, and no most_distance is set", "give the selector one of the two"
+        )
+    files = tuple(sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()))
+    return _open(folder, files, rules.network, size, window)
+
+
+@lru_cache(2)
+def _open(
+    folder: Path, files: tuple[tuple[Path, int], ...], network: str, size: int, window: str
+) -> ReferenceSelector:
+    keep, discard = (read_references(folder / name, size, window) for name in (KEEP, DISCARD))
+    if not len(keep):
+        raise BadInput(
+            folder, f"has no reference images in {KEEP}/", f"put pictures or DICOM slices into {KEEP}/"
+        )
+    return ReferenceSelector(keep, discard, open_likeness(network))
+
+
+def read_references(folder: Path, size: int, window: str = "lung") -> np.ndarray:
+    """All references in a folder, (R, size, size) float32 in [-1, 1]; R is 0 where there is no folder.
+
+    DICOM slices are cut and resized as every slice is, and shown through the window. Pictures are taken as such a
+    slice was displayed; those that are not square are made square in the middle of black.
+    Raises BadInput: a picture that cannot be read, a folder without any reference, too many of them.
+    """
+    if not folder.is_dir():
+        return np.empty((0, size, size), np.float32)
+    pictures = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
+    images = [_picture(path, size) for path in pictures]
+    if any(path.is_file() and path not in pictures for path in folder.rglob("*")):
+        images += _dicom_slices(folder, size, window)
+    if not images:
+        raise BadInput(
+            folder, "holds no picture and no DICOM slice", "put reference images there, or remove it"
+        )
+    if len(images) > MOST_REFERENCES:
+        raise BadInput(folder, f"holds {len(images)} references", f"choose at most {MOST_REFERENCES}")
+    return np.stack(images)
+
+
+def best_psnr(slices: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """(N, S, S) and (R, S, S) in [-1, 1] -> (N,) PSNR in dB to the most similar reference; -inf without references."""
+    if not len(references):
+        return np.full(len(slices), -np.inf, np.float32)
+    places = references[0].size
+    # In float64, as the difference of two sums of squares of nearly equal images has few digits left.
+    pixels, others = (images.reshape(-1, places).astype(np.float64) for images in (slices, references))
+    least = _least(pixels, others) / places
+    # The range of the values is 2; 1e-10 stands for equal images (106 dB).
+    decibels: np.ndarray = 10 * np.log10(4 / np.maximum(least, 1e-10))
+    return decibels
+
+
+def _least(vectors: np.ndarray, references: np.ndarray) -> np.ndarray:
+    if not len(references) or not len(vectors):
+        return np.full(len(vectors), np.inf, np.float32)
+    least: np.ndarray = distances(vectors, references).min(1)
+    return least
+
+
+def _picture(path: Path, size: int) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    from chestgan_core.sources.images.decoding import NotRead, read_picture
+
+    try:
+        grey = read_picture(path.read_bytes(), path.suffix).grey
+    except (NotRead, OSError) as error:
+        raise BadInput(path, "is no picture that can be read", "replace it, or take it away") from error
+    square = ImageOps.pad(Image.fromarray(grey), (size, size), Image.Resampling.HAMMING)
+    return np.asarray(square, np.float32) / 127.5 - 1
+
+
+def _dicom_slices(folder: Path, size: int, window: str) -> Iterator[np.ndarray]:
+    from chestgan_core.dicom.file_walk import Archives
+    from chestgan_core.dicom.series import read_series
+    from chestgan_core.slices.normalization import NormalizedSlice, normalize_series
+    from chestgan_core.slices.recipe import NormalizationRecipe
+
+    recipe = NormalizationRecipe(size=size, minimum_lung_share=0)
+    with Archives() as archives:
+        for series in read_series([folder]).series:
+            for outcome in normalize_series(series, recipe, archives):
+                if isinstance(outcome, NormalizedSlice):
+                    yield WINDOWS[window].to_unit(outcome.hu)

@@ -1,0 +1,113 @@
+"""Tumour boxes: where experts saw the tumour, on which slice.
+
+In: PASCAL VOC files, DICOM structured reports. Out: `TumourBox`, by SOP instance, and counts of what was defect. A
+defect is counted, never repaired by a guess. Imports nothing heavy.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+ORIGINS = ("voc", "sr")
+
+
+@dataclass(frozen=True, slots=True)
+class TumourBox:
+    """A box on one slice: [left, right) x [top, bottom) in pixels of the stored image, origin top left.
+
+    patient, sop_uid: as in the catalog and the slices (pseudonyms where the dataset is private). label: A, B, E or G as
+    its author wrote it, empty for anything else. It never decides the histology, which is the patient's letter.
+    """
+
+    patient: str
+    sop_uid: str
+    left: int
+    top: int
+    right: int
+    bottom: int
+    label: str
+    origin: Literal["voc", "sr"]
+
+    @property
+    def edges(self) -> tuple[int, int, int, int]:
+        """left, top, right, bottom."""
+        return self.left, self.top, self.right, self.bottom
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """boxes: sorted by patient, slice and edges, each once. defects: Defect -> files, objects or series."""
+
+    boxes: tuple[TumourBox, ...]
+    defects: Mapping[str, int]
+
+
+class Defect(StrEnum):
+    """What is wrong with an annotation. The value is what reports print; `.meaning` explains it in one line.
+
+    `.loses`: whether its box cannot be used; the others are used and counted.
+    """
+
+    meaning: str
+    loses: bool
+
+    def __new__(cls, value: str, loses: bool, meaning: str) -> "Defect":
+        """A member that is the string `value` and carries the rest."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.loses = loses
+        member.meaning = meaning
+        return member
+
+    UNREADABLE = "unreadable", True, "a file that cannot be read, or an archive that is damaged"
+    UNPARSABLE = "unparsable", True, "no well-formed XML, or no annotation"
+    DOCTYPE = (
+        "doctype",
+        True,
+        "XML with a document type: refused, as entities may read files or fill the memory",
+    )
+    NO_UID = "no-sop-uid", True, "the name of the file is no SOP instance UID"
+    NO_OBJECT = "no-object", True, "an annotation without a box"
+    BAD_BOX = "bad-box", True, "an edge of the box is missing or no number"
+    EMPTY_BOX = "empty-box", True, "a box without an area"
+    OUTSIDE = "outside-image", True, "a box that lies beyond the image"
+    REACHES_OUT = "reaches-out", False, "a box that reaches beyond the image: cut at its edge"
+    NO_SIZE = (
+        "no-image-size",
+        False,
+        "the size of the image is not told, so that the box cannot be checked against it",
+    )
+    LOWER_CASE = "lower-case-label", False, "a, b, e or g"
+    STRAY_LABEL = "stray-label", False, "a label that is no histology: empty, another letter, an id"
+    LABEL_CONFLICT = "label-conflict", False, "a label that contradicts the patient's histology, which counts"
+    UNKNOWN_PATIENT = "unknown-patient", False, "a folder whose name is no patient of the catalog"
+    REPEATED = (
+        "repeated-box",
+        False,
+        "the same box on the same slice once more, in another file or from another origin",
+    )
+    REPORT_REFUSED = (
+        "report-refused",
+        True,
+        "a series of reports that its source does not have, or has damaged",
+    )
+    REPORT_UNREACHABLE = (
+        "report-unreachable",
+        True,
+        "a series of reports whose source did not answer: gather again when it does",
+    )
+    NO_REPORT = (
+        "no-measurement-report",
+        True,
+        "a file that is no structured report with measurement groups (TID 1500)",
+    )
+    NO_REGION = "no-region", True, "a measurement group without coordinates"
+    NO_IMAGE = "no-referenced-image", True, "coordinates that do not say of which image, or of more than one"
+    MULTI_FRAME = "frame-of-an-image", True, "coordinates on a frame of an image that has several"
+    NO_AREA = "graphic-without-area", True, "coordinates that are a point or no outline"
+    NEEDS_GEOMETRY = (
+        "patient-coordinates",
+        True,
+        "3D coordinates in mm, which only the geometry of the image places",
+    )

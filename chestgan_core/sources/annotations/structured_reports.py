@@ -1,0 +1,141 @@
+"""Tumour boxes from DICOM structured reports with planar or volumetric regions (PS3.16 TID 1500, 1410, 1411).
+
+In: a report. Out: one box for each region that is drawn on an image (SCOORD), and counts of defects. Regions in the
+coordinates of the patient (SCOORD3D) name no image and need the geometry of all of them; they are counted.
+
+Image coordinates are lines between pixels: the top left corner of the first pixel is 0, 0 (PS3.3 C.18.6.1.1). Outlines
+become the box around them; it grows to whole pixels.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chestgan_core.sources.annotations.boxes import Defect, TumourBox
+from chestgan_core.sources.annotations.voc import UID, whole_box
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+MEASUREMENT_GROUP = "125007", "DCM"
+FINDING = "121071", "DCM"
+# SNOMED CT, with the codes that were retired in favour of others: a report has those of its day. The reports of
+# Lung-PET-CT-Dx say Neoplasm (108369006) where the label of the XML file was no letter.
+HISTOLOGY = {
+    "1187332001": "A",  # adenocarcinoma
+    "35917007": "A",
+    "74364000": "B",  # small cell carcinoma
+    "22687000": "E",  # large cell carcinoma
+    "1162767002": "G",  # squamous cell carcinoma
+    "28899001": "G",
+}
+
+
+def read_report(path: Path, patient: str) -> tuple[list[TumourBox], Counter[Defect]]:
+    """The boxes of one report. patient: whose it is, by the catalog."""
+    import pydicom
+
+    defects: Counter[Defect] = Counter()
+    try:
+        report = pydicom.dcmread(path, stop_before_pixels=True)
+        groups = [item for item in _items(report) if _concept(item) == MEASUREMENT_GROUP]
+        if not groups:
+            return [], Counter({Defect.NO_REPORT: 1})
+        boxes = [box for group in groups for box in _boxes_of(group, patient, defects)]
+    except Exception:
+        # pydicom raises whatever comes of damaged bytes; nothing of a damaged report is used.
+        return [], Counter({Defect.UNREADABLE: 1})
+    return boxes, defects
+
+
+def _boxes_of(group: "Dataset", patient: str, defects: Counter[Defect]) -> Iterator[TumourBox]:
+    label = _label(group, defects)
+    regions = [item for item in _items(group) if item.get("ValueType") in ("SCOORD", "SCOORD3D")]
+    defects[Defect.NO_REGION] += not regions
+    for region in regions:
+        if region.ValueType == "SCOORD3D":
+            defects[Defect.NEEDS_GEOMETRY] += 1
+            continue
+        image, outline = _image_of(region), _outline(region)
+        for part in (image, outline):
+            if isinstance(part, Defect):
+                defects[part] += 1
+                break
+        else:
+            # The size of the image is not in the report: what lies beyond it cannot be known here.
+            whole = whole_box(outline, (math.inf, math.inf))  # type: ignore[arg-type]
+            if isinstance(whole, Defect):
+                defects[whole] += 1
+                continue
+            defects[Defect.REACHES_OUT] += whole.cut
+            yield TumourBox(patient, str(image), *whole.edges, label=label, origin="sr")
+
+
+def _image_of(region: "Dataset") -> "str | Defect":
+    """The SOP instance UID that the region was selected from (PS3.3 C.18.6.1)."""
+    images = [
+        reference
+        for item in region.get("ContentSequence") or ()
+        if item.get("ValueType") == "IMAGE" and item.get("RelationshipType") == "SELECTED FROM"
+        for reference in item.get("ReferencedSOPSequence") or ()
+    ]
+    uids = {str(image.get("ReferencedSOPInstanceUID") or "") for image in images}
+    if len(uids) != 1 or not all(map(UID.fullmatch, uids)):
+        return Defect.NO_IMAGE
+    if any(image.get("ReferencedFrameNumber") not in (None, "", 1) for image in images):
+        return Defect.MULTI_FRAME
+    return uids.pop()
+
+
+def _outline(region: "Dataset") -> "tuple[float, float, float, float] | Defect":
+    """left, top, right, bottom of the graphic (PS3.3 C.18.6.1.2)."""
+    numbers = [float(number) for number in region.get("GraphicData") or ()]
+    if len(numbers) % 2 or not all(map(math.isfinite, numbers)):
+        return Defect.BAD_BOX
+    points = list(zip(numbers[::2], numbers[1::2], strict=True))
+    match region.get("GraphicType"), len(points):
+        case "POLYLINE", count if count > 2:
+            xs, ys = zip(*points, strict=True)
+            return min(xs), min(ys), max(xs), max(ys)
+        case "CIRCLE", 2:  # the centre, and a point on the circle
+            (x, y), (edge_x, edge_y) = points[0], points[-1]
+            radius = math.hypot(edge_x - x, edge_y - y)
+            return x - radius, y - radius, x + radius, y + radius
+        case "ELLIPSE", 4:  # the ends of the long axis, those of the short one
+            (ax, ay), (bx, by), (cx, cy), (dx, dy) = points
+            x, y = (ax + bx) / 2, (ay + by) / 2
+            half_width, half_height = math.hypot(ax - bx, cx - dx) / 2, math.hypot(ay - by, cy - dy) / 2
+            return x - half_width, y - half_height, x + half_width, y + half_height
+    return Defect.NO_AREA
+
+
+def _label(group: "Dataset", defects: Counter[Defect]) -> str:
+    """The histology of the group's finding; a finding that is none counts as a stray label."""
+    findings = [
+        _code(code)
+        for item in group.get("ContentSequence") or ()
+        if _concept(item) == FINDING
+        for code in item.get("ConceptCodeSequence") or ()
+    ]
+    letters = {HISTOLOGY.get(value, "") if scheme == "SCT" else "" for value, scheme in findings}
+    if len(letters) != 1 or "" in letters:
+        defects[Defect.STRAY_LABEL] += 1
+        return ""
+    return letters.pop()
+
+
+def _items(item: "Dataset") -> Iterator["Dataset"]:
+    """The content items below this one, at any depth."""
+    for child in item.get("ContentSequence") or ():
+        yield child
+        yield from _items(child)
+
+
+def _concept(item: "Dataset") -> tuple[str, str]:
+    return next(map(_code, item.get("ConceptNameCodeSequence") or ()), ("", ""))
+
+
+def _code(code: "Dataset") -> tuple[str, str]:
+    return str(code.get("CodeValue") or ""), str(code.get("CodingSchemeDesignator") or "")

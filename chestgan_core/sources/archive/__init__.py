@@ -1,0 +1,1 @@
+"""The raw archive of a patient: the DICOM files of the selected series, byte for byte."""

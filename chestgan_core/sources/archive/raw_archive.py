@@ -1,0 +1,291 @@
+"""The raw archive of a patient: the DICOM files of the catalog's selected series, byte for byte, one zip a series.
+
+In: dataset and patient. Out: `raw/<dataset>/<patient>/series/<series>-<revision>.zip`, each with a manifest of its own,
+so that a series that is there is never fetched again; then `<version>.json`, which lists the zips that the patient has
+now, and the pointer to it. A series whose content changes gets a new object beside the old one.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chestgan_core.config.dataset import Dataset, dataset_named
+from chestgan_core.dicom.audit_report import AuditReport, no_audit
+from chestgan_core.dicom.pseudonyms import pseudonyms_of
+from chestgan_core.errors import BadInput, ChestganError, IdentityFound, NotInStore, SourceRefused
+from chestgan_core.local.files import require_space
+from chestgan_core.local.scratch import scratch_folder
+from chestgan_core.sources.archive.packing import check_series, is_remote, pack_series
+from chestgan_core.sources.catalog.series_rows import SeriesRow, delivery_name
+from chestgan_core.sources.catalog.stored_catalog import read_catalog
+from chestgan_core.sources.download.download_progress import Receiving
+from chestgan_core.sources.download.spool import clear_spool, opened_spool, spool_folder
+from chestgan_core.sources.folder.folder_series import FolderFiles
+from chestgan_core.sources.folder.local_folders import dicom_folder
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import Artefact, StoredObject, canonical_json
+from chestgan_core.store.store import Store
+
+# A slice of 512 x 512 with its header, where the catalog does not know the size.
+USUAL_FILE_BYTES = 540_000
+
+
+@dataclass(frozen=True)
+class RawArchive:
+    """What was committed. files: images in the archive; expected: in the catalog. reused: nothing was fetched."""
+
+    uri: str
+    version: str
+    series: int
+    files: int
+    expected: int
+    bytes: int
+    reused: bool
+    fetched_series: int
+    audit: AuditReport
+    licence: str
+    doi: str
+
+
+@dataclass(frozen=True)
+class FetchedArchive:
+    """zips: one file a series. selection: fingerprint of the series that the catalog had selected."""
+
+    version: str
+    zips: tuple[Path, ...]
+    selection: str
+
+
+@dataclass(frozen=True)
+class _Series:
+    """A row whose zip is made (path) or in the store already (path None)."""
+
+    row: SeriesRow
+    path: Path | None
+    files: int
+    audit: AuditReport
+    object: StoredObject | None = None
+
+
+def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -> RawArchive:
+    """Bring the selected series of one patient into the store. Those that are there cost two small requests each.
+
+    A series that fails does not keep the others from being archived; then its failure is raised and the patient's
+    archive stays what it was. Raises BadInput: a patient that is not in the catalog, a file that has gone since, no
+    room on the disk. SourceUnreachable; SourceRefused: names the series. IdentityFound: files of a private dataset
+    may name a person, and none of them was stored.
+    """
+    dataset = dataset_named(dataset_name)
+    catalog = read_catalog(store, dataset.name, patient=patient)
+    rows = catalog.of(patient)
+    if not rows:
+        raise BadInput(
+            patient,
+            f"has no selected series in the catalog of {dataset.name}",
+            "materialize series_catalog again",
+        )
+    with scratch_folder(home) as scratch:
+        found = [_in_store(store, dataset, row) for row in rows]
+        missing = [row for row, there in zip(rows, found, strict=True) if there is None]
+        _require_space(dataset, missing, home, scratch)
+        ready = [there for there in found if there is not None]
+        fetched, failures = _fetch(store, dataset, missing, home, scratch)
+        if dataset.private:
+            _require_nobody(dataset, patient, [*ready, *fetched])
+            fetched = [_commit_series(store, dataset, series) for series in fetched]
+        if failures:
+            raise _together(failures, len(rows))
+    series = sorted([*ready, *fetched], key=lambda series: series.row.key)
+    artefact, version = _commit_patient(store, dataset, patient, series, catalog.fingerprint(patient))
+    return RawArchive(
+        uri=store.uri(artefact.manifest_key),
+        version=version,
+        series=len(series),
+        files=sum(one.files for one in series),
+        expected=sum(row.images for row in rows),
+        bytes=artefact.bytes,
+        reused=not fetched,
+        fetched_series=len(fetched),
+        audit=_sum(series),
+        licence=artefact.manifest["licence"],
+        doi=artefact.manifest["doi"],
+    )
+
+
+def fetch_archive(store: Store, dataset_name: str, patient: str, folder: Path) -> FetchedArchive:
+    """A patient's newest archive, verified, in `folder`. Raises NotInStore, DamagedObject."""
+    try:
+        version = str(store.get_pointer(keys.raw_latest(dataset_name, patient))[0]["version"])
+    except NotInStore as error:
+        raise NotInStore(
+            f"raw archive of {patient}", "is not in the store", "materialize raw_dicom for this patient first"
+        ) from error
+    artefact = store.read_manifest(keys.raw_manifest(dataset_name, patient, version))
+    zips = tuple(store.fetch(artefact, folder).values())
+    return FetchedArchive(version, zips, str(artefact.manifest["selection"]))
+
+
+def _fetch(
+    store: Store, dataset: Dataset, rows: Sequence[SeriesRow], home: Path, scratch: Path
+) -> tuple[list[_Series], list[ChestganError]]:
+    """The series that came; those of a public dataset are committed, and their zips are gone from the disk."""
+    fetched: list[_Series] = []
+    failures: list[ChestganError] = []
+    if not rows:
+        return fetched, failures
+    local = (
+        None if is_remote(dataset) else FolderFiles(dicom_folder(dataset, home), pseudonyms_of(dataset, home))
+    )
+    with Receiving(f"raw_dicom {rows[0].patient}", sum(row.images for row in rows)) as watcher:
+        for row in rows:
+            target = scratch / f"{delivery_name(row)}.zip"
+            try:
+                if not is_remote(dataset):
+                    fetched.append(_pack(store, dataset, row, home, target, scratch, local, watcher))
+                    continue
+                with opened_spool(home, dataset.name, row.key, delivery_name(row)) as spool:
+                    # Another process may have brought it while this one waited for the spool.
+                    series = _in_store(store, dataset, row) or _pack(
+                        store, dataset, row, home, target, spool, local, watcher
+                    )
+                    clear_spool(spool)
+                fetched.append(series)
+            except (SourceRefused, BadInput) as error:
+                failures.append(error)
+    return fetched, failures
+
+
+def _pack(
+    store: Store,
+    dataset: Dataset,
+    row: SeriesRow,
+    home: Path,
+    target: Path,
+    spool: Path,
+    local: FolderFiles | None,
+    watcher: Receiving,
+) -> _Series:
+    from chestgan_core.dicom.audit import audit_zip
+
+    packed = pack_series(dataset, row, target, spool, local, watcher)
+    check_series(packed, row, pseudonyms_of(dataset, home), is_remote(dataset))
+    series = _Series(row, packed.path, packed.files, audit_zip(packed.path))
+    return series if dataset.private else _commit_series(store, dataset, series)
+
+
+def _manifest_key(dataset: Dataset, row: SeriesRow) -> str:
+    return keys.raw_series_manifest(dataset.name, row.patient, delivery_name(row))
+
+
+def _in_store(store: Store, dataset: Dataset, row: SeriesRow) -> _Series | None:
+    """A series in this revision that was archived before, if it is still all there."""
+    try:
+        artefact = store.read_manifest(_manifest_key(dataset, row))
+    except NotInStore:
+        return None
+    (item,) = artefact.objects
+    if store.head(item.key) != item:
+        return None
+    told = artefact.manifest
+    return _Series(row, None, int(told["files"]), AuditReport.from_json(told["audit"]), item)
+
+
+def _commit_series(store: Store, dataset: Dataset, series: _Series) -> _Series:
+    if series.path is None:
+        return series
+    row = series.row
+    told = {
+        "kind": "raw-series",
+        "dataset": dataset.name,
+        "patient": row.patient,
+        "series": row.key,
+        "source": dataset.source.kind,
+        "location": row.location,
+        "revision": row.revision,
+        "files": series.files,
+        "audit": series.audit.as_json(),
+        **_terms(dataset, [row]),
+    }
+    artefact = store.commit(_manifest_key(dataset, row), {f"{delivery_name(row)}.zip": series.path}, told)
+    series.path.unlink()
+    return _Series(row, None, series.files, series.audit, artefact.objects[0])
+
+
+def _commit_patient(
+    store: Store, dataset: Dataset, patient: str, series: Sequence[_Series], selection: str
+) -> tuple[Artefact, str]:
+    existing = [one.object for one in series if one.object is not None]
+    told: dict[str, Any] = {
+        "kind": "raw-dicom",
+        "dataset": dataset.name,
+        "patient": patient,
+        "source": dataset.source.kind,
+        "selection": selection,
+        "files": sum(one.files for one in series),
+        "series": [
+            {
+                "series": one.row.key,
+                "revision": one.row.revision,
+                "files": one.files,
+                **_terms(dataset, [one.row]),
+            }
+            for one in series
+        ],
+        "audit": _sum(series).as_json(),
+        **_terms(dataset, [one.row for one in series]),
+    }
+    # Everything that the manifest says belongs to a version: a licence may change while the files do not.
+    whole = canonical_json({**told, "zips": [item.sha256 for item in existing]})
+    version = hashlib.sha256(whole).hexdigest()[:16]
+    artefact = store.commit(keys.raw_manifest(dataset.name, patient, version), {}, told, existing=existing)
+    store.update_pointer(keys.raw_latest(dataset.name, patient), {"version": version})
+    return artefact, version
+
+
+def _terms(dataset: Dataset, rows: Iterable[SeriesRow]) -> dict[str, str]:
+    """Under which licence the files came, whom to cite, and their DOI; those of the series go before the dataset's."""
+    rows = list(rows)
+    return {
+        "licence": "; ".join(sorted({row.licence or dataset.licence for row in rows})),
+        "doi": "; ".join(sorted({row.doi or dataset.doi for row in rows})),
+        "citation": dataset.citation,
+    }
+
+
+def _sum(series: Iterable[_Series]) -> AuditReport:
+    return sum((one.audit for one in series), no_audit())
+
+
+def _require_space(dataset: Dataset, rows: Sequence[SeriesRow], home: Path, scratch: Path) -> None:
+    """One series after the other lies in the spool and, as a zip, in the scratch folder; all zips if private."""
+    sizes: list[int] = [row.bytes or row.images * USUAL_FILE_BYTES for row in rows]
+    if not sizes:
+        return
+    remedy = "set CHESTGAN_HOME to a larger disk"
+    needs = [(scratch, sum(sizes) if dataset.private else max(sizes), remedy)]
+    if is_remote(dataset):
+        needs.append((spool_folder(home), max(sizes), remedy))
+    require_space(needs)
+
+
+def _require_nobody(dataset: Dataset, patient: str, series: Sequence[_Series]) -> None:
+    audit = _sum(series)
+    if stopping := audit.stopping(dataset.accepted_findings):
+        told = ", ".join(f"{finding} in {audit.findings[finding]}" for finding in stopping)
+        raise IdentityFound(
+            f"patient {patient}",
+            f"of {audit.files} files some may still name a person: {told}; none of them was stored",
+            f"de-identify the folder and materialize series_catalog again, or have its owner accept the findings "
+            f"(accepted_findings of {dataset.name})",
+        )
+
+
+def _together(failures: Sequence[ChestganError], series: int) -> ChestganError:
+    """The first failure; where the patient has more series, with how many failed."""
+    first = failures[0]
+    if series == 1:
+        return first
+    cause = f"{first.cause} ({len(failures)} of {series} series of this patient failed, the others are in the store)"
+    return type(first)(first.what, cause, first.remedy)

@@ -1,0 +1,183 @@
+"""The catalog of a dataset: every series of its collection, which of them are fetched, and why the others are not.
+
+In: the dataset's source (an index of the Imaging Data Commons, NBIA, or a folder) and its selection rules. Out:
+`catalog/<dataset>/<version>.parquet` with a row a series, `<version>-patients.parquet` with a row a patient, the
+manifest and the pointer to the newest. A version is a hash of the rows, of the rules and of what was left out.
+Patients of a private dataset appear under keyed hashes.
+"""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chestgan_core.config.dataset import Dataset, dataset_named
+from chestgan_core.errors import BadInput, NotInStore
+from chestgan_core.reasons import in_words
+from chestgan_core.sources.catalog.listing import has_pictures, list_series
+from chestgan_core.sources.catalog.series_rows import SELECTED, Catalog, CatalogSummary, SeriesRow
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import canonical_json, sha256_of
+from chestgan_core.store.store import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = [
+    "SELECTED",
+    "Catalog",
+    "CatalogSummary",
+    "SeriesRow",
+    "StoredCatalog",
+    "catalogue_source",
+    "newest_catalog_version",
+    "read_catalog",
+    "read_patients",
+]
+
+
+@dataclass(frozen=True)
+class StoredCatalog:
+    """Where a catalog lies. sha256: of the rows."""
+
+    uri: str
+    sha256: str
+    version: str
+
+
+def catalogue_source(store: Store, dataset_name: str, home: Path) -> tuple[Catalog, StoredCatalog]:
+    """List the series of a dataset's source, decide which are fetched, and commit both.
+
+    Raises what `list_series` raises, and BadInput when no series is selected (with reasons and counts).
+    """
+    dataset = _with_series(dataset_name)
+    catalog = list_series(dataset, home)
+    summary = catalog.summary()
+    if not catalog.selected:
+        raise BadInput(
+            f"{summary.all.series} series of {dataset.name}",
+            f"none is selected; left out: {in_words(summary.left_out_series)}",
+            "change the selection rules of the dataset",
+        )
+    return catalog, _commit(store, dataset, catalog)
+
+
+def newest_catalog_version(store: Store, dataset_name: str) -> str:
+    """The version that counts. Raises NotInStore when there is none, BadInput for pictures."""
+    dataset = _with_series(dataset_name)
+    try:
+        return str(store.get_pointer(keys.catalog_latest(dataset.name))[0]["version"])
+    except NotInStore as error:
+        raise NotInStore(
+            f"catalog of {dataset.name}", "is not in the store", "materialize series_catalog first"
+        ) from error
+
+
+def read_catalog(
+    store: Store, dataset_name: str, version: str | None = None, patient: str | None = None
+) -> Catalog:
+    """A catalog, by default the newest; of one patient only where one is named, which is much faster.
+
+    left_out and files are those of the whole catalog. Raises NotInStore, DamagedObject, BadInput.
+    """
+    version = version or newest_catalog_version(store, dataset_name)
+    artefact = store.read_manifest(keys.catalog_manifest(dataset_name, version))
+    rows = _read(store.read(artefact, _rows_file(version)), patient)
+    told = artefact.manifest
+    return Catalog(
+        tuple(SeriesRow(**row) for row in rows.to_pylist()), dict(told["left_out"]), int(told["files"])
+    )
+
+
+def read_patients(store: Store, dataset_name: str, version: str) -> dict[str, tuple[str, str]]:
+    """Patient -> fingerprint of the selected series, and histology; of the patients that have a selected series.
+
+    A tick of a sensor asks this for 40,000 patients, so it reads a small file of its own. Raises NotInStore,
+    DamagedObject.
+    """
+    artefact = store.read_manifest(keys.catalog_manifest(dataset_name, version))
+    rows = _read(store.read(artefact, _patients_file(version)))
+    columns = (rows[name].to_pylist() for name in ("patient", "fingerprint", "histology"))
+    return {
+        patient: (fingerprint, histology) for patient, fingerprint, histology in zip(*columns, strict=True)
+    }
+
+
+def _commit(store: Store, dataset: Dataset, catalog: Catalog) -> StoredCatalog:
+    with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
+        rows, patients = Path(scratch) / "rows", Path(scratch) / "patients"
+        _write(rows, _columns(catalog.rows))
+        _write(patients, _patients(catalog))
+        sha256 = sha256_of(rows)
+        # Files that were left out belong to a version as well: the same series may come with fewer of them.
+        told = {
+            "kind": "catalog",
+            "dataset": dataset.name,
+            "left_out": catalog.left_out,
+            "files": catalog.files,
+            "summary": catalog.summary().as_json(),
+            "rules": dataset.selection.model_dump(mode="json"),
+        }
+        version = sha256_of(sha256.encode() + canonical_json(told))[:16]
+        manifest_key = keys.catalog_manifest(dataset.name, version)
+        store.commit(manifest_key, {_rows_file(version): rows, _patients_file(version): patients}, told)
+    store.update_pointer(keys.catalog_latest(dataset.name), {"version": version})
+    return StoredCatalog(store.uri(manifest_key), sha256, version)
+
+
+def _rows_file(version: str) -> str:
+    return f"{version}.parquet"
+
+
+def _patients_file(version: str) -> str:
+    return f"{version}-patients.parquet"
+
+
+def _columns(rows: Sequence[SeriesRow]) -> "pa.Table":
+    import pyarrow as pa
+
+    # Told, not inferred: an empty list or no row at all has no type.
+    kinds: dict[Any, pa.DataType] = {
+        str: pa.string(),
+        int: pa.int64(),
+        float: pa.float64(),
+        list[str]: pa.list_(pa.string()),
+    }
+    schema = pa.schema([(name, kinds[kind]) for name, kind in SeriesRow.__annotations__.items()])
+    return pa.table({name: [getattr(row, name) for row in rows] for name in schema.names}, schema=schema)
+
+
+def _patients(catalog: Catalog) -> "pa.Table":
+    import pyarrow as pa
+
+    patients = catalog.patients
+    return pa.table(
+        {
+            "patient": pa.array(patients, pa.string()),
+            "fingerprint": pa.array(map(catalog.fingerprint, patients), pa.string()),
+            "histology": pa.array((catalog.of(patient)[0].histology for patient in patients), pa.string()),
+        }
+    )
+
+
+def _write(path: Path, table: "pa.Table") -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(table, path, compression="zstd")
+
+
+def _read(data: bytes, patient: str | None = None) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if patient is None:
+        return pq.read_table(pa.BufferReader(data))
+    return pq.read_table(pa.BufferReader(data), filters=[("patient", "=", patient)])
+
+
+def _with_series(dataset_name: str) -> Dataset:
+    dataset = dataset_named(dataset_name)
+    if not dataset.has_hounsfield:
+        raise has_pictures(dataset.name)
+    return dataset

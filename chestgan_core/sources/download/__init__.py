@@ -1,0 +1,1 @@
+"""Downloads from slow, overloaded or failing servers: HTTP, retries, bandwidth, spool."""

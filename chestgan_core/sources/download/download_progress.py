@@ -1,0 +1,47 @@
+"""One line that says how far a download is: files, MB and MB/s. In: what several threads received. Out: progress."""
+
+import threading
+import time
+from types import TracebackType
+from typing import Self, TextIO
+
+from chestgan_core.local.progress import Progress
+
+
+class Receiving:
+    """`raw_dicom Lung_Dx-A0042  184/256 files  35/s  2 s left  97.1 MB, 18.4 MB/s`. For any number of threads.
+
+    out: as in Progress.
+    """
+
+    def __init__(self, label: str, files: int, out: TextIO | None = None) -> None:
+        self._progress = Progress(label, files, "files", out)
+        self._lock = threading.Lock()
+        self._bytes = 0
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._progress.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.__exit__(kind, error, trace)
+
+    def received(self, n: int) -> None:
+        """n bytes came."""
+        with self._lock:
+            self._bytes += n
+            self._progress.step(0, self._note())
+
+    def finished(self, files: int = 1) -> None:
+        """So many more files are complete."""
+        with self._lock:
+            self._progress.step(files, self._note())
+
+    def _note(self) -> str:
+        if not self._bytes:
+            return ""
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        return f"{self._bytes / 1e6:.1f} MB, {self._bytes / 1e6 / seconds:.1f} MB/s"

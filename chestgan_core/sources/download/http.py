@@ -1,0 +1,275 @@
+"""Files and JSON over HTTP from servers that are slow, overloaded or break off.
+
+In: a URL with parameters. Out: parsed JSON, or a file that appears whole or not at all. Retries as retrying.py has
+them, also in the middle of a body; the bandwidth limit of the process holds. Errors name the thing that was asked
+for and at most server and path: neither parameters nor credentials nor where a redirect led to, which may be signed.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError, LocationValueError
+
+from chestgan_core import __version__
+from chestgan_core.errors import BadInput, SourceRefused
+from chestgan_core.sources.download import bandwidth
+from chestgan_core.sources.download.retry import Passing, persistently, retry_after
+
+CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
+BLOCK = 256 * 1024
+_CONNECTIONS = 16
+_REDIRECTS = 5
+_LARGEST_ANSWER = 1 << 30
+# What may pass: too early, too many, and all that is the server's own trouble.
+PASSING_STATUS = frozenset({408, 425, 429}) | frozenset(range(500, 600)) - {501, 505}
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """md5: hex digest of the file's bytes."""
+
+    bytes: int
+    md5: str
+
+
+def get_json(
+    url: str, params: Mapping[str, str] | None = None, auth: str | None = None, what: str = ""
+) -> Any:
+    """The parsed answer; None where the server answers nothing (as NBIA does when it finds nothing).
+
+    auth: value of the Authorization header. what: what errors name; by default server and path.
+    Raises SourceUnreachable; SourceRefused: 4xx, or an answer that is no JSON.
+    """
+    what = what or plain_url(url)
+
+    def one_try() -> bytes:
+        with _answer(what, url, params, _headers(auth)) as answer:
+            data = b"".join(_blocks(answer, _LARGEST_ANSWER))
+        _check_length(answer, len(data))
+        return data
+
+    data = persistently(what, one_try)
+    if not data.strip():
+        return None
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise SourceRefused(what, "the answer is not JSON", "check the endpoint of the dataset") from error
+
+
+def download(
+    url: str,
+    path: Path,
+    params: Mapping[str, str] | None = None,
+    auth: str | None = None,
+    what: str = "",
+    received: Callable[[int], None] | None = None,
+) -> Downloaded:
+    """Write the answer to `path`, whose folder must exist; a broken transfer goes on where the server can do that.
+
+    auth: value of the Authorization header; it is not sent on to another host. what: what errors name; by default
+    server and path. received: gets the number of bytes of each block that came.
+    Raises SourceUnreachable, SourceRefused (4xx), BadInput (the file cannot be written).
+    """
+    what = what or plain_url(url)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("wb") as file:
+            transfer = _Transfer(what, url, params, auth, file, received or (lambda _: None))
+            done = persistently(what, transfer.go_on, lambda: transfer.furthest)
+        part.replace(path)
+    except OSError as error:
+        cause = f"cannot be written ({error.strerror})"
+        raise BadInput(path.parent, cause, "check its permissions and the space on the disk") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return done
+
+
+def plain_url(url: str) -> str:
+    """Scheme, server and path of a URL: what an error may show."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+class _Transfer:
+    """The state of one file between the tries."""
+
+    def __init__(
+        self,
+        what: str,
+        url: str,
+        params: Mapping[str, str] | None,
+        auth: str | None,
+        file: IO[bytes],
+        received: Callable[[int], None],
+    ) -> None:
+        self._what, self._url, self._params, self._auth = what, url, params, auth
+        self._file, self._received = file, received
+        self.furthest = 0
+        self._begin("")
+
+    def _begin(self, validator: str) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self._digest, self._bytes, self._validator = hashlib.md5(usedforsecurity=False), 0, validator
+
+    def go_on(self) -> Downloaded:
+        headers = _headers(self._auth)
+        if self._bytes and self._validator:
+            # RFC 9110, 13.1.5: with another version of the file the server ignores the range and sends all of it.
+            headers |= {"Range": f"bytes={self._bytes}-", "If-Range": self._validator}
+        with _answer(self._what, self._url, self._params, headers) as answer:
+            if answer.status != 206 or not answer.headers.get("Content-Range", "").startswith(
+                f"bytes {self._bytes}-"
+            ):
+                self._begin(_strong_validator(answer))
+            before = self._bytes
+            for block in _blocks(answer):
+                self._file.write(block)
+                self._digest.update(block)
+                self._bytes += len(block)
+                self.furthest = max(self.furthest, self._bytes)
+                self._received(len(block))
+        _check_length(answer, self._bytes - before)
+        return Downloaded(self._bytes, self._digest.hexdigest())
+
+
+def _strong_validator(answer: urllib3.BaseHTTPResponse) -> str:
+    """The ETag by which a broken transfer can go on, "" where the server does not offer that."""
+    etag = answer.headers.get("ETag", "")
+    strong = etag.startswith('"') and answer.headers.get("Accept-Ranges", "") == "bytes"
+    return etag if strong else ""
+
+
+@contextmanager
+def _answer(
+    what: str, url: str, params: Mapping[str, str] | None, headers: Mapping[str, str]
+) -> Iterator[urllib3.BaseHTTPResponse]:
+    """A good answer whose body is still to come; failures of the block inside count as this try's failures."""
+    try:
+        answer = _pool(url).request(
+            "GET",
+            url,
+            fields=dict(params or {}),
+            headers=headers,
+            preload_content=False,
+            redirect=True,
+            retries=urllib3.Retry(
+                total=None, connect=0, read=0, status=0, other=0, redirect=_REDIRECTS, respect_retry_after_header=False
+            ),
+        )  # fmt: skip
+    except (LocationValueError, urllib3.exceptions.URLSchemeUnknown) as error:
+        raise BadInput(plain_url(url), "is no address", "correct the endpoint of the dataset") from error
+    except HTTPError as error:
+        raise _failure(what, error) from error
+    try:
+        _check_status(what, answer)
+        yield answer
+    except HTTPError as error:
+        raise Passing("the connection broke off in the middle of the answer") from error
+    except BaseException:
+        answer.close()  # the rest of the body is not wanted, and the connection is of no more use
+        raise
+    finally:
+        answer.release_conn()
+
+
+def _failure(what: str, error: HTTPError) -> Exception:
+    reason = getattr(error, "reason", None) or error
+    match reason:
+        case urllib3.exceptions.SSLError():
+            return untrusted(what)
+        case urllib3.exceptions.ResponseError() if isinstance(error, urllib3.exceptions.MaxRetryError):
+            return SourceRefused(what, "the server redirects without end", "check the endpoint")
+        case urllib3.exceptions.ProtocolError():
+            return Passing("the connection was reset")
+        case urllib3.exceptions.ReadTimeoutError():
+            return Passing(f"the server said nothing for {READ_SECONDS:.0f} s")
+    return Passing("the server does not answer")
+
+
+def _check_status(what: str, answer: urllib3.BaseHTTPResponse) -> None:
+    status = answer.status
+    if status in (200, 206, 204):
+        return
+    if status in PASSING_STATUS:
+        wait = retry_after(answer.headers.get("Retry-After"))
+        raise Passing(overloaded(status), wait)
+    raise refusal(what, status)
+
+
+def overloaded(status: int) -> str:
+    """What an HTTP status that may pass says."""
+    return "the server is overloaded (429)" if status == 429 else f"the server failed ({status})"
+
+
+def refusal(what: str, status: int) -> SourceRefused:
+    """The permanent failure that an HTTP status stands for."""
+    if status in (404, 410):
+        remedy = "it may have been withdrawn: materialize series_catalog again, or leave it out (deny_series)"
+        return SourceRefused(what, f"the source does not have it ({status})", remedy)
+    if status in (401, 403):
+        remedy = "check the endpoint and whether the collection is open to everybody"
+        return SourceRefused(what, f"the source does not give it to us ({status})", remedy)
+    return SourceRefused(what, f"the source answered {status}", "check the endpoint of the dataset")
+
+
+def untrusted(what: str) -> SourceRefused:
+    """A server whose certificate nobody vouches for."""
+    cause = "the certificate of the server is not trusted"
+    return SourceRefused(what, cause, "set SSL_CERT_FILE to the certificates of your network")
+
+
+def _blocks(answer: urllib3.BaseHTTPResponse, most: int | None = None) -> Iterator[bytes]:
+    """The body as it is on the wire, kept to the bandwidth of the process."""
+    limit, total = bandwidth.shared(), 0
+    while block := answer.read(BLOCK, decode_content=True):
+        limit.took(len(block))
+        total += len(block)
+        if most is not None and total > most:
+            raise SourceRefused("answer", f"has more than {most} bytes", "check the endpoint of the dataset")
+        yield block
+
+
+def _check_length(answer: urllib3.BaseHTTPResponse, found: int) -> None:
+    told = answer.headers.get("Content-Length", "")
+    if told.isdigit() and int(told) != found and not answer.headers.get("Content-Encoding"):
+        raise Passing(f"the answer ended after {found} of {told} bytes")
+
+
+def _headers(auth: str | None) -> dict[str, str]:
+    headers = {"User-Agent": f"chestgan/{__version__}", "Accept-Encoding": "identity"}
+    return headers | ({"Authorization": auth} if auth else {})
+
+
+def _pool(url: str) -> urllib3.PoolManager:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    proxy = "" if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(parts.scheme, "")
+    # The proxy of a company does not reach this machine. A forked child must not share connections.
+    return _manager("" if host in ("127.0.0.1", "localhost", "::1") else proxy, os.getpid())
+
+
+@cache
+def _manager(proxy: str, _process: int) -> urllib3.PoolManager:
+    timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS)
+    if not proxy:
+        return urllib3.PoolManager(maxsize=_CONNECTIONS, timeout=timeout)
+    parts = urlsplit(proxy)
+    headers = None
+    if parts.username:
+        secret = f"{parts.username}:{parts.password or ''}"
+        headers = urllib3.make_headers(proxy_basic_auth=secret)
+    return urllib3.ProxyManager(proxy, maxsize=_CONNECTIONS, timeout=timeout, proxy_headers=headers)

@@ -1,0 +1,1 @@
+"""DICOM files and zips in a folder of this machine."""

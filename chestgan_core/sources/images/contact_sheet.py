@@ -1,0 +1,67 @@
+"""A contact sheet of a collection of pictures: what each class looks like.
+
+In: rows, and where their files lie. Out: PNG bytes, a block of pictures for each class under its name.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from chestgan_core.imaging.pictures import INK, PAPER, from_grey, image_grid, png_of
+from chestgan_core.sources.images.decoding import read_picture
+from chestgan_core.sources.images.image_rows import ImageRow
+
+if TYPE_CHECKING:
+    from chestgan_core.dicom.file_walk import Source
+
+COLUMNS, LINES, EDGE, LABEL = 8, 2, 112, 26
+
+
+def sheet_png(rows: Sequence[ImageRow], sources: "Sequence[Source | None]") -> bytes:
+    """At most 16 pictures of each class, evenly spaced over those in use."""
+    from chestgan_core.dicom.file_walk import Archives
+
+    classes: defaultdict[str, list[int]] = defaultdict(list)
+    for at, row in enumerate(rows):
+        if row.is_selected:
+            classes[row.class_name].append(at)
+    blocks = []
+    with Archives() as archives:
+        for name, members in sorted(classes.items()):
+            spaced = np.linspace(0, len(members) - 1, min(COLUMNS * LINES, len(members))).round().astype(int)
+            cells = []
+            for at in (members[index] for index in spaced):
+                source = sources[at]
+                assert source is not None  # noqa: S101 (what is used was opened)
+                data = archives.read(source, rows[at].bytes)
+                cells.append(fitted(read_picture(data, PurePosixPath(rows[at].path).suffix).grey, EDGE))
+            label = f"{name}: {len(members)} pictures"
+            blocks.append((label, image_grid(from_grey(np.stack(cells)), columns=COLUMNS)))
+    width = max(block.width for _, block in blocks)
+    sheet = Image.new("L", (width, sum(LABEL + block.height for _, block in blocks)), PAPER)
+    draw, top = ImageDraw.Draw(sheet), 0
+    for label, block in blocks:
+        draw.text((4, top + 5), label, fill=INK, font=ImageFont.load_default(size=14))
+        sheet.paste(block, (0, top + LABEL))
+        top += LABEL + block.height
+    return png_of(sheet)
+
+
+def fitted(grey: np.ndarray, edge: int) -> np.ndarray:
+    """The whole picture on a black square, in the middle: (H, W) uint8 to (edge, edge) uint8.
+
+    Pillow's filters widen with the scale, so that nothing aliases; Hamming is nearly as sharp as bicubic and does not
+    ring.
+    """
+    rows, columns = grey.shape
+    scale = edge / max(rows, columns)
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    small = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.HAMMING))
+    square = np.zeros((edge, edge), np.uint8)
+    top, left = (edge - size[1]) // 2, (edge - size[0]) // 2
+    square[top : top + size[1], left : left + size[0]] = small
+    return square

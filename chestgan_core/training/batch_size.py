@@ -1,0 +1,43 @@
+"""A GPU that is too small for a batch: which batch would fit is tried out, so that nobody has to guess.
+
+In: the state whose step ran out of memory. Out: the error to raise.
+"""
+
+import gc
+
+import torch
+from torch import Tensor
+
+from chestgan_core.errors import BadInput
+from chestgan_core.training.checkpoint import TrainingState
+from chestgan_core.training.distributed import Team
+from chestgan_core.training.step import step
+
+
+def fitting_batch(state: TrainingState, images: Tensor, classes: Tensor | None) -> BadInput:
+    """Halve the batch until a step fits. The state is of no more use afterwards."""
+    wanted = batch = state.experiment.training.batch
+    while batch > 2:
+        batch //= 2
+        _free()
+        plan = state.experiment.training.model_copy(update={"batch": batch})
+        state.experiment = state.experiment.model_copy(update={"training": plan})
+        try:
+            step(state, images, classes, Team(), 0.0)
+        except torch.OutOfMemoryError:
+            continue
+        return _told(state, wanted, f"set training.batch to {batch}, which fits")
+    return _told(
+        state, wanted, "lower the widths of the networks or the resolution: not even a batch of 2 fits"
+    )
+
+
+def _told(state: TrainingState, wanted: int, remedy: str) -> BadInput:
+    cause = f"a batch of {wanted} does not fit into the memory of {state.device}"
+    return BadInput(f"training {state.experiment.name}", cause, remedy)
+
+
+def _free() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

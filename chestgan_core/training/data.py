@@ -1,0 +1,104 @@
+"""Slices as networks see them: from shards, through the experiment's window, all in memory.
+
+In: shard files, (N, S, S) int16 each, HU of CT or grey levels of pictures. Out: (N, 1, R, R) float32 in [-1, 1], with
+the class and the patient of each.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from chestgan_core.config.experiment import Experiment
+from chestgan_core.errors import BadInput
+from chestgan_core.slices.shards import read_shard
+
+# Slices resized at once: bounds the float copy of a large shard.
+AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class LoadedSlices:
+    """images: (N, 1, R, R) float32 in [-1, 1]. classes: (N,) int64, numbers into experiment.classes; None without any.
+    patients: the patient of each.
+    """
+
+    images: Tensor
+    classes: Tensor | None
+    patients: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def load_training_slices(paths: Sequence[Path], experiment: Experiment) -> LoadedSlices:
+    """What an experiment is trained on.
+
+    Raises BadInput: what load_slices raises, a class with too few patients (says how many), a batch larger than the
+    set.
+    """
+    loaded = load_slices(paths, experiment)
+    numbers = [] if loaded.classes is None else loaded.classes.tolist()
+    pairs = set(zip(numbers, loaded.patients, strict=True)) if numbers else set()
+    patients = Counter(number for number, _ in pairs)
+    for number, name in enumerate(experiment.classes):
+        found = patients[number]
+        if found < experiment.least_patients:
+            raise BadInput(
+                f"class {name} of {experiment.name}",
+                f"has {found} patient(s) to train on, and {experiment.least_patients} are needed",
+                "leave it out of classes: a generator memorizes few people; or set least_patients",
+            )
+    if len(loaded) < experiment.training.batch:
+        raise BadInput(
+            f"experiment {experiment.name}",
+            f"its batch of {experiment.training.batch} is larger than the set of {len(loaded)} slices",
+            "lower training.batch, or give more slices",
+        )
+    return loaded
+
+
+def load_slices(paths: Sequence[Path], experiment: Experiment) -> LoadedSlices:
+    """The slices of all shards, in the order of the paths, at the experiment's resolution and window; of an experiment
+    with classes only those of these classes.
+
+    Larger slices are made smaller with antialiasing before the window clips them.
+    Raises BadInput: no paths, no slices (of these classes), slices smaller than the resolution, a file that is not a
+    shard.
+    """
+    numbers = {name: number for number, name in enumerate(experiment.classes)}
+    parts: list[Tensor] = []
+    classes: list[int] = []
+    patients: list[str] = []
+    for path in paths:
+        shard = read_shard(path)
+        chosen = [at for at, row in enumerate(shard.rows) if row.histology in numbers or not numbers]
+        patients += [shard.rows[at].patient for at in chosen]
+        classes += [numbers[shard.rows[at].histology] for at in chosen] if numbers else []
+        slices = torch.from_numpy(shard.slices)  # (N, S, S) int16
+        found, size = slices.shape[-1], experiment.resolution
+        if len(slices) and found < size:
+            cause = f"holds {found} x {found} slices, the experiment {experiment.name} wants {size} x {size}"
+            raise BadInput(path, cause, _remedy(size, found))
+        for few in torch.split(torch.tensor(chosen), AT_ONCE) if chosen else ():
+            values = slices[few, None].float()
+            if found > size:
+                values = functional.interpolate(values, size=(size, size), mode="bilinear", antialias=True)
+            parts.append(experiment.display_window.to_unit(values))
+    if not patients:
+        if numbers:
+            cause = f"hold no slices of the classes {', '.join(numbers)}"
+            raise BadInput(
+                "the data", cause, f"change the classes of {experiment.name}, or add patients of them"
+            )
+        raise BadInput("the data", "hold no slices", "give shards made by chestgan normalize")
+    return LoadedSlices(torch.cat(parts), torch.tensor(classes) if numbers else None, tuple(patients))
+
+
+def _remedy(wanted: int, found: int) -> str:
+    """Slices of the wanted size, or a resolution that the slices have."""
+    return f"normalize with --size {wanted} or more, or choose the resolution {1 << (found.bit_length() - 1)}"

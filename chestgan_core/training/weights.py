@@ -1,0 +1,176 @@
+"""The finished networks on disk: weights as safetensors, with the experiment that made them inside the file.
+
+In: a folder and a network. Out: `generator.safetensors` (float32; the metadata field `experiment` holds the
+experiment as JSON, so that the file alone is enough), `config.json`, the same for people, and
+`discriminator.safetensors`, which evaluation reads and which is never published.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from chestgan_core.config.experiment import Experiment, parse_experiment
+from chestgan_core.errors import BadCheckpoint, BadExperiment
+from chestgan_core.local.files import replacing
+from chestgan_core.networks.registry import build_discriminator, build_generator
+
+GENERATOR_FILE = "generator.safetensors"
+DISCRIMINATOR_FILE = "discriminator.safetensors"
+CONFIG_FILE = "config.json"
+# Names of the one metadata field of each file. One, because safetensors writes several in no fixed order, and the
+# same weights must give the same bytes.
+_OF_GENERATOR, _OF_DISCRIMINATOR = "experiment", "discriminator"
+
+
+@dataclass(frozen=True)
+class LoadedGenerator:
+    """A generator ready to use: in eval mode, on `device`. sha256: of the bytes of generator.safetensors."""
+
+    module: nn.Module
+    experiment: Experiment
+    sha256: str
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class LoadedDiscriminator:
+    """A discriminator (or critic) ready to use: in eval mode, on `device`: images, and classes, to logits (N,).
+
+    images_seen: when it had these weights. They are the last of the training, also where the generator that is kept
+    is that of an earlier look. sha256: of the bytes of discriminator.safetensors.
+    """
+
+    module: nn.Module
+    experiment: Experiment
+    images_seen: int
+    sha256: str
+    device: torch.device
+
+
+def save_generator(
+    folder: Path, generator: nn.Module, experiment: Experiment, name: str = GENERATOR_FILE
+) -> str:
+    """Write config.json, then the weights under `name`; returns the sha256 of the latter.
+
+    The same weights give the same bytes: they are the content address of the model.
+    """
+    with replacing(folder / CONFIG_FILE) as path:
+        path.write_text(experiment.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return _write(folder / name, generator, {_OF_GENERATOR: experiment.model_dump_json()})
+
+
+def save_discriminator(
+    folder: Path, discriminator: nn.Module, experiment: Experiment, images_seen: int
+) -> str:
+    """Write discriminator.safetensors; returns its sha256. The same weights give the same bytes."""
+    told = {"experiment": experiment.model_dump(mode="json"), "images_seen": images_seen}
+    return _write(folder / DISCRIMINATOR_FILE, discriminator, {_OF_DISCRIMINATOR: json.dumps(told)})
+
+
+def load_generator(folder_or_file: Path, device: torch.device | str = "cpu") -> LoadedGenerator:
+    """The generator of a training folder, or of one generator.safetensors.
+
+    Raises BadCheckpoint: no such file, cut short, not safetensors, made by something else, another network.
+    """
+    path = _found(folder_or_file, GENERATOR_FILE)
+    told, tensors = _read(path, _OF_GENERATOR, GENERATOR_FILE)
+    experiment = _experiment(told, path)
+    module, where = _filled(build_generator, experiment, tensors, path, device)
+    return LoadedGenerator(module, experiment, _sha256(path), where)
+
+
+def load_discriminator(folder_or_file: Path, device: torch.device | str = "cpu") -> LoadedDiscriminator:
+    """The discriminator of a training folder, or of one discriminator.safetensors. Raises as load_generator does."""
+    path = _found(folder_or_file, DISCRIMINATOR_FILE)
+    told, tensors = _read(path, _OF_DISCRIMINATOR, DISCRIMINATOR_FILE)
+    try:
+        fields, images_seen = told["experiment"], int(told["images_seen"])
+    except (KeyError, TypeError, ValueError) as error:
+        cause = "does not say which experiment made it, or when"
+        raise BadCheckpoint(path, cause, f"give the {DISCRIMINATOR_FILE} of a chestgan training") from error
+    experiment = _experiment(fields, path)
+    module, where = _filled(build_discriminator, experiment, tensors, path, device)
+    return LoadedDiscriminator(module, experiment, images_seen, _sha256(path), where)
+
+
+def _write(path: Path, network: nn.Module, metadata: dict[str, str]) -> str:
+    tensors = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
+    data = save(tensors, metadata=metadata)
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _found(folder_or_file: Path, name: str) -> Path:
+    path = folder_or_file / name if folder_or_file.is_dir() else folder_or_file
+    if not path.is_file():
+        raise BadCheckpoint(path, "is not there", "give the folder of a training that has finished")
+    return path
+
+
+def _read(path: Path, field: str, name: str) -> tuple[Any, dict[str, Tensor]]:
+    """What the metadata field tells, parsed, and the tensors. name: what the file should have been."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            told = (file.metadata() or {}).get(field)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        cause = f"cannot be read as safetensors: it is cut short or of another kind ({error})"
+        raise BadCheckpoint(path, cause, "fetch it again, or train again") from error
+    if told is None:
+        cause = "does not say which experiment made it"
+        raise BadCheckpoint(path, cause, f"give the {name} of a chestgan training")
+    try:
+        return json.loads(told), tensors
+    except ValueError as error:
+        raise _not_understood(path, error) from error
+
+
+def _experiment(fields: Mapping[str, Any], path: Path) -> Experiment:
+    try:
+        return parse_experiment(fields, fields["name"], path)
+    except (BadExperiment, ValueError, TypeError, KeyError) as error:
+        raise _not_understood(path, error) from error
+
+
+def _not_understood(path: Path, error: Exception) -> BadCheckpoint:
+    cause = f"was made by an experiment that this version does not understand ({error})"
+    return BadCheckpoint(path, cause, "train it again with this version")
+
+
+def _filled(
+    build: Callable[[Experiment], nn.Module],
+    experiment: Experiment,
+    tensors: dict[str, Tensor],
+    path: Path,
+    device: torch.device | str,
+) -> tuple[nn.Module, torch.device]:
+    """The network of the experiment with these weights, ready to use."""
+    network = build(experiment)
+    wanted = {name: value.shape for name, value in network.state_dict().items()}
+    found = {name: value.shape for name, value in tensors.items()}
+    if wanted != found:
+        odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+        first = f"{odd[0]} is {_shape(found.get(odd[0]))}, not {_shape(wanted.get(odd[0]))}"
+        cause = f"is of another network than its experiment says ({len(odd)} tensors differ: {first})"
+        raise BadCheckpoint(path, cause, "train it again with this version")
+    network.load_state_dict(tensors)
+    where = torch.device(device)
+    return network.eval().requires_grad_(False).to(where).to(memory_format=torch.channels_last), where
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _shape(shape: torch.Size | None) -> str:
+    return "absent" if shape is None else " x ".join(map(str, shape)) or "a number"

@@ -1,0 +1,93 @@
+"""Experiments are refused where they are wrong, and named by what decides the weights."""
+
+from pathlib import Path
+
+import pytest
+
+from chestgan_core.config.dataset import dataset_files
+from chestgan_core.config.experiment import experiment_files, load_experiment
+from chestgan_core.errors import BadExperiment
+
+GOOD = "dataset: phantom\ntraining: {images: 100}\n"
+
+
+@pytest.mark.parametrize("name", sorted(experiment_files()))
+def test_every_shipped_experiment_is_valid_and_names_a_known_dataset(name: str) -> None:
+    experiment = load_experiment(name)
+    assert experiment.name == name
+    assert experiment.dataset in dataset_files()
+    assert experiment.description
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (GOOD + "resolution: 65\n", "line 3: resolution"),
+        (GOOD + "widow: lung\n", "line 3: widow"),
+        (GOOD + "network:\n\n  generator_width: 0\n", "line 5: network.generator_width"),
+        (GOOD + "training: {images: 200}\n", "line 3: training is there a second time, after line 2"),
+        (GOOD + "window: &again [*again]\n", "is not YAML"),
+        (GOOD + "window: {centre: -600, width: -1}\n", "width"),
+        ("dataset: phantom\ntraining: {}\n", "line 2: training: .*give a budget"),
+        ("dataset: phantom\ntraining: {images: nan}\n", "training.images"),
+        ("dataset: [phantom\n", "line"),
+        ("- a list\n", "holds no fields"),
+    ],
+)
+def test_a_wrong_field_is_named_in_one_line(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(BadExperiment, match=said) as refused:
+        load_experiment(path)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(BadExperiment, match="demo"):
+        load_experiment("no-such-experiment")
+
+
+def test_own_experiments_stand_beside_the_shipped_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.yaml").write_text(GOOD)
+    monkeypatch.setenv("CHESTGAN_EXPERIMENTS", str(tmp_path))
+    assert {"mine", "demo"} <= set(experiment_files())
+    assert load_experiment("mine").training.images == 100
+
+
+def test_the_fingerprint_changes_with_what_decides_the_weights_and_with_nothing_else(tmp_path: Path) -> None:
+    def fingerprint(text: str, name: str = "one") -> str:
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(text)
+        return load_experiment(path).fingerprint()
+
+    same = fingerprint(GOOD)
+    assert fingerprint(GOOD + "description: other words\n", "two") == same
+    assert fingerprint(GOOD + "publication: {images: 7}\n") == same
+    assert fingerprint(GOOD + "seed: 1\n") != same
+    assert fingerprint(GOOD + "window: wide\n") != same
+    assert fingerprint(GOOD.replace("100", "101")) != same
+
+
+def test_an_experiment_of_an_unknown_dataset_or_extractor_is_refused_before_it_costs_anything(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "wrong.yaml"
+    for text, said in [
+        ("dataset: nowhere\ntraining: {images: 1}\n", "choose one of"),
+        (GOOD + "evaluation: {extractor: eficientnet}\n", "evaluation.extractor"),
+        (GOOD + "name: other\n", "leave the name out"),
+        ("dataset: phantom\ntraining: {minutes: .inf}\n", "training.minutes"),
+        (GOOD + "window: {centre: .nan, width: 100}\n", "window"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(BadExperiment, match=said):
+            load_experiment(path)
+
+
+def test_a_folder_of_own_experiments_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHESTGAN_EXPERIMENTS", "/no/such/folder")
+    with pytest.raises(BadExperiment, match="is no folder"):
+        experiment_files()

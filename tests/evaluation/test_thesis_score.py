@@ -1,0 +1,144 @@
+"""The thesis' score: its own numbers, what is left out, and weights of one's own."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chestgan_core.errors import BadInput
+from chestgan_core.evaluation.thesis.score import PUBLISHED, SHIPPED, Weights, load_weights, thesis_score
+
+DCGAN = {measure: told.get("DCGAN") for measure, told in PUBLISHED.items()}
+
+
+def weights(**changes: object) -> Weights:
+    return Weights.model_validate({**yaml.safe_load(SHIPPED.read_text()), **changes})
+
+
+def test_the_published_numbers_of_the_thesis_dcgan_score_four() -> None:
+    score = thesis_score(DCGAN, load_weights())
+    assert score.unrounded == pytest.approx(3.6, abs=0.05)
+    assert score.value == 4
+    assert score.note == "all parts measured"
+    points = {part.measure: part.points for part in score.parts}
+    assert points == pytest.approx(
+        {
+            "discriminator accuracy": 9.152,
+            "generator accuracy": 3.928,
+            "SSIM": 2.667,
+            "PSNR": 4,
+            "LPIPS": 0.34,
+        }
+    )
+
+
+def test_the_scores_of_all_published_models_stand_beside_it() -> None:
+    score = thesis_score({"SSIM": 0.5, "PSNR": 26.0}, load_weights())
+    assert score.published == {"DCGAN": 4, "WGAN": 2, "Vanilla": 3}
+    assert score.as_json()["of"] == 10
+
+
+@pytest.mark.parametrize(
+    ("decibels", "points"), [(2.2, 4), (19.9, 4), (20, 6), (24.9, 6), (25, 8), (29.9, 8), (30, 10), (100, 10)]
+)
+def test_psnr_counts_in_steps(decibels: float, points: float) -> None:
+    assert load_weights().psnr.points(decibels) == points
+
+
+def test_what_could_not_be_measured_is_left_out_and_the_rest_counts_as_the_whole() -> None:
+    score = thesis_score({**DCGAN, "LPIPS": None}, load_weights())
+    # (0.15 x 9.152 + 0.15 x 3.928 + 0.2 x 2.667 + 0.25 x 4) / 0.75
+    assert score.unrounded == pytest.approx(3.4954 / 0.75)
+    assert sum(part.share for part in score.parts) == pytest.approx(1)
+    lpips = score.parts[-1]
+    assert (lpips.measure, lpips.points, lpips.share, lpips.weight) == ("LPIPS", None, 0, 0.25)
+    assert "without LPIPS" in score.note
+    assert "the other weights (0.75) count as the whole" in score.note
+
+
+def test_nothing_measured_is_no_score_and_not_the_lowest() -> None:
+    score = thesis_score({}, load_weights())
+    assert (score.value, score.unrounded) == (None, None)
+    assert score.note.startswith("no score: nothing that has a weight was measured")
+
+
+def test_no_score_falls_below_one() -> None:
+    everything_wrong = {
+        "discriminator accuracy": 0.0,
+        "generator accuracy": 0.0,
+        "SSIM": -1.0,
+        "LPIPS": 3.0,
+    }
+    assert thesis_score(everything_wrong, load_weights()).value == 1
+    lpips_alone = thesis_score({"LPIPS": 3.0}, load_weights())
+    assert (lpips_alone.value, lpips_alone.unrounded) == (1, 1.0)
+
+
+shares = st.floats(0, 1)
+
+
+@given(
+    values=st.fixed_dictionaries(
+        {
+            "discriminator accuracy": st.none() | shares,
+            "generator accuracy": st.none() | shares,
+            "SSIM": st.none() | st.floats(-1, 1),
+            "PSNR": st.none() | st.floats(0, 100),
+            "LPIPS": st.none() | st.floats(0, 5),
+        }
+    )
+)
+def test_every_score_lies_between_one_and_ten(values: dict[str, float | None]) -> None:
+    score = thesis_score(values, load_weights())
+    if score.value is None or score.unrounded is None:
+        assert all(value is None for value in values.values())
+    else:
+        assert 1 <= score.unrounded <= 10
+        assert abs(score.value - score.unrounded) <= 0.5
+        assert sum(part.share for part in score.parts) == pytest.approx(1)
+
+
+def test_weights_of_ones_own_are_named_by_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = yaml.safe_load(SHIPPED.read_text())
+    own["lpips"]["weight"], own["ssim"]["weight"] = 0.0, 0.45
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(own))
+    monkeypatch.setenv("CHESTGAN_THESIS_WEIGHTS", str(path))
+    score = thesis_score({**DCGAN, "LPIPS": None}, load_weights())
+    assert score.unrounded == pytest.approx(0.15 * 9.152 + 0.15 * 3.928 + 0.45 * 2.667 + 0.25 * 4)
+    # A part without a weight is not missed.
+    assert score.note == "all parts measured"
+
+
+@pytest.mark.parametrize(
+    ("changed", "to", "said"),
+    [
+        ("weight: 0.2,", "weight: 0.3,", "the weights add up to 1.1, not 1"),
+        ("weight: 0.2,", "weight: -0.2,", r"line 7: ssim.weight: Input should be greater than or equal to 0"),
+        ("line: [10, -10]", "", r"line 9: lpips: Value error, give line or steps, one of them"),
+        ("[[30, 10], [25, 8], [20, 6]]", "[[20, 6], [30, 10]]", "steps: go from the highest value down"),
+        ("[30, 10]", "[30, 11]", r"psnr.steps.0.1: Input should be less than or equal to 10"),
+        ("lpips:", "lpipz:", "lpipz: Extra inputs are not permitted"),
+        ("lpips:", "- lpips:", "is not YAML"),
+    ],
+)
+def test_weights_that_are_wrong_are_refused_with_the_field(
+    changed: str, to: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(SHIPPED.read_text().replace(changed, to))
+    monkeypatch.setenv("CHESTGAN_THESIS_WEIGHTS", str(path))
+    with pytest.raises(BadInput, match=said) as caught:
+        load_weights()
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_weights_file_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHESTGAN_THESIS_WEIGHTS", str(tmp_path / "none.yaml"))
+    with pytest.raises(BadInput, match=r"CHESTGAN_THESIS_WEIGHTS: .*none\.yaml is no file"):
+        load_weights()

@@ -1,0 +1,79 @@
+"""Grids and contact sheets show every pixel as it is."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from chestgan_core.imaging.pictures import (
+    contact_sheet,
+    from_grey,
+    image_grid,
+    narrowed,
+    png_of,
+    thumbnail,
+    to_grey,
+)
+
+
+def ramp(count: int, size: int = 8) -> torch.Tensor:
+    return torch.linspace(-1, 1, count * size * size).reshape(count, 1, size, size)
+
+
+def test_every_grey_level_survives_the_way_to_the_network_and_back() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    assert np.array_equal(to_grey(from_grey(levels)), levels)
+
+
+def test_values_outside_the_range_are_clipped_not_wrapped() -> None:
+    assert to_grey(torch.tensor([[[-3.0, 3.0]]])).tolist() == [[[0, 255]]]
+
+
+@given(st.integers(1, 20), st.integers(1, 7), st.integers(1, 3), st.integers(0, 4))
+@settings(max_examples=30, deadline=None)
+def test_a_grid_holds_each_image_where_reading_order_puts_it(
+    count: int, columns: int, scale: int, gap: int
+) -> None:
+    images = ramp(count)
+    sheet = np.array(image_grid(images, columns, scale, gap))
+    step = 8 * scale + gap
+    for index, cell in enumerate(to_grey(images)):
+        top, left = index // columns * step, index % columns * step
+        shown = sheet[top : top + 8 * scale : scale, left : left + 8 * scale : scale]
+        assert np.array_equal(shown, cell)
+
+
+def test_a_grid_of_nothing_is_an_error() -> None:
+    with pytest.raises(ValueError, match="at least one image"):
+        image_grid(torch.zeros(0, 1, 8, 8))
+
+
+def test_a_contact_sheet_is_the_same_file_each_time_and_has_no_text_chunks(tmp_path: Path) -> None:
+    first = contact_sheet(ramp(70, 64), ramp(5, 64), tmp_path / "a.png", title="A title")
+    second = contact_sheet(ramp(70, 64), ramp(5, 64), tmp_path / "b.png", title="A title")
+    assert first.read_bytes() == second.read_bytes()
+    assert Image.open(first).info == {}
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["a.png", "b.png"]
+
+
+def test_a_picture_that_is_too_large_to_keep_is_made_smaller() -> None:
+    noise = np.random.default_rng(0).uniform(-1, 1, (64, 1, 64, 64)).astype(np.float32)
+    png = png_of(image_grid(noise))
+    assert thumbnail(png, len(png)) == (png, "image/png")
+    small, mime = thumbnail(png, 20_000)
+    assert mime == "image/jpeg"
+    assert len(small) <= 20_000
+    assert Image.open(io.BytesIO(small)).width >= 32
+
+
+def test_a_picture_that_is_too_wide_for_a_page_is_halved_to_the_mean_of_its_pixels() -> None:
+    board = Image.fromarray((np.indices((8, 16)).sum(axis=0) % 2 * 200).astype(np.uint8))
+    small = Image.open(io.BytesIO(narrowed(png_of(board), 8)))
+    assert small.size == (8, 4)
+    assert set(np.asarray(small).ravel()) == {100}
+    assert narrowed(png_of(board), 16) == png_of(board)

@@ -1,0 +1,168 @@
+"""Which series of a collection are fetched, and the one reason for each that is not."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chestgan_core.config.dataset import SeriesRules, dataset_named
+from chestgan_core.reasons import in_words
+from chestgan_core.sources.catalog.series_rows import SELECTED, Catalog, SeriesRow
+from chestgan_core.sources.catalog.series_selection import Fate, decide
+from tests.sources.catalog.series_rows import CT, SECONDARY_CAPTURE, series_row
+
+STRICT = SeriesRules(
+    sop_class=(CT,),
+    photometric=("MONOCHROME2",),
+    least_images=20,
+    most_images=400,
+    include_description=("^chest",),
+    exclude_description=("scout",),
+    kernel="soft",
+    patient_series="smallest",
+    deny_patients=("Lung_Dx-A0009",),
+    deny_series=("2.25.99",),
+)
+
+
+def fate(rules: SeriesRules = STRICT, **changes: object) -> str:
+    return decide([series_row(**changes)], rules)[0].fate
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, Fate.SELECTED),
+        ({"patient": "Lung_Dx-A0009"}, Fate.DENIED),
+        ({"key": "2.25.99"}, Fate.DENIED),
+        ({"modality": "PT"}, Fate.OTHER_MODALITY),
+        ({"sop_class": SECONDARY_CAPTURE, "photometric": "RGB"}, Fate.SECONDARY_CAPTURE),
+        ({"sop_class": f"{SECONDARY_CAPTURE}.4"}, Fate.SECONDARY_CAPTURE),
+        ({"sop_class": "1.2.840.10008.5.1.4.1.1.2.1"}, Fate.OTHER_SOP_CLASS),
+        ({"photometric": "MONOCHROME1"}, Fate.OTHER_PHOTOMETRIC),
+        ({"images": 19}, Fate.TOO_FEW_IMAGES),
+        ({"images": 401}, Fate.TOO_MANY_IMAGES),
+        ({"study_description": "Head"}, Fate.DESCRIPTION),
+        ({"description": "Scout"}, Fate.EXCLUDED_DESCRIPTION),
+        ({"description": "Thorax 1.0 B70f"}, Fate.OTHER_KERNEL),
+        ({"description": "", "kernel": "LUNG"}, Fate.OTHER_KERNEL),
+    ],
+)
+def test_each_rule_leaves_out_for_its_own_reason(changes, expected):
+    assert fate(**changes) == expected
+    assert expected.meaning
+
+
+@pytest.mark.parametrize("field", ["modality", "sop_class", "photometric", "images", "description", "kernel"])
+def test_what_a_source_does_not_say_leaves_nothing_out(field):
+    assert fate(**{field: 0 if field == "images" else ""}) == SELECTED
+
+
+def test_a_series_of_which_nothing_is_known_is_selected():
+    unknown = {"modality": "", "sop_class": "", "photometric": "", "images": 0}
+    assert fate(**unknown, description="", study_description="", manufacturer="") == SELECTED
+
+
+@pytest.mark.parametrize("told", ["Chest 3D", "Chest  3D", " chest\t3d ", "CHEST 3D"])
+def test_white_space_and_case_of_a_description_do_not_matter(told):
+    rules = SeriesRules(include_description=("^Chest 3D$",))
+    assert fate(rules, description="", study_description=told) == SELECTED
+    assert fate(rules, description=told, study_description="Thorax") == SELECTED
+
+
+def test_a_pattern_can_ask_for_the_case():
+    rules = SeriesRules(include_description=("^(?-i:Chest)$",))
+    assert fate(rules, study_description="Chest") == SELECTED
+    assert fate(rules, study_description="CHEST") == Fate.DESCRIPTION
+
+
+def test_the_first_rule_that_is_not_met_is_the_reason():
+    assert fate(modality="PT", images=1, description="scout") == Fate.OTHER_MODALITY
+
+
+def test_the_smallest_clean_series_is_taken_and_the_first_key_among_equals():
+    rows = [
+        series_row(key="2.25.5", images=25),
+        series_row(key="2.25.4", images=25, bytes=1),
+        series_row(key="2.25.1", images=30),
+        series_row(key="2.25.2", images=3),
+        series_row(patient="Lung_Dx-B0002", key="2.25.3", images=300),
+    ]
+    told = {row.key: row.fate for row in decide(rows, STRICT)}
+    assert told == {
+        "2.25.1": Fate.ANOTHER_CHOSEN,
+        "2.25.2": Fate.TOO_FEW_IMAGES,
+        "2.25.3": SELECTED,
+        "2.25.4": SELECTED,
+        "2.25.5": Fate.ANOTHER_CHOSEN,
+    }
+
+
+def test_words_name_the_most_frequent_reason_first():
+    assert in_words({"denied": 1, "too-few-images": 84}) == "too-few-images 84, denied 1"
+    assert in_words({}) == "nothing"
+
+
+def test_the_rules_of_every_shipped_collection_can_leave_out_a_colour_capture_or_say_that_they_cannot_see_it():
+    captured = {"sop_class": SECONDARY_CAPTURE, "photometric": "RGB", "description": "<ALPHA Range[1]>"}
+    idc, nbia = (dataset_named(name).selection for name in ("lung_pet_ct_dx", "lung_pet_ct_dx_nbia"))
+    assert fate(idc, **captured) == Fate.SECONDARY_CAPTURE
+    unseen = {**captured, "sop_class": "", "photometric": ""}
+    assert fate(nbia, **unseen) == Fate.EXCLUDED_DESCRIPTION
+
+
+ROWS = st.lists(
+    st.builds(
+        series_row,
+        patient=st.sampled_from(["Lung_Dx-A0001", "Lung_Dx-G0002", "Lung_Dx-A0009"]),
+        key=st.integers(1, 99).map("2.25.{}".format),
+        modality=st.sampled_from(["CT", "PT", "SR", ""]),
+        sop_class=st.sampled_from([CT, SECONDARY_CAPTURE, ""]),
+        photometric=st.sampled_from(["MONOCHROME2", "RGB", ""]),
+        description=st.sampled_from(["5mm Lung", "B31f", "scout", ""]),
+        images=st.integers(0, 500),
+        histology=st.sampled_from(["A", "G", ""]),
+    ),
+    unique_by=lambda row: row.key,
+    max_size=30,
+)
+RULES = st.sampled_from(
+    [
+        STRICT,
+        SeriesRules(),
+        STRICT.model_copy(update={"patient_series": "all"}),
+        SeriesRules(patient_series="smallest"),
+    ]
+)
+
+
+@given(ROWS, RULES, st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_changes_nothing(rows, rules, random):
+    shuffled = random.sample(rows, len(rows))
+    assert decide(shuffled, rules) == decide(rows, rules)
+
+
+@given(ROWS, RULES)
+def test_every_row_has_exactly_one_fate_and_the_counts_add_up(rows: list[SeriesRow], rules: SeriesRules):
+    decided = decide(rows, rules)
+    assert sorted(replace(row, fate="").key for row in decided) == sorted(row.key for row in rows)
+    assert {row.fate for row in decided} <= {str(fate) for fate in Fate}
+    told = Catalog(decided, {}, 0).summary()
+    assert told.selected.series + sum(told.left_out_series.values()) == told.series == len(rows)
+    assert told.clean.series == told.selected.series + told.left_out_series.get(Fate.ANOTHER_CHOSEN, 0)
+    assert sum(part.images for part in told.histology.values()) == told.selected.images
+
+
+@given(ROWS)
+def test_of_each_patient_with_a_clean_series_exactly_one_is_taken_and_none_is_smaller(rows: list[SeriesRow]):
+    clean = [
+        row
+        for row in decide(rows, STRICT.model_copy(update={"patient_series": "all"}))
+        if row.fate == SELECTED
+    ]
+    taken = [row for row in decide(rows, STRICT) if row.fate == SELECTED]
+    assert Counter(row.patient for row in taken) == Counter({row.patient for row in clean})
+    for row in taken:
+        assert row.images == min(other.images for other in clean if other.patient == row.patient)

@@ -1,0 +1,138 @@
+"""The index of the Imaging Data Commons: the counts that are known, and indexes that are none."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from chestgan_core.config.dataset import dataset_named
+from chestgan_core.dicom.pseudonyms import Pseudonyms
+from chestgan_core.errors import BadInput, NotAvailable
+from chestgan_core.sources.catalog.listing import list_file, list_series
+from chestgan_core.sources.catalog.series_rows import Amount, Catalog
+from chestgan_core.sources.catalog.series_selection import Fate
+from chestgan_core.sources.idc import index as idc_index
+from chestgan_core.sources.idc.index import collection_id, idc_series, installed_index
+
+PUBLIC = Pseudonyms()
+
+
+def check_lung_pet_ct_dx(catalog: Catalog) -> None:
+    """What is known of Lung-PET-CT-Dx in release 25 of the index."""
+    told = catalog.summary()
+    assert (told.all.series, told.all.patients, told.all.images) == (2606, 355, 252_446)
+    assert (told.clean.series, told.clean.patients, told.clean.images) == (797, 346, 147_702)
+    assert (told.selected.series, told.selected.patients, told.selected.images) == (346, 346, 51_441)
+    assert round(told.selected.bytes / 1e9, 1) == 27.2
+    assert told.left_out_series == {
+        Fate.ANOTHER_CHOSEN: 451,
+        Fate.OTHER_MODALITY: 1444,
+        Fate.SECONDARY_CAPTURE: 281,
+        Fate.TOO_FEW_IMAGES: 84,
+    }
+    assert {letter: part.patients for letter, part in told.histology.items()} == {
+        "A": 244,
+        "B": 37,
+        "E": 5,
+        "G": 60,
+    }
+    captures = [row for row in catalog.rows if row.fate == Fate.SECONDARY_CAPTURE]
+    assert {row.modality for row in captures} == {"CT"}
+    assert sum(row.images for row in captures) == 57_002
+
+
+def test_the_installed_index_gives_the_known_series_of_the_collection(tmp_path: Path) -> None:
+    catalog = list_series(dataset_named("lung_pet_ct_dx"), tmp_path)
+    check_lung_pet_ct_dx(catalog)
+    row = catalog.selected[0]
+    assert row.location == f"s3://idc-open-data/{row.revision}/"
+    assert (row.licence, row.doi, row.analysis) == ("CC BY 4.0", "10.7937/tcia.2020.nnc2-0461", "")
+    reports = [row for row in catalog.rows if row.analysis == "lung_pet_ct_dx_annotations"]
+    assert {row.modality for row in reports} == {"SR"}
+    assert len(reports) == 1091
+
+
+def test_an_extract_as_csv_gives_the_same_rows_as_the_installed_index(
+    real_data: Path, tmp_path: Path
+) -> None:
+    dataset = dataset_named("lung_pet_ct_dx")
+    extract = list_file(dataset, real_data / "catalog" / "lung_pet_ct_dx_series.csv", tmp_path)
+    check_lung_pet_ct_dx(extract)
+    assert extract == list_series(dataset, tmp_path)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> pa.Table:
+    """Two series of two collections; the second has nothing but what it must have."""
+    told = {name: ["", ""] for name in idc_index.COLUMNS} | {
+        "collection_id": ["some_lungs", "other"],
+        "PatientID": ["Lung_Dx-G0001", "x1"],
+        "SeriesInstanceUID": ["2.25.1", "2.25.2"],
+        "Modality": ["CT", "MR"],
+        "SeriesDescription": ['Chest,\n"3D"  IMR', None],
+        "crdc_series_uuid": ["aa", "bb"],
+        "series_aws_url": ["s3://bucket/aa/*", None],
+    }
+    table = pa.table({name: pa.array(values, pa.string()) for name, values in told.items()})
+    for name, kind in (("instanceCount", pa.int64()), ("series_size_MB", pa.float64())):
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array([30, None], kind))
+    return table
+
+
+@pytest.mark.parametrize("form", ["index.csv", "index.parquet"])
+def test_csv_and_parquet_are_told_apart_by_what_they_hold(index: pa.Table, form: str, tmp_path: Path) -> None:
+    path = tmp_path / "an index"
+    (pq.write_table if form.endswith("parquet") else pyarrow.csv.write_csv)(index, path)
+    (row,) = idc_series("some_lungs", PUBLIC, path)
+    assert (row.patient, row.histology, row.key) == ("Lung_Dx-G0001", "G", "2.25.1")
+    assert (row.images, row.bytes) == (30, 30_000_000)
+    assert (row.description, row.location, row.revision) == ('Chest, "3D" IMR', "s3://bucket/aa/", "aa")
+    (bare,) = idc_series("other", PUBLIC, path)
+    assert (bare.images, bare.bytes, bare.description, bare.location) == (0, 0, "", "")
+
+
+def test_a_collection_that_is_not_there_is_told_with_those_that_are_spelled_alike(
+    index: pa.Table, tmp_path: Path
+) -> None:
+    pq.write_table(index, tmp_path / "index.parquet")
+    with pytest.raises(
+        BadInput, match=r"some_lung: is none of the 2 collections .* did you mean some_lungs\?"
+    ):
+        idc_series("some_lung", PUBLIC, tmp_path / "index.parquet")
+
+
+@pytest.mark.parametrize("write", [pq.write_table, pyarrow.csv.write_csv])
+def test_a_missing_column_is_named(index: pa.Table, write, tmp_path: Path) -> None:
+    write(index.drop_columns(["PatientID", "Modality"]), tmp_path / "index")
+    with pytest.raises(BadInput, match="lacks the columns PatientID, Modality"):
+        idc_series("some_lungs", PUBLIC, tmp_path / "index")
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 cut short", b"collection_id\n\xff\xfe\n", b"\0" * 100])
+def test_a_file_that_is_no_index_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "index").write_bytes(content)
+    with pytest.raises(BadInput, match="index"):
+        idc_series("some_lungs", PUBLIC, tmp_path / "index")
+
+
+def test_without_the_package_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert installed_index().is_file()
+    monkeypatch.setattr(idc_index, "PACKAGE", "a_package_that_nobody_installed")
+    with pytest.raises(NotAvailable, match=r"pip install chestgan\[idc\]"):
+        installed_index()
+
+
+@pytest.mark.parametrize("name", ["Lung-PET-CT-Dx", "lung_pet_ct_dx", "LUNG PET-CT_Dx"])
+def test_a_collection_has_one_name_in_the_commons(name: str) -> None:
+    assert collection_id(name) == "lung_pet_ct_dx"
+
+
+def test_private_ids_do_not_reach_the_rows(index: pa.Table, tmp_path: Path) -> None:
+    pq.write_table(index, tmp_path / "index.parquet")
+    (row,) = idc_series("some_lungs", Pseudonyms(b"a long random secret"), tmp_path / "index.parquet")
+    assert row.patient.startswith("P")
+    assert row.key.startswith("2.25.")
+    assert (row.patient, row.key) != ("Lung_Dx-G0001", "2.25.1")
+    assert isinstance(Catalog((row,), {}, 0).summary().all, Amount)

@@ -1,0 +1,390 @@
+"""Collections of pictures: what is found in folders and zips, what is there twice, and what is kept."""
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from chestgan_core.errors import BadInput, NotInStore
+from chestgan_core.imaging.perceptual_hash import NEAR, near_pairs
+from chestgan_core.sources.images.collection import collect_images, open_images, summarise_images
+from chestgan_core.sources.images.decoding import LARGEST_PIXELS, NotRead, read_picture
+from chestgan_core.sources.images.image_rows import ImageFate, ImageRow
+from chestgan_core.sources.images.zips import read_archives
+from chestgan_core.store import keys
+from chestgan_core.store.store import Store
+from tests.sources.images.pictures import SPLITS, TOKENS, declare, drawn, encoded, marked, put
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that the dataset `pictures` (with split folders) reads."""
+    declare(tmp_path / "datasets", monkeypatch)
+    monkeypatch.setenv("TEST_IMAGES", str(tmp_path / "delivery"))
+    return tmp_path / "delivery"
+
+
+def fates(store: Store, tmp_path: Path) -> dict[str, str]:
+    collect_images(store, "pictures", tmp_path)
+    return {row.path: row.fate for row in open_images(store, "pictures").rows}
+
+
+def test_class_folders_named_differently_in_each_split_are_one_class(root, store, tmp_path):
+    names = [
+        "Data/train/adeno_T2_N0/1.png",
+        "Data/train/adeno_T2_N0/1 (2).png",
+        "Data/test/adeno/7 - Copy.png",
+    ]
+    put(root, {name: drawn(seed) for seed, name in enumerate([*names, "Data/valid/normal/n 1.jpg"])})
+    stored = collect_images(store, "pictures", tmp_path)
+    assert stored.by_class == [("adeno", "test", 1, 1), ("adeno", "train", 2, 2), ("normal", "valid", 1, 1)]
+    assert (stored.images, stored.selected, stored.left_out) == (4, 4, {})
+
+
+def test_classes_whose_names_differ_in_a_letter_that_no_key_can_hold_stay_apart(root, store, tmp_path):
+    names = ["COVID-19 阳性", "COVID-19 阴性", "正常", "Lung cancer"]
+    put(root, {f"{name}/1.png": drawn(seed) for seed, name in enumerate(names)})
+    stored = collect_images(store, "pictures", tmp_path)
+    classes = {name for name, *_ in stored.by_class}
+    assert len(classes) == 4
+    assert "Lung-cancer" in classes
+    assert stored.selected == 4
+
+
+def test_every_file_has_a_row_and_a_fate(root, store, tmp_path):
+    whole = encoded(drawn(1))
+    put(
+        root,
+        {
+            "train/a/1.png": whole,
+            "test/a/2.png": drawn(2),
+            "train/a/broken.png": whole[: len(whole) // 2],
+            "train/a/empty.jpeg": b"",
+            "train/a/notes.txt": b"read me",
+            "train/a/.DS_Store": b"x",
+            "__MACOSX/train/a/._1.png": whole,
+            "train/top.png": drawn(3),
+            "other/a/4.png": drawn(4),
+        },
+    )
+    drawn(5).save(root / "train/a/film.gif", save_all=True, append_images=[drawn(6)])
+    assert fates(store, tmp_path) == {
+        "train/a/1.png": "selected",
+        "test/a/2.png": "selected",
+        "train/a/broken.png": "unreadable",
+        "train/a/empty.jpeg": "unreadable",
+        "train/a/notes.txt": "not-an-image",
+        "train/a/.DS_Store": "hidden",
+        "__MACOSX/train/a/._1.png": "hidden",
+        "train/top.png": "no-class",
+        "other/a/4.png": "no-split",
+        "train/a/film.gif": "several-frames",
+    }
+
+
+def test_a_folder_a_zip_and_a_zip_in_a_folder_give_the_same_pictures(root, store, tmp_path, monkeypatch):
+    put(root, {f"train/a/{seed}.png": drawn(seed) for seed in range(3)} | {"test/b/9.png": drawn(9)})
+    alone, inside = tmp_path / "alone.zip", tmp_path / "inside" / "archive.zip"
+    inside.parent.mkdir()
+    for path in (alone, inside):
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in sorted(root.rglob("*.png")):
+                archive.write(file, f"Data/{file.relative_to(root)}")
+    found = []
+    for place in (root, alone, inside.parent):
+        monkeypatch.setenv("TEST_IMAGES", str(place))
+        collect_images(store, "pictures", tmp_path)
+        rows = open_images(store, "pictures").rows
+        found.append(sorted((row.split, row.class_name, row.sha256, row.fate) for row in rows))
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) == 4
+
+
+def test_a_zip_cannot_name_a_file_outside_of_itself(root, store, tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.writestr("../../train/a/1.png", encoded(drawn(1)))
+        archive.writestr("train/a/2.png", encoded(drawn(2)))
+    monkeypatch.setenv("TEST_IMAGES", str(tmp_path / "evil.zip"))
+    assert sorted(fates(store, tmp_path).values()) == ["selected", "unsafe-name"]
+
+
+def test_a_picture_that_would_fill_the_memory_is_not_decoded():
+    edge = int(LARGEST_PIXELS**0.5) + 1
+    bomb = io.BytesIO()
+    Image.new("1", (edge, edge)).save(bomb, "PNG")
+    assert len(bomb.getvalue()) < 100_000
+    with pytest.raises(NotRead) as refused:
+        read_picture(bomb.getvalue(), ".png")
+    assert refused.value.fate == ImageFate.TOO_LARGE
+
+
+GREY = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
+
+
+def alpha_copy() -> Image.Image:
+    return Image.merge("RGBA", [Image.fromarray(GREY)] * 4)
+
+
+@pytest.mark.parametrize(
+    ("picture", "form"),
+    [
+        (Image.fromarray(GREY), "PNG"),
+        (Image.fromarray(GREY).convert("RGB"), "BMP"),
+        (Image.fromarray(GREY).convert("RGBA"), "PNG"),
+        (Image.fromarray(GREY).convert("P"), "PNG"),
+        (Image.fromarray(GREY.astype(np.uint16) * 257), "PNG"),
+        (Image.fromarray(GREY.astype(np.uint16) * 257), "TIFF"),
+        (alpha_copy(), "PNG"),
+    ],
+    ids=[
+        "grey",
+        "RGB",
+        "opaque RGBA",
+        "palette",
+        "16 bit PNG",
+        "16 bit TIFF",
+        "alpha that repeats the grey levels",
+    ],
+)
+def test_grey_levels_are_the_same_however_a_file_holds_them(picture, form):
+    assert np.array_equal(read_picture(encoded(picture, form), "." + form.lower()).grey, GREY)
+
+
+def test_transparent_parts_are_black():
+    cut_out = Image.fromarray(GREY).convert("RGBA")
+    cut_out.putalpha(
+        Image.fromarray(np.repeat(np.array([[0], [255]], np.uint8), 8, axis=0).repeat(256, axis=1))
+    )
+    grey = read_picture(encoded(cut_out), ".png").grey
+    assert not grey[:8].any()
+    assert np.array_equal(grey[8:], GREY[8:])
+
+
+def test_colour_becomes_luma():
+    pixels = Image.fromarray(np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8))
+    assert read_picture(encoded(pixels), ".png").grey.tolist() == [[76, 150, 29]]
+
+
+def test_equal_pictures_of_one_side_are_used_once_whatever_their_files_hold(root, store, tmp_path):
+    picture = drawn(1)
+    put(root, {"train/a/1.png": picture, "train/a/1 - Copy (2).png": picture, "train/a/1.bmp": picture})
+    put(root, {"test/a/2.png": drawn(2)})
+    stored = collect_images(store, "pictures", tmp_path)
+    rows = {row.path: row for row in open_images(store, "pictures").rows}
+    assert stored.left_out == {"duplicate": 2}
+    assert rows["train/a/1.png"].twin == rows["train/a/1.bmp"].twin == "train/a/1 - Copy (2).png"
+    assert (stored.summary.distinct_files, stored.summary.distinct_images) == (3, 2)
+
+
+def test_no_held_out_picture_is_or_resembles_a_training_picture(root, store, tmp_path):
+    put(root, {f"train/a/{seed}.png": drawn(seed) for seed in range(8)})
+    put(root, {"test/a/same.png": drawn(0), "valid/a/marked.png": marked(1), "test/a/new.png": drawn(20)})
+    stored = collect_images(store, "pictures", tmp_path)
+    used = [row for row in open_images(store, "pictures").rows if row.is_selected]
+    sides = ["train" if row.split == "train" else "held-out" for row in used]
+    assert not [(i, j) for i, j, _ in near_pairs([row.phash for row in used], NEAR) if sides[i] != sides[j]]
+    assert (stored.left_out, stored.across_splits) == ({"duplicate": 1, "near-duplicate": 1}, 2)
+
+
+def test_of_two_sides_the_one_that_loses_the_smaller_share_gives_way(root, store, tmp_path):
+    put(root, {f"train/a/{seed}.png": drawn(seed) for seed in range(8)})
+    put(root, {"test/a/1.png": marked(1), "test/a/10.png": drawn(10)})
+    found = fates(store, tmp_path)
+    assert (found["train/a/1.png"], found["test/a/1.png"]) == ("near-duplicate", "selected")
+    # The other way round, with more pictures held out than trained on.
+    put(root, {f"test/a/{seed}.png": drawn(seed) for seed in range(30, 50)})
+    found = fates(store, tmp_path)
+    assert (found["train/a/1.png"], found["test/a/1.png"]) == ("selected", "near-duplicate")
+
+
+def test_a_picture_with_two_classes_is_left_out_of_both(root, store, tmp_path):
+    put(
+        root, {"train/large/1.png": drawn(1), "train/squamous/1.png": drawn(1), "test/large/1.png": marked(1)}
+    )
+    put(root, {"train/large/2.png": drawn(2), "test/squamous/3.png": drawn(3)})
+    stored = collect_images(store, "pictures", tmp_path)
+    assert stored.left_out == {"two-classes": 3}
+    assert stored.summary.two_classes == 1
+
+
+def test_pictures_of_a_patient_have_its_token_and_others_that_of_their_group(
+    root, store, tmp_path, monkeypatch
+):
+    declare(tmp_path / "datasets", monkeypatch, TOKENS)
+    put(
+        root,
+        {
+            "train/a/p1_1.png": drawn(1),
+            "test/a/p1_2.png": drawn(2),
+            "a/x.png": drawn(3),
+            "a/y.png": marked(3),
+        },
+    )
+    collect_images(store, "pictures", tmp_path)
+    rows = {row.path: row for row in open_images(store, "pictures").rows}
+    assert rows["train/a/p1_1.png"].patient == rows["test/a/p1_2.png"].patient == "p1"
+    assert rows["a/x.png"].patient == rows["a/y.png"].patient == keys.checked_name(rows["a/x.png"].patient)
+    assert all(row.is_selected for row in rows.values())
+
+
+def test_without_sides_near_duplicates_stay_with_one_patient(root, store, tmp_path, monkeypatch):
+    declare(tmp_path / "datasets", monkeypatch, TOKENS)
+    files = {"a/p1_1.png": drawn(1), "a/p1_2.png": marked(1), "a/p2_1.png": drawn(1), "a/p2_2.png": drawn(2)}
+    files["a/p2_3.png"] = drawn(1).resize((60, 40), Image.Resampling.LANCZOS)
+    put(root, files)
+    found = fates(store, tmp_path)
+    assert {name[2:]: fate for name, fate in found.items()} == {
+        "p1_1.png": "selected",
+        "p1_2.png": "selected",
+        "p2_1.png": "duplicate",
+        "p2_2.png": "selected",
+        "p2_3.png": "near-duplicate",
+    }
+
+
+def test_a_flat_copy_of_a_collection_with_splits_is_read_without_them(root, store, tmp_path):
+    put(root, {"a/1.png": drawn(1), "b/2.png": drawn(2)})
+    stored = collect_images(store, "pictures", tmp_path)
+    assert stored.by_class == [("a", "", 1, 1), ("b", "", 1, 1)]
+
+
+def test_the_bytes_of_every_picture_are_kept_once(root, store, tmp_path):
+    put(
+        root,
+        {"train/a/1.png": drawn(1), "train/a/copy.png": drawn(1), "test/b/2.jpg": drawn(2), "x.txt": b"no"},
+    )
+    stored = collect_images(store, "pictures", tmp_path)
+    collection = open_images(store, "pictures")
+    fetched = store.fetch(collection.artefact, tmp_path / "fetched")
+    zips = [path for name, path in fetched.items() if name.endswith(".zip")]
+    pictures = [row for row in collection.rows if row.is_picture]
+    kept = {row.path: data for row, data in read_archives(zips, pictures)}
+    assert kept == {
+        path: (root / path).read_bytes() for path in ("train/a/1.png", "train/a/copy.png", "test/b/2.jpg")
+    }
+    assert sum(len(zipfile.ZipFile(path).namelist()) for path in zips) == 2
+    assert Image.open(io.BytesIO(stored.contact_sheet_png)).width > 100
+
+
+def test_a_collection_that_lost_an_object_gets_it_back(root, store, tmp_path):
+    put(root, {"train/a/1.png": drawn(1), "test/a/2.png": drawn(2)})
+    collect_images(store, "pictures", tmp_path)
+    (lost,) = [
+        item.key for item in open_images(store, "pictures").artefact.objects if item.key.endswith(".zip")
+    ]
+    store.delete(lost)
+    collect_images(store, "pictures", tmp_path)
+    assert store.head(lost) is not None
+
+
+def test_the_version_names_the_content(root, store, tmp_path):
+    put(root, {"train/a/1.png": drawn(1), "test/a/2.png": drawn(2)})
+    first = collect_images(store, "pictures", tmp_path)
+    assert collect_images(store, "pictures", tmp_path) == first
+    put(root, {"test/a/3.png": drawn(3)})
+    second = collect_images(store, "pictures", tmp_path)
+    assert second.version != first.version
+    assert open_images(store, "pictures").version == second.version
+    assert open_images(store, "pictures", first.version).version == first.version
+
+
+def test_a_picture_whose_stored_bytes_are_wrong_is_not_handed_out(tmp_path):
+    with zipfile.ZipFile(tmp_path / "images-000.zip", "w") as archive:
+        archive.writestr(hashlib.sha256(b"right").hexdigest() + ".png", b"wrong")
+    row = ImageRow("a/1.png", "", "a", sha256=hashlib.sha256(b"right").hexdigest())
+    with pytest.raises(BadInput, match="materialize raw_images"):
+        list(read_archives([tmp_path / "images-000.zip"], [row]))
+
+
+def test_a_copy_with_another_ending_is_the_picture_that_was_kept(root, store, tmp_path):
+    same = encoded(drawn(1), "JPEG")
+    put(
+        root,
+        {"test/a/0.jpeg": same, "train/a/1.jpg": same, "test/a/2.png": drawn(2), "test/a/3.png": drawn(3)},
+    )
+    collect_images(store, "pictures", tmp_path)
+    collection = open_images(store, "pictures")
+    zips = [p for p in store.fetch(collection.artefact, tmp_path / "fetched").values() if p.suffix == ".zip"]
+    pictures = [row for row in collection.rows if row.is_picture]
+    assert {data for row, data in read_archives(zips, pictures) if row.path[-3:] != "png"} == {same}
+
+
+@pytest.mark.parametrize("source", [SPLITS, TOKENS], ids=["by folder", "by patient"])
+def test_what_stands_for_a_picture_that_is_left_out_is_used(source, root, store, tmp_path, monkeypatch):
+    declare(tmp_path / "datasets", monkeypatch, source)
+    first, second = drawn(1), marked(1)
+    files = {"train/a/p1_1.png": first, "train/a/p1_2.png": first.resize((180, 120))}
+    files |= {f"test/a/p2_{at}.png": picture for at, picture in enumerate([second, second, drawn(2)])}
+    put(root, files | {f"train/a/p1_{seed}.png": drawn(seed) for seed in range(10, 16)})
+    collect_images(store, "pictures", tmp_path)
+    rows = {row.path: row for row in open_images(store, "pictures").rows}
+    left_out = [row for row in rows.values() if not row.is_selected]
+    assert len(left_out) >= 2
+    for row in left_out:
+        twin = rows[row.twin]
+        assert twin.is_selected
+        assert (row.fate == "duplicate") == (row.pixels_sha256 == twin.pixels_sha256)
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [({}, "empty"), ({"train/a/notes.txt": b"x"}, "not-an-image 1"), ({"train/1.png": b"x"}, "unreadable 1")],
+)
+def test_a_folder_without_pictures_says_what_it_has(root, store, tmp_path, files, told):
+    root.mkdir()
+    put(root, files)
+    with pytest.raises(BadInput, match=told):
+        collect_images(store, "pictures", tmp_path)
+
+
+def test_datasets_of_dicom_and_private_pictures_are_refused(root, store, tmp_path):
+    with pytest.raises(BadInput, match="series_catalog"):
+        collect_images(store, "phantom", tmp_path)
+    yaml = tmp_path / "datasets" / "pictures.yaml"
+    yaml.write_text(yaml.read_text().replace("private: false", "private: true"))
+    with pytest.raises(BadInput, match="names a person"):
+        collect_images(store, "pictures", tmp_path)
+
+
+def test_what_was_never_collected_says_which_asset_to_materialize(root, store):
+    with pytest.raises(NotInStore, match="raw_images"):
+        open_images(store, "pictures")
+
+
+def test_the_summary_adds_up_and_reads_well(root):
+    put(
+        root,
+        {"train/a/1.png": drawn(1), "test/a/1.png": marked(1), "train/b/2.png": drawn(2), "x.csv": b"1,2"},
+    )
+    summary = summarise_images("pictures", root)
+    assert summary.files == summary.selected + sum(summary.left_out.values())
+    assert "near-duplicates: 1 groups, 1 of them across splits" in summary.text()
+    assert summary.as_json()["left_out"] == {"near-duplicate": 1, "not-an-image": 1}
+
+
+def test_the_real_chest_ct_pictures(real_data):
+    summary = summarise_images("chest_ct_scan_images", real_data / "chest-ct-scan-images")
+    counted = {(each.class_name, each.split): each.images for each in summary.by_class}
+    assert {name for name, _ in counted} == {
+        "adenocarcinoma",
+        "large.cell.carcinoma",
+        "normal",
+        "squamous.cell.carcinoma",
+    }
+    assert (summary.files, summary.distinct_files, summary.duplicate_groups) == (286, 281, 5)
+    assert (summary.near_groups, summary.across_splits) == (7, 1)
+    # One of the five copies is of a training picture that gave way to a held-out one: it is nearly that, not the same.
+    assert summary.left_out == {"duplicate": 4, "near-duplicate": 2}
+    assert counted["normal", "train"] == 30
+
+
+def test_the_real_chest_x_rays(real_data):
+    summary = summarise_images("chest_xray_pneumonia", real_data / "chest-xray-pneumonia")
+    assert (summary.images, summary.selected, summary.patients) == (379, 379, 295)
+    # person113 and person130
+    assert summary.patients_across_splits == 2
+    assert (summary.near_groups, summary.duplicate_groups) == (0, 0)

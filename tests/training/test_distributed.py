@@ -1,0 +1,115 @@
+"""A training by two processes, as torchrun starts them, and a GPU that is too small."""
+
+import os
+import subprocess
+import sys
+from multiprocessing import active_children
+from pathlib import Path
+
+import pytest
+import torch
+
+from chestgan_core.errors import BadInput
+from chestgan_core.training import batch_size, loop
+from chestgan_core.training.checkpoint import STATE_FILE
+from chestgan_core.training.gpu_workers import MateLost, mates
+from chestgan_core.training.loop import Watcher, train
+from chestgan_core.training.schedule import Budget
+from tests.training.conftest import slices_of, small
+
+CPU = torch.device("cpu")
+TEAM = """
+import sys, torch
+from pathlib import Path
+import torch.distributed as dist
+from chestgan_core.config.experiment import load_experiment
+from chestgan_core.training.data import LoadedSlices
+from chestgan_core.training.loop import Watcher, train
+from chestgan_core.training.gpu_workers import MateLost, mates
+from chestgan_core.training.schedule import Budget
+torch.set_num_threads(1)
+out = Path(sys.argv[1])
+images = torch.load(out / "images.pt", weights_only=True)
+slices = LoadedSlices(images, None, ("P",) * len(images))
+outcome = train(load_experiment(out / "small.yaml"), slices, out / "run", torch.device("cpu"), Budget(None, 40))
+print("rank", dist.get_rank(), outcome.images_seen, flush=True)
+dist.destroy_process_group()
+"""
+
+
+def test_a_process_that_leads_starts_its_mates_and_trains_as_torchrun_does(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    experiment, budget = small(), Budget(None, 40)
+    slices = slices_of(images)
+    before = dict(os.environ)
+    with mates(2, experiment, slices, tmp_path / "run", CPU, budget):
+        assert train(experiment, slices, tmp_path / "run", CPU, budget).images_seen == 40
+    assert dict(os.environ) == before
+    # One process alone goes on where two stopped.
+    assert train(experiment, slices, tmp_path / "run", CPU, Budget(None, 60)).resumed_at == 40
+
+
+def test_a_training_whose_mate_dies_says_so(images: torch.Tensor, tmp_path: Path) -> None:
+    experiment, slices = small(), slices_of(images)
+
+    def kill(row: object, pictures: object) -> None:
+        for mate in active_children():
+            mate.kill()
+
+    with (
+        pytest.raises(MateLost, match="mate 1 of 2 processes died"),
+        mates(2, experiment, slices, tmp_path / "run", CPU, Budget(None, 4_000)),
+    ):
+        train(experiment, slices, tmp_path / "run", CPU, Budget(None, 4_000), watcher=Watcher(row=kill))
+
+
+def test_two_processes_share_every_batch_and_the_first_one_writes(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    (tmp_path / "small.yaml").write_text(small().model_dump_json())
+    torch.save(images, tmp_path / "images.pt")
+    (tmp_path / "team.py").write_text(TEAM)
+    ran = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+            str(tmp_path / "team.py"), str(tmp_path),
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert sorted(line for line in ran.stdout.splitlines() if line.startswith("rank")) == [
+        "rank 0 40", "rank 1 40",
+    ]  # fmt: skip
+    state = torch.load(tmp_path / "run" / STATE_FILE, weights_only=True)
+    assert state["images_seen"] == 40
+    assert (tmp_path / "run" / "generator.safetensors").is_file()
+    # One process alone goes on where two stopped.
+    assert train(small(), slices_of(images), tmp_path / "run", CPU, Budget(None, 48)).resumed_at == 40
+
+
+def test_a_batch_that_cannot_be_split_is_refused(
+    images: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop.Team, "of_torchrun", lambda device: loop.Team(size=3, rank=0))
+    with pytest.raises(BadInput, match="batch of 4 cannot be split over 3 processes"):
+        train(small(), slices_of(images), tmp_path, CPU, Budget(None, 40))
+
+
+def test_a_batch_that_does_not_fit_is_told_with_one_that_does(
+    images: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = loop.step
+
+    def too_large(state, *rest):  # type: ignore[no-untyped-def]
+        if state.experiment.training.batch > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        step(state, *rest)
+
+    monkeypatch.setattr(loop, "step", too_large)
+    monkeypatch.setattr(batch_size, "step", too_large)
+    with pytest.raises(BadInput, match=r"batch of 16 does not fit .*; set training\.batch to 4, which fits"):
+        train(small(batch=16), slices_of(images), tmp_path, CPU, Budget(None, 40))
