@@ -6,7 +6,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
+
+from chestgan_core import __version__
+from chestgan_core.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 
@@ -14,6 +18,34 @@ ROOT = Path(__file__).parent.parent
 def test_nothing_in_pyproject_overrides_the_workspace() -> None:
     told = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
     assert not {"dg", "dagster"} & told.keys()
+
+
+def test_the_version_stands_in_one_place(capsys: pytest.CaptureFixture[str]) -> None:
+    """pyproject.toml reads it from the code, so command line, reports and the built package agree."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "version" not in project["project"]
+    assert project["tool"]["hatch"]["version"] == {"path": "chestgan_core/__init__.py"}
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out == f"chestgan {__version__}\n"
+
+
+@pytest.mark.parametrize("path", ["deploy", "docs/deploy.md"])
+def test_every_image_is_tagged_with_that_version(path: str) -> None:
+    files = (
+        [ROOT / path] if path.endswith(".md") else [one for one in (ROOT / path).rglob("*") if one.is_file()]
+    )
+    tags = {tag for one in files for tag in re.findall(r"chestgan:(\d[\w.]*)", one.read_text())}
+    assert tags == {__version__}
+
+
+@pytest.mark.parametrize("package", ["chestgan_core", "chestgan_assets"])
+def test_users_get_the_types(package: str) -> None:
+    assert (ROOT / package / "py.typed").is_file()
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel == {
+        "packages": ["chestgan_core", "chestgan_assets"]
+    }  # everything in them, no list of endings
 
 
 def test_telemetry_is_off() -> None:

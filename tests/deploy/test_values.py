@@ -19,6 +19,7 @@ from dagster_k8s.job import DagsterK8sJobConfig, construct_dagster_k8s_job
 
 from chestgan_assets.execution.executor import GPU_POOL
 from chestgan_assets.execution.pod_profiles import load_steps, pod
+from chestgan_core import __version__
 from tests.deploy.files import DEPLOY, OVERLAYS, ROOT, code_server, locked, manifests, snake_case, values
 from tests.deploy.test_manifests import assert_restricted
 
@@ -38,9 +39,7 @@ def test_one_image_with_a_tag_of_its_own(overlay: str) -> None:
     told = values(overlay)
     images = [told["dagsterWebserver"]["image"], told["dagsterDaemon"]["image"], code_server(told)["image"]]
     assert images[0] == images[1] == images[2]
-    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert version
-    assert images[0]["tag"] == version[1]
+    assert images[0]["tag"] == __version__
 
 
 def names(kind: str) -> set[str]:

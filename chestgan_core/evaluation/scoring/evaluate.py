@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from chestgan_core import __version__
 from chestgan_core.config.dataset import Word
 from chestgan_core.errors import NotAvailable
 from chestgan_core.evaluation.scoring.closest import closest_to_training
@@ -143,5 +144,9 @@ def _measured(extractor: str, sides: Sides, snapshot: str, seed: int) -> Measure
 
 
 def _versions() -> dict[str, str]:
-    names = ("chestgan", "torch", "numpy")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+    names = ("torch", "numpy")
+    return {
+        "python": platform.python_version(),
+        "chestgan": __version__,
+        **{name: version(name) for name in names},
+    }
