@@ -1,5 +1,31 @@
 """The errors that reach a person. Each says in one line which object, what is wrong, and what to do."""
 
+import difflib
+from collections.abc import Iterable
+
+_LISTED = 12  # known names that still fit in one line
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The remedy for an unknown name: the known names most like it (by difflib), or all of them where they are few.
+
+    Upper and lower case, and `-` or `_`, count as equal. known: in any order; the answer is sorted by likeness, else
+    alphabetically.
+    """
+
+    names = {_plain(one): one for one in sorted(known)}
+    alike = difflib.get_close_matches(_plain(name), names)
+    if alike:
+        return f"did you mean {', '.join(names[one] for one in alike)}?"
+    if not names:
+        return "there is none yet"
+    listed = ", ".join(list(names.values())[:_LISTED])
+    return f"choose one of {listed}" + (f", ... ({len(names)} in all)" if len(names) > _LISTED else "")
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
+
 
 class ChestganError(Exception):
     """what: the object (path, key, series); cause: what is wrong with it; remedy: what the reader can do."""
