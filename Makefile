@@ -1,6 +1,7 @@
 # make demo   the whole chain on generated patients, in minutes
 # make dev    store, webserver and daemon, to work with in a browser
 # make test   every check that CI runs
+# make docs   the documentation site into site/, warnings are errors
 # make bench  speed as ratios, measured in one run
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +12,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 # All of these work on this machine, also where it is a pod.
 export CHESTGAN_EXECUTOR ?= multiprocess
 
-.PHONY: demo dev test bench lint lock clean
+.PHONY: demo dev test bench docs lint lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/python -m chestgan_assets.local.demo
@@ -31,6 +32,11 @@ lint: $(VENV)/installed
 bench: $(VENV)/installed
 	@$(BIN)/python -m bench
 
+docs: $(VENV)/installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@! grep -rlE '<(link|script|img|iframe)[^>]+(href|src)="(https?:)?//' site --include='*.html' \
+	  || { echo "the pages above load something from another host"; exit 1; }
+
 # Exact versions first, then the project without looking at its dependencies again.
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -43,4 +49,4 @@ lock:
 	uv pip compile --universal --no-emit-index-url --custom-compile-command "make lock" --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .local site .mypy_cache .ruff_cache .pytest_cache .hypothesis

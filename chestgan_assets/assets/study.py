@@ -71,6 +71,10 @@ def open_study(
     context: dg.OpExecutionContext, config: StudyConfig, store: StoreResource, workplace: Workplace
 ) -> Iterator[dg.DynamicOutput[None]]:
     """Make the study, or find the one that goes on; one output a worker."""
+    from chestgan_core.tuning.requirements import require_optuna
+
+    with one_line_failures():
+        require_optuna()
     from chestgan_core.tuning.plan import Wanted
     from chestgan_core.tuning.space import load_space
     from chestgan_core.tuning.storage import storage_title, study_storage

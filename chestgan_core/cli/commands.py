@@ -192,6 +192,9 @@ def experiments(asked: argparse.Namespace) -> tuple[Answer, str]:
 
 def study(asked: argparse.Namespace) -> tuple[Answer, str]:
     """Run a study on shards, show the trials of one, or write its best configuration as an experiment."""
+    from chestgan_core.tuning.requirements import require_optuna
+
+    require_optuna()
     if asked.action == "run":
         return _run_study(asked)
     if asked.store:

