@@ -24,7 +24,7 @@ from chestgan_core.config.experiment import load_experiment, parse_experiment
 
 ROOT = Path(__file__).parent.parent
 AUGMENTATION: dict[str, Any] = {}
-ADAM = {"rate": 1e-3, "beta1": 0.5, "beta2": 0.99}
+ADAM = {"lr": 1e-3, "beta1": 0.5, "beta2": 0.99}
 NARROW = {"generator_width": 16, "discriminator_width": 16}
 RECIPES: dict[str, dict[str, Any]] = {
     "cross-entropy (DCGAN)": {
@@ -40,10 +40,10 @@ RECIPES: dict[str, dict[str, Any]] = {
         "training": {"loss": {"kind": "relativistic", "gamma": [0, 0]}, "optimizer": ADAM},
     },
     "r3 (relativistic, R1 + R2 every 4th step)": {
-        "network": {"family": "r3", "latent": 128, **NARROW},
+        "network": {"family": "r3", "latent_dim": 128, **NARROW},
         "training": {
             "loss": {"kind": "relativistic", "gamma": [1, 0.1], "penalty_every": 4},
-            "optimizer": {"rate": 5e-4, "final_rate": 1e-4, "beta1": 0.0, "beta2": 0.9, "final_beta2": 0.99},
+            "optimizer": {"lr": 5e-4, "final_lr": 1e-4, "beta1": 0.0, "beta2": 0.9, "final_beta2": 0.99},
         },
     },
 }
@@ -141,7 +141,7 @@ def _train(job: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(1)
     if job["name"] in RECIPES:
         recipe = RECIPES[job["name"]]
-        training = {**recipe["training"], "batch": 16, "ema_images": 4000, "minutes": 1}
+        training = {**recipe["training"], "batch_size": 16, "ema_images": 4000, "minutes": 1}
         if job["augmentation"] == "on":
             training["augmentation"] = AUGMENTATION
         fields = {
@@ -153,7 +153,7 @@ def _train(job: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
         experiment = parse_experiment(fields, "ablation", "bench")
     else:
         told = load_experiment(job["name"])
-        plan = told.training.model_copy(update={"selection": None, "kept": 0})
+        plan = told.training.model_copy(update={"validation": None, "snapshots": 0})
         experiment = told.model_copy(
             update={"dataset": "folder", "window": "lung", "seed": job["seed"], "training": plan}
         )

@@ -62,7 +62,7 @@ def report(images: int) -> None:
             _images(images, 1),
             window=WINDOWS["lung"],
             source_title="random images",
-            word="phantom",
+            image_kind="phantom",
             model_title="random images",
             reference=_real(images, 2, "trained-on"),
         )

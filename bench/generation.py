@@ -32,7 +32,7 @@ def measure() -> list[Ratio]:
 
     @torch.inference_mode()
     def bare(batch: int) -> None:
-        noise = torch.randn(IMAGES, experiment.network.latent)
+        noise = torch.randn(IMAGES, experiment.network.latent_dim)
         torch.cat([generator.module(few.to(device)).cpu() for few in torch.split(noise, batch)])
 
     runs: dict[int, Callable[[], object]] = {batch: partial(bare, batch) for batch in BATCHES}

@@ -37,7 +37,7 @@ def measure() -> list[Ratio]:
     ran = subprocess.run([sys.executable, "-c", PROGRAM + PEAK], check=True, capture_output=True, text=True)
     told = load_experiment(LARGEST)
     widths = f"widths {told.network.generator_width} and {told.network.discriminator_width}"
-    note = f"{STEPS} steps, batch {told.training.batch}, {widths}, with PyTorch and 64 slices"
+    note = f"{STEPS} steps, batch {told.training.batch_size}, {widths}, with PyTorch and 64 slices"
     return [
         Ratio(
             f"peak memory of training {LARGEST}",

@@ -40,14 +40,12 @@ def measure() -> list[Ratio]:
         "thesis, 32 bits": _ours(_with_precision(thesis, "fp32"), images),
         "default": _ours(default, images),
     }
-    batches = {name: (default if name == "default" else thesis).training.batch for name in runs}
+    batches = {name: (default if name == "default" else thesis).training.batch_size for name in runs}
     rates = _interleaved(runs, batches)
     plain, workers = max((rates[name], name) for name in ("no worker", "2 workers"))
     note = f"plain loop with {workers}, {torch.get_num_threads()} threads, {DEVICE.type}"
     network = default.network
-    told = (
-        f"widths {network.generator_width} and {network.discriminator_width}, batch {default.training.batch}"
-    )
+    told = f"widths {network.generator_width} and {network.discriminator_width}, batch {default.training.batch_size}"
     # Where nothing multiplies 16 bits, both rows of the thesis' networks are the same measurement.
     wanted = {"cpu": 1.5, "cuda": 5.0}[DEVICE.type] if computes_bfloat16(DEVICE) else 1.0
     half = "16" if computes_bfloat16(DEVICE) else "32"
@@ -66,9 +64,9 @@ def measure() -> list[Ratio]:
 
 
 def _thesis() -> Experiment:
-    network = {"latent": 100, "generator_width": 64, "discriminator_width": 128}
-    optimizer = {"rate": 1e-4, "beta1": 0.7}
-    training = {"batch": 128, "optimizer": optimizer, "images": 1, "ema_images": 2000}
+    network = {"latent_dim": 100, "generator_width": 64, "discriminator_width": 128}
+    optimizer = {"lr": 1e-4, "beta1": 0.7}
+    training = {"batch_size": 128, "optimizer": optimizer, "images": 1, "ema_images": 2000}
     fields: dict[str, object] = {"dataset": "phantom", "network": network, "training": training}
     return parse_experiment(fields, "thesis", "bench")
 
@@ -111,14 +109,14 @@ def _plain(experiment: Experiment, images: Tensor, workers: int) -> Callable[[],
     discriminator = nn.Sequential(build_discriminator(experiment), nn.Sigmoid()).to(DEVICE)
     adam_g, adam_d = (
         torch.optim.Adam(
-            network.parameters(), lr=told.optimizer.rate, betas=(told.optimizer.beta1, told.optimizer.beta2)
+            network.parameters(), lr=told.optimizer.lr, betas=(told.optimizer.beta1, told.optimizer.beta2)
         )
         for network in (generator, discriminator)
     )
     loss = nn.BCELoss()
     loader = DataLoader(
         TensorDataset(images),
-        batch_size=told.batch,
+        batch_size=told.batch_size,
         shuffle=True,
         drop_last=True,
         num_workers=workers,
@@ -140,7 +138,7 @@ def _plain(experiment: Experiment, images: Tensor, workers: int) -> Callable[[],
         on_real = discriminator(real)
         loss_real = loss(on_real, ones)
         loss_real.backward()
-        fake = generator(torch.randn(len(real), experiment.network.latent, device=DEVICE))
+        fake = generator(torch.randn(len(real), experiment.network.latent_dim, device=DEVICE))
         on_fake = discriminator(fake.detach())
         loss_fake = loss(on_fake, zeros)
         loss_fake.backward()

@@ -62,7 +62,7 @@ def place(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("reader")
     experiment = load_experiment("demo")
     save_generator(folder, build_generator(experiment), experiment)
-    facts = {"source": "generated phantom images", "source_licence": "none needed", "word": "phantom"}
+    facts = {"source": "generated phantom images", "source_licence": "none needed", "image_kind": "phantom"}
     ready = write_set(load_generator(folder), experiment, 20, 0, folder / "written", facts)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in embedded.environment.items():

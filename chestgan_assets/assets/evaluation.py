@@ -35,9 +35,9 @@ SHOWN = (
 # The release gate (chestgan_core/evaluation/scoring/gate.py): each rule is a check that stops the publication.
 RULES = {
     "finite": "Every number of the report is finite.",
-    "distance": "KID is near enough to that between real patients (release.kid_above_floor).",
-    "coverage": "Enough of the real images are covered, beside what real patients cover (release.coverage_of_floor).",
-    "memorization": "Images are not copies of training images (release.memorized_share).",
+    "distance": "KID is near enough to that between real patients (release.max_kid_above_floor).",
+    "coverage": "Real images are covered as far as real patients cover each other (release.min_coverage_of_floor).",
+    "memorization": "Images are not copies of training images (release.max_memorized_fraction).",
     "plausibility": "Hounsfield units or grey levels are distributed like real ones (release.grey_levels).",
 }
 

@@ -60,9 +60,9 @@ def slice_tensors(
             ),
             check(
                 "shows_lung",
-                slices.lowest_lung_share >= slices.wanted_lung_share,
-                lowest=slices.lowest_lung_share,
-                wanted=slices.wanted_lung_share,
+                slices.lowest_lung_fraction >= slices.configured_lung_fraction,
+                lowest=slices.lowest_lung_fraction,
+                wanted=slices.configured_lung_fraction,
             ),
         ],
     )

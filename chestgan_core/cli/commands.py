@@ -128,7 +128,7 @@ def evaluate(asked: argparse.Namespace) -> tuple[Answer, str]:
         seed=asked.seed,
         reference=asked.train or (),
         source_title=asked.source,
-        word="phantom" if asked.phantom else "real",
+        image_kind="phantom" if asked.phantom else "real",
         device=asked.device,
         discriminator=asked.discriminator,
     )

@@ -129,9 +129,9 @@ def _datasets() -> str:
     told = []
     for name in dataset_files():
         dataset = dataset_named(name)
-        variables = [entry.variable for entry in dataset.annotations if isinstance(entry, VocFiles)]
+        variables = [entry.path_variable for entry in dataset.annotations if isinstance(entry, VocFiles)]
         if isinstance(dataset.source, ImageSource):
-            variables.append(dataset.source.variable)
+            variables.append(dataset.source.path_variable)
         for variable in variables:
             if os.environ.get(variable):
                 named_path(variable, f"the files of {name}")

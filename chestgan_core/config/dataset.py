@@ -20,7 +20,7 @@ IDC_ENDPOINT = "https://s3.amazonaws.com"
 NBIA_ENDPOINT = "https://nbia.cancerimagingarchive.net/nbia-api/services/v4"
 KAGGLE_ENDPOINT = "https://www.kaggle.com/api/v1"
 
-Word: TypeAlias = Literal["real", "phantom"]
+ImageKind: TypeAlias = Literal["real", "phantom"]
 
 
 class PhantomSource(Section):
@@ -35,7 +35,7 @@ class FolderSource(Section):
     """DICOM files and zips under the folder that an environment variable names."""
 
     kind: Literal["folder"]
-    variable: str
+    path_variable: str
 
 
 class IdcSource(Section):
@@ -72,7 +72,7 @@ class ImageSource(Section):
     """
 
     kind: Literal["images"]
-    variable: str
+    path_variable: str
     kaggle: str = ""
     class_name: str = ""
     patient_name: str = ""
@@ -91,21 +91,21 @@ class SeriesRules(Section):
     include_description, exclude_description: regular expressions, searched in the description of the series and in
     that of its study, with white space made single and case ignored (where case matters: `(?-i:Chest)`); a series needs
     one of the first and none of the second. kernel: the family of the reconstruction kernel (kernels.py); one of
-    unknown family stays. patient_series: every series that is left, or per patient the one with the fewest images.
-    deny_patients, deny_series: as the catalog names them, which is a pseudonym where the dataset is private.
+    unknown family stays. series_per_patient: every series that is left, or per patient the one with the fewest images.
+    exclude_patients, exclude_series: as the catalog names them, which is a pseudonym where the dataset is private.
     """
 
     modality: tuple[str, ...] = ("CT",)
     sop_class: tuple[str, ...] = ()
     photometric: tuple[str, ...] = ()
-    least_images: Annotated[int, Field(ge=1)] = 1
-    most_images: Annotated[int, Field(ge=1)] | None = None
+    min_images: Annotated[int, Field(ge=1)] = 1
+    max_images: Annotated[int, Field(ge=1)] | None = None
     include_description: tuple[str, ...] = ()
     exclude_description: tuple[str, ...] = ()
     kernel: Literal["any", "soft", "lung"] = "any"
-    patient_series: Literal["all", "smallest"] = "all"
-    deny_patients: tuple[str, ...] = ()
-    deny_series: tuple[str, ...] = ()
+    series_per_patient: Literal["all", "smallest"] = "all"
+    exclude_patients: tuple[str, ...] = ()
+    exclude_series: tuple[str, ...] = ()
 
     @field_validator("include_description", "exclude_description")
     @classmethod
@@ -124,22 +124,22 @@ class VocFiles(Section):
     """Tumour boxes from PASCAL VOC files in the folder or zip that an environment variable names."""
 
     kind: Literal["voc"]
-    variable: str
+    path_variable: str
 
 
 class ReferenceRules(Section):
     """Which slices are like reference slices (slices/reference_selection.py; docs/selection.md has measured numbers).
 
-    variable: names the folder with `keep/` and `discard/`: pictures or DICOM slices. A slice counts that is nearer to
-    one of keep than to all of discard. most_distance: to the nearest of keep; needed where there is no discard/.
-    network: what measures the distance; a threshold holds for one network. least_psnr, discard_psnr (dB): the best
-    PSNR to keep must reach the first, the best to discard must stay below the second.
+    path_variable: names the folder with `keep/` and `discard/`: pictures or DICOM slices. A slice counts that is
+    nearer to one of keep than to all of discard. max_distance: to the nearest of keep; needed where there is no
+    discard/. network: what measures the distance; a threshold holds for one network. min_psnr, discard_psnr (dB): the
+    best PSNR to keep must reach the first, the best to discard must stay below the second.
     """
 
-    variable: str
+    path_variable: str
     network: Literal["efficientnet-lite0", "lpips-alex"] = "efficientnet-lite0"
-    most_distance: Annotated[float, Field(gt=0)] | None = None
-    least_psnr: float | None = None
+    max_distance: Annotated[float, Field(gt=0)] | None = None
+    min_psnr: float | None = None
     discard_psnr: float | None = None
 
 
@@ -148,16 +148,16 @@ class TrainingSetRules(Section):
 
     slices: lung: those that show lung; tumour: those with a tumour box; all. selector: anatomical decides by the area
     of lung; reference by the likeness to reference slices (as the thesis system did), which `reference` describes.
-    most_per_patient: evenly spaced over the patient's slices. balance: classes: no class has more training slices
-    than the smallest one. held_out: share of the patients.
+    max_slices_per_patient: evenly spaced over the patient's slices. balance: classes: no class has more training slices
+    than the smallest one. held_out_fraction: of the patients.
     """
 
     slices: Literal["lung", "tumour", "all"] = "lung"
     selector: Literal["anatomical", "reference"] = "anatomical"
     reference: ReferenceRules | None = None
-    most_per_patient: Annotated[int, Field(ge=1)] | None = None
+    max_slices_per_patient: Annotated[int, Field(ge=1)] | None = None
     balance: Literal["none", "classes"] = "none"
-    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    held_out_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
 
     @model_validator(mode="after")
     def _has_references(self) -> Self:
@@ -173,7 +173,7 @@ class TrainingSetRules(Section):
 class Dataset(Section):
     """title: how reports call it. slice_size: pixels a side of the normalized slices.
 
-    word: how reports call an image of it and its patients; a phantom is neither real nor CT data.
+    image_kind: how reports call an image of it and its patients; a phantom is neither real nor CT data.
     private: patient and series identifiers are replaced by keyed hashes before they become keys or rows, and files
     that still name a person are refused. accepted_findings: findings of the de-identification audit that the owner
     has looked at and accepts.
@@ -181,7 +181,7 @@ class Dataset(Section):
 
     name: str
     title: str
-    word: Word
+    image_kind: ImageKind
     licence: str
     citation: str = ""
     doi: str = ""

@@ -35,14 +35,15 @@ class CustomWindow(Section):
 
 
 class Network(Section):
-    """latent: dimensions of z. Widths: feature maps at the largest resolution of each network (networks/ says which).
+    """latent_dim: dimensions of z. Widths: feature maps at the largest resolution of each network (networks/ says
+    which).
 
     vanilla: perceptrons. dcgan: convolutions with batch normalization. wgan, spectral: the same generator against a
     critic without it, and against a spectrally normalized discriminator. r3: residual, without normalization.
     """
 
     family: Literal["vanilla", "dcgan", "wgan", "spectral", "r3"] = "dcgan"
-    latent: Annotated[int, Field(ge=1, le=4096)] = 100
+    latent_dim: Annotated[int, Field(ge=1, le=4096)] = 100
     generator_width: Annotated[int, Field(ge=1, le=1024)] = 32
     discriminator_width: Annotated[int, Field(ge=1, le=1024)] = 32
 
@@ -61,12 +62,13 @@ class Publication(Section):
     first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
-class Machine(Section):
+class Compute(Section):
     """What the steps of this experiment need. It decides nothing about the model.
 
     gpus: on which a training divides its batches, as far as the machine has them; null is one. Where each step has a
     pod of its own, they are those of the pod, 0 computes on the processor, and null is what the profile of the step
-    says (chestgan_assets/steps.yaml), as it is of cpu (cores) and memory_gib (of the machine, not the GPU).
+    says (chestgan_assets/execution/pod_profiles.yaml), as it is of cpu (cores) and memory_gib (of the machine, not the
+    GPU).
     """
 
     gpus: Annotated[int, Field(ge=0, le=16)] | None = None
@@ -77,19 +79,19 @@ class Machine(Section):
 class ReleaseRules(Section):
     """What a report must say before a set is published (evaluation/scoring/gate.py). null turns a rule off.
 
-    kid_above_floor: KID x 1000 at most so much above that between real patients. coverage_of_floor: coverage at least
-    this share of that between real patients. memorized_share: at most this share of the images is nearer to a training
-    image than to a held-out one (0.5 where nothing is memorized). grey_levels: Kolmogorov-Smirnov distance of values
-    from those of real images.
+    max_kid_above_floor: KID x 1000 at most so much above that between real patients. min_coverage_of_floor: coverage
+    at least this share of that between real patients. max_memorized_fraction: at most this share of the images is
+    nearer to a training image than to a held-out one (0.5 where nothing is memorized). grey_levels: Kolmogorov-Smirnov
+    distance of values from those of real images.
     """
 
-    kid_above_floor: Annotated[float, Field(ge=0)] | None = 300.0
-    coverage_of_floor: Annotated[float, Field(ge=0)] | None = 0.1
-    memorized_share: Share | None = 0.8
+    max_kid_above_floor: Annotated[float, Field(ge=0)] | None = 300.0
+    min_coverage_of_floor: Annotated[float, Field(ge=0)] | None = 0.1
+    max_memorized_fraction: Share | None = 0.8
     grey_levels: Share | None = 0.3
 
 
-class Origin(Section):
+class Provenance(Section):
     """Where the configuration of a tuned experiment comes from: a trial of a study, and what it scored.
 
     experiment: the one that was tuned. kid: against held-out patients, not times 1000; with which extractor, and how
@@ -112,8 +114,8 @@ class Experiment(Section):
     noise. window: of CT in Hounsfield units; `grey`, all of it, for pictures, which have no others.
 
     classes: those that the generator is told (histology letters of CT, folders of pictures); slices of others are not
-    trained on. Empty: all slices, without a class. least_patients: that a class must have to train on.
-    origin: of an experiment that a hyperparameter study wrote; it decides nothing.
+    trained on. Empty: all slices, without a class. min_patients_per_class: that a class must have to train on.
+    provenance: of an experiment that a hyperparameter study wrote; it decides nothing.
     """
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -123,14 +125,14 @@ class Experiment(Section):
     window: Literal["lung", "wide", "grey"] | CustomWindow = "lung"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     classes: tuple[str, ...] = ()
-    least_patients: Annotated[int, Field(ge=1)] = 10
+    min_patients_per_class: Annotated[int, Field(ge=1)] = 10
     network: Network = Network()
     training: TrainingPlan
     evaluation: Evaluation = Evaluation()
     release: ReleaseRules = ReleaseRules()
     publication: Publication = Publication()
-    machine: Machine = Machine()
-    origin: Origin | None = None
+    compute: Compute = Compute()
+    provenance: Provenance | None = None
 
     @model_validator(mode="after")
     def _fits_its_dataset(self) -> Self:
@@ -201,7 +203,7 @@ class Experiment(Section):
 
     def fingerprint(self) -> str:
         """sha256 hex of what decides the trained weights: neither name and description, nor what follows training."""
-        past = {"name", "description", "evaluation", "release", "publication", "machine", "origin"}
+        past = {"name", "description", "evaluation", "release", "publication", "compute", "provenance"}
         told = self.model_dump(exclude=past)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from chestgan_core.config.yaml_models import Section
 
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-Rate: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+LearningRate: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 
 
 class CrossEntropy(Section):
@@ -85,13 +85,13 @@ class Augmentation(Section):
 class Optimizer(Section):
     """Rates go from the first to the final one along half a cosine over the planned training, and so does beta2.
 
-    discriminator_rate: of the discriminator, where it is another one; it falls by the same factor.
+    discriminator_lr: of the discriminator, where it is another one; it falls by the same factor.
     """
 
     kind: Literal["adam", "rmsprop"] = "adam"
-    rate: Rate = 2e-4
-    final_rate: Rate | None = None
-    discriminator_rate: Rate | None = None
+    lr: LearningRate = 2e-4
+    final_lr: LearningRate | None = None
+    discriminator_lr: LearningRate | None = None
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
     final_beta2: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -100,14 +100,15 @@ class Optimizer(Section):
 class Sampling(Section):
     """Which slices a batch is made of. classes: each class gets the same share, however many slices it has.
 
-    most_per_patient: a patient with more slices counts as if it had so many, or a series of 852 would outweigh all.
+    max_slices_per_patient: a patient with more slices counts as if it had so many, or a series of 852 would outweigh
+    all.
     """
 
     balance: Literal["none", "classes"] = "none"
-    most_per_patient: Annotated[int, Field(ge=1)] | None = None
+    max_slices_per_patient: Annotated[int, Field(ge=1)] | None = None
 
 
-class Selection(Section):
+class Validation(Section):
     """The generator that is kept: the one with the lowest KID against held-out patients.
 
     every_images: images seen between two looks. images: on each side, at most. patience: looks without a better one
@@ -123,22 +124,22 @@ class TrainingPlan(Section):
     """The whole plan. The budget is what is reached first: minutes, images (seen) or epochs (over all slices).
 
     critic_steps: of the discriminator for each one of the generator. ema_images: half-life of the averaged weights,
-    images seen; 0 publishes the weights as they are. clip_gradient: largest norm of a network's gradient.
+    images seen; 0 publishes the weights as they are. max_grad_norm: largest norm of a network's gradient.
     instance_noise: standard deviation of the noise on all that the discriminator sees, of images in [-1, 1]; it halves
-    every instance_noise_half_life images seen (0: it stays). checkpoint_images, sample_images: how often a state is
-    kept and a row of history and pictures is made, images seen. kept: generators of earlier moments that stay with the
-    run, evenly spread. precision: bf16 computes the networks in 16 bits, penalties never; auto does so where
-    the hardware multiplies them, which is 1.4 to 1.8 times faster on a processor that does.
+    every instance_noise_half_life images seen (0: it stays). checkpoint_every_images, sample_every_images: how often a
+    state is kept and a row of history and pictures is made, images seen. snapshots: generators of earlier moments that
+    stay with the run, evenly spread. precision: bf16 computes the networks in 16 bits, penalties never; auto does so
+    where the hardware multiplies them, which is 1.4 to 1.8 times faster on a processor that does.
     """
 
     loss: Loss = CrossEntropy(kind="cross-entropy")
     augmentation: Augmentation | None = None
     optimizer: Optimizer = Optimizer()
     sampling: Sampling = Sampling()
-    selection: Selection | None = None
-    batch: Annotated[int, Field(ge=2, le=4096)] = 32
+    validation: Validation | None = None
+    batch_size: Annotated[int, Field(ge=2, le=4096)] = 32
     critic_steps: Annotated[int, Field(ge=1, le=100)] = 1
-    clip_gradient: Annotated[float, Field(gt=0)] | None = None
+    max_grad_norm: Annotated[float, Field(gt=0)] | None = None
     instance_noise: Annotated[float, Field(ge=0, lt=2)] = 0.0
     instance_noise_half_life: Annotated[int, Field(ge=0)] = 0
     ema_images: Annotated[int, Field(ge=0)] = 2_000
@@ -146,9 +147,9 @@ class TrainingPlan(Section):
     minutes: Annotated[float, Field(gt=0)] | None = None
     images: Annotated[int, Field(ge=1)] | None = None
     epochs: Annotated[float, Field(gt=0)] | None = None
-    checkpoint_images: Annotated[int, Field(ge=1)] = 10_000
-    sample_images: Annotated[int, Field(ge=1)] = 4_000
-    kept: Annotated[int, Field(ge=0, le=64)] = 0
+    checkpoint_every_images: Annotated[int, Field(ge=1)] = 10_000
+    sample_every_images: Annotated[int, Field(ge=1)] = 4_000
+    snapshots: Annotated[int, Field(ge=0, le=64)] = 0
 
     @model_validator(mode="after")
     def _has_a_budget(self) -> Self:

@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from chestgan_core.config.dataset import Word
+from chestgan_core.config.dataset import ImageKind
 from chestgan_core.errors import BadInput
 from chestgan_core.evaluation.scoring.evaluate import evaluate, with_thesis
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
@@ -25,7 +25,7 @@ from chestgan_core.training.devices import pick_device
 from chestgan_core.training.weights import load_discriminator
 
 # How slices are called that came without a title.
-UNTITLED: dict[Word, str] = {
+UNTITLED: dict[ImageKind, str] = {
     "real": "slices whose source is not stated",
     "phantom": "generated phantom slices",
 }
@@ -40,7 +40,7 @@ def evaluate_files(
     seed: int = 0,
     reference: Sequence[Path] = (),
     source_title: str | None = None,
-    word: Word = "real",
+    image_kind: ImageKind = "real",
     device: str = "cpu",
     discriminator: Path | None = None,
 ) -> MetricReport:
@@ -49,7 +49,7 @@ def evaluate_files(
 
     fake: tensor `slices` (M, S, S) int16, as `chestgan generate` writes it. window: by default the one that
     this file says its generator was trained with, the lung window where it says none. source_title: how the data
-    may be called; without it the report says only what word says. discriminator: folder of a training, or its
+    may be called; without it the report says only what image_kind says. discriminator: folder of a training, or its
     discriminator.safetensors. Raises BadInput: a file that is not what it should be, a window other than the
     generator's, or what evaluate() refuses; BadCheckpoint.
     """
@@ -74,8 +74,8 @@ def evaluate_files(
         real_images,
         images,
         window=window,
-        source_title=source_title or UNTITLED[word],
-        word=word,
+        source_title=source_title or UNTITLED[image_kind],
+        image_kind=image_kind,
         model_title=f"synthetic slices of {fake.name}",
         reference=other,
         extractor_names=(extractor,),

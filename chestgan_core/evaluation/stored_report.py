@@ -138,7 +138,7 @@ def _write(
         fake,
         window=experiment.display_window,
         source_title=training_set.dataset.title,
-        word=training_set.dataset.word,
+        image_kind=training_set.dataset.image_kind,
         model_title=f"{experiment.name}, {run.manifest['images_seen']:,} images seen",
         reference=_real(reference, experiment),
         fake_classes=[class_of(seed, experiment) for seed in range(first, first + count)]

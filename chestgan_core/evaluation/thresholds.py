@@ -18,13 +18,13 @@ from chestgan_core.store.store import Store
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When automation acts. retrain_slices: new or revised slices; retrain_share: the same as a share of the training
-    set (either suffices). drift: Kolmogorov-Smirnov distance, 0 to 1. study_floors: KID above so many times its floor
-    asks for a study; None leaves that to the gate.
+    """When automation acts. retrain_slices: new or revised slices; retrain_fraction: the same as a share of the
+    training set (either suffices). drift: Kolmogorov-Smirnov distance, 0 to 1. study_floors: KID above so many times
+    its floor asks for a study; None leaves that to the gate.
     """
 
     retrain_slices: float = 1000
-    retrain_share: float = 0.1
+    retrain_fraction: float = 0.1
     drift: float = 0.3
     study_floors: float | None = None
 
@@ -34,7 +34,8 @@ def thresholds(environment: Mapping[str, str] | None = None) -> Thresholds:
     told = os.environ if environment is None else environment
     return Thresholds(
         retrain_slices=_number(told, "CHESTGAN_RETRAIN_SLICES", 1, math.inf) or Thresholds.retrain_slices,
-        retrain_share=_number(told, "CHESTGAN_RETRAIN_SHARE", 0.001, math.inf) or Thresholds.retrain_share,
+        retrain_fraction=_number(told, "CHESTGAN_RETRAIN_FRACTION", 0.001, math.inf)
+        or Thresholds.retrain_fraction,
         drift=_number(told, "CHESTGAN_DRIFT", 0.01, 1.0) or Thresholds.drift,
         study_floors=_number(told, "CHESTGAN_STUDY_FLOORS", 1.0, math.inf),
     )

@@ -19,11 +19,11 @@ SMALLEST_LUNG = 8  # grid pixels; less is a bubble or a gap between folds
 
 @dataclass(frozen=True)
 class Chest:
-    """lung_share: lung area / body area. The box of the body, in pixels of the full slice: first and one past
+    """lung_fraction: lung area / body area. The box of the body, in pixels of the full slice: first and one past
     the last row and column.
     """
 
-    lung_share: float
+    lung_fraction: float
     top: int
     bottom: int
     left: int
@@ -51,7 +51,7 @@ def find_chest(hu: np.ndarray, step: int) -> Chest | None:
     whole = body | lung
     rows, columns = np.flatnonzero(whole.any(1)), np.flatnonzero(whole.any(0))
     return Chest(
-        lung_share=float(lung.sum() / whole.sum()),
+        lung_fraction=float(lung.sum() / whole.sum()),
         top=int(rows[0]) * step,
         bottom=int(rows[-1] + 1) * step,
         left=int(columns[0]) * step,

@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError
 from chestgan_core import __version__
 from chestgan_core.errors import BadInput, NotAvailable, SourceRefused, SourceUnreachable
 
-ADDRESS, SECRET, PLAIN = "CHESTGAN_WEBHOOK", "CHESTGAN_WEBHOOK_SECRET", "CHESTGAN_WEBHOOK_PLAIN"
+ADDRESS, SECRET, PLAIN = "CHESTGAN_WEBHOOK", "CHESTGAN_WEBHOOK_SECRET", "CHESTGAN_WEBHOOK_ALLOW_HTTP"
 TRIES, FIRST_WAIT, SECONDS = 3, 0.5, 5.0
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 _LEAST_SECRET = 16  # characters

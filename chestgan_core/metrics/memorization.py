@@ -42,7 +42,7 @@ def nearest(queries: Vectors, candidates: Vectors, of: NDArray[np.int64], count:
     return Nearest(squared, index)
 
 
-def nearer_share(train: Nearest, held_out: Nearest) -> float:
+def nearer_fraction(train: Nearest, held_out: Nearest) -> float:
     """The share of the queries that are nearer to the training side; equal distances count half. 0.5 where neither side
     was seen, given as many candidates of as many patients on each.
     """
@@ -52,7 +52,7 @@ def nearer_share(train: Nearest, held_out: Nearest) -> float:
 def nearer_interval(
     train: Nearest, held_out: Nearest, train_patients: Resampling, held_out_patients: Resampling
 ) -> Interval | None:
-    """Of nearer_share, over the patients of both sides; None where one side has one patient."""
+    """Of nearer_fraction, over the patients of both sides; None where one side has one patient."""
     if min(train_patients.count, held_out_patients.count) < 2:
         return None
     drawn = [

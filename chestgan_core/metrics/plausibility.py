@@ -48,7 +48,7 @@ def densities(images: Tensor, window: Window, shares_too: bool = True) -> Densit
     if measured and reason(LUNG_AREA, window) is None:
         hu_of_first = window.from_unit(images[:AREAS, 0].detach().float().cpu().numpy())
         chests = [find_chest(image, 1) for image in hu_of_first]
-        shares[LUNG_AREA] = np.array([chest.lung_share if chest else 0.0 for chest in chests])
+        shares[LUNG_AREA] = np.array([chest.lung_fraction if chest else 0.0 for chest in chests])
     for start in range(0, len(images), BATCH):
         some = images[start : start + BATCH, 0].detach().float().cpu()
         rows = slice(start, start + len(some))

@@ -18,7 +18,7 @@ def build_generator(experiment: Experiment) -> nn.Module:
     """
     family, told = FAMILIES[experiment.network.family], experiment.network
     generator: nn.Module = family.Generator(
-        told.latent, told.generator_width, experiment.resolution, len(experiment.classes)
+        told.latent_dim, told.generator_width, experiment.resolution, len(experiment.classes)
     )
     family.initialize(generator, experiment.seed)
     return generator

@@ -85,8 +85,8 @@ def write_card(facts: SetFacts, network: Mapping[str, Any], provenance: Mapping[
         rows=rows,
         better=BETTER,
         tested_for_copies=any(row.measure == "memorized share" and row.value is not None for row in rows),
-        word=metrics.get("word"),
-        cautions=cautions(rows, metrics["patients_real"], metrics["word"]) if rows else (),
+        image_kind=metrics.get("image_kind"),
+        cautions=cautions(rows, metrics["patients_real"], metrics["image_kind"]) if rows else (),
         low=f"{low:g}",
         high=f"{high:g}",
     )

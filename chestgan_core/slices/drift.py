@@ -23,7 +23,7 @@ from chestgan_core.slices.training_set import ROWS, TrainingSet
 from chestgan_core.store.objects import PARALLEL
 from chestgan_core.store.store import Store
 
-MEASURED = ("lung_share", "pixel_mm", "thickness_mm")
+MEASURED = ("lung_fraction", "pixel_mm", "thickness_mm")
 CHANCE = 0.01
 
 

@@ -104,7 +104,7 @@ def _row(row: ImageRow, phash: str) -> SliceRow:
         series_uid=row.split,
         sop_uid=row.sha256[:32],
         position_mm=0.0,
-        lung_share=0.0,
+        lung_fraction=0.0,
         pixel_mm=0.0,
         phash=phash,
         stored_rows=row.height,

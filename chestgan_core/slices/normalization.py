@@ -65,7 +65,7 @@ class NormalizedSlice:
 
     header: SliceHeader
     hu: np.ndarray
-    lung_share: float
+    lung_fraction: float
     pixel_mm: float
     crop: Crop
 
@@ -200,13 +200,13 @@ def normalize_slice(
     upright = header.geometry.upright(stored)
     step = coarse_step(*upright.shape)
     chest = find_chest(to_hounsfield(upright[::step, ::step], header.rescale), step)
-    if chest is None or chest.lung_share < recipe.minimum_lung_share:
+    if chest is None or chest.lung_fraction < recipe.min_lung_fraction:
         return SliceLeftOut(header, LeftOut.NO_LUNG)
     crop = _square(header, chest)
     cut = Image.fromarray(_cut(upright, header, crop))
     hu = np.rint(np.asarray(cut.resize((recipe.size, recipe.size), FILTER))).astype(np.int16)
     pixel_mm = crop.columns * header.geometry.upright_mm[1] / recipe.size
-    return NormalizedSlice(header, hu, chest.lung_share, pixel_mm, crop)
+    return NormalizedSlice(header, hu, chest.lung_fraction, pixel_mm, crop)
 
 
 def _row(series: Series, normalized: NormalizedSlice, pseudonyms: Pseudonyms) -> SliceRow:
@@ -219,7 +219,7 @@ def _row(series: Series, normalized: NormalizedSlice, pseudonyms: Pseudonyms) ->
         series_uid=pseudonyms.series(series.uid),
         sop_uid=pseudonyms.sop(header.sop_uid),
         position_mm=header.position_mm,
-        lung_share=normalized.lung_share,
+        lung_fraction=normalized.lung_fraction,
         pixel_mm=normalized.pixel_mm,
         kernel=series.kernel,
         thickness_mm=series.thickness_mm,

@@ -32,8 +32,8 @@ class PatientSlices:
     report: NormalizationReport
     lowest_hu: int
     highest_hu: int
-    lowest_lung_share: float
-    wanted_lung_share: float
+    lowest_lung_fraction: float
+    configured_lung_fraction: float
     preview_png: builtins.bytes
 
 
@@ -83,7 +83,7 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
         report=done.report,
         lowest_hu=int(shard.slices.min()),
         highest_hu=int(shard.slices.max()),
-        lowest_lung_share=min(row.lung_share for row in shard.rows),
-        wanted_lung_share=recipe.minimum_lung_share,
+        lowest_lung_fraction=min(row.lung_fraction for row in shard.rows),
+        configured_lung_fraction=recipe.min_lung_fraction,
         preview_png=preview_png(shard),
     )

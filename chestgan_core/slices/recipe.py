@@ -10,24 +10,24 @@ from chestgan_core.errors import BadInput
 VERSION = 3
 # Seen in five patients: a neck with its trachea reaches 0.031, an abdomen with bowel gas 0.015; from 0.06 on
 # both lung bases or both apices are plainly visible.
-LUNG_SHARE = 0.06
+LUNG_FRACTION = 0.06
 
 
 @dataclass(frozen=True)
 class NormalizationRecipe:
     """size: rows and columns of the result. trim: share of the slices with lung left out at each end, [0,
-    0.5). minimum_lung_share: lung area / body area below which a slice shows no lung (selection.py).
+    0.5). min_lung_fraction: lung area / body area below which a slice shows no lung (selection.py).
     """
 
     size: int = 64
     trim: float = 0.0
-    minimum_lung_share: float = LUNG_SHARE
+    min_lung_fraction: float = LUNG_FRACTION
 
     def __post_init__(self) -> None:
         """Raises BadInput naming the field."""
         self._require(8 <= self.size <= 1024, "size", "between 8 and 1024")
         self._require(0 <= self.trim < 0.5, "trim", "at least 0 and below 0.5")
-        self._require(0 <= self.minimum_lung_share < 1, "minimum_lung_share", "at least 0 and below 1")
+        self._require(0 <= self.min_lung_fraction < 1, "min_lung_fraction", "at least 0 and below 1")
 
     @property
     def version(self) -> str:

@@ -46,10 +46,10 @@ class Likenesses:
     def kept(self, rules: ReferenceRules) -> np.ndarray:
         """Which of the slices count, (N,) bool."""
         kept: np.ndarray = self.distance <= self.discard_distance
-        if rules.most_distance is not None:
-            kept = kept & (self.distance <= rules.most_distance)
-        if rules.least_psnr is not None:
-            kept = kept & (self.psnr >= rules.least_psnr)
+        if rules.max_distance is not None:
+            kept = kept & (self.distance <= rules.max_distance)
+        if rules.min_psnr is not None:
+            kept = kept & (self.psnr >= rules.min_psnr)
         if rules.discard_psnr is not None:
             kept = kept & (self.discard_psnr < rules.discard_psnr)
         return kept
@@ -92,14 +92,14 @@ def select_by_reference(slices: np.ndarray, rules: ReferenceRules, window: str =
 
 
 def open_selector(rules: ReferenceRules, size: int, window: str = "lung") -> ReferenceSelector:
-    """The selector with the references that rules.variable names, as they lie there now, at size x size pixels.
+    """The selector with the references that rules.path_variable names, as they lie there now, at size x size pixels.
 
-    Raises BadInput: the variable is not set, nothing to keep, neither discarded references nor a most_distance.
+    Raises BadInput: the variable is not set, nothing to keep, neither discarded references nor a max_distance.
     """
-    folder = named_path(rules.variable, "the folder with the references in keep/ and discard/")
-    if rules.most_distance is None and not (folder / DISCARD).is_dir():
+    folder = named_path(rules.path_variable, "the folder with the references in keep/ and discard/")
+    if rules.max_distance is None and not (folder / DISCARD).is_dir():
         raise BadInput(
-            folder, f"has no {DISCARD}/, and no most_distance is set", "give the selector one of the two"
+            folder, f"has no {DISCARD}/, and no max_distance is set", "give the selector one of the two"
         )
     files = tuple(sorted((path, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()))
     return _open(folder, files, rules.network, size, window)
@@ -178,7 +178,7 @@ def _dicom_slices(folder: Path, size: int, window: str) -> Iterator[np.ndarray]:
     from chestgan_core.slices.normalization import NormalizedSlice, normalize_series
     from chestgan_core.slices.recipe import NormalizationRecipe
 
-    recipe = NormalizationRecipe(size=size, minimum_lung_share=0)
+    recipe = NormalizationRecipe(size=size, min_lung_fraction=0)
     with Archives() as archives:
         for series in read_series([folder]).series:
             for outcome in normalize_series(series, recipe, archives):

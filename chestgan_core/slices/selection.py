@@ -75,11 +75,11 @@ def choose(candidates: Sequence[Candidate], dataset: Dataset, unlike: Iterable[i
         shown = [candidate for candidate in counted if candidate.boxes]
         left_out[NotUsed.NO_TUMOUR_BOX] = len(counted) - len(shown)
         counted = shown
-    if rules.most_per_patient is not None:
+    if rules.max_slices_per_patient is not None:
         capped = [
             candidate
             for slices in by_patient(counted).values()
-            for candidate in evenly(slices, rules.most_per_patient)
+            for candidate in evenly(slices, rules.max_slices_per_patient)
         ]
         left_out[NotUsed.PATIENT_CAP] = len(counted) - len(capped)
         counted = capped
@@ -127,7 +127,7 @@ def _sides(
         patient: "+".join(sorted({candidate.row.histology for candidate in slices}))
         for patient, slices in by_patient(counted).items()
     }
-    split = split_patients(strata, dataset.training_set.held_out)
+    split = split_patients(strata, dataset.training_set.held_out_fraction)
     for candidate in counted:
         sides[split.side(candidate.row.patient)].append(candidate)
     return sides

@@ -29,7 +29,7 @@ class SliceRow:
     """What is known about one slice. patient, series_uid and sop_uid are pseudonyms where the source is
     private. What has a default may be unknown, and then has it.
 
-    position_mm: along the normal, larger towards the head. lung_share: lung area / body area. pixel_mm: the
+    position_mm: along the normal, larger towards the head. lung_fraction: lung area / body area. pixel_mm: the
     edge of a pixel of the normalized slice. kernel, thickness_mm: of the reconstruction. phash: perceptual
     hash (near_duplicates.py) of the normalized slice as it is displayed.
     stored_rows, stored_columns: the size of the stored image. upright: how it was turned (letters of `TURNS`,
@@ -42,7 +42,7 @@ class SliceRow:
     series_uid: str
     sop_uid: str
     position_mm: float
-    lung_share: float
+    lung_fraction: float
     pixel_mm: float
     kernel: str = ""
     thickness_mm: float = 0.0

@@ -36,7 +36,7 @@ def write_card(fields: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> 
             rows, lambda row: f"{row['thickness_mm']:g} mm" if row["thickness_mm"] else "unknown"
         ),
         meanings={str(reason): reason.meaning for kind in (NotUsed, LeftOut, ImageFate) for reason in kind},
-        word="slices" if fields["hounsfield"] else "pictures",
+        images="slices" if fields["hounsfield"] else "pictures",
         near_bits=NEAR_BITS,
         marked={
             side: (

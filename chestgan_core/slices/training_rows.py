@@ -27,7 +27,7 @@ _COLUMNS: dict[str, pa.DataType] = {
     "sop_uid": pa.string(),
     "position_mm": pa.float64(),
     "pixel_mm": pa.float64(),
-    "lung_share": pa.float64(),
+    "lung_fraction": pa.float64(),
     "kernel": pa.string(),
     "thickness_mm": pa.float64(),
     "boxes": pa.list_(_BOX),

@@ -16,17 +16,17 @@ from chestgan_core.training.step import step
 
 def fitting_batch(state: TrainingState, images: Tensor, classes: Tensor | None) -> BadInput:
     """Halve the batch until a step fits. The state is of no more use afterwards."""
-    wanted = batch = state.experiment.training.batch
+    wanted = batch = state.experiment.training.batch_size
     while batch > 2:
         batch //= 2
         _free()
-        plan = state.experiment.training.model_copy(update={"batch": batch})
+        plan = state.experiment.training.model_copy(update={"batch_size": batch})
         state.experiment = state.experiment.model_copy(update={"training": plan})
         try:
             step(state, images, classes, Team(), 0.0)
         except torch.OutOfMemoryError:
             continue
-        return _told(state, wanted, f"set training.batch to {batch}, which fits")
+        return _told(state, wanted, f"set training.batch_size to {batch}, which fits")
     return _told(
         state, wanted, "lower the widths of the networks or the resolution: not even a batch of 2 fits"
     )

@@ -41,9 +41,16 @@ FREE_FIELDS: dict[str, Any] = {
     "evaluation": True,
     "release": True,
     "publication": True,
-    "machine": True,
-    "origin": True,
-    "training": {"minutes", "images", "epochs", "checkpoint_images", "sample_images", "kept"},
+    "compute": True,
+    "provenance": True,
+    "training": {
+        "minutes",
+        "images",
+        "epochs",
+        "checkpoint_every_images",
+        "sample_every_images",
+        "snapshots",
+    },
 }
 ELSEWHERE = "give another folder, or delete the file to train from the start"
 
@@ -64,11 +71,11 @@ class Best:
 class TrainingState:
     """Networks, optimizers, random numbers and counters, on one device.
 
-    images_seen: real images shown to the discriminator. seconds: of all attempts. history: one row a tick.
-    totals_d (4,): sums of the discriminator's loss, penalty, D(x) and D(G(z)), and total_g, of the generator's loss,
-    over the `steps` since the last row; read once a row, because reading makes the processor wait for the GPU.
-    rows, kept: pictures, and generators of earlier moments, by number of the row. looks: KID of each look. flat: rows
-    in a row whose pictures hardly differ; widest: the most that they ever did, as a share of the real ones.
+    images_seen: real images shown to the discriminator. seconds: of all attempts. history: one row a tick. totals_d
+    (4,): sums of the discriminator's loss, penalty, D(x) and D(G(z)), and total_g, of the generator's loss, over the
+    `steps` since the last row; read once a row, because reading makes the processor wait for the GPU. rows, snapshots:
+    pictures, and generators of earlier moments, by number of the row. looks: KID of each look. flat: rows in a row
+    whose pictures hardly differ; widest: the most that they ever did, as a share of the real ones.
     """
 
     def __init__(self, experiment: Experiment, device: torch.device, draw: Draw, rank: int = 0) -> None:
@@ -90,7 +97,7 @@ class TrainingState:
         self.totals_d, self.total_g = torch.zeros(4, device=device), torch.zeros((), device=device)
         self.history: list[dict[str, float | None]] = []
         self.rows: dict[int, Tensor] = {}
-        self.kept: dict[int, dict[str, Tensor]] = {}
+        self.snapshots: dict[int, dict[str, Tensor]] = {}
         self.looks: list[dict[str, float]] = []
         self.best: Best | None = None
         self.flat, self.widest = 0, 0.0
@@ -154,8 +161,8 @@ class TrainingState:
 
 _STATE_DICTS = ("generator", "discriminator", "average", "optimizer_g", "optimizer_d")
 _VALUES = (
-    "images_seen", "seconds", "steps", "all_steps", "totals_d", "total_g", "history", "rows", "kept", "looks", "flat",
-    "widest",
+    "images_seen", "seconds", "steps", "all_steps", "totals_d", "total_g", "history", "rows", "snapshots", "looks",
+    "flat", "widest",
 )  # fmt: skip
 
 
@@ -170,8 +177,8 @@ def fingerprint(*told: Tensor | None) -> str:
 def _optimizer(told: TrainingPlan, network: nn.Module) -> Optimizer:
     how = told.optimizer
     if how.kind == "rmsprop":
-        return RMSprop(network.parameters(), how.rate, foreach=True)
-    return Adam(network.parameters(), how.rate, (how.beta1, how.beta2), fused=True)
+        return RMSprop(network.parameters(), how.lr, foreach=True)
+    return Adam(network.parameters(), how.lr, (how.beta1, how.beta2), fused=True)
 
 
 def _placed(network: nn.Module, device: torch.device) -> nn.Module:
@@ -192,7 +199,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _leaves(fields: dict[str, Any], free: dict[str, Any] = FREE_FIELDS, prefix: str = "") -> dict[str, Any]:
-    """`training.batch` -> 32 and so on, without the free fields."""
+    """`training.batch_size` -> 32 and so on, without the free fields."""
     leaves: dict[str, Any] = {}
     for name, value in fields.items():
         inner = free.get(name, {})

@@ -47,17 +47,17 @@ def load_training_slices(paths: Sequence[Path], experiment: Experiment) -> Loade
     patients = Counter(number for number, _ in pairs)
     for number, name in enumerate(experiment.classes):
         found = patients[number]
-        if found < experiment.least_patients:
+        if found < experiment.min_patients_per_class:
             raise BadInput(
                 f"class {name} of {experiment.name}",
-                f"has {found} patient(s) to train on, and {experiment.least_patients} are needed",
-                "leave it out of classes: a generator memorizes few people; or set least_patients",
+                f"has {found} patient(s) to train on, and {experiment.min_patients_per_class} are needed",
+                "leave it out of classes: a generator memorizes few people; or set min_patients_per_class",
             )
-    if len(loaded) < experiment.training.batch:
+    if len(loaded) < experiment.training.batch_size:
         raise BadInput(
             f"experiment {experiment.name}",
-            f"its batch of {experiment.training.batch} is larger than the set of {len(loaded)} slices",
-            "lower training.batch, or give more slices",
+            f"its batch of {experiment.training.batch_size} is larger than the set of {len(loaded)} slices",
+            "lower training.batch_size, or give more slices",
         )
     return loaded
 

@@ -45,6 +45,6 @@ def calibrate(average: nn.Module, experiment: Experiment) -> None:
         classes = torch.arange(CALIBRATION_BATCH, device=device) % len(experiment.classes)
     average.train()
     for _ in range(CALIBRATION_BATCHES):
-        z = torch.randn(CALIBRATION_BATCH, experiment.network.latent, generator=random)
+        z = torch.randn(CALIBRATION_BATCH, experiment.network.latent_dim, generator=random)
         average(z.to(device), classes)
     average.eval()

@@ -84,7 +84,7 @@ def _chunks(generator: LoadedGenerator, seeds: Iterable[int]) -> Iterator[Tensor
 @torch.inference_mode()
 def _compute(generator: LoadedGenerator, chunk: dict[int, int]) -> Tensor:
     places = list(chunk)
-    z = torch.zeros(CHUNK, generator.experiment.network.latent)
+    z = torch.zeros(CHUNK, generator.experiment.network.latent_dim)
     z[places] = torch.stack([noise(seed, z.shape[1]) for seed in chunk.values()])
     classes = None
     if (numbers := class_numbers(list(chunk.values()), generator.experiment)) is not None:

@@ -30,7 +30,7 @@ class MateLost(ChestganError):
 
 def team_size(experiment: Experiment, device: torch.device) -> int:
     """As many as the experiment asks for and the machine has. GPUs that nobody asked for are left to others."""
-    return min(experiment.machine.gpus or 1, torch.cuda.device_count()) if device.type == "cuda" else 1
+    return min(experiment.compute.gpus or 1, torch.cuda.device_count()) if device.type == "cuda" else 1
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from chestgan_core.training.step import step
 from chestgan_core.training.validation import Judge, look
 from chestgan_core.training.weights import LoadedGenerator, save_discriminator, save_generator
 
-KEPT_FILE = "kept-{:010d}.safetensors"
+SNAPSHOT_FILE = "snapshot-{:010d}.safetensors"
 
 
 class TrainingDiverged(ChestganError):
@@ -109,8 +109,8 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     device = local_device(device)
     team = Team.of_torchrun(device)
-    if experiment.training.batch % team.size:
-        cause = f"its batch of {experiment.training.batch} cannot be split over {team.size} processes"
+    if experiment.training.batch_size % team.size:
+        cause = f"its batch of {experiment.training.batch_size} cannot be split over {team.size} processes"
         raise BadInput(f"experiment {experiment.name}", cause, "choose a multiple of their number")
     sampling = experiment.training.sampling
     draw = Draw(len(slices), weights_of(slices.patients, slices.classes, sampling), device)
@@ -163,7 +163,7 @@ class _Run:
 
     def over(self, asked_to_stop: bool) -> bool:
         """Whether the training ends here."""
-        selection, best = self.state.experiment.training.selection, self.state.best
+        selection, best = self.state.experiment.training.validation, self.state.best
         patience = selection.patience if selection else None
         gave_up = patience is not None and best is not None and best.since >= patience
         return asked_to_stop or gave_up or self.budget.share(self.state) >= 1
@@ -171,14 +171,14 @@ class _Run:
     def after_step(self, before: int) -> None:
         """Rows, looks and checkpoints that the last step has reached."""
         told = self.state.experiment.training
-        if self._crossed(before, told.sample_images):
+        if self._crossed(before, told.sample_every_images):
             self._require_finite()
             pictures = tick(self.state, self.real_spread)
             keep_generator(self.state)
             self.watcher.row(self.state.history[-1], pictures)
-        if told.selection and self._is_time_to_look(before, told.selection.every_images):
+        if told.validation and self._is_time_to_look(before, told.validation.every_images):
             self._look()
-        if self._crossed(before, told.checkpoint_images):
+        if self._crossed(before, told.checkpoint_every_images):
             self.checkpoint()
 
     def checkpoint(self) -> None:
@@ -190,15 +190,15 @@ class _Run:
     def finish(self, resumed_at: int, slices: int) -> TrainingOutcome:
         """Write the generator and the records."""
         state, experiment = self.state, self.state.experiment
-        if experiment.training.selection and (
+        if experiment.training.validation and (
             not state.looks or state.looks[-1]["images_seen"] != state.images_seen
         ):
             self._look()
         calibrate(state.average, experiment)
         last = state.averaged()
-        for number, weights in state.kept.items():
+        for number, weights in state.snapshots.items():
             state.average.load_state_dict(weights)
-            save_generator(self.out, state.average, experiment, KEPT_FILE.format(self._images_at(number)))
+            save_generator(self.out, state.average, experiment, SNAPSHOT_FILE.format(self._images_at(number)))
         final = state.best.weights if state.best else last
         state.average.load_state_dict(final)
         loaded = LoadedGenerator(state.average.eval(), experiment, "", state.device)
@@ -243,7 +243,7 @@ class _Run:
         return "  ".join(parts)
 
     def _look(self) -> None:
-        selection = self.state.experiment.training.selection
+        selection = self.state.experiment.training.validation
         if self.judge is not None and selection is not None:
             self._require_finite()
             look(self.state, self.judge, selection.images)
@@ -272,5 +272,5 @@ class _Run:
             raise TrainingDiverged(
                 f"training {state.experiment.name}",
                 f"losses or weights are no longer numbers after {state.images_seen:,} images",
-                f"lower training.optimizer.rate and train from the start ({kept})",
+                f"lower training.optimizer.lr and train from the start ({kept})",
             )

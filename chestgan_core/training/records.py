@@ -1,6 +1,6 @@
 """What a training leaves for people to look at: the history of its losses, and pictures from fixed seeds.
 
-In: a training state. Out: `history.parquet` (one row every `sample_images`, means since the row before),
+In: a training state. Out: `history.parquet` (one row every `sample_every_images`, means since the row before),
 `looks.parquet` (the KID of each look), `curves.png` (both drawn), `samples.png` (seeds 0 to 63 from the generator
 that is kept), `progress.png` (seeds 0 to 7, a line a kept row, the latest at the bottom) and `progress.gif` (seeds 0
 to 15 over time). The pictures show what publication makes of the same seeds.
@@ -61,11 +61,11 @@ def tick(state: TrainingState, real_spread: float) -> Tensor:
 
 def keep_generator(state: TrainingState) -> None:
     """Keep the averaged generator of this moment, and of earlier ones every 1st, 2nd, 4th, ... as the plan wants."""
-    most, number = state.experiment.training.kept, len(state.history)
+    most, number = state.experiment.training.snapshots, len(state.history)
     if most and number % thinning(number, most) == 0:
         calibrate(state.average, state.experiment)
-        state.kept[number] = state.averaged()
-        state.kept = thinned(state.kept, number, most)
+        state.snapshots[number] = state.averaged()
+        state.snapshots = thinned(state.snapshots, number, most)
 
 
 def thinning(number: int, most: int) -> int:

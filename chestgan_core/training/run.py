@@ -28,7 +28,7 @@ from chestgan_core.training.data import LoadedSlices, load_training_slices
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.generation import generate
 from chestgan_core.training.gpu_workers import mates, team_size
-from chestgan_core.training.loop import KEPT_FILE, TrainingDiverged, TrainingOutcome, Watcher, train
+from chestgan_core.training.loop import SNAPSHOT_FILE, TrainingDiverged, TrainingOutcome, Watcher, train
 from chestgan_core.training.schedule import Budget
 from chestgan_core.training.validation import Judge, TrainingCollapsed, held_out_judge
 from chestgan_core.training.version import VERSION
@@ -179,11 +179,11 @@ def _train(
         store.get_file(state_key, out / STATE_FILE)
     slices = load_training_slices(training_set.fetch(store, "train", folder / "slices"), experiment)
     judge = None
-    if experiment.training.selection:
+    if experiment.training.validation:
         held_out = training_set.fetch(store, "held-out", folder / "held-out")
         judge = held_out_judge(held_out, experiment, device)
     outcome = _train_from(store, experiment, slices, out, device, state_key, judge, on_row)
-    kept = sorted(path.name for path in out.glob(KEPT_FILE.replace("{:010d}", "*")))
+    kept = sorted(path.name for path in out.glob(SNAPSHOT_FILE.replace("{:010d}", "*")))
     artefact = store.commit(
         keys.run_manifest(experiment.name, name),
         {file: out / file for file in (*FILES, *kept)},
@@ -230,7 +230,7 @@ def _train_from(
     except BadCheckpoint as error:
         raise BadCheckpoint(where, error.cause, "delete this object to train from the start") from error
     except (TrainingDiverged, TrainingCollapsed) as error:
-        remedy = "change the experiment: lower optimizer.rate, augmentation, another loss"
+        remedy = "change the experiment: lower optimizer.lr, augmentation, another loss"
         if store.head(state_key) is not None:
             remedy += f"; the state before is {where}: delete this object to train from the start"
         raise type(error)(error.what, error.cause, remedy) from error

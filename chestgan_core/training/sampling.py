@@ -16,11 +16,11 @@ from chestgan_core.config.training_plan import Sampling
 def weights_of(patients: Sequence[str], classes: Tensor | None, told: Sampling) -> Tensor | None:
     """(N,) float64 that sum to 1; None where all are alike.
 
-    A patient with more than most_per_patient slices weighs as if it had so many. Balanced, the slices of each class
-    weigh as much as those of another together.
+    A patient with more than max_slices_per_patient slices weighs as if it had so many. Balanced, the slices of each
+    class weigh as much as those of another together.
     """
     slices = Counter(patients)
-    most = told.most_per_patient or len(patients)
+    most = told.max_slices_per_patient or len(patients)
     weights = torch.tensor([min(1.0, most / slices[patient]) for patient in patients], dtype=torch.float64)
     if told.balance == "classes" and classes is not None:
         of_class = torch.zeros(int(classes.max()) + 1, dtype=torch.float64).index_add_(0, classes, weights)

@@ -20,7 +20,7 @@ from chestgan_core.training.schedule import cosine
 def step(state: TrainingState, images: Tensor, classes: Tensor | None, team: Team, share: float) -> None:
     """images: (N, 1, R, R) float32 in [-1, 1]; classes: (N,) int64 or None. share: of the plan, for the schedules."""
     told = state.experiment.training
-    batch = told.batch // team.size
+    batch = told.batch_size // team.size
     _set_rates(state, share)
     for _ in range(told.critic_steps):
         chosen = state.draw(batch, state.random)
@@ -36,7 +36,7 @@ def step(state: TrainingState, images: Tensor, classes: Tensor | None, team: Tea
 
 
 def _generated(state: TrainingState, count: int, classes: Tensor | None) -> Tensor:
-    shape = (count, state.experiment.network.latent)
+    shape = (count, state.experiment.network.latent_dim)
     z = torch.randn(shape, generator=state.random, device=state.device)
     with _autocast(state):
         images: Tensor = state.generator(z, classes)
@@ -131,10 +131,10 @@ def _slope_weight(state: TrainingState, share: float) -> float:
 
 def _set_rates(state: TrainingState, share: float) -> None:
     told = state.experiment.training.optimizer
-    factor = cosine(1.0, None if told.final_rate is None else told.final_rate / told.rate, share)
+    factor = cosine(1.0, None if told.final_lr is None else told.final_lr / told.lr, share)
     for optimizer, rate in (
-        (state.optimizer_g, told.rate),
-        (state.optimizer_d, told.discriminator_rate or told.rate),
+        (state.optimizer_g, told.lr),
+        (state.optimizer_d, told.discriminator_lr or told.lr),
     ):
         for group in optimizer.param_groups:
             group["lr"] = rate * factor
@@ -146,7 +146,7 @@ def _update(state: TrainingState, network: nn.Module, optimizer: Optimizer, loss
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     team.average_gradients(network)
-    if most := state.experiment.training.clip_gradient:
+    if most := state.experiment.training.max_grad_norm:
         nn.utils.clip_grad_norm_(network.parameters(), most)
     optimizer.step()
 

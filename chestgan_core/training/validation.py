@@ -54,7 +54,7 @@ def held_out_judge(
 
     Raises NotAvailable (the extractor's weights are not here), BadInput (no slices, or too small ones).
     """
-    selection = experiment.training.selection
+    selection = experiment.training.validation
     if selection is None:
         return None
     extractor = open_extractor(experiment.evaluation.extractor, device)
@@ -87,6 +87,6 @@ def require_variety(state: TrainingState, pictures: Tensor, real_spread: float) 
             f"training {state.experiment.name}",
             f"the generator makes one image from all seeds since about {state.images_seen:,} images "
             f"(spread {spread:.1%} of that of the slices, {state.widest:.0%} before)",
-            "train with augmentation, a lower optimizer.discriminator_rate or another loss, from the start",
+            "train with augmentation, a lower optimizer.discriminator_lr or another loss, from the start",
         )
     return spread

@@ -224,9 +224,13 @@ def _scores(rows: Sequence[TrialRow]) -> NDArray[np.float64]:
 
 
 def _floor(ax: Axes, table: StudyTable) -> None:
-    word = table.plan.data.word
+    image_kind = table.plan.data.image_kind
     ax.axhline(
-        1000 * table.yardstick.floor, color=BLACK, linestyle="--", linewidth=1, label=f"{word} against {word}"
+        1000 * table.yardstick.floor,
+        color=BLACK,
+        linestyle="--",
+        linewidth=1,
+        label=f"{image_kind} against {image_kind}",
     )
 
 

@@ -30,7 +30,7 @@ class Slices:
         self.held_out: LoadedSlices = load_slices(held_out, experiment)
         self._experiment = experiment
 
-    def data(self, version: str, title: str, word: str) -> Data:
+    def data(self, version: str, title: str, image_kind: str) -> Data:
         """What the plan says of them. version: "" takes a hash of the slices themselves."""
         train, held_out = self.train, self.held_out
         if not version:
@@ -38,7 +38,7 @@ class Slices:
         return Data(
             version=version,
             title=title,
-            word=word,
+            image_kind=image_kind,
             patients=len(set(train.patients)),
             slices=len(train),
             held_out_patients=len(set(held_out.patients)),

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from chestgan_core.config.experiment import Experiment
-from chestgan_core.config.training_plan import Selection
+from chestgan_core.config.training_plan import Validation
 from chestgan_core.config.yaml_models import Section
 from chestgan_core.training.version import VERSION as TRAINING_VERSION
 from chestgan_core.tuning.space import SearchSpace, Value
@@ -39,12 +39,12 @@ class Wanted(Section):
 
 class Data(Section):
     """The slices that all trials train on and are judged by. version: of the training set, or a hash of loose files.
-    word: how images that are not synthetic are called. Patients and slices of both sides.
+    image_kind: how images that are not synthetic are called. Patients and slices of both sides.
     """
 
     version: str
     title: str
-    word: str
+    image_kind: str
     patients: Annotated[int, Field(ge=1)]
     slices: Annotated[int, Field(ge=1)]
     held_out_patients: Annotated[int, Field(ge=1)]
@@ -80,7 +80,7 @@ class StudyPlan(Section):
             images = min(
                 (max(1, round(SHARE * number)) for number in seen if number is not None), default=None
             )
-        score = plan.selection.images if plan.selection else Selection(every_images=1).images
+        score = plan.validation.images if plan.validation else Validation(every_images=1).images
         return cls(
             # Name and description of the experiment say nothing about its trials.
             experiment=experiment,
@@ -120,17 +120,17 @@ class StudyPlan(Section):
     def trial_experiment(self, drawn: Mapping[str, Value], what: object) -> Experiment:
         """What a trial trains: the drawn values, the study's budget and looks, nothing kept. Raises BadExperiment."""
         chosen = self.space.experiment(self.experiment, drawn, what)
-        rows = chosen.training.sample_images
+        rows = chosen.training.sample_every_images
         if self.images is not None:
             rows = min(rows, max(1, self.images // ROWS))
         training = {
             "minutes": self.minutes,
             "images": self.images,
             "epochs": None,
-            "selection": Selection(every_images=NEVER, images=self.score_images),
-            "checkpoint_images": NEVER,
-            "sample_images": rows,
-            "kept": 0,
+            "validation": Validation(every_images=NEVER, images=self.score_images),
+            "checkpoint_every_images": NEVER,
+            "sample_every_images": rows,
+            "snapshots": 0,
         }
         return chosen.model_copy(update={"training": chosen.training.model_copy(update=training)})
 

@@ -1,7 +1,7 @@
 """A search space as data: which fields of an experiment a study varies, and between what.
 
 In: a name (a file `<name>.yaml` shipped in chestgan_core/tuning/spaces or put into $CHESTGAN_SPACES) or a path. Out: a
-frozen, validated SearchSpace, whose parameters are paths into an Experiment (`training.optimizer.rate`); and from
+frozen, validated SearchSpace, whose parameters are paths into an Experiment (`training.optimizer.lr`); and from
 values of them an experiment.
 """
 
@@ -19,7 +19,15 @@ from chestgan_core.errors import BadExperiment
 SHIPPED = Path(__file__).parent / "spaces"
 VARIED = ("network", "training")
 # What a study sets itself: the budget of a trial and how it is looked at.
-OF_THE_STUDY = ("minutes", "images", "epochs", "selection", "checkpoint_images", "sample_images", "kept")
+OF_THE_STUDY = (
+    "minutes",
+    "images",
+    "epochs",
+    "validation",
+    "checkpoint_every_images",
+    "sample_every_images",
+    "snapshots",
+)
 
 Value: TypeAlias = float | int | str
 

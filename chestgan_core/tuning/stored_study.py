@@ -63,7 +63,7 @@ def open_experiment_study(
     slices = _slices(store, training_set, experiment, folder)
     dataset = training_set.dataset
     plan = StudyPlan.of(
-        experiment, space, slices.data(training_set.version, dataset.title, dataset.word), wanted
+        experiment, space, slices.data(training_set.version, dataset.title, dataset.image_kind), wanted
     )
     return open_study(storage, plan, slices.yardstick(plan, where), caller)
 

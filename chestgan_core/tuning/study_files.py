@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from chestgan_core.config.dataset import Word
+from chestgan_core.config.dataset import ImageKind
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.local.files import replacing
@@ -52,14 +52,14 @@ def study_files(
     wanted: Wanted,
     parallel: int,
     title: str,
-    word: Word,
+    image_kind: ImageKind,
 ) -> OpenStudy:
     """Run the study of an experiment until it has as many trials as are wanted.
 
     Raises BadInput, NotAvailable, StoreUnreachable; ChestganError where workers died: the next call goes on.
     """
     slices = Slices(shards.train, shards.held_out, experiment)
-    plan = StudyPlan.of(experiment, space, slices.data("", title, word), wanted)
+    plan = StudyPlan.of(experiment, space, slices.data("", title, image_kind), wanted)
     storage = study_storage(shards.home, shards.beat, shards.grace)
     study = open_study(storage, plan, slices.yardstick(plan, pick_device(shards.device)))
     if parallel == 1:

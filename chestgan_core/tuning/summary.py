@@ -10,7 +10,12 @@ from chestgan_core.tuning.tuned import tuned_name
 
 def summary(table: StudyTable) -> list[str]:
     """The outcome in sentences."""
-    best, initial, floor, word = table.best, table.initial, table.yardstick.floor, table.plan.data.word
+    best, initial, floor, image_kind = (
+        table.best,
+        table.initial,
+        table.yardstick.floor,
+        table.plan.data.image_kind,
+    )
     if best is None:
         return [f"None of {len(table.rows)} trials ran to its end; the reasons are in the table of trials."]
     lines = [
@@ -28,8 +33,8 @@ def summary(table: StudyTable) -> list[str]:
             f"The experiment as it is scored {kid(initial.kid)} x 1000, so that is {share:.0%} less."
         )
     lines.append(
-        f"{word.capitalize()} slices of other patients score {kid(floor)} x 1000, which no generator that does not "
-        "copy can be expected to beat."
+        f"{image_kind.capitalize()} slices of other patients score {kid(floor)} x 1000, which no generator can be "
+        "expected to beat without copying."
     )
     if table.importances:
         path, share = next(iter(table.importances.items()))

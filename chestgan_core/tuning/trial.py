@@ -95,7 +95,7 @@ def _draw(trial: Trial, plan: StudyPlan) -> dict[str, Value]:
 
 
 def _train(trial: Trial, plan: StudyPlan, experiment: Experiment, material: Material) -> TrainingOutcome:
-    if (batch := experiment.training.batch) > (slices := len(material.slices)):
+    if (batch := experiment.training.batch_size) > (slices := len(material.slices)):
         raise BadInput(
             f"trial {trial.number}", f"a batch of {batch} is larger than the set of {slices} slices", ""
         )

@@ -1,6 +1,6 @@
 """The best configuration of a study as an experiment of its own, `<experiment>-tuned`.
 
-In: the trials of a study. Out: its YAML file, with the origin in it; the pointer of the store that holds all tuned
+In: the trials of a study. Out: its YAML file, with its provenance in it; the pointer of the store that holds all tuned
 experiments; and on each machine their files, where they stand beside the shipped ones. Imports nothing heavy: the
 pipeline reads the pointer when it loads.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from chestgan_core.config.experiment import Experiment, Origin, tuned_folder
+from chestgan_core.config.experiment import Experiment, Provenance, tuned_folder
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.local.files import replacing
 from chestgan_core.store import keys
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ENDING = "-tuned"
 LONGEST = 63  # characters of an experiment's name
-HEAD = "# Written by a hyperparameter study: `origin` says which. Copy it under another name before you change it.\n"
+HEAD = "# Written by the hyperparameter study that `provenance` names. Copy it under another name to change it.\n"
 
 
 def tuned_name(experiment: str) -> str:
@@ -42,7 +42,7 @@ def tuned_experiment(table: "StudyTable") -> Experiment:
         )
     # Trial 0 has values that lie beyond the space, and those of the experiment are what it ran with.
     found = plan.space.experiment(plan.experiment, best.drawn, f"trial {best.number}")
-    origin = Origin(
+    provenance = Provenance(
         experiment=plan.experiment.name,
         study=plan.study,
         trial=best.number,
@@ -56,7 +56,7 @@ def tuned_experiment(table: "StudyTable") -> Experiment:
     changes = {
         "name": tuned_name(plan.experiment.name),
         "description": f"{plan.experiment.name}, tuned: the best of {len(table.rows)} trials on {plan.data.title}.",
-        "origin": origin,
+        "provenance": provenance,
     }
     return found.model_copy(update=changes)
 

@@ -14,8 +14,8 @@ from chestgan_core.cli.main import main
 
 TINY = """
 dataset: phantom
-network: {generator_width: 4, discriminator_width: 4, latent: 8}
-training: {batch: 16, images: 160, checkpoint_images: 80, sample_images: 80}
+network: {generator_width: 4, discriminator_width: 4, latent_dim: 8}
+training: {batch_size: 16, images: 160, checkpoint_every_images: 80, sample_every_images: 80}
 """
 
 
@@ -59,7 +59,7 @@ def test_normalize_writes_hounsfield_units_and_counts_every_file(
     assert told["series"] == 5
     rows = pq.read_table(out.with_suffix(".parquet")).to_pylist()
     assert len(rows) == told["kept"]
-    assert {"patient", "series_uid", "sop_uid", "position_mm", "lung_share"} <= rows[0].keys()
+    assert {"patient", "series_uid", "sop_uid", "position_mm", "lung_fraction"} <= rows[0].keys()
 
 
 def test_patient_names_do_not_reach_the_rows_unless_they_are_public(

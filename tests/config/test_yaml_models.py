@@ -9,16 +9,16 @@ from chestgan_core.errors import BadInput
 
 LINES = [
     "title: ours",
-    "word: real",
+    "image_kind: real",
     "licence: for this hospital",
     "source:",
     "  kind: folder",
-    "  variable: CHESTGAN_FOLDER",
+    "  path_variable: CHESTGAN_FOLDER",
     "private: true",
     "slice_size: 128",
     "annotations:",
     "  - kind: voc",
-    "    variable: BOXES",
+    "    path_variable: BOXES",
 ]
 
 
@@ -35,7 +35,7 @@ def refused(folder: Path, lines: list[str]) -> str:
 @pytest.mark.parametrize(
     ("line", "instead", "said"),
     [
-        (2, "word: imagined", "line 2: word: "),
+        (2, "image_kind: imagined", "line 2: image_kind: "),
         (5, "  kind: tape", "line 4: source: "),
         (6, "  varable: CHESTGAN_FOLDER", "line 6: source.folder.varable: "),
         (8, "slice_size: large", "line 8: slice_size: "),
@@ -53,6 +53,8 @@ def test_a_field_that_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_a_default_that_is_merged_may_be_overridden(tmp_path: Path) -> None:
     path = tmp_path / "ours.yaml"
-    path.write_text("\n".join([*LINES, "training_set: {<<: {held_out: 0.3, slices: all}, slices: lung}"]))
+    path.write_text(
+        "\n".join([*LINES, "training_set: {<<: {held_out_fraction: 0.3, slices: all}, slices: lung}"])
+    )
     rules = load_dataset(path).training_set
-    assert (rules.held_out, rules.slices) == (0.3, "lung")
+    assert (rules.held_out_fraction, rules.slices) == (0.3, "lung")

@@ -18,7 +18,7 @@ from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import DagsterK8sJobConfig, construct_dagster_k8s_job
 
 from chestgan_assets.execution.executor import GPU_POOL
-from chestgan_assets.execution.pod_profiles import load_steps, pod
+from chestgan_assets.execution.pod_profiles import load_pod_settings, pod_config
 from chestgan_core import __version__
 from tests.deploy.files import DEPLOY, OVERLAYS, ROOT, code_server, locked, manifests, snake_case, values
 from tests.deploy.test_manifests import assert_restricted
@@ -50,7 +50,7 @@ def names(kind: str) -> set[str]:
 def test_accounts_secrets_and_config_maps_are_those_of_the_manifests(overlay: str) -> None:
     told = values(overlay)
     assert told["global"]["serviceAccountName"] in names("ServiceAccount")
-    assert load_steps().service_account in names("ServiceAccount")
+    assert load_pod_settings().service_account in names("ServiceAccount")
     assert told["serviceAccount"]["create"] is told["rbacEnabled"] is False
     code = code_server(told)
     for part in (told["dagsterWebserver"], told["dagsterDaemon"], code):
@@ -72,7 +72,7 @@ def test_the_environment_names_places_that_are_mounted() -> None:
     mounted = tuple(mount["mountPath"] for mount in code_server(values())["volumeMounts"])
     text = (DEPLOY / "kubernetes" / "environment.yaml").read_text()
     paths = re.findall(r": (/\S+)", text)
-    assert {"/etc/chestgan/steps.yaml", "/etc/chestgan-ca/ca.pem"} <= set(paths)
+    assert {"/etc/chestgan/pod_profiles.yaml", "/etc/chestgan-ca/ca.pem"} <= set(paths)
     assert all(path.startswith(mounted) for path in paths)
     assert values()["global"]["dagsterHome"] in mounted
 
@@ -170,8 +170,8 @@ def test_run_pods_meet_the_restricted_standard(overlay: str) -> None:
 @pytest.mark.parametrize("profile", ["cpu", "gpu"])
 def test_step_pods_of_the_values_meet_it_too(profile: str) -> None:
     """Volumes of the code server and of the profile come together in one pod, whose names must not meet."""
-    steps = load_steps()
-    spec = job("gpu", "step_worker", pod(steps.profiles[profile], steps))["spec"]["template"]["spec"]
+    steps = load_pod_settings()
+    spec = job("gpu", "step_worker", pod_config(steps.profiles[profile], steps))["spec"]["template"]["spec"]
     assert_restricted(spec)
     (container,) = spec["containers"]
     volumes = [volume["name"] for volume in spec["volumes"]]

@@ -57,7 +57,7 @@ def test_files_give_the_same_rows_as_the_images_in_them(real: list[Path], tmp_pa
         images[1],
         window=LUNG,
         source_title="test images",
-        word="real",
+        image_kind="real",
         model_title="a model",
     ).rows[0]
     assert kid.value == direct.value
@@ -66,12 +66,12 @@ def test_files_give_the_same_rows_as_the_images_in_them(real: list[Path], tmp_pa
 
 def test_without_a_title_the_report_says_only_what_the_word_says(real: list[Path], tmp_path: Path) -> None:
     fake = generated(tmp_path / "fake.safetensors", None)
-    for word, title in (
+    for image_kind, title in (
         ("real", "slices whose source is not stated"),
         ("phantom", "generated phantom slices"),
     ):
-        told = evaluate_files(real, fake, extractor="none", word=word)  # type: ignore[arg-type]
-        assert (told.source_title, told.word) == (title, word)
+        told = evaluate_files(real, fake, extractor="none", image_kind=image_kind)  # type: ignore[arg-type]
+        assert (told.source_title, told.image_kind) == (title, image_kind)
 
 
 @pytest.mark.parametrize(

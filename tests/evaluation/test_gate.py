@@ -17,7 +17,9 @@ GOOD = {
     "memorized share": (0.55, 0.50),
     "KS grey levels": (0.05, 0.02),
 }
-RULES = ReleaseRules(kid_above_floor=100, coverage_of_floor=0.25, memorized_share=0.8, grey_levels=0.1)
+RULES = ReleaseRules(
+    max_kid_above_floor=100, min_coverage_of_floor=0.25, max_memorized_fraction=0.8, grey_levels=0.1
+)
 
 
 def rows(**changed: tuple[float | None, float | None] | None) -> list[dict[str, Any]]:
@@ -71,7 +73,9 @@ def test_what_was_not_measured_is_not_known_to_be_good(found: tuple[float | None
 
 
 def test_a_number_that_is_not_finite_is_refused_even_without_rules() -> None:
-    none = ReleaseRules(kid_above_floor=None, coverage_of_floor=None, memorized_share=None, grey_levels=None)
+    none = ReleaseRules(
+        max_kid_above_floor=None, min_coverage_of_floor=None, max_memorized_fraction=None, grey_levels=None
+    )
     assert judge(rows(KID=(None, None), coverage=None), none).passed
     measured = Measured("pixels", (9, 9), "a split", "", 0)
     broken = measured.rows(

@@ -54,7 +54,11 @@ def gate(rules: ReleaseRules) -> dict[str, Any]:
     return judge([asdict(one) for one in rows() if one.measure != "memorized share"], rules).as_json()
 
 
-GATE = gate(ReleaseRules(kid_above_floor=75, coverage_of_floor=0.2, memorized_share=0.6, grey_levels=None))
+GATE = gate(
+    ReleaseRules(
+        max_kid_above_floor=75, min_coverage_of_floor=0.2, max_memorized_fraction=0.6, grey_levels=None
+    )
+)
 
 
 def thesis_row(
@@ -83,7 +87,7 @@ def report() -> MetricReport:
         images.flip(0),
         window=WINDOWS["lung"],
         source_title="test images",
-        word="real",
+        image_kind="real",
         model_title="a model",
         extractor_names=("none",),
     )
@@ -94,10 +98,10 @@ def report() -> MetricReport:
     }  # fmt: skip
     experiment = {
         "name": "a-model", "description": "", "resolution": 32, "window": "lung", "classes": [],
-        "network": {"latent": 8, "family": "dcgan"},
-        "training": {"loss": {"kind": "hinge"}, "batch": 8, "minutes": 2.0, "augmentation": None},
+        "network": {"latent_dim": 8, "family": "dcgan"},
+        "training": {"loss": {"kind": "hinge"}, "batch_size": 8, "minutes": 2.0, "augmentation": None},
     }  # fmt: skip
-    experiment["training"] |= {"optimizer": {"rate": 2e-4, "kind": "adam"}, "sampling": {}, "selection": None}  # type: ignore[operator]
+    experiment["training"] |= {"optimizer": {"lr": 2e-4, "kind": "adam"}, "sampling": {}, "validation": None}  # type: ignore[operator]
     run = {
         "experiment": experiment, "run": "0123456789ab", "images_seen": 25536, "seconds": 300.0, "resumed_at": 0,
         "device": "cpu", "precision": "fp32", "best_kid": 0.25, "best_at": 8000,
@@ -118,7 +122,7 @@ def test_page_and_pdf_tell_data_run_training_and_every_measure(report: MetricRep
         "CC BY 4.0",
         "train: 1,112 slices of 4 patients; held-out: 54 slices of 2 patients",
         "feed0123",
-        "dcgan, latent 8",
+        "dcgan, latent dim 8",
         "hinge",
         "25,536 in 5 min",
         "that of 8,000 images seen, KID 250.0 x 1000 at that look",
@@ -167,7 +171,7 @@ def test_every_measure_is_told_in_words_with_its_interval(measure: str) -> None:
 
 
 def test_a_refused_release_says_which_measure_and_by_how_much() -> None:
-    notice = verdict({"word": "real", "gate": GATE}, rows())
+    notice = verdict({"image_kind": "real", "gate": GATE}, rows())
     assert notice.tone == "bad"
     assert notice.lines == (
         "KID x 1000 above its floor is 125, at most 75 is asked: 50 too much.",
@@ -180,10 +184,10 @@ def test_a_refused_release_says_which_measure_and_by_how_much() -> None:
 
 
 def test_a_passed_gate_is_the_verdict_and_without_one_nothing_passes() -> None:
-    passed = gate(ReleaseRules(memorized_share=None, grey_levels=None))
-    assert verdict({"word": "real", "gate": passed}, rows()).tone == "good"
-    assert verdict({"word": "real", "gate": None}, rows()).tone == "plain"
-    assert verdict({"word": "real"}, [row("KID", None, note="not measured: no weights")]).tone == "care"
+    passed = gate(ReleaseRules(max_memorized_fraction=None, grey_levels=None))
+    assert verdict({"image_kind": "real", "gate": passed}, rows()).tone == "good"
+    assert verdict({"image_kind": "real", "gate": None}, rows()).tone == "plain"
+    assert verdict({"image_kind": "real"}, [row("KID", None, note="not measured: no weights")]).tone == "care"
 
 
 def test_the_headline_numbers_stand_beside_their_floor() -> None:

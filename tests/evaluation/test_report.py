@@ -39,7 +39,7 @@ def report_of(held_out: RealImages, fake: torch.Tensor, **more: object) -> Metri
         **{  # type: ignore[arg-type]
             "window": LUNG,
             "source_title": "test images",
-            "word": "real",
+            "image_kind": "real",
             "model_title": "a model",
             **more,
         },
@@ -258,7 +258,7 @@ def test_titles_are_escaped_in_the_page(tmp_path: Path) -> None:
 
 
 def test_a_small_sample_is_called_small(report: MetricReport) -> None:
-    said = " ".join(cautions(report.rows, report.patients_real, report.word))
+    said = " ".join(cautions(report.rows, report.patients_real, report.image_kind))
     assert "Few patients: the real side is 2 patient(s)" in said
     assert "Few images: 20 on each side" in said
 
@@ -284,7 +284,7 @@ def test_no_text_about_phantoms_calls_them_real_or_ct_data(
     found = report_of(
         patients("a", "b", slices=9),
         blobs(18, 3),
-        word="phantom",
+        image_kind="phantom",
         source_title="generated phantom images (no person was scanned)",
         reference=reference,
         extractor_names=(extractor,),
@@ -313,7 +313,7 @@ def test_no_text_about_phantoms_calls_them_real_or_ct_data(
 
 def test_what_is_wrong_with_phantoms_does_not_call_them_real() -> None:
     with pytest.raises(BadInput, match="the phantom images: are only 7") as caught:
-        report_of(patients("a", slices=7), blobs(9, 3), word="phantom")
+        report_of(patients("a", slices=7), blobs(9, 3), image_kind="phantom")
     assert "real" not in str(caught.value)
 
 

@@ -34,7 +34,7 @@ def experiment(family: str, **loss: object) -> Experiment:
     fields = {
         "dataset": "phantom",
         "resolution": 32,
-        "network": {"family": family, "latent": 4, "generator_width": 2, "discriminator_width": 2},
+        "network": {"family": family, "latent_dim": 4, "generator_width": 2, "discriminator_width": 2},
         "training": {"loss": loss, "images": 10},
     }
     return parse_experiment(fields, "small", "test")
@@ -50,7 +50,7 @@ def block_of(count: int = 12, other: int | None = 9, opponent: Opponent | None =
         ThesisImages(blobs(count, 0)),
         ThesisImages(blobs(count + 3, 1)),
         None if other is None else ThesisImages(blobs(other, 2)),
-        word="real",
+        image_kind="real",
         opponent=opponent or Opponent(),
         features=ThesisFeatures("no-classifier", np.zeros((5, 3), np.float32)),
     )
@@ -78,7 +78,7 @@ def test_every_measure_has_a_row_with_its_published_numbers_and_what_it_was_meas
 def test_the_value_beside_it_is_the_same_measure_with_other_patients_as_the_synthetic_images() -> None:
     # With one held-out image it does not matter how the pairs are drawn.
     one, images = ThesisImages(blobs(1, 0).expand(9, -1, -1, -1)), ThesisImages(blobs(9, 2))
-    block = measure_thesis(one, images, images, word="real", opponent=Opponent())
+    block = measure_thesis(one, images, images, image_kind="real", opponent=Opponent())
     for measure in ("SSIM", "PSNR"):
         row = row_of(block, measure)
         assert row.value is not None
@@ -90,7 +90,7 @@ def test_a_seed_decides_the_pairs() -> None:
     told = [block_of().as_json()["rows"] for _ in range(2)]
     assert [{**row, "seconds": 0} for row in told[0]] == [{**row, "seconds": 0} for row in told[1]]
     sides = (ThesisImages(blobs(12, 0)), ThesisImages(blobs(15, 1)), None)
-    other = measure_thesis(*sides, word="real", opponent=Opponent(), seed=1)
+    other = measure_thesis(*sides, image_kind="real", opponent=Opponent(), seed=1)
     assert row_of(other, "PSNR").value != row_of(block_of(other=None), "PSNR").value
 
 
@@ -104,7 +104,7 @@ def test_without_images_of_others_there_is_a_value_and_the_reason_why_nothing_st
 def test_no_more_images_than_change_anything_are_used() -> None:
     few = blobs(3, 0)
     many = ThesisImages(few[torch.arange(MOST + 20) % 3])
-    block = measure_thesis(many, many, many, word="real", opponent=Opponent())
+    block = measure_thesis(many, many, many, image_kind="real", opponent=Opponent())
     assert (row_of(block, "PSNR").n, row_of(block, "PSNR").real_n) == (MOST, MOST)
 
 
@@ -142,7 +142,7 @@ def test_the_accuracies_are_those_of_the_networks_answers(tmp_path: Path) -> Non
     opponent = discriminator(experiment("dcgan", kind="cross-entropy"), tmp_path)
     held_out, fake = blobs(40, 0), blobs(40, 1) * 0.2
     block = measure_thesis(
-        ThesisImages(held_out), ThesisImages(fake), None, word="real", opponent=Opponent(opponent)
+        ThesisImages(held_out), ThesisImages(fake), None, image_kind="real", opponent=Opponent(opponent)
     )
     with torch.inference_mode():
         real, made = (opponent.module(side).sigmoid() > 0.5 for side in (held_out, fake))
@@ -228,7 +228,7 @@ def test_the_report_has_the_block_in_its_page_its_card_and_its_json(tmp_path: Pa
     """On phantoms, of which no text may say that they are real."""
     opponent = discriminator(experiment("dcgan", kind="cross-entropy"), tmp_path)
     plain = report_of(
-        patients("a", "b", slices=9), blobs(18, 3), word="phantom", extractor_names=("none",),
+        patients("a", "b", slices=9), blobs(18, 3), image_kind="phantom", extractor_names=("none",),
         reference=patients("c", slices=9, seed=5),
     )  # fmt: skip
     sides = (ThesisImages(blobs(18, 0)), ThesisImages(blobs(18, 3)), ThesisImages(blobs(9, 5)))

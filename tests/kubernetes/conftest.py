@@ -34,11 +34,11 @@ from tests.store.proxy import Proxy
 
 TINY = """
 dataset: phantom
-network: {generator_width: 4, discriminator_width: 4, latent: 8}
-training: {batch: 16, images: %d, checkpoint_images: %d, sample_images: %d}
+network: {generator_width: 4, discriminator_width: 4, latent_dim: 8}
+training: {batch_size: 16, images: %d, checkpoint_every_images: %d, sample_every_images: %d}
 evaluation: {images: 24}
 publication: {images: 12}
-release: {kid_above_floor: null, coverage_of_floor: null, memorized_share: null, grey_levels: null}
+release: {max_kid_above_floor: null, min_coverage_of_floor: null, max_memorized_fraction: null, grey_levels: null}
 """
 EXPERIMENTS = {
     "tiny.yaml": TINY % (320, 160, 160),
@@ -47,21 +47,21 @@ EXPERIMENTS = {
     "one.yaml": TINY % (30_000, 30_000, 30_000) + "seed: 1\n",
     "other.yaml": TINY % (30_000, 30_000, 30_000) + "seed: 2\n",
     # Less than Python with torch in it can do with.
-    "hungry.yaml": TINY % (320, 160, 160) + "machine: {memory_gib: 0.15}\n",
+    "hungry.yaml": TINY % (320, 160, 160) + "compute: {memory_gib: 0.15}\n",
     "tuned.yaml": """
 dataset: phantom
 resolution: 16
-network: {family: spectral, generator_width: 4, discriminator_width: 4, latent: 8}
-training: {loss: {kind: hinge}, batch: 8, images: 320, selection: {every_images: 160, images: 8}}
+network: {family: spectral, generator_width: 4, discriminator_width: 4, latent_dim: 8}
+training: {loss: {kind: hinge}, batch_size: 8, images: 320, validation: {every_images: 160, images: 8}}
 evaluation: {images: 24}
 publication: {images: 12}
 """,
 }
 WORKSPACE = "load_from: [{grpc_server: {host: 127.0.0.1, port: 4000, location_name: chestgan}}]"
-STEPS = {
+POD_PROFILES = {
     "service_account": "chestgan-steps",
-    "at_once": 4,
-    "otherwise": "cpu",
+    "max_concurrent": 4,
+    "default_profile": "cpu",
     "profiles": {
         "cpu": {"cpu": 0.1, "memory": "2Gi", "scratch": "2Gi", "grace_seconds": 30},
         "gpu": {
@@ -123,7 +123,7 @@ def deployment(
             "CHESTGAN_STORE": f"s3://{BUCKET}/cluster",
             "AWS_ENDPOINT_URL": s3_line.url,
             "AWS_DEFAULT_REGION": embedded.access.region,
-            "CHESTGAN_POD_PROFILES": f"{SETTINGS}/steps.yaml",
+            "CHESTGAN_POD_PROFILES": f"{SETTINGS}/pod_profiles.yaml",
             "CHESTGAN_EXPERIMENTS": f"{SETTINGS}/experiments",
             "CHESTGAN_LOGS_BUCKET": BUCKET,
             "CHESTGAN_LOGS_PREFIX": "cluster-logs",
@@ -139,7 +139,7 @@ def deployment(
                 "dagster-instance",
                 {"dagster.yaml": yaml.safe_dump(instance(place, environment)), "workspace.yaml": WORKSPACE},
             ),
-            config_map("chestgan-steps", {"steps.yaml": yaml.safe_dump(STEPS)}),
+            config_map("chestgan-pod-profiles", {"pod_profiles.yaml": yaml.safe_dump(POD_PROFILES)}),
             config_map("chestgan-experiments", EXPERIMENTS),
             servers(environment),
         )
@@ -195,7 +195,7 @@ def instance(place: Namespace, environment: dict[str, str]) -> dict[str, Any]:
 def settings_volumes() -> list[dict[str, Any]]:
     return [
         {"name": name, "configMap": {"name": name}}
-        for name in ("dagster-instance", "chestgan-steps", "chestgan-experiments")
+        for name in ("dagster-instance", "chestgan-pod-profiles", "chestgan-experiments")
     ]
 
 
@@ -203,7 +203,11 @@ def settings_mounts() -> list[dict[str, Any]]:
     return [
         {"name": "dagster-instance", "mountPath": f"{HOME}/dagster.yaml", "subPath": "dagster.yaml"},
         {"name": "dagster-instance", "mountPath": f"{HOME}/workspace.yaml", "subPath": "workspace.yaml"},
-        {"name": "chestgan-steps", "mountPath": f"{SETTINGS}/steps.yaml", "subPath": "steps.yaml"},
+        {
+            "name": "chestgan-pod-profiles",
+            "mountPath": f"{SETTINGS}/pod_profiles.yaml",
+            "subPath": "pod_profiles.yaml",
+        },
         {"name": "chestgan-experiments", "mountPath": f"{SETTINGS}/experiments"},
     ]
 

@@ -28,7 +28,7 @@ from chestgan_core.store.objects import ObjectStore
 from chestgan_core.store.store import Store
 from chestgan_core.tuning.stored_study import latest_study
 from tests.kubernetes.cluster import ROOT, Deployment, await_true
-from tests.kubernetes.conftest import EXPERIMENTS, STEPS, instance
+from tests.kubernetes.conftest import EXPERIMENTS, POD_PROFILES, instance
 from tests.standins.postgresql import run_once
 from tests.store.proxy import Proxy
 
@@ -257,7 +257,7 @@ def beside_the_cluster(deployment: Deployment, folder: Path) -> dict[str, str]:
         "kubeconfig_file": str(folder / "kubeconfig"),
     }
     (folder / "dagster.yaml").write_text(yaml.safe_dump(told))
-    (folder / "steps.yaml").write_text(yaml.safe_dump(STEPS))
+    (folder / "pod_profiles.yaml").write_text(yaml.safe_dump(POD_PROFILES))
     (folder / "experiments").mkdir()
     for name, text in EXPERIMENTS.items():
         (folder / "experiments" / name).write_text(text)
@@ -265,7 +265,7 @@ def beside_the_cluster(deployment: Deployment, folder: Path) -> dict[str, str]:
         **os.environ,
         **of_pods,
         **deployment.secret,
-        "CHESTGAN_POD_PROFILES": str(folder / "steps.yaml"),
+        "CHESTGAN_POD_PROFILES": str(folder / "pod_profiles.yaml"),
         "CHESTGAN_EXPERIMENTS": str(folder / "experiments"),
         "CHESTGAN_HOME": str(folder / "home"),
         "DAGSTER_HOME": str(folder),

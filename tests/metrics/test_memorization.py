@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chestgan_core.metrics.bootstrap import resampling
-from chestgan_core.metrics.memorization import nearer_interval, nearer_share, nearest
+from chestgan_core.metrics.memorization import nearer_fraction, nearer_interval, nearest
 
 
 def sample(count: int, seed: int) -> np.ndarray:
@@ -12,7 +12,7 @@ def sample(count: int, seed: int) -> np.ndarray:
 
 
 def share(fake: np.ndarray, train: np.ndarray, held_out: np.ndarray) -> float:
-    return nearer_share(*(nearest(fake, side, np.zeros(len(side), int), 1) for side in (train, held_out)))
+    return nearer_fraction(*(nearest(fake, side, np.zeros(len(side), int), 1) for side in (train, held_out)))
 
 
 def test_a_copied_training_set_is_caught_and_fresh_images_are_not() -> None:

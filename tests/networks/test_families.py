@@ -19,7 +19,12 @@ def experiment(
         "dataset": "lung_pet_ct_dx_512",
         "resolution": resolution,
         "classes": classes,
-        "network": {"family": family, "latent": 6, "generator_width": width, "discriminator_width": width},
+        "network": {
+            "family": family,
+            "latent_dim": 6,
+            "generator_width": width,
+            "discriminator_width": width,
+        },
         "training": {"images": 1, "loss": LOSSES.get(family, {"kind": "hinge"})},
     }
     return parse_experiment(fields, "any", "test")
@@ -107,7 +112,7 @@ def test_a_residual_pair_starts_without_its_blocks() -> None:
 def test_the_perceptrons_are_those_of_the_thesis() -> None:
     told = experiment("vanilla", 64, width=128)
     told = told.model_copy(
-        update={"network": told.network.model_copy(update={"latent": 100, "discriminator_width": 256})}
+        update={"network": told.network.model_copy(update={"latent_dim": 100, "discriminator_width": 256})}
     )
 
     def units(network: nn.Module) -> list[tuple[int, int]]:

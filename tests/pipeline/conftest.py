@@ -21,15 +21,19 @@ from tests.pipeline.stages import Stages
 TINY = """
 description: The smallest training that goes through every part.
 dataset: phantom
-network: {generator_width: 4, discriminator_width: 4, latent: 8}
+network: {generator_width: 4, discriminator_width: 4, latent_dim: 8}
 training:
-  {batch: 16, images: 320, checkpoint_images: 160, sample_images: 160, selection: {every_images: 160, images: 16}}
+  batch_size: 16
+  images: 320
+  checkpoint_every_images: 160
+  sample_every_images: 160
+  validation: {every_images: 160, images: 16}
 evaluation: {images: 24}
 publication: {images: 12}
 """
 # Of a training of a second nothing good can be asked.
 NO_RULES = """
-release: {kid_above_floor: null, coverage_of_floor: null, memorized_share: null, grey_levels: null}
+release: {max_kid_above_floor: null, min_coverage_of_floor: null, max_memorized_fraction: null, grey_levels: null}
 """
 
 

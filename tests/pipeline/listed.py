@@ -44,6 +44,7 @@ def write_dataset(folder: Path, index: Path) -> None:
     """The dataset `listed` as a file for $CHESTGAN_DATASETS."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "listed.yaml").write_text(
-        "title: a collection that is only listed\nword: phantom\nlicence: CC BY 4.0\nprivate: false\nslice_size: 64\n"
+        "title: a collection that is only listed\nimage_kind: phantom\n"
+        "licence: CC BY 4.0\nprivate: false\nslice_size: 64\n"
         f"source: {{kind: idc, collection: listed, index: '{index}'}}\n"
     )

@@ -22,13 +22,13 @@ from chestgan_core.store.objects import s3_client
 from chestgan_core.store.store import Store
 from chestgan_core.training.run import TrainedRun, train_experiment
 
-TRAINING = {"batch": 8, "images": 64, "checkpoint_images": 32, "sample_images": 32}
+TRAINING = {"batch_size": 8, "images": 64, "checkpoint_every_images": 32, "sample_every_images": 32}
 
 
 def tiny(extractor: str = "efficientnet-lite0", **training: object) -> Experiment:
     fields: dict[str, object] = {
         "dataset": "folder",
-        "network": {"generator_width": 4, "discriminator_width": 4, "latent": 8},
+        "network": {"generator_width": 4, "discriminator_width": 4, "latent_dim": 8},
         "training": {**TRAINING, **training},
         "evaluation": {"images": 10, "extractor": extractor},
         "release": dict.fromkeys(ReleaseRules.model_fields),  # nothing good can be asked of it

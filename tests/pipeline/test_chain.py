@@ -76,18 +76,20 @@ def test_a_run_with_classes_keeps_its_best_look_and_its_set_tells_the_class_of_e
     build_training_set(store, "phantom")
     plan = {
         "images": 160,
-        "selection": {"every_images": 40, "images": 20},
-        "kept": 2,
+        "validation": {"every_images": 40, "images": 20},
+        "snapshots": 2,
         "sampling": {"balance": "classes"},
     }
-    told = edited(dataset="phantom", classes=["A", "G"], least_patients=1, training={**TRAINING, **plan})
+    told = edited(
+        dataset="phantom", classes=["A", "G"], min_patients_per_class=1, training={**TRAINING, **plan}
+    )
     run = train_experiment(store, told, "cpu", tmp_path / "train")
     artefact = store.read_manifest(keys.run_manifest("tiny", run.name))
     looks = pq.read_table(io.BytesIO(store.read(artefact, "looks.parquet"))).to_pylist()
     best = min(looks, key=lambda look: look["kid"])
     assert [look["images_seen"] for look in looks] == [40, 80, 120, 160]
     assert (run.best_kid, run.best_at) == (best["kid"], best["images_seen"])
-    assert len([item for item in artefact.objects if "kept-" in item.key]) == 2
+    assert len([item for item in artefact.objects if "snapshot-" in item.key]) == 2
 
     # All held-out slices of both classes, and of no other: 2 of the 6 patients.
     report = report_experiment(store, told, "cpu", tmp_path / "report")
@@ -187,7 +189,7 @@ def test_the_report_of_a_run_has_the_thesis_measures_of_its_own_discriminator(
     store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
 ) -> None:
     build_training_set(store, "folder")
-    told = tiny(loss={"kind": "cross-entropy"}, selection={"every_images": 32, "images": 10})
+    told = tiny(loss={"kind": "cross-entropy"}, validation={"every_images": 32, "images": 10})
     train_experiment(store, told, "cpu", tmp_path / "train")
     report = report_experiment(store, told, "cpu", tmp_path / "report")
     rows = {row["measure"]: row for row in report.told["thesis"]["rows"]}
@@ -326,7 +328,7 @@ def test_the_gate_refuses_what_its_rules_do_not_allow_and_the_report_says_so(
     loose = reported
     assert loose.told["gate"]["passed"]
     assert release_experiment(store, tiny(), "cpu", tmp_path / "release").images == 6
-    rules = edited(release={"coverage_of_floor": 0.9})
+    rules = edited(release={"min_coverage_of_floor": 0.9})
     with pytest.raises(BadInput, match=r"falls short: .*coverage, of its floor is .*: .* too little"):
         release_experiment(store, rules, "cpu", tmp_path / "again")
     strict = report_experiment(store, rules, "cpu", tmp_path / "strict")
@@ -336,7 +338,7 @@ def test_the_gate_refuses_what_its_rules_do_not_allow_and_the_report_says_so(
     assert "release gate: " in strict.text
 
 
-@pytest.mark.parametrize("change", [{"window": "wide"}, {"resolution": 128}, {"network": {"latent": 9}}])
+@pytest.mark.parametrize("change", [{"window": "wide"}, {"resolution": 128}, {"network": {"latent_dim": 9}}])
 def test_a_run_of_other_settings_is_neither_scored_nor_published(
     change: dict[str, object], store: Store, reported: StoredReport, tmp_path: Path
 ) -> None:
@@ -395,7 +397,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_in_the_store(
     store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path, embedded: EmbeddedStore
 ) -> None:
     build_training_set(store, "folder")
-    experiment = tiny(images=2_000, checkpoint_images=80, sample_images=1_000)
+    experiment = tiny(images=2_000, checkpoint_every_images=80, sample_every_images=1_000)
     told = tmp_path / "experiment.json"
     told.write_text(experiment.model_dump_json())
     code = (

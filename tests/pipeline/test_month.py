@@ -151,9 +151,9 @@ def test_a_month_does_what_is_news_and_nothing_twice(
             shutil.copytree(patient, delivery / patient.name)
             month.slices()
         if day == 15:
-            month.report(kid_above_floor=0)
+            month.report(max_kid_above_floor=0)
         if day == 18:
-            month.report(kid_above_floor=1)  # the study did not help
+            month.report(max_kid_above_floor=1)  # the study did not help
         if day == 20:
             tags = {"dagster/partition": "folder:P123"}
             broken.execute_in_process(instance=month.instance, raise_on_error=False, tags=tags)

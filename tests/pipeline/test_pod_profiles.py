@@ -14,16 +14,16 @@ from dagster_k8s.job import DagsterK8sJobConfig, UserDefinedDagsterK8sConfig, co
 from kubernetes.client import ApiClient, V1Pod
 
 from chestgan_assets.execution.pod_failures import why_dead, why_waiting
-from chestgan_assets.execution.pod_profiles import SHIPPED, Steps, load_steps, pod_of_step
-from chestgan_core.config.experiment import Machine, parse_experiment
+from chestgan_assets.execution.pod_profiles import SHIPPED, PodSettings, load_pod_settings, step_pod_config
+from chestgan_core.config.experiment import Compute, parse_experiment
 from chestgan_core.errors import BadInput
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-def job_of(steps: Steps, step: str, machine: Machine | None = None) -> dict[str, Any]:
+def job_of(steps: PodSettings, step: str, machine: Compute | None = None) -> dict[str, Any]:
     """The Job of a step, as the API server gets it."""
-    told = pod_of_step(steps, step, {"mine": machine} if machine else {}, "mine")
+    told = step_pod_config(steps, step, {"mine": machine} if machine else {}, "mine")
     config = DagsterK8sJobConfig(job_image="chestgan:1", dagster_home="/opt/dagster")
     job = construct_dagster_k8s_job(
         config, ["dagster"], "a-step", UserDefinedDagsterK8sConfig.from_dict(told)
@@ -32,7 +32,7 @@ def job_of(steps: Steps, step: str, machine: Machine | None = None) -> dict[str,
 
 
 def test_a_training_gets_a_gpu_shared_memory_and_the_time_to_write_its_state() -> None:
-    spec = job_of(load_steps(), "generator_checkpoint")["spec"]["template"]["spec"]
+    spec = job_of(load_pod_settings(), "generator_checkpoint")["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     assert container["resources"] == {
         "requests": {"cpu": "4", "memory": "16Gi", "nvidia.com/gpu": "1"},
@@ -48,7 +48,7 @@ def test_a_training_gets_a_gpu_shared_memory_and_the_time_to_write_its_state() -
     "step", ["raw_dicom", "training_set", "hyperparameter_study.commit_study", "synthetic_set_index"]
 )
 def test_what_computes_nothing_on_a_gpu_does_not_hold_one(step: str) -> None:
-    (container,) = job_of(load_steps(), step)["spec"]["template"]["spec"]["containers"]
+    (container,) = job_of(load_pod_settings(), step)["spec"]["template"]["spec"]["containers"]
     assert list(container["resources"]["limits"]) == ["memory"]
 
 
@@ -56,14 +56,14 @@ def test_what_computes_nothing_on_a_gpu_does_not_hold_one(step: str) -> None:
     "step", ["hyperparameter_study.open_study", "hyperparameter_study.run_trials[worker_3]"]
 )
 def test_the_steps_of_an_asset_get_what_the_asset_gets(step: str) -> None:
-    (container,) = job_of(load_steps(), step)["spec"]["template"]["spec"]["containers"]
+    (container,) = job_of(load_pod_settings(), step)["spec"]["template"]["spec"]["containers"]
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
 
 
 @pytest.mark.parametrize("step", ["generator_checkpoint", "raw_dicom"])
 def test_every_step_meets_the_restricted_standard_and_has_no_rights(step: str) -> None:
     """https://kubernetes.io/docs/concepts/security/pod-security-standards/"""
-    job = job_of(load_steps(), step)
+    job = job_of(load_pod_settings(), step)
     spec = job["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     assert spec["serviceAccountName"] == "chestgan-steps"
@@ -81,22 +81,22 @@ def test_every_step_meets_the_restricted_standard_and_has_no_rights(step: str) -
 
 
 def test_an_experiment_asks_for_more() -> None:
-    asked = Machine(gpus=4, cpu=16, memory_gib=96)
-    (container,) = job_of(load_steps(), "generator_checkpoint", asked)["spec"]["template"]["spec"][
+    asked = Compute(gpus=4, cpu=16, memory_gib=96)
+    (container,) = job_of(load_pod_settings(), "generator_checkpoint", asked)["spec"]["template"]["spec"][
         "containers"
     ]
     assert container["resources"]["requests"] == {"cpu": "16", "memory": "98304Mi", "nvidia.com/gpu": "4"}
 
 
 def test_gpus_of_an_experiment_are_for_the_steps_that_have_one() -> None:
-    (container,) = job_of(load_steps(), "raw_dicom", Machine(gpus=4))["spec"]["template"]["spec"][
+    (container,) = job_of(load_pod_settings(), "raw_dicom", Compute(gpus=4))["spec"]["template"]["spec"][
         "containers"
     ]
     assert "nvidia.com/gpu" not in container["resources"]["limits"]
 
 
 def test_an_experiment_without_gpus_asks_for_none() -> None:
-    (container,) = job_of(load_steps(), "metric_report", Machine(gpus=0))["spec"]["template"]["spec"][
+    (container,) = job_of(load_pod_settings(), "metric_report", Compute(gpus=0))["spec"]["template"]["spec"][
         "containers"
     ]
     assert list(container["resources"]["limits"]) == ["memory"]
@@ -105,27 +105,27 @@ def test_an_experiment_without_gpus_asks_for_none() -> None:
 def test_the_machine_decides_nothing_about_the_model() -> None:
     told = {"dataset": "phantom", "training": {"images": 100}}
     plain = parse_experiment(told, "plain", "here")
-    large = parse_experiment({**told, "machine": {"gpus": 8, "memory_gib": 200}}, "large", "here")
+    large = parse_experiment({**told, "compute": {"gpus": 8, "memory_gib": 200}}, "large", "here")
     assert plain.fingerprint() == large.fingerprint()
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"otherwise": "gigantic"}, "there is no profile gigantic"),
+        ({"default_profile": "gigantic"}, "gigantic is not a profile; choose one of cpu"),
         ({"profiles": {"cpu": {"memory": "much"}}}, "profiles.cpu.memory"),
         ({"profiles": {"cpu": {"gpu": 1}}}, "profiles.cpu.gpu"),
-        ({"at_once": 0}, "at_once"),
+        ({"max_concurrent": 0}, "max_concurrent"),
     ],
 )
 def test_a_wrong_settings_file_names_the_field(
     change: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = {"service_account": "s", "otherwise": "cpu", "profiles": {"cpu": {}}, **change}
-    (tmp_path / "steps.yaml").write_text(yaml.safe_dump(told))
-    monkeypatch.setenv("CHESTGAN_POD_PROFILES", str(tmp_path / "steps.yaml"))
+    told = {"service_account": "s", "default_profile": "cpu", "profiles": {"cpu": {}}, **change}
+    (tmp_path / "pod_profiles.yaml").write_text(yaml.safe_dump(told))
+    monkeypatch.setenv("CHESTGAN_POD_PROFILES", str(tmp_path / "pod_profiles.yaml"))
     with pytest.raises(BadInput, match=said.replace(".", r"\.")):
-        load_steps()
+        load_pod_settings()
 
 
 def test_the_settings_can_be_checked_before_they_are_deployed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chestgan_assets.definitions import defs
-from chestgan_assets.execution.processes import ALONE, is_alone
+from chestgan_assets.execution.processes import ISOLATED, is_isolated
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -86,6 +86,6 @@ def test_steps_that_open_torch_are_forked_with_it_and_a_killed_one_is_tried_agai
 
 
 def test_the_steps_that_are_alone_are_steps_of_the_pipeline() -> None:
-    assert {key.to_user_string() for key in defs.resolve_all_asset_keys()} >= ALONE
-    assert is_alone("hyperparameter_study.run_trials[worker_0]")
-    assert not is_alone("synthetic_set_index")
+    assert {key.to_user_string() for key in defs.resolve_all_asset_keys()} >= ISOLATED
+    assert is_isolated("hyperparameter_study.run_trials[worker_0]")
+    assert not is_isolated("synthetic_set_index")

@@ -34,11 +34,17 @@ from tests.pipeline.stages import Stages
 
 
 def tiny(name: str, images: int = 10, seed: int = 0, **training: object) -> Experiment:
-    plan = {"batch": 8, "images": 64, "checkpoint_images": 32, "sample_images": 32, **training}
+    plan = {
+        "batch_size": 8,
+        "images": 64,
+        "checkpoint_every_images": 32,
+        "sample_every_images": 32,
+        **training,
+    }
     fields: dict[str, object] = {
         "dataset": "folder",
         "seed": seed,
-        "network": {"generator_width": 4, "discriminator_width": 4, "latent": 8},
+        "network": {"generator_width": 4, "discriminator_width": 4, "latent_dim": 8},
         "training": plan,
         "evaluation": {"images": images},
         "release": dict.fromkeys(ReleaseRules.model_fields),  # nothing good can be asked of it
@@ -82,7 +88,7 @@ def filled(embedded: EmbeddedStore, stages: Stages, tmp_path_factory: pytest.Tem
     release_experiment(store, tiny("first"), "cpu", folder / "release")
     dated(store, "2026-01-31T23:59:59Z", "experiments/", "reports/", "synthetic/")
     report(tiny("first", seed=1))
-    report(tiny("second", selection={"every_images": 32, "images": 10}))
+    report(tiny("second", validation={"every_images": 32, "images": 10}))
     report(tiny("fewer", images=9))
     for run in ("first", "second", "fewer"):
         february = [c.manifest_key for c in commits(store, f"reports/{run}/") if c.month != "2026-01"]
@@ -110,7 +116,7 @@ def text_of(pdf: bytes) -> str:
 def test_experiments_scored_alike_are_compared_on_one_page(filled: Store, tmp_path: Path) -> None:
     comparison = compare(filled, ["second", "first"])
     assert comparison.reasons == ()
-    assert {name.split()[0] for name in comparison.settings} == {"seed", "selection"}
+    assert {name.split()[0] for name in comparison.settings} == {"seed", "validation"}
     write_comparison(comparison, "Two of a kind", tmp_path)
     page, pdf = (
         (tmp_path / "comparison.html").read_text(),
@@ -121,7 +127,7 @@ def test_experiments_scored_alike_are_compared_on_one_page(filled: Store, tmp_pa
     for said in (
         "Two of a kind",
         "Nearest to held-out patients:",
-        "selection every images",
+        "validation every images",
         kid.number(kid.value)[:4],
     ):
         assert said in page

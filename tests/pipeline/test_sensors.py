@@ -13,9 +13,10 @@ from chestgan_assets.automation import new_series as new_series_module
 from chestgan_assets.automation import patient_partitions as patient_partitions_module
 from chestgan_assets.automation.health_checks import no_failed_partitions
 from chestgan_assets.automation.new_series import changed_patients, new_series
-from chestgan_assets.automation.patient_partitions import next_step, patient_partitions
+from chestgan_assets.automation.patient_partitions import changes, patient_partitions
 from chestgan_assets.definitions import defs
-from chestgan_assets.jobs.backfills import Choice, backfill_patients, chosen_patients
+from chestgan_assets.execution.dagster_internals import submit_backfill
+from chestgan_assets.jobs.backfills import ASSETS, BackfillConfig, backfill_patients, selected_patients
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_core.sources.catalog.stored_catalog import catalogue_source
 from chestgan_core.store import keys
@@ -70,7 +71,7 @@ def listed(
 
 
 def test_patients_become_partitions_a_part_at_a_time(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(next_step, "__defaults__", (2,))
+    monkeypatch.setattr(patient_partitions_module, "MAX_PER_TICK", 2)
     listed.catalogue(A1="x", A2="x", B1="x")
     listed.tick(patient_partitions)
     assert listed.partitions == {"listed:A1", "listed:A2"}
@@ -190,70 +191,143 @@ def test_a_patient_is_changed_when_the_catalogs_differ_in_it(
     assert not [patient for patient in changed if before.get(patient) == now[patient]]
 
 
-@given(wanted=st.sets(PATIENT), present=st.sets(PATIENT), at_once=st.integers(1, 4))
-def test_steps_end_with_the_patients_of_the_catalog(
-    wanted: set[str], present: set[str], at_once: int
+@given(wanted=st.sets(PATIENT), present=st.sets(PATIENT))
+def test_changes_bring_the_partitions_of_one_dataset_to_its_catalog(
+    wanted: set[str], present: set[str]
 ) -> None:
     registered = {f"a:{patient}" for patient in present} | {"b:other"}
-    complete = False
-    while not complete:
-        step = next_step("a", wanted, registered, at_once)
-        assert len(step.add) <= at_once
-        assert len(step.delete) <= at_once
-        registered = (registered | set(step.add)) - set(step.delete)
-        complete = step.complete
-    assert registered == {f"a:{patient}" for patient in wanted} | {"b:other"}
+    found = changes("a", wanted, registered)
+    assert not set(found.add) & registered
+    after = (registered | set(found.add)) - set(found.delete)
+    assert after == {f"a:{patient}" for patient in wanted} | {"b:other"}
 
 
 HISTOLOGY = {"Lung_Dx-A0001": "A", "Lung_Dx-A0002": "A", "Lung_Dx-B0001": "B", "Lung_Dx-G0001": "G"}
 
 
 @pytest.mark.parametrize(
-    ("choice", "chosen"),
+    ("fields", "selected"),
     [
         ({}, ["Lung_Dx-A0001", "Lung_Dx-A0002", "Lung_Dx-B0001", "Lung_Dx-G0001"]),
         ({"histology": ["B", "G"]}, ["Lung_Dx-B0001", "Lung_Dx-G0001"]),
-        ({"first": "Lung_Dx-A0002", "last": "Lung_Dx-B0001"}, ["Lung_Dx-A0002", "Lung_Dx-B0001"]),
-        ({"most": 1}, ["Lung_Dx-A0001"]),
+        (
+            {"first_patient": "Lung_Dx-A0002", "last_patient": "Lung_Dx-B0001"},
+            ["Lung_Dx-A0002", "Lung_Dx-B0001"],
+        ),
+        ({"max_patients": 1}, ["Lung_Dx-A0001"]),
         ({"histology": ["E"]}, []),
     ],
 )
-def test_a_backfill_takes_the_chosen_patients(choice: dict[str, object], chosen: list[str]) -> None:
-    assert chosen_patients(Choice(dataset="x", **choice), HISTOLOGY, set()) == chosen  # type: ignore[arg-type]
+def test_a_backfill_takes_the_selected_patients(fields: dict[str, object], selected: list[str]) -> None:
+    config = BackfillConfig(dataset="x", **fields)  # type: ignore[arg-type]
+    assert selected_patients(config, HISTOLOGY, set()) == selected
 
 
-def test_a_backfill_leaves_out_what_is_finished_unless_asked() -> None:
+def test_a_backfill_leaves_out_finished_patients_unless_all_are_requested() -> None:
     finished = {"Lung_Dx-A0001"}
-    assert "Lung_Dx-A0001" not in chosen_patients(Choice(dataset="x"), HISTOLOGY, finished)
-    again = Choice(dataset="x", missing_only=False)
-    assert "Lung_Dx-A0001" in chosen_patients(again, HISTOLOGY, finished)
+    assert "Lung_Dx-A0001" not in selected_patients(BackfillConfig(dataset="x"), HISTOLOGY, finished)
+    again = BackfillConfig(dataset="x", missing_only=False)
+    assert "Lung_Dx-A0001" in selected_patients(again, HISTOLOGY, finished)
+
+
+def start_backfill(listed: Listed, **fields: object) -> dg.ExecuteInProcessResult:
+    return backfill_patients.execute_in_process(
+        instance=listed.instance,
+        run_config={"ops": {"start_backfill": {"config": {"dataset": "listed", **fields}}}},
+        resources={"store": StoreResource(uri=listed.store.uri())},
+        raise_on_error=False,
+    )
 
 
 @pytest.mark.parametrize(
-    ("choice", "said"),
+    ("fields", "said"),
     [
-        (
-            {"dataset": "listed"},
-            "1 of 1 patients are not registered yet; turn the sensor patient_partitions on",
-        ),
-        ({"dataset": "listed", "histology": ["b"]}, "no patient has the histology b"),
+        ({}, "1 of 1 patients are not registered yet; turn on the sensor patient_partitions"),
+        ({"histology": ["b"]}, "no patient has the histology b"),
         ({"dataset": "listet"}, "is not a known dataset"),
     ],
 )
 def test_a_backfill_that_cannot_start_says_what_to_do(
-    choice: dict[str, object], said: str, listed: Listed
+    fields: dict[str, object], said: str, listed: Listed
 ) -> None:
     listed.catalogue(A1="x")
-    result = backfill_patients.execute_in_process(
-        instance=listed.instance,
-        run_config={"ops": {"start_backfill": {"config": choice}}},
-        resources={"store": StoreResource(uri=listed.store.uri())},
-        raise_on_error=False,
-    )
+    result = start_backfill(listed, **fields)
     assert not result.success
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert failure.step_failure_data.user_failure_data is not None
     assert said in (failure.step_failure_data.user_failure_data.description or "")
+
+
+def start_run(listed: Listed, patient: str, *events: dg.DagsterEventType) -> str:
+    """A run of a patient to which these events have happened; returns its id."""
+    run = dg.DagsterRun(job_name="patient_slices", tags={"dagster/partition": f"listed:{patient}"})
+    listed.instance.add_run(run)
+    for event in events:
+        listed.instance.report_dagster_event(dg.DagsterEvent(event.value, run.job_name), run.run_id)
+    return run.run_id
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [],
+        [dg.DagsterEventType.RUN_ENQUEUED],
+        [dg.DagsterEventType.RUN_ENQUEUED, dg.DagsterEventType.RUN_STARTING],
+        [dg.DagsterEventType.RUN_START],
+        [dg.DagsterEventType.RUN_START, dg.DagsterEventType.RUN_CANCELING],
+    ],
+)
+def test_a_patient_who_left_keeps_the_partition_until_its_run_has_ended(
+    listed: Listed, events: list[dg.DagsterEventType]
+) -> None:
+    listed.catalogue(A1="x", A2="x", A3="x")
+    listed.tick(patient_partitions)
+    run = start_run(listed, "A2", *events)
+    start_run(listed, "A3", dg.DagsterEventType.RUN_START, dg.DagsterEventType.RUN_SUCCESS)
+    listed.catalogue(A1="x")
+    said = listed.tick(patient_partitions).skip_reason
+    assert "1 deleted, 1 that left wait for their runs" in str(said)
+    assert listed.partitions == {"listed:A1", "listed:A2"}
+    listed.tick(patient_partitions)
+    assert listed.partitions == {"listed:A1", "listed:A2"}
+    ended = listed.instance.get_run_by_id(run)
+    assert ended is not None
+    listed.instance.report_run_canceled(ended)
+    listed.tick(patient_partitions)
+    assert listed.partitions == {"listed:A1"}
+
+
+def test_a_dataset_that_waits_for_a_run_keeps_no_other_dataset_waiting(
+    listed: Listed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patient_partitions_module, "DICOM", ["listed", "other"])
+    listed.catalogue(A1="x", A2="x")
+    listed.tick(patient_partitions)
+    start_run(listed, "A2", dg.DagsterEventType.RUN_ENQUEUED)
+    listed.catalogue(A1="x")
+    version = listed.store.get_pointer(keys.catalog_latest("listed"))[0]["version"]
+    for item in list(listed.store.list("catalog/listed/")):
+        listed.store.put_bytes(
+            listed.store.get_bytes(item.key), item.key.replace("catalog/listed/", "catalog/other/")
+        )
+    listed.store.update_pointer(keys.catalog_latest("other"), {"version": version})
+    listed.tick(patient_partitions)
+    assert listed.partitions == {"listed:A1", "listed:A2", "other:A1"}
+
+
+def test_no_partition_goes_while_a_backfill_that_would_fail_without_it_is_in_progress(listed: Listed) -> None:
+    listed.catalogue(A1="x", A2="x")
+    listed.tick(patient_partitions)
+    submit_backfill(
+        listed.instance, defs.get_repository_def(), ASSETS, sorted(listed.partitions), tags={}, title="both"
+    )
+    (backfill,) = listed.instance.get_backfills()
+    listed.catalogue(A1="x")
+    listed.tick(patient_partitions)
+    assert listed.partitions == {"listed:A1", "listed:A2"}
+    listed.instance.update_backfill(backfill.with_status(type(backfill.status).CANCELED))
+    listed.tick(patient_partitions)
+    assert listed.partitions == {"listed:A1"}
 
 
 def test_a_patient_whose_archive_failed_is_counted_once(listed: Listed) -> None:

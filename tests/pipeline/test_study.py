@@ -35,14 +35,14 @@ TINY = """
 description: The smallest experiment that can be tuned.
 dataset: phantom
 resolution: 16
-network: {family: spectral, generator_width: 4, discriminator_width: 4, latent: 8}
-training: {loss: {kind: hinge}, batch: 8, images: 640, selection: {every_images: 200, images: 8}}
+network: {family: spectral, generator_width: 4, discriminator_width: 4, latent_dim: 8}
+training: {loss: {kind: hinge}, batch_size: 8, images: 640, validation: {every_images: 200, images: 8}}
 evaluation: {images: 24}
 publication: {images: 6}
 """
 SPACE = """
 parameters:
-  training.optimizer.rate: {kind: number, low: 1.0e-4, high: 1.0e-2, log: true}
+  training.optimizer.lr: {kind: number, low: 1.0e-4, high: 1.0e-2, log: true}
   network.generator_width: {kind: integer, low: 2, high: 6}
 """
 
@@ -150,16 +150,16 @@ def test_trials_run_side_by_side_and_the_best_is_an_experiment_after_a_reload(
     )
     assert loaded.stdout.strip() == "True", loaded.stderr
     tuned = load_experiment("tiny-tuned")
-    assert tuned.origin is not None
-    assert (tuned.origin.experiment, tuned.origin.trial) == ("tiny", stored.told["best"]["trial"])
-    assert tuned.origin.kid == stored.told["best"]["kid"]
-    assert tuned.origin.training_set == stored.told["training_set"]
+    assert tuned.provenance is not None
+    assert (tuned.provenance.experiment, tuned.provenance.trial) == ("tiny", stored.told["best"]["trial"])
+    assert tuned.provenance.kid == stored.told["best"]["kid"]
+    assert tuned.provenance.training_set == stored.told["training_set"]
     assert tuned.training.images == 640
 
     # Where it came from goes with every run of it.
     train_experiment(store, tuned, "cpu", tmp_path / "train")
     _, run = newest_run(store, tuned)
-    assert run.manifest["experiment"]["origin"] == tuned.origin.model_dump(mode="json")
+    assert run.manifest["experiment"]["provenance"] == tuned.provenance.model_dump(mode="json")
 
 
 def test_tuned_experiments_of_the_last_time_stay_while_the_store_is_down(

@@ -73,7 +73,7 @@ def test_gpu_hours_are_of_all_that_are_kept_from_others(
     monkeypatch.setitem(PRESENT, "cuda", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "Told GPU")
-    with metered(resource, Workplace(device="cuda"), edited(machine={"gpus": team})) as meter:
+    with metered(resource, Workplace(device="cuda"), edited(compute={"gpus": team})) as meter:
         time.sleep(0.05)
         told = meter.read()
     assert told.gpu_hours == pytest.approx(told.seconds * held / 3600)

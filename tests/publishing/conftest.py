@@ -18,7 +18,7 @@ def experiment() -> Experiment:
     return parse_experiment(
         {
             "dataset": "phantom",
-            "network": {"latent": 8, "generator_width": 4, "discriminator_width": 4},
+            "network": {"latent_dim": 8, "generator_width": 4, "discriminator_width": 4},
             "training": {"images": 100},
         },
         "tiny",

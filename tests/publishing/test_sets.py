@@ -163,7 +163,7 @@ def test_the_card_never_claims_privacy(ready: SetFolder) -> None:
 def test_the_card_shows_metrics_with_their_floor_and_says_when_there_are_few_images(
     generator: LoadedGenerator, experiment: Experiment, tmp_path: Path, provenance: dict[str, str]
 ) -> None:
-    metrics = {"rows": measured(), "patients_real": 1, "word": "real"}
+    metrics = {"rows": measured(), "patients_real": 1, "image_kind": "real"}
     write_set(generator, experiment, 2, 0, tmp_path, {**provenance, "metrics": metrics})
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "| measure | value | real against real |" in card
@@ -178,7 +178,7 @@ def test_the_card_of_a_set_trained_on_phantoms_calls_them_neither_real_nor_ct_da
 ) -> None:
     without_floor = [{**row, "floor": None, "floor_n": 0, "floor_note": "no floor"} for row in measured()]
     for name, rows in (("floor", measured()), ("none", without_floor)):
-        metrics = {"rows": rows, "patients_real": 1, "word": "phantom"}
+        metrics = {"rows": rows, "patients_real": 1, "image_kind": "phantom"}
         write_set(generator, experiment, 2, 0, tmp_path / name, {**provenance, "metrics": metrics})
         card = (tmp_path / name / "README.md").read_text(encoding="utf-8")
         for claim in ("real patients", "real images", "CT data"):
@@ -239,7 +239,7 @@ def test_what_the_generator_was_trained_as_is_told_not_what_the_experiment_says_
             "dataset": "phantom",
             "window": "wide",
             "resolution": 32,
-            "network": {"latent": 9},
+            "network": {"latent_dim": 9},
             "training": {"images": 100},
         },
         "tiny",

@@ -208,7 +208,7 @@ def test_a_body_that_the_field_of_view_cuts_is_padded_with_air_and_keeps_its_lun
     (tmp_path / "a").write_bytes(as_bytes(ct_slice(np.ascontiguousarray(hu))))
     done = normalized(tmp_path)
     whole = find_chest(chest_hu(), 1)
-    assert done.shard.rows[0].lung_share > 0.7 * whole.lung_share
+    assert done.shard.rows[0].lung_fraction > 0.7 * whole.lung_fraction
     tall = one(tmp_path / "tall", hu=np.ascontiguousarray(chest_hu(table=False)[34:94]))
     assert (tall[0] == -1024).all()
 
@@ -230,20 +230,20 @@ def test_the_table_is_neither_body_nor_lung():
 )
 def test_a_slice_without_lung_is_left_out(hu):
     chest = find_chest(hu, 1)
-    assert chest is None or chest.lung_share < 0.01
+    assert chest is None or chest.lung_fraction < 0.01
 
 
 def test_gas_in_the_bowel_is_no_lung():
     hu = chest_hu()
     hu[hu == -850] = -1000
-    assert find_chest(hu, 1).lung_share == 0
+    assert find_chest(hu, 1).lung_fraction == 0
 
 
 @given(st.sampled_from([64, 100, 128, 256, 300]), st.integers(0, 3))
 def test_the_lung_share_does_not_depend_on_the_grid(size, seed):
     noise = np.random.default_rng(seed).normal(0, 40, (size, size))
     hu = np.clip(chest_hu(size) + noise, -1024, 3071).astype(np.int16)
-    assert find_chest(hu, 1).lung_share == pytest.approx(find_chest(chest_hu(), 1).lung_share, abs=0.03)
+    assert find_chest(hu, 1).lung_fraction == pytest.approx(find_chest(chest_hu(), 1).lung_fraction, abs=0.03)
 
 
 @pytest.mark.parametrize(("trim", "left"), [(0.0, 10), (0.1, 8), (0.25, 6), (0.49, 2)])
@@ -295,7 +295,7 @@ def test_the_same_delivery_gives_the_same_slices_whatever_the_files_are_called(t
     assert a.rows == b.rows
 
 
-@pytest.mark.parametrize("wrong", [{"size": 4}, {"trim": 0.5}, {"trim": -0.1}, {"minimum_lung_share": 1.0}])
+@pytest.mark.parametrize("wrong", [{"size": 4}, {"trim": 0.5}, {"trim": -0.1}, {"min_lung_fraction": 1.0}])
 def test_a_recipe_that_makes_no_sense_names_the_field(wrong):
     with pytest.raises(BadInput, match=next(iter(wrong))):
         NormalizationRecipe(**wrong)

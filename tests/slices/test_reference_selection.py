@@ -15,7 +15,7 @@ from chestgan_core.errors import BadInput, NotAvailable
 from chestgan_core.imaging.lpips import BATCH, Likeness, distances, open_likeness
 from chestgan_core.imaging.windows import WINDOWS
 from chestgan_core.slices.normalization import normalize
-from chestgan_core.slices.recipe import LUNG_SHARE, NormalizationRecipe
+from chestgan_core.slices.recipe import LUNG_FRACTION, NormalizationRecipe
 from chestgan_core.slices.reference_selection import (
     Likenesses,
     best_psnr,
@@ -39,7 +39,7 @@ def likeness() -> Likeness:
 def phantoms(phantom_folder: Path) -> Shard:
     """Every slice of five phantoms, also those without lung."""
     return normalize(
-        [phantom_folder], NormalizationRecipe(size=SIZE, minimum_lung_share=0), Pseudonyms()
+        [phantom_folder], NormalizationRecipe(size=SIZE, min_lung_fraction=0), Pseudonyms()
     ).shard
 
 
@@ -59,7 +59,7 @@ def show(slices: np.ndarray, folder: Path) -> None:
 def references(tmp_path: Path, phantoms: Shard, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Slices of the first phantom: some with lung to keep, those without to discard."""
     patient = np.array([row.patient == "PH-A0001" for row in phantoms.rows])
-    lung = np.array([row.lung_share >= LUNG_SHARE for row in phantoms.rows])
+    lung = np.array([row.lung_fraction >= LUNG_FRACTION for row in phantoms.rows])
     show(phantoms.slices[patient & lung][1::2], tmp_path / "references" / "keep")
     show(phantoms.slices[patient & ~lung], tmp_path / "references" / "discard")
     monkeypatch.setenv("CHESTGAN_TEST_REFERENCES", str(tmp_path / "references"))
@@ -67,14 +67,14 @@ def references(tmp_path: Path, phantoms: Shard, monkeypatch: pytest.MonkeyPatch)
 
 
 def rules(**changes: object) -> ReferenceRules:
-    return ReferenceRules.model_validate({"variable": "CHESTGAN_TEST_REFERENCES", **changes})
+    return ReferenceRules.model_validate({"path_variable": "CHESTGAN_TEST_REFERENCES", **changes})
 
 
 def test_references_of_one_phantom_select_the_chests_of_the_others(
     likeness: Likeness, phantoms: Shard, references: Path
 ) -> None:
     kept = select_by_reference(phantoms.slices, rules())
-    lung = np.array([row.lung_share >= LUNG_SHARE for row in phantoms.rows])
+    lung = np.array([row.lung_fraction >= LUNG_FRACTION for row in phantoms.rows])
     assert kept.dtype == bool
     assert 0 < lung.sum() < len(lung)
     assert (kept == lung).mean() > 0.9
@@ -84,8 +84,8 @@ def test_a_distance_limit_and_psnr_narrow_the_selection() -> None:
     near, far = np.array([0.2, 0.4, 0.6, 0.8]), np.array([0.9, 0.9, 0.5, 0.9])
     found = Likenesses(near, far, psnr=np.array([30, 20, 20, 10]), discard_psnr=np.array([9, 16, 9, 9]))
     assert list(found.kept(rules())) == [True, True, False, True]
-    assert list(found.kept(rules(most_distance=0.4))) == [True, True, False, False]
-    assert list(found.kept(rules(least_psnr=15))) == [True, True, False, False]
+    assert list(found.kept(rules(max_distance=0.4))) == [True, True, False, False]
+    assert list(found.kept(rules(min_psnr=15))) == [True, True, False, False]
     assert list(found.kept(rules(discard_psnr=15))) == [True, False, False, True]
 
 
@@ -159,16 +159,16 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(BadInput, match="CHESTGAN_TEST_REFERENCES: is not set"):
         select_by_reference(slices, rules())
     monkeypatch.setenv("CHESTGAN_TEST_REFERENCES", str(tmp_path))
-    with pytest.raises(BadInput, match="no discard/, and no most_distance"):
+    with pytest.raises(BadInput, match="no discard/, and no max_distance"):
         select_by_reference(slices, rules())
     with pytest.raises(BadInput, match="no reference images in keep/"):
-        select_by_reference(slices, rules(most_distance=1))
+        select_by_reference(slices, rules(max_distance=1))
     (tmp_path / "keep").mkdir()
     with pytest.raises(BadInput, match="holds no picture and no DICOM slice"):
-        select_by_reference(slices, rules(most_distance=1))
+        select_by_reference(slices, rules(max_distance=1))
     (tmp_path / "keep" / "1.png").write_bytes(b"no picture")
     with pytest.raises(BadInput, match=r"1\.png: is no picture"):
-        select_by_reference(slices, rules(most_distance=1))
+        select_by_reference(slices, rules(max_distance=1))
 
 
 def test_a_reference_of_16_bit_keeps_its_grey_levels(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_reference_of_16_bit_keeps_its_grey_levels(tmp_path: Path) -> None:
 
 def test_the_reference_selector_decides_about_lung_only() -> None:
     with pytest.raises(ValueError, match="which slices show lung"):
-        TrainingSetRules(selector="reference", slices="tumour", reference=ReferenceRules(variable="X"))
+        TrainingSetRules(selector="reference", slices="tumour", reference=ReferenceRules(path_variable="X"))
 
 
 def test_the_reference_selector_needs_its_section() -> None:

@@ -23,9 +23,9 @@ def dataset(source: dict[str, object] | None = None, **rules: object) -> Dataset
         {
             "name": "chosen",
             "title": "generated rows",
-            "word": "phantom",
+            "image_kind": "phantom",
             "licence": "none",
-            "source": source or {"kind": "folder", "variable": "CHESTGAN_FOLDER"},
+            "source": source or {"kind": "folder", "path_variable": "CHESTGAN_FOLDER"},
             "private": False,
             "slice_size": 64,
             "training_set": rules,
@@ -99,13 +99,13 @@ def test_without_special_rules_every_slice_is_used_and_no_patient_is_on_both_sid
 
 def test_the_share_that_is_held_out_comes_from_the_rules() -> None:
     candidates = cohort(200, 1)
-    assert len(counts(choose(candidates, dataset(held_out=0.5)), "held-out")) == pytest.approx(100, abs=20)
-    assert len(counts(choose(candidates, dataset(held_out=0.1)), "held-out")) == pytest.approx(20, abs=12)
+    assert len(counts(choose(candidates, dataset(held_out_fraction=0.5)), "held-out")) == pytest.approx(100, abs=20)
+    assert len(counts(choose(candidates, dataset(held_out_fraction=0.1)), "held-out")) == pytest.approx(20, abs=12)
 
 
 def test_a_patient_gives_at_most_so_many_evenly_spaced_slices() -> None:
     candidates = cohort(6, 40) + slices("short", 3)
-    choice = whole(choose(candidates, dataset(most_per_patient=8)), candidates)
+    choice = whole(choose(candidates, dataset(max_slices_per_patient=8)), candidates)
     assert choice.left_out == {"patient-cap": 6 * 32}
     taken = [use.candidate.index for use in choice.used if use.candidate.row.patient == "patient-03"]
     assert taken == [2, 7, 12, 17, 22, 27, 32, 37]
@@ -205,7 +205,7 @@ def test_slices_that_are_unlike_the_references_are_left_out() -> None:
 
 FOLDERS = {
     "kind": "images",
-    "variable": "CHESTGAN_CHEST_XRAY",
+    "path_variable": "CHESTGAN_CHEST_XRAY",
     "splits": {"train": "train", "valid": "held-out", "test": "held-out"},
 }
 
@@ -247,7 +247,7 @@ def test_nothing_is_lost_whatever_the_rules(
         for number, (letter, count) in enumerate(patients)
         for each in slices(f"p{number}", count, letter)
     ]
-    choice = whole(choose(candidates, dataset(most_per_patient=most, balance=balance)), candidates)
+    choice = whole(choose(candidates, dataset(max_slices_per_patient=most, balance=balance)), candidates)
     assert counts(choice, "train")
     assert counts(choice, "held-out")
-    assert choose(candidates, dataset(most_per_patient=most, balance=balance)) == choice
+    assert choose(candidates, dataset(max_slices_per_patient=most, balance=balance)) == choice

@@ -225,7 +225,7 @@ class StandInCollection:
         index = self.write_index(datasets / f"{name}.parquet")
         source = {"kind": "idc", "collection": self.name, "index": str(index), "endpoint": endpoint}
         selection = {
-            "sop_class": [CT_IMAGE_STORAGE], "photometric": ["MONOCHROME2"], "least_images": 2,
+            "sop_class": [CT_IMAGE_STORAGE], "photometric": ["MONOCHROME2"], "min_images": 2,
         }  # fmt: skip
         return _write_dataset(
             datasets / f"{name}.yaml", {"source": source, "selection": selection, **changes}
@@ -235,7 +235,7 @@ class StandInCollection:
         """`<name>.yaml`. changes: fields of Dataset."""
         datasets.mkdir(parents=True, exist_ok=True)
         source = {"kind": "nbia", "collection": self.nbia_name, "endpoint": endpoint}
-        told = {"source": source, "selection": {"least_images": 2}, **changes}
+        told = {"source": source, "selection": {"min_images": 2}, **changes}
         return _write_dataset(datasets / f"{name}.yaml", told)
 
     def _add(self, files: Iterable[Path]) -> list[StandInSeries]:
@@ -256,7 +256,7 @@ class StandInCollection:
 def _write_dataset(path: Path, fields: dict[str, Any]) -> Path:
     whole = {
         "title": "generated patients behind a stand-in server (no person was scanned)",
-        "word": "phantom",
+        "image_kind": "phantom",
         "licence": LICENCE,
         "citation": "Nobody. A Stand-In Collection.",
         "doi": DOI,

@@ -32,7 +32,7 @@ def datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "datasets"
     folder.mkdir()
     monkeypatch.setenv("CHESTGAN_DATASETS", str(folder))
-    monkeypatch.setenv("CHESTGAN_PATIENCE", "20")
+    monkeypatch.setenv("CHESTGAN_DOWNLOAD_PATIENCE", "20")
     return folder
 
 

@@ -36,8 +36,14 @@ def changed() -> Callable[..., Experiment]:
 def small(**training: Any) -> Experiment:
     fields: dict[str, Any] = {
         "dataset": "phantom",
-        "network": {"latent": 8, "generator_width": 3, "discriminator_width": 3},
-        "training": {"batch": 4, "images": 40, "ema_images": 20, "checkpoint_images": 16, "sample_images": 12}
+        "network": {"latent_dim": 8, "generator_width": 3, "discriminator_width": 3},
+        "training": {
+            "batch_size": 4,
+            "images": 40,
+            "ema_images": 20,
+            "checkpoint_every_images": 16,
+            "sample_every_images": 12,
+        }
         | training,
     }
     return parse_experiment(fields, "small", "test")

@@ -16,7 +16,7 @@ def shard(path: Path, hu: np.ndarray, patients: str = "P1", histologies: str = "
     """One letter of histologies and one word of patients a slice; the first for all where there is only one."""
     letters, words = histologies * (len(hu) // len(histologies)), patients.split() * len(hu)
     rows = [
-        SliceRow(word, letter, "1.2", "1.2.3", position_mm=0.0, lung_share=0.3, pixel_mm=5.0)
+        SliceRow(word, letter, "1.2", "1.2.3", position_mm=0.0, lung_fraction=0.3, pixel_mm=5.0)
         for letter, word in zip(letters, words, strict=False)
     ]
     write_shard(Shard(hu.astype(np.int16), tuple(rows)), path)
@@ -73,10 +73,10 @@ def test_an_experiment_with_classes_sees_slices_of_these_only(tmp_path: Path, ex
 
 def test_a_class_with_too_few_patients_is_refused(tmp_path: Path, experiment: Experiment) -> None:
     path = shard(tmp_path / "x.safetensors", np.zeros((60, 64, 64)), "P1 P2 P3 P1", "AABA" * 15)
-    enough = with_classes(experiment, least_patients=1)
+    enough = with_classes(experiment, min_patients_per_class=1)
     assert len(load_training_slices([path], enough)) == 60
     with pytest.raises(BadInput, match=r"class B of .* has 1 patient\(s\) to train on, and 2 are needed"):
-        load_training_slices([path], with_classes(experiment, least_patients=2))
+        load_training_slices([path], with_classes(experiment, min_patients_per_class=2))
     with pytest.raises(BadInput, match=r"hold no slices of the classes C, D"):
         load_slices([path], experiment.model_copy(update={"classes": ("C", "D")}))
 

@@ -105,11 +105,13 @@ def test_a_batch_that_does_not_fit_is_told_with_one_that_does(
     step = loop.step
 
     def too_large(state, *rest):  # type: ignore[no-untyped-def]
-        if state.experiment.training.batch > 4:
+        if state.experiment.training.batch_size > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
         step(state, *rest)
 
     monkeypatch.setattr(loop, "step", too_large)
     monkeypatch.setattr(batch_size, "step", too_large)
-    with pytest.raises(BadInput, match=r"batch of 16 does not fit .*; set training\.batch to 4, which fits"):
-        train(small(batch=16), slices_of(images), tmp_path, CPU, Budget(None, 40))
+    with pytest.raises(
+        BadInput, match=r"batch of 16 does not fit .*; set training\.batch_size to 4, which fits"
+    ):
+        train(small(batch_size=16), slices_of(images), tmp_path, CPU, Budget(None, 40))

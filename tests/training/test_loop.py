@@ -171,12 +171,12 @@ def test_a_state_of_another_experiment_or_other_images_is_refused_and_named(
     changed: Callable[..., Experiment], images: torch.Tensor, tmp_path: Path
 ) -> None:
     run(changed(), images, tmp_path, 8)
-    with pytest.raises(BadCheckpoint, match=r"training\.batch 4 instead of 8; give another folder"):
-        run(changed(batch=8), images, tmp_path)
+    with pytest.raises(BadCheckpoint, match=r"training\.batch_size 4 instead of 8; give another folder"):
+        run(changed(batch_size=8), images, tmp_path)
     with pytest.raises(BadCheckpoint, match="other training images"):
         run(changed(), images.flip(0), tmp_path)
     # When to stop and what to show may change.
-    assert run(changed(images=99, sample_images=7), images, tmp_path).resumed_at == 8
+    assert run(changed(images=99, sample_every_images=7), images, tmp_path).resumed_at == 8
 
 
 @pytest.mark.parametrize("how", ["cut short", "empty", "another file"])
@@ -214,7 +214,7 @@ def test_losses_that_are_no_numbers_stop_it_and_are_never_kept(
 def test_the_progress_sheet_stays_of_one_size(
     changed: Callable[..., Experiment], images: torch.Tensor, tmp_path: Path
 ) -> None:
-    run(changed(sample_images=4, ema_images=0), images, tmp_path, 4 * 35)
+    run(changed(sample_every_images=4, ema_images=0), images, tmp_path, 4 * 35)
     rows = torch.load(tmp_path / STATE_FILE, weights_only=True)["rows"]
     assert list(rows) == list(range(4, 36, 4))
     assert len(history(tmp_path)) == 35
@@ -239,7 +239,7 @@ train(experiment, slices, out / "run", torch.device("cpu"), budget)
 def test_killed_without_warning_it_goes_on_from_its_last_checkpoint(
     changed: Callable[..., Experiment], images: torch.Tensor, tmp_path: Path
 ) -> None:
-    experiment = changed(images=100_000, checkpoint_images=40, sample_images=100)
+    experiment = changed(images=100_000, checkpoint_every_images=40, sample_every_images=100)
     (tmp_path / "small.yaml").write_text(experiment.model_dump_json())
     torch.save(images, tmp_path / "images.pt")
     command = [sys.executable, "-c", TRAINING, str(tmp_path)]

@@ -17,7 +17,7 @@ from tests.training.test_loop import assert_same, weights
 
 CPU = torch.device("cpu")
 PENALTY = {"kind": "relativistic", "gamma": [0.5, 0.1], "penalty_every": 2}
-SCHEDULE = {"rate": 1e-3, "final_rate": 1e-4, "beta1": 0.0, "beta2": 0.9, "final_beta2": 0.99}
+SCHEDULE = {"lr": 1e-3, "final_lr": 1e-4, "beta1": 0.0, "beta2": 0.9, "final_beta2": 0.99}
 RECIPES: dict[str, dict[str, Any]] = {
     "vanilla": {"network": {"family": "vanilla"}},
     "thesis": {
@@ -30,7 +30,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "wgan": {
         "network": {"family": "wgan"},
         "loss": {"kind": "wasserstein", "clip": 0.01},
-        "optimizer": {"kind": "rmsprop", "rate": 5e-4},
+        "optimizer": {"kind": "rmsprop", "lr": 5e-4},
         "critic_steps": 3,
     },
     "wgan-gp": {"network": {"family": "wgan"}, "loss": {"kind": "wasserstein", "gradient_penalty": 10}},
@@ -47,16 +47,16 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 def experiment(name: str, **training: Any) -> Experiment:
     recipe = dict(RECIPES[name])
-    network = {"latent": 8, "generator_width": 4, "discriminator_width": 8, **recipe.pop("network")}
+    network = {"latent_dim": 8, "generator_width": 4, "discriminator_width": 8, **recipe.pop("network")}
     fields: dict[str, Any] = {
         "dataset": "phantom",
         "resolution": 16,
         "network": network,
         "training": {
-            "batch": 8,
+            "batch_size": 8,
             "images": 240,
-            "checkpoint_images": 80,
-            "sample_images": 60,
+            "checkpoint_every_images": 80,
+            "sample_every_images": 60,
             "precision": "fp32",
             **recipe,
             **training,
@@ -111,8 +111,10 @@ def test_some_hundred_steps_bring_the_images_nearer_to_the_training_images(
     # The loss of a discriminator may rise while both learn (its opponent gets better), so what is looked at is what is
     # wanted: the mean grey level of the images approaches that of the discs, which start at random noise around 0.
     count = 300 * 8 * (3 if name == "wgan" else 1)
-    quick = {**RECIPES[name].get("optimizer", {}), "rate": 1e-3}
-    told = experiment(name, ema_images=0, sample_images=400, checkpoint_images=100_000, optimizer=quick)
+    quick = {**RECIPES[name].get("optimizer", {}), "lr": 1e-3}
+    told = experiment(
+        name, ema_images=0, sample_every_images=400, checkpoint_every_images=100_000, optimizer=quick
+    )
     pictures: list[torch.Tensor] = []
     watcher = Watcher(row=lambda row, shown: pictures.append(shown))
     run(told, discs, tmp_path, count, watcher=watcher)
@@ -151,7 +153,7 @@ def test_rates_fall_along_the_plan(discs: torch.Tensor, tmp_path: Path) -> None:
 
 
 def test_gradients_are_clipped_when_it_is_asked_for(discs: torch.Tensor, tmp_path: Path) -> None:
-    assert run(experiment("default", clip_gradient=1e-6), discs, tmp_path / "a") != run(
+    assert run(experiment("default", max_grad_norm=1e-6), discs, tmp_path / "a") != run(
         experiment("default"), discs, tmp_path / "b"
     )
 
@@ -184,7 +186,7 @@ def test_sixteen_bits_are_taken_where_the_processor_multiplies_them(
 
 
 def test_classes_are_learned_and_made_in_turns(discs: torch.Tensor, tmp_path: Path) -> None:
-    told = experiment("hinge", ema_images=0, sample_images=2000, checkpoint_images=100_000)
+    told = experiment("hinge", ema_images=0, sample_every_images=2000, checkpoint_every_images=100_000)
     told = told.model_copy(update={"classes": ("A", "B")})
     dark, bright = torch.full((20, 1, 16, 16), -0.8), torch.full((20, 1, 16, 16), 0.8)
     labels = torch.tensor([0] * 20 + [1] * 20)

@@ -18,7 +18,7 @@ def random(seed: int = 0) -> torch.Generator:
 
 
 def test_a_patient_with_many_slices_counts_as_if_it_had_as_many_as_the_cap() -> None:
-    weights = weights_of(PATIENTS, None, Sampling(most_per_patient=20))
+    weights = weights_of(PATIENTS, None, Sampling(max_slices_per_patient=20))
     assert weights is not None
     assert weights[:80].sum().item() == pytest.approx(0.5)
     assert weights_of(PATIENTS, None, Sampling()) is None
@@ -26,7 +26,7 @@ def test_a_patient_with_many_slices_counts_as_if_it_had_as_many_as_the_cap() -> 
 
 def test_balanced_classes_get_the_same_share_and_keep_the_cap() -> None:
     classes = torch.tensor([0] * 60 + [1] * 40)
-    weights = weights_of(PATIENTS, classes, Sampling(balance="classes", most_per_patient=40))
+    weights = weights_of(PATIENTS, classes, Sampling(balance="classes", max_slices_per_patient=40))
     assert weights is not None
     assert weights[:60].sum().item() == pytest.approx(0.5)
     drawn = Draw(100, weights, CPU)(20_000, random())
@@ -35,7 +35,7 @@ def test_balanced_classes_get_the_same_share_and_keep_the_cap() -> None:
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=30), st.integers(1, 5))
 def test_every_slice_can_be_drawn_and_no_other(patients: list[str], most: int) -> None:
-    weights = weights_of(patients, None, Sampling(most_per_patient=most))
+    weights = weights_of(patients, None, Sampling(max_slices_per_patient=most))
     drawn = Draw(len(patients), weights, CPU)(2000, random())
     assert drawn.min() >= 0
     assert drawn.max() < len(patients)

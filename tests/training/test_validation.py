@@ -30,7 +30,7 @@ def test_the_generator_of_the_best_look_is_kept(images: torch.Tensor, tmp_path: 
         seen.append(pictures)
         return next(kids)
 
-    told = small(selection={"every_images": 8, "images": 16})
+    told = small(validation={"every_images": 8, "images": 16})
     outcome = train(told, slices_of(images), tmp_path, CPU, Budget(None, 40), judge)
     assert (outcome.best_kid, outcome.best_at) == (0.2, 16)
     assert torch.equal(generate(load_generator(tmp_path), range(16)), seen[1])
@@ -46,14 +46,14 @@ def test_the_generator_of_the_best_look_is_kept(images: torch.Tensor, tmp_path: 
 
 def test_patience_ends_a_training_that_gets_no_better(images: torch.Tensor, tmp_path: Path) -> None:
     kids = iter([0.5, 0.2, *[0.3] * 100])
-    told = small(selection={"every_images": 4, "images": 8, "patience": 3})
+    told = small(validation={"every_images": 4, "images": 8, "patience": 3})
     outcome = train(told, slices_of(images), tmp_path, CPU, Budget(None, 400), lambda pictures: next(kids))
     assert outcome.images_seen == 20
     assert outcome.best_at == 8
 
 
 def test_the_best_look_survives_an_interruption(images: torch.Tensor, tmp_path: Path) -> None:
-    told = small(selection={"every_images": 8, "images": 8})
+    told = small(validation={"every_images": 8, "images": 8})
     kids = iter([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
     train(told, slices_of(images), tmp_path, CPU, Budget(None, 16), lambda pictures: next(kids))
     outcome = train(told, slices_of(images), tmp_path, CPU, Budget(None, 40), lambda pictures: next(kids))
@@ -67,7 +67,7 @@ def test_looks_may_be_spread_evenly_over_a_budget_of_images_or_of_minutes(
     told: list[dict[str, float]] = []
     seconds = iter(range(0, 10_000, 6))  # a step takes six
     train(
-        small(selection={"every_images": 1, "images": 8}),
+        small(validation={"every_images": 1, "images": 8}),
         slices_of(images),
         tmp_path,
         CPU,
@@ -88,7 +88,7 @@ def test_what_a_watcher_raises_at_a_look_ends_the_training(images: torch.Tensor,
         if told["images_seen"] == 16:
             raise Enough
 
-    told = small(selection={"every_images": 8, "images": 8})
+    told = small(validation={"every_images": 8, "images": 8})
     with pytest.raises(Enough):
         train(
             told, slices_of(images), tmp_path, CPU, Budget(None, 40), lambda pictures: 0.5, Watcher(look=look)
@@ -115,7 +115,7 @@ def test_a_generator_that_makes_one_image_from_all_seeds_stops_the_training(
                     weight.mul_(0)
 
     monkeypatch.setattr(step_module, "_teach_generator", forgets)
-    told = small(ema_images=0, sample_images=4)
+    told = small(ema_images=0, sample_every_images=4)
     with pytest.raises(TrainingCollapsed, match="one image from all seeds"):
         # A flat reference, so that random pictures count as a generator that has begun to differ.
         train(told, slices_of(images * 0.01), tmp_path, CPU, Budget(None, 400))
@@ -131,10 +131,10 @@ def test_rows_and_pictures_are_told_while_it_trains(images: torch.Tensor, tmp_pa
 def test_generators_of_earlier_moments_are_kept_evenly_and_not_too_many(
     images: torch.Tensor, tmp_path: Path
 ) -> None:
-    told = small(kept=3, sample_images=4)
+    told = small(snapshots=3, sample_every_images=4)
     train(told, slices_of(images), tmp_path, CPU, Budget(None, 40))
-    kept = sorted(path.name for path in tmp_path.glob("kept-*.safetensors"))
-    assert kept == ["kept-0000000016.safetensors", "kept-0000000032.safetensors"]
+    kept = sorted(path.name for path in tmp_path.glob("snapshot-*.safetensors"))
+    assert kept == ["snapshot-0000000016.safetensors", "snapshot-0000000032.safetensors"]
     early, late = (generate(load_generator(tmp_path / name), range(4)) for name in kept)
     assert not torch.equal(early, late)
 

@@ -17,8 +17,8 @@ from chestgan_core.tuning.space import SearchSpace
 from chestgan_core.tuning.study_files import Shards
 
 SPACE = {
-    "training.optimizer.rate": {"kind": "number", "low": 1e-4, "high": 1e-2, "log": True},
-    "training.batch": {"kind": "choice", "choices": [8, 16]},
+    "training.optimizer.lr": {"kind": "number", "low": 1e-4, "high": 1e-2, "log": True},
+    "training.batch_size": {"kind": "choice", "choices": [8, 16]},
     "network.generator_width": {"kind": "integer", "low": 2, "high": 6},
     "training.augmentation": {"kind": "choice", "choices": {"none": None, "weak": {"cutout": 0.25}}},
 }
@@ -62,12 +62,12 @@ def small(family: str = "spectral", **training: Any) -> Experiment:
     fields: dict[str, Any] = {
         "dataset": "phantom",
         "resolution": 16,
-        "network": {"family": family, "latent": 4, "generator_width": 3, "discriminator_width": 3},
+        "network": {"family": family, "latent_dim": 4, "generator_width": 3, "discriminator_width": 3},
         "training": {
             "loss": {"kind": "hinge"},
-            "batch": 8,
+            "batch_size": 8,
             "images": 640,
-            "selection": {"every_images": 100, "images": 8},
+            "validation": {"every_images": 100, "images": 8},
             **training,
         },
     }

@@ -13,10 +13,10 @@ from chestgan_core.config.experiment import load_experiment
 TINY = """
 dataset: phantom
 resolution: 16
-network: {family: spectral, generator_width: 3, discriminator_width: 3, latent: 4}
-training: {loss: {kind: hinge}, batch: 8, images: 640, selection: {every_images: 200, images: 8}}
+network: {family: spectral, generator_width: 3, discriminator_width: 3, latent_dim: 4}
+training: {loss: {kind: hinge}, batch_size: 8, images: 640, validation: {every_images: 200, images: 8}}
 """
-SPACE = "parameters:\n  training.optimizer.rate: {kind: number, low: 1.0e-4, high: 1.0e-2, log: true}\n"
+SPACE = "parameters:\n  training.optimizer.lr: {kind: number, low: 1.0e-4, high: 1.0e-2, log: true}\n"
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def test_a_study_is_run_shown_and_exported(
     assert exported["experiment"] == "tiny-tuned"
     tuned = load_experiment(exported["file"])
     assert tuned == load_experiment(tmp_path / "out" / "tiny-tuned.yaml")
-    assert tuned.origin is not None
-    assert tuned.origin.trial == ran["best"]["number"]
+    assert tuned.provenance is not None
+    assert tuned.provenance.trial == ran["best"]["number"]
 
 
 def test_without_the_extra_a_study_says_how_to_install_it(

@@ -31,14 +31,14 @@ from chestgan_core.tuning.tuned import (
 from tests.tuning.conftest import small, space, wanted
 
 DATA = Data(
-    version="v1", title="phantoms <generated>", word="phantom", patients=3, slices=30, held_out_patients=2,
+    version="v1", title="phantoms <generated>", image_kind="phantom", patients=3, slices=30, held_out_patients=2,
     held_out_slices=20,
 )  # fmt: skip
 
 
 def row(number: int, kid: float | None, rate: float, **more: object) -> TrialRow:
     drawn = {
-        "training.optimizer.rate": rate, "training.batch": "8", "network.generator_width": 2 + number % 4,
+        "training.optimizer.lr": rate, "training.batch_size": "8", "network.generator_width": 2 + number % 4,
         "training.augmentation": "weak" if number % 2 else "none",
     }  # fmt: skip
     told = TrialRow(number, kid, (0.9, kid or 0.8), (1, 2), dict(drawn), "", False, 1, 64, 1.0)
@@ -54,7 +54,7 @@ def table() -> StudyTable:
     rows += [row(7, None, 5e-3, reason="worse than other trials at look 1 of 2", looks=(0.9,), steps=(1,))]
     rows += [row(8, None, 9e-3, reason="losses or weights are no longer numbers", looks=(), steps=())]
     plan = StudyPlan.of(small(), space(), DATA, wanted())
-    shares = {"training.optimizer.rate": 0.7, "training.batch": 0.3}
+    shares = {"training.optimizer.lr": 0.7, "training.batch_size": 0.3}
     return StudyTable(plan, Yardstick("efficientnet-lite0:abc", 8, 0.02), tuple(rows), shares, failed=1)
 
 
@@ -126,18 +126,18 @@ def test_the_tuned_experiment_is_that_of_the_best_trial_and_says_where_it_is_fro
     read = load_experiment(path)
     assert read == tuned_experiment(table)
     assert read.name == "small-tuned"
-    assert read.training.optimizer.rate == pytest.approx(3e-3)
+    assert read.training.optimizer.lr == pytest.approx(3e-3)
     assert read.training.images == small().training.images
-    assert read.origin is not None
-    assert read.origin.model_dump() == {
+    assert read.provenance is not None
+    assert read.provenance.model_dump() == {
         "experiment": "small", "study": table.plan.study, "trial": 2, "kid": 0.3, "floor": 0.02,
         "extractor": "efficientnet-lite0:abc", "images": 8, "training_set": "v1", "budget": "64 images",
     }  # fmt: skip
 
 
-def test_an_origin_decides_nothing(table: StudyTable) -> None:
+def test_a_provenance_decides_nothing(table: StudyTable) -> None:
     tuned = tuned_experiment(table)
-    assert tuned.fingerprint() == tuned.model_copy(update={"origin": None}).fingerprint()
+    assert tuned.fingerprint() == tuned.model_copy(update={"provenance": None}).fingerprint()
 
 
 @pytest.mark.parametrize("name", sorted(experiment_files()))

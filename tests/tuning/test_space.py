@@ -36,9 +36,9 @@ def values_of(chosen: SearchSpace) -> st.SearchStrategy[dict[str, Value]]:
 
 def test_the_space_of_the_thesis_is_the_published_one() -> None:
     told = load_space("thesis").model_dump(exclude_defaults=True)["parameters"]
-    assert told["training.batch"] == {"kind": "integer", "low": 32, "high": 256}
+    assert told["training.batch_size"] == {"kind": "integer", "low": 32, "high": 256}
     assert told["network.generator_width"] == {"kind": "integer", "low": 64, "high": 256}
-    assert told["training.optimizer.rate"] == {"kind": "number", "low": 1e-5, "high": 1e-2, "log": True}
+    assert told["training.optimizer.lr"] == {"kind": "number", "low": 1e-5, "high": 1e-2, "log": True}
     assert told["training.optimizer.beta1"] == {"kind": "number", "low": 0.0, "high": 0.9}
     assert told["training.optimizer.beta2"] == {"kind": "number", "low": 0.9, "high": 0.999}
 
@@ -86,13 +86,13 @@ def test_a_section_that_is_absent_comes_with_the_first_field_of_it() -> None:
         ),
         ("dataset: {kind: choice, choices: [a, b]}", "line 2: .*begin with network or training"),
         ("training.minutes: {kind: number, low: 1, high: 2}", "line 2: .*belong to the study"),
-        ("training.selection.images: {kind: integer, low: 8, high: 9}", "line 2: .*belong to the study"),
+        ("training.validation.images: {kind: integer, low: 8, high: 9}", "line 2: .*belong to the study"),
         ("training.loss.gama: {kind: number, low: 1, high: 2}", "line 2: .*'gama' is none of .*gamma"),
-        ("training.batch: {kind: integer, low: 9, high: 2}", "line 2: .*low 9 is not below high 2"),
-        ("training.optimizer.rate: {kind: number, low: 0, high: 1, log: true}", "line 2: .*no logarithm"),
-        ("training.batch: {kind: choice, choices: [8]}", "line 2: .*choices"),
-        ("training.batch: {kind: choice, choices: [8, 8]}", "line 2: .*two choices are the same"),
-        ("training.batch: {kind: whole, low: 1, high: 2}", "line 2: .*'integer'"),
+        ("training.batch_size: {kind: integer, low: 9, high: 2}", "line 2: .*low 9 is not below high 2"),
+        ("training.optimizer.lr: {kind: number, low: 0, high: 1, log: true}", "line 2: .*no logarithm"),
+        ("training.batch_size: {kind: choice, choices: [8]}", "line 2: .*choices"),
+        ("training.batch_size: {kind: choice, choices: [8, 8]}", "line 2: .*two choices are the same"),
+        ("training.batch_size: {kind: whole, low: 1, high: 2}", "line 2: .*'integer'"),
     ],
 )
 def test_a_wrong_space_is_told_with_line_and_field(line: str, said: str, tmp_path: Path) -> None:
@@ -104,7 +104,9 @@ def test_a_wrong_space_is_told_with_line_and_field(line: str, said: str, tmp_pat
 
 
 def test_an_own_space_stands_beside_the_shipped_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mine.yaml").write_text("parameters:\n  training.batch: {kind: choice, choices: [8, 16]}\n")
+    (tmp_path / "mine.yaml").write_text(
+        "parameters:\n  training.batch_size: {kind: choice, choices: [8, 16]}\n"
+    )
     monkeypatch.setenv("CHESTGAN_SPACES", str(tmp_path))
     assert {"mine", "modern", "thesis"} <= set(space_files())
     with pytest.raises(BadSpace, match="choose one of modern, thesis, mine"):

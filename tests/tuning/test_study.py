@@ -26,7 +26,13 @@ from tests.tuning.conftest import small, space, wanted
 
 CPU = torch.device("cpu")
 DATA = Data(
-    version="v", title="t", word="phantom", patients=3, slices=30, held_out_patients=2, held_out_slices=20
+    version="v",
+    title="t",
+    image_kind="phantom",
+    patients=3,
+    slices=30,
+    held_out_patients=2,
+    held_out_slices=20,
 )
 ROOT = Path(__file__).parent.parent.parent
 
@@ -72,8 +78,8 @@ def test_the_first_trial_is_the_experiment_as_it_is_and_looks_are_even(shards: S
     assert table.initial == table.rows[0]
     assert table.rows[0].drawn == {
         "training.augmentation": "none",
-        "training.optimizer.rate": 2e-4,
-        "training.batch": "8",
+        "training.optimizer.lr": 2e-4,
+        "training.batch_size": "8",
         "network.generator_width": 3,
     }
     assert [len(row.looks) for row in table.rows] == [4, 4]
@@ -99,7 +105,7 @@ def test_another_budget_space_seed_or_training_set_is_another_study(shards: Shar
         StudyPlan.of(small(), space(), DATA, wanted()),
         StudyPlan.of(small(), space(), DATA, wanted(images=65)),
         StudyPlan.of(
-            small(), space(**{"training.batch": {"kind": "choice", "choices": [8, 16]}}), DATA, wanted()
+            small(), space(**{"training.batch_size": {"kind": "choice", "choices": [8, 16]}}), DATA, wanted()
         ),
         StudyPlan.of(small().model_copy(update={"seed": 1}), space(), DATA, wanted()),
         StudyPlan.of(small(), space(), DATA.model_copy(update={"version": "w"}), wanted()),
@@ -122,13 +128,13 @@ def test_what_does_not_fit_is_pruned_with_the_reason_and_the_study_goes_on(shard
         shards,
         repeat(0.5),
         wanted(trials=8),
-        **{"training.loss": {"kind": "choice", "choices": losses}, "training.batch": batches},
+        **{"training.loss": {"kind": "choice", "choices": losses}, "training.batch_size": batches},
     )
     reasons = {row.reason for row in table.rows if row.drawn.get("training.loss") == "clip"}
     assert len(reasons) == 1
     assert "wasserstein needs a critic; choose the network wgan, not spectral" in reasons.pop()
     hinge = [row for row in table.rows if row.drawn["training.loss"] == "hinge"]
-    large = [row for row in hinge if row.drawn["training.batch"] == "4096"]
+    large = [row for row in hinge if row.drawn["training.batch_size"] == "4096"]
     assert large
     assert all("a batch of 4096 is larger than the set" in row.reason for row in large)
     assert len(table.rows) == 8

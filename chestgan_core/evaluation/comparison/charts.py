@@ -54,7 +54,7 @@ def samples_png(comparison: Comparison) -> bytes:
             return figure.add_axes((left / wide, 1 - (top + down) / total, across / wide, down / total))
 
         tops = [above + at * (high + LINE_GAP) for at in range(len(strips))]
-        labels = [(f"{comparison.word}, held-out", "patients")] * len(real)
+        labels = [(f"{comparison.image_kind}, held-out", "patients")] * len(real)
         labels += [(one.name, _effort(one)) for one in found]
         for line, top, (name, remark) in zip(strips, tops, labels, strict=True):
             ax = place(NAMES, top, STRIP, high)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from chestgan_core.config.dataset import Word
+from chestgan_core.config.dataset import ImageKind
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.evaluation.pages.figures import REAL_GRID, SYNTHETIC_GRID
 from chestgan_core.evaluation.scoring.provenance import in_words
@@ -44,10 +44,10 @@ class Comparison:
     settings: Mapping[str, tuple[str, ...]]
 
     @property
-    def word(self) -> Word:
+    def image_kind(self) -> ImageKind:
         """How an image of the real side is called."""
-        word: Word = self.experiments[0].told["word"]
-        return word
+        image_kind: ImageKind = self.experiments[0].told["image_kind"]
+        return image_kind
 
     @property
     def measures(self) -> tuple[str, ...]:

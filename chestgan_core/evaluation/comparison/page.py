@@ -100,9 +100,12 @@ def as_text(comparison: Comparison) -> str:
         for name in RANKED
         if (row := comparison.experiments[0].row(name))
     ]
-    word = comparison.word
+    image_kind = comparison.image_kind
     return "\n".join(
-        [*lines, *([] if comparison.reasons else [f"{word} against {word}: {'   '.join(floors)}"])]
+        [
+            *lines,
+            *([] if comparison.reasons else [f"{image_kind} against {image_kind}: {'   '.join(floors)}"]),
+        ]
     )
 
 
@@ -125,7 +128,7 @@ def _document(comparison: Comparison, title: str, samples: bytes, curves: bytes)
             Section("Measures", tuple(measures_tables(comparison))),
             Section(
                 "The thesis' scores",
-                tuple(thesis_comparison([(one.name, one.told) for one in found], comparison.word)),
+                tuple(thesis_comparison([(one.name, one.told) for one in found], comparison.image_kind)),
             ),
             Section("Gate", tuple(gates_tables(found))),
             Section(
@@ -227,21 +230,21 @@ def _floor(comparison: Comparison, row: MetricRow) -> str:
     floors = [row.number(floor) for floor in comparison.floors(row.measure)]
     if not floors:
         return ""
-    return (
-        f"; {comparison.word} against {comparison.word} {' to '.join(dict.fromkeys((floors[0], floors[-1])))}"
-    )
+    kind = comparison.image_kind
+    return f"; {kind} against {kind} {' to '.join(dict.fromkeys((floors[0], floors[-1])))}"
 
 
 def _caption(comparison: Comparison) -> str:
     drawn = "The first eight images of each, drawn by the seed and not chosen."
     if comparison.reasons:
         return drawn
-    return f"{drawn} Dashed: {comparison.word} against {comparison.word}. Black: 95% interval, or two standard errors."
+    kind = comparison.image_kind
+    return f"{drawn} Dashed: {kind} against {kind}. Black: 95% interval, or two standard errors."
 
 
 def _cautions(comparison: Comparison) -> list[Block]:
     if comparison.reasons:
         return []
     first = comparison.experiments[0]
-    said = cautions(first.rows, first.told["patients_real"], comparison.word)
+    said = cautions(first.rows, first.told["patients_real"], comparison.image_kind)
     return [Notice("care", "Read with care", tuple(said))] if said else []

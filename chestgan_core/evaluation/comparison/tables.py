@@ -18,7 +18,7 @@ MOST_COLUMNS = 6
 def measures_tables(comparison: Comparison) -> list[Block]:
     """Every measure of every experiment, with the floor where it is one."""
     blocks: list[Block] = []
-    word = comparison.word
+    image_kind = comparison.image_kind
     floors = not comparison.reasons
     for places in _chunks(len(comparison.experiments)):
         some = comparison.experiments[places]
@@ -37,7 +37,11 @@ def measures_tables(comparison: Comparison) -> list[Block]:
             floor = [" to ".join(floor)] if floors else []
             cells = [_cell(row) if row else "none" for row in rows]
             lines.append((label(first), *cells, *floor))
-        head = ("measure", *(one.name for one in some), *([f"{word} against {word}"] if floors else []))
+        head = (
+            "measure",
+            *(one.name for one in some),
+            *([f"{image_kind} against {image_kind}"] if floors else []),
+        )
         blocks.append(Table(head, tuple(lines), (2.2, *[2.0] * (len(head) - 1))))
     return blocks
 

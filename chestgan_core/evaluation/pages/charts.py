@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chestgan_core.config.dataset import Word
+from chestgan_core.config.dataset import ImageKind
 from chestgan_core.evaluation.scoring.closest import Closest
 from chestgan_core.imaging.pictures import rendered, save_png, to_grey
 from chestgan_core.imaging.windows import Window
@@ -22,10 +22,10 @@ COLOURS = {"real": "#0072B2", "synthetic": "#D55E00", "other": "#8A8A8A"}
 BINS = 100
 
 
-def feature_scatter(features: dict[str, NDArray[np.float32]], word: Word, path: Path) -> None:
+def feature_scatter(features: dict[str, NDArray[np.float32]], image_kind: ImageKind, path: Path) -> None:
     """Each image as a point in the plane of the two largest principal components of all groups together.
 
-    features: role -> (n, d). word: how the images that are not synthetic are called.
+    features: role -> (n, d). image_kind: how the images that are not synthetic are called.
     """
     pooled = np.concatenate(list(features.values())).astype(np.float64)
     mean = pooled.mean(axis=0)
@@ -39,14 +39,14 @@ def feature_scatter(features: dict[str, NDArray[np.float32]], word: Word, path: 
     for role in ("other", "real", "synthetic"):
         if role in features:
             x, y = ((features[role] - mean) @ plane.T).T
-            label = f"{_label(role, word)} ({len(x)})"
+            label = f"{_label(role, image_kind)} ({len(x)})"
             ax.scatter(x, y, s=14, alpha=0.6, color=COLOURS[role], label=label, linewidths=0)
     ax.set_xlabel(f"first component ({shares[0]:.0%} of the variance)")
     ax.set_ylabel(f"second component ({shares[1]:.0%})")
     _finish(figure, ax, path)
 
 
-def value_histogram(images: dict[str, Tensor], window: Window, word: Word, path: Path) -> None:
+def value_histogram(images: dict[str, Tensor], window: Window, image_kind: ImageKind, path: Path) -> None:
     """Share of pixels by value (HU, or grey level of pictures) inside the window, on a logarithmic scale.
 
     images: role -> (N, 1, H, W) in [-1, 1]. Values outside a window in HU were clipped to its ends, hence the
@@ -60,7 +60,7 @@ def value_histogram(images: dict[str, Tensor], window: Window, word: Word, path:
             counts, _ = np.histogram(
                 window.from_unit(images[role].cpu().numpy()), bins=len(edges) - 1, range=(edges[0], edges[-1])
             )
-            shares, label = counts / max(counts.sum(), 1), _label(role, word)
+            shares, label = counts / max(counts.sum(), 1), _label(role, image_kind)
             ax.stairs(shares, edges, color=COLOURS[role], label=label, linewidth=1.5)
     ax.set_yscale("log")
     ax.locator_params(axis="x", nbins=6)
@@ -69,7 +69,7 @@ def value_histogram(images: dict[str, Tensor], window: Window, word: Word, path:
     _finish(figure, ax, path)
 
 
-def closest_pairs(closest: Closest, word: Word, path: Path) -> None:
+def closest_pairs(closest: Closest, image_kind: ImageKind, path: Path) -> None:
     """Columns of a synthetic image, the training image and the held-out image that are nearest to it, the nearest pair
     first; above each of the two its distance from the synthetic one.
     """
@@ -83,8 +83,8 @@ def closest_pairs(closest: Closest, word: Word, path: Path) -> None:
         )  # fmt: skip
         rows = (
             ("synthetic", closest.fake, None),
-            (f"nearest {word}\ntrained on", closest.trained, closest.to_trained),
-            (f"nearest {word}\nheld out", closest.held_out, closest.to_held_out),
+            (f"nearest {image_kind}\ntrained on", closest.trained, closest.to_trained),
+            (f"nearest {image_kind}\nheld out", closest.held_out, closest.to_held_out),
         )
         for axes, (label, images, distances) in zip(cells, rows, strict=True):
             for at, (ax, grey) in enumerate(zip(axes, to_grey(images), strict=True)):
@@ -99,8 +99,12 @@ def closest_pairs(closest: Closest, word: Word, path: Path) -> None:
     save_png(picture, path)
 
 
-def _label(role: str, word: Word) -> str:
-    return {"real": f"{word}, compared", "synthetic": "synthetic", "other": f"{word}, other patients"}[role]
+def _label(role: str, image_kind: ImageKind) -> str:
+    return {
+        "real": f"{image_kind}, compared",
+        "synthetic": "synthetic",
+        "other": f"{image_kind}, other patients",
+    }[role]
 
 
 def _figure() -> tuple[Figure, Axes]:

@@ -24,15 +24,15 @@ GREY = ("Grey levels", "All pixels of the images compared. The pictures have no 
 
 def draw_sheet(report: MetricReport, folder: Path) -> Figure:
     """Real beside synthetic; also writes the plain grids."""
-    samples, word = report.pictures.samples, report.word
-    title = f"{word.capitalize()} beside synthetic"
+    samples, image_kind = report.pictures.samples, report.image_kind
+    title = f"{image_kind.capitalize()} beside synthetic"
     path = folder / "real-beside-synthetic.png"
     contact_sheet(
         samples["real"],
         samples["synthetic"],
         path,
         title=title,
-        real_label=f"{word}, held-out patients" if "other" in samples else word,
+        real_label=f"{image_kind}, held-out patients" if "other" in samples else image_kind,
         columns=4,
     )
     for role, name in (("real", REAL_GRID), ("synthetic", SYNTHETIC_GRID)):
@@ -47,13 +47,13 @@ def draw_sheet(report: MetricReport, folder: Path) -> Figure:
 
 def draw_charts(report: MetricReport, folder: Path) -> list[Figure]:
     """Values and, where there are features, their scatter."""
-    pictures, word = report.pictures, report.word
+    pictures, image_kind = report.pictures, report.image_kind
     histogram, scatter = folder / "value-histogram.png", folder / "feature-scatter.png"
-    value_histogram(pictures.grey, report.window, word, histogram)
+    value_histogram(pictures.grey, report.window, image_kind, histogram)
     title, caption = HOUNSFIELD if report.window.unit == "HU" else GREY
     drawn = [Figure(histogram.read_bytes(), title, caption)]
     if pictures.features:
-        feature_scatter(pictures.features, word, scatter)
+        feature_scatter(pictures.features, image_kind, scatter)
         caption = (
             "Each point is an image, in the plane of the two largest principal components of all groups."
         )
@@ -67,7 +67,7 @@ def draw_closest(report: MetricReport, folder: Path) -> list[Figure]:
     if closest is None:
         return []
     path = folder / "closest-to-training.png"
-    closest_pairs(closest, report.word, path)
+    closest_pairs(closest, report.image_kind, path)
     caption = (
         "The synthetic images that are most like an image trained on, the nearest first, with that image and the"
         " nearest held-out one. Above: root mean square difference, 0 to 2. A copy would show the same slice in the"

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 
-from chestgan_core.config.dataset import Word
+from chestgan_core.config.dataset import ImageKind
 from chestgan_core.documents.blocks import (
     Block,
     Bullets,
@@ -105,50 +105,51 @@ def _document(
     closest: Sequence[Figure],
     training: Mapping[str, bytes],
 ) -> Document:
-    told, rows, word, size = report.as_json(), report.rows, report.word, report.resolution
+    told, rows, image_kind, size = report.as_json(), report.rows, report.image_kind, report.resolution
     window = f"window {report.window}" if report.window.unit == "HU" else str(report.window)
     split = f", {rows[0].split}" if rows else ""
-    care = cautions(rows, report.patients_real, word)
+    care = cautions(rows, report.patients_real, image_kind)
     return Document(
         title=f"Metric report: {report.model_title}",
         lead=f"Compared with: {report.source_title}. {size} x {size} pixels, {window}{split}.",
         summary=(
             verdict(told, rows),
-            *([tiles] if (tiles := headlines(rows, word)).items else []),
+            *([tiles] if (tiles := headlines(rows, image_kind)).items else []),
             sheet,
             *([Notice("care", "Read with care", tuple(care))] if care else []),
         ),
         sections=(
             Section("Release gate", (gate_table(told["gate"]),) if told.get("gate") else ()),
-            Section("In words", tuple(_in_words(rows, word))),
-            Section("Measures", tuple(_measures(rows, word))),
+            Section("In words", tuple(_in_words(rows, image_kind))),
+            Section("Measures", tuple(_measures(rows, image_kind))),
             Section("Values and features", tuple(_charts(charts))),
             Section("Repeated from training?", tuple(closest)),
             Section("Data", (Facts(data_in_words(told["data"])),) if told.get("data") else ()),
             Section("Model", (Facts(run_in_words(told["run"])),) if told.get("run") else ()),
             Section("Training", tuple(_training(training))),
             Section(
-                "The thesis' scores", tuple(thesis_blocks(told["thesis"], word)) if told.get("thesis") else ()
+                "The thesis' scores",
+                tuple(thesis_blocks(told["thesis"], image_kind)) if told.get("thesis") else (),
             ),
             Section("How it was measured", tuple(_method(report))),
         ),
     )
 
 
-def _in_words(rows: Sequence[MetricRow], word: Word) -> list[Block]:
+def _in_words(rows: Sequence[MetricRow], image_kind: ImageKind) -> list[Block]:
     blocks: list[Block] = []
     for group, some in groupby(rows, lambda row: row.group):
         blocks.append(Paragraph(f"{GROUPS[group]}:"))
-        blocks.append(Bullets(tuple(sentence(row, word) for row in some)))
+        blocks.append(Bullets(tuple(sentence(row, image_kind) for row in some)))
     return blocks
 
 
-def _measures(rows: Sequence[MetricRow], word: Word) -> list[Block]:
+def _measures(rows: Sequence[MetricRow], image_kind: ImageKind) -> list[Block]:
     """Numbers first; then what all of them share, and what only some do."""
     if not rows:
         return []
-    floor = f"{word} against {word}"
-    head = ("measure", "best", "value", "95% interval", floor, f"{word} + synthetic", "of the floor")
+    floor = f"{image_kind} against {image_kind}"
+    head = ("measure", "best", "value", "95% interval", floor, f"{image_kind} + synthetic", "of the floor")
     lines = [
         (
             row.measure,
@@ -213,7 +214,7 @@ def _method(report: MetricReport) -> list[Block]:
         Paragraph(
             "The same number of images on both sides, drawn by the seed. Both go through one window, one antialiased"
             " resize and one extractor. The floor is the same measure between two groups of"
-            f" {report.word} patients."
+            f" {report.image_kind} patients."
         ),
         Facts((*extractors, *provenance)),
         Paragraph(_sources(report.rows), small=True),

@@ -7,7 +7,7 @@ one; otherwise what the distance says beside the floor, without passing or refus
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chestgan_core.config.dataset import Word
+from chestgan_core.config.dataset import ImageKind
 from chestgan_core.documents.blocks import Notice, Table, Tile, Tiles
 from chestgan_core.evaluation.pages.sentences import sentence
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
@@ -23,14 +23,16 @@ BETTER = {"lower": "lower is better", "higher": "higher is better", "floor": "ne
 
 def verdict(told: Mapping[str, Any], rows: Sequence[MetricRow]) -> Notice:
     """told: report.json. Its `gate` decides the tone."""
-    word: Word = told["word"]
+    image_kind: ImageKind = told["image_kind"]
     gate = told.get("gate")
     if gate is None:
         measured = [row for row in rows if row.value is not None]
         if not measured:
-            return Notice("care", "Nothing was measured", tuple(sentence(row, word) for row in rows[:1]))
+            return Notice(
+                "care", "Nothing was measured", tuple(sentence(row, image_kind) for row in rows[:1])
+            )
         first = [row for row in measured if row.measure in VERDICT] or measured[:1]
-        return Notice("plain", "In short", tuple(sentence(row, word) for row in first))
+        return Notice("plain", "In short", tuple(sentence(row, image_kind) for row in first))
     if gate["passed"]:
         return Notice("good", "Passed the release gate", (f"All {len(gate['rules'])} rules hold.",))
     return Notice("bad", "Refused by the release gate", refusals(gate))
@@ -55,11 +57,11 @@ def gate_table(gate: Mapping[str, Any]) -> Table:
     return Table(("measure", "bound", "value", "result"), tuple(lines), (3, 2, 2, 3))
 
 
-def headlines(rows: Sequence[MetricRow], word: Word) -> Tiles:
+def headlines(rows: Sequence[MetricRow], image_kind: ImageKind) -> Tiles:
     """The numbers that are looked at first, each with what to hold it against."""
     known = {row.measure: row for row in reversed(rows) if row.value is not None}
     tiles = [
-        Tile(label(row), bare(row.number(row.value, row.sd)), _beside(row, word))
+        Tile(label(row), bare(row.number(row.value, row.sd)), _beside(row, image_kind))
         for name in HEADLINES
         if (row := known.get(name))
     ]
@@ -77,10 +79,10 @@ def bare(text: str) -> str:
     return text.removesuffix(THOUSANDTHS)
 
 
-def _beside(row: MetricRow, word: Word) -> str:
+def _beside(row: MetricRow, image_kind: ImageKind) -> str:
     said = []
     if row.interval:
         said.append(bare(row.interval))
     if row.floor is not None:
-        said.append(f"{word} against {word}: {bare(row.number(row.floor, row.floor_sd))}")
+        said.append(f"{image_kind} against {image_kind}: {bare(row.number(row.floor, row.floor_sd))}")
     return "; ".join(said)

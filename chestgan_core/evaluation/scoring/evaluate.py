@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from chestgan_core import __version__
-from chestgan_core.config.dataset import Word
+from chestgan_core.config.dataset import ImageKind
 from chestgan_core.errors import NotAvailable
 from chestgan_core.evaluation.scoring.closest import closest_to_training
 from chestgan_core.evaluation.scoring.feature_metrics import FeatureComparison, Features
@@ -45,7 +45,7 @@ def evaluate(
     *,
     window: Window,
     source_title: str,
-    word: Word,
+    image_kind: ImageKind,
     model_title: str,
     reference: RealImages | None = None,
     fake_classes: Sequence[str] = (),
@@ -63,11 +63,11 @@ def evaluate(
     real images the utility is measured. Both sides get the same number of images, at most `images`, drawn by the seed.
     reference: real images of other patients (those trained on); they give the floor at the same number, or fewer where
     there are fewer, and tell memorization. Without it the patients of held_out are cut into two groups.
-    snapshot: version of the training set that both are of. word: how both are called; "real" in names here means
+    snapshot: version of the training set that both are of. image_kind: how both are called; "real" in names here means
     the side that is not synthetic.
     Raises BadInput: sizes that differ, fewer than 8 images on a side, a patient in both real groups.
     """
-    sides = draw_sides(held_out, fake, fake_classes, reference, images, seed, word)
+    sides = draw_sides(held_out, fake, fake_classes, reference, images, seed, image_kind)
     told: list[dict[str, str]] = []
     rows: list[MetricRow] = []
     first: dict[str, Features] = {}
@@ -82,7 +82,7 @@ def evaluate(
             continue
         told.append({"name": name, "id": extractor.id, "about": extractor.about})
         features = {
-            role: features_of(extractor, role, some, f"features  {word if role == 'real' else role}")
+            role: features_of(extractor, role, some, f"features  {image_kind if role == 'real' else role}")
             for role, some in sides.groups.items()
         }
         first = first or features
@@ -101,7 +101,7 @@ def evaluate(
     rows += measured.rows(by_pixels.diversity) + measured.rows(by_pixels.plausibility)
     return MetricReport(
         source_title=source_title,
-        word=word,
+        image_kind=image_kind,
         model_title=model_title,
         window=window,
         resolution=fake.shape[-1],
@@ -133,7 +133,7 @@ def with_thesis(
         extractor = next(told["id"] for told in report.extractors if told["id"])
         features = ThesisFeatures(extractor, measured["synthetic"], measured.get("other"))
     block = measure_thesis(
-        held_out, fake, other, word=report.word, opponent=opponent, features=features, seed=seed
+        held_out, fake, other, image_kind=report.image_kind, opponent=opponent, features=features, seed=seed
     )
     return replace(report, thesis=block)
 

@@ -19,7 +19,7 @@ from chestgan_core.evaluation.scoring.sides import FEWEST, Floor, Sides, half_of
 from chestgan_core.metrics.bootstrap import Resampling, resampling
 from chestgan_core.metrics.classifiers import class_auc, class_numbers, fit, told_apart
 from chestgan_core.metrics.distances import fid, kid
-from chestgan_core.metrics.memorization import nearer_interval, nearer_share, nearest
+from chestgan_core.metrics.memorization import nearer_fraction, nearer_interval, nearest
 from chestgan_core.metrics.precision_recall import NEIGHBOURS, manifolds
 
 Features = NDArray[np.float32]
@@ -141,7 +141,7 @@ class FeatureComparison:
             value, interval, count = self._judged(role, names, classes)
             note = (
                 f"AUC, mean over {len(classes)} classes: logistic regression on the features of {count} "
-                f"{'synthetic images' if role == 'synthetic' else f'{sides.word} images of training patients'}; "
+                f"{'synthetic images' if role == 'synthetic' else f'{sides.image_kind} images of training patients'}; "
                 f"chance is 0.5; {self._of_interval}"
             )
             floor_note = "see utility ceiling" if role == "synthetic" else "is what utility is compared with"
@@ -179,7 +179,7 @@ class FeatureComparison:
         )
         return {
             "memorized share": Found(
-                nearer_share(train, held_out),
+                nearer_fraction(train, held_out),
                 note,
                 interval=nearer_interval(train, held_out, train_patients, held_out_patients),
                 floor=self._memorized_floor(),
@@ -250,7 +250,7 @@ class FeatureComparison:
 
 
 def _share(queries: Features, train: Features, held_out: Features) -> float:
-    return nearer_share(
+    return nearer_fraction(
         *(nearest(queries, side, np.zeros(len(side), np.int64), 1) for side in (train, held_out))
     )
 

@@ -58,18 +58,22 @@ def judge(rows: Sequence[Row], rules: ReleaseRules) -> Gate:
     """
     found = {row["measure"]: row for row in reversed(rows)}  # of several extractors the first one counts
     verdicts = [_finite(rows)]
-    if rules.kid_above_floor is not None:
+    if rules.max_kid_above_floor is not None:
         row = found.get("KID")
         value = None if row is None else _above_floor(row)
-        verdicts.append(_at_most("distance", "KID x 1000 above its floor", value, rules.kid_above_floor, row))
-    if rules.coverage_of_floor is not None:
+        verdicts.append(
+            _at_most("distance", "KID x 1000 above its floor", value, rules.max_kid_above_floor, row)
+        )
+    if rules.min_coverage_of_floor is not None:
         row = found.get("coverage")
         value = None if row is None else _of_floor(row)
-        verdicts.append(_at_least("coverage", "coverage, of its floor", value, rules.coverage_of_floor, row))
-    if rules.memorized_share is not None:
+        verdicts.append(
+            _at_least("coverage", "coverage, of its floor", value, rules.min_coverage_of_floor, row)
+        )
+    if rules.max_memorized_fraction is not None:
         row = found.get("memorized share")
         value = None if row is None else row["value"]
-        verdicts.append(_at_most("memorization", "memorized share", value, rules.memorized_share, row))
+        verdicts.append(_at_most("memorization", "memorized share", value, rules.max_memorized_fraction, row))
     if rules.grey_levels is not None:
         row = found.get("KS grey levels")
         value = None if row is None else row["value"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from chestgan_core.config.dataset import Word
+from chestgan_core.config.dataset import ImageKind
 from chestgan_core.evaluation.scoring.closest import Closest
 from chestgan_core.evaluation.scoring.feature_metrics import Features
 from chestgan_core.evaluation.scoring.gate import Gate
@@ -45,12 +45,12 @@ class Pictures:
 class MetricReport:
     """Rows and what they are about. provenance: printed as is.
 
-    source_title: how the data may be called. word: how one of its images is called. gate: what the release rules of the
-    experiment say; None for files that came without an experiment.
+    source_title: how the data may be called. image_kind: how one of its images is called. gate: what the release rules
+    of the experiment say; None for files that came without an experiment.
     """
 
     source_title: str
-    word: Word
+    image_kind: ImageKind
     model_title: str
     window: Window
     resolution: int
@@ -61,7 +61,7 @@ class MetricReport:
     pictures: Pictures = field(repr=False, compare=False)
     thesis: ThesisBlock | None = None
     gate: Gate | None = None
-    # What origin.py says of the training set and of the run; empty for files that came without them.
+    # What provenance.py says of the training set and of the run; empty for files that came without them.
     data: dict[str, Any] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
 
@@ -70,7 +70,7 @@ class MetricReport:
         return {
             "kind": "metric-report",
             "source": self.source_title,
-            "word": self.word,
+            "image_kind": self.image_kind,
             "model": self.model_title,
             "window": asdict(self.window),
             "resolution": self.resolution,
@@ -88,7 +88,7 @@ class MetricReport:
         """The score card for a terminal of 110 columns: one line a measure, under what all of them share."""
         lines = [_wrapped(f"{self.model_title}, against {self.source_title}")]
         for extractor, rows in groupby(self.rows, lambda row: row.extractor):
-            lines += _score_card(extractor, list(rows), self.word)
+            lines += _score_card(extractor, list(rows), self.image_kind)
         if self.gate:
             lines += ["", _wrapped(f"release gate: {self.gate.line()}", "  ")]
         if self.thesis:
@@ -96,7 +96,7 @@ class MetricReport:
         return "\n".join(lines)
 
 
-def _score_card(extractor: str, rows: Sequence[MetricRow], word: Word) -> list[str]:
+def _score_card(extractor: str, rows: Sequence[MetricRow], image_kind: ImageKind) -> list[str]:
     """The lines of one extractor, or of the pixels: a heading a group, one line a measure, then what is missing."""
     first = rows[0]
     lines = (
@@ -110,10 +110,10 @@ def _score_card(extractor: str, rows: Sequence[MetricRow], word: Word) -> list[s
             f"{first.floor_n} + {first.floor_n} ({first.floor_note})" if first.floor_n else first.floor_note
         )
         lines += [
-            _wrapped(f"images: {first.n_real} {word}, {first.n_fake} synthetic; {first.split}", "  "),
-            _wrapped(f"{word} against {word}: {floor}", "  "),
+            _wrapped(f"images: {first.n_real} {image_kind}, {first.n_fake} synthetic; {first.split}", "  "),
+            _wrapped(f"{image_kind} against {image_kind}: {floor}", "  "),
             "",
-            f"  {'':17} {'value':20} {'95 % interval':22} {f'{word} against {word}':24} better",
+            f"  {'':17} {'value':20} {'95 % interval':22} {f'{image_kind} against {image_kind}':24} better",
         ]
     for group, some in groupby(measured, lambda row: row.group):
         lines.append(f"  {group}")

@@ -40,7 +40,7 @@ class PixelComparison:
         )
         scales = scales_of(self.sides.fake.shape[-1])
         note = f"mean over {len(fake)} random pairs, {scales} scale(s); 1 is one picture from all seeds"
-        floor_note = f"{len(real)} random pairs of the held-out {self.sides.word} images"
+        floor_note = f"{len(real)} random pairs of the held-out {self.sides.image_kind} images"
         return {
             "MS-SSIM": Found(
                 float(fake.mean()),
@@ -76,7 +76,7 @@ class PixelComparison:
                 sd=_error(fake.shares[name]),
                 floor=Under(
                     float(real.shares[name].mean()),
-                    f"the held-out {self.sides.word} images; {over}",
+                    f"the held-out {self.sides.image_kind} images; {over}",
                     len(real.shares[name]),
                     float(patients.means(real.shares[name]).std()) if several else None,
                 ),

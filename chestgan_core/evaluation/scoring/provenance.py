@@ -12,7 +12,7 @@ from chestgan_core.store.artefacts import Artefact
 
 # Said without their names. Of a plan: what has a line of its own, in this order; the rest shares one.
 KINDS = ("kind", "family")
-PARTS = ("loss", "augmentation", "optimizer", "sampling", "selection")
+PARTS = ("loss", "augmentation", "optimizer", "sampling", "validation")
 
 
 def data_facts(training_set: TrainingSet) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chestgan_core.config.dataset import Word
+from chestgan_core.config.dataset import ImageKind
 from chestgan_core.errors import BadInput
 
 # Fewer images leave no neighbours to speak of.
@@ -62,7 +62,7 @@ class Sides:
     fake_classes: tuple[str, ...]
     other: RealImages | None
     trained: Tensor | None
-    word: Word
+    image_kind: ImageKind
 
     @property
     def groups(self) -> dict[str, Tensor]:
@@ -95,7 +95,9 @@ class Sides:
                 return Floor(nothing, nothing, "other", f"no floor: only {n} images of other patients")
             less = "" if n == len(real.images) else f"; {n} images each, fewer than in the comparison itself"
             every = np.arange(n)
-            return Floor(every, every, "other", f"{self.word} images of {others} other patient(s){less}")
+            return Floor(
+                every, every, "other", f"{self.image_kind} images of {others} other patient(s){less}"
+            )
         patients = len(set(real.patients))
         if patients < 2:
             return Floor(nothing, nothing, "real", "no floor: one patient only, and no images of others")
@@ -114,10 +116,10 @@ def draw_sides(
     reference: RealImages | None,
     images: int,
     seed: int,
-    word: Word,
+    image_kind: ImageKind,
 ) -> Sides:
     """At most `images` of each side, in random order. Raises BadInput: see evaluate()."""
-    _check(held_out, fake, reference, word)
+    _check(held_out, fake, reference, image_kind)
     rng = np.random.default_rng(seed)
     count = min(len(held_out.images), len(fake), images)
     drawn = held_out.some(_draw(len(held_out.images), count, rng))
@@ -131,7 +133,7 @@ def draw_sides(
         fake_classes=tuple(fake_classes[at] for at in of_fake) if fake_classes else (),
         other=other,
         trained=None if reference is None else reference.images,
-        word=word,
+        image_kind=image_kind,
     )
 
 
@@ -152,8 +154,12 @@ def _draw(available: int, count: int, rng: np.random.Generator) -> list[int]:
     return [int(index) for index in rng.permutation(available)[:count]]
 
 
-def _check(held_out: RealImages, fake: Tensor, reference: RealImages | None, word: Word) -> None:
-    called = {"real": f"the {word} images", "synthetic": "the synthetic images", "other": "the other images"}
+def _check(held_out: RealImages, fake: Tensor, reference: RealImages | None, image_kind: ImageKind) -> None:
+    called = {
+        "real": f"the {image_kind} images",
+        "synthetic": "the synthetic images",
+        "other": "the other images",
+    }
     sides = {"real": held_out.images, "synthetic": fake}
     if reference is not None:
         sides["other"] = reference.images

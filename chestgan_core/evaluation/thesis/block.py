@@ -6,7 +6,7 @@ Out: plain data for JSON (as_json) and a few sentences for a terminal (as_text).
 from dataclasses import dataclass
 from typing import Any
 
-from chestgan_core.config.dataset import Word
+from chestgan_core.config.dataset import ImageKind
 from chestgan_core.evaluation.thesis.score import MODELS, ThesisScore
 
 LABEL = "thesis: the measures of the thesis, for continuity"
@@ -50,11 +50,13 @@ class ThesisRow:
 
 @dataclass(frozen=True)
 class ThesisBlock:
-    """The rows, and the score that the thesis made of them. word: how the images that are not synthetic are called."""
+    """The rows, and the score that the thesis made of them. image_kind: how the images that are not synthetic are
+    called.
+    """
 
     rows: tuple[ThesisRow, ...]
     score: ThesisScore
-    word: Word
+    image_kind: ImageKind
 
     label, why, models = LABEL, WHY, MODELS
 
@@ -72,6 +74,6 @@ class ThesisBlock:
         ]
         missing = [row.measure for row in self.rows if row.value is None]
         score = "no score" if self.score.value is None else f"score {self.score.value} of 10"
-        beside = f"In brackets {self.word} against {self.word}"
+        beside = f"In brackets {self.image_kind} against {self.image_kind}"
         said = f"{self.label}; a blur wins them. {beside}: {', '.join(told)}; {score}."
         return f"{said} Not measured: {', '.join(missing)}." if missing else said

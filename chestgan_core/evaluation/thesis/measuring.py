@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chestgan_core.config.dataset import Word
+from chestgan_core.config.dataset import ImageKind
 from chestgan_core.config.training_plan import Relativistic, Wasserstein
 from chestgan_core.errors import NotAvailable
 from chestgan_core.evaluation.thesis.block import ThesisBlock, ThesisRow
@@ -76,7 +76,7 @@ def measure_thesis(
     fake: ThesisImages,
     other: ThesisImages | None,
     *,
-    word: Word,
+    image_kind: ImageKind,
     opponent: Opponent,
     features: ThesisFeatures | None = None,
     seed: int = 0,
@@ -91,13 +91,13 @@ def measure_thesis(
     count = min(len(held_out.images), len(fake.images), MOST)
     held_out, fake = held_out.some(count, rng), fake.some(count, rng)
     other = None if other is None else other.some(count, rng)
-    rows = _Rows(word, seed, count)
+    rows = _Rows(image_kind, seed, count)
     _add_discrimination(rows, opponent, held_out, fake, other)
     _add_similarity(rows, held_out.images, fake.images, None if other is None else other.images)
     _add_inception_score(rows, features)
     ordered = tuple(rows.made[measure] for measure in PUBLISHED)
     score = thesis_score({row.measure: row.value for row in ordered}, weights)
-    return ThesisBlock(ordered, score, word)
+    return ThesisBlock(ordered, score, image_kind)
 
 
 def instruments() -> list[str]:
@@ -119,8 +119,8 @@ class _Told:
 class _Rows:
     """Rows in the making, by measure."""
 
-    def __init__(self, word: Word, seed: int, count: int) -> None:
-        self.word, self.seed, self.count = word, seed, count
+    def __init__(self, image_kind: ImageKind, seed: int, count: int) -> None:
+        self.image_kind, self.seed, self.count = image_kind, seed, count
         self.made: dict[str, ThesisRow] = {}
 
     def compare(
@@ -152,7 +152,7 @@ class _Rows:
             seconds=round(before + time.perf_counter() - started, 3),
             instrument=told.instrument,
             note=told.note,
-            real_note=f"none: no images of other {self.word} patients" if absent else told.real_note,
+            real_note=f"none: no images of other {self.image_kind} patients" if absent else told.real_note,
             published=PUBLISHED[measure],
         )
 
@@ -183,7 +183,7 @@ def _add_discrimination(
         for measure in (*ACCURACIES, ESTIMATE):
             rows.leave_out(measure, opponent.reason)
         return
-    loss, word = discriminator.experiment.training.loss, rows.word
+    loss, image_kind = discriminator.experiment.training.loss, rows.image_kind
     if not isinstance(loss, Wasserstein):
         rows.leave_out(ESTIMATE, f"only a critic estimates it, and this run's loss was {loss.kind}")
     if isinstance(loss, Wasserstein | Relativistic):
@@ -202,19 +202,19 @@ def _add_discrimination(
     before = time.perf_counter() - started
 
     def add(measure: str, compared: Callable[[Any, Any], float], note: str) -> None:
-        trained = f"images of other {word} patients, which it was trained on, in the place of synthetic ones"
+        trained = (
+            f"images of other {image_kind} patients, which it was trained on, in the place of synthetic ones"
+        )
         instrument = f"discriminator:{discriminator.sha256[:12]}"
         told = _Told(instrument, f"{note}; {_whose(opponent, discriminator)}", trained)
         rows.compare(measure, compared, (real, made, others), told, before)
 
     if isinstance(loss, Wasserstein):
-        note = (
-            f"mean score of held-out {word} images minus that of synthetic ones: larger is farther, in a unit"
-        )
+        note = f"mean score of held-out {image_kind} images minus that of synthetic ones: larger is farther, in a unit"
         add(ESTIMATE, wasserstein_estimate, f"{note} of this critic (the published sign is the thesis')")
         return
-    note = f"threshold 0.5, half held-out {word}, half synthetic images; high means that it sees through these, which"
-    add(ACCURACIES[0], discriminator_accuracy, f"{note} the thesis counted as merit; 50% is guessing")
+    note = f"threshold 0.5, half held-out {image_kind}, half synthetic images; high means that it sees through these,"
+    add(ACCURACIES[0], discriminator_accuracy, f"{note} which the thesis counted as merit; 50% is guessing")
     add(ACCURACIES[1], lambda _, judged: generator_accuracy(judged), "share of synthetic images above 0.5")
 
 
@@ -227,8 +227,8 @@ def _whose(opponent: Opponent, discriminator: LoadedDiscriminator) -> str:
 
 def _add_similarity(rows: _Rows, held_out: Tensor, fake: Tensor, other: Tensor | None) -> None:
     """SSIM, PSNR and LPIPS over pairs of unrelated images."""
-    note = f"mean over pairs of a held-out {rows.word} and a synthetic image that have nothing to do with each other"
-    real_note = f"pairs of a held-out and another {rows.word} patient"
+    note = f"mean over unrelated pairs of a held-out {rows.image_kind} and a synthetic image"
+    real_note = f"pairs of a held-out and another {rows.image_kind} patient"
 
     def add(
         measure: str,
@@ -279,7 +279,7 @@ def _add_inception_score(rows: _Rows, features: ThesisFeatures | None) -> None:
         _Told(
             features.extractor,
             "classes of photographs (ImageNet), by the last layer of this extractor; biased downwards at small n",
-            f"images of other {rows.word} patients alone",
+            f"images of other {rows.image_kind} patients alone",
         ),
         time.perf_counter() - started,
     )

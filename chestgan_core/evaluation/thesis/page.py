@@ -15,8 +15,8 @@ Thesis = Mapping[str, Any]
 MOST_COLUMNS = 4
 
 
-def thesis_blocks(thesis: Thesis, word: str) -> list[Block]:
-    """The scores of one report. word: how the images that are not synthetic are called."""
+def thesis_blocks(thesis: Thesis, image_kind: str) -> list[Block]:
+    """The scores of one report. image_kind: how the images that are not synthetic are called."""
     models = _models([thesis])
     lines = [
         (
@@ -28,8 +28,13 @@ def thesis_blocks(thesis: Thesis, word: str) -> list[Block]:
         for row in thesis["rows"]
     ]
     lines.append(("weighted score", _score(thesis), "", *_published_scores(thesis, models)))
-    head = ("measure", "this model", f"{word} against {word}", *(f"published, {model}" for model in models))
-    notes = [_notes(row, word) for row in thesis["rows"]]
+    head = (
+        "measure",
+        "this model",
+        f"{image_kind} against {image_kind}",
+        *(f"published, {model}" for model in models),
+    )
+    notes = [_notes(row, image_kind) for row in thesis["rows"]]
     return [
         Paragraph(f"{thesis['label'].capitalize()}. {thesis['why']}"),
         Table(head, tuple(lines), (2.4, *[1.8] * (len(head) - 1))),
@@ -38,8 +43,8 @@ def thesis_blocks(thesis: Thesis, word: str) -> list[Block]:
     ]
 
 
-def _notes(row: Mapping[str, Any], word: str) -> tuple[str, ...]:
-    said = [row["note"], f"{word} against {word}: {row['real_note']}" if row["real_note"] else ""]
+def _notes(row: Mapping[str, Any], image_kind: str) -> tuple[str, ...]:
+    said = [row["note"], f"{image_kind} against {image_kind}: {row['real_note']}" if row["real_note"] else ""]
     counts = [f"{row['n']} + {row['n']}"] if row["pairs"] is None else [f"{row['pairs']} pairs"]
     return (
         row["measure"],
@@ -50,7 +55,7 @@ def _notes(row: Mapping[str, Any], word: str) -> tuple[str, ...]:
     )
 
 
-def thesis_comparison(reports: Sequence[tuple[str, Mapping[str, Any]]], word: str) -> list[Block]:
+def thesis_comparison(reports: Sequence[tuple[str, Mapping[str, Any]]], image_kind: str) -> list[Block]:
     """The scores of several experiments beside each other. reports: name and report.json of each."""
     having = [(name, told["thesis"]) for name, told in reports if told.get("thesis")]
     if not having:
@@ -58,10 +63,10 @@ def thesis_comparison(reports: Sequence[tuple[str, Mapping[str, Any]]], word: st
     first = having[0][1]
     tables = [having[at : at + MOST_COLUMNS] for at in range(0, len(having), MOST_COLUMNS)]
     said = Paragraph(f"{first['label'].capitalize()}. {first['why']}")
-    return [said, *(_compared(some, word) for some in tables)]
+    return [said, *(_compared(some, image_kind) for some in tables)]
 
 
-def _compared(having: Sequence[tuple[str, Thesis]], word: str) -> Table:
+def _compared(having: Sequence[tuple[str, Thesis]], image_kind: str) -> Table:
     blocks = [thesis for _, thesis in having]
     models = _models(blocks)
     lines = []
@@ -79,7 +84,12 @@ def _compared(having: Sequence[tuple[str, Thesis]], word: str) -> Table:
     scores = [_score(thesis) for thesis in blocks]
     lines.append(("weighted score", *scores, "", *_published_scores(blocks[0], models)))
     names = [name for name, _ in having]
-    head = ("measure", *names, f"{word} against {word}", *(f"published, {model}" for model in models))
+    head = (
+        "measure",
+        *names,
+        f"{image_kind} against {image_kind}",
+        *(f"published, {model}" for model in models),
+    )
     return Table(head, tuple(lines), (2.4, *[2.0] * len(names), 1.8, *[1.7] * len(models)))
 
 

@@ -65,7 +65,7 @@ def gather_annotations(store: Store, dataset_name: str, home: Path) -> StoredAnn
         enumerate(dataset.annotations), key=lambda item: isinstance(item[1], StructuredReports)
     ):
         match entry:
-            case VocFiles() if os.environ.get(entry.variable):
+            case VocFiles() if os.environ.get(entry.path_variable):
                 found = _voc_boxes(dataset, entry, catalog, home)
                 sources.append({"kind": "voc", "boxes": len(found[0])})
             case StructuredReports():
@@ -104,7 +104,7 @@ def read_annotations(store: Store, dataset_name: str) -> Annotations | None:
 
 
 def _voc_boxes(dataset: Dataset, entry: VocFiles, catalog: Catalog, home: Path) -> _Found:
-    path = named_path(entry.variable, "the folder or zip of the PASCAL VOC files")
+    path = named_path(entry.path_variable, "the folder or zip of the PASCAL VOC files")
     with Progress(f"tumour_annotations {dataset.name}", None, "files") as progress:
         return read_voc_files(path, _patient_of(dataset, catalog, home), progress)
 
@@ -254,7 +254,7 @@ def _told(rows: Sequence[SeriesRow], field: str) -> list[str]:
 
 
 def _nothing_named(dataset: Dataset) -> BadInput:
-    variables = [entry.variable for entry in dataset.annotations if isinstance(entry, VocFiles)]
+    variables = [entry.path_variable for entry in dataset.annotations if isinstance(entry, VocFiles)]
     if not variables:
         return BadInput(
             dataset.name, "names no annotations", "add them to the dataset, or leave this asset out"

@@ -92,7 +92,7 @@ def check_series(packed: Packed, row: "SeriesRow", names: "Pseudonyms", remote: 
         raise kind(
             f"series {row.key}",
             f"{strangers} of its {packed.files} files are of another series or no DICOM",
-            "materialize series_catalog again, or leave it out (deny_series of the dataset)",
+            "materialize series_catalog again, or leave it out (exclude_series of the dataset)",
         )
     if packed.files != row.images:
         raise kind(

@@ -45,7 +45,7 @@ def decide(rows: Iterable[SeriesRow], rules: SeriesRules) -> tuple[SeriesRow, ..
     include, exclude = _patterns(rules.include_description), _patterns(rules.exclude_description)
     ordered = sorted(rows, key=lambda row: (row.patient, row.key))
     fates = [_fate(row, rules, include, exclude) for row in ordered]
-    if rules.patient_series == "smallest":
+    if rules.series_per_patient == "smallest":
         smallest: dict[str, int] = {}
         for number, (row, fate) in enumerate(zip(ordered, fates, strict=True)):
             if fate is Fate.SELECTED and (
@@ -71,7 +71,7 @@ def _fate(
     include: tuple[re.Pattern[str], ...],
     exclude: tuple[re.Pattern[str], ...],
 ) -> Fate:
-    if row.patient in rules.deny_patients or row.key in rules.deny_series:
+    if row.patient in rules.exclude_patients or row.key in rules.exclude_series:
         return Fate.DENIED
     if _unwanted(row.modality, rules.modality):
         return Fate.OTHER_MODALITY
@@ -80,9 +80,9 @@ def _fate(
         return Fate.SECONDARY_CAPTURE if capture else Fate.OTHER_SOP_CLASS
     if _unwanted(row.photometric, rules.photometric):
         return Fate.OTHER_PHOTOMETRIC
-    if 0 < row.images < rules.least_images:
+    if 0 < row.images < rules.min_images:
         return Fate.TOO_FEW_IMAGES
-    if rules.most_images is not None and row.images > rules.most_images:
+    if rules.max_images is not None and row.images > rules.max_images:
         return Fate.TOO_MANY_IMAGES
     descriptions = [text for text in map(single_spaced, (row.description, row.study_description)) if text]
     if descriptions and include and not _found(include, descriptions):

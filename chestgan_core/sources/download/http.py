@@ -218,7 +218,9 @@ def overloaded(status: int) -> str:
 def refusal(what: str, status: int) -> SourceRefused:
     """The permanent failure that an HTTP status stands for."""
     if status in (404, 410):
-        remedy = "it may have been withdrawn: materialize series_catalog again, or leave it out (deny_series)"
+        remedy = (
+            "it may have been withdrawn: materialize series_catalog again, or leave it out (exclude_series)"
+        )
         return SourceRefused(what, f"the source does not have it ({status})", remedy)
     if status in (401, 403):
         remedy = "check the endpoint and whether the collection is open to everybody"

@@ -1,9 +1,10 @@
 """Asking a source again: what may pass by itself is waited for, patiently but not for ever.
 
-In: a function that makes one try. Out: what it returns, or one line that says why not. Waits double from half a
-second to half a minute, each cut by up to a half at random, so that those who failed together do not come back
-together. A server that says when to come back (Retry-After) is obeyed. Longer waits are told on standard error.
-$CHESTGAN_PATIENCE: seconds after the first failure at which one file or one answer is given up, by default 300.
+In: a function that makes one try. Out: what it returns, or one line that says why not. Waits double from half a second
+to half a minute, each cut by up to a half at random, so that those who failed together do not come back together. A
+server that says when to come back (Retry-After) is obeyed. Longer waits are told on standard error.
+$CHESTGAN_DOWNLOAD_PATIENCE: seconds after the first failure at which one file or one answer is given up, by default
+300.
 """
 
 import os
@@ -16,7 +17,7 @@ from typing import TypeVar
 
 from chestgan_core.errors import BadInput, SourceRefused, SourceUnreachable
 
-VARIABLE = "CHESTGAN_PATIENCE"
+VARIABLE = "CHESTGAN_DOWNLOAD_PATIENCE"
 PATIENCE = 300.0
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 # A pause from here on is told: a person must not take it for a hang.
@@ -61,7 +62,7 @@ def persistently(what: str, one_try: Callable[[], T], moved_on: Callable[[], int
                 raise SourceRefused(
                     what,
                     f"{error.cause}, also when it was fetched again",
-                    "the source holds it damaged: tell its owners, or leave it out (deny_series of the dataset)",
+                    "the source holds it damaged: tell its owners, or leave it out (exclude_series of the dataset)",
                 ) from error
         except Passing as error:
             now = time.monotonic()

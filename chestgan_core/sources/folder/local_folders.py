@@ -21,9 +21,9 @@ def dicom_folder(dataset: Dataset, home: Path) -> Path:
         case "phantom":
             return _phantoms(dataset.source, home / "sources")
         case "folder":
-            folder = named_path(dataset.source.variable, "the folder that holds the DICOM files or zips")
+            folder = named_path(dataset.source.path_variable, "the folder that holds the DICOM files or zips")
             if not folder.is_dir():
-                raise BadInput(folder, "is not a folder", f"set {dataset.source.variable} to a folder")
+                raise BadInput(folder, "is not a folder", f"set {dataset.source.path_variable} to a folder")
             return folder
     raise BadInput(dataset.name, "does not come from a folder", "choose a dataset whose source is a folder")
 

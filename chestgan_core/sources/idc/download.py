@@ -74,7 +74,7 @@ def incoming_files(
         raise SourceRefused(
             what,
             f"the bucket holds {len(objects)} files, the index says {row.images}",
-            "materialize series_catalog again with a newer index, or leave it out (deny_series of the dataset)",
+            "materialize series_catalog again with a newer index, or leave it out (exclude_series of the dataset)",
         )
     # Unsigned, it is the plain address of the folder, as the rules of this endpoint have it.
     address = client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": prefix})

@@ -140,7 +140,7 @@ def summarise_images(dataset_name: str, path: Path | None = None, home: Path | N
         path = (
             _root(dataset, source, home)
             if home
-            else named_path(source.variable, "the folder or zip of the pictures")
+            else named_path(source.path_variable, "the folder or zip of the pictures")
         )
     summary = summary_of(dataset.name, _look_through(dataset, source, path).rows)
     _require_classes(dataset, summary)
@@ -175,8 +175,8 @@ def _images_dataset(name: str) -> tuple[Dataset, ImageSource]:
 def _root(dataset: Dataset, source: ImageSource, home: Path) -> Path:
     from chestgan_core.sources.images.kaggle import CREDENTIALS, fetch_kaggle, find_credentials
 
-    if os.environ.get(source.variable):
-        return named_path(source.variable, "the folder or zip of the pictures")
+    if os.environ.get(source.path_variable):
+        return named_path(source.path_variable, "the folder or zip of the pictures")
     if source.kaggle:
         if credentials := find_credentials():
             return fetch_kaggle(source, credentials, home)
@@ -184,8 +184,8 @@ def _root(dataset: Dataset, source: ImageSource, home: Path) -> Path:
         remedy = (
             f"set it to the folder or zip of {source.kaggle}, or set {CREDENTIALS} to have that downloaded"
         )
-        raise BadInput(source.variable, cause, remedy)
-    raise BadInput(source.variable, "is not set", f"set it to the folder or zip of {dataset.title}")
+        raise BadInput(source.path_variable, cause, remedy)
+    raise BadInput(source.path_variable, "is not set", f"set it to the folder or zip of {dataset.title}")
 
 
 def _look_through(dataset: Dataset, source: ImageSource, root: Path) -> _Look:

@@ -88,7 +88,7 @@ def fetch_kaggle(source: ImageSource, credentials: KaggleCredentials, home: Path
         _check_zip(arrived, what)
         arrived.replace(path)
     except SourceRefused as error:
-        remedy = f"check {CREDENTIALS}, or set {source.variable} to a folder or zip of your own"
+        remedy = f"check {CREDENTIALS}, or set {source.path_variable} to a folder or zip of your own"
         raise SourceRefused(what, error.cause, remedy) from error
     finally:
         arrived.unlink(missing_ok=True)

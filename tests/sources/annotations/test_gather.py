@@ -49,7 +49,10 @@ class Commons:
         from tests.standins.idc import publish
 
         publish(self.collection, self.embedded)
-        annotations = [{"kind": "sr", "analysis": ANALYSIS}, {"kind": "voc", "variable": "CHESTGAN_TEST_VOC"}]
+        annotations = [
+            {"kind": "sr", "analysis": ANALYSIS},
+            {"kind": "voc", "path_variable": "CHESTGAN_TEST_VOC"},
+        ]
         self.collection.write_idc_dataset(
             self.folder / "datasets", "commons", self.server.url, annotations=annotations
         )
@@ -126,7 +129,7 @@ def test_a_gathering_that_broke_off_goes_on_with_what_it_has(
 ) -> None:
     commons.gather()
     lost = commons.add_report(9)
-    monkeypatch.setenv("CHESTGAN_PATIENCE", "0")
+    monkeypatch.setenv("CHESTGAN_DOWNLOAD_PATIENCE", "0")
     faults._always[lost] = Fault.FAILED
     with pytest.raises(SourceUnreachable, match=lost):
         commons.gather()
@@ -165,7 +168,7 @@ def test_boxes_that_are_here_are_kept_when_the_source_of_reports_does_not_answer
 ) -> None:
     folder = write_voc(commons.folder / "voc", "A0001", {SOP.format(7): voc_xml(voc_object(20, 30, 40, 60))})
     monkeypatch.setenv("CHESTGAN_TEST_VOC", str(folder))
-    monkeypatch.setenv("CHESTGAN_PATIENCE", "0")
+    monkeypatch.setenv("CHESTGAN_DOWNLOAD_PATIENCE", "0")
     for number in (1, 2, 3):
         faults._always[f"2.25.9.{number}"] = Fault.FAILED
     found = commons.gather().annotations
@@ -183,9 +186,9 @@ def test_a_label_that_contradicts_the_patient_is_counted_and_changes_nothing(com
 def write_folder_dataset(path: Path, **changes: object) -> None:
     path.parent.mkdir(exist_ok=True)
     fields = {
-        "title": "phantoms", "word": "phantom", "licence": "none", "private": True, "slice_size": 32,
-        "source": {"kind": "folder", "variable": "CHESTGAN_TEST_DICOM"},
-        "annotations": [{"kind": "voc", "variable": "CHESTGAN_TEST_VOC"}],
+        "title": "phantoms", "image_kind": "phantom", "licence": "none", "private": True, "slice_size": 32,
+        "source": {"kind": "folder", "path_variable": "CHESTGAN_TEST_DICOM"},
+        "annotations": [{"kind": "voc", "path_variable": "CHESTGAN_TEST_VOC"}],
     }  # fmt: skip
     path.write_text(yaml.safe_dump(fields | changes))
 

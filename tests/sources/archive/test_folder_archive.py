@@ -20,11 +20,11 @@ def private_folder(datasets: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CHESTGAN_TEST_FOLDER", str(folder))
     told = {
         "title": "a folder",
-        "word": "phantom",
+        "image_kind": "phantom",
         "licence": "as its owner grants it",
         "private": True,
         "slice_size": 64,
-        "source": {"kind": "folder", "variable": "CHESTGAN_TEST_FOLDER"},
+        "source": {"kind": "folder", "path_variable": "CHESTGAN_TEST_FOLDER"},
         **changes,
     }
     (datasets / "private.yaml").write_text(yaml.safe_dump(told))

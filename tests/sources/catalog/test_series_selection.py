@@ -16,14 +16,14 @@ from tests.sources.catalog.series_rows import CT, SECONDARY_CAPTURE, series_row
 STRICT = SeriesRules(
     sop_class=(CT,),
     photometric=("MONOCHROME2",),
-    least_images=20,
-    most_images=400,
+    min_images=20,
+    max_images=400,
     include_description=("^chest",),
     exclude_description=("scout",),
     kernel="soft",
-    patient_series="smallest",
-    deny_patients=("Lung_Dx-A0009",),
-    deny_series=("2.25.99",),
+    series_per_patient="smallest",
+    exclude_patients=("Lung_Dx-A0009",),
+    exclude_series=("2.25.99",),
 )
 
 
@@ -132,8 +132,8 @@ RULES = st.sampled_from(
     [
         STRICT,
         SeriesRules(),
-        STRICT.model_copy(update={"patient_series": "all"}),
-        SeriesRules(patient_series="smallest"),
+        STRICT.model_copy(update={"series_per_patient": "all"}),
+        SeriesRules(series_per_patient="smallest"),
     ]
 )
 
@@ -159,7 +159,7 @@ def test_every_row_has_exactly_one_fate_and_the_counts_add_up(rows: list[SeriesR
 def test_of_each_patient_with_a_clean_series_exactly_one_is_taken_and_none_is_smaller(rows: list[SeriesRow]):
     clean = [
         row
-        for row in decide(rows, STRICT.model_copy(update={"patient_series": "all"}))
+        for row in decide(rows, STRICT.model_copy(update={"series_per_patient": "all"}))
         if row.fate == SELECTED
     ]
     taken = [row for row in decide(rows, STRICT) if row.fate == SELECTED]

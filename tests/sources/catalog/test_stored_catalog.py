@@ -52,7 +52,7 @@ def test_a_catalog_is_read_as_it_was_written(store: Store, tmp_path: Path, idc: 
     assert catalog.summary().left_out_series == {Fate.TOO_FEW_IMAGES: 1}
     manifest = store.read_manifest(keys.catalog_manifest("lungs", stored.version)).manifest
     assert manifest["summary"]["selected"]["images"] == sum(len(s.files) for s in idc.chest_series())
-    assert manifest["rules"]["least_images"] == 2
+    assert manifest["rules"]["min_images"] == 2
 
 
 def test_the_patients_are_those_with_a_selected_series(
@@ -87,7 +87,7 @@ def test_a_series_that_is_selected_no_more_changes_the_fingerprint_and_an_unsele
     patient = next(row.patient for row in catalog.rows if row.fate != SELECTED)  # has the localizer
     path = datasets / "lungs.yaml"
     fields = yaml.safe_load(path.read_text())
-    path.write_text(yaml.safe_dump({**fields, "selection": {"least_images": 1}}))
+    path.write_text(yaml.safe_dump({**fields, "selection": {"min_images": 1}}))
     with_localizer, _ = catalogue_source(store, "lungs", tmp_path)
     assert with_localizer.fingerprint(patient) != catalog.fingerprint(patient)
     others = set(catalog.patients) - {patient}
@@ -123,7 +123,7 @@ def test_rules_that_leave_nothing_are_an_error_with_the_reasons(
     store: Store, tmp_path: Path, datasets: Path, idc: StandInCollection
 ) -> None:
     path = datasets / "lungs.yaml"
-    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "selection": {"least_images": 500}}))
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "selection": {"min_images": 500}}))
     with pytest.raises(BadInput, match=r"6 series of lungs: none is selected; left out: too-few-images 6"):
         catalogue_source(store, "lungs", tmp_path)
 
@@ -134,9 +134,9 @@ def test_descriptions_select_in_a_private_folder_and_are_not_kept(
     monkeypatch.setenv("OWN_FOLDER", str(phantom_folder))
     fields = {
         "title": "own",
-        "word": "phantom",
+        "image_kind": "phantom",
         "licence": "own",
-        "source": {"kind": "folder", "variable": "OWN_FOLDER"},
+        "source": {"kind": "folder", "path_variable": "OWN_FOLDER"},
         "private": True,
         "slice_size": 64,
         "selection": {"exclude_description": ["^phantom chest B"]},

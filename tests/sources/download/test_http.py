@@ -32,7 +32,7 @@ def bytes_of(data: bytes, status: int = 200, **headers: str) -> Callable[[str, M
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHESTGAN_PATIENCE", "20")
+    monkeypatch.setenv("CHESTGAN_DOWNLOAD_PATIENCE", "20")
 
 
 def test_a_file_comes_in_the_end_whatever_happens_on_the_way(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_long_wait_is_told_and_a_short_one_is_not(
 def test_a_server_that_asks_for_no_wait_is_not_hammered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CHESTGAN_PATIENCE", "2")
+    monkeypatch.setenv("CHESTGAN_DOWNLOAD_PATIENCE", "2")
     with (
         StandInServer(bytes_of(BODY), Faults(always={"it": Fault.BUSY}, retry_after=0)) as server,
         pytest.raises(SourceUnreachable),
@@ -87,7 +87,7 @@ def test_waits_may_be_told_as_seconds_or_as_a_date() -> None:
 def test_patience_ends_and_leaves_no_file(
     tmp_path: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CHESTGAN_PATIENCE", "0.6")
+    monkeypatch.setenv("CHESTGAN_DOWNLOAD_PATIENCE", "0.6")
     with (
         StandInServer(bytes_of(BODY), Faults(always={"it": fault})) as server,
         pytest.raises(SourceUnreachable, match=r"series 1\.2: .*also when it was asked again.*run again"),
@@ -109,7 +109,7 @@ def test_a_wait_longer_than_the_patience_is_not_begun(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_not_there_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CHESTGAN_PATIENCE", "0")
+    monkeypatch.setenv("CHESTGAN_DOWNLOAD_PATIENCE", "0")
     with StandInServer(bytes_of(b"")) as server:
         gone = server.url
     with pytest.raises(SourceUnreachable, match="does not answer"):
@@ -201,7 +201,7 @@ def test_all_threads_share_the_bandwidth(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("CHESTGAN_BANDWIDTH", "fast"), ("CHESTGAN_BANDWIDTH", "0"), ("CHESTGAN_PATIENCE", "long")],
+    [("CHESTGAN_BANDWIDTH", "fast"), ("CHESTGAN_BANDWIDTH", "0"), ("CHESTGAN_DOWNLOAD_PATIENCE", "long")],
 )
 def test_a_limit_that_is_no_number_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str

@@ -148,7 +148,7 @@ def test_a_bucket_that_fails_for_long_is_given_up(
     files: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("CHESTGAN_PATIENCE", "0.6")
+    monkeypatch.setenv("CHESTGAN_DOWNLOAD_PATIENCE", "0.6")
     faults = Faults(always={listing_of(series.uid): Fault.FAILED})
     with (
         idc_stand_in(collection, embedded, faults) as server,

@@ -9,11 +9,11 @@ from PIL import Image, ImageDraw
 
 DATASET = """
 title: generated pictures
-word: phantom
+image_kind: phantom
 licence: none needed
 source:
   kind: images
-  variable: TEST_IMAGES
+  path_variable: TEST_IMAGES
   class_name: "^([^_]+)"
 {source}
 private: false

@@ -56,7 +56,8 @@ def test_a_damaged_zip_is_fetched_once_more_and_then_refused(
     with (
         nbia_stand_in(collection, Faults(always={series.uid: fault})) as server,
         pytest.raises(
-            SourceRefused, match=f"series {series.uid}: .*zip.*also when it was fetched again; .*deny_series"
+            SourceRefused,
+            match=f"series {series.uid}: .*zip.*also when it was fetched again; .*exclude_series",
         ),
     ):
         NbiaClient(server.url).fetch(series.uid, path)

@@ -54,9 +54,7 @@ def test_what_the_api_does_not_say_is_unknown_and_leaves_nothing_out():
     row = listed(**dict.fromkeys(optional))
     assert (row.modality, row.sop_class, row.photometric, row.images, row.bytes) == ("", "", "", 0, 0)
     assert row.doi == "10.1/collection"
-    rules = SeriesRules(
-        sop_class=("1.2.840.10008.5.1.4.1.1.2",), photometric=("MONOCHROME2",), least_images=20
-    )
+    rules = SeriesRules(sop_class=("1.2.840.10008.5.1.4.1.1.2",), photometric=("MONOCHROME2",), min_images=20)
     assert decide([row], rules)[0].fate == SELECTED
 
 
