@@ -5,25 +5,28 @@ path. Out: a frozen, validated Experiment. Everything a model depends on, beside
 fingerprint together with that of the training set names a training run.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from chestgan_core.config.dataset import dataset_files, dataset_named
-from chestgan_core.config.training_plan import Relativistic, Share, TrainingPlan, Wasserstein
+from chestgan_core.config.training_plan import FREE_ON_RESUME, Relativistic, Share, TrainingPlan, Wasserstein
 from chestgan_core.config.yaml_models import Fields, Section, files_in, read_fields, validated
 from chestgan_core.errors import BadExperiment, BadInput
 from chestgan_core.local.home import home
+from chestgan_core.store.artefacts import content_version
 
 if TYPE_CHECKING:
     from chestgan_core.imaging.windows import Window
 
 SHIPPED = Path(__file__).parent / "experiments"
 MOST_VANILLA = 128
+# What does not decide the trained weights: how the experiment is called, and what follows training.
+NOT_IN_WEIGHTS = frozenset(
+    {"name", "description", "evaluation", "release", "publication", "compute", "provenance"}
+)
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 
@@ -202,10 +205,27 @@ class Experiment(Section):
         return Window(self.window.centre, self.window.width)
 
     def fingerprint(self) -> str:
-        """sha256 hex of what decides the trained weights: neither name and description, nor what follows training."""
-        past = {"name", "description", "evaluation", "release", "publication", "compute", "provenance"}
-        told = self.model_dump(exclude=past)
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        """16 hexadecimal digits of what decides the trained weights: all fields but those of NOT_IN_WEIGHTS."""
+        return content_version(self.model_dump(mode="json", exclude=set(NOT_IN_WEIGHTS)))
+
+
+def resume_fields(experiment: Mapping[str, Any]) -> dict[str, Any]:
+    """`seed` -> 0, `training.batch_size` -> 32 and so on: what must be equal for a checkpoint to be resumed.
+
+    experiment: its fields as JSON gives them. Left out is what decides nothing about the weights (NOT_IN_WEIGHTS), and
+    what a second attempt may change (FREE_ON_RESUME).
+    """
+    fields = {name: value for name, value in experiment.items() if name not in NOT_IN_WEIGHTS}
+    training = fields.pop("training", {})
+    fields |= {f"training.{name}": value for name, value in training.items() if name not in FREE_ON_RESUME}
+    return _flatten(fields)
+
+
+def _flatten(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in fields.items():
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
 
 
 def experiment_files() -> dict[str, Path]:

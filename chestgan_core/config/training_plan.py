@@ -9,6 +9,11 @@ from pydantic import Field, model_validator
 
 from chestgan_core.config.yaml_models import Section
 
+# What may change between two attempts of one training: when it ends and what it keeps for people, not what is learned.
+FREE_ON_RESUME = frozenset(
+    {"minutes", "images", "epochs", "checkpoint_every_images", "sample_every_images", "snapshots"}
+)
+
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 LearningRate: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 
@@ -150,6 +155,15 @@ class TrainingPlan(Section):
     checkpoint_every_images: Annotated[int, Field(ge=1)] = 10_000
     sample_every_images: Annotated[int, Field(ge=1)] = 4_000
     snapshots: Annotated[int, Field(ge=0, le=64)] = 0
+
+    @model_validator(mode="after")
+    def _optimizer_can_skip_steps(self) -> Self:
+        if isinstance(self.loss, CrossEntropy) and self.loss.update_above and self.optimizer.kind != "adam":
+            raise ValueError(
+                f"loss.update_above needs an optimizer that can skip a step, and {self.optimizer.kind} cannot; "
+                "set optimizer.kind to adam, or leave loss.update_above out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_a_budget(self) -> Self:

@@ -4,7 +4,6 @@ In: the newest run of an experiment and the training set it was trained on. Out:
 `reports/<experiment>/<run>/<version>/` with report.json, report.html, report.pdf and figures, and the pointer.
 """
 
-import hashlib
 import json
 import sys
 from dataclasses import asdict, dataclass, replace
@@ -25,7 +24,7 @@ from chestgan_core.local.progress import Progress
 from chestgan_core.metrics.feature_extractors import open_extractor
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact
+from chestgan_core.store.artefacts import Artefact, content_version
 from chestgan_core.store.store import Store
 from chestgan_core.training.data import LoadedSlices, load_slices
 from chestgan_core.training.devices import pick_device
@@ -118,7 +117,7 @@ def _version(run: Artefact, experiment: Experiment) -> str:
         *instruments(),
         VERSION,
     ]
-    return hashlib.sha256(json.dumps(decided).encode()).hexdigest()[:16]
+    return content_version(*decided)
 
 
 def _write(

@@ -9,7 +9,7 @@ from chestgan_core.errors import DamagedObject, NotInStore
 from chestgan_core.publishing.index import SetEntry, replace_index
 from chestgan_core.publishing.sets import read_entry
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import canonical_json, sha256_of
+from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.store import Store
 
 
@@ -44,5 +44,5 @@ def rebuild_index(store: Store) -> RebuiltIndex:
         return found
 
     entries = tuple(replace_index(store, find))
-    version = sha256_of(canonical_json({"sets": [entry.as_json() for entry in entries]}))[:16]
+    version = content_version([entry.as_json() for entry in entries])
     return RebuiltIndex(store.uri(keys.set_index()), version, entries, tuple(damaged))

@@ -27,6 +27,7 @@ from chestgan_core.publishing.fetching import fetch_set, newest_version
 from chestgan_core.publishing.sets import LABELS, SetFolder, read_set_folder
 from chestgan_core.publishing.tars import Member, members, read_member
 from chestgan_core.store import keys
+from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.store import Store
 
 REMEDY = "fetch the set again: right files are kept"
@@ -81,7 +82,7 @@ def open_set(where: str | Path, cache: Path | None = None) -> SyntheticSet:
         root, name, version = _parse(str(where))
         store = Store.open(root)
         version = version or newest_version(store, name)
-        place = (cache or _cache()) / hashlib.sha256(root.encode()).hexdigest()[:8] / name / version
+        place = (cache or _cache()) / content_version(root, length=8) / name / version
         return SyntheticSet(fetch_set(store, name, version, place))
     folder = Path(where)
     if not folder.is_dir():

@@ -29,6 +29,7 @@ from chestgan_core.store import keys
 from chestgan_core.store.artefacts import (
     StoredObject,
     canonical_json,
+    content_version,
     folder_of,
     parse_json,
     parse_manifest,
@@ -247,7 +248,7 @@ def _seal(folder: Path, facts: SetFacts, names: list[str]) -> SetFolder:
     """Derive the version from the content and write the manifest."""
     sizes = {name: (folder / name).stat().st_size for name in names}
     digests = {name: sha256_of(folder / name) for name in names}
-    version = sha256_of(canonical_json({"set": facts.as_json(), "files": digests}))[:16]
+    version = content_version(facts.as_json(), digests)
     place = folder_of(keys.set_manifest(facts.name, version))
     objects = [{"key": f"{place}{name}", "bytes": sizes[name], "sha256": digests[name]} for name in names]
     manifest = {"kind": KIND, "set": facts.as_json(), "version": version, "objects": objects}

@@ -6,7 +6,6 @@ of means per patient: slices of one patient are not independent. It counts only 
 populations of these sizes give once in a hundred times (Smirnov 1948, shared among the measures).
 """
 
-import hashlib
 import io
 import math
 from collections import defaultdict
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from chestgan_core.slices.candidates import StoredShard
 from chestgan_core.slices.newest_slices import newest_slices
 from chestgan_core.slices.training_set import ROWS, TrainingSet
+from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.objects import PARALLEL
 from chestgan_core.store.store import Store
 
@@ -66,7 +66,7 @@ def news_since(store: Store, training_set: TrainingSet) -> News:
         slices=sum(shard.slices for shard in new),
         patients=len(new),
         known=sum(shard.slices for shard in training_set.shards),
-        state=hashlib.sha256(" ".join(told).encode()).hexdigest()[:16],
+        state=content_version(told),
         drifts=_drifts(store, training_set, new),
     )
 

@@ -8,8 +8,6 @@ A picture is kept whole, with its proportions, on a black square. Both collectio
 the body in them anyway.
 """
 
-import hashlib
-import json
 import tempfile
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
@@ -27,7 +25,7 @@ from chestgan_core.sources.images.decoding import read_picture
 from chestgan_core.sources.images.image_rows import ImageRow
 from chestgan_core.sources.images.zips import read_archives
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact, canonical_json, sha256_of
+from chestgan_core.store.artefacts import Artefact, content_version, sha256_of
 from chestgan_core.store.store import Store
 
 # Changes whenever the code gives other slices for the same pictures.
@@ -50,10 +48,8 @@ def newest_image_slices(store: Store, dataset: Dataset) -> dict[str, Artefact]:
 
 
 def recipe_version(dataset: Dataset) -> str:
-    """12 hexadecimal digits that name how the pictures of a dataset become slices."""
-    return hashlib.sha256(json.dumps({"images": VERSION, "size": dataset.slice_size}).encode()).hexdigest()[
-        :12
-    ]
+    """16 hexadecimal digits that name how the pictures of a dataset become slices."""
+    return content_version({"images": VERSION, "size": dataset.slice_size})
 
 
 def _present(store: Store, dataset: Dataset, name: str, raw: str, recipe: str) -> Artefact | None:
@@ -131,7 +127,7 @@ def _commit(
         "slices": len(shard.rows),
         "left_out": {},
     }
-    version = sha256_of(sha256_of(tensors).encode() + canonical_json(told))[:16]
+    version = content_version(sha256_of(tensors), told)
     artefact = store.commit(
         keys.slices_manifest(dataset.name, name, version),
         {f"{version}.safetensors": tensors, f"{version}.parquet": tensors.with_suffix(".parquet")},

@@ -18,7 +18,7 @@ from chestgan_core.slices.preview import preview_png
 from chestgan_core.slices.shards import write_shard
 from chestgan_core.sources.archive.raw_archive import fetch_archive
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import canonical_json, sha256_of
+from chestgan_core.store.artefacts import content_version, sha256_of
 from chestgan_core.store.store import Store
 
 
@@ -68,7 +68,7 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
             "left_out": {str(reason): count for reason, count in done.report.left_out.items()},
         }
         # What was left out belongs to a version as well: a delivery may lose a file that showed no lung.
-        version = sha256_of(sha256.encode() + canonical_json(told))[:16]
+        version = content_version(sha256, told)
         manifest_key = keys.slices_manifest(dataset.name, patient, version)
         artefact = store.commit(
             manifest_key,

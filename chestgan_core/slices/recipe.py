@@ -1,10 +1,9 @@
 """What was done to slices, as a value: two shards of the same version were made the same way."""
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 
 from chestgan_core.errors import BadInput
+from chestgan_core.store.artefacts import content_version
 
 # Changes whenever the code gives other slices or other rows for the same recipe.
 VERSION = 3
@@ -31,9 +30,8 @@ class NormalizationRecipe:
 
     @property
     def version(self) -> str:
-        """12 hexadecimal digits that name this recipe and the code's version in keys."""
-        canonical = json.dumps({"version": VERSION, **asdict(self)}, sort_keys=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        """16 hexadecimal digits that name this recipe and the code's version in keys."""
+        return content_version({"version": VERSION, **asdict(self)})
 
     def _require(self, fine: bool, field: str, allowed: str) -> None:
         if not fine:

@@ -22,8 +22,8 @@ from chestgan_core.config.dataset import ReferenceRules
 from chestgan_core.errors import BadInput
 from chestgan_core.imaging.lpips import BATCH, Likeness, distances, open_likeness
 from chestgan_core.imaging.windows import WINDOWS
-from chestgan_core.sources.folder.local_folders import named_path
-from chestgan_core.store.artefacts import sha256_of
+from chestgan_core.local.environment import path_from_environment
+from chestgan_core.store.artefacts import content_version
 
 KEEP, DISCARD = "keep", "discard"
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
@@ -64,7 +64,7 @@ class ReferenceSelector:
     def __init__(self, keep: np.ndarray, discard: np.ndarray, likeness: Likeness) -> None:
         self._keep, self._discard, self._likeness = keep, discard, likeness
         self._keep_vectors, self._discard_vectors = self._vectors(keep), self._vectors(discard)
-        self.id = f"{likeness.id}:references-{sha256_of(keep.tobytes() + b'//' + discard.tobytes())[:12]}"
+        self.id = f"{likeness.id}:references-{content_version(keep.tobytes(), discard.tobytes())}"
 
     def measure(self, slices: np.ndarray) -> Likenesses:
         """(N, S, S) float32 in [-1, 1]; some 16 slices/s on one core. A slice's values do not depend on the others."""
@@ -96,7 +96,7 @@ def open_selector(rules: ReferenceRules, size: int, window: str = "lung") -> Ref
 
     Raises BadInput: the variable is not set, nothing to keep, neither discarded references nor a max_distance.
     """
-    folder = named_path(rules.path_variable, "the folder with the references in keep/ and discard/")
+    folder = path_from_environment(rules.path_variable, "the folder with the references in keep/ and discard/")
     if rules.max_distance is None and not (folder / DISCARD).is_dir():
         raise BadInput(
             folder, f"has no {DISCARD}/, and no max_distance is set", "give the selector one of the two"

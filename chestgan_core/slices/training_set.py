@@ -29,7 +29,7 @@ from chestgan_core.slices.training_rows import chosen_indices, patients_of, rows
 from chestgan_core.sources.annotations.boxes import Annotations
 from chestgan_core.sources.annotations.gather import read_annotations
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact, canonical_json
+from chestgan_core.store.artefacts import Artefact, canonical_json, content_version
 from chestgan_core.store.store import Store
 
 ROWS, CARD, CONTACT_SHEET = "slices.parquet", "README.md", "contact-sheet-{}.png"
@@ -123,7 +123,7 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
     rows = rows_of(choice.used)
     fields = _fields(dataset, shards, choice, boxes, annotations.defects, rows, references)
     fields["not_normalized"] = not_normalized
-    version = hashlib.sha256(canonical_json(fields)).hexdigest()[:16]
+    version = content_version(fields)
     manifest_key = keys.training_set_manifest(dataset.name, version)
     # Pictures, card and the bytes of the Parquet file do not decide the version: a newer library may write others of
     # the same slices.

@@ -6,7 +6,7 @@ so that the same content always has the same bytes and the same sha256.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -55,10 +55,20 @@ def folder_of(key: str) -> str:
     return key[: key.rfind("/") + 1]
 
 
-def canonical_json(value: Mapping[str, Any]) -> bytes:
+def canonical_json(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
     """The only way in which JSON is written into the store. Raises ValueError for NaN and infinity."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode()
+
+
+def content_version(*parts: Any, length: int = 16) -> str:
+    """The name of content in keys: hex digits of the sha256 over the canonical JSON of all that decides it.
+
+    parts: what JSON can hold, and bytes, which count by their sha256. length: 16 digits (64 bits) keep ten million
+    versions apart with a chance of a collision below one in 100,000; a shorter one needs a reason where it is used.
+    """
+    plain = [sha256_of(part) if isinstance(part, bytes) else part for part in parts]
+    return sha256_of(canonical_json(plain))[:length]
 
 
 def sha256_of(source: Path | bytes) -> str:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Adam, Optimizer, RMSprop
 
-from chestgan_core.config.experiment import Experiment
+from chestgan_core.config.experiment import NOT_IN_WEIGHTS, Experiment
 from chestgan_core.config.training_plan import TrainingPlan
 from chestgan_core.errors import BadCheckpoint
 from chestgan_core.local.files import replacing
@@ -36,13 +36,7 @@ from chestgan_core.training.sampling import Draw
 STATE_FILE = "training-state.pt"
 # Fields that may change between two attempts: they decide when to stop and what to show, not what is learned.
 FREE_FIELDS: dict[str, Any] = {
-    "name": True,
-    "description": True,
-    "evaluation": True,
-    "release": True,
-    "publication": True,
-    "compute": True,
-    "provenance": True,
+    **dict.fromkeys(NOT_IN_WEIGHTS, True),
     "training": {
         "minutes",
         "images",

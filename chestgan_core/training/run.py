@@ -5,7 +5,6 @@ is named by what decides its weights (experiment, training set, version of the c
 own last checkpoint in the store, and a finished one is not trained twice.
 """
 
-import hashlib
 import io
 import sys
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.errors import BadCheckpoint, BadExperiment, NotInStore
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact
+from chestgan_core.store.artefacts import Artefact, content_version
 from chestgan_core.store.store import Store
 from chestgan_core.training.checkpoint import STATE_FILE, Uploads
 from chestgan_core.training.data import LoadedSlices, load_training_slices
@@ -104,9 +103,8 @@ def train_experiment(
 
 
 def run_name(experiment: Experiment, training_set: TrainingSet) -> str:
-    """12 hex characters of what decides the weights."""
-    decided = f"{experiment.fingerprint()} {training_set.version} {VERSION}"
-    return hashlib.sha256(decided.encode()).hexdigest()[:12]
+    """16 hexadecimal digits of what decides the weights."""
+    return content_version(experiment.fingerprint(), training_set.version, VERSION)
 
 
 def newest_run(store: Store, experiment: Experiment) -> tuple[str, Artefact]:

@@ -107,7 +107,7 @@ def _method(table: StudyTable) -> list[Block]:
             (
                 ("study", plan.study),
                 ("trials", table.version),
-                ("experiment", f"{plan.experiment.name}, {plan.experiment.fingerprint()[:16]}"),
+                ("experiment", f"{plan.experiment.name}, {plan.experiment.fingerprint()}"),
                 ("training set", plan.data.version),
                 ("slices to train on", f"{plan.data.slices} of {plan.data.patients} patients"),
                 ("held-out slices", f"{plan.data.held_out_slices} of {plan.data.held_out_patients} patients"),

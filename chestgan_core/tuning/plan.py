@@ -4,8 +4,6 @@ In: an experiment, a search space and what a person asks for. Out: a frozen Stud
 as JSON, so that every worker reads the same one; its name; and the experiment that a trial trains.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
@@ -14,6 +12,7 @@ from pydantic import Field, model_validator
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.config.training_plan import Validation
 from chestgan_core.config.yaml_models import Section
+from chestgan_core.store.artefacts import content_version
 from chestgan_core.training.version import VERSION as TRAINING_VERSION
 from chestgan_core.tuning.space import SearchSpace, Value
 from chestgan_core.tuning.version import VERSION
@@ -95,7 +94,7 @@ class StudyPlan(Section):
 
     @property
     def study(self) -> str:
-        """12 hex characters of what decides the score of a trial, and which trials are drawn."""
+        """16 hexadecimal digits of what decides the score of a trial, and which trials are drawn."""
         told = self.model_dump(mode="json", exclude={"experiment": True, "space": {"name", "description"}})
         decided = {
             **told,
@@ -103,7 +102,7 @@ class StudyPlan(Section):
             "extractor": self.experiment.evaluation.extractor,
             "versions": [VERSION, TRAINING_VERSION],
         }
-        return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:12]
+        return content_version(decided)
 
     @property
     def name(self) -> str:

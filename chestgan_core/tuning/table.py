@@ -4,9 +4,7 @@ In: an open study. Out: one row for each trial that ended, in order of their num
 matters. Trials that were interrupted or not needed are only counted.
 """
 
-import hashlib
 import io
-import json
 import warnings
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -18,6 +16,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
+from chestgan_core.store.artefacts import content_version
 from chestgan_core.tuning.plan import StudyPlan
 from chestgan_core.tuning.space import Choice, Integer, Value
 from chestgan_core.tuning.storage import quiet
@@ -86,7 +85,7 @@ class StudyTable:
     def version(self) -> str:
         """16 hex characters of the trials: a study that goes on gets another one. Seconds do not count."""
         told = [[row.number, row.kid, row.looks, row.drawn, row.reason, row.images_seen] for row in self.rows]
-        return hashlib.sha256(json.dumps([self.plan.study, told], sort_keys=True).encode()).hexdigest()[:16]
+        return content_version(self.plan.study, told)
 
     def parquet(self) -> bytes:
         """One line a trial; a column for each path."""

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore, StoreError
-from chestgan_core.store.artefacts import canonical_json, parse_manifest
+from chestgan_core.store.artefacts import canonical_json, content_version, parse_manifest
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.objects import PART_BYTES
 from chestgan_core.store.store import Store
@@ -199,3 +200,18 @@ def test_a_manifest_never_lists_an_object_that_is_not_there(store: Store) -> Non
     with pytest.raises(DamagedObject, match=r"a/parts/one\.bin: is not in the store as its manifest says"):
         store.commit("a/whole.json", {"two.bin": b"two"}, {"kind": "whole"}, existing=part.objects)
     assert [item.key for item in store.list("a/")] == ["a/parts/one.json"]
+
+
+def test_content_has_one_version_of_16_digits_however_its_mappings_are_ordered() -> None:
+    version = content_version("lung", {"size": 64, "trim": 0.1}, [1, 2])
+    assert re.fullmatch("[0-9a-f]{16}", version)
+    assert content_version("lung", {"trim": 0.1, "size": 64}, (1, 2)) == version
+    assert content_version("lung", {"size": 64, "trim": 0.1}, [2, 1]) != version
+    assert content_version("a", "b") != content_version("ab")
+    assert content_version("lung", length=8) == content_version("lung")[:8]
+
+
+def test_bytes_count_by_their_sha256_and_what_json_cannot_hold_is_refused() -> None:
+    assert content_version(b"ab", b"c") != content_version(b"a", b"bc")
+    with pytest.raises(ValueError, match="Out of range"):
+        content_version(float("nan"))

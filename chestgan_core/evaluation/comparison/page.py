@@ -5,7 +5,6 @@ curves.png in a folder; `comparisons/<name>/<version>/` in the store. Of experim
 says why, shows images and numbers, and draws and ranks nothing.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from chestgan_core.evaluation.thesis.page import thesis_comparison
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.local.files import replacing
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import canonical_json
+from chestgan_core.store.artefacts import canonical_json, content_version
 from chestgan_core.store.store import Store
 
 PAGE, PDF, PICTURE, CURVES, TOLD = (
@@ -51,7 +50,7 @@ def commit_comparison(
 ) -> StoredComparison:
     """Write the pages and commit them; the same reports give the same version. Raises StoreError."""
     decided = {"title": title, "version": VERSION, "told": comparison.as_json()}
-    version = hashlib.sha256(canonical_json(decided)).hexdigest()[:16]
+    version = content_version(decided)
     manifest_key = keys.comparison_manifest(name, version)
     if not store.is_complete(manifest_key):
         files = write_comparison(comparison, title, folder)

@@ -4,7 +4,6 @@ In: a Month. Out: month.json, month.html, month.pdf and month.png; `reports-mont
 The report of a month that is not over is made again, as another version, when something new has come.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +31,7 @@ from chestgan_core.evaluation.scoring.read_report import ReadReport
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.local.files import replacing
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import canonical_json
+from chestgan_core.store.artefacts import canonical_json, content_version
 from chestgan_core.store.store import Store
 
 PAGE, PDF, PICTURE, TOLD = "month.html", "month.pdf", "month.png", "month.json"
@@ -57,7 +56,7 @@ def report_month(store: Store, name: str, folder: Path) -> StoredMonth:
     """
     month = read_month(store, name)
     decided = {"version": VERSION, "told": month.as_json()}
-    version = hashlib.sha256(canonical_json(decided)).hexdigest()[:16]
+    version = content_version(decided)
     manifest_key = keys.month_manifest(name, version)
     if not store.is_complete(manifest_key):
         files = write_month(month, folder)

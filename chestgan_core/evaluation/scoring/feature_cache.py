@@ -4,7 +4,6 @@ In: an extractor, a side and its images. Out: features, from `features/<dataset>
 they are and prove right, else computed and committed. The version is a hash of the extractor and of the pixels.
 """
 
-import hashlib
 import sys
 
 import numpy as np
@@ -17,7 +16,7 @@ from chestgan_core.metrics.feature_extractors import BATCH, Extractor
 from chestgan_core.slices.splits import HELD_OUT, TRAIN
 from chestgan_core.slices.training_set import TrainingSet
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import canonical_json
+from chestgan_core.store.artefacts import content_version, sha256_of
 from chestgan_core.store.store import Store
 
 FILE = "features.safetensors"
@@ -37,9 +36,9 @@ class KeptFeatures:
         if role not in SIDES:
             return extractor.features(images, label=label)
         pixels = np.ascontiguousarray(images.detach().float().cpu().numpy())
-        digest = hashlib.sha256(pixels.tobytes()).hexdigest()
+        digest = sha256_of(pixels.tobytes())
         told = {"extractor": extractor.id, "images": len(images), "pixels": digest}
-        version = hashlib.sha256(canonical_json(told)).hexdigest()[:16]
+        version = content_version(told)
         key = keys.features_manifest(self._set.dataset.name, self._set.version, SIDES[role], version)
         if self._store.head(key) is not None:
             kept = load(self._store.read(self._store.read_manifest(key), FILE))["features"]
