@@ -22,11 +22,13 @@ from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.config import Config
 
 from bench.ratio import Ratio
-from chestgan_core.config.dataset import Dataset, IdcSource, dataset_named
+from chestgan_core.config.dataset import dataset_named
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.sources.archive.packing import check_series, pack_series
 from chestgan_core.sources.catalog.stored_catalog import SELECTED, SeriesRow
-from chestgan_core.sources.download.download_progress import Receiving
+from chestgan_core.sources.download.download_progress import DownloadProgress
+from chestgan_core.sources.idc.source import IdcConfig
+from chestgan_core.sources.source import Source, open_source
 from chestgan_core.store.embedded import EmbeddedStore
 
 if TYPE_CHECKING:
@@ -42,8 +44,9 @@ def measure() -> list[Ratio]:
         tempfile.TemporaryDirectory(prefix="chestgan-bench-") as scratch,
         _bucket(Path(scratch)) as endpoint,
     ):
-        source = IdcSource(kind="idc", collection="bench", endpoint=endpoint)
-        dataset = dataset_named("lung_pet_ct_dx").model_copy(update={"source": source})
+        config = IdcConfig(kind="idc", collection="bench", endpoint=endpoint)
+        dataset = dataset_named("lung_pet_ct_dx").model_copy(update={"source": config})
+        source = open_source(dataset, Path(scratch))
         plain = boto3.client(
             "s3",
             endpoint_url=endpoint,
@@ -52,11 +55,11 @@ def measure() -> list[Ratio]:
         )
         target = Path(scratch) / "target"
         _timed(lambda: _plainly(plain, target), target)  # connections, and what SeaweedFS keeps in memory
-        _timed(lambda: _ours(dataset, target), target)
+        _timed(lambda: _ours(source, target), target)
         ours, theirs = [], []
         for _ in range(ROUNDS):  # interleaved, so that a busy machine slows both
             theirs.append(_timed(lambda: _plainly(plain, target), target))
-            ours.append(_timed(lambda: _ours(dataset, target), target))
+            ours.append(_timed(lambda: _ours(source, target), target))
     return [
         Ratio(
             name="download a series",
@@ -86,10 +89,10 @@ def _plainly(client: "S3Client", target: Path) -> None:
             future.result()
 
 
-def _ours(dataset: Dataset, target: Path) -> None:
+def _ours(source: Source, target: Path) -> None:
     row = _row()
-    with Receiving("bench", FILES, io.StringIO()) as watcher:
-        packed = pack_series(dataset, row, target / "series.zip", target / "spool", None, watcher)
+    with DownloadProgress("bench", FILES, io.StringIO()) as progress:
+        packed = pack_series(source, row, target / "series.zip", target / "spool", progress)
     check_series(packed, row, Pseudonyms(), remote=True)
 
 

@@ -105,11 +105,12 @@ def _local(home: Path) -> str:
 
 def _folder() -> str:
     from chestgan_core.config.dataset import dataset_named
-    from chestgan_core.sources.folder.local_folders import dicom_folder
+    from chestgan_core.sources.folder.source import FolderConfig
 
     if not os.environ.get("CHESTGAN_FOLDER"):
         return "CHESTGAN_FOLDER is not set: the dataset `folder` cannot be made"
-    return str(dicom_folder(dataset_named("folder"), Path()))
+    source = dataset_named("folder").source
+    return str(source.folder()) if isinstance(source, FolderConfig) else "replaced by a dataset of your own"
 
 
 def _patient_key(home: Path) -> str:
@@ -123,18 +124,16 @@ def _patient_key(home: Path) -> str:
 
 def _datasets() -> str:
     """All of them, and where pictures and boxes lie that a variable names."""
-    from chestgan_core.config.dataset import ImageSource, VocFiles, dataset_files, dataset_named
-    from chestgan_core.sources.folder.local_folders import named_path
+    from chestgan_core.config.dataset import VocFiles, dataset_files, dataset_named
+    from chestgan_core.local.environment import path_from_environment
 
     told = []
     for name in dataset_files():
         dataset = dataset_named(name)
         variables = [entry.path_variable for entry in dataset.annotations if isinstance(entry, VocFiles)]
-        if isinstance(dataset.source, ImageSource):
-            variables.append(dataset.source.path_variable)
-        for variable in variables:
+        for variable in (*variables, *dataset.source.variables):
             if os.environ.get(variable):
-                named_path(variable, f"the files of {name}")
+                path_from_environment(variable, f"the files of {name}")
         told.append(name)
     return ", ".join(told)
 

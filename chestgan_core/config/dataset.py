@@ -7,82 +7,24 @@ frozen, validated Dataset. The name is a partition key and a part of store keys.
 import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias, Union
 
 from pydantic import Field, field_validator, model_validator
 
+from chestgan_core.config.source_config import SourceConfig, source_configs
 from chestgan_core.config.yaml_models import Section, files_in, read_fields, validated
 from chestgan_core.errors import BadInput
 from chestgan_core.store.keys import checked_name
 
 SHIPPED = Path(__file__).parent / "datasets"
-IDC_ENDPOINT = "https://s3.amazonaws.com"
-NBIA_ENDPOINT = "https://nbia.cancerimagingarchive.net/nbia-api/services/v4"
-KAGGLE_ENDPOINT = "https://www.kaggle.com/api/v1"
+
+if TYPE_CHECKING:
+    AnySource: TypeAlias = SourceConfig
+else:
+    # One section for each provider that there is, told apart by `kind`.
+    AnySource = Annotated[Union[source_configs()], Field(discriminator="kind")]  # noqa: UP007
 
 ImageKind: TypeAlias = Literal["real", "phantom"]
-
-
-class PhantomSource(Section):
-    """Generated patients, written once under the local folder."""
-
-    kind: Literal["phantom"]
-    patients: Annotated[int, Field(ge=1, le=9999)] = 6
-    slices: Annotated[int, Field(ge=8, le=1000)] = 40
-
-
-class FolderSource(Section):
-    """DICOM files and zips under the folder that an environment variable names."""
-
-    kind: Literal["folder"]
-    path_variable: str
-
-
-class IdcSource(Section):
-    """A collection of the Imaging Data Commons, fetched over S3 without an account.
-
-    index: the series of the Commons as Parquet or CSV; by default that of the installed package idc-index-data.
-    """
-
-    kind: Literal["idc"]
-    collection: str
-    index: Path | None = None
-    endpoint: str = IDC_ENDPOINT
-
-
-class NbiaSource(Section):
-    """A collection of TCIA, fetched from NBIA (API v4).
-
-    manifest: a metadata.csv of the NBIA Data Retriever instead of the list of series that the server gives.
-    """
-
-    kind: Literal["nbia"]
-    collection: str
-    manifest: Path | None = None
-    endpoint: str = NBIA_ENDPOINT
-
-
-class ImageSource(Section):
-    """Pictures in class folders (`<split>/<class>/<name>`), from a folder or zip that an environment variable names,
-    or from Kaggle where there are credentials.
-
-    class_name: regular expression whose group 1 of a folder's name is the class; the whole name where there is none.
-    patient_name: regular expression whose first group that matched of a file's name is the patient; without one each
-    picture stands for a patient of its own. splits: folder -> train or held-out; empty: split by patient.
-    """
-
-    kind: Literal["images"]
-    path_variable: str
-    kaggle: str = ""
-    class_name: str = ""
-    patient_name: str = ""
-    splits: dict[str, Literal["train", "held-out"]] = Field(default_factory=dict)
-    kaggle_endpoint: str = KAGGLE_ENDPOINT
-
-    @field_validator("class_name", "patient_name")
-    @classmethod
-    def _compiles(cls, pattern: str) -> str:
-        return _checked_pattern(pattern)
 
 
 class SeriesRules(Section):
@@ -185,9 +127,7 @@ class Dataset(Section):
     licence: str
     citation: str = ""
     doi: str = ""
-    source: Annotated[
-        PhantomSource | FolderSource | IdcSource | NbiaSource | ImageSource, Field(discriminator="kind")
-    ]
+    source: AnySource
     private: bool
     slice_size: Annotated[int, Field(ge=8, le=1024)]
     selection: SeriesRules = SeriesRules()
@@ -206,7 +146,7 @@ class Dataset(Section):
     @property
     def has_hounsfield(self) -> bool:
         """Whether its slices are DICOM in Hounsfield units; otherwise they are pictures, grey 0 to 255."""
-        return self.source.kind != "images"
+        return not self.source.pictures
 
 
 def dataset_files() -> dict[str, Path]:

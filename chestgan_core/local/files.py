@@ -1,8 +1,11 @@
-"""Files that appear whole or not at all, files with secrets, and room on the disk.
+"""Files that appear whole or not at all, files with secrets, locks, and room on the disk.
 
-In: the path of a file that is to be written. Out: the file, complete; nothing half-written has its name.
+In: the path of a file that is to be written or locked. Out: the file, complete (nothing half-written has its name), or
+the lock, which ends with the process at the latest.
 """
 
+import errno
+import fcntl
 import os
 import secrets
 import shutil
@@ -10,25 +13,28 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from chestgan_core.errors import BadInput
+from chestgan_core.errors import BadInput, ChestganError, DiskFull
+
+# The time of every entry of a zip: a clock would make equal content unequal bytes.
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+HEADROOM_FRACTION, HEADROOM_BYTES = 0.1, 64 * 2**20
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """A path beside `path` to write to, which replaces `path` when the block ends without an error.
 
     Its name is new each time: of two writers at once neither writes into the file of the other. What a killed
-    process leaves is hidden (`.NAME.*.part`). The bytes are on the disk before the name is, so that a power cut
-    leaves no empty file either. The folder must exist.
+    process leaves is hidden (`.NAME.*.part`). durable: the bytes are on the disk before the name is, so that a power
+    cut leaves no empty file either; False for what is verified before it is used again. The folder must exist.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _part_of(path) as part:
+        yield part
+        if durable:
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+        part.replace(path)
 
 
 def create_secret(path: Path, text: str) -> None:
@@ -37,39 +43,80 @@ def create_secret(path: Path, text: str) -> None:
     A process that is killed meanwhile leaves a hidden temporary file, never an empty `path`. The folder must exist.
     Raises OSError.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
+    with _part_of(path) as part:
         with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):  # somebody was quicker
             os.link(part, path)  # unlike a rename this replaces nothing
+
+
+@contextmanager
+def _part_of(path: Path) -> Iterator[Path]:
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield part
     finally:
         part.unlink(missing_ok=True)
 
 
-HEADROOM_SHARE, HEADROOM_BYTES = 0.1, 64 * 2**20
+@contextmanager
+def file_lock(path: Path, *, shared: bool = False, wait: bool = True, remove: bool = False) -> Iterator[int]:
+    """Hold the lock of a file while the block runs; the file is made where it is missing.
+
+    Yields the file descriptor: a child process that inherits it keeps the lock. The system releases a lock when the
+    last process that has it ends, however it ends. shared: any number may hold it, while nobody holds it alone.
+    remove: no lock file is left behind. The folder must exist. Raises BlockingIOError: somebody holds it, and wait is
+    False; OSError.
+    """
+    kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    while True:
+        with path.open("a") as file:
+            fcntl.flock(file, kind)
+            if not _is_still(path, file.fileno()):
+                continue  # whoever had it before has removed it: it locks nothing any more
+            try:
+                yield file.fileno()
+            finally:
+                if remove:
+                    path.unlink(missing_ok=True)
+            return
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def file_error(path: Path, error: OSError, remedy: str = "check its permissions") -> ChestganError:
+    """An error of the file system as one line that names the file: DiskFull where no space is left, else BadInput."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(path, f"cannot be written ({error.strerror})", "free some space on its disk")
+    return BadInput(path, f"cannot be read or written ({error.strerror})", remedy)
 
 
 def require_space(needs: Iterable[tuple[Path, int, str]]) -> None:
-    """needs: folder (it may not exist yet), bytes, and what sets where it lies. Needs on one disk are added up.
+    """Refuse before work starts what would fill a disk.
 
-    Raises BadInput.
+    needs: folder (it may not exist yet), bytes, and a remedy that says how to choose another folder. Needs on one disk
+    are added up, with a tenth and 64 MiB to spare. Raises DiskFull.
     """
     disks: dict[int, tuple[Path, int, str]] = {}
-    for folder, needed, remedy in needs:
-        there = _existing(folder)
-        device = there.stat().st_dev
-        first, sum_so_far, told = disks.get(device, (there, 0, remedy))
-        disks[device] = first, sum_so_far + needed, told
-    for folder, needed, remedy in disks.values():
-        wanted = int(needed * (1 + HEADROOM_SHARE)) + HEADROOM_BYTES
+    for folder, size, remedy in needs:
+        existing = _existing(folder)
+        device = existing.stat().st_dev
+        first, total, first_remedy = disks.get(device, (existing, 0, remedy))
+        disks[device] = first, total + size, first_remedy
+    for folder, size, remedy in disks.values():
+        required = int(size * (1 + HEADROOM_FRACTION)) + HEADROOM_BYTES
         free = shutil.disk_usage(folder).free
-        if free < wanted:
-            raise BadInput(
+        if free < required:
+            raise DiskFull(
                 folder,
-                f"the disk has {free / 1e9:.2f} GB free, {wanted / 1e9:.2f} GB are needed",
+                f"the disk has {free / 1e9:.2f} GB free, {required / 1e9:.2f} GB are needed",
                 f"free some space, or {remedy}",
             )
 

@@ -4,14 +4,13 @@ In: the local folder. Out: a folder that is gone afterwards, also when the proce
 removed when the next one opens its own. Pictures and headers of people must not stay in a machine's /tmp.
 """
 
-import fcntl
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from chestgan_core.errors import BadInput
+from chestgan_core.local.files import file_error, file_lock
 
 LOCK = ".lock"
 
@@ -26,11 +25,8 @@ def scratch_folder(home: Path) -> Iterator[Path]:
         _sweep(shelf)
         folder = Path(tempfile.mkdtemp(dir=shelf))
     except OSError as error:
-        cause = f"cannot be written ({error.strerror})"
-        raise BadInput(shelf, cause, "set CHESTGAN_HOME to a folder of yours") from error
-    with (folder / LOCK).open("w") as lock:
-        # The system lets go of it when this process ends, however it ends.
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        raise file_error(shelf, error, "set CHESTGAN_HOME to a folder of yours") from error
+    with file_lock(folder / LOCK):
         inner = folder / "files"
         inner.mkdir()
         try:
@@ -41,7 +37,7 @@ def scratch_folder(home: Path) -> Iterator[Path]:
 
 def _sweep(shelf: Path) -> None:
     for folder in shelf.iterdir():
-        with suppress(OSError), (folder / LOCK).open("r") as lock:
-            # Held: somebody works there. Not there yet: somebody is about to.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not (folder / LOCK).exists():
+            continue  # another process is about to lock it
+        with suppress(OSError), file_lock(folder / LOCK, wait=False):
             shutil.rmtree(folder, ignore_errors=True)

@@ -8,7 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from chestgan_core.config.dataset import Dataset, ImageSource
+from chestgan_core.config.dataset import Dataset
+from chestgan_core.sources.images.source import ImagesConfig
 from chestgan_core.errors import BadInput
 from chestgan_core.imaging.perceptual_hash import near_to
 from chestgan_core.reasons import Reason
@@ -115,7 +116,7 @@ def _sides(
 ) -> dict[str, list[Candidate]]:
     sides: dict[str, list[Candidate]] = {side: [] for side in SIDES}
     in_folders = any(candidate.row.series_uid for candidate in counted)  # a flat copy has no split folders
-    if isinstance(dataset.source, ImageSource) and dataset.source.splits and in_folders:
+    if isinstance(dataset.source, ImagesConfig) and dataset.source.splits and in_folders:
         for candidate in counted:
             sides[_side_of_folder(candidate.row.series_uid, dataset)].append(candidate)
         trained = {candidate.row.patient for candidate in sides[TRAIN]}
@@ -134,7 +135,7 @@ def _sides(
 
 
 def _side_of_folder(folder: str, dataset: Dataset) -> str:
-    assert isinstance(dataset.source, ImageSource)  # noqa: S101 (for the type checker)
+    assert isinstance(dataset.source, ImagesConfig)  # noqa: S101 (for the type checker)
     if folder not in dataset.source.splits:
         raise BadInput(
             f"dataset {dataset.name}",

@@ -16,18 +16,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chestgan_core.config.dataset import Dataset, IdcSource, StructuredReports, VocFiles, dataset_named
+from chestgan_core.config.dataset import Dataset, StructuredReports, VocFiles, dataset_named
 from chestgan_core.dicom.pseudonyms import pseudonyms_of
 from chestgan_core.errors import BadInput, NotInStore, SourceRefused, SourceUnreachable
+from chestgan_core.local.environment import path_from_environment
 from chestgan_core.local.progress import Progress
 from chestgan_core.sources.annotations.boxes import Annotations, Defect, TumourBox
 from chestgan_core.sources.annotations.structured_reports import read_report
 from chestgan_core.sources.annotations.voc import read_voc_files
-from chestgan_core.sources.catalog.series_rows import delivery_name
 from chestgan_core.sources.catalog.stored_catalog import Catalog, SeriesRow, read_catalog
-from chestgan_core.sources.folder.local_folders import named_path
+from chestgan_core.sources.idc.source import IdcConfig
+from chestgan_core.sources.series_rows import delivery_name
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import canonical_json, sha256_of
+from chestgan_core.store.artefacts import content_version, sha256_of
 from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def read_annotations(store: Store, dataset_name: str) -> Annotations | None:
 
 
 def _voc_boxes(dataset: Dataset, entry: VocFiles, catalog: Catalog, home: Path) -> _Found:
-    path = named_path(entry.path_variable, "the folder or zip of the PASCAL VOC files")
+    path = path_from_environment(entry.path_variable, "the folder or zip of the PASCAL VOC files")
     with Progress(f"tumour_annotations {dataset.name}", None, "files") as progress:
         return read_voc_files(path, _patient_of(dataset, catalog, home), progress)
 
@@ -122,7 +123,7 @@ def _patient_of(dataset: Dataset, catalog: Catalog, home: Path) -> Callable[[str
 
 def _report_boxes(store: Store, dataset: Dataset, rows: Sequence[SeriesRow], alone: bool) -> _Found:
     """alone: there are no other boxes, so that a source that does not answer is an error and not a defect."""
-    if not isinstance(dataset.source, IdcSource):
+    if not isinstance(dataset.source, IdcConfig):
         raise BadInput(
             dataset.name,
             "has structured reports, but does not come from IDC",
@@ -232,7 +233,7 @@ def _commit(
         path = Path(scratch) / "boxes.parquet"
         pq.write_table(_table(boxes), path, compression="zstd")
         sha256 = sha256_of(path)
-        version = sha256_of(sha256.encode() + canonical_json(told))[:16]
+        version = content_version(sha256, told)
         manifest_key = keys.annotations_manifest(dataset.name, version)
         store.commit(manifest_key, {f"{version}.parquet": path}, told)
     store.update_pointer(keys.annotations_latest(dataset.name), {"version": version})

@@ -5,7 +5,6 @@ so that a series that is there is never fetched again; then `<version>.json`, wh
 now, and the pointer to it. A series whose content changes gets a new object beside the old one.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +16,14 @@ from chestgan_core.dicom.pseudonyms import pseudonyms_of
 from chestgan_core.errors import BadInput, ChestganError, IdentityFound, NotInStore, SourceRefused
 from chestgan_core.local.files import require_space
 from chestgan_core.local.scratch import scratch_folder
-from chestgan_core.sources.archive.packing import check_series, is_remote, pack_series
-from chestgan_core.sources.catalog.series_rows import SeriesRow, delivery_name
+from chestgan_core.sources.archive.packing import check_series, pack_series
 from chestgan_core.sources.catalog.stored_catalog import read_catalog
-from chestgan_core.sources.download.download_progress import Receiving
+from chestgan_core.sources.download.download_progress import DownloadProgress
 from chestgan_core.sources.download.spool import clear_spool, opened_spool, spool_folder
-from chestgan_core.sources.folder.folder_series import FolderFiles
-from chestgan_core.sources.folder.local_folders import dicom_folder
+from chestgan_core.sources.series_rows import SeriesRow, delivery_name
+from chestgan_core.sources.source import Source, open_source
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact, StoredObject, canonical_json
+from chestgan_core.store.artefacts import Artefact, StoredObject, content_version
 from chestgan_core.store.store import Store
 
 # A slice of 512 x 512 with its header, where the catalog does not know the size.
@@ -89,9 +87,10 @@ def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -
     with scratch_folder(home) as scratch:
         found = [_in_store(store, dataset, row) for row in rows]
         missing = [row for row, there in zip(rows, found, strict=True) if there is None]
-        _require_space(dataset, missing, home, scratch)
+        source = open_source(dataset, home)
+        _require_space(dataset, source, missing, home, scratch)
         ready = [there for there in found if there is not None]
-        fetched, failures = _fetch(store, dataset, missing, home, scratch)
+        fetched, failures = _fetch(store, dataset, source, missing, home, scratch)
         if dataset.private:
             _require_nobody(dataset, patient, [*ready, *fetched])
             fetched = [_commit_series(store, dataset, series) for series in fetched]
@@ -128,27 +127,24 @@ def fetch_archive(store: Store, dataset_name: str, patient: str, folder: Path) -
 
 
 def _fetch(
-    store: Store, dataset: Dataset, rows: Sequence[SeriesRow], home: Path, scratch: Path
+    store: Store, dataset: Dataset, source: Source, rows: Sequence[SeriesRow], home: Path, scratch: Path
 ) -> tuple[list[_Series], list[ChestganError]]:
     """The series that came; those of a public dataset are committed, and their zips are gone from the disk."""
     fetched: list[_Series] = []
     failures: list[ChestganError] = []
     if not rows:
         return fetched, failures
-    local = (
-        None if is_remote(dataset) else FolderFiles(dicom_folder(dataset, home), pseudonyms_of(dataset, home))
-    )
-    with Receiving(f"raw_dicom {rows[0].patient}", sum(row.images for row in rows)) as watcher:
+    with DownloadProgress(f"raw_dicom {rows[0].patient}", sum(row.images for row in rows)) as progress:
         for row in rows:
             target = scratch / f"{delivery_name(row)}.zip"
             try:
-                if not is_remote(dataset):
-                    fetched.append(_pack(store, dataset, row, home, target, scratch, local, watcher))
+                if not source.remote:
+                    fetched.append(_pack(store, dataset, source, row, home, target, scratch, progress))
                     continue
                 with opened_spool(home, dataset.name, row.key, delivery_name(row)) as spool:
                     # Another process may have brought it while this one waited for the spool.
                     series = _in_store(store, dataset, row) or _pack(
-                        store, dataset, row, home, target, spool, local, watcher
+                        store, dataset, source, row, home, target, spool, progress
                     )
                     clear_spool(spool)
                 fetched.append(series)
@@ -160,17 +156,17 @@ def _fetch(
 def _pack(
     store: Store,
     dataset: Dataset,
+    source: Source,
     row: SeriesRow,
     home: Path,
     target: Path,
     spool: Path,
-    local: FolderFiles | None,
-    watcher: Receiving,
+    progress: DownloadProgress,
 ) -> _Series:
     from chestgan_core.dicom.audit import audit_zip
 
-    packed = pack_series(dataset, row, target, spool, local, watcher)
-    check_series(packed, row, pseudonyms_of(dataset, home), is_remote(dataset))
+    packed = pack_series(source, row, target, spool, progress)
+    check_series(packed, row, pseudonyms_of(dataset, home), source.remote)
     series = _Series(row, packed.path, packed.files, audit_zip(packed.path))
     return series if dataset.private else _commit_series(store, dataset, series)
 
@@ -237,8 +233,7 @@ def _commit_patient(
         **_terms(dataset, [one.row for one in series]),
     }
     # Everything that the manifest says belongs to a version: a licence may change while the files do not.
-    whole = canonical_json({**told, "zips": [item.sha256 for item in existing]})
-    version = hashlib.sha256(whole).hexdigest()[:16]
+    version = content_version(told, [item.sha256 for item in existing])
     artefact = store.commit(keys.raw_manifest(dataset.name, patient, version), {}, told, existing=existing)
     store.update_pointer(keys.raw_latest(dataset.name, patient), {"version": version})
     return artefact, version
@@ -258,14 +253,16 @@ def _sum(series: Iterable[_Series]) -> AuditReport:
     return sum((one.audit for one in series), no_audit())
 
 
-def _require_space(dataset: Dataset, rows: Sequence[SeriesRow], home: Path, scratch: Path) -> None:
+def _require_space(
+    dataset: Dataset, source: Source, rows: Sequence[SeriesRow], home: Path, scratch: Path
+) -> None:
     """One series after the other lies in the spool and, as a zip, in the scratch folder; all zips if private."""
     sizes: list[int] = [row.bytes or row.images * USUAL_FILE_BYTES for row in rows]
     if not sizes:
         return
     remedy = "set CHESTGAN_HOME to a larger disk"
     needs = [(scratch, sum(sizes) if dataset.private else max(sizes), remedy)]
-    if is_remote(dataset):
+    if source.remote:
         needs.append((spool_folder(home), max(sizes), remedy))
     require_space(needs)
 

@@ -5,7 +5,7 @@ that come in changes nothing.
 
 A row whose field is unknown ("" or 0) is not left out by a rule on that field: NBIA's list of series has neither SOP
 class nor photometric interpretation, and what is no CT image is found when its files arrive. The rules are looked at in
-the order of `Fate`, and the first that a series does not meet is its fate.
+the order of `SeriesStatus`, and the first that a series does not meet is its fate.
 """
 
 import re
@@ -15,12 +15,12 @@ from dataclasses import replace
 from chestgan_core.config.dataset import SeriesRules
 from chestgan_core.reasons import Reason
 from chestgan_core.sources.catalog.kernels import kernel_family
-from chestgan_core.sources.catalog.series_rows import ANOTHER_CHOSEN, SELECTED, SeriesRow, single_spaced
+from chestgan_core.sources.series_rows import ANOTHER_CHOSEN, SELECTED, SeriesRow, single_spaced
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # with .1 to .4: the multi-frame ones
 
 
-class Fate(Reason):
+class SeriesStatus(Reason):
     """What becomes of a series. The value is what a report prints; `.meaning` is one line that explains it."""
 
     DENIED = "denied", "its patient or the series itself is on the dataset's deny list"
@@ -40,7 +40,7 @@ class Fate(Reason):
     SELECTED = SELECTED, "is fetched"
 
 
-def decide(rows: Iterable[SeriesRow], rules: SeriesRules) -> tuple[SeriesRow, ...]:
+def select_series(rows: Iterable[SeriesRow], rules: SeriesRules) -> tuple[SeriesRow, ...]:
     """Every row with its fate, sorted by patient and key."""
     include, exclude = _patterns(rules.include_description), _patterns(rules.exclude_description)
     ordered = sorted(rows, key=lambda row: (row.patient, row.key))
@@ -48,14 +48,14 @@ def decide(rows: Iterable[SeriesRow], rules: SeriesRules) -> tuple[SeriesRow, ..
     if rules.series_per_patient == "smallest":
         smallest: dict[str, int] = {}
         for number, (row, fate) in enumerate(zip(ordered, fates, strict=True)):
-            if fate is Fate.SELECTED and (
+            if fate is SeriesStatus.SELECTED and (
                 row.patient not in smallest or row.images < ordered[smallest[row.patient]].images
             ):
                 # Of several smallest ones the first by key: every source knows keys, few know bytes.
                 smallest[row.patient] = number
         taken = set(smallest.values())
         fates = [
-            Fate.ANOTHER_CHOSEN if fate is Fate.SELECTED and number not in taken else fate
+            SeriesStatus.ANOTHER_CHOSEN if fate is SeriesStatus.SELECTED and number not in taken else fate
             for number, fate in enumerate(fates)
         ]
     return tuple(replace(row, fate=str(fate)) for row, fate in zip(ordered, fates, strict=True))
@@ -70,28 +70,28 @@ def _fate(
     rules: SeriesRules,
     include: tuple[re.Pattern[str], ...],
     exclude: tuple[re.Pattern[str], ...],
-) -> Fate:
+) -> SeriesStatus:
     if row.patient in rules.exclude_patients or row.key in rules.exclude_series:
-        return Fate.DENIED
+        return SeriesStatus.DENIED
     if _unwanted(row.modality, rules.modality):
-        return Fate.OTHER_MODALITY
+        return SeriesStatus.OTHER_MODALITY
     if _unwanted(row.sop_class, rules.sop_class):
         capture = row.sop_class.startswith(SECONDARY_CAPTURE)
-        return Fate.SECONDARY_CAPTURE if capture else Fate.OTHER_SOP_CLASS
+        return SeriesStatus.SECONDARY_CAPTURE if capture else SeriesStatus.OTHER_SOP_CLASS
     if _unwanted(row.photometric, rules.photometric):
-        return Fate.OTHER_PHOTOMETRIC
+        return SeriesStatus.OTHER_PHOTOMETRIC
     if 0 < row.images < rules.min_images:
-        return Fate.TOO_FEW_IMAGES
+        return SeriesStatus.TOO_FEW_IMAGES
     if rules.max_images is not None and row.images > rules.max_images:
-        return Fate.TOO_MANY_IMAGES
+        return SeriesStatus.TOO_MANY_IMAGES
     descriptions = [text for text in map(single_spaced, (row.description, row.study_description)) if text]
     if descriptions and include and not _found(include, descriptions):
-        return Fate.DESCRIPTION
+        return SeriesStatus.DESCRIPTION
     if _found(exclude, descriptions):
-        return Fate.EXCLUDED_DESCRIPTION
+        return SeriesStatus.EXCLUDED_DESCRIPTION
     if rules.kernel != "any" and kernel_family(row.kernel, row.description) not in (rules.kernel, "unknown"):
-        return Fate.OTHER_KERNEL
-    return Fate.SELECTED
+        return SeriesStatus.OTHER_KERNEL
+    return SeriesStatus.SELECTED
 
 
 def _unwanted(value: str, wanted: tuple[str, ...]) -> bool:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from chestgan_core.config.dataset import Dataset, dataset_named
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.reasons import in_words
-from chestgan_core.sources.catalog.listing import has_pictures, list_series
-from chestgan_core.sources.catalog.series_rows import SELECTED, Catalog, CatalogSummary, SeriesRow
+from chestgan_core.sources.catalog.listing import list_series
+from chestgan_core.sources.images.source import no_series
+from chestgan_core.sources.series_rows import SELECTED, Catalog, CatalogSummary, SeriesRow
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import canonical_json, sha256_of
+from chestgan_core.store.artefacts import content_version, sha256_of
 from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _commit(store: Store, dataset: Dataset, catalog: Catalog) -> StoredCatalog:
             "summary": catalog.summary().as_json(),
             "rules": dataset.selection.model_dump(mode="json"),
         }
-        version = sha256_of(sha256.encode() + canonical_json(told))[:16]
+        version = content_version(sha256, told)
         manifest_key = keys.catalog_manifest(dataset.name, version)
         store.commit(manifest_key, {_rows_file(version): rows, _patients_file(version): patients}, told)
     store.update_pointer(keys.catalog_latest(dataset.name), {"version": version})
@@ -179,5 +180,5 @@ def _read(data: bytes, patient: str | None = None) -> "pa.Table":
 def _with_series(dataset_name: str) -> Dataset:
     dataset = dataset_named(dataset_name)
     if not dataset.has_hounsfield:
-        raise has_pictures(dataset.name)
+        raise no_series(dataset.name)
     return dataset

@@ -5,8 +5,8 @@ In: Catalog. Out: text of some twenty lines, without a single series or patient 
 
 from chestgan_core.dicom.histology import HISTOLOGIES
 from chestgan_core.dicom.left_out import LeftOut
-from chestgan_core.sources.catalog.series_rows import Amount, Catalog
-from chestgan_core.sources.catalog.series_selection import Fate
+from chestgan_core.sources.catalog.series_selection import SeriesStatus
+from chestgan_core.sources.series_rows import Amount, Catalog
 
 
 def as_text(title: str, catalog: Catalog) -> str:
@@ -22,7 +22,7 @@ def as_text(title: str, catalog: Catalog) -> str:
         lines.append(_amount(f"  {letter} {HISTOLOGIES[letter]}" if letter else "  no histology", part))
     if told.left_out_series:
         lines += ["", f"{'series left out':30}{'series':>9}"]
-        lines += _reasons(told.left_out_series, {str(fate): fate.meaning for fate in Fate})
+        lines += _reasons(told.left_out_series, {str(fate): fate.meaning for fate in SeriesStatus})
     if catalog.left_out:
         lines += ["", f"{f'of {catalog.files:,} files left out':30}{'files':>9}"]
         lines += _reasons(catalog.left_out, {str(reason): reason.meaning for reason in LeftOut})

@@ -8,7 +8,7 @@ from typing import Self, TextIO
 from chestgan_core.local.progress import Progress
 
 
-class Receiving:
+class DownloadProgress:
     """`raw_dicom Lung_Dx-A0042  184/256 files  35/s  2 s left  97.1 MB, 18.4 MB/s`. For any number of threads.
 
     out: as in Progress.

@@ -83,18 +83,12 @@ def download(
     Raises SourceUnreachable, SourceRefused (4xx), BadInput (the file cannot be written).
     """
     what = what or plain_url(url)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with part.open("wb") as file:
+        with replacing(path) as part, part.open("wb") as file:
             transfer = _Transfer(what, url, params, auth, file, received or (lambda _: None))
-            done = persistently(what, transfer.go_on, lambda: transfer.furthest)
-        part.replace(path)
+            return persistently(what, transfer.go_on, lambda: transfer.furthest)
     except OSError as error:
-        cause = f"cannot be written ({error.strerror})"
-        raise BadInput(path.parent, cause, "check its permissions and the space on the disk") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return done
+        raise file_error(path.parent, error) from error
 
 
 def plain_url(url: str) -> str:

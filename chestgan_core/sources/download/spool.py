@@ -4,14 +4,13 @@ In: the local folder, a dataset, a series and its revision. Out: a folder for th
 at a time. It is removed when the series is in the store; folders of other revisions are removed when it is opened.
 """
 
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from chestgan_core.errors import BadInput
+from chestgan_core.local.files import file_lock
 
 
 def spool_folder(home: Path) -> Path:
@@ -29,7 +28,7 @@ def opened_spool(home: Path, dataset: str, series: str, delivery: str) -> Iterat
     folder = shelf / delivery
     try:
         shelf.mkdir(parents=True, exist_ok=True)
-        with _locked(shelf / f".{delivery}.lock"):
+        with file_lock(shelf / f".{delivery}.lock", remove=True):
             for other in shelf.glob(f"{series}-*"):
                 if other != folder:
                     shutil.rmtree(other, ignore_errors=True)
@@ -42,18 +41,3 @@ def opened_spool(home: Path, dataset: str, series: str, delivery: str) -> Iterat
 def clear_spool(folder: Path) -> None:
     """Remove what `opened_spool` gave, when it is in the store."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """An exclusive lock, which ends with the process at the latest. The lock file does not stay behind."""
-    while True:
-        with path.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            # Whoever had it before may have removed it: then it locks nothing any more.
-            if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
-                try:
-                    yield
-                finally:
-                    path.unlink(missing_ok=True)
-                return

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from chestgan_core.errors import BadInput
 from chestgan_core.local.progress import Progress
-from chestgan_core.sources.catalog.series_rows import Catalog, SeriesRow, hashed, single_spaced
+from chestgan_core.sources.series_rows import Catalog, SeriesRow, single_spaced
+from chestgan_core.store.artefacts import content_version
 
 if TYPE_CHECKING:
     from chestgan_core.dicom.file_walk import Archives, Source
@@ -108,7 +109,7 @@ def _row(
         licence=licence,
         doi=doi,
         analysis="",
-        revision=hashed(files, sizes, marks, [header.sop_uid for header in series.slices]),
+        revision=content_version(files, sizes, marks, [header.sop_uid for header in series.slices]),
         location="",
         files=files,
         fate="",

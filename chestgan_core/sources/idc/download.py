@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from chestgan_core.config.dataset import IDC_ENDPOINT
 from chestgan_core.errors import BadInput, SourceRefused
-from chestgan_core.sources.download.download_progress import Receiving
+from chestgan_core.sources.download.download_progress import DownloadProgress
 from chestgan_core.sources.download.http import (
     CONNECT_SECONDS,
     PASSING_STATUS,
@@ -37,7 +36,7 @@ from chestgan_core.sources.download.retry import Damaged, Passing, persistently,
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from chestgan_core.sources.catalog.series_rows import SeriesRow
+    from chestgan_core.sources.series_rows import SeriesRow
 
 PARALLEL = 8
 _PLAIN_MD5 = re.compile(r'"?([0-9a-f]{32})"?')
@@ -53,17 +52,17 @@ class _Object:
 
 
 def fetch_series(
-    row: "SeriesRow", folder: Path, endpoint: str = IDC_ENDPOINT, watcher: Receiving | None = None
+    row: "SeriesRow", folder: Path, endpoint: str, progress: DownloadProgress | None = None
 ) -> list[Path]:
     """The files of a series in `folder`, in the order of their keys. Other files in `folder` are removed.
 
     Raises SourceUnreachable, SourceRefused (both name the series), BadInput (the folder cannot be written).
     """
-    return list(incoming_files(row, folder, endpoint, watcher))
+    return list(incoming_files(row, folder, endpoint, progress))
 
 
 def incoming_files(
-    row: "SeriesRow", folder: Path, endpoint: str, watcher: Receiving | None = None
+    row: "SeriesRow", folder: Path, endpoint: str, progress: DownloadProgress | None = None
 ) -> Iterator[Path]:
     """As `fetch_series`, one file after the other, while those after it still come."""
     what = f"series {row.key}"
@@ -83,7 +82,7 @@ def incoming_files(
         folder.mkdir(parents=True, exist_ok=True)
         _drop_strangers(folder, set(paths))
         jobs = [
-            pool.submit(_bring, what, address + quote(item.key.removeprefix(prefix)), item, path, watcher)
+            pool.submit(_bring, what, address + quote(item.key.removeprefix(prefix)), item, path, progress)
             for item, path in zip(objects, paths, strict=True)
         ]
         try:
@@ -104,17 +103,17 @@ def _explained(folder: Path) -> Iterator[None]:
         raise BadInput(folder, cause, "check its permissions and the space on the disk") from error
 
 
-def _bring(what: str, url: str, item: _Object, path: Path, watcher: Receiving | None) -> None:
+def _bring(what: str, url: str, item: _Object, path: Path, progress: DownloadProgress | None) -> None:
     def one_try() -> None:
-        done = download(url, path, what=what, received=watcher.received if watcher else None)
+        done = download(url, path, what=what, received=progress.received if progress else None)
         if (done.bytes, item.md5 or done.md5) != (item.bytes, done.md5):
             path.unlink()
             raise Damaged("a file is not what the bucket says of it (size, MD5)")
 
     if not _is_complete(path, item):
         persistently(what, one_try)
-    if watcher:
-        watcher.finished()
+    if progress:
+        progress.finished()
 
 
 def _is_complete(path: Path, item: _Object) -> bool:

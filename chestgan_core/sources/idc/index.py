@@ -10,14 +10,13 @@ columns before it drops rows.
 
 import difflib
 import importlib.util
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chestgan_core.dicom.histology import histology_of
 from chestgan_core.errors import BadInput, NotAvailable
-from chestgan_core.sources.catalog.series_rows import SeriesRow, single_spaced
+from chestgan_core.sources.series_rows import SeriesRow, single_spaced
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,11 +75,6 @@ def idc_series(collection: str, names: "Pseudonyms", index: Path | None = None) 
         remedy = f"did you mean {', '.join(alike)}?" if alike else "use a collection_id of the index"
         raise BadInput(collection, f"is none of the {len(known)} collections of {path.name}", remedy)
     return [_row(told, names) for told in kept]
-
-
-def collection_id(name: str) -> str:
-    """How the Commons calls a collection of TCIA: `Lung-PET-CT-Dx` is lung_pet_ct_dx."""
-    return re.sub(r"[\s-]+", "_", name.strip().lower())
 
 
 def installed_index() -> Path:

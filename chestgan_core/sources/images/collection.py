@@ -14,20 +14,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from chestgan_core.config.dataset import Dataset, ImageSource, dataset_named
+from chestgan_core.config.dataset import Dataset, dataset_named
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.local.progress import Progress
-from chestgan_core.sources.folder.local_folders import named_path
 from chestgan_core.sources.images.image_rows import (
-    ImageFate,
     ImageRow,
+    ImageStatus,
     rows_digest,
     rows_from_parquet,
     rows_to_parquet,
 )
+from chestgan_core.sources.images.source import ImagesConfig, ImagesSource
 from chestgan_core.sources.images.summary import ImageSummary, summary_of
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact
+from chestgan_core.store.artefacts import Artefact, content_version
 from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
@@ -99,10 +99,10 @@ def collect_images(store: Store, dataset_name: str, home: Path) -> StoredImages:
     from chestgan_core.sources.images.zips import write_archives
 
     dataset, source = _images_dataset(dataset_name)
-    look = _look_through(dataset, source, _root(dataset, source, home))
+    look = _look_through(dataset, source, ImagesSource(dataset, home).folder())
     summary = summary_of(dataset.name, look.rows)
     _require_classes(dataset, summary)
-    version = hashlib.sha256(f"{dataset.name}\n{rows_digest(look.rows)}".encode()).hexdigest()[:16]
+    version = content_version(dataset.name, rows_digest(look.rows))
     manifest_key = keys.images_manifest(dataset.name, version)
     if not store.is_complete(manifest_key):
         with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
@@ -137,11 +137,7 @@ def summarise_images(dataset_name: str, path: Path | None = None, home: Path | N
     """
     dataset, source = _images_dataset(dataset_name)
     if path is None:
-        path = (
-            _root(dataset, source, home)
-            if home
-            else named_path(source.path_variable, "the folder or zip of the pictures")
-        )
+        path = ImagesSource(dataset, home).folder() if home else source.named_folder()
     summary = summary_of(dataset.name, _look_through(dataset, source, path).rows)
     _require_classes(dataset, summary)
     return summary
@@ -160,9 +156,9 @@ def open_images(store: Store, dataset_name: str, version: str | None = None) -> 
     return ImageCollection(version, rows_from_parquet(store.read(artefact, ROWS)), artefact)
 
 
-def _images_dataset(name: str) -> tuple[Dataset, ImageSource]:
+def _images_dataset(name: str) -> tuple[Dataset, ImagesConfig]:
     dataset = dataset_named(name)
-    if not isinstance(dataset.source, ImageSource):
+    if not isinstance(dataset.source, ImagesConfig):
         raise BadInput(
             name, "has DICOM series, no pictures in class folders", "use series_catalog and raw_dicom"
         )
@@ -172,23 +168,7 @@ def _images_dataset(name: str) -> tuple[Dataset, ImageSource]:
     return dataset, dataset.source
 
 
-def _root(dataset: Dataset, source: ImageSource, home: Path) -> Path:
-    from chestgan_core.sources.images.kaggle import CREDENTIALS, fetch_kaggle, find_credentials
-
-    if os.environ.get(source.path_variable):
-        return named_path(source.path_variable, "the folder or zip of the pictures")
-    if source.kaggle:
-        if credentials := find_credentials():
-            return fetch_kaggle(source, credentials, home)
-        cause = "is not set, and there are no Kaggle credentials"
-        remedy = (
-            f"set it to the folder or zip of {source.kaggle}, or set {CREDENTIALS} to have that downloaded"
-        )
-        raise BadInput(source.path_variable, cause, remedy)
-    raise BadInput(source.path_variable, "is not set", f"set it to the folder or zip of {dataset.title}")
-
-
-def _look_through(dataset: Dataset, source: ImageSource, root: Path) -> _Look:
+def _look_through(dataset: Dataset, source: ImagesConfig, root: Path) -> _Look:
     from chestgan_core.dicom.file_walk import Archives
     from chestgan_core.sources.images.duplicates import decide
     from chestgan_core.sources.images.names import has_splits
@@ -210,7 +190,7 @@ def _look_through(dataset: Dataset, source: ImageSource, root: Path) -> _Look:
     return _Look(rows, [where for _, where in looked])
 
 
-def _files(root: Path, archives: "Archives") -> "Iterator[tuple[PurePosixPath, Found | None, ImageFate]]":
+def _files(root: Path, archives: "Archives") -> "Iterator[tuple[PurePosixPath, Found | None, ImageStatus]]":
     """Every file below the root: its path, and either where it is or why it cannot be opened."""
     from chestgan_core.dicom.file_walk import Refused, walk
     from chestgan_core.dicom.left_out import LeftOut
@@ -222,11 +202,11 @@ def _files(root: Path, archives: "Archives") -> "Iterator[tuple[PurePosixPath, F
     for item in walk([root], archives):
         if isinstance(item, Refused):
             unsafe = item.reason == LeftOut.UNSAFE_NAME
-            fate = ImageFate.UNSAFE_NAME if unsafe else ImageFate.UNREADABLE
+            fate = ImageStatus.UNSAFE_NAME if unsafe else ImageStatus.UNREADABLE
             name = _text(item.name.removeprefix(str(root)).lstrip("/:"))
             yield PurePosixPath(name), None, fate
         else:
-            yield _path_of(item.source, root, archives), item, ImageFate.SELECTED
+            yield _path_of(item.source, root, archives), item, ImageStatus.SELECTED
 
 
 def _path_of(source: "Source", root: Path, archives: "Archives") -> PurePosixPath:
@@ -249,9 +229,9 @@ def _text(name: str) -> str:
 def _row(
     path: PurePosixPath,
     found: "Found | None",
-    fate: ImageFate,
+    fate: ImageStatus,
     archives: "Archives",
-    source: ImageSource,
+    source: ImagesConfig,
     split: bool,
 ) -> ImageRow:
     from chestgan_core.dicom.file_walk import READ_ERRORS
@@ -261,28 +241,28 @@ def _row(
 
     place = place_of(path, source)
 
-    def left_out(why: ImageFate) -> ImageRow:
+    def left_out(why: ImageStatus) -> ImageRow:
         size = found.size if found else 0
         return ImageRow(str(path), place.split, place.class_name, place.patient, size, fate=str(why))
 
     if found is None:
         return left_out(fate)
     if is_hidden(path):
-        return left_out(ImageFate.HIDDEN)
+        return left_out(ImageStatus.HIDDEN)
     if found.size > LARGEST_BYTES:
-        return left_out(ImageFate.TOO_LARGE)
+        return left_out(ImageStatus.TOO_LARGE)
     try:
         data = archives.read(found.source, LARGEST_BYTES)
         picture = read_picture(data, path.suffix)
     except READ_ERRORS:
-        return left_out(ImageFate.UNREADABLE)
+        return left_out(ImageStatus.UNREADABLE)
     except NotRead as error:
         return left_out(error.fate)
     height, width = picture.grey.shape
     if not place.class_name:
-        fate = ImageFate.NO_CLASS
+        fate = ImageStatus.NO_CLASS
     elif split and not place.split:
-        fate = ImageFate.NO_SPLIT
+        fate = ImageStatus.NO_SPLIT
     return ImageRow(
         path=str(path),
         split=place.split,

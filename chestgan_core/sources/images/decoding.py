@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from chestgan_core.sources.images.image_rows import ImageFate
+from chestgan_core.sources.images.image_rows import ImageStatus
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -37,7 +37,7 @@ class Picture:
 class NotRead(Exception):
     """A file that gives no picture. fate: why."""
 
-    def __init__(self, fate: ImageFate) -> None:
+    def __init__(self, fate: ImageStatus) -> None:
         self.fate = fate
         super().__init__(fate)
 
@@ -55,9 +55,9 @@ def read_picture(data: bytes, suffix: str) -> Picture:
                 return _decoded(image)
     except UnidentifiedImageError as error:
         named = suffix.lower() in SUFFIXES
-        raise NotRead(ImageFate.UNREADABLE if named else ImageFate.NOT_AN_IMAGE) from error
+        raise NotRead(ImageStatus.UNREADABLE if named else ImageStatus.NOT_AN_IMAGE) from error
     except Image.DecompressionBombError as error:
-        raise NotRead(ImageFate.TOO_LARGE) from error
+        raise NotRead(ImageStatus.TOO_LARGE) from error
     # What Pillow's decoders raise on damaged files.
     except (
         OSError,
@@ -69,14 +69,14 @@ def read_picture(data: bytes, suffix: str) -> Picture:
         TypeError,
         OverflowError,
     ) as error:
-        raise NotRead(ImageFate.UNREADABLE) from error
+        raise NotRead(ImageStatus.UNREADABLE) from error
 
 
 def _decoded(image: "ImageFile") -> Picture:
     if image.width * image.height > LARGEST_PIXELS:
-        raise NotRead(ImageFate.TOO_LARGE)
+        raise NotRead(ImageStatus.TOO_LARGE)
     if getattr(image, "n_frames", 1) > 1:
-        raise NotRead(ImageFate.SEVERAL_FRAMES)
+        raise NotRead(ImageStatus.SEVERAL_FRAMES)
     mode = image.mode
     image.load()
     return Picture(_grey(ImageOps.exif_transpose(image)), mode)
@@ -95,7 +95,7 @@ def _grey(image: Image.Image) -> np.ndarray:
     if image.mode == "I":
         return _of_16_bit(np.asarray(image).astype(np.int64))
     if image.mode == "F":
-        raise NotRead(ImageFate.UNREADABLE)
+        raise NotRead(ImageStatus.UNREADABLE)
     if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
         full = image.convert("RGBA")
         luma = np.asarray(full.convert("RGB").convert("L"))
@@ -112,5 +112,5 @@ def _grey(image: Image.Image) -> np.ndarray:
 
 def _of_16_bit(values: np.ndarray) -> np.ndarray:
     if values.min() < 0 or values.max() > 65535:
-        raise NotRead(ImageFate.UNREADABLE)
+        raise NotRead(ImageStatus.UNREADABLE)
     return ((values + 128) // 257).astype(np.uint8)

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from chestgan_core.imaging.perceptual_hash import NEAR, groups, near_pairs
-from chestgan_core.sources.images.image_rows import ImageFate, ImageRow
+from chestgan_core.sources.images.image_rows import ImageRow, ImageStatus
 
 HELD_OUT = "held-out"
 
@@ -35,7 +35,7 @@ def decide(rows: Sequence[ImageRow], sides: Mapping[str, str]) -> list[ImageRow]
         classes[decided[at].phash].add(decided[at].class_name)
     for at in usable:
         if any(classes[phash] != {decided[at].class_name} for phash in alike[decided[at].phash]):
-            decided[at] = replace(decided[at], fate=str(ImageFate.TWO_CLASSES))
+            decided[at] = replace(decided[at], fate=str(ImageStatus.TWO_CLASSES))
     copies = _copies(decided, usable, sides)
     used = {at for at in usable if decided[at].is_selected} - copies.keys()
     near = _partners(decided, sorted(used), alike)
@@ -141,5 +141,5 @@ def _several_patients(rows: Sequence[ImageRow], near: Mapping[int, Sequence[int]
 
 def _leave_out(rows: list[ImageRow], at: int, twin: int) -> None:
     same = rows[at].pixels_sha256 == rows[twin].pixels_sha256
-    fate = ImageFate.DUPLICATE if same else ImageFate.NEAR_DUPLICATE
+    fate = ImageStatus.DUPLICATE if same else ImageStatus.NEAR_DUPLICATE
     rows[at] = replace(rows[at], fate=str(fate), twin=rows[twin].path)

@@ -12,7 +12,7 @@ from chestgan_core.reasons import Reason
 from chestgan_core.store.artefacts import canonical_json
 
 
-class ImageFate(Reason):
+class ImageStatus(Reason):
     """Whether a file is used, or why not. The value is what reports print; `.meaning` is one line that explains it."""
 
     SELECTED = "selected", "used"
@@ -56,7 +56,7 @@ class ImageRow:
     phash: str = ""
     group: int = -1
     twin: str = ""
-    fate: str = ImageFate.SELECTED
+    fate: str = ImageStatus.SELECTED
 
     @property
     def is_picture(self) -> bool:
@@ -66,7 +66,7 @@ class ImageRow:
     @property
     def is_selected(self) -> bool:
         """Whether it is used."""
-        return self.fate == ImageFate.SELECTED
+        return self.fate == ImageStatus.SELECTED
 
 
 def rows_digest(rows: Iterable[ImageRow]) -> str:

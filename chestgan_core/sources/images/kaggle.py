@@ -13,9 +13,10 @@ import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chestgan_core.config.dataset import ImageSource
 from chestgan_core.errors import BadInput, SourceRefused
+from chestgan_core.local.files import replacing
 from chestgan_core.local.progress import Progress
+from chestgan_core.sources.images.source import ImagesConfig
 
 CREDENTIALS = "KAGGLE_API_TOKEN (or KAGGLE_USERNAME and KAGGLE_KEY, or ~/.kaggle/kaggle.json)"
 
@@ -64,7 +65,7 @@ def find_credentials() -> KaggleCredentials | None:
         ) from None
 
 
-def fetch_kaggle(source: ImageSource, credentials: KaggleCredentials, home: Path) -> Path:
+def fetch_kaggle(source: ImagesConfig, credentials: KaggleCredentials, home: Path) -> Path:
     """The zip of the source's dataset, from the cache under home where it is there already.
 
     Kaggle's API v1: GET <endpoint>/datasets/download/<owner>/<slug>. A newer version of the dataset is fetched when the
@@ -80,18 +81,15 @@ def fetch_kaggle(source: ImageSource, credentials: KaggleCredentials, home: Path
         return path
     what = f"Kaggle dataset {source.kaggle}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrived = path.with_name(f".{path.name}.{os.getpid()}.arrived")
     url = f"{source.kaggle_endpoint.rstrip('/')}/datasets/download/{source.kaggle}"
     try:
-        with Progress(what, None, "bytes") as progress:
-            download(url, arrived, auth=credentials.authorization, what=what, received=progress.step)
-        _check_zip(arrived, what)
-        arrived.replace(path)
+        with replacing(path) as arrived:
+            with Progress(what, None, "bytes") as progress:
+                download(url, arrived, auth=credentials.authorization, what=what, received=progress.step)
+            _check_zip(arrived, what)
     except SourceRefused as error:
         remedy = f"check {CREDENTIALS}, or set {source.path_variable} to a folder or zip of your own"
         raise SourceRefused(what, error.cause, remedy) from error
-    finally:
-        arrived.unlink(missing_ok=True)
     return path
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from chestgan_core.config.dataset import ImageSource
+from chestgan_core.sources.images.source import ImagesConfig
 
 # Names of split folders where a dataset does not name its own: they are told, and decide nothing.
 _USUAL_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
@@ -27,14 +27,14 @@ class Place:
     patient: str
 
 
-def has_splits(paths: Iterable[PurePosixPath], source: ImageSource) -> bool:
+def has_splits(paths: Iterable[PurePosixPath], source: ImagesConfig) -> bool:
     """Whether any of the files lies in a split folder of the dataset; a flat copy has none."""
     return (
         any(_split_level(path.parts[:-1], source) is not None for path in paths) if source.splits else False
     )
 
 
-def place_of(path: PurePosixPath, source: ImageSource) -> Place:
+def place_of(path: PurePosixPath, source: ImagesConfig) -> Place:
     """Where a picture belongs."""
     folders = path.parts[:-1]
     level = _split_level(folders, source)
@@ -55,7 +55,7 @@ def is_hidden(path: PurePosixPath) -> bool:
     )
 
 
-def _split_level(folders: Sequence[str], source: ImageSource) -> int | None:
+def _split_level(folders: Sequence[str], source: ImagesConfig) -> int | None:
     """Which of the folders is that of the split: the innermost that has a class folder below it."""
     for level in range(len(folders) - 2, -1, -1):
         if folders[level] in source.splits:
@@ -63,7 +63,7 @@ def _split_level(folders: Sequence[str], source: ImageSource) -> int | None:
     return None
 
 
-def _class_name(folder: str, source: ImageSource) -> str:
+def _class_name(folder: str, source: ImagesConfig) -> str:
     if source.class_name and (found := re.search(source.class_name, folder)):
         folder = found[1] if found.re.groups else found[0]
     # It becomes a part of keys in the store. What a key cannot hold is told by a hash, or two classes that differ in
@@ -75,7 +75,7 @@ def _class_name(folder: str, source: ImageSource) -> str:
     return f"{name or 'class'}-{hashlib.sha256(folder.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
-def _patient(name: str, source: ImageSource) -> str:
+def _patient(name: str, source: ImagesConfig) -> str:
     if not source.patient_name or (found := re.search(source.patient_name, name)) is None:
         return ""
     return next((group for group in found.groups() if group), found[0])

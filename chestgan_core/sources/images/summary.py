@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chestgan_core.sources.images.image_rows import ImageFate, ImageRow
+from chestgan_core.sources.images.image_rows import ImageRow, ImageStatus
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def summary_of(dataset: str, rows: Sequence[ImageRow]) -> ImageSummary:
         duplicate_groups_across_splits=sum(map(_across_splits, repeated)),
         near_groups_across_splits=sum(map(_across_splits, near)),
         two_classes=sum(
-            any(row.fate == ImageFate.TWO_CLASSES for row in group)
+            any(row.fate == ImageStatus.TWO_CLASSES for row in group)
             for group in _by([row for row in pictures if row.group >= 0], lambda row: row.group)
         ),
         patients=len(patients),

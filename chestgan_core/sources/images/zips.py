@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from chestgan_core.errors import BadInput
-from chestgan_core.sources.archive.packing import EARLIEST
+from chestgan_core.local.files import ZIP_EPOCH
 from chestgan_core.sources.images.image_rows import ImageRow
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def write_archives(
                 zips[name] = folder / name
                 archive, room = zipfile.ZipFile(zips[name], "w"), ZIP_BYTES
             # Stored: pictures are compressed already, and the bytes must not depend on the version of zlib.
-            archive.writestr(zipfile.ZipInfo(entry_name(row), date_time=EARLIEST), data)
+            archive.writestr(zipfile.ZipInfo(entry_name(row), date_time=ZIP_EPOCH), data)
             room -= len(data)
     if archive is not None:
         archive.close()

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from chestgan_core.dicom.histology import histology_of
 from chestgan_core.errors import BadInput
-from chestgan_core.sources.catalog.series_rows import SeriesRow, hashed, single_spaced
-from chestgan_core.sources.idc.index import collection_id
 from chestgan_core.sources.nbia.series_list import doi_in
+from chestgan_core.sources.series_rows import SeriesRow, collection_id, single_spaced
+from chestgan_core.store.artefacts import content_version
 
 if TYPE_CHECKING:
     from chestgan_core.dicom.pseudonyms import Pseudonyms
@@ -139,7 +139,7 @@ def _row(told: dict[str, str], names: "Pseudonyms", doi: str, licence: str) -> S
         # The retriever drops the hyphen of some DOIs, so the dataset's own counts for its original images.
         doi=told_doi if third_party else doi or told_doi,
         analysis="third-party" if third_party else "",
-        revision=hashed(images, size),  # the file says no date of the series
+        revision=content_version(images, size),  # the file says no date of the series
         location=told["Series UID"],
         files=[],
         fate="",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from chestgan_core.dicom.histology import histology_of
 from chestgan_core.errors import SourceRefused
-from chestgan_core.sources.catalog.series_rows import SeriesRow, hashed, single_spaced
+from chestgan_core.sources.series_rows import SeriesRow, single_spaced
+from chestgan_core.store.artefacts import content_version
 
 if TYPE_CHECKING:
     from chestgan_core.dicom.pseudonyms import Pseudonyms
@@ -65,7 +66,9 @@ def _row(told: Mapping[str, Any], names: "Pseudonyms", doi: str) -> SeriesRow:
         doi=doi_in(text("DataDescriptionURI") or text("CollectionURI")) or doi,
         analysis="third-party" if third_party else "",
         # TimeStamp is when the last of its images was submitted.
-        revision=hashed(text("TimeStamp") or text("DateReleased"), number("ImageCount"), number("FileSize")),
+        revision=content_version(
+            text("TimeStamp") or text("DateReleased"), number("ImageCount"), number("FileSize")
+        ),
         location=uid,
         files=[],
         fate="",

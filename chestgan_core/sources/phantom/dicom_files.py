@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian
 
 from chestgan_core.sources.phantom.anatomy import Anatomy
-from chestgan_core.sources.phantom.patients import VERSION
+from chestgan_core.sources.phantom.version import VERSION
 
 STATEMENT = "chestgan phantom: generated, not CT data of a person"
 PADDING = -2000

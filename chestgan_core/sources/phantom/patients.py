@@ -5,8 +5,7 @@ for each patient where its tumour is. The files say in Manufacturer and ImageCom
 
 The set has on purpose what real deliveries have: names that are not in the order of the slices, files without
 extension, signed and unsigned pixels, an intercept of 0, padding outside the field of view, a localizer,
-slices without lung at both ends. numpy and pydicom are imported where they are used: who wants to know
-VERSION needs neither.
+slices without lung at both ends.
 """
 
 import hashlib
@@ -20,9 +19,6 @@ from chestgan_core.local.progress import Progress
 
 if TYPE_CHECKING:
     from chestgan_core.sources.phantom.painting import Painter
-
-VERSION = "1"
-"""Part of every UID. Raise it when the same arguments give other pixels: a UID must not have two contents."""
 
 _FIRST_LETTERS = "ABGAGA"
 _CUMULATIVE_PATIENTS = (("A", 251), ("B", 289), ("G", 350), ("E", 355))

@@ -13,9 +13,9 @@ import pytest
 
 from chestgan_core.errors import SourceRefused
 from chestgan_core.sources.archive.raw_archive import archive_patient
-from chestgan_core.sources.catalog.series_rows import delivery_name
 from chestgan_core.sources.catalog.stored_catalog import catalogue_source, read_catalog
 from chestgan_core.sources.nbia.client import NbiaClient
+from chestgan_core.sources.series_rows import delivery_name
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
 from tests.standins import Fault, Faults, StandInCollection

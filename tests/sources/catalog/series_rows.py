@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chestgan_core.sources.catalog.series_rows import SeriesRow
+from chestgan_core.sources.series_rows import SeriesRow
 
 CT, SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.7"
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from chestgan_core.config.dataset import SeriesRules, dataset_named
 from chestgan_core.reasons import in_words
-from chestgan_core.sources.catalog.series_rows import SELECTED, Catalog, SeriesRow
-from chestgan_core.sources.catalog.series_selection import Fate, decide
+from chestgan_core.sources.catalog.series_selection import SeriesStatus, select_series
+from chestgan_core.sources.series_rows import SELECTED, Catalog, SeriesRow
 from tests.sources.catalog.series_rows import CT, SECONDARY_CAPTURE, series_row
 
 STRICT = SeriesRules(
@@ -28,26 +28,26 @@ STRICT = SeriesRules(
 
 
 def fate(rules: SeriesRules = STRICT, **changes: object) -> str:
-    return decide([series_row(**changes)], rules)[0].fate
+    return select_series([series_row(**changes)], rules)[0].fate
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, Fate.SELECTED),
-        ({"patient": "Lung_Dx-A0009"}, Fate.DENIED),
-        ({"key": "2.25.99"}, Fate.DENIED),
-        ({"modality": "PT"}, Fate.OTHER_MODALITY),
-        ({"sop_class": SECONDARY_CAPTURE, "photometric": "RGB"}, Fate.SECONDARY_CAPTURE),
-        ({"sop_class": f"{SECONDARY_CAPTURE}.4"}, Fate.SECONDARY_CAPTURE),
-        ({"sop_class": "1.2.840.10008.5.1.4.1.1.2.1"}, Fate.OTHER_SOP_CLASS),
-        ({"photometric": "MONOCHROME1"}, Fate.OTHER_PHOTOMETRIC),
-        ({"images": 19}, Fate.TOO_FEW_IMAGES),
-        ({"images": 401}, Fate.TOO_MANY_IMAGES),
-        ({"study_description": "Head"}, Fate.DESCRIPTION),
-        ({"description": "Scout"}, Fate.EXCLUDED_DESCRIPTION),
-        ({"description": "Thorax 1.0 B70f"}, Fate.OTHER_KERNEL),
-        ({"description": "", "kernel": "LUNG"}, Fate.OTHER_KERNEL),
+        ({}, SeriesStatus.SELECTED),
+        ({"patient": "Lung_Dx-A0009"}, SeriesStatus.DENIED),
+        ({"key": "2.25.99"}, SeriesStatus.DENIED),
+        ({"modality": "PT"}, SeriesStatus.OTHER_MODALITY),
+        ({"sop_class": SECONDARY_CAPTURE, "photometric": "RGB"}, SeriesStatus.SECONDARY_CAPTURE),
+        ({"sop_class": f"{SECONDARY_CAPTURE}.4"}, SeriesStatus.SECONDARY_CAPTURE),
+        ({"sop_class": "1.2.840.10008.5.1.4.1.1.2.1"}, SeriesStatus.OTHER_SOP_CLASS),
+        ({"photometric": "MONOCHROME1"}, SeriesStatus.OTHER_PHOTOMETRIC),
+        ({"images": 19}, SeriesStatus.TOO_FEW_IMAGES),
+        ({"images": 401}, SeriesStatus.TOO_MANY_IMAGES),
+        ({"study_description": "Head"}, SeriesStatus.DESCRIPTION),
+        ({"description": "Scout"}, SeriesStatus.EXCLUDED_DESCRIPTION),
+        ({"description": "Thorax 1.0 B70f"}, SeriesStatus.OTHER_KERNEL),
+        ({"description": "", "kernel": "LUNG"}, SeriesStatus.OTHER_KERNEL),
     ],
 )
 def test_each_rule_leaves_out_for_its_own_reason(changes, expected):
@@ -75,11 +75,11 @@ def test_white_space_and_case_of_a_description_do_not_matter(told):
 def test_a_pattern_can_ask_for_the_case():
     rules = SeriesRules(include_description=("^(?-i:Chest)$",))
     assert fate(rules, study_description="Chest") == SELECTED
-    assert fate(rules, study_description="CHEST") == Fate.DESCRIPTION
+    assert fate(rules, study_description="CHEST") == SeriesStatus.DESCRIPTION
 
 
 def test_the_first_rule_that_is_not_met_is_the_reason():
-    assert fate(modality="PT", images=1, description="scout") == Fate.OTHER_MODALITY
+    assert fate(modality="PT", images=1, description="scout") == SeriesStatus.OTHER_MODALITY
 
 
 def test_the_smallest_clean_series_is_taken_and_the_first_key_among_equals():
@@ -90,13 +90,13 @@ def test_the_smallest_clean_series_is_taken_and_the_first_key_among_equals():
         series_row(key="2.25.2", images=3),
         series_row(patient="Lung_Dx-B0002", key="2.25.3", images=300),
     ]
-    told = {row.key: row.fate for row in decide(rows, STRICT)}
+    told = {row.key: row.fate for row in select_series(rows, STRICT)}
     assert told == {
-        "2.25.1": Fate.ANOTHER_CHOSEN,
-        "2.25.2": Fate.TOO_FEW_IMAGES,
+        "2.25.1": SeriesStatus.ANOTHER_CHOSEN,
+        "2.25.2": SeriesStatus.TOO_FEW_IMAGES,
         "2.25.3": SELECTED,
         "2.25.4": SELECTED,
-        "2.25.5": Fate.ANOTHER_CHOSEN,
+        "2.25.5": SeriesStatus.ANOTHER_CHOSEN,
     }
 
 
@@ -108,9 +108,9 @@ def test_words_name_the_most_frequent_reason_first():
 def test_the_rules_of_every_shipped_collection_can_leave_out_a_colour_capture_or_say_that_they_cannot_see_it():
     captured = {"sop_class": SECONDARY_CAPTURE, "photometric": "RGB", "description": "<ALPHA Range[1]>"}
     idc, nbia = (dataset_named(name).selection for name in ("lung_pet_ct_dx", "lung_pet_ct_dx_nbia"))
-    assert fate(idc, **captured) == Fate.SECONDARY_CAPTURE
+    assert fate(idc, **captured) == SeriesStatus.SECONDARY_CAPTURE
     unseen = {**captured, "sop_class": "", "photometric": ""}
-    assert fate(nbia, **unseen) == Fate.EXCLUDED_DESCRIPTION
+    assert fate(nbia, **unseen) == SeriesStatus.EXCLUDED_DESCRIPTION
 
 
 ROWS = st.lists(
@@ -141,17 +141,19 @@ RULES = st.sampled_from(
 @given(ROWS, RULES, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_changes_nothing(rows, rules, random):
     shuffled = random.sample(rows, len(rows))
-    assert decide(shuffled, rules) == decide(rows, rules)
+    assert select_series(shuffled, rules) == select_series(rows, rules)
 
 
 @given(ROWS, RULES)
 def test_every_row_has_exactly_one_fate_and_the_counts_add_up(rows: list[SeriesRow], rules: SeriesRules):
-    decided = decide(rows, rules)
+    decided = select_series(rows, rules)
     assert sorted(replace(row, fate="").key for row in decided) == sorted(row.key for row in rows)
-    assert {row.fate for row in decided} <= {str(fate) for fate in Fate}
+    assert {row.fate for row in decided} <= {str(fate) for fate in SeriesStatus}
     told = Catalog(decided, {}, 0).summary()
     assert told.selected.series + sum(told.left_out_series.values()) == told.series == len(rows)
-    assert told.clean.series == told.selected.series + told.left_out_series.get(Fate.ANOTHER_CHOSEN, 0)
+    assert told.clean.series == told.selected.series + told.left_out_series.get(
+        SeriesStatus.ANOTHER_CHOSEN, 0
+    )
     assert sum(part.images for part in told.histology.values()) == told.selected.images
 
 
@@ -159,10 +161,10 @@ def test_every_row_has_exactly_one_fate_and_the_counts_add_up(rows: list[SeriesR
 def test_of_each_patient_with_a_clean_series_exactly_one_is_taken_and_none_is_smaller(rows: list[SeriesRow]):
     clean = [
         row
-        for row in decide(rows, STRICT.model_copy(update={"series_per_patient": "all"}))
+        for row in select_series(rows, STRICT.model_copy(update={"series_per_patient": "all"}))
         if row.fate == SELECTED
     ]
-    taken = [row for row in decide(rows, STRICT) if row.fate == SELECTED]
+    taken = [row for row in select_series(rows, STRICT) if row.fate == SELECTED]
     assert Counter(row.patient for row in taken) == Counter({row.patient for row in clean})
     for row in taken:
         assert row.images == min(other.images for other in clean if other.patient == row.patient)

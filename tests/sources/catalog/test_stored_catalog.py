@@ -7,7 +7,7 @@ import yaml
 
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.errors import BadInput, NotInStore, SourceRefused
-from chestgan_core.sources.catalog.series_selection import Fate
+from chestgan_core.sources.catalog.series_selection import SeriesStatus
 from chestgan_core.sources.catalog.stored_catalog import (
     SELECTED,
     catalogue_source,
@@ -49,7 +49,7 @@ def test_a_catalog_is_read_as_it_was_written(store: Store, tmp_path: Path, idc: 
     assert read_catalog(store, "lungs") == read_catalog(store, "lungs", stored.version) == catalog
     assert len(catalog.rows) == len(idc.series)
     assert [row.key for row in catalog.selected] == [series.uid for series in idc.chest_series()]
-    assert catalog.summary().left_out_series == {Fate.TOO_FEW_IMAGES: 1}
+    assert catalog.summary().left_out_series == {SeriesStatus.TOO_FEW_IMAGES: 1}
     manifest = store.read_manifest(keys.catalog_manifest("lungs", stored.version)).manifest
     assert manifest["summary"]["selected"]["images"] == sum(len(s.files) for s in idc.chest_series())
     assert manifest["rules"]["min_images"] == 2

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from chestgan_core.errors import SourceRefused, SourceUnreachable
-from chestgan_core.sources.catalog.series_rows import SELECTED, SeriesRow
 from chestgan_core.sources.idc.download import fetch_series
+from chestgan_core.sources.series_rows import SELECTED, SeriesRow
 from chestgan_core.store.embedded import EmbeddedStore
 from tests.standins import Fault, Faults, StandInCollection, StandInSeries, idc_stand_in, listing_of
 

@@ -11,10 +11,10 @@ from chestgan_core.config.dataset import dataset_named
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.errors import BadInput, NotAvailable
 from chestgan_core.sources.catalog.listing import list_file, list_series
-from chestgan_core.sources.catalog.series_rows import Amount, Catalog
-from chestgan_core.sources.catalog.series_selection import Fate
+from chestgan_core.sources.catalog.series_selection import SeriesStatus
 from chestgan_core.sources.idc import index as idc_index
-from chestgan_core.sources.idc.index import collection_id, idc_series, installed_index
+from chestgan_core.sources.idc.index import idc_series, installed_index
+from chestgan_core.sources.series_rows import Amount, Catalog, collection_id
 
 PUBLIC = Pseudonyms()
 
@@ -27,10 +27,10 @@ def check_lung_pet_ct_dx(catalog: Catalog) -> None:
     assert (told.selected.series, told.selected.patients, told.selected.images) == (346, 346, 51_441)
     assert round(told.selected.bytes / 1e9, 1) == 27.2
     assert told.left_out_series == {
-        Fate.ANOTHER_CHOSEN: 451,
-        Fate.OTHER_MODALITY: 1444,
-        Fate.SECONDARY_CAPTURE: 281,
-        Fate.TOO_FEW_IMAGES: 84,
+        SeriesStatus.ANOTHER_CHOSEN: 451,
+        SeriesStatus.OTHER_MODALITY: 1444,
+        SeriesStatus.SECONDARY_CAPTURE: 281,
+        SeriesStatus.TOO_FEW_IMAGES: 84,
     }
     assert {letter: part.patients for letter, part in told.histology.items()} == {
         "A": 244,
@@ -38,7 +38,7 @@ def check_lung_pet_ct_dx(catalog: Catalog) -> None:
         "E": 5,
         "G": 60,
     }
-    captures = [row for row in catalog.rows if row.fate == Fate.SECONDARY_CAPTURE]
+    captures = [row for row in catalog.rows if row.fate == SeriesStatus.SECONDARY_CAPTURE]
     assert {row.modality for row in captures} == {"CT"}
     assert sum(row.images for row in captures) == 57_002
 

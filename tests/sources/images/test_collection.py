@@ -13,7 +13,7 @@ from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.imaging.perceptual_hash import NEAR, near_pairs
 from chestgan_core.sources.images.collection import collect_images, open_images, summarise_images
 from chestgan_core.sources.images.decoding import LARGEST_PIXELS, NotRead, read_picture
-from chestgan_core.sources.images.image_rows import ImageFate, ImageRow
+from chestgan_core.sources.images.image_rows import ImageRow, ImageStatus
 from chestgan_core.sources.images.zips import read_archives
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
@@ -119,7 +119,7 @@ def test_a_picture_that_would_fill_the_memory_is_not_decoded():
     assert len(bomb.getvalue()) < 100_000
     with pytest.raises(NotRead) as refused:
         read_picture(bomb.getvalue(), ".png")
-    assert refused.value.fate == ImageFate.TOO_LARGE
+    assert refused.value.fate == ImageStatus.TOO_LARGE
 
 
 GREY = np.tile(np.arange(256, dtype=np.uint8), (16, 1))

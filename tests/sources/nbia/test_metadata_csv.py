@@ -12,8 +12,8 @@ from chestgan_core.config.dataset import SeriesRules, dataset_named
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.errors import BadInput
 from chestgan_core.sources.catalog.listing import list_file
-from chestgan_core.sources.catalog.series_rows import SeriesRow
 from chestgan_core.sources.nbia.metadata_csv import is_nbia_csv, nbia_csv_series
+from chestgan_core.sources.series_rows import SeriesRow
 
 HEADER = (
     "Series UID,Collection,3rd Party Analysis,Data Description URI,Subject ID,Study UID,Study Description,Study Date,"

@@ -215,7 +215,7 @@ def test_numbers_without_sense_are_refused_in_one_line(tmp_path: Path, wrong: di
 
 def test_importing_the_source_loads_neither_numpy_nor_pydicom() -> None:
     code = (
-        "import sys\nfrom chestgan_core.sources.phantom.patients import VERSION\n"
+        "import sys\nfrom chestgan_core.sources.phantom.version import VERSION\n"
         "assert VERSION\n"
         "print(*sorted({'numpy', 'pydicom', 'torch'} & set(sys.modules)))"
     )

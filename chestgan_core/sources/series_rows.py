@@ -3,12 +3,14 @@
 In: what a source says of its series. Out: SeriesRow, Catalog, CatalogSummary. Nothing here reads or writes.
 """
 
-import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
+
+from chestgan_core.store.artefacts import content_version
 
 SELECTED = "selected"
 ANOTHER_CHOSEN = "another-series-chosen"
@@ -23,7 +25,7 @@ class SeriesRow:
     `histology_of` the patient. licence, doi: of this series. analysis: the analysis result of the Imaging Data Commons
     that it belongs to; empty for the original images. revision: another text whenever the content of the series is
     another. location: where a source fetches it from. files: where the slices of a folder lie, from feet to head
-    (folder_series.FolderFiles). fate: SELECTED or a rules.Fate; empty before the rules were applied.
+    (folder_series.FolderFiles). fate: SELECTED or a rules.SeriesStatus; empty before the rules were applied.
     """
 
     patient: str
@@ -118,8 +120,7 @@ class Catalog:
 
     def fingerprint(self, patient: str) -> str:
         """16 hexadecimal digits that change when a selected series of the patient comes, goes or is revised."""
-        told = "\n".join(f"{row.key} {row.revision}" for row in self.of(patient))
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        return content_version([[row.key, row.revision] for row in self.of(patient)])
 
     def summary(self) -> CatalogSummary:
         """What the rows add up to."""
@@ -149,14 +150,14 @@ def amount(rows: Iterable[SeriesRow]) -> Amount:
 
 def delivery_name(row: SeriesRow) -> str:
     """Name of a series in one revision. Revisions are hashed, as they are any text and may begin alike."""
-    return f"{row.key}-{hashlib.sha256(row.revision.encode()).hexdigest()[:12]}"
+    return f"{row.key}-{content_version(row.revision)}"
+
+
+def collection_id(name: str) -> str:
+    """How the Imaging Data Commons calls a collection of TCIA: `Lung-PET-CT-Dx` is lung_pet_ct_dx."""
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
 
 
 def single_spaced(text: str) -> str:
     """White space of any length as one space: `Chest  3D` and `Chest 3D` are one description."""
     return " ".join(text.split())
-
-
-def hashed(*told: object) -> str:
-    """A revision from what a source says of the content of a series: 16 hexadecimal digits."""
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]

@@ -1,0 +1,56 @@
+"""The Imaging Data Commons as a source: an index of series, and objects of a public S3 bucket."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal
+
+from chestgan_core.config.source_config import SourceConfig
+
+if TYPE_CHECKING:
+    from chestgan_core.config.dataset import Dataset
+    from chestgan_core.sources.download.download_progress import DownloadProgress
+    from chestgan_core.sources.series_rows import Catalog, SeriesRow
+
+
+class IdcConfig(SourceConfig):
+    """A collection of the Imaging Data Commons, fetched over S3 without an account.
+
+    index: the series of the Commons as Parquet or CSV; by default that of the installed package idc-index-data.
+    """
+
+    kind: Literal["idc"]
+    collection: str
+    index: Path | None = None
+    endpoint: str = "https://s3.amazonaws.com"
+
+
+class IdcSource:
+    """Implements Source."""
+
+    remote = True
+
+    def __init__(self, dataset: "Dataset", home: Path) -> None:
+        assert isinstance(dataset.source, IdcConfig)  # noqa: S101 (for the type checker: its own kind)
+        self._dataset, self._config, self._home = dataset, dataset.source, home
+
+    def list_series(self) -> "Catalog":
+        """Raises BadInput (no such index or collection), NotAvailable (the index is not installed)."""
+        from chestgan_core.dicom.pseudonyms import pseudonyms_of
+        from chestgan_core.sources.idc.index import idc_series
+        from chestgan_core.sources.series_rows import Catalog
+
+        names = pseudonyms_of(self._dataset, self._home)
+        return Catalog(tuple(idc_series(self._config.collection, names, self._config.index)), {}, 0)
+
+    def series_files(
+        self, row: "SeriesRow", spool: Path, progress: "DownloadProgress"
+    ) -> Iterator[tuple[str, IO[bytes]]]:
+        """One file per object, in the order of their keys; files after it are fetched meanwhile."""
+        from chestgan_core.sources.idc.download import incoming_files
+
+        for number, path in enumerate(incoming_files(row, spool, self._config.endpoint, progress)):
+            with path.open("rb") as stream:
+                yield f"{number:05d}.dcm", stream
+
+
+CONFIG, SOURCE = IdcConfig, IdcSource

@@ -1,0 +1,93 @@
+"""NBIA, the server of TCIA, as a source: lists of series, and series as zips."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal
+
+from chestgan_core.config.source_config import SourceConfig
+
+if TYPE_CHECKING:
+    from chestgan_core.config.dataset import Dataset
+    from chestgan_core.sources.download.download_progress import DownloadProgress
+    from chestgan_core.sources.series_rows import Catalog, SeriesRow
+
+
+class NbiaConfig(SourceConfig):
+    """A collection of TCIA, fetched from NBIA (API v4).
+
+    manifest: a metadata.csv of the NBIA Data Retriever instead of the list of series that the server gives.
+    """
+
+    kind: Literal["nbia"]
+    collection: str
+    manifest: Path | None = None
+    endpoint: str = "https://nbia.cancerimagingarchive.net/nbia-api/services/v4"
+
+
+class NbiaSource:
+    """Implements Source."""
+
+    remote = True
+
+    def __init__(self, dataset: "Dataset", home: Path) -> None:
+        assert isinstance(dataset.source, NbiaConfig)  # noqa: S101 (for the type checker: its own kind)
+        self._dataset, self._config, self._home = dataset, dataset.source, home
+
+    def list_series(self) -> "Catalog":
+        """From the manifest where the dataset names one, else from the server.
+
+        Raises BadInput (a manifest that cannot be used), SourceUnreachable, SourceRefused (no such collection).
+        """
+        from chestgan_core.dicom.pseudonyms import pseudonyms_of
+        from chestgan_core.sources.nbia.client import NbiaClient
+        from chestgan_core.sources.nbia.metadata_csv import nbia_csv_series
+        from chestgan_core.sources.nbia.series_list import nbia_series
+        from chestgan_core.sources.series_rows import Catalog
+
+        dataset, config = self._dataset, self._config
+        names = pseudonyms_of(dataset, self._home)
+        if config.manifest is not None:
+            manifest = config.manifest.expanduser()
+            rows = nbia_csv_series(manifest, config.collection, names, dataset.doi, dataset.licence)
+        else:
+            listed = NbiaClient(config.endpoint).series(config.collection)
+            rows = nbia_series(config.collection, listed, names, dataset.doi)
+        return Catalog(tuple(rows), {}, 0)
+
+    def series_files(
+        self, row: "SeriesRow", spool: Path, progress: "DownloadProgress"
+    ) -> Iterator[tuple[str, IO[bytes]]]:
+        """The images in the order of their names, then the licence that the server puts beside them."""
+        from chestgan_core.sources.nbia.client import LICENCE, NbiaClient, dicom_names
+
+        # It gets this name only when it is complete and verified: a zip that is there needs no second download.
+        delivery = spool / "delivery.zip"
+        if delivery.exists() and not _is_whole(delivery, row.images):
+            delivery.unlink()  # power went before its bytes were on the disk
+        if not delivery.exists():
+            for part in spool.iterdir():
+                part.unlink()
+            NbiaClient(self._config.endpoint).fetch(row.location, delivery, row.images, progress.received)
+        with zipfile.ZipFile(delivery) as archive:
+            for number, name in enumerate(dicom_names(archive)):
+                with archive.open(name) as stream:
+                    yield f"{number:05d}.dcm", stream
+                progress.finished()
+            if LICENCE in archive.namelist():
+                with archive.open(LICENCE) as stream:
+                    yield LICENCE, stream
+
+
+def _is_whole(delivery: Path, images: int) -> bool:
+    from chestgan_core.sources.download.retry import Damaged
+    from chestgan_core.sources.nbia.client import verify
+
+    try:
+        verify(delivery, images)
+    except Damaged:
+        return False
+    return True
+
+
+CONFIG, SOURCE = NbiaConfig, NbiaSource
