@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Adam, Optimizer, RMSprop
 
-from chestgan_core.config.experiment import NOT_IN_WEIGHTS, Experiment
+from chestgan_core.config.experiment import Experiment, resume_fields
 from chestgan_core.config.training_plan import TrainingPlan
 from chestgan_core.errors import BadCheckpoint
 from chestgan_core.local.files import replacing
@@ -34,18 +34,6 @@ from chestgan_core.training.losses import loss_of
 from chestgan_core.training.sampling import Draw
 
 STATE_FILE = "training-state.pt"
-# Fields that may change between two attempts: they decide when to stop and what to show, not what is learned.
-FREE_FIELDS: dict[str, Any] = {
-    **dict.fromkeys(NOT_IN_WEIGHTS, True),
-    "training": {
-        "minutes",
-        "images",
-        "epochs",
-        "checkpoint_every_images",
-        "sample_every_images",
-        "snapshots",
-    },
-}
 ELSEWHERE = "give another folder, or delete the file to train from the start"
 
 
@@ -130,11 +118,11 @@ class TrainingState:
         Raises BadCheckpoint: cut short, no training state, another experiment (names the fields) or images.
         """
         told = _read(path)
-        theirs, ours = json.loads(told["experiment"]), self.experiment.model_dump(mode="json")
+        stored = resume_fields(json.loads(told["experiment"]))
         changed = [
-            f"{field} {_leaves(theirs).get(field)} instead of {value}"
-            for field, value in _leaves(ours).items()
-            if _leaves(theirs).get(field) != value
+            f"{field} {stored.get(field)} instead of {value}"
+            for field, value in resume_fields(self.experiment.model_dump(mode="json")).items()
+            if stored.get(field) != value
         ]
         if changed:
             raise BadCheckpoint(path, f"belongs to another experiment: {', '.join(changed)}", ELSEWHERE)
@@ -190,20 +178,6 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(told, dict) or not wanted <= told.keys():
         raise BadCheckpoint(path, "is no training state of this version", "delete it to train from the start")
     return told
-
-
-def _leaves(fields: dict[str, Any], free: dict[str, Any] = FREE_FIELDS, prefix: str = "") -> dict[str, Any]:
-    """`training.batch_size` -> 32 and so on, without the free fields."""
-    leaves: dict[str, Any] = {}
-    for name, value in fields.items():
-        inner = free.get(name, {})
-        if inner is True:
-            continue
-        if isinstance(value, dict):
-            leaves |= _leaves(value, dict.fromkeys(inner, True), f"{prefix}{name}.")
-        else:
-            leaves[prefix + name] = value
-    return leaves
 
 
 class Uploads:

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from chestgan_core.config.dataset import dataset_files
-from chestgan_core.config.experiment import experiment_files, load_experiment
+from chestgan_core.config.experiment import (
+    NOT_IN_WEIGHTS,
+    Experiment,
+    experiment_files,
+    load_experiment,
+    resume_fields,
+)
+from chestgan_core.config.training_plan import FREE_ON_RESUME, TrainingPlan
 from chestgan_core.errors import BadExperiment
 
 GOOD = "dataset: phantom\ntraining: {images: 100}\n"
@@ -69,6 +76,47 @@ def test_the_fingerprint_changes_with_what_decides_the_weights_and_with_nothing_
     assert fingerprint(GOOD + "seed: 1\n") != same
     assert fingerprint(GOOD + "window: wide\n") != same
     assert fingerprint(GOOD.replace("100", "101")) != same
+
+
+def test_each_field_either_decides_the_weights_or_decides_nothing() -> None:
+    decides = {
+        "dataset",
+        "resolution",
+        "window",
+        "seed",
+        "classes",
+        "min_patients_per_class",
+        "network",
+        "training",
+    }
+    assert not decides & NOT_IN_WEIGHTS
+    assert decides | NOT_IN_WEIGHTS == set(Experiment.model_fields)
+    # Minutes and images decide when a training ends, so they are in its name; a checkpoint may be resumed with others.
+    learned = {
+        "loss", "augmentation", "optimizer", "sampling", "validation", "batch_size", "critic_steps", "max_grad_norm",
+        "instance_noise", "instance_noise_half_life", "ema_images", "precision",
+    }  # fmt: skip
+    assert not learned & FREE_ON_RESUME
+    assert learned | FREE_ON_RESUME == set(TrainingPlan.model_fields)
+
+
+def test_a_checkpoint_is_bound_by_what_is_learned() -> None:
+    fields = resume_fields(load_experiment("thesis-wgan").model_dump(mode="json"))
+    assert {name.partition(".")[0] for name in fields} == set(Experiment.model_fields) - NOT_IN_WEIGHTS
+    assert fields["training.optimizer.kind"] == "rmsprop"
+    assert "training.images" not in fields
+
+
+def test_an_optimizer_that_cannot_skip_a_step_is_refused_with_update_above(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    loss = "loss: {kind: cross-entropy, update_above: 0.1}"
+    path.write_text(f"dataset: phantom\ntraining: {{images: 1, optimizer: {{kind: rmsprop}}, {loss}}}\n")
+    with pytest.raises(
+        BadExperiment, match=r"line 2: training: .*rmsprop cannot; set optimizer\.kind to adam"
+    ):
+        load_experiment(path)
+    path.write_text(f"dataset: phantom\ntraining: {{images: 1, {loss}}}\n")
+    assert load_experiment(path).training.optimizer.kind == "adam"
 
 
 def test_an_experiment_of_an_unknown_dataset_or_extractor_is_refused_before_it_costs_anything(
