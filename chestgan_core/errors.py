@@ -1,4 +1,26 @@
-"""The errors that reach a person. Each says in one line which object, what is wrong, and what to do."""
+"""The errors that reach a person. Each says in one line which object, what is wrong, and what to do.
+
+    ChestganError
+        BadInput                    a path, an option, a file that cannot be used: the caller must change something
+            UnknownName             no dataset, device, extractor, ... of this name: the remedy says the nearest ones
+            BadExperiment           an experiment file (tuning.space.BadSpace: a file that says what a study varies)
+            NotHounsfield           dicom.hounsfield: a slice whose values are not Hounsfield units
+        DiskFull                    this machine has no space left: no fault of the input
+        NotAvailable                weights, an extra or a device are missing here; others can do without
+        BadCheckpoint               a generator or a training state of another network or training, or damaged
+        StoreError                  the store refused, or is not set up
+            StoreUnreachable        it did not answer: may pass by itself, so Dagster tries the step again
+            PointerMoved            another writer was first: Dagster tries the step again
+            NotInStore              what would have written the object was not run yet
+            DamagedObject           stored bytes that are not what they should be: must be written again
+        SourceUnreachable           IDC, NBIA, Kaggle or a webhook did not answer: may pass by itself
+        SourceRefused               it answered, and will not give or take this: asking again cannot help
+        IdentityFound               files of a private folder still name a person
+        TrainingDiverged, ...       training/ and tuning/: a run that ended, and why
+
+A caller of the library catches ChestganError, or the class that it has an answer to. The command line ends with
+status 2 for UnknownName and BadExperiment (wrong use), and with status 1 for all others.
+"""
 
 import difflib
 from collections.abc import Iterable
@@ -43,8 +65,16 @@ class BadInput(ChestganError):
     """What was given cannot be used: a path, an option, a DICOM folder without a usable series."""
 
 
+class UnknownName(BadInput):
+    """A name that is not among the known ones; the remedy is `nearest`."""
+
+
 class BadExperiment(BadInput):
     """An experiment file or name that cannot be used; names the file and the field."""
+
+
+class DiskFull(ChestganError):
+    """This machine has no space left for what is to be written. Neither the input nor the settings are at fault."""
 
 
 class BadCheckpoint(ChestganError):
@@ -64,7 +94,7 @@ class NotInStore(StoreError):
 
 
 class DamagedObject(StoreError):
-    """Bytes whose sha256 or size is not what the manifest says."""
+    """Bytes whose sha256 or size is not what the manifest says, or a manifest or pointer without what it must hold."""
 
 
 class PointerMoved(StoreError):

@@ -17,7 +17,10 @@ LOCK = ".lock"
 
 @contextmanager
 def scratch_folder(home: Path) -> Iterator[Path]:
-    """A fresh folder below home/scratch, which only its owner can open. Raises BadInput: home cannot be written."""
+    """A fresh folder below home/scratch, which only its owner can open.
+
+    Raises BadInput (home cannot be written), DiskFull.
+    """
     shelf = home / "scratch"
     try:
         shelf.mkdir(parents=True, exist_ok=True)

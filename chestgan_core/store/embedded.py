@@ -6,7 +6,6 @@ Linux it never outlives the process that started it. Production sets CHESTGAN_ST
 runs.
 """
 
-import fcntl
 import json
 import os
 import random
@@ -20,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from chestgan_core.errors import StoreError
-from chestgan_core.local.files import create_secret, replacing
+from chestgan_core.local.files import create_secret, file_lock, replacing
 from chestgan_core.store.objects import Access, s3_client
 from chestgan_core.store.seaweedfs import IDENTITIES, LISTENERS, Server
 from chestgan_core.store.store import Store
@@ -119,14 +118,13 @@ class EmbeddedStore:
 
         The server inherits the locked file, so the lock says whether it runs, whatever became of its parent.
         """
-        with (self.folder / "lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return None
-            server = Server(self.folder, self.log, self._ports(), lock.fileno())
-            (self.folder / "server.pid").write_text(str(server.pid))
-            return server
+        try:
+            with file_lock(self.folder / "lock", wait=False) as lock:
+                server = Server(self.folder, self.log, self._ports(), lock)
+                (self.folder / "server.pid").write_text(str(server.pid))
+                return server
+        except BlockingIOError:
+            return None
 
     def _keys(self) -> tuple[str, str]:
         """Access key and secret, made at the first start; the file is SeaweedFS's list of who may do what."""

@@ -18,6 +18,7 @@ from chestgan_core.errors import (
     StoreError,
     StoreUnreachable,
 )
+from chestgan_core.local.files import file_error
 
 _REFUSED = {
     "403", "AccessDenied", "AllAccessDisabled", "ExpiredToken", "ExpiredTokenException", "Forbidden",
@@ -124,5 +125,4 @@ def explained_file(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise BadInput(path, "there is no such file", "check the path") from error
     except OSError as error:
-        cause = f"cannot be read or written ({error.strerror})"
-        raise BadInput(path, cause, "check its permissions and the space on the disk") from error
+        raise file_error(path, error) from error

@@ -7,7 +7,6 @@ Every failure is a StoreError (bucket, key, cause, remedy). store.py builds arte
 
 import os
 import threading
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
+from chestgan_core.local.files import replacing
 from chestgan_core.store.artefacts import StoredObject, sha256_of
 from chestgan_core.store.errors import explained, explained_file
 
@@ -235,16 +235,13 @@ class ObjectStore:
         return item
 
     def _download(self, transfer: "S3Transfer", key: str, path: Path, sha256: str) -> StoredObject:
-        part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
         with self._explained(key), explained_file(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
+            # Not forced to the disk: what lies there is verified before it is used again.
+            with replacing(path, durable=False) as part:
                 transfer.download_file(self.bucket, self._full(key), str(part))
                 item = StoredObject(key, part.stat().st_size, sha256_of(part))
                 self._verify(key, item.sha256, sha256)
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
         self.traffic.read(item.bytes)
         return item
 

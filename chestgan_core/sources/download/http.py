@@ -8,7 +8,6 @@ for and at most server and path: neither parameters nor credentials nor where a 
 import hashlib
 import json
 import os
-import secrets
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from urllib3.exceptions import HTTPError, LocationValueError
 
 from chestgan_core import __version__
 from chestgan_core.errors import BadInput, SourceRefused
+from chestgan_core.local.files import file_error, replacing
 from chestgan_core.sources.download import bandwidth
 from chestgan_core.sources.download.retry import Passing, persistently, retry_after
 
@@ -80,7 +80,7 @@ def download(
 
     auth: value of the Authorization header; it is not sent on to another host. what: what errors name; by default
     server and path. received: gets the number of bytes of each block that came.
-    Raises SourceUnreachable, SourceRefused (4xx), BadInput (the file cannot be written).
+    Raises SourceUnreachable, SourceRefused (4xx), BadInput (the file cannot be written), DiskFull.
     """
     what = what or plain_url(url)
     try:

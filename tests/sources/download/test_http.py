@@ -212,5 +212,5 @@ def test_a_limit_that_is_no_number_is_told(
 
 
 def test_a_file_that_cannot_be_written_is_no_fault_of_the_server(tmp_path: Path) -> None:
-    with StandInServer(bytes_of(BODY)) as server, pytest.raises(BadInput, match="cannot be written"):
+    with StandInServer(bytes_of(BODY)) as server, pytest.raises(BadInput, match="cannot be read or written"):
         download(server.url, tmp_path / "no folder" / "file")
