@@ -4,6 +4,7 @@ In: the local folder. Out: findings about device, store, decoders, feature weigh
 except that the embedded store is started and stopped where no other is configured.
 """
 
+import argparse
 import importlib.metadata
 import os
 import secrets
@@ -13,8 +14,29 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from chestgan_core.cli.parser import Answer, Commands, add_command
 from chestgan_core.errors import ChestganError
+from chestgan_core.local.home import home
 from chestgan_core.store import keys
+
+
+def add_to(commands: Commands) -> None:
+    """The command."""
+    add_command(
+        commands,
+        "doctor",
+        doctor,
+        "Check what works on this machine, and say how to fix the rest.",
+        "The exit status is 1 if something that chestgan needs does not work.",
+    )
+
+
+def doctor(args: argparse.Namespace) -> Answer:
+    """Every finding; exit status 1 where one that is not optional does not work."""
+    findings = examine(home())
+    works = all(finding.works or finding.optional for finding in findings)
+    data = {"exit_status": 0 if works else 1, "findings": [finding.as_json() for finding in findings]}
+    return Answer(data, "\n".join(finding.line() for finding in findings))
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,12 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Any:
-    def told(*arguments: object) -> Any:
+def listed(capsys: pytest.CaptureFixture[str]) -> Any:
+    def listed(*arguments: object) -> Any:
         assert main(["catalog", *map(str, arguments), "--json"]) == 0
         return json.loads(capsys.readouterr().out)
 
-    return told
+    return listed
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Any:
     return refused
 
 
-def test_an_index_file_is_counted_with_the_rules_of_a_dataset(told: Any, tmp_path: Path) -> None:
-    answer = told(tmp_path / "index.csv", "--dataset", "listed")
+def test_an_index_file_is_counted_with_the_rules_of_a_dataset(listed: Any, tmp_path: Path) -> None:
+    answer = listed(tmp_path / "index.csv", "--dataset", "listed")
     assert (
         answer["all"] == answer["selected"] == {"series": 2, "patients": 2, "images": 60, "bytes": 31_000_000}
     )
@@ -54,8 +54,8 @@ def test_an_index_file_is_counted_with_the_rules_of_a_dataset(told: Any, tmp_pat
     ]
 
 
-def test_the_installed_index_is_the_default_route(told: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    answer = told("idc")
+def test_the_installed_index_is_the_default_route(listed: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = listed("idc")
     assert (answer["dataset"], answer["all"]["series"]) == ("lung_pet_ct_dx", 2606)
     assert (answer["selected"]["series"], answer["selected"]["images"]) == (346, 51_441)
     assert answer["left_out_series"]["secondary-capture"] == 281
@@ -63,10 +63,10 @@ def test_the_installed_index_is_the_default_route(told: Any, capsys: pytest.Capt
 
 
 def test_people_get_a_table_with_the_same_numbers(
-    real_data: Path, told: Any, capsys: pytest.CaptureFixture[str]
+    real_data: Path, listed: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = real_data / "catalog" / "lung_pet_ct_dx_series.csv"
-    answer = told(path)
+    answer = listed(path)
     assert main(["catalog", str(path)]) == 0
     captured = capsys.readouterr()
     assert captured.out == ""
@@ -78,9 +78,9 @@ def test_people_get_a_table_with_the_same_numbers(
 
 
 def test_a_folder_is_counted_file_by_file_and_names_nobody(
-    told: Any, phantom_folder: Path, capsys: pytest.CaptureFixture[str]
+    listed: Any, phantom_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answer = told(phantom_folder)
+    answer = listed(phantom_folder)
     assert (answer["dataset"], answer["selected"]["patients"]) == ("folder", 5)
     assert answer["files"] == answer["selected"]["images"] + sum(answer["left_out_files"].values())
     assert main(["catalog", str(phantom_folder)]) == 0
@@ -88,8 +88,8 @@ def test_a_folder_is_counted_file_by_file_and_names_nobody(
     assert "PH-" not in json.dumps(answer)
 
 
-def test_a_metadata_csv_is_told_by_its_header(told: Any, real_data: Path) -> None:
-    answer = told(real_data / "dicom" / "lung_pet_ct_dx" / "metadata-decimal-comma.csv")
+def test_a_metadata_csv_is_recognized_by_its_header(listed: Any, real_data: Path) -> None:
+    answer = listed(real_data / "dicom" / "lung_pet_ct_dx" / "metadata-decimal-comma.csv")
     assert (answer["dataset"], answer["all"]["series"]) == ("lung_pet_ct_dx_nbia", 334)
 
 
@@ -97,12 +97,12 @@ def test_a_source_that_does_not_fit_is_refused_in_one_line(refused: Any, tmp_pat
     assert "there is no such file or folder" in refused(tmp_path / "nowhere")
     assert "listed: does not come from nbia" in refused("nbia", "--dataset", "listed")
     assert "is none of the 1 collections" in refused(tmp_path / "index.csv")
-    assert "no collection of the Imaging Data Commons or NBIA" in refused(
+    assert "is not a collection of the Imaging Data Commons or NBIA" in refused(
         tmp_path / "index.csv", "--dataset", "phantom"
     )
 
 
-def test_a_folder_without_pictures_says_what_is_wanted(
+def test_a_folder_without_pictures_says_what_it_should_hold(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "note.txt").write_text("no picture")

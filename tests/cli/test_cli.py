@@ -1,5 +1,6 @@
 """The command line: every step without Dagster, JSON alone on standard output, exit status 0, 1 and 2."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-from chestgan_core.cli.main import main
+from chestgan_core.cli.main import main, parser
 
 TINY = """
 dataset: phantom
@@ -42,8 +43,8 @@ def trained(phantom_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     (folder / "tiny.yaml").write_text(TINY)
     real = folder / "real.safetensors"
     assert main(["normalize", str(phantom_folder), "--out", str(real), "--public-ids"]) == 0
-    told = ["train", str(folder / "tiny.yaml"), "--data", str(real), "--out", str(folder / "model")]
-    assert main([*told, "--device", "cpu"]) == 0
+    train = ["train", str(folder / "tiny.yaml"), "--data", str(real), "--out", str(folder / "model")]
+    assert main([*train, "--device", "cpu"]) == 0
     return folder
 
 
@@ -51,14 +52,14 @@ def test_normalize_writes_hounsfield_units_and_counts_every_file(
     run: Any, phantom_folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "slices.safetensors"
-    told = run("normalize", phantom_folder, "--out", out, "--size", 32)
+    answer = run("normalize", phantom_folder, "--out", out, "--size", 32)
     slices = load_file(out)["slices"]
-    assert slices.shape == (told["kept"], 32, 32)
+    assert slices.shape == (answer["kept"], 32, 32)
     assert slices.dtype == "int16"
-    assert told["files"] == told["kept"] + sum(told["left_out"].values())
-    assert told["series"] == 5
+    assert answer["files"] == answer["kept"] + sum(answer["left_out"].values())
+    assert answer["series"] == 5
     rows = pq.read_table(out.with_suffix(".parquet")).to_pylist()
-    assert len(rows) == told["kept"]
+    assert len(rows) == answer["kept"]
     assert {"patient", "series_uid", "sop_uid", "position_mm", "lung_fraction"} <= rows[0].keys()
 
 
@@ -76,8 +77,8 @@ def test_patient_names_do_not_reach_the_rows_unless_they_are_public(
 
 def test_train_generate_and_evaluate_follow_each_other(run: Any, trained: Path, tmp_path: Path) -> None:
     fake = tmp_path / "fake.safetensors"
-    told = run("generate", "--model", trained / "model", "--count", 20, "--seed", 5, "--out", fake)
-    assert told["images"] == 20
+    answer = run("generate", "--model", trained / "model", "--count", 20, "--seed", 5, "--out", fake)
+    assert answer["images"] == 20
     assert load_file(fake)["slices"].shape == (20, 64, 64)
     report = run("evaluate", "--real", trained / "real.safetensors", "--fake", fake)
     by_name = {row["measure"]: row for row in report["rows"]}
@@ -86,8 +87,8 @@ def test_train_generate_and_evaluate_follow_each_other(run: Any, trained: Path, 
     assert "efficientnet-lite0" in by_name["KID"]["extractor"]
     thesis = {row["measure"]: row for row in report["thesis"]["rows"]}
     assert thesis["generator accuracy"]["note"] == "not measured: no discriminator was given"
-    told = ("--real", trained / "real.safetensors", "--fake", fake, "--discriminator", trained / "model")
-    report = run("evaluate", *told)
+    options = ("--real", trained / "real.safetensors", "--fake", fake, "--discriminator", trained / "model")
+    report = run("evaluate", *options)
     thesis = {row["measure"]: row for row in report["thesis"]["rows"]}
     assert 0 <= thesis["generator accuracy"]["value"] <= 1
 
@@ -97,16 +98,9 @@ def test_generate_writes_pictures_into_a_folder(run: Any, trained: Path, tmp_pat
     assert len(list((tmp_path / "pictures").glob("*.png"))) == 3
 
 
-def test_a_second_training_goes_on_where_the_first_ended(run: Any, trained: Path) -> None:
-    told = [
-        "train",
-        trained / "tiny.yaml",
-        "--data",
-        trained / "real.safetensors",
-        "--out",
-        trained / "model",
-    ]
-    assert run(*told, "--images", 320, "--device", "cpu")["images_seen"] == 320
+def test_a_second_training_resumes_where_the_first_ended(run: Any, trained: Path) -> None:
+    train = [trained / "tiny.yaml", "--data", trained / "real.safetensors", "--out", trained / "model"]
+    assert run("train", *train, "--max-images", 320, "--device", "cpu")["images_seen"] == 320
 
 
 def test_experiments_are_listed_and_shown(run: Any) -> None:
@@ -130,9 +124,9 @@ def test_an_empty_store_lists_no_sets(run: Any) -> None:
     [
         (["normalize", "no-such-folder", "--out", "x.safetensors"], 1, "no-such-folder"),
         (["normalize", ".", "--out", "x.safetensors", "--size", "0"], 2, "positive"),
-        (["train", "no-such-experiment", "--data", "x", "--out", "y"], 2, "choose one of"),
+        (["train", "no-such-experiment", "--data", "x", "--out", "y"], 2, "neither a known experiment nor"),
         (["train", "demo", "--data", "no-such-file", "--out", "y"], 1, "no-such-file"),
-        (["train", "demo", "--data", "x", "--out", "y", "--minutes", "nan"], 2, "minutes"),
+        (["train", "demo", "--data", "x", "--out", "y", "--max-minutes", "nan"], 2, "minutes"),
         (["generate", "--model", "no-such-model", "--count", "1", "--out", "y"], 1, "no-such-model"),
         (["evaluate", "--real", "x", "--fake", "no-such-file"], 1, "no-such-file"),
         (["sets", "show", "no-such-set"], 1, "no-such-set"),
@@ -153,10 +147,49 @@ def test_a_mistake_is_one_line_on_standard_error(
     assert status_of(arguments) == status
     answer = capfd.readouterr()
     assert answer.out == ""
-    assert said in answer.err
-    assert "Traceback" not in answer.err
-    if status == 1:
-        assert len(answer.err.strip().splitlines()) == 1
+    [line] = answer.err.strip().splitlines()
+    assert said in line
+    assert "Traceback" not in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["catlog", "idc"], "chestgan: unknown command catlog; did you mean catalog?"),
+        (["sets", "verfy", "x"], "chestgan sets: unknown command verfy; did you mean verify?"),
+        # The required --out is not called missing, because it was mistyped.
+        (
+            ["normalize", "x", "--ouput", "y"],
+            "chestgan normalize: unknown option --ouput; did you mean --out?",
+        ),
+        (["normalize", "x", "--out", "y", "--siz=3"], "unknown option --siz; did you mean --size?"),
+        (["--jsn", "doctor"], "chestgan: unknown option --jsn; choose one of --help, --version"),
+        (
+            ["evaluate", "--real", "x", "--fake", "y", "--window", "lnug"],
+            "argument --window: lnug is not a valid choice; did you mean lung?",
+        ),
+        (["doctor", "now"], "chestgan doctor: unexpected argument now; see chestgan doctor --help"),
+        (["train", "lung-r3-46", "--data", "x", "--out", "y"], "did you mean lung-r3-64"),
+        (["catalog", "idc", "--dataset", "lung_pet_ct"], "did you mean lung_pet_ct_dx"),
+    ],
+)
+def test_an_unknown_word_is_answered_with_the_nearest_known_ones(
+    arguments: list[str], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert status_of(arguments) in (1, 2)
+    [line] = capfd.readouterr().err.strip().splitlines()
+    assert said in line
+
+
+def test_every_command_explains_each_of_its_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    pending = [parser()]
+    while pending:
+        one = pending.pop()
+        for action in one._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                pending += action.choices.values()
+            else:
+                assert action.help, f"{one.prog}: {action.option_strings or action.dest}"
 
 
 def status_of(arguments: list[str]) -> object:
@@ -170,9 +203,9 @@ def status_of(arguments: list[str]) -> object:
 def test_a_process_ends_with_the_status_and_has_its_traceback_for_debug(
     more: list[str], lines: int | None, tmp_path: Path
 ) -> None:
-    told = ["generate", "--model", "no-such-model", "--count", "1", "--out", "y", *more]
+    arguments = ["generate", "--model", "no-such-model", "--count", "1", "--out", "y", *more]
     answer = subprocess.run(
-        [sys.executable, "-m", "chestgan_core.cli", *told], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-m", "chestgan_core.cli", *arguments], cwd=tmp_path, capture_output=True, text=True
     )
     assert answer.returncode == 1
     assert answer.stdout == ""

@@ -1,0 +1,51 @@
+"""`chestgan catalog`: what would be downloaded of a collection. No store is needed."""
+
+import argparse
+from pathlib import Path
+
+from chestgan_core.cli.parser import Answer, Commands, add_command
+from chestgan_core.local.home import home
+
+
+def add_to(commands: Commands) -> None:
+    """The command and its options."""
+    parser = add_command(
+        commands,
+        "catalog",
+        catalog,
+        "List the series of a collection: which would be downloaded, and why the others would not.",
+    )
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="idc (the installed index of the Imaging Data Commons), nbia (its server), an index as a CSV or Parquet "
+        "file, a metadata.csv of the NBIA Data Retriever, or a folder of DICOM files; with --dataset, a folder of "
+        "pictures as well",
+    )
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help="dataset whose collection and selection rules apply (default: the one that fits SOURCE)",
+    )
+
+
+def catalog(args: argparse.Namespace) -> Answer:
+    """The series or the pictures of a collection, each selected or left out for a reason."""
+    from chestgan_core.config.dataset import dataset_named
+    from chestgan_core.sources.catalog.listing import list_named
+    from chestgan_core.sources.catalog.table import as_text
+
+    if args.dataset and not dataset_named(args.dataset).has_hounsfield:
+        from chestgan_core.sources.images.collection import summarise_images
+
+        summary = summarise_images(args.dataset, Path(args.source), home())
+        return Answer(summary.as_json(), summary.text())
+    dataset, listed = list_named(args.source, args.dataset, home())
+    data = {
+        "dataset": dataset.name,
+        **listed.summary().as_json(),
+        "files": listed.files,
+        "left_out_files": listed.left_out,
+        "selected_series": [{"patient": row.patient, "key": row.key} for row in listed.selected],
+    }
+    return Answer(data, as_text(f"{args.source}, with the rules of {dataset.name}", listed))

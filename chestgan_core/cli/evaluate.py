@@ -1,0 +1,134 @@
+"""`chestgan evaluate`, `report` and `compare`: how close synthetic images come to real ones."""
+
+import argparse
+from pathlib import Path
+
+from chestgan_core.cli.parser import (
+    Answer,
+    Commands,
+    add_command,
+    add_device,
+    add_files,
+    add_out,
+    add_phantom,
+    add_seed,
+)
+from chestgan_core.local.home import home
+
+NAME = "name of an experiment"
+
+
+def add_to(commands: Commands) -> None:
+    """The commands and their options."""
+    _add_evaluate(commands)
+    parser = add_command(
+        commands, "report", report, "Download the newest metric report of an experiment from the store."
+    )
+    parser.add_argument("experiment", metavar="EXPERIMENT", help=NAME)
+    add_out(parser, "folder for report.html, report.pdf, report.json and the figures")
+    parser = add_command(
+        commands,
+        "compare",
+        compare,
+        "Compare the newest metric reports of several experiments.",
+        "The exit status is 1 if they are not comparable.",
+    )
+    parser.add_argument("experiments", nargs="+", metavar="EXPERIMENT", help=NAME)
+    add_out(parser, "folder for the comparison")
+
+
+def _add_evaluate(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "evaluate",
+        evaluate,
+        "Compare synthetic with real slices: KID, FID, precision, recall, density, coverage and more.",
+    )
+    add_files(parser, "--real", "slices of patients that the generator was not trained on", required=True)
+    parser.add_argument(
+        "--fake",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="synthetic slices, written by chestgan generate",
+    )
+    add_files(
+        parser,
+        "--reference",
+        "slices of other real patients, usually those trained on: their distance to --real is the floor (default: "
+        "--real is split by patient)",
+    )
+    parser.add_argument(
+        "--discriminator",
+        type=Path,
+        metavar="FOLDER",
+        help="folder of the training that made --fake, for the accuracies that the thesis system reports",
+    )
+    parser.add_argument(
+        "--source-title", metavar="TEXT", help="title of the real data, as the report prints it"
+    )
+    add_phantom(parser)
+    parser.add_argument(
+        "--window",
+        choices=("lung", "wide"),
+        metavar="WINDOW",
+        help="lung or wide (default: the one stated in --fake, else lung)",
+    )
+    parser.add_argument(
+        "--extractor",
+        default="efficientnet-lite0",
+        metavar="NAME",
+        help="network whose features are compared (default: efficientnet-lite0)",
+    )
+    add_seed(parser, "seed of every random draw")
+    add_out(parser, "folder for the report as JSON, HTML, PDF and figures (default: none)", required=False)
+    add_device(parser)
+
+
+def evaluate(args: argparse.Namespace) -> Answer:
+    """A metric report on files."""
+    from chestgan_core.evaluation.evaluate_files import evaluate_files
+    from chestgan_core.evaluation.pages.report_page import write_report
+    from chestgan_core.imaging.windows import WINDOWS
+
+    report = evaluate_files(
+        args.real,
+        args.fake,
+        WINDOWS[args.window] if args.window else None,
+        extractor=args.extractor,
+        seed=args.seed,
+        reference=args.reference or (),
+        source_title=args.source_title,
+        image_kind="phantom" if args.phantom else "real",
+        device=args.device,
+        discriminator=args.discriminator,
+    )
+    if args.out:
+        write_report(report, args.out)
+    return Answer(report.as_json(), report.as_text())
+
+
+def report(args: argparse.Namespace) -> Answer:
+    """The newest report of an experiment, as files."""
+    from chestgan_core.evaluation.stored_report import fetch_report
+    from chestgan_core.store.embedded import open_store
+
+    with open_store(home()) as store:
+        fetched = fetch_report(store, args.experiment, args.out)
+    data = {"folder": str(args.out), "uri": fetched.uri, **fetched.told}
+    files = "report.html, report.pdf, report.json, figures"
+    return Answer(data, f"{fetched.text}\nwritten to {args.out}: {files}")
+
+
+def compare(args: argparse.Namespace) -> Answer:
+    """The newest reports of several experiments side by side."""
+    from chestgan_core.evaluation.comparison.comparison import compare
+    from chestgan_core.evaluation.comparison.page import as_text, write_comparison
+    from chestgan_core.store.embedded import open_store
+
+    with open_store(home()) as store:
+        comparison = compare(store, args.experiments)
+    files = write_comparison(comparison, "Experiments compared", args.out)
+    data = {**comparison.as_json(), "folder": str(args.out), "exit_status": 1 if comparison.reasons else 0}
+    names = ", ".join(file.name for file in files)
+    return Answer(data, f"{as_text(comparison)}\nwritten to {args.out}: {names}")

@@ -1,0 +1,59 @@
+"""`chestgan train`: the generator of an experiment, from slices."""
+
+import argparse
+
+from chestgan_core.cli.parser import (
+    Answer,
+    Commands,
+    add_budget,
+    add_command,
+    add_device,
+    add_experiment,
+    add_files,
+    add_out,
+    add_threads,
+)
+
+
+def add_to(commands: Commands) -> None:
+    """The command and its options."""
+    parser = add_command(
+        commands, "train", train, "Train the generator of an experiment on normalized slices."
+    )
+    add_experiment(parser)
+    add_files(parser, "--data", "slices to train on, written by chestgan normalize", required=True)
+    add_files(
+        parser,
+        "--held-out",
+        "slices of other patients; if the experiment has a validation section, the generator that scores best on them "
+        "is kept",
+    )
+    add_out(parser, "folder for the trained networks; an interrupted training in it is resumed")
+    add_budget(parser, "training, with earlier attempts", "as the experiment says")
+    add_device(parser)
+    add_threads(parser, "CPU threads (default: all cores)")
+
+
+def train(args: argparse.Namespace) -> Answer:
+    """Train the generator of an experiment on shards."""
+    import torch
+
+    from chestgan_core.config.experiment import load_experiment
+    from chestgan_core.training.data import load_training_slices
+    from chestgan_core.training.devices import pick_device
+    from chestgan_core.training.loop import train
+    from chestgan_core.training.schedule import Budget
+    from chestgan_core.training.validation import held_out_judge
+
+    experiment = load_experiment(args.experiment)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    device = pick_device(args.device)
+    slices = load_training_slices(args.data, experiment)
+    if args.max_minutes or args.max_images:
+        budget = Budget(minutes=args.max_minutes, images=args.max_images)
+    else:
+        budget = Budget.of(experiment.training, len(slices))
+    judge = held_out_judge(args.held_out, experiment, device) if args.held_out else None
+    outcome = train(experiment, slices, args.out, device, budget, judge)
+    return Answer(outcome.as_json(), f"{outcome.line()}\nwritten to {args.out}")
