@@ -8,6 +8,7 @@ import dagster as dg
 
 from chestgan_assets.execution.processes import step_processes
 from chestgan_core.errors import BadInput
+from chestgan_core.local.environment import choice_from_environment
 
 OWNERS = ["team:chestgan"]
 
@@ -50,22 +51,20 @@ def executor() -> dg.ExecutorDefinition:
     every core. k8s gives every step a pod of its own (steps.yaml). Raises BadInput: a pod that was not told, and would
     train on its own processor what was meant for a GPU elsewhere.
     """
-    told = os.environ.get("CHESTGAN_EXECUTOR", "")
-    if told == "k8s":
+    kind = choice_from_environment("CHESTGAN_EXECUTOR", ("multiprocess", "in_process", "k8s"))
+    if kind == "k8s":
         from chestgan_assets.execution.pods import step_pods
 
         return step_pods
-    if not told and os.environ.get("KUBERNETES_SERVICE_HOST"):
+    if not kind and os.environ.get("KUBERNETES_SERVICE_HOST"):
         raise BadInput(
             "CHESTGAN_EXECUTOR",
             "is not set in this pod",
             "set k8s in user code and run pods, or multiprocess where the pod is to do all by itself",
         )
-    if told == "in_process":
+    if kind == "in_process":
         return dg.in_process_executor
-    if told in ("", "multiprocess"):
-        return step_processes.configured({"max_concurrent": 2})
-    raise BadInput("CHESTGAN_EXECUTOR", f"is {told!r}", "choose multiprocess, in_process or k8s")
+    return step_processes.configured({"max_concurrent": 2})
 
 
 def study_executor() -> dg.ExecutorDefinition:

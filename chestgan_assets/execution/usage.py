@@ -5,7 +5,6 @@ for the metadata of a materialization, which plot themselves over time, and thei
 An attempt that failed made no materialization and is in no sum, but in the log of its step.
 """
 
-import math
 import os
 import resource
 import sys
@@ -21,6 +20,7 @@ from chestgan_assets.execution.executor import on_kubernetes
 from chestgan_assets.resources import StoreResource, Workplace
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
+from chestgan_core.local.environment import number_from_environment
 from chestgan_core.store.store import Store
 
 MEASURED = (
@@ -46,8 +46,8 @@ class Prices:
 
     @classmethod
     def of_environment(cls) -> "Prices":
-        """Raises BadInput: no number, or no currency."""
-        gpu_hour, cpu_hour = _price(_GPU_PRICE), _price(_CPU_PRICE)
+        """Raises BadInput: not a number, or no currency."""
+        gpu_hour, cpu_hour = number_from_environment(_GPU_PRICE, 0), number_from_environment(_CPU_PRICE, 0)
         currency = os.environ.get(_CURRENCY, "").strip()
         if gpu_hour is None and cpu_hour is None:
             return cls()
@@ -182,19 +182,6 @@ def _metadata(
 
 def _number(told: Mapping[str, dg.MetadataValue], name: str) -> float:
     return float(str(told[name].value))
-
-
-def _price(variable: str) -> float | None:
-    told = os.environ.get(variable, "").strip()
-    if not told:
-        return None
-    try:
-        price = float(told)
-    except ValueError:
-        price = math.nan
-    if not 0 <= price < math.inf:
-        raise BadInput(variable, f"is {told!r}", "give a number, such as 2.50")
-    return price
 
 
 def _held(device: str, experiment: Experiment | None) -> tuple[str, int]:

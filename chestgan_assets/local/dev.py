@@ -21,6 +21,7 @@ import dagster as dg
 from chestgan_assets.local.environment import ROOT, local_environment
 from chestgan_assets.local.orphaned_runs import end_orphans, only_dev
 from chestgan_core.errors import BadInput, ChestganError
+from chestgan_core.local.environment import number_from_environment
 from chestgan_core.local.home import home
 from chestgan_core.store.store import Store
 
@@ -91,8 +92,7 @@ def _without_orphans(environment: dict[str, str]) -> Iterator[None]:
 
 def _require_port() -> None:
     """Before anything is started: a second daemon on the same home would take the first one's runs."""
-    if not PORT.isdecimal() or not 0 < int(PORT) < 65536:
-        raise BadInput("CHESTGAN_PORT", f"is {PORT!r}", "give a number from 1 to 65535")
+    number_from_environment("CHESTGAN_PORT", 1, 65535)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -5,16 +5,17 @@ again that it had started (run_retries in dagster.yaml); those that a person was
 Dagster's home say who is alive. The first is held by the servers too: they may outlive a `make dev` that was killed.
 """
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from chestgan_core.errors import BadInput
+from chestgan_core.local.files import file_lock
 
+# A run in these states is executed by somebody. Queued runs are not: the next daemon starts them.
+IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 SAID = "The process that executed this run was killed. Dagster starts it again, unless a demo had started it."
 CANCELED = "The process that executed this run was killed while it was being canceled."
 # Dagster's launcher leaves it on the runs that it started; a demo's run has none.
@@ -27,36 +28,35 @@ def only_dev(dagster_home: Path) -> Iterator[int]:
 
     Raises BadInput: another one works in this home, and would take this one's runs.
     """
-    with (dagster_home / "dev.lock").open("a") as lock:
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = held.enter_context(file_lock(dagster_home / "dev.lock", wait=False))
         except BlockingIOError as error:
             raise BadInput(
                 dagster_home,
                 "another `make dev` works here, or servers of one that was killed",
                 "end it (its servers: dagster-webserver, dagster-daemon), or set CHESTGAN_HOME to another folder",
             ) from error
-        yield lock.fileno()
+        yield lock
 
 
 @contextmanager
 def one_of_the_demos(dagster_home: Path) -> Iterator[None]:
     """Held by `make demo`, whose runs are executed by itself."""
-    with (dagster_home / "demo.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+    with file_lock(dagster_home / "demo.lock", shared=True):
         yield
 
 
 def end_orphans(instance: dg.DagsterInstance, dagster_home: Path) -> int:
     """Reports what nobody executes; to be called while only_dev is held, before a server runs."""
     # Held to the end: the run of a demo that starts meanwhile is no orphan.
-    with (dagster_home / "demo.lock").open("a") as lock:
+    with ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.enter_context(file_lock(dagster_home / "demo.lock", wait=False))
             demo_runs = False
         except BlockingIOError:
             demo_runs = True
-        waiting = instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS_RUN_STATUSES))
+        waiting = instance.get_runs(dg.RunsFilter(statuses=IN_PROGRESS))
         orphans = [run for run in waiting if not demo_runs or LAUNCHED in run.tags]
         for run in orphans:
             if run.status is dg.DagsterRunStatus.CANCELING:

@@ -6,12 +6,12 @@ Imports nothing heavy.
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chestgan_core.errors import BadInput, NotInStore
+from chestgan_core.errors import NotInStore
+from chestgan_core.local.environment import number_from_environment
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
 
@@ -29,28 +29,15 @@ class Thresholds:
     study_floors: float | None = None
 
 
-def thresholds(environment: Mapping[str, str] | None = None) -> Thresholds:
-    """The thresholds of $CHESTGAN_RETRAIN_SLICES, _RETRAIN_SHARE, _DRIFT and _STUDY_FLOORS. Raises BadInput."""
-    told = os.environ if environment is None else environment
+def thresholds() -> Thresholds:
+    """$CHESTGAN_RETRAIN_SLICES, _RETRAIN_FRACTION, _DRIFT and _STUDY_FLOORS, or the defaults. Raises BadInput."""
+    number, defaults = number_from_environment, Thresholds
     return Thresholds(
-        retrain_slices=_number(told, "CHESTGAN_RETRAIN_SLICES", 1, math.inf) or Thresholds.retrain_slices,
-        retrain_fraction=_number(told, "CHESTGAN_RETRAIN_FRACTION", 0.001, math.inf)
-        or Thresholds.retrain_fraction,
-        drift=_number(told, "CHESTGAN_DRIFT", 0.01, 1.0) or Thresholds.drift,
-        study_floors=_number(told, "CHESTGAN_STUDY_FLOORS", 1.0, math.inf),
+        retrain_slices=number("CHESTGAN_RETRAIN_SLICES", 1, math.inf, defaults.retrain_slices),
+        retrain_fraction=number("CHESTGAN_RETRAIN_FRACTION", 0.001, math.inf, defaults.retrain_fraction),
+        drift=number("CHESTGAN_DRIFT", 0.01, 1.0, defaults.drift),
+        study_floors=number("CHESTGAN_STUDY_FLOORS", 1),
     )
-
-
-def _number(told: Mapping[str, str], name: str, least: float, most: float) -> float | None:
-    if not (text := told.get(name)):
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not (math.isfinite(number) and least <= number <= most):
-        raise BadInput(name, f"is no number from {least:g} to {most:g}", "correct it, or leave it unset")
-    return number
 
 
 def current_training_set(store: Store, experiment: str) -> tuple[str, str] | None:

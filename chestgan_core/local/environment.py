@@ -1,9 +1,51 @@
-"""What people set as environment variables: folders and files."""
+"""What people set as environment variables: numbers, choices, folders and files.
 
+In: the name of a variable. Out: its value, checked; what cannot be used is a BadInput that names the variable and says
+what it may be. An empty variable counts as unset.
+"""
+
+import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import overload
 
-from chestgan_core.errors import BadInput
+from chestgan_core.errors import BadInput, nearest
+
+
+@overload
+def number_from_environment(
+    name: str, minimum: float, maximum: float = math.inf, default: None = None
+) -> float | None: ...
+
+
+@overload
+def number_from_environment(name: str, minimum: float, maximum: float, default: float) -> float: ...
+
+
+def number_from_environment(
+    name: str, minimum: float, maximum: float = math.inf, default: float | None = None
+) -> float | None:
+    """A number, both bounds included and never infinite; default where the variable is unset. Raises BadInput."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and minimum <= number <= maximum):
+        bounds = f"of at least {minimum:g}" if maximum == math.inf else f"from {minimum:g} to {maximum:g}"
+        raise BadInput(name, f"{text!r} is not a number {bounds}", "correct it, or unset it")
+    return number
+
+
+def choice_from_environment(name: str, choices: Sequence[str], default: str = "") -> str:
+    """One of the choices; default where the variable is unset. Raises BadInput: the nearest choices."""
+    value = os.environ.get(name, "").strip()
+    if value and value not in choices:
+        raise BadInput(name, f"{value!r} is not a valid value", nearest(value, choices))
+    return value or default
 
 
 def path_from_environment(variable: str, what: str) -> Path:

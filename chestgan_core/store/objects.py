@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
+from chestgan_core.local.environment import choice_from_environment
 from chestgan_core.local.files import replacing
 from chestgan_core.store.artefacts import StoredObject, sha256_of
 from chestgan_core.store.errors import explained, explained_file
@@ -40,9 +41,7 @@ def encryption_arguments() -> dict[str, str]:
 
     {} where the environment says nothing: the bucket's own default applies. Raises BadInput.
     """
-    kind, key = os.environ.get(ENCRYPTION, ""), os.environ.get(KMS_KEY, "")
-    if kind not in ("", "AES256", _KMS):
-        raise BadInput(ENCRYPTION, f"is {kind!r}", f"choose AES256 or {_KMS}, or leave it unset")
+    kind, key = choice_from_environment(ENCRYPTION, ("AES256", _KMS)), os.environ.get(KMS_KEY, "")
     if key and kind != _KMS:
         raise BadInput(
             KMS_KEY, f"is set, and {ENCRYPTION} is {kind or 'not'}", f"set {ENCRYPTION}={_KMS}, or no key"

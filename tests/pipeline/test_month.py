@@ -236,6 +236,9 @@ def test_kid_too_far_above_its_floor_falls_short_where_that_is_asked_for() -> No
 
 
 @pytest.mark.parametrize("told", ["nan", "-1", "0", "many", "inf"])
-def test_a_threshold_that_is_no_sensible_number_is_refused_by_name(told: str) -> None:
+def test_a_threshold_that_is_not_a_sensible_number_is_refused_by_name(
+    told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHESTGAN_DRIFT", told)
     with pytest.raises(BadInput, match="CHESTGAN_DRIFT"):
-        thresholds({"CHESTGAN_DRIFT": told})
+        thresholds()

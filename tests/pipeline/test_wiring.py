@@ -1,5 +1,6 @@
 """What the assets add to the core: which failures are tried again, which partitions there are, whose home is whose."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -135,7 +136,8 @@ def test_one_broken_experiment_does_not_take_the_code_location_with_it(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("port", "said"), [("abc", "give a number"), ("0", "give a number"), ("taken", "is in use")]
+    ("port", "said"),
+    [("abc", "is not a number from 1 to 65535"), ("0", "is not a number"), ("taken", "is in use")],
 )
 def test_a_port_that_cannot_be_had_is_told_before_anything_starts(
     port: str, said: str, tmp_path: Path
@@ -156,3 +158,11 @@ def test_a_port_that_cannot_be_had_is_told_before_anything_starts(
     assert said in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "home").exists()
+
+
+def test_one_module_takes_everything_that_dagster_does_not_publish() -> None:
+    private = re.compile(r"^\s*(from|import) dagster\w*\._", re.MULTILINE)
+    found = [
+        path.name for path in (ROOT / "chestgan_assets").rglob("*.py") if private.search(path.read_text())
+    ]
+    assert found == ["dagster_internals.py"]

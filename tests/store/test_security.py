@@ -79,7 +79,7 @@ def test_a_key_of_kms_is_named_in_every_request_that_writes(
 @pytest.mark.parametrize(
     ("kind", "key", "named"),
     [
-        ("aes", "", "CHESTGAN_S3_ENCRYPTION: is 'aes'; choose AES256"),
+        ("aes", "", "CHESTGAN_S3_ENCRYPTION: 'aes' is not a valid value; did you mean AES256?"),
         ("AES256", "a-key", "CHESTGAN_S3_KMS_KEY: is set, and CHESTGAN_S3_ENCRYPTION is AES256; set"),
         ("", "a-key", "CHESTGAN_S3_KMS_KEY: is set, and CHESTGAN_S3_ENCRYPTION is not; set"),
     ],

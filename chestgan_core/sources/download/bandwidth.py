@@ -4,12 +4,11 @@ In: $CHESTGAN_BANDWIDTH in MB/s (10^6 bytes), empty for no limit. Out: waits. A 
 step of Dagster, has a limit of its own.
 """
 
-import os
 import threading
 import time
 from functools import cache
 
-from chestgan_core.errors import BadInput
+from chestgan_core.local.environment import number_from_environment
 
 VARIABLE = "CHESTGAN_BANDWIDTH"
 BURST_SECONDS = 0.1
@@ -40,18 +39,10 @@ class Bandwidth:
 
 
 def shared() -> Bandwidth:
-    """The limit of this process. Raises BadInput: the variable is no number above 0."""
-    return _of(os.environ.get(VARIABLE, ""))
+    """The limit of this process. Raises BadInput: the variable is not a number from 0.001 (1 kB/s)."""
+    return _of(number_from_environment(VARIABLE, 0.001))
 
 
 @cache
-def _of(told: str) -> Bandwidth:
-    if not told.strip():
-        return Bandwidth(None)
-    try:
-        megabytes = float(told)
-    except ValueError:
-        megabytes = 0.0
-    if not 0 < megabytes < float("inf"):
-        raise BadInput(VARIABLE, "is no number of MB/s above 0", "set it to 20, say, or leave it unset")
-    return Bandwidth(megabytes * 1e6)
+def _of(megabytes: float | None) -> Bandwidth:
+    return Bandwidth(None if megabytes is None else megabytes * 1e6)

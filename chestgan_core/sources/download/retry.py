@@ -7,7 +7,7 @@ $CHESTGAN_DOWNLOAD_PATIENCE: seconds after the first failure at which one file o
 300.
 """
 
-import os
+import math
 import random
 import sys
 import time
@@ -15,7 +15,8 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from chestgan_core.errors import BadInput, SourceRefused, SourceUnreachable
+from chestgan_core.errors import SourceRefused, SourceUnreachable
+from chestgan_core.local.environment import number_from_environment
 
 VARIABLE = "CHESTGAN_DOWNLOAD_PATIENCE"
 PATIENCE = 300.0
@@ -110,13 +111,4 @@ def _wait(failures: int) -> float:
 
 
 def _patience() -> float:
-    told = os.environ.get(VARIABLE)
-    if not told:
-        return PATIENCE
-    try:
-        seconds = float(told)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise BadInput(VARIABLE, "is no number of seconds", "set it to 300, say, or leave it unset")
-    return seconds
+    return number_from_environment(VARIABLE, 0, math.inf, PATIENCE)
