@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from chestgan_core.errors import NotAvailable
-from chestgan_core.imaging.pretrained import efficientnet_grey, efficientnet_lite0
+from chestgan_core.imaging.pretrained import efficientnet_grey, efficientnet_lite0, torchvision_weights
 
 SIZE = 224  # both networks were trained on 224 x 224 pixels, and the thesis measured there
 BATCH = 16
@@ -104,18 +104,15 @@ def _efficientnet() -> Likeness:
 
 
 def _alexnet() -> Likeness:
-    from torchvision.models import AlexNet_Weights, alexnet
-
-    url = str(AlexNet_Weights.IMAGENET1K_V1.url)
-    weights = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-    if not weights.is_file():
-        raise NotAvailable("network lpips-alex", "its weights are not here", f"put {url} at {weights}")
+    weights = torchvision_weights("network lpips-alex", "alexnet-owt-7be5be79.pth")
     # Of the package only its fitted weights are used (BSD-2-Clause): a convolution of one number a channel and layer.
     package = importlib.util.find_spec("lpips")
     if package is None or not package.submodule_search_locations:
         raise NotAvailable("network lpips-alex", "its fitted weights are not here", "pip install lpips")
     fitted = Path(package.submodule_search_locations[0]) / "weights" / "v0.1" / "alex.pth"
     told: dict[str, Tensor] = torch.load(fitted, map_location="cpu", weights_only=True)
+    from torchvision.models import alexnet
+
     network = alexnet(weights=None)
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     layers = network.features.eval().requires_grad_(False)

@@ -51,17 +51,28 @@ def inception_v3() -> tuple[nn.Module, Path]:
     Never downloads. These are not the TensorFlow weights of published FID values. Raises NotAvailable.
     """
     import torch
-    from torchvision.models import Inception_V3_Weights
+
+    weights = torchvision_weights("extractor inception-v3", "inception_v3_google-0cc3c7bd.pth")
     from torchvision.models import inception_v3 as build
 
-    url = str(Inception_V3_Weights.IMAGENET1K_V1.url)
-    weights = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-    if not weights.is_file():
-        raise NotAvailable("extractor inception-v3", "its weights are not here", f"put {url} at {weights}")
     # transform_input would undo ImageNet's mean and deviation to reach [-1, 1], which is what we have.
     network: nn.Module = build(weights=None, aux_logits=True, transform_input=False, init_weights=False)
     network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     return network.eval().requires_grad_(False), weights
+
+
+def torchvision_weights(what: str, name: str) -> Path:
+    """Where torchvision keeps the weights of that file name, without opening torchvision, which takes a second.
+
+    Never downloads. Raises NotAvailable.
+    """
+    import torch
+
+    weights = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if not weights.is_file():
+        remedy = f"put https://download.pytorch.org/models/{name} at {weights}"
+        raise NotAvailable(what, "its weights are not here", remedy)
+    return weights
 
 
 def efficientnet_grey(unit: Tensor) -> Tensor:
