@@ -112,7 +112,7 @@ def _row() -> SeriesRow:
         revision=PREFIX,
         location=f"s3://{BUCKET}/{PREFIX}/",
         files=[],
-        fate=SELECTED,
+        status=SELECTED,
     )
 
 

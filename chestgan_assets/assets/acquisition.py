@@ -32,12 +32,12 @@ SHOWN = 50
 def series_catalog(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
 ) -> dg.MaterializeResult:
-    """Every series of a collection with its fate: selected, or the reason why not.
+    """Every series of a collection with its status: selected, or the reason why not.
 
     The sensor patient_partitions registers one partition per patient with a selected series.
     """
     from chestgan_core.dicom.left_out import LeftOut
-    from chestgan_core.sources.catalog.series_selection import Fate
+    from chestgan_core.sources.catalog.series_selection import SeriesStatus
     from chestgan_core.sources.catalog.stored_catalog import catalogue_source
 
     dataset = context.partition_key
@@ -63,7 +63,7 @@ def series_catalog(
                 ],
             ),
             "series left out": counts(
-                told.left_out_series, "series", meanings={str(fate): fate.meaning for fate in Fate}
+                told.left_out_series, "series", meanings={str(status): status.meaning for status in SeriesStatus}
             ),
             "files left out": counts(
                 catalog.left_out, meanings={str(reason): reason.meaning for reason in LeftOut}
@@ -155,7 +155,7 @@ def raw_dicom(
 def raw_images(
     context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
 ) -> dg.MaterializeResult:
-    """The pictures of a collection, unchanged, each with its fate: what is there twice is found and told."""
+    """The pictures of a collection, unchanged, each with its status: what is there twice is found and told."""
     from chestgan_core.sources.images.collection import collect_images
 
     with one_line_failures():

@@ -7,7 +7,7 @@ from chestgan_assets.execution.executor import study_executor
 catalog = dg.define_asset_job(
     "catalog",
     dg.AssetSelection.assets("series_catalog"),
-    description="1 of 4. List the series of a DICOM dataset, with the fate of each.",
+    description="1 of 4. List the series of a DICOM dataset, with the status of each.",
 )
 patient_slices = dg.define_asset_job(
     "patient_slices",

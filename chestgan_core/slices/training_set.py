@@ -170,7 +170,7 @@ def _stored(store: Store, dataset: Dataset) -> tuple[list[StoredShard], tuple[st
         from chestgan_core.sources.images.collection import open_images
 
         classes = newest_image_slices(store, dataset)
-        unused = Counter(row.fate for row in open_images(store, dataset.name).rows if not row.is_selected)
+        unused = Counter(row.status for row in open_images(store, dataset.name).rows if not row.is_selected)
         shards = [StoredShard.of(name, artefact) for name, artefact in sorted(classes.items())]
         return shards, (), dict(sorted(unused.items()))
     found, missing = newest_slices(store, dataset)

@@ -1,4 +1,4 @@
-"""The rows of a catalog: one series each, with its fate, and what they add up to.
+"""The rows of a catalog: one series each, with its status, and what they add up to.
 
 In: what a source says of its series. Out: SeriesRow, Catalog, CatalogSummary. Nothing here reads or writes.
 """
@@ -25,7 +25,7 @@ class SeriesRow:
     `histology_of` the patient. licence, doi: of this series. analysis: the analysis result of the Imaging Data Commons
     that it belongs to; empty for the original images. revision: another text whenever the content of the series is
     another. location: where a source fetches it from. files: where the slices of a folder lie, from feet to head
-    (folder_series.FolderFiles). fate: SELECTED or a rules.SeriesStatus; empty before the rules were applied.
+    (folder_series.FolderFiles). status: SELECTED or a rules.SeriesStatus; empty before the rules were applied.
     """
 
     patient: str
@@ -47,7 +47,7 @@ class SeriesRow:
     revision: str
     location: str
     files: list[str]
-    fate: str
+    status: str
     study_description: str = ""
 
 
@@ -65,7 +65,7 @@ class Amount:
 class CatalogSummary:
     """all: the rows that came in. clean: those that meet every rule, before one is chosen for each patient.
 
-    left_out_series: fate -> series, for every series that is not selected; with `selected` they add up to `all`.
+    left_out_series: status -> series, for every series that is not selected; with `selected` they add up to `all`.
     histology: letter (empty: none known) -> what is selected of it.
     """
 
@@ -100,7 +100,7 @@ class Catalog:
     @cached_property
     def selected(self) -> tuple[SeriesRow, ...]:
         """The series that are fetched."""
-        return tuple(row for row in self.rows if row.fate == SELECTED)
+        return tuple(row for row in self.rows if row.status == SELECTED)
 
     @cached_property
     def _by_patient(self) -> dict[str, tuple[SeriesRow, ...]]:
@@ -125,12 +125,12 @@ class Catalog:
     def summary(self) -> CatalogSummary:
         """What the rows add up to."""
         letters = sorted({row.histology for row in self.selected})
-        fates = Counter(row.fate for row in self.rows if row.fate != SELECTED)
+        statuses = Counter(row.status for row in self.rows if row.status != SELECTED)
         return CatalogSummary(
             all=amount(self.rows),
-            clean=amount(row for row in self.rows if row.fate in (SELECTED, ANOTHER_CHOSEN)),
+            clean=amount(row for row in self.rows if row.status in (SELECTED, ANOTHER_CHOSEN)),
             selected=amount(self.selected),
-            left_out_series=dict(sorted(fates.items())),
+            left_out_series=dict(sorted(statuses.items())),
             histology={
                 letter: amount(row for row in self.selected if row.histology == letter) for letter in letters
             },

@@ -1,11 +1,11 @@
-"""The rules of a dataset applied to its series: each gets one fate.
+"""The rules of a dataset applied to its series: each gets one status.
 
-In: SeriesRow with whatever a source knows, SeriesRules. Out: the same rows with `fate`, sorted. The order of the rows
+In: SeriesRow with whatever a source knows, SeriesRules. Out: the same rows with `status`, sorted. The order of the rows
 that come in changes nothing.
 
 A row whose field is unknown ("" or 0) is not left out by a rule on that field: NBIA's list of series has neither SOP
 class nor photometric interpretation, and what is no CT image is found when its files arrive. The rules are looked at in
-the order of `SeriesStatus`, and the first that a series does not meet is its fate.
+the order of `SeriesStatus`, and the first that a series does not meet is its status.
 """
 
 import re
@@ -23,7 +23,7 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # with .1 to .4: the multi-fram
 class SeriesStatus(Reason):
     """What becomes of a series. The value is what a report prints; `.meaning` is one line that explains it."""
 
-    DENIED = "denied", "its patient or the series itself is on the dataset's deny list"
+    EXCLUDED = "excluded", "the dataset excludes it or its patient (exclude_series, exclude_patients)"
     OTHER_MODALITY = "other-modality", "not of the wanted modality: PET, segmentation, structured report"
     SECONDARY_CAPTURE = "secondary-capture", "a screen capture or fused colour image, not measured values"
     OTHER_SOP_CLASS = "other-sop-class", "another kind of object than those wanted"
@@ -41,38 +41,38 @@ class SeriesStatus(Reason):
 
 
 def select_series(rows: Iterable[SeriesRow], rules: SeriesRules) -> tuple[SeriesRow, ...]:
-    """Every row with its fate, sorted by patient and key."""
+    """Every row with its status, sorted by patient and key."""
     include, exclude = _patterns(rules.include_description), _patterns(rules.exclude_description)
     ordered = sorted(rows, key=lambda row: (row.patient, row.key))
-    fates = [_fate(row, rules, include, exclude) for row in ordered]
+    statuses = [_status_of(row, rules, include, exclude) for row in ordered]
     if rules.series_per_patient == "smallest":
         smallest: dict[str, int] = {}
-        for number, (row, fate) in enumerate(zip(ordered, fates, strict=True)):
-            if fate is SeriesStatus.SELECTED and (
+        for number, (row, status) in enumerate(zip(ordered, statuses, strict=True)):
+            if status is SeriesStatus.SELECTED and (
                 row.patient not in smallest or row.images < ordered[smallest[row.patient]].images
             ):
                 # Of several smallest ones the first by key: every source knows keys, few know bytes.
                 smallest[row.patient] = number
         taken = set(smallest.values())
-        fates = [
-            SeriesStatus.ANOTHER_CHOSEN if fate is SeriesStatus.SELECTED and number not in taken else fate
-            for number, fate in enumerate(fates)
+        statuses = [
+            SeriesStatus.ANOTHER_CHOSEN if status is SeriesStatus.SELECTED and number not in taken else status
+            for number, status in enumerate(statuses)
         ]
-    return tuple(replace(row, fate=str(fate)) for row, fate in zip(ordered, fates, strict=True))
+    return tuple(replace(row, status=str(status)) for row, status in zip(ordered, statuses, strict=True))
 
 
 def _patterns(told: Iterable[str]) -> tuple[re.Pattern[str], ...]:
     return tuple(re.compile(pattern, re.IGNORECASE) for pattern in told)
 
 
-def _fate(
+def _status_of(
     row: SeriesRow,
     rules: SeriesRules,
     include: tuple[re.Pattern[str], ...],
     exclude: tuple[re.Pattern[str], ...],
 ) -> SeriesStatus:
     if row.patient in rules.exclude_patients or row.key in rules.exclude_series:
-        return SeriesStatus.DENIED
+        return SeriesStatus.EXCLUDED
     if _unwanted(row.modality, rules.modality):
         return SeriesStatus.OTHER_MODALITY
     if _unwanted(row.sop_class, rules.sop_class):

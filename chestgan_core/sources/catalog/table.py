@@ -22,7 +22,7 @@ def as_text(title: str, catalog: Catalog) -> str:
         lines.append(_amount(f"  {letter} {HISTOLOGIES[letter]}" if letter else "  no histology", part))
     if told.left_out_series:
         lines += ["", f"{'series left out':30}{'series':>9}"]
-        lines += _reasons(told.left_out_series, {str(fate): fate.meaning for fate in SeriesStatus})
+        lines += _reasons(told.left_out_series, {str(status): status.meaning for status in SeriesStatus})
     if catalog.left_out:
         lines += ["", f"{f'of {catalog.files:,} files left out':30}{'files':>9}"]
         lines += _reasons(catalog.left_out, {str(reason): reason.meaning for reason in LeftOut})

@@ -1,7 +1,7 @@
 """The series of a folder of DICOM files, and where each of their files lies.
 
-In: a folder, the names of its patients. Out: SeriesRow without a fate, and what was left out file by file. Only images
-that can be measured become rows: axial CT in Hounsfield units (dicom/left_out.py says what does not).
+In: a folder, the names of its patients. Out: SeriesRow without a status, and what was left out file by file. Only
+images that can be measured become rows: axial CT in Hounsfield units (dicom/left_out.py says what does not).
 """
 
 import os
@@ -112,7 +112,7 @@ def _row(
         revision=content_version(files, sizes, marks, [header.sop_uid for header in series.slices]),
         location="",
         files=files,
-        fate="",
+        status="",
         study_description=single_spaced(series.study_description),
     )
 

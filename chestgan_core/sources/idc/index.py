@@ -1,7 +1,7 @@
 """The series of a collection in the index of the Imaging Data Commons.
 
 In: the index as Parquet (by default that of the installed package idc-index-data) or CSV with the same columns, and a
-collection. Out: SeriesRow without a fate. Works without a network.
+collection. Out: SeriesRow without a status. Works without a network.
 
 The index has about a million series in one row group. Batches are read and filtered one after the other by one thread:
 measured, that takes a third of the time and of the memory of a pyarrow.dataset with a filter, which decodes whole
@@ -153,6 +153,6 @@ def _row(told: dict[str, Any], names: "Pseudonyms") -> SeriesRow:
         revision=text("crdc_series_uuid"),  # a series that changes gets another one
         location=text("series_aws_url").removesuffix("*"),
         files=[],
-        fate="",
+        status="",
         study_description=single_spaced(text("StudyDescription")),
     )

@@ -176,13 +176,13 @@ def _look_through(dataset: Dataset, source: ImagesConfig, root: Path) -> _Look:
     with Archives() as archives, Progress(f"raw_images {dataset.name}", None, "files") as progress:
         # Without the first bytes of each file, which the walk brings along: a GB for 100,000 pictures.
         files = [
-            (path, None if found is None else replace(found, head=b""), fate)
-            for path, found, fate in _files(root, archives)
+            (path, None if found is None else replace(found, head=b""), status)
+            for path, found, status in _files(root, archives)
         ]
         split = has_splits([path for path, _, _ in files], source)
         looked = []
-        for path, found, fate in files:
-            row = _row(path, found, fate, archives, source, split)
+        for path, found, status in files:
+            row = _row(path, found, status, archives, source, split)
             looked.append((row, None if found is None else found.source))
             progress.step()
     looked.sort(key=lambda item: item[0].path)
@@ -202,9 +202,9 @@ def _files(root: Path, archives: "Archives") -> "Iterator[tuple[PurePosixPath, F
     for item in walk([root], archives):
         if isinstance(item, Refused):
             unsafe = item.reason == LeftOut.UNSAFE_NAME
-            fate = ImageStatus.UNSAFE_NAME if unsafe else ImageStatus.UNREADABLE
+            status = ImageStatus.UNSAFE_NAME if unsafe else ImageStatus.UNREADABLE
             name = _text(item.name.removeprefix(str(root)).lstrip("/:"))
-            yield PurePosixPath(name), None, fate
+            yield PurePosixPath(name), None, status
         else:
             yield _path_of(item.source, root, archives), item, ImageStatus.SELECTED
 
@@ -229,7 +229,7 @@ def _text(name: str) -> str:
 def _row(
     path: PurePosixPath,
     found: "Found | None",
-    fate: ImageStatus,
+    status: ImageStatus,
     archives: "Archives",
     source: ImagesConfig,
     split: bool,
@@ -243,10 +243,10 @@ def _row(
 
     def left_out(why: ImageStatus) -> ImageRow:
         size = found.size if found else 0
-        return ImageRow(str(path), place.split, place.class_name, place.patient, size, fate=str(why))
+        return ImageRow(str(path), place.split, place.class_name, place.patient, size, status=str(why))
 
     if found is None:
-        return left_out(fate)
+        return left_out(status)
     if is_hidden(path):
         return left_out(ImageStatus.HIDDEN)
     if found.size > LARGEST_BYTES:
@@ -257,12 +257,12 @@ def _row(
     except READ_ERRORS:
         return left_out(ImageStatus.UNREADABLE)
     except NotRead as error:
-        return left_out(error.fate)
+        return left_out(error.status)
     height, width = picture.grey.shape
     if not place.class_name:
-        fate = ImageStatus.NO_CLASS
+        status = ImageStatus.NO_CLASS
     elif split and not place.split:
-        fate = ImageStatus.NO_SPLIT
+        status = ImageStatus.NO_SPLIT
     return ImageRow(
         path=str(path),
         split=place.split,
@@ -275,13 +275,13 @@ def _row(
         height=height,
         mode=picture.mode,
         phash=perceptual_hash(picture.grey),
-        fate=str(fate),
+        status=str(status),
     )
 
 
 def _require_classes(dataset: Dataset, summary: ImageSummary) -> None:
     if not summary.selected:
-        why = ", ".join(f"{fate} {count}" for fate, count in summary.left_out.items())
+        why = ", ".join(f"{status} {count}" for status, count in summary.left_out.items())
         raise BadInput(
             f"pictures of {dataset.name}",
             f"none of {summary.files} files can be used ({why})",

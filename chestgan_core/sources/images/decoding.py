@@ -35,11 +35,11 @@ class Picture:
 
 
 class NotRead(Exception):
-    """A file that gives no picture. fate: why."""
+    """A file that gives no picture. status: why."""
 
-    def __init__(self, fate: ImageStatus) -> None:
-        self.fate = fate
-        super().__init__(fate)
+    def __init__(self, status: ImageStatus) -> None:
+        self.status = status
+        super().__init__(status)
 
 
 def read_picture(data: bytes, suffix: str) -> Picture:

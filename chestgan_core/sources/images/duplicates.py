@@ -1,6 +1,6 @@
 """Pictures that are there twice: which of them are used, so that none is on both sides and none is counted twice.
 
-In: the rows of a collection, and which side each split is on. Out: the rows with their fates, groups and patients.
+In: the rows of a collection, and which side each split is on. Out: the rows with their statuses, groups and patients.
 Every pair of pictures is compared (near_duplicates.py).
 
 - The same picture with two classes has no class: no copy is used.
@@ -22,9 +22,9 @@ HELD_OUT = "held-out"
 
 
 def decide(rows: Sequence[ImageRow], sides: Mapping[str, str]) -> list[ImageRow]:
-    """The same rows in the same order, each picture with its group, patient, fate and twin.
+    """The same rows in the same order, each picture with its group, patient, status and twin.
 
-    sides: split -> `train` or `held-out`; empty where the training set splits by patient. Rows that have a fate other
+    sides: split -> `train` or `held-out`; empty where the training set splits by patient. Rows that have a status other
     than selected keep it.
     """
     decided = _grouped(list(rows))
@@ -35,7 +35,7 @@ def decide(rows: Sequence[ImageRow], sides: Mapping[str, str]) -> list[ImageRow]
         classes[decided[at].phash].add(decided[at].class_name)
     for at in usable:
         if any(classes[phash] != {decided[at].class_name} for phash in alike[decided[at].phash]):
-            decided[at] = replace(decided[at], fate=str(ImageStatus.TWO_CLASSES))
+            decided[at] = replace(decided[at], status=str(ImageStatus.TWO_CLASSES))
     copies = _copies(decided, usable, sides)
     used = {at for at in usable if decided[at].is_selected} - copies.keys()
     near = _partners(decided, sorted(used), alike)
@@ -141,5 +141,5 @@ def _several_patients(rows: Sequence[ImageRow], near: Mapping[int, Sequence[int]
 
 def _leave_out(rows: list[ImageRow], at: int, twin: int) -> None:
     same = rows[at].pixels_sha256 == rows[twin].pixels_sha256
-    fate = ImageStatus.DUPLICATE if same else ImageStatus.NEAR_DUPLICATE
-    rows[at] = replace(rows[at], fate=str(fate), twin=rows[twin].path)
+    status = ImageStatus.DUPLICATE if same else ImageStatus.NEAR_DUPLICATE
+    rows[at] = replace(rows[at], status=str(status), twin=rows[twin].path)

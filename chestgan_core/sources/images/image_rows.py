@@ -1,6 +1,6 @@
 """What is known about each file of a collection of pictures, and what became of it.
 
-In: nothing. Out: the row, the closed list of fates, and rows as Parquet and back. Pictures are never opened here.
+In: nothing. Out: the row, the closed list of statuses, and rows as Parquet and back. Pictures are never opened here.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ class ImageRow:
     phash: str = ""
     group: int = -1
     twin: str = ""
-    fate: str = ImageStatus.SELECTED
+    status: str = ImageStatus.SELECTED
 
     @property
     def is_picture(self) -> bool:
@@ -66,11 +66,11 @@ class ImageRow:
     @property
     def is_selected(self) -> bool:
         """Whether it is used."""
-        return self.fate == ImageStatus.SELECTED
+        return self.status == ImageStatus.SELECTED
 
 
 def rows_digest(rows: Iterable[ImageRow]) -> str:
-    """sha256 hex over all rows: equal collections with equal fates have equal digests."""
+    """sha256 hex over all rows: equal collections with equal statuses have equal digests."""
     digest = hashlib.sha256()
     for row in rows:
         digest.update(canonical_json(asdict(row)) + b"\n")

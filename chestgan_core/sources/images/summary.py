@@ -23,7 +23,7 @@ class ClassCount:
 
 @dataclass(frozen=True)
 class ImageSummary:
-    """files: all that were looked at. images: those that could be decoded. left_out: fate -> files, so that
+    """files: all that were looked at. images: those that could be decoded. left_out: status -> files, so that
     files = selected + the sum of left_out.
 
     distinct_files, distinct_images: by bytes, and by size and grey levels. duplicate_groups: images with more than one
@@ -61,7 +61,7 @@ class ImageSummary:
         """For a terminal, a line for each thing that somebody may ask."""
         width = max([len("class"), *(len(each.class_name) for each in self.by_class)])
         splits = max([len("split"), *(len(each.split) for each in self.by_class)])
-        left_out = ", ".join(f"{fate} {count}" for fate, count in self.left_out.items()) or "nothing"
+        left_out = ", ".join(f"{status} {count}" for status, count in self.left_out.items()) or "nothing"
         return "\n".join(
             [
                 f"{self.dataset}: {self.files} files, {self.images} images, {self.selected} selected,"
@@ -82,7 +82,7 @@ class ImageSummary:
 
 
 def summary_of(dataset: str, rows: Sequence[ImageRow]) -> ImageSummary:
-    """The numbers of a collection. rows: every file, with its fate."""
+    """The numbers of a collection. rows: every file, with its status."""
     pictures = [row for row in rows if row.is_picture]
     equal = _by(pictures, lambda row: row.pixels_sha256)
     repeated = [group for group in equal if len(group) > 1]
@@ -97,7 +97,7 @@ def summary_of(dataset: str, rows: Sequence[ImageRow]) -> ImageSummary:
         for some in (pictures, [row for row in rows if row.is_selected])
     )
     patients = _by(pictures, lambda row: row.patient)
-    fates = Counter(row.fate for row in rows if not row.is_selected)
+    statuses = Counter(row.status for row in rows if not row.is_selected)
     return ImageSummary(
         dataset=dataset,
         files=len(rows),
@@ -110,13 +110,13 @@ def summary_of(dataset: str, rows: Sequence[ImageRow]) -> ImageSummary:
         duplicate_groups_across_splits=sum(map(_across_splits, repeated)),
         near_groups_across_splits=sum(map(_across_splits, near)),
         two_classes=sum(
-            any(row.fate == ImageStatus.TWO_CLASSES for row in group)
+            any(row.status == ImageStatus.TWO_CLASSES for row in group)
             for group in _by([row for row in pictures if row.group >= 0], lambda row: row.group)
         ),
         patients=len(patients),
         patients_across_splits=sum(map(_across_splits, patients)),
         by_class=tuple(ClassCount(*key, images[key], selected[key]) for key in sorted(images)),
-        left_out=dict(sorted(fates.items(), key=lambda item: (-item[1], item[0]))),
+        left_out=dict(sorted(statuses.items(), key=lambda item: (-item[1], item[0]))),
     )
 
 

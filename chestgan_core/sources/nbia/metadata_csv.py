@@ -1,6 +1,6 @@
 """The metadata.csv that the NBIA Data Retriever writes beside what it downloads.
 
-In: the file. Out: SeriesRow without a fate.
+In: the file. Out: SeriesRow without a status.
 
 Under a locale with decimal commas the retriever writes sizes as `15,82 MB` without quotes, so that every row has one
 field more than the header, and table readers shift the columns without a word. Such rows are read right here: the two
@@ -142,7 +142,7 @@ def _row(told: dict[str, str], names: "Pseudonyms", doi: str, licence: str) -> S
         revision=content_version(images, size),  # the file says no date of the series
         location=told["Series UID"],
         files=[],
-        fate="",
+        status="",
         study_description=single_spaced(told["Study Description"]),
     )
 

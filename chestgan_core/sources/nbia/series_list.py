@@ -1,7 +1,7 @@
 """The series of a collection as NBIA lists them (API v4, getSeries).
 
-In: the rows of the API's JSON. Out: SeriesRow without a fate. The API leaves fields without a value out, and has no SOP
-class, photometric interpretation or kernel: rules on those let every series pass.
+In: the rows of the API's JSON. Out: SeriesRow without a status. The API leaves fields without a value out, and has no
+SOP class, photometric interpretation or kernel: rules on those let every series pass.
 """
 
 from collections.abc import Iterable, Mapping
@@ -71,6 +71,6 @@ def _row(told: Mapping[str, Any], names: "Pseudonyms", doi: str) -> SeriesRow:
         ),
         location=uid,
         files=[],
-        fate="",
+        status="",
         study_description=single_spaced(text("StudyDesc")),
     )

@@ -27,7 +27,7 @@ def series_row(patient: str = "Lung_Dx-A0001", key: str = "2.25.1", **changes: A
         "revision": "r1",
         "location": "",
         "files": [],
-        "fate": "",
+        "status": "",
         "study_description": "Chest",
     }
     return SeriesRow(patient=patient, key=key, **{**told, **changes})

@@ -27,16 +27,16 @@ STRICT = SeriesRules(
 )
 
 
-def fate(rules: SeriesRules = STRICT, **changes: object) -> str:
-    return select_series([series_row(**changes)], rules)[0].fate
+def status(rules: SeriesRules = STRICT, **changes: object) -> str:
+    return select_series([series_row(**changes)], rules)[0].status
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({}, SeriesStatus.SELECTED),
-        ({"patient": "Lung_Dx-A0009"}, SeriesStatus.DENIED),
-        ({"key": "2.25.99"}, SeriesStatus.DENIED),
+        ({"patient": "Lung_Dx-A0009"}, SeriesStatus.EXCLUDED),
+        ({"key": "2.25.99"}, SeriesStatus.EXCLUDED),
         ({"modality": "PT"}, SeriesStatus.OTHER_MODALITY),
         ({"sop_class": SECONDARY_CAPTURE, "photometric": "RGB"}, SeriesStatus.SECONDARY_CAPTURE),
         ({"sop_class": f"{SECONDARY_CAPTURE}.4"}, SeriesStatus.SECONDARY_CAPTURE),
@@ -51,35 +51,35 @@ def fate(rules: SeriesRules = STRICT, **changes: object) -> str:
     ],
 )
 def test_each_rule_leaves_out_for_its_own_reason(changes, expected):
-    assert fate(**changes) == expected
+    assert status(**changes) == expected
     assert expected.meaning
 
 
 @pytest.mark.parametrize("field", ["modality", "sop_class", "photometric", "images", "description", "kernel"])
 def test_what_a_source_does_not_say_leaves_nothing_out(field):
-    assert fate(**{field: 0 if field == "images" else ""}) == SELECTED
+    assert status(**{field: 0 if field == "images" else ""}) == SELECTED
 
 
 def test_a_series_of_which_nothing_is_known_is_selected():
     unknown = {"modality": "", "sop_class": "", "photometric": "", "images": 0}
-    assert fate(**unknown, description="", study_description="", manufacturer="") == SELECTED
+    assert status(**unknown, description="", study_description="", manufacturer="") == SELECTED
 
 
 @pytest.mark.parametrize("told", ["Chest 3D", "Chest  3D", " chest\t3d ", "CHEST 3D"])
 def test_white_space_and_case_of_a_description_do_not_matter(told):
     rules = SeriesRules(include_description=("^Chest 3D$",))
-    assert fate(rules, description="", study_description=told) == SELECTED
-    assert fate(rules, description=told, study_description="Thorax") == SELECTED
+    assert status(rules, description="", study_description=told) == SELECTED
+    assert status(rules, description=told, study_description="Thorax") == SELECTED
 
 
 def test_a_pattern_can_ask_for_the_case():
     rules = SeriesRules(include_description=("^(?-i:Chest)$",))
-    assert fate(rules, study_description="Chest") == SELECTED
-    assert fate(rules, study_description="CHEST") == SeriesStatus.DESCRIPTION
+    assert status(rules, study_description="Chest") == SELECTED
+    assert status(rules, study_description="CHEST") == SeriesStatus.DESCRIPTION
 
 
 def test_the_first_rule_that_is_not_met_is_the_reason():
-    assert fate(modality="PT", images=1, description="scout") == SeriesStatus.OTHER_MODALITY
+    assert status(modality="PT", images=1, description="scout") == SeriesStatus.OTHER_MODALITY
 
 
 def test_the_smallest_clean_series_is_taken_and_the_first_key_among_equals():
@@ -90,7 +90,7 @@ def test_the_smallest_clean_series_is_taken_and_the_first_key_among_equals():
         series_row(key="2.25.2", images=3),
         series_row(patient="Lung_Dx-B0002", key="2.25.3", images=300),
     ]
-    told = {row.key: row.fate for row in select_series(rows, STRICT)}
+    told = {row.key: row.status for row in select_series(rows, STRICT)}
     assert told == {
         "2.25.1": SeriesStatus.ANOTHER_CHOSEN,
         "2.25.2": SeriesStatus.TOO_FEW_IMAGES,
@@ -101,16 +101,16 @@ def test_the_smallest_clean_series_is_taken_and_the_first_key_among_equals():
 
 
 def test_words_name_the_most_frequent_reason_first():
-    assert in_words({"denied": 1, "too-few-images": 84}) == "too-few-images 84, denied 1"
+    assert in_words({"excluded": 1, "too-few-images": 84}) == "too-few-images 84, excluded 1"
     assert in_words({}) == "nothing"
 
 
 def test_the_rules_of_every_shipped_collection_can_leave_out_a_colour_capture_or_say_that_they_cannot_see_it():
     captured = {"sop_class": SECONDARY_CAPTURE, "photometric": "RGB", "description": "<ALPHA Range[1]>"}
     idc, nbia = (dataset_named(name).selection for name in ("lung_pet_ct_dx", "lung_pet_ct_dx_nbia"))
-    assert fate(idc, **captured) == SeriesStatus.SECONDARY_CAPTURE
+    assert status(idc, **captured) == SeriesStatus.SECONDARY_CAPTURE
     unseen = {**captured, "sop_class": "", "photometric": ""}
-    assert fate(nbia, **unseen) == SeriesStatus.EXCLUDED_DESCRIPTION
+    assert status(nbia, **unseen) == SeriesStatus.EXCLUDED_DESCRIPTION
 
 
 ROWS = st.lists(
@@ -145,10 +145,10 @@ def test_the_order_of_the_rows_changes_nothing(rows, rules, random):
 
 
 @given(ROWS, RULES)
-def test_every_row_has_exactly_one_fate_and_the_counts_add_up(rows: list[SeriesRow], rules: SeriesRules):
+def test_every_row_has_exactly_one_status_and_the_counts_add_up(rows: list[SeriesRow], rules: SeriesRules):
     decided = select_series(rows, rules)
-    assert sorted(replace(row, fate="").key for row in decided) == sorted(row.key for row in rows)
-    assert {row.fate for row in decided} <= {str(fate) for fate in SeriesStatus}
+    assert sorted(replace(row, status="").key for row in decided) == sorted(row.key for row in rows)
+    assert {row.status for row in decided} <= {str(status) for status in SeriesStatus}
     told = Catalog(decided, {}, 0).summary()
     assert told.selected.series + sum(told.left_out_series.values()) == told.series == len(rows)
     assert told.clean.series == told.selected.series + told.left_out_series.get(
@@ -162,9 +162,9 @@ def test_of_each_patient_with_a_clean_series_exactly_one_is_taken_and_none_is_sm
     clean = [
         row
         for row in select_series(rows, STRICT.model_copy(update={"series_per_patient": "all"}))
-        if row.fate == SELECTED
+        if row.status == SELECTED
     ]
-    taken = [row for row in select_series(rows, STRICT) if row.fate == SELECTED]
+    taken = [row for row in select_series(rows, STRICT) if row.status == SELECTED]
     assert Counter(row.patient for row in taken) == Counter({row.patient for row in clean})
     for row in taken:
         assert row.images == min(other.images for other in clean if other.patient == row.patient)

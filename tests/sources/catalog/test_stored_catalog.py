@@ -84,7 +84,7 @@ def test_a_series_that_is_selected_no_more_changes_the_fingerprint_and_an_unsele
     store: Store, tmp_path: Path, datasets: Path, idc: StandInCollection
 ) -> None:
     catalog, _ = catalogue_source(store, "lungs", tmp_path)
-    patient = next(row.patient for row in catalog.rows if row.fate != SELECTED)  # has the localizer
+    patient = next(row.patient for row in catalog.rows if row.status != SELECTED)  # has the localizer
     path = datasets / "lungs.yaml"
     fields = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump({**fields, "selection": {"min_images": 1}}))
@@ -102,7 +102,7 @@ def test_nbia_lists_the_same_series_over_its_api(
         idc.write_nbia_dataset(datasets, "lungs-nbia", server.url)
         listed, _ = catalogue_source(store, "lungs-nbia", tmp_path)
     for ours, theirs in zip(listed.rows, commons.rows, strict=True):
-        assert (ours.patient, ours.key, ours.fate) == (theirs.patient, theirs.key, theirs.fate)
+        assert (ours.patient, ours.key, ours.status) == (theirs.patient, theirs.key, theirs.status)
         assert (ours.images, ours.bytes, ours.histology) == (theirs.images, theirs.bytes, theirs.histology)
         assert (ours.description, ours.study_description) == (theirs.description, theirs.study_description)
         assert ours.location == ours.key

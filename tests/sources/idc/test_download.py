@@ -39,7 +39,7 @@ def row_of(series: StandInSeries, collection: StandInCollection, images: int = 0
         revision=series.folder,
         location=f"s3://{collection.bucket}/{series.folder}/",
         files=[],
-        fate=SELECTED,
+        status=SELECTED,
     )
 
 

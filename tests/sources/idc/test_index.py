@@ -38,7 +38,7 @@ def check_lung_pet_ct_dx(catalog: Catalog) -> None:
         "E": 5,
         "G": 60,
     }
-    captures = [row for row in catalog.rows if row.fate == SeriesStatus.SECONDARY_CAPTURE]
+    captures = [row for row in catalog.rows if row.status == SeriesStatus.SECONDARY_CAPTURE]
     assert {row.modality for row in captures} == {"CT"}
     assert sum(row.images for row in captures) == 57_002
 

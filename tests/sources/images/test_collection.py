@@ -28,9 +28,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "delivery"
 
 
-def fates(store: Store, tmp_path: Path) -> dict[str, str]:
+def statuses(store: Store, tmp_path: Path) -> dict[str, str]:
     collect_images(store, "pictures", tmp_path)
-    return {row.path: row.fate for row in open_images(store, "pictures").rows}
+    return {row.path: row.status for row in open_images(store, "pictures").rows}
 
 
 def test_class_folders_named_differently_in_each_split_are_one_class(root, store, tmp_path):
@@ -55,7 +55,7 @@ def test_classes_whose_names_differ_in_a_letter_that_no_key_can_hold_stay_apart(
     assert stored.selected == 4
 
 
-def test_every_file_has_a_row_and_a_fate(root, store, tmp_path):
+def test_every_file_has_a_row_and_a_status(root, store, tmp_path):
     whole = encoded(drawn(1))
     put(
         root,
@@ -72,7 +72,7 @@ def test_every_file_has_a_row_and_a_fate(root, store, tmp_path):
         },
     )
     drawn(5).save(root / "train/a/film.gif", save_all=True, append_images=[drawn(6)])
-    assert fates(store, tmp_path) == {
+    assert statuses(store, tmp_path) == {
         "train/a/1.png": "selected",
         "test/a/2.png": "selected",
         "train/a/broken.png": "unreadable",
@@ -99,7 +99,7 @@ def test_a_folder_a_zip_and_a_zip_in_a_folder_give_the_same_pictures(root, store
         monkeypatch.setenv("TEST_IMAGES", str(place))
         collect_images(store, "pictures", tmp_path)
         rows = open_images(store, "pictures").rows
-        found.append(sorted((row.split, row.class_name, row.sha256, row.fate) for row in rows))
+        found.append(sorted((row.split, row.class_name, row.sha256, row.status) for row in rows))
     assert found[0] == found[1] == found[2]
     assert len(found[0]) == 4
 
@@ -109,7 +109,7 @@ def test_a_zip_cannot_name_a_file_outside_of_itself(root, store, tmp_path, monke
         archive.writestr("../../train/a/1.png", encoded(drawn(1)))
         archive.writestr("train/a/2.png", encoded(drawn(2)))
     monkeypatch.setenv("TEST_IMAGES", str(tmp_path / "evil.zip"))
-    assert sorted(fates(store, tmp_path).values()) == ["selected", "unsafe-name"]
+    assert sorted(statuses(store, tmp_path).values()) == ["selected", "unsafe-name"]
 
 
 def test_a_picture_that_would_fill_the_memory_is_not_decoded():
@@ -119,7 +119,7 @@ def test_a_picture_that_would_fill_the_memory_is_not_decoded():
     assert len(bomb.getvalue()) < 100_000
     with pytest.raises(NotRead) as refused:
         read_picture(bomb.getvalue(), ".png")
-    assert refused.value.fate == ImageStatus.TOO_LARGE
+    assert refused.value.status == ImageStatus.TOO_LARGE
 
 
 GREY = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
@@ -193,11 +193,11 @@ def test_no_held_out_picture_is_or_resembles_a_training_picture(root, store, tmp
 def test_of_two_sides_the_one_that_loses_the_smaller_share_gives_way(root, store, tmp_path):
     put(root, {f"train/a/{seed}.png": drawn(seed) for seed in range(8)})
     put(root, {"test/a/1.png": marked(1), "test/a/10.png": drawn(10)})
-    found = fates(store, tmp_path)
+    found = statuses(store, tmp_path)
     assert (found["train/a/1.png"], found["test/a/1.png"]) == ("near-duplicate", "selected")
     # The other way round, with more pictures held out than trained on.
     put(root, {f"test/a/{seed}.png": drawn(seed) for seed in range(30, 50)})
-    found = fates(store, tmp_path)
+    found = statuses(store, tmp_path)
     assert (found["train/a/1.png"], found["test/a/1.png"]) == ("selected", "near-duplicate")
 
 
@@ -236,8 +236,8 @@ def test_without_sides_near_duplicates_stay_with_one_patient(root, store, tmp_pa
     files = {"a/p1_1.png": drawn(1), "a/p1_2.png": marked(1), "a/p2_1.png": drawn(1), "a/p2_2.png": drawn(2)}
     files["a/p2_3.png"] = drawn(1).resize((60, 40), Image.Resampling.LANCZOS)
     put(root, files)
-    found = fates(store, tmp_path)
-    assert {name[2:]: fate for name, fate in found.items()} == {
+    found = statuses(store, tmp_path)
+    assert {name[2:]: status for name, status in found.items()} == {
         "p1_1.png": "selected",
         "p1_2.png": "selected",
         "p2_1.png": "duplicate",
@@ -327,7 +327,7 @@ def test_what_stands_for_a_picture_that_is_left_out_is_used(source, root, store,
     for row in left_out:
         twin = rows[row.twin]
         assert twin.is_selected
-        assert (row.fate == "duplicate") == (row.pixels_sha256 == twin.pixels_sha256)
+        assert (row.status == "duplicate") == (row.pixels_sha256 == twin.pixels_sha256)
 
 
 @pytest.mark.parametrize(

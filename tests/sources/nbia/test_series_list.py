@@ -55,7 +55,7 @@ def test_what_the_api_does_not_say_is_unknown_and_leaves_nothing_out():
     assert (row.modality, row.sop_class, row.photometric, row.images, row.bytes) == ("", "", "", 0, 0)
     assert row.doi == "10.1/collection"
     rules = SeriesRules(sop_class=("1.2.840.10008.5.1.4.1.1.2",), photometric=("MONOCHROME2",), min_images=20)
-    assert select_series([row], rules)[0].fate == SELECTED
+    assert select_series([row], rules)[0].status == SELECTED
 
 
 def test_the_address_of_the_collection_has_had_another_name():
