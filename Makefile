@@ -1,6 +1,7 @@
 # make demo   the whole chain on generated patients, in minutes
 # make dev    store, webserver and daemon, to work with in a browser
 # make test   every check that CI runs
+# make coverage  which lines of some rooms their own tests run
 # make docs   the documentation site into site/, warnings are errors
 # make bench  speed as ratios, measured in one run
 PYTHON ?= python3
@@ -12,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 # All of these work on this machine, also where it is a pod.
 export CHESTGAN_EXECUTOR ?= multiprocess
 
-.PHONY: demo dev test bench docs lint lock clean
+.PHONY: demo dev test coverage bench docs lint lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/python -m chestgan_assets.local.demo
@@ -22,6 +23,11 @@ dev: $(VENV)/installed
 
 test: $(VENV)/installed lint
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 3 --no-loadscope-reorder
+
+# Rooms that need no PyTorch. Tracing costs a fifth of the time, too much for every test: make coverage ROOMS="slices metrics"
+ROOMS ?= config dicom documents local
+coverage: $(VENV)/installed
+	$(BIN)/pytest -n 2 --durations=0 --durations-min=5 $(ROOMS:%=tests/%) $(ROOMS:%=--cov=chestgan_core/%)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
@@ -49,4 +55,4 @@ lock:
 	uv pip compile --universal --no-emit-index-url --custom-compile-command "make lock" --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .local site .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .local site .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
