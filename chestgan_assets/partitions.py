@@ -14,7 +14,7 @@ from chestgan_core.config.dataset import Dataset, dataset_files, load_dataset
 from chestgan_core.config.experiment import Experiment, experiment_files, load_experiment
 from chestgan_core.errors import BadExperiment, BadInput, ChestganError
 from chestgan_core.store.store import Store
-from chestgan_core.tuning.tuned import bring_tuned
+from chestgan_core.tuning.tuned import fetch_tuned
 
 _log = logging.getLogger("chestgan")
 
@@ -33,7 +33,7 @@ def _usable_datasets() -> dict[str, Dataset]:
 def _usable_experiments() -> dict[str, Experiment]:
     if os.environ.get("CHESTGAN_STORE"):
         try:
-            bring_tuned(Store.open(hasty=True))
+            fetch_tuned(Store.open(hasty=True))
         except ChestganError as error:
             _log.warning("tuned experiments are those of the last time: %s", error)
     usable = {}
@@ -55,7 +55,8 @@ datasets = dg.StaticPartitionsDefinition(sorted(DATASETS))
 dicom_datasets = dg.StaticPartitionsDefinition(DICOM)
 image_datasets = dg.StaticPartitionsDefinition(IMAGES)
 annotated_datasets = dg.StaticPartitionsDefinition(ANNOTATED)
-patients = dg.DynamicPartitionsDefinition(name="patient")
+PATIENT_PARTITIONS = "patient"  # the name by which the instance stores them
+patients = dg.DynamicPartitionsDefinition(name=PATIENT_PARTITIONS)
 experiments = dg.StaticPartitionsDefinition(sorted(EXPERIMENTS))
 months = dg.MonthlyPartitionsDefinition(start_date="2026-01", fmt="%Y-%m", end_offset=1)
 

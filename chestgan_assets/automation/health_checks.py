@@ -5,18 +5,17 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import dagster as dg
-from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
-from chestgan_assets.automation.patient_partitions import PARTITIONS, catalogued
+from chestgan_assets.automation.partition_runs import count_partitions, failed_partitions
+from chestgan_assets.automation.patient_partitions import PATIENT_ASSETS, catalogued
 from chestgan_assets.execution.executor import OWNERS
-from chestgan_assets.jobs.jobs import catalog, failed_partitions
+from chestgan_assets.jobs import jobs
 from chestgan_assets.metadata import table
-from chestgan_assets.partitions import DATASETS, patients
+from chestgan_assets.partitions import DATASETS, PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
 
 SHOWN = 50
 OLDEST = timedelta(days=15)  # the schedule makes them weekly
-WATCHED = (dg.AssetKey("raw_dicom"), dg.AssetKey("slice_tensors"))
 
 
 collections = dg.AssetSpec(
@@ -36,21 +35,15 @@ def no_failed_partitions(context: dg.AssetCheckExecutionContext) -> dg.AssetChec
 
     On an asset that nobody materializes: elsewhere it would run, and turn red, with every single partition.
     """
-    instance = context.instance
-    keys = instance.get_dynamic_partitions(PARTITIONS)
-    failed: dict[str, str] = {}
-    for asset in WATCHED:
-        for key, status in (instance.get_status_by_partition(asset, keys, patients) or {}).items():
-            if status == AssetPartitionStatus.FAILED:
-                # Where raw_dicom failed, slice_tensors counts as failed too: the first says why.
-                failed.setdefault(key, asset.to_user_string())
-    shown = sorted(failed.items())[:SHOWN]
+    # Where raw_dicom failed, slice_tensors was never made either: the first of them says why.
+    failed = failed_partitions(context.instance, PATIENT_PARTITIONS, PATIENT_ASSETS)
+    shown = [(key, asset.to_user_string()) for key, asset in sorted(failed.items())[:SHOWN]]
     return dg.AssetCheckResult(
         passed=not failed,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "failed": len(failed),
-            "patients": len(keys),
+            "patients": count_partitions(context.instance, PATIENT_PARTITIONS),
             f"the first {SHOWN}": table(("patient", "failed in"), shown),
         },
     )
@@ -61,7 +54,7 @@ def catalogs_current(context: dg.AssetCheckExecutionContext, store: StoreResourc
     """By dataset: the freshness policy of series_catalog looks at whichever catalog was made last."""
     now, ages = time.time(), {}
     for dataset, _ in catalogued(store.open()):
-        if DATASETS[dataset].source.kind != "phantom":
+        if not DATASETS[dataset].source.generated:
             ages[dataset] = (now - _made(context.instance, dataset)) / 86400
     old = {dataset: age for dataset, age in ages.items() if age > OLDEST.days}
     rows = [(dataset, f"{age:.1f}") for dataset, age in sorted(ages.items())]
@@ -87,7 +80,7 @@ def _made(instance: dg.DagsterInstance, dataset: str) -> float:
 
 failed_partitions_daily = dg.ScheduleDefinition(
     name="failed_partitions_daily",
-    job=failed_partitions,
+    job=jobs.failed_partitions,
     cron_schedule="0 6 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Tells once a day which patients failed and which catalogs are old.",
@@ -95,7 +88,7 @@ failed_partitions_daily = dg.ScheduleDefinition(
 
 
 @dg.schedule(
-    job=catalog,
+    job=jobs.catalog,
     cron_schedule="0 5 * * 1",
     description="Makes every catalog again that somebody has made once, except that of the phantoms.",
 )
@@ -103,7 +96,7 @@ def catalogs_weekly(
     context: dg.ScheduleEvaluationContext, store: StoreResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Makes every catalog again that somebody has made once, except that of the phantoms."""
-    again = [name for name, _ in catalogued(store.open()) if DATASETS[name].source.kind != "phantom"]
+    again = [name for name, _ in catalogued(store.open()) if not DATASETS[name].source.generated]
     if not again:
         yield dg.SkipReason("no collection has a catalog yet")
     for name in again:

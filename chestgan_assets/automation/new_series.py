@@ -10,8 +10,9 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from chestgan_assets.automation.patient_partitions import PARTITIONS, catalogued, listed_patients
+from chestgan_assets.automation.patient_partitions import catalogued, listed_patients
 from chestgan_assets.jobs.jobs import patient_slices
+from chestgan_assets.partitions import PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
 from chestgan_core.config.dataset import patient_partition
 
@@ -51,7 +52,7 @@ def new_series(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.
         before, now = ({p: told[0] for p, told in listed.items()} for listed in (first, second))
         # Who has left again in the meantime never becomes a partition: waiting would last for ever.
         left = [p for p in changed_patients(before, now) if p > way["after"] and p in present]
-        registered = set(context.instance.get_dynamic_partitions(PARTITIONS))
+        registered = set(context.instance.get_dynamic_partitions(PATIENT_PARTITIONS))
         requests = []
         for patient in left[:AT_ONCE]:
             key = patient_partition(dataset, patient)

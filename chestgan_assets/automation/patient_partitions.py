@@ -1,67 +1,102 @@
-"""The patient partitions: those of the newest catalog of each dataset, registered a part at a time.
+"""The patient partitions: those of the newest catalog of each dataset, registered some thousand at a time.
 
-In: what a catalog lists and what Dagster has. Out: the next keys to add and to delete. Dagster's history of a patient
-who left stays; only the partition goes.
+Input: the patients in a catalog and the partitions that Dagster has. Output: partitions added and deleted. A partition
+with a run in flight is deleted later. Dagster keeps the history of a deleted partition.
 """
 
 import json
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
 
+from chestgan_assets.automation.partition_runs import pages, partitions_in_flight
+from chestgan_assets.execution.dagster_internals import is_backfill_in_progress
 from chestgan_assets.execution.executor import widen_download_pool
-from chestgan_assets.partitions import DATASETS, DICOM, patients
+from chestgan_assets.partitions import DATASETS, DICOM, PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
 from chestgan_core.config.dataset import patient_partition
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.store.store import Store
 
-PARTITIONS = str(patients.name)
-# A tick must end within the minute that Dagster gives it, also where the database is slow.
-AT_ONCE = 5_000
+# A tick must end within the minute that Dagster gives it, even where the database is slow.
+MAX_PER_TICK = 5_000
+PATIENT_ASSETS = (dg.AssetKey("raw_dicom"), dg.AssetKey("slice_tensors"))
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Step:
-    """Keys to add and to delete now. complete: nothing is left after them."""
+class Changes:
+    """Partition keys to add and to delete, each sorted."""
 
     add: list[str]
     delete: list[str]
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What one tick did. spared: keys that could not be deleted yet; complete: nothing is left to do."""
+
+    added: int
+    deleted: int
+    spared: int
     complete: bool
 
 
-def next_step(dataset: str, wanted: Iterable[str], present: Iterable[str], at_once: int = AT_ONCE) -> Step:
-    """What brings the partitions of one dataset nearer to its patients. present: the keys of all datasets."""
+def changes(dataset: str, wanted: Iterable[str], present: Iterable[str]) -> Changes:
+    """The difference between the patients of a dataset and its partitions. present: the keys of all datasets."""
     mine = {key for key in present if key.startswith(patient_partition(dataset, ""))}
     keys = [patient_partition(dataset, patient) for patient in sorted(wanted)]
-    add = [key for key in keys if key not in mine]
-    delete = sorted(mine.difference(keys))
-    return Step(add[:at_once], delete[:at_once], len(add) <= at_once and len(delete) <= at_once)
+    return Changes([key for key in keys if key not in mine], sorted(mine.difference(keys)))
 
 
-def stray_keys(present: Iterable[str]) -> list[str]:
-    """Keys that no dataset can have: the UI's dialog adds whatever somebody types. At most AT_ONCE."""
+def unknown_keys(present: Iterable[str]) -> list[str]:
+    """Keys that belong to no dataset: the dialog of the UI adds whatever somebody types."""
     known = tuple(patient_partition(dataset, "") for dataset in {*DICOM, *DATASETS})
-    return sorted(key for key in present if not key.startswith(known))[:AT_ONCE]
+    return sorted(key for key in present if not key.startswith(known))
+
+
+def apply_changes(instance: dg.DagsterInstance, wanted: Changes, limit: int) -> Applied:
+    """Add and delete at most `limit` partitions each."""
+    # Here, since this is the one place that every deployment passes before anything is downloaded.
+    widen_download_pool(instance)
+    add = wanted.add[:limit]
+    instance.add_dynamic_partitions(PATIENT_PARTITIONS, add)
+    deleted = delete_idle(instance, wanted.delete, limit)
+    spared = len(wanted.delete) - deleted if deleted < limit else 0
+    return Applied(len(add), deleted, spared, len(add) == len(wanted.add) and deleted == len(wanted.delete))
+
+
+def delete_idle(instance: dg.DagsterInstance, keys: Sequence[str], limit: int) -> int:
+    """Delete at most `limit` of these partitions, none with a run in flight; returns how many.
+
+    None at all while a backfill of patients is in progress: it would fail as a whole if one of its partitions went.
+    """
+    deleted = 0
+    if not keys or is_backfill_in_progress(instance, PATIENT_ASSETS):
+        return deleted
+    for page in pages(keys):
+        busy = partitions_in_flight(instance, page)
+        for key in page:
+            if key in busy:
+                continue
+            if deleted == limit:
+                return deleted
+            instance.delete_dynamic_partition(PATIENT_PARTITIONS, key)
+            deleted += 1
+    return deleted
 
 
 def register_all(instance: dg.DagsterInstance, dataset: str, wanted: Iterable[str]) -> None:
-    """All at once, for a process that has no daemon beside it (`make demo`)."""
-    _take(instance, next_step(dataset, wanted, instance.get_dynamic_partitions(PARTITIONS), at_once=1 << 30))
-
-
-def _take(instance: dg.DagsterInstance, step: Step) -> None:
-    # Here, as it is the one place that runs in every deployment before anything is fetched.
-    widen_download_pool(instance)
-    instance.add_dynamic_partitions(PARTITIONS, step.add)
-    for key in step.delete:
-        instance.delete_dynamic_partition(PARTITIONS, key)
+    """Everything at once, for a process without a daemon beside it (`make demo`)."""
+    found = changes(dataset, wanted, instance.get_dynamic_partitions(PATIENT_PARTITIONS))
+    apply_changes(instance, found, limit=len(found.add) + len(found.delete))
 
 
 def catalogued(store: Store) -> Iterator[tuple[str, str]]:
-    """Each dataset that has a catalog, and the version of the newest."""
+    """Each dataset that has a catalog, with the version of its newest one."""
     from chestgan_core.sources.catalog.stored_catalog import newest_catalog_version
 
     for dataset in DICOM:
@@ -72,46 +107,52 @@ def catalogued(store: Store) -> Iterator[tuple[str, str]]:
 
 
 def listed_patients(store: Store, dataset: str, version: str) -> Mapping[str, tuple[str, str]] | None:
-    """As read_patients; None, and told, where the catalog is damaged: the other datasets must not wait for it."""
+    """See read_patients; None where the catalog is damaged, which is logged: other datasets must not wait for it."""
     from chestgan_core.sources.catalog.stored_catalog import read_patients
 
     try:
         return read_patients(store, dataset, version)
     except (BadInput, DamagedObject, NotInStore) as error:
-        print(f"{dataset}: {error}; materialize series_catalog again", file=sys.stderr, flush=True)
+        _log.warning("%s: %s; materialize series_catalog again", dataset, error)
         return None
 
 
 @dg.sensor(
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Registers one partition per patient of every catalog, at most 5,000 a tick.",
+    description=f"Registers one partition per patient in a catalog, at most {MAX_PER_TICK:,} per tick.",
 )
 def patient_partitions(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
-    """Registers one partition per patient of every catalog, at most 5,000 a tick.
+    """Registers one partition per patient in a catalog.
 
-    The cursor holds one catalog version per dataset: that whose patients are all registered.
+    The cursor holds one catalog version per dataset: the one whose patients are all registered.
     """
     done: dict[str, str] = json.loads(context.cursor or "{}")
     opened = store.open()
-    if strays := stray_keys(context.instance.get_dynamic_partitions(PARTITIONS)):
-        for key in strays:
-            context.instance.delete_dynamic_partition(PARTITIONS, key)
-        return dg.SensorResult(
-            skip_reason=f"{len(strays)} keys of no dataset removed", cursor=json.dumps(done)
-        )
+    present = context.instance.get_dynamic_partitions(PATIENT_PARTITIONS)
+    if unknown := unknown_keys(present):
+        deleted = delete_idle(context.instance, unknown, MAX_PER_TICK)
+        if deleted:
+            said = f"{deleted} partitions that belong to no dataset deleted"
+            return dg.SensorResult(skip_reason=said, cursor=json.dumps(done))
+    waiting = []
     for dataset, version in catalogued(opened):
         if done.get(dataset) == version:
             continue
-        wanted = listed_patients(opened, dataset, version)
-        if wanted is None:
+        listed = listed_patients(opened, dataset, version)
+        if listed is None:
             continue
-        step = next_step(dataset, wanted, context.instance.get_dynamic_partitions(PARTITIONS))
-        # Not as requests in the result: the daemon looks for each key by itself, minutes for 5,000 of them.
-        _take(context.instance, step)
-        if step.complete:
+        # Not as requests in the result: the daemon would look up each key by itself, minutes for 5,000 of them.
+        applied = apply_changes(context.instance, changes(dataset, listed, present), MAX_PER_TICK)
+        if applied.complete:
             done[dataset] = version
-        said = f"{dataset}: {len(step.add)} patients registered, {len(step.delete)} removed"
+        said = f"{dataset}: {applied.added} patients added, {applied.deleted} deleted"
+        if applied.spared:
+            said += f", {applied.spared} that left wait for their runs and backfills"
+        if not applied.complete and not applied.added and not applied.deleted:
+            waiting.append(said)  # the other datasets must not wait for it
+            continue
         context.log.info(said)
         return dg.SensorResult(skip_reason=said, cursor=json.dumps(done))
-    return dg.SensorResult(skip_reason="the partitions are those of the newest catalogs")
+    said = "; ".join(waiting) or "the partitions are those of the newest catalogs"
+    return dg.SensorResult(skip_reason=said, cursor=json.dumps(done))

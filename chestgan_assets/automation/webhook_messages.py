@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import PARTITION_NAME_TAG
 
+from chestgan_assets.tags import PARTITION_TAG
 from chestgan_core.errors import ChestganError, SourceRefused
 from chestgan_core.local.webhook import Webhook
 
@@ -84,7 +84,7 @@ def _deliver(
 
 def _failure(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> dict[str, Any]:
     run = instance.get_run_by_id(record.run_id)
-    partition = run.tags.get(PARTITION_NAME_TAG, "") if run else ""
+    partition = run.tags.get(PARTITION_TAG, "") if run else ""
     steps = instance.get_run_step_stats(record.run_id)
     failed = [step.step_key for step in steps if step.status and step.status.value == "FAILURE"]
     return {

@@ -9,12 +9,11 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-from dagster._core.storage.tags import PARTITION_NAME_TAG
-
-from chestgan_core.local.log_lines import JsonLines, as_json_lines
+from chestgan_assets.tags import PARTITION_TAG
+from chestgan_core.local.log_lines import JsonLines, configure_logging
 
 if TYPE_CHECKING:
-    from dagster._core.log_manager import DagsterLogRecordMetadata
+    from chestgan_assets.execution.dagster_internals import DagsterLogRecordMetadata
 
 # Dagster writes every record to the console too, and has no setting against it.
 _TWIN = re.compile(r"(\x1b\[[0-9;]*m)*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}(\x1b\[[0-9;]*m)* - dagster - ")
@@ -25,9 +24,9 @@ class DagsterLines(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lines = as_json_lines()
+        self._lines = configure_logging()
         if self._lines:
-            self._lines.leave_out = _TWIN
+            self._lines.ignored = _TWIN
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record. Dagster puts run, step and tags into record.dagster_meta."""
@@ -41,7 +40,7 @@ class DagsterLines(logging.Handler):
     def _tell(self, lines: JsonLines, record: logging.LogRecord) -> None:
         told: DagsterLogRecordMetadata | None = getattr(record, "dagster_meta", None)
         if told is None:
-            lines.say(record.levelname, record.getMessage())
+            lines.log(record.levelname, record.getMessage())
             return
         event = told["dagster_event"]
         kind = event.event_type_value if event else ""
@@ -51,12 +50,12 @@ class DagsterLines(logging.Handler):
         found = {
             "run": told["run_id"],
             "step": step,
-            "partition": told["job_tags"].get(PARTITION_NAME_TAG),
+            "partition": told["job_tags"].get(PARTITION_TAG),
         }
         where = {name: value for name, value in found.items() if value}
         if kind in ("LOGS_CAPTURED", "STEP_START"):
-            lines.where = where
+            lines.context = where
         message = told["orig_message"]
         if event and (error := getattr(event.event_specific_data, "error", None)):
             message = f"{message}\n{error.to_string()}"
-        lines.say(record.levelname, message, **where, **({"event": kind} if kind else {}))
+        lines.log(record.levelname, message, **where, **({"event": kind} if kind else {}))

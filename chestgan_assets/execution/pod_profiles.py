@@ -1,8 +1,8 @@
-"""What the pod of each step gets: profiles of one settings file, and what the experiment asks for.
+"""The resources of a step's pod: profiles from a settings file, adjusted to what the experiment requests.
 
-In: pod_profiles.yaml beside this module, or the file that $CHESTGAN_POD_PROFILES names. Out: for a step and its
-partition, what dagster-k8s adds to the Job. `python -m chestgan_assets.execution.pod_profiles` checks the file and
-prints what each step gets.
+Input: pod_profiles.yaml beside this module, or the file that $CHESTGAN_POD_PROFILES names. Output: for a step and its
+partition, the `dagster-k8s/config` of its Job. `python -m chestgan_assets.execution.pod_profiles` validates the file
+and prints the resources of each step.
 """
 
 import os
@@ -13,20 +13,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from chestgan_core.config.experiment import Machine
+from chestgan_core.config.experiment import Compute
 from chestgan_core.config.yaml_models import Section, read_fields, validated
-from chestgan_core.errors import BadInput
+from chestgan_core.errors import BadInput, nearest
 
 SHIPPED = Path(__file__).with_suffix(".yaml")
 VARIABLE = "CHESTGAN_POD_PROFILES"
 SCRATCH = "/scratch"
 
-# As Kubernetes writes amounts of memory: bytes, or with a unit.
+# A Kubernetes quantity: bytes, or a number with a unit.
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
 
 
 class Toleration(Section):
-    """A taint of nodes that the pod does not mind (core/v1 Toleration)."""
+    """A taint of nodes that the pod tolerates (core/v1 Toleration)."""
 
     key: str | None = None
     operator: Literal["Exists", "Equal"] = "Equal"
@@ -37,11 +37,11 @@ class Toleration(Section):
 class Profile(Section):
     """One kind of pod.
 
-    gpus: of gpu_resource, asked for and the limit; more than one is what an experiment asks for, whose training divides
-    its batches among them. cpu: cores that are asked for; without a limit, which would only slow a step down. memory:
-    asked for and the limit, as what is over it may be killed at any time. shared_memory: /dev/shm, counted as memory.
-    scratch: of the node's disk. grace_seconds: from the order to end until the kill. image: by default that of the run.
-    user: number of the account in the container, and its group.
+    gpus: number of gpu_resource, as request and limit; an experiment may request more than one, and its training then
+    divides each batch among them. cpu: requested cores, without a limit, which would only throttle the step. memory:
+    request and limit, since a pod above its request may be killed at any time. shared_memory: size of /dev/shm, which
+    counts as memory. scratch: space on the node's disk. grace_seconds: from SIGTERM to SIGKILL. image: defaults to that
+    of the run. user: uid and gid in the container.
     """
 
     gpus: Annotated[int, Field(ge=0, le=1)] = 0
@@ -57,57 +57,58 @@ class Profile(Section):
     runtime_class: str | None = None
     user: Annotated[int, Field(ge=1)] = 10001
 
-    def asked_by(self, machine: Machine) -> "Profile":
-        """The profile with what an experiment asks for. Its GPUs count only where the step has one at all."""
-        told: dict[str, Any] = {}
-        if machine.gpus is not None and self.gpus:
-            told["gpus"] = machine.gpus
-        if machine.cpu is not None:
-            told["cpu"] = machine.cpu
-        if machine.memory_gib is not None:
-            told["memory"] = f"{round(machine.memory_gib * 1024)}Mi"
-        return self.model_copy(update=told)
+    def with_requests(self, compute: Compute) -> "Profile":
+        """The profile with what an experiment requests. GPUs count only for steps whose profile has one."""
+        requested: dict[str, Any] = {}
+        if compute.gpus is not None and self.gpus:
+            requested["gpus"] = compute.gpus
+        if compute.cpu is not None:
+            requested["cpu"] = compute.cpu
+        if compute.memory_gib is not None:
+            requested["memory"] = f"{round(compute.memory_gib * 1024)}Mi"
+        return self.model_copy(update=requested)
 
 
-class Steps(Section):
-    """The settings file. steps: asset, or asset.step -> name of a profile. at_once: pods of one run at the same time.
+class PodSettings(Section):
+    """The settings file.
 
-    keep_seconds: how long finished Jobs stay.
+    steps: asset, or asset.step -> name of its profile; every other step has default_profile. max_concurrent: step pods
+    of one run at the same time. ttl_seconds_after_finished: how long finished Jobs are kept.
     """
 
     service_account: str
     profiles: dict[str, Profile]
-    otherwise: str
+    default_profile: str
     steps: Mapping[str, str] = Field(default_factory=dict)
-    at_once: Annotated[int, Field(ge=1)] = 4
-    keep_seconds: Annotated[int, Field(ge=0)] = 86_400
+    max_concurrent: Annotated[int, Field(ge=1)] = 4
+    ttl_seconds_after_finished: Annotated[int, Field(ge=0)] = 86_400
 
     @model_validator(mode="after")
-    def _names_profiles(self) -> "Steps":
-        for step, name in {**self.steps, "otherwise": self.otherwise}.items():
+    def _profiles_exist(self) -> "PodSettings":
+        for step, name in {**self.steps, "default_profile": self.default_profile}.items():
             if name not in self.profiles:
-                raise ValueError(
-                    f"{step}: there is no profile {name}, choose one of {', '.join(self.profiles)}"
-                )
+                raise ValueError(f"{step}: {name} is not a profile; {nearest(name, self.profiles)}")
         return self
 
     def profile(self, step_key: str) -> Profile:
-        """That of a step: `generator_checkpoint`, or of several `hyperparameter_study.run_trials[worker_0]`."""
+        """The profile of a step key: `generator_checkpoint`, or `hyperparameter_study.run_trials[worker_0]`."""
         step = step_key.partition("[")[0]
-        name = self.steps.get(step) or self.steps.get(step.partition(".")[0]) or self.otherwise
+        name = self.steps.get(step) or self.steps.get(step.partition(".")[0]) or self.default_profile
         return self.profiles[name]
 
 
-def load_steps() -> Steps:
-    """The settings of this installation. Raises BadInput: no such file, not YAML, a wrong field (line)."""
+def load_pod_settings() -> PodSettings:
+    """The settings of this installation. Raises BadInput: no such file, not YAML, an invalid field (with its line)."""
     path = Path(os.environ.get(VARIABLE) or SHIPPED)
     if not path.is_file():
-        raise BadInput(VARIABLE, f"{path} is no file", f"copy {SHIPPED.name} of the package chestgan_assets")
-    return validated(Steps, read_fields(path, "steps", BadInput), "steps", BadInput)
+        raise BadInput(
+            VARIABLE, f"{path} is not a file", f"copy {SHIPPED.name} of the package chestgan_assets"
+        )
+    return validated(PodSettings, read_fields(path, "pod profiles", BadInput), "pod profiles", BadInput)
 
 
-def pod(profile: Profile, steps: Steps) -> dict[str, Any]:
-    """The profile as dagster-k8s/config."""
+def pod_config(profile: Profile, settings: PodSettings) -> dict[str, Any]:
+    """The profile as `dagster-k8s/config`."""
     amounts: dict[str, str] = {"memory": profile.memory}
     if profile.gpus:
         amounts[profile.gpu_resource] = str(profile.gpus)
@@ -128,7 +129,7 @@ def pod(profile: Profile, steps: Steps) -> dict[str, Any]:
                 {"name": "HOME", "value": SCRATCH},
                 {"name": "CHESTGAN_HOME", "value": f"{SCRATCH}/chestgan"},
             ],
-            # What the restricted Pod Security Standard asks for, and a root that nobody can write to.
+            # The restricted Pod Security Standard, and a read-only root file system.
             "security_context": {
                 "allow_privilege_escalation": False,
                 "read_only_root_filesystem": True,
@@ -136,7 +137,7 @@ def pod(profile: Profile, steps: Steps) -> dict[str, Any]:
             },
         },
         "pod_spec_config": {
-            "service_account_name": steps.service_account,
+            "service_account_name": settings.service_account,
             "automount_service_account_token": False,
             "termination_grace_period_seconds": profile.grace_seconds,
             "node_selector": dict(profile.node_selector),
@@ -151,30 +152,30 @@ def pod(profile: Profile, steps: Steps) -> dict[str, Any]:
             },
             "volumes": volumes,
         },
-        "job_spec_config": {"ttl_seconds_after_finished": steps.keep_seconds},
+        "job_spec_config": {"ttl_seconds_after_finished": settings.ttl_seconds_after_finished},
     }
 
 
-def pod_of_step(
-    steps: Steps, step_key: str, machines: Mapping[str, Machine], partition: str
+def step_pod_config(
+    settings: PodSettings, step_key: str, requests: Mapping[str, Compute], partition: str
 ) -> dict[str, Any]:
-    """What the step's Job gets. machines: what the experiments ask for, by their name, which is the partition."""
-    profile = steps.profile(step_key)
-    # A patient or a dataset is no experiment, and asks for nothing.
-    return pod(profile.asked_by(machines.get(partition, Machine())), steps)
+    """The `dagster-k8s/config` of a step. requests: experiment -> what it requests; the experiment is the partition."""
+    profile = settings.profile(step_key)
+    # A patient or a dataset is not an experiment, and requests nothing.
+    return pod_config(profile.with_requests(requests.get(partition, Compute())), settings)
 
 
 def main() -> int:
-    """Check the file; returns the exit status."""
+    """Validate the file and print the resources of each step; returns the exit status."""
     try:
-        steps = load_steps()
+        settings = load_pod_settings()
     except BadInput as error:
-        print(f"steps: {error}", file=sys.stderr)
+        print(f"pod_profiles: {error}", file=sys.stderr)
         return 2
-    for step in (*steps.steps, "every other step"):
-        told = steps.profile(step)
-        gpus = f", {told.gpus} x {told.gpu_resource}" if told.gpus else ""
-        print(f"{step:40} {told.cpu:g} cores, {told.memory}{gpus}")
+    for step in (*settings.steps, "every other step"):
+        profile = settings.profile(step)
+        gpus = f", {profile.gpus} x {profile.gpu_resource}" if profile.gpus else ""
+        print(f"{step:40} {profile.cpu:g} cores, {profile.memory}{gpus}")
     return 0
 
 

@@ -1,24 +1,22 @@
-"""Steps in processes of one machine: those that open PyTorch in one of their own each, all others in that of the run.
+"""Steps as processes of one machine: steps that import PyTorch get a process each, all others run in that of the run.
 
-In: $CHESTGAN_EXECUTOR is multiprocess, a run. Out: its steps. To open PyTorch takes seconds and hundreds of megabytes:
-the memory goes back when its step ends, and a run opens it once, in a server that its steps are forked from. A patient
-needs none of it, so a backfill of hundreds starts a process for each, not three.
+Input: $CHESTGAN_EXECUTOR is multiprocess, a run. Output: its steps. Importing PyTorch takes seconds and hundreds of
+megabytes: the memory is freed when the step ends, and a run imports it once, in a server that its steps are forked
+from. A patient's steps need none of it, so a backfill of hundreds starts one process per patient, not three.
 """
 
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster._core.definitions.executor_definition import multiple_process_executor_requirements
-from dagster._core.execution.context.system import PlanOrchestrationContext
-from dagster._core.execution.plan.plan import ExecutionPlan
-from dagster._core.execution.retries import RetryMode
-from dagster._core.executor.base import Executor
 
-# Assets whose steps open PyTorch.
-ALONE = frozenset({"generator_checkpoint", "metric_report", "synthetic_image_set", "hyperparameter_study"})
-# What they open. Only Linux forks what has been opened: frameworks of a Mac do not survive it.
+if TYPE_CHECKING:
+    from chestgan_assets.execution.dagster_internals import ExecutionPlan, PlanOrchestrationContext, RetryMode
+
+# Assets whose steps import PyTorch.
+ISOLATED = frozenset({"generator_checkpoint", "metric_report", "synthetic_image_set", "hyperparameter_study"})
+# What they import. Only on Linux: macOS frameworks do not survive a fork.
 PRELOADED = [
     "chestgan_assets.definitions",
     "chestgan_core.training.run",
@@ -26,46 +24,47 @@ PRELOADED = [
 ]
 
 
-def is_alone(step_key: str) -> bool:
-    """Whether a step gets a process of its own: `generator_checkpoint`, `hyperparameter_study.run_trials[worker_0]`."""
-    return step_key.partition(".")[0] in ALONE
+def is_isolated(step_key: str) -> bool:
+    """Whether a step gets its own process: `generator_checkpoint`, `hyperparameter_study.run_trials[worker_0]`."""
+    return step_key.partition(".")[0] in ISOLATED
 
 
-class StepProcesses(Executor):
-    """Dagster's multiprocess executor where a step of the run is to be alone, else its in-process executor."""
+class StepProcesses(dg.Executor):
+    """Dagster's multiprocess executor for runs with an isolated step, its in-process executor for all others."""
 
-    def __init__(self, several: Executor, one: Executor) -> None:
-        self._several, self._one = several, one
+    def __init__(self, multiprocess: dg.Executor, in_process: dg.Executor) -> None:
+        self._multiprocess, self._in_process = multiprocess, in_process
 
     @property
-    def retries(self) -> RetryMode:
-        """Whether steps that fail are tried again, and by whom."""
-        return self._several.retries
+    def retries(self) -> "RetryMode":
+        """Whether failed steps are retried, and by whom."""
+        return self._multiprocess.retries
 
     def execute(
-        self, plan_context: PlanOrchestrationContext, execution_plan: ExecutionPlan
+        self, plan_context: "PlanOrchestrationContext", execution_plan: "ExecutionPlan"
     ) -> Iterator[dg.DagsterEvent]:
-        """Run the steps of the plan; yields what happens to them."""
-        alone = any(is_alone(key) for key in execution_plan.step_keys_to_execute)
-        yield from (self._several if alone else self._one).execute(plan_context, execution_plan)
+        """Run the steps of the plan; yields their events."""
+        isolated = any(is_isolated(key) for key in execution_plan.step_keys_to_execute)
+        yield from (self._multiprocess if isolated else self._in_process).execute(
+            plan_context, execution_plan
+        )
 
 
-def _create(init_context: dg.InitExecutorContext) -> Executor:
-    told: dict[str, Any] = dict(init_context.executor_config)
-    if sys.platform == "linux":
-        told.setdefault("start_method", {"forkserver": {"preload_modules": PRELOADED}})
-    several, one = dg.multiprocess_executor.executor_creation_fn, dg.in_process_executor.executor_creation_fn
-    assert several is not None  # noqa: S101 an executor has one
-    assert one is not None  # noqa: S101
-    return StepProcesses(
-        several(init_context._replace(executor_config=told)),
-        one(init_context._replace(executor_config={"retries": told["retries"]})),
-    )
-
-
-step_processes = dg.ExecutorDefinition(
+@dg.executor(
     name="multiprocess",
-    config_schema=dg.multiprocess_executor.config_schema,  # type: ignore[arg-type]  # it is one already
-    requirements=multiple_process_executor_requirements(),
-    executor_creation_fn=_create,
+    config_schema=dg.multiprocess_executor.config_schema.as_field(),
+    requirements=dg.multiple_process_executor_requirements(),
 )
+def step_processes(init_context: dg.InitExecutorContext) -> dg.Executor:
+    """Dagster's multiprocess executor, with its configuration, where a step of the run needs a process of its own."""
+    config: dict[str, Any] = dict(init_context.executor_config)
+    if sys.platform == "linux":
+        config.setdefault("start_method", {"forkserver": {"preload_modules": PRELOADED}})
+    multiprocess = dg.multiprocess_executor.executor_creation_fn
+    in_process = dg.in_process_executor.executor_creation_fn
+    assert multiprocess is not None  # noqa: S101 every executor has one
+    assert in_process is not None  # noqa: S101
+    return StepProcesses(
+        multiprocess(init_context._replace(executor_config=config)),
+        in_process(init_context._replace(executor_config={"retries": config["retries"]})),
+    )

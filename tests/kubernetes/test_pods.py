@@ -320,7 +320,7 @@ def pod_of(deployment: Deployment, run: str, attempt: int) -> dict[str, Any] | N
 def went_on_at(deployment: Deployment, pod: dict[str, Any]) -> int:
     """The images that a training had seen when this pod took it up, 0 as long as it has not."""
     said = re.search(
-        r"going on at ([\d,]+) images", deployment.namespace.kubectl("logs", name_of(pod), check=False)
+        r"resumed at ([\d,]+) images", deployment.namespace.kubectl("logs", name_of(pod), check=False)
     )
     return int(said[1].replace(",", "")) if said else 0
 

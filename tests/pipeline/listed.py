@@ -40,10 +40,10 @@ def write_index(path: Path, patients: Mapping[str, str]) -> None:
             )
 
 
-def write_dataset(folder: Path, index: Path) -> None:
-    """The dataset `listed` as a file for $CHESTGAN_DATASETS."""
+def write_dataset(folder: Path, index: Path, name: str = "listed") -> None:
+    """A dataset as a file for $CHESTGAN_DATASETS."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "listed.yaml").write_text(
+    (folder / f"{name}.yaml").write_text(
         "title: a collection that is only listed\nimage_kind: phantom\n"
         "licence: CC BY 4.0\nprivate: false\nslice_size: 64\n"
         f"source: {{kind: idc, collection: listed, index: '{index}'}}\n"

@@ -54,7 +54,7 @@ defs = dg.Definitions(
 
 @pytest.fixture
 def notes(tmp_path: Path) -> Path:
-    (tmp_path / "code.py").write_text(CODE)
+    (tmp_path / "small_pipeline.py").write_text(CODE)
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     return tmp_path
 
@@ -62,7 +62,7 @@ def notes(tmp_path: Path) -> Path:
 def ran(notes: Path, job: str, *steps: str) -> list[dict[str, Any]]:
     """Run a job as a launcher does; what its steps wrote down."""
     told = subprocess.run(
-        [str(Path(sys.executable).with_name("dagster")), "job", "execute", "-f", "code.py", "-j", job],
+        [str(Path(sys.executable).with_name("dagster")), "job", "execute", "-f", "small_pipeline.py", "-j", job],
         cwd=notes, capture_output=True, text=True,
         env={**os.environ, "DAGSTER_HOME": str(notes), "PYTHONPATH": str(ROOT)},
     )  # fmt: skip

@@ -1,11 +1,14 @@
 """Sensors and the backfill job: patients become partitions a part at a time, and only what changed is asked for."""
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.events import AssetMaterializationPlannedData, StepMaterializationData
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +16,8 @@ from chestgan_assets.automation import new_series as new_series_module
 from chestgan_assets.automation import patient_partitions as patient_partitions_module
 from chestgan_assets.automation.health_checks import no_failed_partitions
 from chestgan_assets.automation.new_series import changed_patients, new_series
-from chestgan_assets.automation.patient_partitions import changes, patient_partitions
+from chestgan_assets.automation.partition_runs import failed_partitions
+from chestgan_assets.automation.patient_partitions import PATIENT_ASSETS, changes, patient_partitions
 from chestgan_assets.definitions import defs
 from chestgan_assets.execution.dagster_internals import submit_backfill
 from chestgan_assets.jobs.backfills import ASSETS, BackfillConfig, backfill_patients, selected_patients
@@ -260,7 +264,12 @@ def test_a_backfill_that_cannot_start_says_what_to_do(
 
 def start_run(listed: Listed, patient: str, *events: dg.DagsterEventType) -> str:
     """A run of a patient to which these events have happened; returns its id."""
-    run = dg.DagsterRun(job_name="patient_slices", tags={"dagster/partition": f"listed:{patient}"})
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("chestgan"), "__repository__")
+    run = dg.DagsterRun(
+        job_name="patient_slices",
+        tags={"dagster/partition": f"listed:{patient}"},
+        remote_job_origin=RemoteJobOrigin(repository, "patient_slices"),
+    )
     listed.instance.add_run(run)
     for event in events:
         listed.instance.report_dagster_event(dg.DagsterEvent(event.value, run.job_name), run.run_id)
@@ -300,17 +309,13 @@ def test_a_patient_who_left_keeps_the_partition_until_its_run_has_ended(
 def test_a_dataset_that_waits_for_a_run_keeps_no_other_dataset_waiting(
     listed: Listed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    write_dataset(listed.home / "datasets", listed.index, "other")
     monkeypatch.setattr(patient_partitions_module, "DICOM", ["listed", "other"])
     listed.catalogue(A1="x", A2="x")
     listed.tick(patient_partitions)
     start_run(listed, "A2", dg.DagsterEventType.RUN_ENQUEUED)
     listed.catalogue(A1="x")
-    version = listed.store.get_pointer(keys.catalog_latest("listed"))[0]["version"]
-    for item in list(listed.store.list("catalog/listed/")):
-        listed.store.put_bytes(
-            listed.store.get_bytes(item.key), item.key.replace("catalog/listed/", "catalog/other/")
-        )
-    listed.store.update_pointer(keys.catalog_latest("other"), {"version": version})
+    catalogue_source(listed.store, "other", listed.home)
     listed.tick(patient_partitions)
     assert listed.partitions == {"listed:A1", "listed:A2", "other:A1"}
 
@@ -344,3 +349,70 @@ def test_a_patient_whose_archive_failed_is_counted_once(listed: Listed) -> None:
     assert not told.passed
     assert told.metadata["failed"].value == 1
     assert "phantom:PH-A0001" in str(told.metadata["the first 50"].value)
+
+
+FAILING = [dg.DagsterEventType.RUN_START, dg.DagsterEventType.RUN_FAILURE]
+
+
+def plan(instance: dg.DagsterInstance, run: str, patient: str, asset: str, *, made: bool) -> None:
+    """What Dagster writes before a step of an asset, and after it where it succeeds."""
+    key = dg.AssetKey(asset)
+    events = [
+        dg.DagsterEvent(
+            dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
+            "patient_slices",
+            event_specific_data=AssetMaterializationPlannedData(key, partition=patient),
+        )
+    ]
+    if made:
+        materialized = StepMaterializationData(dg.AssetMaterialization(key, partition=patient))
+        events.append(
+            dg.DagsterEvent(
+                dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+                "patient_slices",
+                event_specific_data=materialized,
+            )
+        )
+    for event in events:
+        instance.report_dagster_event(event, run)
+
+
+@pytest.mark.parametrize(
+    ("later", "made", "failed"),
+    [
+        ([], False, {"listed:A1"}),  # nobody tried again
+        ([dg.DagsterEventType.RUN_START, dg.DagsterEventType.RUN_SUCCESS], True, set()),
+        ([dg.DagsterEventType.RUN_ENQUEUED], False, set()),  # is being tried again
+        (FAILING, False, {"listed:A1"}),
+    ],
+)
+def test_a_patient_is_failed_until_a_later_run_makes_what_was_left(
+    later: list[dg.DagsterEventType], made: bool, failed: set[str], listed: Listed
+) -> None:
+    instance = listed.instance
+    instance.add_dynamic_partitions("patient", ["listed:A1", "listed:A2"])
+    first = start_run(listed, "A1", *FAILING)
+    plan(instance, first, "listed:A1", "raw_dicom", made=True)
+    plan(instance, first, "listed:A1", "slice_tensors", made=False)
+    if later:
+        plan(instance, start_run(listed, "A1", *later), "listed:A1", "slice_tensors", made=made)
+    gone = start_run(listed, "gone", *FAILING)
+    plan(instance, gone, "listed:gone", "raw_dicom", made=False)  # has no partition any more
+    found = failed_partitions(instance, "patient", PATIENT_ASSETS)
+    assert found.keys() == failed
+    assert set(found.values()) <= {dg.AssetKey("slice_tensors")}
+
+
+def test_the_daily_check_takes_no_more_memory_with_forty_thousand_healthy_patients() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        keys = [f"listed:A{number:05}" for number in range(40_000)]
+        for start in range(0, len(keys), 5_000):
+            instance.add_dynamic_partitions("patient", keys[start : start + 5_000])
+        tracemalloc.start()
+        result = no_failed_partitions(dg.build_asset_check_context(instance=instance))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert isinstance(result, dg.AssetCheckResult)
+    assert result.passed
+    assert result.metadata["patients"].value == 40_000
+    assert peak < 3e6  # bytes; the keys alone are more

@@ -1,0 +1,93 @@
+"""Everything that this project takes from Dagster's private modules (`dagster._core`), each with the reason.
+
+Nothing else imports them; a test says so. Read and run against Dagster 1.13.27: look here first after an upgrade.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+# dg.Executor is public; the type of its property `retries` is not, nor that of what a step depends on.
+from dagster._core.execution.retries import RetryMode
+from dagster._core.execution.step_dependency_config import StepDependencyConfig
+
+# dagster-k8s builds its executor on these. To choose a pod by partition and to say why a pod died, ours has to as well.
+from dagster._core.executor.step_delegating import (
+    CheckStepHealthResult,
+    StepDelegatingExecutor,
+    StepHandler,
+    StepHandlerContext,
+)
+
+if TYPE_CHECKING:
+    # The types in the signature of the public dg.Executor.execute.
+    from dagster._core.execution.context.system import PlanOrchestrationContext
+    from dagster._core.execution.plan.plan import ExecutionPlan
+
+    # What Dagster attaches to each log record; a logging.Handler in dagster.yaml sees nothing else.
+    from dagster._core.log_manager import DagsterLogRecordMetadata
+
+__all__ = [
+    "CheckStepHealthResult",
+    "DagsterLogRecordMetadata",
+    "ExecutionPlan",
+    "PlanOrchestrationContext",
+    "RetryMode",
+    "StepDelegatingExecutor",
+    "StepDependencyConfig",
+    "StepHandler",
+    "StepHandlerContext",
+    "is_backfill_in_progress",
+    "submit_backfill",
+]
+
+
+def submit_backfill(
+    instance: dg.DagsterInstance,
+    repository: dg.RepositoryDefinition,
+    assets: Sequence[dg.AssetKey],
+    partitions: Sequence[str],
+    tags: Mapping[str, str],
+    title: str,
+) -> str:
+    """Hand a backfill of these partitions of the assets to the daemon; returns its id.
+
+    The public ways are the UI and its GraphQL mutation. A run does not know where the webserver is, and the webserver
+    may be read-only or behind a login.
+    """
+    from dagster._core.execution.backfill import PartitionBackfill
+
+    backfill = PartitionBackfill.from_asset_partitions(
+        backfill_id=uuid.uuid4().hex[:8],
+        asset_graph=repository.asset_graph,
+        partition_names=list(partitions),
+        asset_selection=list(assets),
+        backfill_timestamp=time.time(),
+        tags=tags,
+        dynamic_partitions_store=instance,
+        all_partitions=False,
+        title=title,
+        description=None,
+        run_config=None,
+    )
+    instance.add_backfill(backfill)
+    return backfill.backfill_id
+
+
+def is_backfill_in_progress(instance: dg.DagsterInstance, assets: Sequence[dg.AssetKey]) -> bool:
+    """Whether the daemon is working on a backfill of any of the assets.
+
+    instance.get_backfills is public by its name, but the type of its filter is not.
+    """
+    from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
+
+    unfinished = [BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING]
+    backfills = instance.get_backfills(filters=BulkActionsFilter(statuses=unfinished))
+    # A backfill of a job names no assets.
+    return any(
+        not backfill.asset_selection or set(assets).intersection(backfill.asset_selection)
+        for backfill in backfills
+    )
