@@ -1,8 +1,8 @@
 """hyperparameter_study: many short trainings of an experiment, and the best of them as `<experiment>-tuned`.
 
-One asset made of steps: the first opens the study, as many workers as are wanted run trials side by side, the last
-commits. No value passes between steps, so they may run on different machines: what they share is the storage of the
-study, in which the workers find it by the name of the run.
+One asset made of steps: the first opens the study, the workers run trials side by side, the last commits. No value
+passes between steps, so they may run on different machines: they share the storage of the study, in which the workers
+find it by the name of the run.
 """
 
 import os
@@ -27,38 +27,38 @@ if TYPE_CHECKING:
     from chestgan_core.tuning.table import TrialRow
 
 FIGURES = {
-    "history.png": ("history", "what each trial scored"),
-    "learning.png": ("learning", "the looks of each trial"),
-    "importance.png": ("importance", "which parameters matter"),
-    "parallel.png": ("values", "which values are good"),
+    "history.png": ("history", "score of each trial"),
+    "learning.png": ("learning", "validations of each trial"),
+    "importance.png": ("importance", "importance of the parameters"),
+    "parallel.png": ("values", "values and scores of the trials"),
 }
 
 
 class StudyConfig(dg.Config):
-    """What a person may choose for a study."""
+    """The settings of a study."""
 
     trials: int = Field(
-        20, ge=1, description="Trials that the study is to have; a finished one goes on when raised."
+        20, ge=1, description="Trials of the study; raising the number extends a finished study."
     )
-    parallel: int = Field(
-        2, ge=1, le=64, description="Trials side by side. On one GPU they wait for each other."
+    workers: int = Field(
+        2, ge=1, le=64, description="Workers, each running one trial at a time. On one GPU they take turns."
     )
     minutes: float | None = Field(
-        None, gt=0, description="Of each trial. Default: a tenth of the experiment's budget."
+        None, gt=0, description="Per trial. Default: a tenth of the experiment's budget."
     )
-    images: int | None = Field(None, ge=1, description="Seen by each trial, instead of or beside minutes.")
-    looks: int = Field(8, ge=1, description="Scores of each trial, evenly over its budget.")
+    images: int | None = Field(None, ge=1, description="Seen per trial, instead of or beside minutes.")
+    validations: int = Field(8, ge=1, description="Validations per trial, evenly over its budget.")
     space: str = Field("modern", description="Search space: modern, thesis, or a file in $CHESTGAN_SPACES.")
     pruner: Literal["median", "hyperband", "none"] = Field(
-        "median", description="What ends bad trials early."
+        "median", description="What stops poor trials early."
     )
 
 
 @dg.config_mapping
 def chosen_once(config: StudyConfig) -> dict[str, Any]:
-    """What a person chose once, for the steps that need it."""
-    told = {"config": config.model_dump()}
-    return {"open_study": told, "run_trials": told}
+    """The configuration of the study, for each step that needs it."""
+    step = {"config": config.model_dump()}
+    return {"open_study": step, "run_trials": step}
 
 
 @dg.op(
@@ -70,23 +70,23 @@ def chosen_once(config: StudyConfig) -> dict[str, Any]:
 def open_study(
     context: dg.OpExecutionContext, config: StudyConfig, store: StoreResource, workplace: Workplace
 ) -> Iterator[dg.DynamicOutput[None]]:
-    """Make the study, or find the one that goes on; one output a worker."""
+    """Create the study or resume it; one output per worker."""
     from chestgan_core.tuning.requirements import require_optuna
 
     with one_line_failures():
         require_optuna()
-    from chestgan_core.tuning.plan import Wanted
+    from chestgan_core.tuning.plan import StudySettings
     from chestgan_core.tuning.space import load_space
     from chestgan_core.tuning.storage import storage_title, study_storage
     from chestgan_core.tuning.stored_study import open_experiment_study
-    from chestgan_core.tuning.study import note_use
+    from chestgan_core.tuning.study import record_usage
 
     with one_line_failures(), metered(store, workplace) as meter, workplace.scratch() as folder:
-        wanted = Wanted(
+        settings = StudySettings(
             trials=config.trials,
             minutes=config.minutes,
             images=config.images,
-            looks=config.looks,
+            validations=config.validations,
             pruner=config.pruner,
         )
         study = open_experiment_study(
@@ -94,16 +94,16 @@ def open_study(
             study_storage(workplace.home),
             load_experiment(context.partition_key),
             load_space(config.space),
-            wanted,
+            settings,
             workplace.device,
             folder,
             _caller(context),
         )
-        note_use(study, _step(context), asdict(meter.read()))
+        record_usage(study, _step(context), asdict(meter.read()))
         context.log.info(
             f"study {study.plan.name}, trials of {study.plan.budget}; storage: {storage_title()}"
         )
-    for number in range(config.parallel):
+    for number in range(config.workers):
         yield dg.DynamicOutput(None, mapping_key=f"worker_{number}")
 
 
@@ -116,31 +116,31 @@ def open_study(
 def run_trials(
     context: dg.OpExecutionContext, config: StudyConfig, store: StoreResource, workplace: Workplace
 ) -> None:
-    """Trials, one after the other, until the study has as many as are wanted; other workers do the same."""
+    """Trials, one after the other, until the study has the requested number; other workers do the same."""
     from chestgan_core.tuning.storage import study_storage
     from chestgan_core.tuning.stored_study import work_on_study
-    from chestgan_core.tuning.study import find_study, note_use
+    from chestgan_core.tuning.study import find_study, record_usage
 
-    def tell(row: "TrialRow") -> None:
-        """What the asset's page shows while the study goes on."""
-        # After each trial: a worker that is killed later has told what it used.
-        note_use(study, _step(context), asdict(meter.read()))
+    def observe(row: "TrialRow") -> None:
+        """What the asset's page shows while the study runs."""
+        # After each trial: so the usage of a worker that is killed later is known.
+        record_usage(study, _step(context), asdict(meter.read()))
         scores = {} if row.kid is None else {"KID x 1000": round(1000 * row.kid, 1)}
-        told = {
+        metadata = {
             "trial": row.number,
             **scores,
-            **({"ended early": row.reason} if row.reason else {}),
+            **({"pruned": row.reason} if row.reason else {}),
             **row.drawn,
         }
         context.log_event(
-            dg.AssetObservation("hyperparameter_study", partition=context.partition_key, metadata=told)
+            dg.AssetObservation("hyperparameter_study", partition=context.partition_key, metadata=metadata)
         )
 
-    threads = max(1, (os.cpu_count() or 1) // config.parallel) if steps_share_processor() else None
+    threads = max(1, (os.cpu_count() or 1) // config.workers) if steps_share_processor() else None
     with one_line_failures(), metered(store, workplace) as meter, workplace.scratch() as folder:
         study = find_study(study_storage(workplace.home), context.partition_key, _caller(context))
-        here = work_on_study(meter.store, study, config.trials, workplace.device, folder, threads, tell)
-        note_use(study, _step(context), asdict(meter.read()))
+        here = work_on_study(meter.store, study, config.trials, workplace.device, folder, threads, observe)
+        record_usage(study, _step(context), asdict(meter.read()))
         context.log.info(f"{here} trials ended here")
 
 
@@ -151,51 +151,48 @@ def commit_study(
     """Commit trials, figures and report, and put the best configuration where every machine finds it."""
     from chestgan_core.tuning.storage import study_storage
     from chestgan_core.tuning.stored_study import commit_study
-    from chestgan_core.tuning.study import find_study, uses
+    from chestgan_core.tuning.study import find_study, recorded_usage
     from chestgan_core.tuning.tuned import tuned_name
 
     with one_line_failures(), metered(store) as meter:
         study = find_study(study_storage(workplace.home), context.partition_key, _caller(context))
         stored = commit_study(meter.store, study)
-        used = together([*(Use(**told) for told in uses(study, _caller(context))), meter.read()])
-    told = stored.told
+        used = together([*(Use(**usage) for usage in recorded_usage(study, _caller(context))), meter.read()])
+    manifest = stored.manifest
+    best, initial = manifest.best, manifest.initial
     scores = {
         f"KID x 1000, {name}": round(1000 * value, 1)
         for name, value in (
-            ("best", told["best"] and told["best"]["kid"]),
-            ("initial", told["initial"] and told["initial"]["kid"]),
-            ("floor", told["floor"]),
+            ("best", best.kid if best else None),
+            ("initial", initial.kid if initial else None),
+            ("floor", manifest.floor),
         )
         if value is not None
     }
     name = tuned_name(context.partition_key)
     metadata = {
         "uri": stored.uri,
-        "in words": dg.MetadataValue.md("\n".join(f"- {line}" for line in told["summary"])),
+        "in words": dg.MetadataValue.md("\n".join(f"- {line}" for line in manifest.summary)),
         **{
             label: picture(stored.figures[file], title)
             for file, (label, title) in FIGURES.items()
             if file in stored.figures
         },
-        **(
-            {"best values": table(("field", "value"), list(told["best"]["drawn"].items()))}
-            if told["best"]
-            else {}
-        ),
+        **({"best values": table(("field", "value"), list(best.drawn.items()))} if best else {}),
         **scores,
-        "trials": told["trials"],
-        "ended early": told["pruned"],
-        "lost": told["failed"],
+        "trials": manifest.trials,
+        "pruned": manifest.pruned,
+        "lost attempts": manifest.failed,
         "tuned experiment": dg.MetadataValue.md(
-            f"Reload the code location, then materialize the partition `{name}`." if told["best"] else "none"
+            f"Reload the code location, then materialize the partition `{name}`." if best else "none"
         ),
-        "training set": told["training_set"],
-        "extractor": told["extractor"],
-        "held-out images": told["held_out_images"],
+        "training set": manifest.training_set,
+        "extractor": manifest.extractor,
+        "held-out images": manifest.held_out_images,
         **used.metadata(),
     }
     with warnings.catch_warnings():
-        # A step can tell the version of what it made only so, and Dagster calls that beta.
+        # The only way in which a step sets the version of its asset; Dagster calls it beta.
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.Output(None, data_version=dg.DataVersion(stored.version), metadata=metadata)
 

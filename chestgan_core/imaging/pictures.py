@@ -16,7 +16,6 @@ from chestgan_core.local.files import replacing
 
 if TYPE_CHECKING:
     import torch
-    from matplotlib.figure import Figure
 
 INK, PAPER, RULE = 20, 255, 180
 Images: TypeAlias = "torch.Tensor | NDArray[np.float32]"
@@ -100,14 +99,6 @@ def contact_sheet(
     draw.line([(middle, top - 38), (middle, sheet.height - margin)], fill=RULE, width=2)
     save_png(sheet, path)
     return path
-
-
-def rendered(figure: "Figure") -> Image.Image:
-    """The pixels of a matplotlib figure. Not by way of a PNG, whose compression takes as long as the drawing."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="rgba")
-    size = (int(figure.bbox.width), int(figure.bbox.height))
-    return Image.frombytes("RGBA", size, buffer.getvalue()).convert("RGB")
 
 
 def png_of(image: Image.Image) -> bytes:

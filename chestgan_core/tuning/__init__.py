@@ -1,1 +1,1 @@
-"""Hyperparameter studies: many short trainings of one experiment, and the best of them as an experiment of its own."""
+"""Hyperparameter studies: many short trainings of one experiment; the best becomes an experiment of its own."""

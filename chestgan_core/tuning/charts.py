@@ -1,4 +1,4 @@
-"""The figures of a study: what each trial scored, how they learned, which parameters matter, which values are good.
+"""The figures of a study: score and learning curve of each trial, importance of parameters, values.
 
 In: the table of a study. Out: PNG bytes by file name, drawn without a display.
 """
@@ -6,7 +6,6 @@ In: the table of a study. Out: PNG bytes by file name, drawn without a display.
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib import ticker
 from matplotlib.axes import Axes
@@ -15,22 +14,22 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from chestgan_core.imaging.pictures import png_of, rendered
+from chestgan_core.imaging.figures import BLACK, BLUE, GREEN, GREY, RED, figure_png, style
 from chestgan_core.tuning.space import Choice, Parameter
 from chestgan_core.tuning.table import StudyTable, TrialRow
 
-# Colours that people with a colour deficiency tell apart (Okabe and Ito 2008).
-BLUE, RED, GREEN, GREY, BLACK = "#0072B2", "#D55E00", "#009E73", "#9A9A9A", "#1b1f24"
 HISTORY, LEARNING, IMPORTANCE, PARALLEL = "history.png", "learning.png", "importance.png", "parallel.png"
-# From good to bad, each darker than paper.
+# From good to poor, each darker than the page.
 SHADES = ("#2b1d5e", "#27698d", "#2f9f7f", "#b9b84a", "#d9d3b0")
-PALETTE = 128  # colours of a picture
-FAR = 10.0  # scores that lie so far apart, as a factor, are drawn on a logarithmic scale
+# Colours of a picture: few, so that it is small enough for Dagster's history to keep them
+# (chestgan_assets/metadata.py).
+PALETTE = 128
+LOG_FROM = 10.0  # ratio of the highest to the lowest score from which the scale is logarithmic
 
 
 def draw(table: StudyTable) -> dict[str, bytes]:
-    """All figures that the trials are enough for; none where there is no score at all."""
-    scored = [row for row in table.rows if row.last is not None]
+    """All figures for which there are enough trials; none without any score."""
+    scored = [row for row in table.rows if row.lowest_kid is not None]
     if not scored:
         return {}
     drawn = {HISTORY: _history(table, scored), LEARNING: _learning(table, scored)}
@@ -45,17 +44,17 @@ def _history(table: StudyTable, scored: Sequence[TrialRow]) -> bytes:
     figure, ax = _figure(8.6, 4.2)
     complete = [row for row in scored if row.kid is not None]
     pruned = [row for row in scored if row.kid is None]
-    silent = [row.number for row in table.rows if row.last is None]
+    silent = [row.number for row in table.rows if row.lowest_kid is None]
     ax.scatter(
         [row.number for row in complete],
         _scores(complete),
         s=34,
         color=BLUE,
-        label="ran to its end",
+        label="completed",
         zorder=3,
     )
     if pruned:
-        label = "ended early, its lowest look"
+        label = "pruned, its lowest KID"
         ax.scatter([row.number for row in pruned], _scores(pruned), s=34, marker="x", color=GREY, label=label)
     if complete:
         best = np.minimum.accumulate(_scores(complete))
@@ -67,82 +66,80 @@ def _history(table: StudyTable, scored: Sequence[TrialRow]) -> bytes:
     _scale(ax, _scores(scored).tolist())
     if silent:
         low = ax.get_ylim()[0]
-        ax.scatter(
-            silent, [low] * len(silent), marker="|", s=120, color=RED, label="no score at all", clip_on=False
-        )
+        ax.scatter(silent, [low] * len(silent), marker="|", s=120, color=RED, label="no score", clip_on=False)
     ax.set_xlabel("trial")
     ax.set_ylabel("KID x 1000, held-out patients")
     ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
     _legend(ax)
-    return _png(figure)
+    return figure_png(figure, PALETTE)
 
 
 def _learning(table: StudyTable, scored: Sequence[TrialRow]) -> bytes:
     figure, ax = _figure(8.6, 4.2)
     values: list[float] = []
-    named = {"the best trial": table.best, "the experiment as it is": table.initial}
+    named = {"best trial": table.best, "unchanged experiment": table.initial}
     if table.best is table.initial:
-        named.pop("the best trial")
+        named.pop("best trial")
     for row in scored:
-        values += [1000 * look for look in row.looks]
+        values += [1000 * kid for kid in row.validations]
         if row not in named.values():
             colour, marker = (BLUE, ".") if row.kid is not None else (GREY, "x")
-            _looks(ax, table, row, color=colour, marker=marker, linewidth=1, markersize=4, alpha=0.5)
-    for label, told in reversed(named.items()):
-        colour = GREEN if told is table.best else RED
-        if told is not None:
-            _looks(
+            _learning_curve(ax, table, row, color=colour, marker=marker, linewidth=1, markersize=4, alpha=0.5)
+    for label, trial in reversed(named.items()):
+        colour = GREEN if trial is table.best else RED
+        if trial is not None:
+            _learning_curve(
                 ax,
                 table,
-                told,
+                trial,
                 color=colour,
                 marker="o",
                 linewidth=2.2,
-                label=f"{label} (trial {told.number})",
+                label=f"{label} (trial {trial.number})",
             )
     ax.plot([], [], color=BLUE, alpha=0.5, marker=".", label="other trials")
     if table.pruned:
-        ax.plot([], [], color=GREY, marker="x", markersize=4, label="ended early")
+        ax.plot([], [], color=GREY, marker="x", markersize=4, label="pruned")
     _floor(ax, table)
     _scale(ax, values)
-    ax.set_xlabel(f"share of a trial's budget ({table.plan.budget})")
+    ax.set_xlabel(f"fraction of a trial's budget ({table.plan.budget})")
     ax.set_ylabel("KID x 1000, held-out patients")
     ax.xaxis.set_major_formatter(ticker.PercentFormatter(1.0))
     _legend(ax)
-    return _png(figure)
+    return figure_png(figure, PALETTE)
 
 
-def _looks(ax: Axes, table: StudyTable, row: TrialRow, **style: Any) -> None:
-    place = np.array(row.steps) / table.plan.looks
-    ax.plot(place, [1000 * look for look in row.looks], **{"markersize": 4, **style})
+def _learning_curve(ax: Axes, table: StudyTable, row: TrialRow, **style: Any) -> None:
+    spent = np.array(row.steps) / table.plan.validations
+    ax.plot(spent, [1000 * kid for kid in row.validations], **{"markersize": 4, **style})
 
 
 def _importance(table: StudyTable) -> bytes:
     ordered = sorted(table.importances.items(), key=lambda item: item[1])
     figure, ax = _figure(7.6, 0.9 + 0.36 * len(ordered))
     bars = ax.barh(
-        [_short(path) for path, _ in ordered], [share for _, share in ordered], color=BLUE, height=0.6
+        [_short(path) for path, _ in ordered], [fraction for _, fraction in ordered], color=BLUE, height=0.6
     )
-    ax.bar_label(bars, [f"{share:.0%}" for _, share in ordered], padding=4)
-    ax.set_xlim(0, 1.12 * max(share for _, share in ordered))
+    ax.bar_label(bars, [f"{fraction:.0%}" for _, fraction in ordered], padding=4)
+    ax.set_xlim(0, 1.12 * max(fraction for _, fraction in ordered))
     ax.xaxis.set_major_formatter(ticker.PercentFormatter(1.0, decimals=0))
-    ax.set_xlabel("share of what decides whether a trial is among the best quarter")
+    ax.set_xlabel("importance: fraction of what puts a trial among the best quarter")
     ax.grid(axis="y", visible=False)
-    return _png(figure)
+    return figure_png(figure, PALETTE)
 
 
 def _parallel(table: StudyTable) -> bytes:
-    """One axis a parameter, the most important first; one line a trial that ran to its end."""
+    """One axis per parameter, the most important first; one line per completed trial."""
     rows = sorted((row for row in table.rows if row.kid is not None), key=lambda row: -(row.kid or 0.0))
     paths = sorted(table.plan.space.parameters, key=lambda path: -table.importances.get(path, 0.0))
     scales = [_Scale(table.plan.space.parameters[path]) for path in paths]
     figure, ax = _figure(max(7.0, 1.6 * len(paths) + 1.6), 4.8)
     kids = 1000 * np.array([row.kid for row in rows], dtype=np.float64)
-    # What is far off would take all the colours, and the good ones would look alike.
+    # Outliers would take all the colours, and good trials would look alike.
     highest = float(np.quantile(kids, 0.75)) if len(kids) > 4 else float(kids.max())
     colours = Normalize(float(kids.min()), highest, clip=True)
-    shades = LinearSegmentedColormap.from_list("good to bad", SHADES)
-    # Lines through the same choice would lie on each other.
+    shades = LinearSegmentedColormap.from_list("good to poor", SHADES)
+    # Else lines through the same choice would overlap.
     spread = np.random.default_rng(0).uniform(-0.5, 0.5, (len(rows), len(paths)))
     for number, (row, kid) in enumerate(zip(rows, kids, strict=True)):
         is_best = row is table.best
@@ -158,7 +155,7 @@ def _parallel(table: StudyTable) -> bytes:
             marker="o",
             markersize=5 if is_best else 3,
             zorder=4 if is_best else 2 + number / len(rows),
-            label=f"the best trial ({row.number})" if is_best else None,
+            label=f"best trial ({row.number})" if is_best else None,
         )
     for place, scale in enumerate(scales):
         ax.axvline(place, color=BLACK, linewidth=0.8, zorder=1)
@@ -185,7 +182,7 @@ def _parallel(table: StudyTable) -> bytes:
     bar = figure.colorbar(ScalarMappable(colours, shades), ax=ax, pad=0.01, extend=further)
     bar.set_label("KID x 1000")
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1.0))
-    return _png(figure)
+    return figure_png(figure, PALETTE)
 
 
 class _Scale:
@@ -220,13 +217,13 @@ class _Scale:
 
 
 def _scores(rows: Sequence[TrialRow]) -> NDArray[np.float64]:
-    return 1000 * np.array([row.last for row in rows], dtype=np.float64)
+    return 1000 * np.array([row.lowest_kid for row in rows], dtype=np.float64)
 
 
 def _floor(ax: Axes, table: StudyTable) -> None:
     image_kind = table.plan.data.image_kind
     ax.axhline(
-        1000 * table.yardstick.floor,
+        1000 * table.floor.kid,
         color=BLACK,
         linestyle="--",
         linewidth=1,
@@ -236,23 +233,19 @@ def _floor(ax: Axes, table: StudyTable) -> None:
 
 def _mark(ax: Axes, table: StudyTable) -> None:
     best, initial = table.best, table.initial
-    marks = [(initial, RED, "the experiment as it is")]
+    marks = [(initial, RED, "unchanged experiment")]
     if best is not None:
-        named = (
-            "the best trial: the experiment as it is"
-            if best is initial
-            else f"the best trial ({best.number})"
-        )
+        named = "best trial: the unchanged experiment" if best is initial else f"best trial ({best.number})"
         marks = [*(marks if best is not initial else []), (best, GREEN, named)]
     for row, colour, label in marks:
-        if row is not None and row.last is not None:
+        if row is not None and row.lowest_kid is not None:
             style: dict[str, Any] = {"s": 120, "facecolors": "none", "linewidths": 2, "zorder": 4}
-            ax.scatter([row.number], [1000 * row.last], edgecolors=colour, label=label, **style)
+            ax.scatter([row.number], [1000 * row.lowest_kid], edgecolors=colour, label=label, **style)
 
 
 def _scale(ax: Axes, values: Sequence[float]) -> None:
     low, high = min(values), max(values)
-    if low > 0 and high > FAR * low:
+    if low > 0 and high > LOG_FROM * low:
         ax.set_yscale("log")
         ax.yaxis.set_major_locator(ticker.LogLocator(10, subs=(1.0, 2.0, 5.0)))
         ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
@@ -270,13 +263,8 @@ def _short(path: str) -> str:
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    with mpl.rc_context({"font.size": 10.5, "axes.spines.top": False, "axes.spines.right": False}):
+    with style(10.5):
         figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
         ax = figure.subplots()
     ax.grid(alpha=0.25)
     return figure, ax
-
-
-def _png(figure: Figure) -> bytes:
-    """With a palette: a fifth of the bytes, so that Dagster's history keeps the colours (presentation.py)."""
-    return png_of(rendered(figure).quantize(PALETTE))

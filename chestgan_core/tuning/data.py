@@ -1,7 +1,7 @@
 """The slices of a study: loaded once, for all trials of a process.
 
-In: shards of slices to train on and of held-out ones. Out: the Data that a plan names them by, the yardstick of its
-scores, and the material of trials.
+In: shards of slices to train on and of held-out slices. Out: the StudyData that describes them in a plan, the KID
+floor, and the inputs of trials.
 """
 
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from pathlib import Path
 import torch
 
 from chestgan_core.config.experiment import Experiment
-from chestgan_core.metrics.feature_extractors import open_extractor
-from chestgan_core.training.checkpoint import fingerprint
+from chestgan_core.metrics.feature_extractors import Extractor, open_extractor
+from chestgan_core.training.checkpoint import data_fingerprint
 from chestgan_core.training.data import LoadedSlices, load_slices, load_training_slices
-from chestgan_core.training.validation import HeldOutJudge
-from chestgan_core.tuning.plan import Data, StudyPlan
-from chestgan_core.tuning.study import Yardstick
-from chestgan_core.tuning.trial import Material
+from chestgan_core.training.validation import Validator
+from chestgan_core.tuning.plan import StudyData, StudyPlan
+from chestgan_core.tuning.study import KidFloor
+from chestgan_core.tuning.trial import TrialInputs
 
 
-class Slices:
+class StudySlices:
     """Both sides of a split, at the resolution and through the window of an experiment.
 
     Raises BadInput: no slices, too small ones, a class with too few patients, a batch larger than the set.
@@ -29,13 +29,15 @@ class Slices:
         self.train: LoadedSlices = load_training_slices(train, experiment)
         self.held_out: LoadedSlices = load_slices(held_out, experiment)
         self._experiment = experiment
+        self._extractors: dict[torch.device, Extractor] = {}
+        self._validators: dict[tuple[int, torch.device], Validator] = {}
 
-    def data(self, version: str, title: str, image_kind: str) -> Data:
-        """What the plan says of them. version: "" takes a hash of the slices themselves."""
+    def data(self, version: str, title: str, image_kind: str) -> StudyData:
+        """The description for a plan. version: "" takes a hash of the slices."""
         train, held_out = self.train, self.held_out
         if not version:
-            version = fingerprint(train.images, train.classes, held_out.images, held_out.classes)[:16]
-        return Data(
+            version = data_fingerprint(train.images, train.classes, held_out.images, held_out.classes)[:16]
+        return StudyData(
             version=version,
             title=title,
             image_kind=image_kind,
@@ -45,19 +47,26 @@ class Slices:
             held_out_slices=len(held_out),
         )
 
-    def judge(self, images: int, device: torch.device) -> HeldOutJudge:
-        """KID against held-out slices, at most so many. Raises NotAvailable: the extractor's weights are not here."""
-        extractor = open_extractor(self._experiment.evaluation.extractor, device)
-        return HeldOutJudge(extractor, self.held_out.images, images, self._experiment.seed)
+    def validator(self, images: int, device: torch.device) -> Validator:
+        """KID against at most `images` held-out slices, opened once. Raises NotAvailable: the extractor is absent."""
+        key = (images, device)
+        if key not in self._validators:
+            extractor = self._extractor(device)
+            self._validators[key] = Validator(extractor, self.held_out.images, images, self._experiment.seed)
+        return self._validators[key]
 
-    def yardstick(self, plan: StudyPlan, device: torch.device) -> Yardstick:
-        """What real slices of other patients score: training slices, drawn by the experiment's seed."""
-        judge = self.judge(plan.score_images, device)
+    def kid_floor(self, plan: StudyPlan, device: torch.device) -> KidFloor:
+        """The KID of training slices, drawn by the experiment's seed, against the held-out ones."""
+        validator = self.validator(plan.score_images, device)
         order = torch.randperm(len(self.train), generator=torch.Generator().manual_seed(plan.experiment.seed))
-        floor = judge(self.train.images[order[: plan.score_images]])
-        extractor = open_extractor(plan.experiment.evaluation.extractor).id
-        return Yardstick(extractor=extractor, images=judge.count, floor=floor)
+        kid = validator(self.train.images[order[: plan.score_images]])
+        return KidFloor(extractor=self._extractor(device).id, images=validator.count, kid=kid)
 
-    def material(self, plan: StudyPlan, device: torch.device, folder: Path) -> Material:
+    def inputs(self, plan: StudyPlan, device: torch.device, folder: Path) -> TrialInputs:
         """For the trials of this process. folder: scratch."""
-        return Material(self.train, self.judge(plan.score_images, device), device, folder)
+        return TrialInputs(self.train, self.validator(plan.score_images, device), device, folder)
+
+    def _extractor(self, device: torch.device) -> Extractor:
+        if device not in self._extractors:
+            self._extractors[device] = open_extractor(self._experiment.evaluation.extractor, device)
+        return self._extractors[device]

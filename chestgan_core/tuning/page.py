@@ -1,7 +1,7 @@
 """The report on a study as a document, for a browser and for paper.
 
-In: the table of a study, and its figures by name. Out: a Document: the outcome in words, what makes it coarse, what the
-best trial changes, the figures, every trial.
+In: the table of a study, and its figures by name. Out: a Document: the outcome in words, its limits, what the best
+trial changes, the figures, every trial.
 """
 
 from collections.abc import Mapping
@@ -18,37 +18,37 @@ from chestgan_core.documents.blocks import (
     Table,
 )
 from chestgan_core.tuning.charts import HISTORY, IMPORTANCE, LEARNING, PARALLEL
-from chestgan_core.tuning.space import Choice, Parameter, at
+from chestgan_core.tuning.space import Choice, Parameter, value_at
 from chestgan_core.tuning.summary import by_score, cautions, kid, notes, plain, short, summary
 from chestgan_core.tuning.table import StudyTable
 from chestgan_core.tuning.tuned import tuned_name
 
 TITLES = {
-    HISTORY: ("Trials", "What each scored, in the order in which they began."),
+    HISTORY: ("Trials", "The score of each trial, in the order in which they started."),
     LEARNING: (
         "Learning",
-        "The looks of each trial. A line that ends before the right edge was ended early.",
+        "The KID of each trial at its validations. A line that ends before the right edge is a pruned trial.",
     ),
     IMPORTANCE: (
         "Importance",
-        "PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255) over the trials that ran to their end. Coarse with few.",
+        "PED-ANOVA (Watanabe et al. 2023, arXiv 2304.10255) over the completed trials. Coarse where these are few.",
     ),
     PARALLEL: (
         "Values",
-        "A line for each trial that ran to its end; the most important parameter on the left. A line without a dot on "
-        "an axis has a value there that the space does not have.",
+        "A line for each completed trial; the most important parameter on the left. A line without a dot on an "
+        "axis has a value there that lies outside of the space.",
     ),
 }
 
 
 def study_page(table: StudyTable, figures: Mapping[str, bytes]) -> Document:
-    """figures: PNG by the names of charts.py; those that are not there are left out."""
+    """figures: PNG by the names of charts.py; absent ones are left out."""
     plan = table.plan
     drawn = [Figure(figures[name], *TITLES[name]) for name in TITLES if name in figures]
     tuned = f"{tuned_name(plan.experiment.name)}: the best configuration as an experiment, in best.yaml."
     return Document(
         title=f"Hyperparameter study: {plan.experiment.name}",
-        lead=f"{len(table.rows)} trials of {plan.budget} over the space {plan.space.name}, on {plan.data.title}.",
+        lead=f"{len(table.rows)} trials of {plan.budget} each over the space {plan.space.name}, on {plan.data.title}.",
         summary=(
             Bullets((*summary(table), *([tuned] if table.best else []))),
             Notice("care", "Read with care", tuple(cautions(table))),
@@ -64,21 +64,26 @@ def study_page(table: StudyTable, figures: Mapping[str, bytes]) -> Document:
 
 
 def _changes(table: StudyTable) -> list[Block]:
-    """Field, value of the experiment, value of the best trial, and the span that it was drawn from."""
+    """Field, present value, value of the best trial, and what it was drawn from."""
     if table.best is None or table.best is table.initial:
         return []
-    told = table.plan.experiment.model_dump(mode="json")
-    named = table.plan.space.drawn(table.plan.experiment)
+    fields = table.plan.experiment.model_dump(mode="json")
+    present = table.plan.space.drawn(table.plan.experiment)
     lines = tuple(
-        (path, plain(named.get(path, at(told, path))), plain(table.best.drawn.get(path)), _span(parameter))
+        (
+            path,
+            plain(present.get(path, value_at(fields, path))),
+            plain(table.best.drawn.get(path)),
+            _span(parameter),
+        )
         for path, parameter in table.plan.space.parameters.items()
     )
-    head = ("field", "the experiment as it is", f"trial {table.best.number}", "drawn from")
+    head = ("field", "unchanged experiment", f"trial {table.best.number}", "drawn from")
     return [Table(head, lines, (3, 2, 2, 3))]
 
 
 def _trials(table: StudyTable) -> Table:
-    """The best first; a line for all values of a trial, whose columns would not fit a page of paper."""
+    """The best first; all values of a trial in one cell, as columns of their own would not fit a page of paper."""
     lines = tuple(
         (
             str(row.number),
@@ -98,10 +103,11 @@ def _method(table: StudyTable) -> list[Block]:
     plan = table.plan
     return [
         Paragraph(
-            f"Each trial is one training of {plan.budget} with the seed {plan.experiment.seed}. At {plan.looks} looks"
-            f" its averaged generator makes {plan.score_images} images, and their KID against slices of held-out"
-            " patients is taken. A trial scores the lowest of its looks, that of the generator a training keeps."
-            " Values are drawn by tree-structured Parzen estimators, which learn from the trials before."
+            f"Each trial is one training of {plan.budget} with the seed {plan.experiment.seed}. It is validated"
+            f" {plan.validations} times: the generator with averaged weights (EMA) makes {plan.score_images} images,"
+            " whose KID against slices of held-out patients is computed. The score of a trial is its lowest KID,"
+            " that of the generator which a training keeps. Values are drawn by tree-structured Parzen estimators,"
+            " which learn from earlier trials."
         ),
         Facts(
             (
@@ -111,8 +117,8 @@ def _method(table: StudyTable) -> list[Block]:
                 ("training set", plan.data.version),
                 ("slices to train on", f"{plan.data.slices} of {plan.data.patients} patients"),
                 ("held-out slices", f"{plan.data.held_out_slices} of {plan.data.held_out_patients} patients"),
-                ("extractor", table.yardstick.extractor),
-                ("ends trials early", plan.pruner),
+                ("extractor", table.floor.extractor),
+                ("pruner", plan.pruner),
             )
         ),
     ]
@@ -121,4 +127,4 @@ def _method(table: StudyTable) -> list[Block]:
 def _span(parameter: Parameter) -> str:
     if isinstance(parameter, Choice):
         return ", ".join(parameter.choices)
-    return f"{parameter.low:g} to {parameter.high:g}{', by factors' if parameter.log else ''}"
+    return f"{parameter.low:g} to {parameter.high:g}{', on a logarithmic scale' if parameter.log else ''}"

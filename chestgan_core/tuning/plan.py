@@ -1,6 +1,6 @@
-"""What a study does: which experiment, over which space, with what budget a trial, judged how.
+"""The plan of a study: experiment, search space, budget per trial, and how trials are scored.
 
-In: an experiment, a search space and what a person asks for. Out: a frozen StudyPlan, which the study's storage keeps
+In: an experiment, a search space and the settings of a study. Out: a frozen StudyPlan, which the study's storage keeps
 as JSON, so that every worker reads the same one; its name; and the experiment that a trial trains.
 """
 
@@ -17,28 +17,31 @@ from chestgan_core.training.version import VERSION as TRAINING_VERSION
 from chestgan_core.tuning.space import SearchSpace, Value
 from chestgan_core.tuning.version import VERSION
 
-# Of the experiment's own budget, where nobody says how long a trial is.
-SHARE = 0.1
+# Default budget of a trial, as a fraction of the experiment's own budget.
+TRIAL_FRACTION = 0.1
 NEVER = 2**53
-ROWS = 16  # of the history of a trial: a collapse is seen in them
+MIN_HISTORY_ROWS = 16  # of a trial: the check for a collapse needs them
 
 
-class Wanted(Section):
-    """What a person asks for. trials: that end, however often some are tried. minutes, images (seen): of each trial; by
-    default a tenth of the experiment's budget. looks: scores of a trial, evenly over its budget. pruner: who ends a
-    trial early, median (worse than half of the others were at that look) or hyperband.
+class StudySettings(Section):
+    """What the user chooses for a study.
+
+    trials: complete or pruned trials that the study is to have; lost attempts do not count. minutes, images (seen): of
+    each trial; by default a tenth of the experiment's budget. validations: scores per trial, evenly over its budget.
+    pruner: stops poor trials early, median (worse than half of the others at the same validation) or hyperband.
     """
 
     trials: Annotated[int, Field(ge=1)] = 20
     minutes: Annotated[float, Field(gt=0)] | None = None
     images: Annotated[int, Field(ge=1)] | None = None
-    looks: Annotated[int, Field(ge=1)] = 8
+    validations: Annotated[int, Field(ge=1)] = 8
     pruner: Literal["median", "hyperband", "none"] = "median"
 
 
-class Data(Section):
-    """The slices that all trials train on and are judged by. version: of the training set, or a hash of loose files.
-    image_kind: how images that are not synthetic are called. Patients and slices of both sides.
+class StudyData(Section):
+    """The slices that all trials train on and are scored against, with patients and slices of both sides.
+
+    version: of the training set, or a hash of the slices for loose files. image_kind: "real" or "phantom".
     """
 
     version: str
@@ -51,14 +54,14 @@ class Data(Section):
 
 
 class StudyPlan(Section):
-    """minutes, images: budget of a trial, the first that is reached. score_images: on each side of a KID, at most."""
+    """minutes, images: budget of a trial, whichever is reached first. score_images: maximum on each side of a KID."""
 
     experiment: Experiment
     space: SearchSpace
-    data: Data
+    data: StudyData
     minutes: Annotated[float, Field(gt=0)] | None
     images: Annotated[int, Field(ge=1)] | None
-    looks: Annotated[int, Field(ge=1)]
+    validations: Annotated[int, Field(ge=1)]
     score_images: Annotated[int, Field(ge=8)]
     pruner: Literal["median", "hyperband", "none"]
 
@@ -69,40 +72,41 @@ class StudyPlan(Section):
         return self
 
     @classmethod
-    def of(cls, experiment: Experiment, space: SearchSpace, data: Data, wanted: Wanted) -> Self:
+    def of(cls, experiment: Experiment, space: SearchSpace, data: StudyData, settings: StudySettings) -> Self:
         """The plan of a study of this experiment on these slices."""
         plan = experiment.training
-        minutes, images = wanted.minutes, wanted.images
+        minutes, images = settings.minutes, settings.images
         if minutes is None and images is None:
             seen = [plan.images, None if plan.epochs is None else round(plan.epochs * data.slices)]
-            minutes = None if plan.minutes is None else plan.minutes * SHARE
+            minutes = None if plan.minutes is None else plan.minutes * TRIAL_FRACTION
             images = min(
-                (max(1, round(SHARE * number)) for number in seen if number is not None), default=None
+                (max(1, round(TRIAL_FRACTION * number)) for number in seen if number is not None),
+                default=None,
             )
         score = plan.validation.images if plan.validation else Validation(every_images=1).images
         return cls(
-            # Name and description of the experiment say nothing about its trials.
             experiment=experiment,
             space=space,
             data=data,
             minutes=minutes,
             images=images,
-            looks=wanted.looks,
+            validations=settings.validations,
             score_images=score,
-            pruner=wanted.pruner,
+            pruner=settings.pruner,
         )
 
     @property
     def study(self) -> str:
         """16 hexadecimal digits of what decides the score of a trial, and which trials are drawn."""
-        told = self.model_dump(mode="json", exclude={"experiment": True, "space": {"name", "description"}})
-        decided = {
-            **told,
-            "experiment": self.experiment.fingerprint(),
-            "extractor": self.experiment.evaluation.extractor,
-            "versions": [VERSION, TRAINING_VERSION],
-        }
-        return content_version(decided)
+        fields = self.model_dump(mode="json", exclude={"experiment": True, "space": {"name", "description"}})
+        return content_version(
+            {
+                **fields,
+                "experiment": self.experiment.fingerprint(),
+                "extractor": self.experiment.evaluation.extractor,
+                "versions": [VERSION, TRAINING_VERSION],
+            }
+        )
 
     @property
     def name(self) -> str:
@@ -111,17 +115,17 @@ class StudyPlan(Section):
 
     @property
     def budget(self) -> str:
-        """The budget of a trial in words."""
-        told = [] if self.minutes is None else [f"{self.minutes:g} minutes"]
-        told += [] if self.images is None else [f"{self.images:,} images"]
-        return " or ".join(told)
+        """The budget of a trial as people read it: `6 minutes or 2,000 images`."""
+        parts = [] if self.minutes is None else [f"{self.minutes:g} minutes"]
+        parts += [] if self.images is None else [f"{self.images:,} images"]
+        return " or ".join(parts)
 
     def trial_experiment(self, drawn: Mapping[str, Value], what: object) -> Experiment:
-        """What a trial trains: the drawn values, the study's budget and looks, nothing kept. Raises BadExperiment."""
+        """What a trial trains: the drawn values and the study's budget, without checkpoints. Raises BadExperiment."""
         chosen = self.space.experiment(self.experiment, drawn, what)
         rows = chosen.training.sample_every_images
         if self.images is not None:
-            rows = min(rows, max(1, self.images // ROWS))
+            rows = min(rows, max(1, self.images // MIN_HISTORY_ROWS))
         training = {
             "minutes": self.minutes,
             "images": self.images,
@@ -132,7 +136,3 @@ class StudyPlan(Section):
             "snapshots": 0,
         }
         return chosen.model_copy(update={"training": chosen.training.model_copy(update=training)})
-
-    def tuned_experiment(self, drawn: Mapping[str, Value], what: object) -> Experiment:
-        """The experiment with drawn values, and its own budget. Raises BadExperiment."""
-        return self.space.experiment(self.experiment, drawn, what)

@@ -1,7 +1,7 @@
 """The files of a report on a study: a table, figures, the best configuration, and its pages.
 
 In: the table of a study. Out: files by name: trials.parquet, figures/*.png, report.html (one file, opens offline),
-report.pdf, and best.yaml where a trial ran to its end; plain data; a text for a terminal.
+report.pdf, and best.yaml where a trial was completed; plain data; a text for a terminal.
 """
 
 from dataclasses import asdict
@@ -31,7 +31,7 @@ def report_files(table: StudyTable) -> dict[str, bytes]:
 
 
 def as_json(table: StudyTable) -> dict[str, Any]:
-    """For a machine."""
+    """Plain data, for `--json`."""
     best, initial = table.best, table.initial
     return {
         "study": table.plan.study,
@@ -41,8 +41,8 @@ def as_json(table: StudyTable) -> dict[str, Any]:
         "failed": table.failed,
         "best": None if best is None else asdict(best),
         "initial": None if initial is None else asdict(initial),
-        "floor": table.yardstick.floor,
-        "extractor": table.yardstick.extractor,
+        "floor": table.floor.kid,
+        "extractor": table.floor.extractor,
         "importances": table.importances,
     }
 
@@ -52,7 +52,7 @@ def as_text(table: StudyTable) -> str:
     lines = [
         f"trial {row.number:4}  KID {kid(row.kid) or '-':>7} x 1000  "
         + "  ".join(f"{short(path)} {plain(value)}" for path, value in row.drawn.items())
-        + (f"  ({told})" if (told := notes(row)) else "")
+        + (f"  ({remarks})" if (remarks := notes(row)) else "")
         for row in by_score(table)
     ]
     return "\n".join([*lines, *summary(table)])

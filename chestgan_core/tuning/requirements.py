@@ -1,4 +1,4 @@
-"""What studies need besides chestgan itself. Imports nothing heavy: it is called where Optuna may be missing."""
+"""The optional dependency of studies. Imports nothing heavy: it is called where Optuna may be missing."""
 
 import importlib.util
 
@@ -6,7 +6,7 @@ from chestgan_core.errors import NotAvailable
 
 
 def require_optuna() -> None:
-    """To be called before other modules of this folder are imported. Raises NotAvailable."""
+    """Call this before importing other modules of this package. Raises NotAvailable."""
     if importlib.util.find_spec("optuna") is None:
         raise NotAvailable(
             "hyperparameter studies",

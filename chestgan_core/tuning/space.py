@@ -1,8 +1,8 @@
-"""A search space as data: which fields of an experiment a study varies, and between what.
+"""A search space as data: which fields of an experiment a study varies, and over which values.
 
 In: a name (a file `<name>.yaml` shipped in chestgan_core/tuning/spaces or put into $CHESTGAN_SPACES) or a path. Out: a
-frozen, validated SearchSpace, whose parameters are paths into an Experiment (`training.optimizer.lr`); and from
-values of them an experiment.
+frozen, validated SearchSpace, whose parameters are paths into an Experiment (`training.optimizer.lr`); and, from
+drawn values, an experiment.
 """
 
 import copy
@@ -14,12 +14,12 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.config.yaml_models import Fields, Section, files_in, read_fields, validated
-from chestgan_core.errors import BadExperiment
+from chestgan_core.errors import BadExperiment, nearest
 
 SHIPPED = Path(__file__).parent / "spaces"
 VARIED = ("network", "training")
-# What a study sets itself: the budget of a trial and how it is looked at.
-OF_THE_STUDY = (
+# What a study sets by itself: budget, validation and records of a trial.
+SET_BY_STUDY = (
     "minutes",
     "images",
     "epochs",
@@ -33,11 +33,11 @@ Value: TypeAlias = float | int | str
 
 
 class BadSpace(BadExperiment):
-    """A search space that cannot be used; names the file, the line and the field."""
+    """A search space that cannot be used; names file, line and field."""
 
 
 class Number(Section):
-    """A real number from low to high; log: every factor is as likely as another."""
+    """A real number from low to high; log: uniform on a logarithmic scale."""
 
     kind: Literal["number"]
     low: float
@@ -50,17 +50,17 @@ class Number(Section):
         return self
 
     def value(self, drawn: Value) -> object:
-        """What the experiment gets."""
+        """The field of the experiment for a drawn value."""
         return float(drawn)
 
     def drawn(self, value: object, experiment: Experiment, path: str) -> Value | None:
-        """What must be drawn to get the value that the experiment has; None where it cannot be."""
+        """The drawn value that gives the experiment's present one; None where that lies outside of the span."""
         fits = isinstance(value, int | float) and self.low <= value <= self.high
         return float(value) if fits else None  # type: ignore[arg-type]
 
 
 class Integer(Section):
-    """A whole number from low to high, both included."""
+    """A whole number from low to high, both included; log: uniform on a logarithmic scale."""
 
     kind: Literal["integer"]
     low: int
@@ -73,45 +73,45 @@ class Integer(Section):
         return self
 
     def value(self, drawn: Value) -> object:
-        """See Number."""
+        """The field of the experiment for a drawn value."""
         return int(drawn)
 
     def drawn(self, value: object, experiment: Experiment, path: str) -> Value | None:
-        """See Number."""
+        """The drawn value that gives the experiment's present one; None where that lies outside of the span."""
         return value if isinstance(value, int) and self.low <= value <= self.high else None
 
 
 class Choice(Section):
-    """One of several values: a list of plain ones, or names for sections (`none: null` is a name for nothing)."""
+    """One of several values: a list of scalars, or named sections (`none: null` names an absent section)."""
 
     kind: Literal["choice"]
     choices: Annotated[dict[str, Any], Field(min_length=2)]
 
     @field_validator("choices", mode="before")
     @classmethod
-    def _names_of_plain_ones(cls, told: object) -> object:
-        if isinstance(told, list):
-            named = {str(value): value for value in told}
-            if len(named) < len(told):
+    def _name_scalars(cls, choices: object) -> object:
+        if isinstance(choices, list):
+            named = {str(value): value for value in choices}
+            if len(named) < len(choices):
                 raise ValueError("two choices are the same; leave one of them out")
             return named
-        if isinstance(told, dict):
+        if isinstance(choices, dict):
             # YAML 1.1 reads the names `no` and `on` as false and true.
-            return {str(name): value for name, value in told.items()}
-        return told
+            return {str(name): value for name, value in choices.items()}
+        return choices
 
     def value(self, drawn: Value) -> object:
-        """See Number."""
+        """The field of the experiment for the name of a choice."""
         return self.choices[str(drawn)]
 
     def drawn(self, value: object, experiment: Experiment, path: str) -> Value | None:
-        """See Number. Sections are compared with all their defaults."""
+        """The choice that the experiment has at present, or None. Sections are compared with all their defaults."""
         for name in self.choices:
             try:
-                other = changed(experiment, {path: self.choices[name]}, f"choice {name}")
+                other = with_values(experiment, {path: self.choices[name]}, f"choice {name}")
             except BadExperiment:
                 continue
-            if at(other.model_dump(mode="json"), path) == value:
+            if value_at(other.model_dump(mode="json"), path) == value:
                 return name
         return None
 
@@ -120,58 +120,56 @@ Parameter: TypeAlias = Annotated[Number | Integer | Choice, Field(discriminator=
 
 
 def _checked_path(path: str) -> str:
-    """Raises ValueError: no field of an experiment, or one that a study must not vary."""
+    """The path itself. Raises ValueError: not a field of an experiment, or one that a study must not vary."""
     first, _, rest = path.partition(".")
     if first not in VARIED:
-        raise ValueError(
-            f"a study compares generators on the same slices, so paths begin with {' or '.join(VARIED)}"
-        )
-    if rest.partition(".")[0] in OF_THE_STUDY and first == "training":
-        raise ValueError("budget, looks and records of a trial belong to the study; leave it out")
+        raise ValueError(f"all trials use the same slices, so a path begins with {' or '.join(VARIED)}")
+    if rest.partition(".")[0] in SET_BY_STUDY and first == "training":
+        raise ValueError("budget, validation and records of a trial are set by the study; leave it out")
     sections: list[type[Section]] = [Experiment]
     for step in path.split("."):
         found = [
             section.model_fields[step].annotation for section in sections if step in section.model_fields
         ]
         if not found:
-            known = sorted({name for section in sections for name in section.model_fields})
-            raise ValueError(f"no such field; {step!r} is none of {', '.join(known) or 'nothing'}")
+            known = {name for section in sections for name in section.model_fields}
+            raise ValueError(f"{step!r} is not a field; {nearest(step, known)}")
         sections = [section for annotation in found for section in _sections(annotation)]
     return path
 
 
 class SearchSpace(Section):
-    """parameters: path into the experiment -> what it is drawn from."""
+    """parameters: path into the experiment -> what its value is drawn from."""
 
     name: str
     description: str = ""
     parameters: Annotated[dict[Annotated[str, AfterValidator(_checked_path)], Parameter], Field(min_length=1)]
 
     def experiment(self, base: Experiment, drawn: Mapping[str, Value], what: object) -> Experiment:
-        """The experiment with drawn values. what: an error names it. Raises BadExperiment: they do not fit together."""
-        return changed(
+        """The experiment with drawn values. what: named by an error. Raises BadExperiment: they do not fit together."""
+        return with_values(
             base, {path: self.parameters[path].value(value) for path, value in drawn.items()}, what
         )
 
     def drawn(self, experiment: Experiment) -> dict[str, Value]:
-        """The values that an experiment has, of those paths where they lie in the space."""
-        told = experiment.model_dump(mode="json")
+        """The present values of an experiment by path, where they lie in the space."""
+        fields = experiment.model_dump(mode="json")
         found = {
-            path: parameter.drawn(at(told, path), experiment, path)
+            path: parameter.drawn(value_at(fields, path), experiment, path)
             for path, parameter in self.parameters.items()
         }
         return {path: value for path, value in found.items() if value is not None}
 
 
 def space_files() -> dict[str, Path]:
-    """Name -> YAML file; a file in $CHESTGAN_SPACES hides a shipped one. Raises BadSpace: that is no folder."""
+    """Name -> YAML file; a file in $CHESTGAN_SPACES hides a shipped one. Raises BadSpace: that is not a folder."""
     return files_in(SHIPPED, "CHESTGAN_SPACES", BadSpace)
 
 
 def load_space(name_or_path: str | Path) -> SearchSpace:
     """A search space by name or path.
 
-    Raises BadSpace: unknown name (lists the known ones), broken YAML (line), a wrong field (line, name and why).
+    Raises BadSpace: unknown name (with the nearest known ones), broken YAML (line), a wrong field (line, name, cause).
     """
     known = space_files()
     path = known.get(str(name_or_path)) or Path(name_or_path)
@@ -179,28 +177,28 @@ def load_space(name_or_path: str | Path) -> SearchSpace:
         raise BadSpace(
             f"search space {name_or_path}",
             "is neither a known space nor a file",
-            f"choose one of {', '.join(known)}",
+            nearest(str(name_or_path), known),
         )
     return validated(SearchSpace, read_fields(path, "spaces", BadSpace), "space", BadSpace, name=path.stem)
 
 
-def changed(base: Experiment, values: Mapping[str, object], what: object) -> Experiment:
-    """The experiment with other values at some paths; a section goes before the fields in it. Raises BadExperiment."""
-    told = base.model_dump(mode="json")
+def with_values(base: Experiment, values: Mapping[str, object], what: object) -> Experiment:
+    """The experiment with other values at some paths; a section is set before fields in it. Raises BadExperiment."""
+    fields = base.model_dump(mode="json")
     for path, value in sorted(values.items()):
         *sections, last = path.split(".")
-        inner = told
+        inner = fields
         for section in sections:
             if inner[section] is None:
                 inner[section] = {}
             inner = inner[section]
         inner[last] = copy.deepcopy(value)
-    return validated(Experiment, Fields(told, what), "experiment", BadExperiment)
+    return validated(Experiment, Fields(fields, what), "experiment", BadExperiment)
 
 
-def at(told: Mapping[str, Any], path: str) -> object:
+def value_at(fields: Mapping[str, Any], path: str) -> object:
     """The value at a path; None where a section of it is absent."""
-    value: Any = told
+    value: Any = fields
     for step in path.split("."):
         value = value.get(step) if isinstance(value, Mapping) else None
     return value
@@ -210,7 +208,7 @@ def _check_span(span: Number | Integer) -> None:
     if span.low >= span.high:
         raise ValueError(f"low {span.low} is not below high {span.high}")
     if span.log and span.low <= 0:
-        raise ValueError(f"low {span.low} has no logarithm; begin above 0, or leave log out")
+        raise ValueError(f"low {span.low} has no logarithm; start above 0, or leave log out")
 
 
 def _sections(annotation: Any) -> Iterator[type[Section]]:

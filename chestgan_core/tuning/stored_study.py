@@ -1,14 +1,13 @@
-"""A hyperparameter study between store and store: opened, worked on by any number of processes, committed.
+"""A hyperparameter study from store to store: opened, worked on by any number of processes, committed.
 
 In: an experiment, a search space, and the newest training set of the experiment's dataset. Out:
-`studies/<experiment>/<study>/<version>/` with trials, figures, report and best.yaml, and the tuned experiment in the
-pointer that every machine reads. A study is named by what decides the scores of its trials, so one that was
-interrupted goes on, and more trials join those that are there.
+`studies/<experiment>/<study>/<version>/` with trials, figures, report and best.yaml; the tuned experiment in the
+pointer that every machine reads. A study is named by what decides the scores of its trials, so an interrupted one is
+resumed, and more trials are added to those that exist.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from optuna.storages import RDBStorage
@@ -20,12 +19,12 @@ from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact
 from chestgan_core.store.store import Store
 from chestgan_core.training.devices import pick_device
-from chestgan_core.tuning.data import Slices
-from chestgan_core.tuning.plan import StudyPlan, Wanted
+from chestgan_core.tuning.data import StudySlices
+from chestgan_core.tuning.manifest import StudyManifest, parse_study
+from chestgan_core.tuning.plan import StudyPlan, StudySettings
 from chestgan_core.tuning.report_files import BEST, report_files
 from chestgan_core.tuning.space import SearchSpace
 from chestgan_core.tuning.study import OpenStudy, counts, open_study
-from chestgan_core.tuning.summary import summary
 from chestgan_core.tuning.table import read_table
 from chestgan_core.tuning.tuned import publish_tuned, tuned_experiment
 from chestgan_core.tuning.worker import OnTrial, work
@@ -33,11 +32,11 @@ from chestgan_core.tuning.worker import OnTrial, work
 
 @dataclass(frozen=True)
 class StoredStudy:
-    """A committed study. told: its manifest. Figures: PNG by file name. best: the YAML of the tuned experiment."""
+    """A committed study. figures: PNG by file name. best: the YAML of the tuned experiment, "" without one."""
 
     uri: str
     version: str
-    told: dict[str, Any]
+    manifest: StudyManifest
     figures: dict[str, bytes]
     html: str
     best: str
@@ -48,24 +47,24 @@ def open_experiment_study(
     storage: RDBStorage,
     experiment: Experiment,
     space: SearchSpace,
-    wanted: Wanted,
+    settings: StudySettings,
     device: str,
     folder: Path,
     caller: str = "",
 ) -> OpenStudy:
-    """The study of an experiment on its newest training set, made where there is none. folder: scratch.
+    """Open the study of an experiment on its newest training set; create it where there is none.
 
-    caller: a name under which find_study finds it. Raises NotInStore (no training set), NotAvailable (no extractor, no
-    driver of the database), BadInput, StoreError.
+    folder: scratch. caller: a name under which find_study finds the study again. Raises NotInStore (no training set),
+    NotAvailable (no extractor, no database driver), BadInput, StoreError.
     """
     where = pick_device(device)
     training_set = open_training_set(store, experiment.dataset)
     slices = _slices(store, training_set, experiment, folder)
     dataset = training_set.dataset
     plan = StudyPlan.of(
-        experiment, space, slices.data(training_set.version, dataset.title, dataset.image_kind), wanted
+        experiment, space, slices.data(training_set.version, dataset.title, dataset.image_kind), settings
     )
-    return open_study(storage, plan, slices.yardstick(plan, where), caller)
+    return open_study(storage, plan, slices.kid_floor(plan, where), caller)
 
 
 def work_on_study(
@@ -77,10 +76,10 @@ def work_on_study(
     threads: int | None = None,
     on_trial: OnTrial = lambda row: None,
 ) -> int:
-    """Run trials until so many have ended; returns how many did here. threads: of a processor, by default all.
-    on_trial: gets each of them when it ends.
+    """Run trials until `trials` have ended; returns how many ended here.
 
-    The slices are those of the training set that the study was opened on. Raises what work() raises, StoreError.
+    threads: CPU threads, by default all. on_trial: is called with each trial when it ends. The slices are those of the
+    training set that the study was opened on. Raises what work() raises, StoreError.
     """
     where = pick_device(device)
     if threads:
@@ -90,49 +89,30 @@ def work_on_study(
     plan = study.plan
     training_set = open_training_set(store, plan.experiment.dataset, plan.data.version)
     slices = _slices(store, training_set, plan.experiment, folder)
-    return work(study, slices.material(plan, where, folder), trials, on_trial)
+    return work(study, slices.inputs(plan, where, folder), trials, on_trial)
 
 
 def commit_study(store: Store, study: OpenStudy) -> StoredStudy:
-    """Commit the trials as they are now, with the report; the best becomes the tuned experiment.
+    """Commit the present trials with their report; the best becomes the tuned experiment.
 
     Raises BadInput (no trial has ended), StoreError.
     """
     table, plan = read_table(study), study.plan
     if not table.rows:
         raise BadInput(f"study {plan.name}", "has no trial that ended", "run trials first")
-    best, initial = table.best, table.initial
     manifest_key = keys.study_manifest(plan.experiment.name, plan.study, table.version)
-    manifest = {
-        "kind": "hyperparameter-study",
-        "plan": plan.model_dump(mode="json"),
-        "study": plan.study,
-        "training_set": plan.data.version,
-        "extractor": table.yardstick.extractor,
-        "held_out_images": table.yardstick.images,
-        "floor": table.yardstick.floor,
-        "trials": len(table.rows),
-        "pruned": table.pruned,
-        "failed": table.failed,
-        "best": None if best is None else {"trial": best.number, "kid": best.kid, "drawn": best.drawn},
-        "initial": None
-        if initial is None
-        else {"trial": initial.number, "kid": initial.kid, "drawn": initial.drawn},
-        "importances": table.importances,
-        "summary": summary(table),
-    }
     if store.head(manifest_key) is None:
-        store.commit(manifest_key, report_files(table), manifest)
+        store.commit(manifest_key, report_files(table), asdict(StudyManifest.of(table)))
     store.update_pointer(
         keys.study_latest(plan.experiment.name), {"study": plan.study, "version": table.version}
     )
-    if best is not None:
+    if table.best is not None:
         publish_tuned(store, tuned_experiment(table))
     return _stored(store, store.read_manifest(manifest_key), table.version)
 
 
 def latest_study(store: Store, experiment: str) -> StoredStudy:
-    """The study of an experiment that was committed last. Raises NotInStore."""
+    """The study of an experiment that was committed last. Raises NotInStore, DamagedObject."""
     try:
         pointer = store.get_pointer(keys.study_latest(experiment))[0]
     except NotInStore as error:
@@ -144,9 +124,9 @@ def latest_study(store: Store, experiment: str) -> StoredStudy:
     return _stored(store, store.read_manifest(key), version)
 
 
-def _slices(store: Store, training_set: TrainingSet, experiment: Experiment, folder: Path) -> Slices:
+def _slices(store: Store, training_set: TrainingSet, experiment: Experiment, folder: Path) -> StudySlices:
     train = training_set.fetch(store, "train", folder / "train")
-    return Slices(train, training_set.fetch(store, "held-out", folder / "held-out"), experiment)
+    return StudySlices(train, training_set.fetch(store, "held-out", folder / "held-out"), experiment)
 
 
 def _stored(store: Store, artefact: Artefact, version: str) -> StoredStudy:
@@ -154,7 +134,7 @@ def _stored(store: Store, artefact: Artefact, version: str) -> StoredStudy:
     return StoredStudy(
         uri=store.uri(artefact.manifest_key),
         version=version,
-        told=dict(artefact.manifest),
+        manifest=parse_study(artefact.manifest, store.uri(artefact.manifest_key)),
         figures={
             name.removeprefix("figures/"): store.read(artefact, name)
             for name in names

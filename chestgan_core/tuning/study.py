@@ -1,7 +1,7 @@
 """A study in its storage: opened with a plan, found again by name, counted.
 
-In: a plan and what its scores are compared with. Out: an Optuna study that carries both, so that whoever opens it (a
-worker in another process, a report weeks later) needs nothing else.
+In: a plan and the KID floor of its data. Out: an Optuna study that carries both, so that a worker in another process,
+or a report weeks later, needs nothing else.
 """
 
 import json
@@ -16,6 +16,7 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.exc import DBAPIError
 
 from chestgan_core.config.yaml_models import Fields, validated
@@ -24,39 +25,39 @@ from chestgan_core.tuning.plan import StudyPlan
 from chestgan_core.tuning.sampler import NumberedSampler, pruner_of
 from chestgan_core.tuning.storage import VARIABLE, quiet, unreachable
 
-# opened: seconds since 1970 of the last time; callers: names of those who opened it, the last ones.
-PLAN, YARDSTICK, CALLERS, OPENED = "plan", "yardstick", "callers", "opened"
-# User attributes of a trial: the experiment as it is; why a trial ended before its budget; images seen and seconds.
+# User attributes of a study. opened: seconds since 1970, last time; callers: the names under which it was last opened.
+PLAN, FLOOR, CALLERS, OPENED = "plan", "floor", "callers", "opened"
+# User attributes of a trial: whether it is the unchanged experiment; why it ended before its budget; images; seconds.
 INITIAL, REASON, IMAGES_SEEN, SECONDS = "initial", "reason", "images_seen", "seconds"
-
-
-# Before the name of a step, in the attributes of a study: what the step used.
-USED = "used by "
+NOT_NEEDED = "not needed"  # a reason: another worker took the last place
+# Prefix of a step's name in the attributes of a study: what the step used.
+USAGE = "usage of "
 
 
 @dataclass(frozen=True)
-class Yardstick:
-    """What a KID of the study is compared with. extractor: its id. images: of the real side. floor: KID of as many
-    training slices against the same held-out ones, real against real.
+class KidFloor:
+    """The KID between real slices of different patients, which gives the KID of a trial its scale.
+
+    extractor: its id. images: held-out slices, n. kid: of n training slices against them, not times 1000.
     """
 
     extractor: str
     images: int
-    floor: float
+    kid: float
 
 
 @dataclass(frozen=True)
 class OpenStudy:
-    """optuna: the study itself, with sampler and pruner."""
+    """A plan, its KID floor, and the Optuna study with sampler and pruner."""
 
     plan: StudyPlan
-    yardstick: Yardstick
+    floor: KidFloor
     optuna: optuna.Study
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Trials by what became of them. ended: scored or ended early; the rest counts for nothing."""
+    """Trials by state. Failed ones are not counted."""
 
     complete: int
     pruned: int
@@ -64,21 +65,47 @@ class Counts:
 
     @property
     def ended(self) -> int:
-        """Trials that count."""
+        """Trials that are complete or were pruned."""
         return self.complete + self.pruned
 
 
-def open_study(storage: RDBStorage, plan: StudyPlan, yardstick: Yardstick, caller: str = "") -> OpenStudy:
-    """The study of a plan, made where there is none, with the experiment as it is for its first trial.
+def open_study(storage: RDBStorage, plan: StudyPlan, floor: KidFloor, caller: str = "") -> OpenStudy:
+    """Open the study of a plan; create it where there is none, with the unchanged experiment as its first trial.
 
-    caller: a name under which find_study finds it. Raises StoreUnreachable.
+    Args:
+        storage: that of `chestgan_core.tuning.storage.study_storage`.
+        plan: decides the study's name, so that an equal plan resumes the same study.
+        floor: the KID between real slices; kept only when the study is created.
+        caller: a name under which `find_study` finds the study again.
+
+    Returns:
+        The study with its plan, floor, sampler and pruner.
+
+    Raises:
+        StoreUnreachable: the database does not answer.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import mkdtemp
+        >>> from chestgan_core.config.experiment import load_experiment
+        >>> from chestgan_core.tuning.plan import StudyData, StudyPlan, StudySettings
+        >>> from chestgan_core.tuning.space import load_space
+        >>> from chestgan_core.tuning.storage import study_storage
+        >>> data = StudyData(
+        ...     version="v1", title="phantoms", image_kind="phantom", patients=3, slices=30,
+        ...     held_out_patients=2, held_out_slices=20,
+        ... )
+        >>> plan = StudyPlan.of(load_experiment("demo"), load_space("modern"), data, StudySettings(images=2000))
+        >>> study = open_study(study_storage(Path(mkdtemp())), plan, KidFloor("efficientnet-lite0", 20, kid=0.03))
+        >>> counts(study.optuna)
+        Counts(complete=0, pruned=0, running=0)
     """
     with explained(), quiet():
         study = optuna.create_study(
             study_name=plan.name, storage=storage, load_if_exists=True, direction="minimize"
         )
         if PLAN not in study.user_attrs:
-            study.set_user_attr(YARDSTICK, asdict(yardstick))
+            study.set_user_attr(FLOOR, asdict(floor))
             study.enqueue_trial(dict(plan.space.drawn(plan.experiment)), user_attrs={INITIAL: True})
             study.set_user_attr(PLAN, plan.model_dump_json())
         study.set_user_attr(OPENED, time.time())
@@ -93,7 +120,7 @@ def load_study(storage: RDBStorage, name: str) -> OpenStudy:
         try:
             attrs = optuna.load_study(study_name=name, storage=storage).user_attrs
             plan = _plan(attrs[PLAN], name)
-            yardstick = Yardstick(**attrs[YARDSTICK])
+            floor = _floor(attrs[FLOOR], name)
         except KeyError as error:
             raise NotInStore(
                 f"study {name}", "is not in the storage of studies", f"check {VARIABLE}"
@@ -104,11 +131,34 @@ def load_study(storage: RDBStorage, name: str) -> OpenStudy:
             sampler=NumberedSampler(plan.experiment.seed),
             pruner=pruner_of(plan),
         )
-    return OpenStudy(plan, yardstick, study)
+    return OpenStudy(plan, floor, study)
 
 
 def find_study(storage: RDBStorage, experiment: str, caller: str = "") -> OpenStudy:
-    """The study of an experiment that was opened last, by this caller where one is named. Raises NotInStore."""
+    """The study of an experiment that was opened last.
+
+    Args:
+        storage: that of `chestgan_core.tuning.storage.study_storage`.
+        experiment: the name of the experiment that is tuned.
+        caller: only studies that were opened under this name; "" for all.
+
+    Returns:
+        The study with its plan, floor, sampler and pruner.
+
+    Raises:
+        NotInStore: the storage has no such study.
+        BadInput: the study is of another version.
+        StoreUnreachable: the database does not answer.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import mkdtemp
+        >>> from chestgan_core.tuning.storage import study_storage
+        >>> find_study(study_storage(Path(mkdtemp())), "demo")
+        Traceback (most recent call last):
+        ...
+        chestgan_core.errors.NotInStore: experiment demo: has no study in the storage of studies; ...
+    """
     with explained():
         summaries = optuna.get_all_study_summaries(storage, include_best_trial=False)
     found = [
@@ -129,30 +179,28 @@ def find_study(storage: RDBStorage, experiment: str, caller: str = "") -> OpenSt
 
 
 def counts(study: optuna.Study) -> Counts:
-    """How far a study is. Raises StoreUnreachable."""
+    """Trials of a study by state. Raises StoreUnreachable."""
     with explained():
         by_state = Counter(trial.state for trial in study.get_trials(deepcopy=False))
     return Counts(by_state[TrialState.COMPLETE], by_state[TrialState.PRUNED], by_state[TrialState.RUNNING])
 
 
-def note_use(study: OpenStudy, step: str, told: Mapping[str, float | str]) -> None:
-    """What a step used until now, in place of what it told before. step: unlike that of any other. Raises
-    StoreUnreachable.
-    """
+def record_usage(study: OpenStudy, step: str, usage: Mapping[str, float | str]) -> None:
+    """Record what a step has used so far, replacing its earlier record. step: unique. Raises StoreUnreachable."""
     with explained():
-        study.optuna.set_user_attr(f"{USED}{step}", dict(told))
+        study.optuna.set_user_attr(f"{USAGE}{step}", dict(usage))
 
 
-def uses(study: OpenStudy, steps: str) -> list[dict[str, Any]]:
-    """What the steps used whose names begin so. Raises StoreUnreachable."""
+def recorded_usage(study: OpenStudy, steps: str) -> list[dict[str, Any]]:
+    """The records of the steps whose names begin with `steps`. Raises StoreUnreachable."""
     with explained():
         attrs = study.optuna.user_attrs
-    return [dict(told) for name, told in attrs.items() if name.startswith(f"{USED}{steps}")]
+    return [dict(usage) for name, usage in attrs.items() if name.startswith(f"{USAGE}{steps}")]
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Failures of the database as StoreUnreachable, without statements and addresses."""
+    """Raise failures of the database as StoreUnreachable, without statements and addresses."""
     try:
         yield
     except DBAPIError as error:
@@ -166,5 +214,14 @@ def explained() -> Iterator[None]:
         ) from None
 
 
-def _plan(told: Any, name: str) -> StudyPlan:
-    return validated(StudyPlan, Fields(json.loads(told), f"study {name}"), "plan", BadInput)
+def _plan(text: Any, name: str) -> StudyPlan:
+    return validated(StudyPlan, Fields(json.loads(text), f"study {name}"), "plan", BadInput)
+
+
+def _floor(fields: Mapping[str, Any], name: str) -> KidFloor:
+    try:
+        return TypeAdapter(KidFloor).validate_python(fields)
+    except ValidationError as error:
+        raise BadInput(
+            f"study {name}", "its KID floor is not as expected", "run it again with another name or budget"
+        ) from error

@@ -1,10 +1,10 @@
-"""A study in words: its outcome, what makes the numbers coarse, and how values are shown.
+"""A study in words: its outcome, its limits, and how values are shown.
 
 In: the table of a study. Out: sentences and short texts, for pages and terminals.
 """
 
 from chestgan_core.tuning.space import Value
-from chestgan_core.tuning.table import ENOUGH, StudyTable, TrialRow
+from chestgan_core.tuning.table import MIN_TRIALS_FOR_IMPORTANCE, StudyTable, TrialRow
 from chestgan_core.tuning.tuned import tuned_name
 
 
@@ -13,67 +13,69 @@ def summary(table: StudyTable) -> list[str]:
     best, initial, floor, image_kind = (
         table.best,
         table.initial,
-        table.yardstick.floor,
+        table.floor.kid,
         table.plan.data.image_kind,
     )
     if best is None:
-        return [f"None of {len(table.rows)} trials ran to its end; the reasons are in the table of trials."]
+        return [f"None of {len(table.rows)} trials was completed; the reasons are in the table of trials."]
     lines = [
         f"Trial {best.number} is the best of {len(table.rows)}: KID {kid(best.kid)} x 1000 on held-out patients."
     ]
     if initial is None:
-        lines.append("The experiment as it is was not scored.")
+        lines.append("The unchanged experiment was not scored.")
     elif initial.kid is None:
-        lines.append(f"The experiment as it is did not run to its end: {initial.reason}.")
+        lines.append(f"The trial of the unchanged experiment was not completed: {initial.reason}.")
     elif initial is best:
-        lines.append("That is the experiment as it is: no other configuration was better with this budget.")
+        lines.append("It is the unchanged experiment: no other configuration was better with this budget.")
     else:
-        share = 1 - (best.kid or 0.0) / initial.kid if initial.kid > 0 else 0.0
+        lower = 1 - (best.kid or 0.0) / initial.kid if initial.kid > 0 else 0.0
         lines.append(
-            f"The experiment as it is scored {kid(initial.kid)} x 1000, so that is {share:.0%} less."
+            f"The unchanged experiment scored {kid(initial.kid)} x 1000: the best trial is {lower:.0%} lower."
         )
     lines.append(
         f"{image_kind.capitalize()} slices of other patients score {kid(floor)} x 1000, which no generator can be "
         "expected to beat without copying."
     )
     if table.importances:
-        path, share = next(iter(table.importances.items()))
-        lines.append(f"{path} matters most ({share:.0%}).")
+        path, fraction = next(iter(table.importances.items()))
+        lines.append(f"{path} is the most important parameter ({fraction:.0%}).")
     else:
-        lines.append(f"Fewer than {ENOUGH} trials ran to their end: too few to say which parameters matter.")
+        lines.append(
+            f"Fewer than {MIN_TRIALS_FOR_IMPORTANCE} trials were completed: too few to rank the parameters."
+        )
     if table.pruned:
-        lines.append(f"{table.pruned} trials were ended early.")
+        lines.append(f"{table.pruned} trial(s) were pruned.")
     if table.failed:
-        lines.append(f"{table.failed} tries were lost with their process, or interrupted.")
+        lines.append(f"{table.failed} attempt(s) were lost with their process or interrupted.")
     return lines
 
 
 def cautions(table: StudyTable) -> list[str]:
-    """What makes the numbers coarse."""
+    """The limits of the numbers."""
     data = table.plan.data
     return [
-        "One training a configuration: train the best and the experiment as it is with several seeds before you "
-        "believe a small difference.",
-        f"A budget of {table.plan.budget} favours what learns fast. A longer training may order them otherwise.",
+        "Each configuration was trained once: train the best and the unchanged experiment with several seeds before "
+        "you believe a small difference.",
+        f"A budget of {table.plan.budget} favours fast learners. Longer trainings may rank the trials differently.",
         f"The {data.held_out_patients} held-out patients that chose the configuration also score the reports of "
         f"{tuned_name(table.plan.experiment.name)}, which flatters it.",
-        f"KID of {table.yardstick.images} held-out slices against {table.plan.score_images} generated ones, with "
-        f"{table.yardstick.extractor}.",
+        f"KID of {table.floor.images} held-out slices against {table.plan.score_images} generated ones, with "
+        f"{table.floor.extractor}.",
     ]
 
 
 def by_score(table: StudyTable) -> list[TrialRow]:
-    """The best first; those without a score last."""
+    """The best first; trials without a score last."""
     return sorted(table.rows, key=lambda row: (row.kid is None, row.kid or 0.0, row.number))
 
 
 def kid(value: float | None) -> str:
-    """Times 1000."""
+    """KID x 1000 with one decimal; "" for none."""
     return "" if value is None else f"{1000 * value:.1f}"
 
 
 def plain(value: Value | object) -> str:
-    """A value for people; one that is absent is not set."""
+    """A value as people read it; `not set` for none."""
     return "not set" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
@@ -83,8 +85,8 @@ def short(path: str) -> str:
 
 
 def notes(row: TrialRow) -> str:
-    """What else is to be said of a trial."""
-    told = ["the experiment as it is"] if row.initial else []
-    told += [row.reason] if row.reason else []
-    told += [f"tried {row.tries} times"] if row.tries > 1 else []
-    return "; ".join(told)
+    """Remarks on a trial: whether it is the unchanged experiment, why it was pruned, how many attempts."""
+    remarks = ["the unchanged experiment"] if row.initial else []
+    remarks += [row.reason] if row.reason else []
+    remarks += [f"{row.attempts} attempts"] if row.attempts > 1 else []
+    return "; ".join(remarks)

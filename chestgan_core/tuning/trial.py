@@ -1,8 +1,8 @@
-"""One trial: a configuration is drawn, trained for the study's budget, and scored at every look.
+"""One trial: a configuration is drawn, trained for the study's budget, and scored at each validation.
 
-In: a trial of Optuna, a plan, slices in memory and a judge. Out: the KID of the generator that the training keeps, or
-TrialPruned with the reason: fields that do not fit together, losses that are no numbers, a collapse, too little memory,
-or looks that are worse than those of other trials.
+In: an Optuna trial, a plan, slices in memory and a scorer. Out: the KID of the generator that the training keeps, or
+TrialPruned with the reason: fields that do not fit together, losses that are not finite, a collapse, too little memory,
+or validations that are worse than those of other trials.
 """
 
 import math
@@ -21,65 +21,65 @@ from torch import Tensor
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
 from chestgan_core.training.data import LoadedSlices
-from chestgan_core.training.loop import TrainingDiverged, TrainingOutcome, Watcher, train
+from chestgan_core.training.loop import TrainingCallbacks, TrainingDiverged, TrainingOutcome, train
 from chestgan_core.training.schedule import Budget
-from chestgan_core.training.validation import Judge, TrainingCollapsed
+from chestgan_core.training.validation import KidScorer, TrainingCollapsed
 from chestgan_core.tuning.plan import StudyPlan
 from chestgan_core.tuning.space import Choice, Number, Value
-from chestgan_core.tuning.study import IMAGES_SEEN, INITIAL, REASON, SECONDS
+from chestgan_core.tuning.study import IMAGES_SEEN, INITIAL, NOT_NEEDED, REASON, SECONDS
 
 Objective: TypeAlias = Callable[[Trial], float]
 
 
-class NotNeeded(Exception):
-    """Somebody else took the last place of the study in the same moment."""
+class TrialNotNeeded(Exception):
+    """Another worker took the last place of the study at the same moment."""
 
 
 @dataclass(frozen=True)
-class Material:
-    """What every trial of a study uses. slices: to train on. folder: for files of the trial that goes on."""
+class TrialInputs:
+    """What all trials of a study use. slices: to train on. folder: for the files of the running trial."""
 
     slices: LoadedSlices
-    judge: Judge
+    scorer: KidScorer
     device: torch.device
     folder: Path
 
 
-def objective(plan: StudyPlan, material: Material, wanted: int) -> Objective:
-    """The function that Optuna minimizes. wanted: trials that the study is to have.
+def objective(plan: StudyPlan, inputs: TrialInputs, trials: int) -> Objective:
+    """The function that Optuna minimizes. trials: how many the study is to have.
 
-    It raises TrialPruned, NotNeeded, and what is no fault of the configuration.
+    It raises TrialPruned, TrialNotNeeded, and every error that the configuration did not cause.
     """
 
     def run(trial: Trial) -> float:
-        _claim(trial, wanted)
+        _claim(trial, trials)
         drawn = _draw(trial, plan)
         what = f"trial {trial.number}"
         try:
             experiment = plan.trial_experiment(drawn, what)
-            outcome = _train(trial, plan, experiment, material)
+            outcome = _train(trial, plan, experiment, inputs)
         except (BadInput, TrainingDiverged, TrainingCollapsed) as error:
             _prune(trial, error.cause)
         trial.set_user_attr(IMAGES_SEEN, outcome.images_seen)
         trial.set_user_attr(SECONDS, round(outcome.seconds, 3))
         if outcome.best_kid is None:
-            _prune(trial, "ended before its first look")
+            _prune(trial, "its budget ended before the first validation")
         return outcome.best_kid
 
     return run
 
 
-def _claim(trial: Trial, wanted: int) -> None:
-    """Numbers are given one after the other, so of two workers that both saw one place left, the later one yields."""
+def _claim(trial: Trial, trials: int) -> None:
+    """Trials are numbered one after the other, so of two workers that saw one place left, the later one yields."""
     taking = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
     others = trial.study.get_trials(deepcopy=False, states=taking)
-    if sum(other.number < trial.number for other in others) >= wanted:
-        trial.set_user_attr(REASON, "not needed: another worker took the last place")
-        raise NotNeeded
+    if sum(other.number < trial.number for other in others) >= trials:
+        trial.set_user_attr(REASON, f"{NOT_NEEDED}: another worker took the last place")
+        raise TrialNotNeeded
 
 
 def _draw(trial: Trial, plan: StudyPlan) -> dict[str, Value]:
-    """The first trial has the values of the experiment, where they lie in the space, and nothing else drawn."""
+    """The first trial has the values of the experiment, where they lie in the space; nothing else is drawn for it."""
     paths = plan.space.parameters
     if trial.user_attrs.get(INITIAL):
         paths = {path: paths[path] for path in plan.space.drawn(plan.experiment)}
@@ -94,37 +94,39 @@ def _draw(trial: Trial, plan: StudyPlan) -> dict[str, Value]:
     return drawn
 
 
-def _train(trial: Trial, plan: StudyPlan, experiment: Experiment, material: Material) -> TrainingOutcome:
-    if (batch := experiment.training.batch_size) > (slices := len(material.slices)):
+def _train(trial: Trial, plan: StudyPlan, experiment: Experiment, inputs: TrialInputs) -> TrainingOutcome:
+    if (batch := experiment.training.batch_size) > (slices := len(inputs.slices)):
         raise BadInput(
-            f"trial {trial.number}", f"a batch of {batch} is larger than the set of {slices} slices", ""
+            f"trial {trial.number}",
+            f"a batch of {batch} is larger than the set of {slices} slices",
+            "narrow the space",
         )
     step, budget, clock = 0, Budget(minutes=plan.minutes, images=plan.images), _Clock()
 
-    def looked(look: dict[str, float]) -> None:
+    def on_validation(validation: dict[str, float]) -> None:
         nonlocal step
-        spent = _Spent(int(look["images_seen"]), look["seconds"])
-        # Of the budget, not of the looks before: a step that is slow may pass over one.
-        step = max(step + 1, int(budget.share(spent) * plan.looks))
-        trial.set_user_attr(IMAGES_SEEN, int(look["images_seen"]))
-        trial.set_user_attr(SECONDS, round(look["seconds"], 3))
-        if not math.isfinite(look["kid"]):
-            _prune(trial, f"its KID is no number at look {step} of {plan.looks}")
-        trial.report(look["kid"], step)
+        elapsed = _Elapsed(int(validation["images_seen"]), validation["seconds"])
+        # From the budget, not from earlier validations: a slow training step may skip one.
+        step = max(step + 1, int(budget.fraction(elapsed) * plan.validations))
+        trial.set_user_attr(IMAGES_SEEN, int(validation["images_seen"]))
+        trial.set_user_attr(SECONDS, round(validation["seconds"], 3))
+        if not math.isfinite(validation["kid"]):
+            _prune(trial, f"its KID is not a number at validation {step} of {plan.validations}")
+        trial.report(validation["kid"], step)
         if trial.should_prune():
-            _prune(trial, f"worse than other trials at look {step} of {plan.looks}")
+            _prune(trial, f"worse than other trials at validation {step} of {plan.validations}")
 
-    folder = material.folder / f"trial-{trial.number}"
+    folder = inputs.folder / f"trial-{trial.number}"
     try:
         return train(
             experiment,
-            material.slices,
+            inputs.slices,
             folder,
-            material.device,
+            inputs.device,
             budget,
-            clock.outside(material.judge),
-            Watcher(look=looked),
-            plan.looks,
+            clock.excluding(inputs.scorer),
+            TrainingCallbacks(on_validation=on_validation),
+            plan.validations,
             clock,
         )
     finally:
@@ -132,13 +134,13 @@ def _train(trial: Trial, plan: StudyPlan, experiment: Experiment, material: Mate
 
 
 @dataclass
-class _Spent:
+class _Elapsed:
     images_seen: int
     seconds: float
 
 
 class _Clock:
-    """Seconds without those of the scores: on a slow processor they would leave nothing of a short trial."""
+    """Seconds without scoring, which on a slow CPU would take most of a short trial."""
 
     def __init__(self) -> None:
         self._scoring = 0.0
@@ -146,17 +148,17 @@ class _Clock:
     def __call__(self) -> float:
         return time.monotonic() - self._scoring
 
-    def outside(self, judge: Judge) -> Judge:
-        """The same judge, whose time does not count."""
+    def excluding(self, scorer: KidScorer) -> KidScorer:
+        """The same scorer, whose time is not counted."""
 
-        def judged(images: Tensor) -> float:
+        def timed(images: Tensor) -> float:
             started = time.monotonic()
             try:
-                return judge(images)
+                return scorer(images)
             finally:
                 self._scoring += time.monotonic() - started
 
-        return judged
+        return timed
 
 
 def _prune(trial: Trial, reason: str) -> NoReturn:

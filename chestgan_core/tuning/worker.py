@@ -1,10 +1,10 @@
-"""A worker: runs trials of a study, one after the other, until the study has as many as are wanted.
+"""A worker: runs trials of a study, one after the other, until the study has the requested number.
 
-In: an open study and the slices. Out: nothing but the trials in the storage, so workers may be as many as there are
-machines, and die. Each also looks for trials of dead ones, which are failed and tried again.
+In: an open study and the slices. Out: trials in the storage and nothing else, so there may be as many workers as
+machines, and any may die. Each also fails the trials of dead workers, which are then retried.
 """
 
-import sys
+import logging
 import time
 from collections.abc import Callable
 from typing import TypeAlias
@@ -14,38 +14,40 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
-from chestgan_core.tuning.storage import BEAT, GRACE, MOST_RETRIES, quiet
+from chestgan_core.tuning.storage import GRACE, HEARTBEAT, MAX_RETRIES, quiet
 from chestgan_core.tuning.study import REASON, OpenStudy, counts, explained
 from chestgan_core.tuning.table import TrialRow, row_of
-from chestgan_core.tuning.trial import Material, NotNeeded, objective
+from chestgan_core.tuning.trial import TrialInputs, TrialNotNeeded, objective
 
 OnTrial: TypeAlias = Callable[[TrialRow], object]
 
-POLL = 1.0  # seconds between two looks at trials of others
+logger = logging.getLogger(__name__)
+
+POLL = 1.0  # seconds between two checks of the trials of other workers
 
 
 def work(
     study: OpenStudy,
-    material: Material,
-    wanted: int,
+    inputs: TrialInputs,
+    trials: int,
     on_trial: OnTrial = lambda row: None,
-    patience: float = BEAT + GRACE,
+    patience: float = HEARTBEAT + GRACE,
 ) -> int:
-    """Run trials until `wanted` have ended; returns how many ended here. on_trial: gets each of them.
+    """Run trials until `trials` have ended; returns how many ended here. on_trial: is called with each of them.
 
-    Where others run the last ones, it waits until it is sure that their processes live (patience, seconds), as it would
-    have to try again those of a dead one. Ctrl-C fails the trial that runs, which is tried again by the next worker.
-    Raises StoreUnreachable, NotAvailable, and defects; a configuration that fails is a pruned trial.
+    Where other workers run the last ones, it waits until their processes are known to live (patience, seconds): the
+    trials of a dead worker are retried here. Ctrl-C fails the running trial, which the next worker retries.
+    Raises StoreUnreachable, NotAvailable; a configuration that fails is a pruned trial.
     """
-    run = objective(study.plan, material, wanted)
+    run = objective(study.plan, inputs, trials)
     here, waiting_since = 0, None
     with quiet(), explained():
         while True:
             fail_stale_trials(study.optuna)
             now = counts(study.optuna)
-            if now.ended >= wanted:
+            if now.ended >= trials:
                 return here
-            if now.ended + now.running >= wanted:
+            if now.ended + now.running >= trials:
                 waiting_since = waiting_since or time.monotonic()
                 if time.monotonic() - waiting_since > patience:
                     return here
@@ -55,12 +57,12 @@ def work(
             ended = _one(study.optuna, run)
             if ended is not None:
                 here += 1
-                _say(study, ended)
+                _log_trial(study, ended)
                 on_trial(row_of(ended))
 
 
 def _one(study: optuna.Study, run: Callable[[optuna.Trial], float]) -> FrozenTrial | None:
-    """One trial; None where it was not needed, or where others failed it, as this machine had slept."""
+    """One trial; None where it was not needed, or where another worker failed it because this machine had slept."""
     mine: list[optuna.Trial] = []
     ended: list[FrozenTrial] = []
     taken = False
@@ -79,7 +81,7 @@ def _one(study: optuna.Study, run: Callable[[optuna.Trial], float]) -> FrozenTri
 
     try:
         study.optimize(
-            noted, n_trials=1, catch=(NotNeeded,), callbacks=[lambda _, trial: ended.append(trial)]
+            noted, n_trials=1, catch=(TrialNotNeeded,), callbacks=[lambda _, trial: ended.append(trial)]
         )
     except (UpdateFinishedTrialError, ValueError):
         if not taken:
@@ -87,17 +89,22 @@ def _one(study: optuna.Study, run: Callable[[optuna.Trial], float]) -> FrozenTri
         return None
     except KeyboardInterrupt:
         for trial in mine:
-            RetryHeartbeatStaleTrialCallback(MOST_RETRIES)(study, study.trials[trial.number])
+            RetryHeartbeatStaleTrialCallback(MAX_RETRIES)(study, study.trials[trial.number])
         raise
     return ended[0] if ended and ended[0].state is not TrialState.FAIL else None
 
 
-def _say(study: OpenStudy, trial: FrozenTrial) -> None:
+def _log_trial(study: OpenStudy, trial: FrozenTrial) -> None:
     what = f"study {study.plan.name}  trial {trial.number}"
     if trial.value is None or trial.state is not TrialState.COMPLETE:
-        print(f"{what}  ended: {trial.user_attrs.get(REASON, '')}", file=sys.stderr)
+        logger.info("%s  pruned: %s", what, trial.user_attrs.get(REASON, ""))
         return
     best = study.optuna.best_trial
-    floor = 1000 * study.yardstick.floor
-    told = f"best {1000 * (best.value or 0):.0f} (trial {best.number}), floor {floor:.0f}"
-    print(f"{what}  KID {1000 * trial.value:.0f} x 1000, {told}", file=sys.stderr)
+    logger.info(
+        "%s  KID %.0f x 1000, best %.0f (trial %d), floor %.0f",
+        what,
+        1000 * trial.value,
+        1000 * (best.value or 0),
+        best.number,
+        1000 * study.floor.kid,
+    )

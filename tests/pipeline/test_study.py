@@ -27,7 +27,7 @@ from chestgan_core.store.store import Store
 from chestgan_core.training.run import newest_run, train_experiment
 from chestgan_core.tuning.storage import study_storage
 from chestgan_core.tuning.stored_study import latest_study
-from chestgan_core.tuning.study import USED, find_study
+from chestgan_core.tuning.study import USAGE, find_study
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -113,8 +113,8 @@ def test_trials_wait_for_each_other_only_where_there_is_a_gpu_to_wait_for(
 def test_trials_run_side_by_side_and_the_best_is_an_experiment_after_a_reload(
     environment: dict[str, str], store: Store, tmp_path: Path
 ) -> None:
-    asked = {"trials": 4, "parallel": 2, "images": 320, "looks": 2, "space": "few"}
-    execute(environment, tmp_path, "study", "tiny", {"ops": {"hyperparameter_study": {"config": asked}}})
+    config = {"trials": 4, "workers": 2, "images": 320, "validations": 2, "space": "few"}
+    execute(environment, tmp_path, "study", "tiny", {"ops": {"hyperparameter_study": {"config": config}}})
 
     study = find_study(study_storage(tmp_path / "home"), "tiny").optuna
     ended = [trial for trial in study.trials if trial.state is not optuna.trial.TrialState.FAIL]
@@ -123,8 +123,9 @@ def test_trials_run_side_by_side_and_the_best_is_an_experiment_after_a_reload(
     assert any(a[0] < b[0] < a[1] for a in spans for b in spans if a is not b)  # type: ignore[operator]
 
     stored = latest_study(store, "tiny")
-    assert stored.told["trials"] == 4
-    assert stored.told["best"]["kid"] == min(trial.value for trial in ended if trial.state.name == "COMPLETE")
+    assert stored.manifest.trials == 4
+    assert stored.manifest.best is not None
+    assert stored.manifest.best.kid == min(trial.value for trial in ended if trial.state.name == "COMPLETE")
     assert {"history.png", "learning.png", "parallel.png"} <= stored.figures.keys()
     with dg.DagsterInstance.get() as instance:
         observed = instance.fetch_observations(dg.AssetKey("hyperparameter_study"), limit=10).records
@@ -137,9 +138,9 @@ def test_trials_run_side_by_side_and_the_best_is_an_experiment_after_a_reload(
     assert materialized.partition == "tiny"
     assert materialized.tags is not None
     assert materialized.tags["dagster/data_version"] == stored.version
-    assert str(materialized.metadata["history"].value).startswith("![what each trial scored](data:image/")
+    assert str(materialized.metadata["history"].value).startswith("![score of each trial](data:image/")
     assert materialized.metadata["trials"].value == 4
-    by_step = {name: told["cpu_hours"] for name, told in study.user_attrs.items() if name.startswith(USED)}
+    by_step = {name: used["cpu_hours"] for name, used in study.user_attrs.items() if name.startswith(USAGE)}
     assert len(by_step) == 3  # the one that opened it and two workers
     assert float(str(materialized.metadata[CPU_HOURS].value)) > sum(by_step.values()) > 0
 
@@ -151,9 +152,9 @@ def test_trials_run_side_by_side_and_the_best_is_an_experiment_after_a_reload(
     assert loaded.stdout.strip() == "True", loaded.stderr
     tuned = load_experiment("tiny-tuned")
     assert tuned.provenance is not None
-    assert (tuned.provenance.experiment, tuned.provenance.trial) == ("tiny", stored.told["best"]["trial"])
-    assert tuned.provenance.kid == stored.told["best"]["kid"]
-    assert tuned.provenance.training_set == stored.told["training_set"]
+    assert (tuned.provenance.experiment, tuned.provenance.trial) == ("tiny", stored.manifest.best.trial)
+    assert tuned.provenance.kid == stored.manifest.best.kid
+    assert tuned.provenance.training_set == stored.manifest.training_set
     assert tuned.training.images == 640
 
     # Where it came from goes with every run of it.

@@ -12,7 +12,7 @@ from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.slices.normalization import normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.shards import write_shard
-from chestgan_core.tuning.plan import Wanted
+from chestgan_core.tuning.plan import StudySettings
 from chestgan_core.tuning.space import SearchSpace
 from chestgan_core.tuning.study_files import Shards
 
@@ -26,10 +26,10 @@ SPACE = {
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    told = torch.get_num_threads()
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
-    torch.set_num_threads(told)
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def shards(sides: dict[str, Path], home: Path) -> Shards:
     """What a worker loads; a dead one is noticed after two seconds."""
-    return Shards([sides["train"]], [sides["held-out"]], "cpu", home, threads=1, beat=1, grace=2)
+    return Shards([sides["train"]], [sides["held-out"]], "cpu", home, threads=1, heartbeat=1, grace=2)
 
 
 def small(family: str = "spectral", **training: Any) -> Experiment:
@@ -78,5 +78,5 @@ def space(**parameters: Any) -> SearchSpace:
     return SearchSpace.model_validate({"name": "test", "parameters": parameters or SPACE})
 
 
-def wanted(trials: int = 3, looks: int = 2, **more: Any) -> Wanted:
-    return Wanted(trials=trials, images=more.pop("images", 64), looks=looks, **more)
+def study_settings(trials: int = 3, validations: int = 2, **more: Any) -> StudySettings:
+    return StudySettings(trials=trials, images=more.pop("images", 64), validations=validations, **more)

@@ -33,9 +33,28 @@ def test_a_study_is_run_shown_and_exported(
 ) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY)
     (tmp_path / "few.yaml").write_text(SPACE)
-    told = ["study", "run", tmp_path / "tiny.yaml", "--data", sides["train"], "--held-out", sides["held-out"]]
-    told += ["--space", tmp_path / "few.yaml", "--trials", 2, "--images", 32, "--looks", 1, "--device", "cpu"]
-    ran = run(*told, "--out", tmp_path / "out", "--phantom")
+    command = [
+        "study",
+        "run",
+        tmp_path / "tiny.yaml",
+        "--data",
+        sides["train"],
+        "--held-out",
+        sides["held-out"],
+    ]
+    command += [
+        "--space",
+        tmp_path / "few.yaml",
+        "--trials",
+        2,
+        "--max-images",
+        32,
+        "--validations",
+        1,
+        "--device",
+        "cpu",
+    ]
+    ran = run(*command, "--out", tmp_path / "out", "--phantom")
     assert ran["trials"] == 2
     assert ran["best"]["kid"] > ran["floor"]
     assert {"report.html", "tiny-tuned.yaml", "trials.parquet"} <= {
@@ -73,7 +92,7 @@ RUN = ["study", "run", "demo", "--data", "x", "--held-out", "y", "--out", "z"]
         (["study", "export", "never"], 1, "run one"),
         ([*RUN, "--space", "nowhere"], 2, "choose one of"),
         ([*RUN, "--trials", "0"], 2, "positive"),
-        (["study"], 2, "ACTION"),
+        (["study"], 2, "COMMAND"),
     ],
 )
 def test_a_mistake_is_told_in_one_line(

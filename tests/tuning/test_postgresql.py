@@ -7,9 +7,9 @@ import pytest
 
 from chestgan_core.errors import BadInput
 from chestgan_core.tuning.storage import EMBEDDED, storage_title, study_storage
-from chestgan_core.tuning.study_files import Shards, study_files, study_table
+from chestgan_core.tuning.study_files import Shards, run_study, study_table
 from tests.standins.postgresql import postgresql, run_once
-from tests.tuning.conftest import small, space, wanted
+from tests.tuning.conftest import small, space, study_settings
 
 
 @pytest.fixture
@@ -19,12 +19,12 @@ def address() -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_workers_share_a_study_in_postgresql_and_nobody_tells_the_password(
+def test_workers_share_a_study_in_postgresql_and_nothing_prints_the_password(
     address: str, shards: Shards, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CHESTGAN_STUDY_STORAGE", address)
     monkeypatch.setenv("CHESTGAN_EXECUTOR", "k8s")
-    study_files(shards, small(), space(), wanted(trials=3, looks=1), 2, "phantoms", "phantom")
+    run_study(shards, small(), space(), study_settings(trials=3, validations=1), 2, "phantoms", "phantom")
     table = study_table(shards.home, "small")
     assert len(table.rows) == 3
     assert table.best is not None

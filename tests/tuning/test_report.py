@@ -15,22 +15,22 @@ from chestgan_core.config.experiment import experiment_files, load_experiment
 from chestgan_core.errors import BadInput
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
-from chestgan_core.tuning.plan import Data, StudyPlan
+from chestgan_core.tuning.plan import StudyData, StudyPlan
 from chestgan_core.tuning.report_files import report_files
-from chestgan_core.tuning.study import Yardstick
+from chestgan_core.tuning.study import KidFloor
 from chestgan_core.tuning.summary import summary
 from chestgan_core.tuning.table import StudyTable, TrialRow
 from chestgan_core.tuning.tuned import (
     as_yaml,
-    bring_tuned,
+    fetch_tuned,
     publish_tuned,
     tuned_experiment,
     tuned_name,
     write_tuned,
 )
-from tests.tuning.conftest import small, space, wanted
+from tests.tuning.conftest import small, space, study_settings
 
-DATA = Data(
+DATA = StudyData(
     version="v1", title="phantoms <generated>", image_kind="phantom", patients=3, slices=30, held_out_patients=2,
     held_out_slices=20,
 )  # fmt: skip
@@ -41,21 +41,30 @@ def row(number: int, kid: float | None, rate: float, **more: object) -> TrialRow
         "training.optimizer.lr": rate, "training.batch_size": "8", "network.generator_width": 2 + number % 4,
         "training.augmentation": "weak" if number % 2 else "none",
     }  # fmt: skip
-    told = TrialRow(number, kid, (0.9, kid or 0.8), (1, 2), dict(drawn), "", False, 1, 64, 1.0)
-    return replace(told, **more)  # type: ignore[arg-type]
+    trial = TrialRow(number, kid, (0.9, kid or 0.8), (1, 2), dict(drawn), "", False, 1, 64, 1.0)
+    return replace(trial, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture
 def table() -> StudyTable:
-    """Ten trials of which seven ran to their end; the third is the best."""
+    """Nine trials of which seven are complete; the third is the best."""
     rows = [row(number, 0.5 - 0.01 * number, 1e-3 * (number + 1)) for number in range(7)]
     rows[0] = replace(rows[0], initial=True)
-    rows[2] = replace(rows[2], kid=0.3, looks=(0.9, 0.3), tries=2)
-    rows += [row(7, None, 5e-3, reason="worse than other trials at look 1 of 2", looks=(0.9,), steps=(1,))]
-    rows += [row(8, None, 9e-3, reason="losses or weights are no longer numbers", looks=(), steps=())]
-    plan = StudyPlan.of(small(), space(), DATA, wanted())
+    rows[2] = replace(rows[2], kid=0.3, validations=(0.9, 0.3), attempts=2)
+    rows += [
+        row(
+            7,
+            None,
+            5e-3,
+            reason="worse than other trials at validation 1 of 2",
+            validations=(0.9,),
+            steps=(1,),
+        )
+    ]
+    rows += [row(8, None, 9e-3, reason="a loss or a weight is NaN or infinite", validations=(), steps=())]
+    plan = StudyPlan.of(small(), space(), DATA, study_settings())
     shares = {"training.optimizer.lr": 0.7, "training.batch_size": 0.3}
-    return StudyTable(plan, Yardstick("efficientnet-lite0:abc", 8, 0.02), tuple(rows), shares, failed=1)
+    return StudyTable(plan, KidFloor("efficientnet-lite0:abc", 8, 0.02), tuple(rows), shares, failed=1)
 
 
 def test_the_report_is_one_file_without_addresses_and_every_figure_can_be_opened(table: StudyTable) -> None:
@@ -72,22 +81,22 @@ def test_the_report_is_one_file_without_addresses_and_every_figure_can_be_opened
         assert len(files[name]) < 120_000
     paper = pypdf.PdfReader(io.BytesIO(files["report.pdf"]))
     assert "Trial 2 is the best of 9" in paper.pages[0].extract_text()
-    assert "worse than other trials at look 1 of 2" in " ".join(
+    assert "worse than other trials at validation 1 of 2" in " ".join(
         " ".join(one.extract_text() for one in paper.pages).split()
     )
 
 
 def test_the_report_puts_the_outcome_and_its_limits_into_words(table: StudyTable) -> None:
-    told = " ".join(summary(table))
-    assert "Trial 2 is the best of 9: KID 300.0 x 1000" in told
-    assert "The experiment as it is scored 500.0 x 1000, so that is 40% less." in told
-    assert "Phantom slices of other patients score 20.0 x 1000" in told
-    assert "2 trials were ended early." in told
-    assert "1 tries were lost" in told
+    text = " ".join(summary(table))
+    assert "Trial 2 is the best of 9: KID 300.0 x 1000" in text
+    assert "The unchanged experiment scored 500.0 x 1000: the best trial is 40% lower." in text
+    assert "Phantom slices of other patients score 20.0 x 1000" in text
+    assert "2 trial(s) were pruned." in text
+    assert "1 attempt(s) were lost" in text
     page = report_files(table)["report.html"].decode()
-    assert "One training a configuration" in page
-    assert "losses or weights are no longer numbers" in page
-    assert "tried 2 times" in page
+    assert "Each configuration was trained once" in page
+    assert "a loss or a weight is NaN or infinite" in page
+    assert "2 attempts" in page
 
 
 def test_the_table_of_trials_has_a_column_for_each_parameter(table: StudyTable) -> None:
@@ -95,9 +104,9 @@ def test_the_table_of_trials_has_a_column_for_each_parameter(table: StudyTable) 
     assert [one["number"] for one in read] == list(range(9))
     assert [one["state"] for one in read].count("pruned") == 2
     assert read[2]["kid"] == 0.3
-    assert read[2]["looks"] == [0.9, 0.3]
+    assert read[2]["validations"] == [0.9, 0.3]
     assert read[3]["training.augmentation"] == "weak"
-    assert read[8]["reason"] == "losses or weights are no longer numbers"
+    assert read[8]["reason"] == "a loss or a weight is NaN or infinite"
 
 
 def test_the_same_trials_give_the_same_bytes_and_another_one_another_version(table: StudyTable) -> None:
@@ -114,7 +123,7 @@ def test_a_study_in_which_nothing_ran_to_its_end_still_has_a_report_and_no_exper
     nothing = replace(table, rows=table.rows[7:], importances={})
     files = report_files(nothing)
     assert "best.yaml" not in files
-    assert "None of 2 trials ran to its end" in files["report.html"].decode()
+    assert "None of 2 trials was completed" in files["report.html"].decode()
     with pytest.raises(BadInput, match="none of its 2 trials"):
         tuned_experiment(nothing)
 
@@ -156,10 +165,10 @@ def test_tuned_experiments_of_the_store_stand_beside_the_shipped_ones(
     table: StudyTable, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHESTGAN_HOME", str(tmp_path / "home"))
-    assert bring_tuned(store) == []
+    assert fetch_tuned(store) == []
     publish_tuned(store, tuned_experiment(table))
     publish_tuned(store, tuned_experiment(table).model_copy(update={"name": "other-tuned"}))
-    assert bring_tuned(store) == ["other-tuned", "small-tuned"]
+    assert fetch_tuned(store) == ["other-tuned", "small-tuned"]
     assert load_experiment("small-tuned") == tuned_experiment(table)
     assert {"demo", "small-tuned", "other-tuned"} <= set(experiment_files())
 
@@ -170,7 +179,7 @@ def test_tuned_experiments_of_the_store_stand_beside_the_shipped_ones(
     assert load_experiment("small-tuned").training.images == 7
 
     store.update_pointer(keys.tuned_experiments(), {"other-tuned": yaml.safe_dump({"dataset": "phantom"})})
-    assert bring_tuned(store) == ["other-tuned"]
+    assert fetch_tuned(store) == ["other-tuned"]
     assert [path.stem for path in (tmp_path / "home" / "tuned-experiments").iterdir()] == ["other-tuned"]
 
 
@@ -180,5 +189,5 @@ def test_a_name_in_the_store_that_leaves_the_folder_is_refused(
     monkeypatch.setenv("CHESTGAN_HOME", str(tmp_path / "home"))
     store.update_pointer(keys.tuned_experiments(), {"../../escape": "dataset: phantom\n"})
     with pytest.raises(BadInput, match="cannot be part of a key"):
-        bring_tuned(store)
+        fetch_tuned(store)
     assert not list(tmp_path.rglob("escape*"))

@@ -1,4 +1,4 @@
-"""Search spaces are data: refused with line and field, and every value in them is an experiment or told why not."""
+"""Search spaces are data: errors name line and field, and each value gives an experiment or an error with a cause."""
 
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from chestgan_core.tuning.space import (
     Integer,
     SearchSpace,
     Value,
-    at,
     load_space,
     space_files,
+    value_at,
 )
 from tests.tuning.conftest import small, space
 
@@ -34,13 +34,13 @@ def values_of(chosen: SearchSpace) -> st.SearchStrategy[dict[str, Value]]:
     return st.fixed_dictionaries(drawn)
 
 
-def test_the_space_of_the_thesis_is_the_published_one() -> None:
-    told = load_space("thesis").model_dump(exclude_defaults=True)["parameters"]
-    assert told["training.batch_size"] == {"kind": "integer", "low": 32, "high": 256}
-    assert told["network.generator_width"] == {"kind": "integer", "low": 64, "high": 256}
-    assert told["training.optimizer.lr"] == {"kind": "number", "low": 1e-5, "high": 1e-2, "log": True}
-    assert told["training.optimizer.beta1"] == {"kind": "number", "low": 0.0, "high": 0.9}
-    assert told["training.optimizer.beta2"] == {"kind": "number", "low": 0.9, "high": 0.999}
+def test_the_space_of_the_thesis_system_is_the_published_one() -> None:
+    parameters = load_space("thesis").model_dump(exclude_defaults=True)["parameters"]
+    assert parameters["training.batch_size"] == {"kind": "integer", "low": 32, "high": 256}
+    assert parameters["network.generator_width"] == {"kind": "integer", "low": 64, "high": 256}
+    assert parameters["training.optimizer.lr"] == {"kind": "number", "low": 1e-5, "high": 1e-2, "log": True}
+    assert parameters["training.optimizer.beta1"] == {"kind": "number", "low": 0.0, "high": 0.9}
+    assert parameters["training.optimizer.beta2"] == {"kind": "number", "low": 0.9, "high": 0.999}
 
 
 @pytest.mark.parametrize("name", sorted(space_files()))
@@ -73,7 +73,7 @@ def test_values_that_do_not_fit_together_say_why() -> None:
 def test_a_section_that_is_absent_comes_with_the_first_field_of_it() -> None:
     chosen = space(**{"training.augmentation.cutout": {"kind": "number", "low": 0, "high": 0.5}})
     found: Experiment = chosen.experiment(small(), {"training.augmentation.cutout": 0.25}, "trial")
-    assert at(found.model_dump(), "training.augmentation.cutout") == 0.25
+    assert value_at(found.model_dump(), "training.augmentation.cutout") == 0.25
     assert chosen.drawn(small()) == {}
 
 
@@ -81,13 +81,16 @@ def test_a_section_that_is_absent_comes_with_the_first_field_of_it() -> None:
     ("line", "said"),
     [
         (
-            "training.bach: {kind: integer, low: 1, high: 2}",
-            "line 2: .*bach.* no such field; 'bach' is none of",
+            "training.bach_size: {kind: integer, low: 1, high: 2}",
+            "line 2: .*bach_size.* is not a field; did you mean batch_size",
         ),
-        ("dataset: {kind: choice, choices: [a, b]}", "line 2: .*begin with network or training"),
-        ("training.minutes: {kind: number, low: 1, high: 2}", "line 2: .*belong to the study"),
-        ("training.validation.images: {kind: integer, low: 8, high: 9}", "line 2: .*belong to the study"),
-        ("training.loss.gama: {kind: number, low: 1, high: 2}", "line 2: .*'gama' is none of .*gamma"),
+        ("dataset: {kind: choice, choices: [a, b]}", "line 2: .*begins with network or training"),
+        ("training.minutes: {kind: number, low: 1, high: 2}", "line 2: .*set by the study"),
+        ("training.validation.images: {kind: integer, low: 8, high: 9}", "line 2: .*set by the study"),
+        (
+            "training.loss.gama: {kind: number, low: 1, high: 2}",
+            "line 2: .*'gama' is not a field; did you mean gamma",
+        ),
         ("training.batch_size: {kind: integer, low: 9, high: 2}", "line 2: .*low 9 is not below high 2"),
         ("training.optimizer.lr: {kind: number, low: 0, high: 1, log: true}", "line 2: .*no logarithm"),
         ("training.batch_size: {kind: choice, choices: [8]}", "line 2: .*choices"),
@@ -95,7 +98,7 @@ def test_a_section_that_is_absent_comes_with_the_first_field_of_it() -> None:
         ("training.batch_size: {kind: whole, low: 1, high: 2}", "line 2: .*'integer'"),
     ],
 )
-def test_a_wrong_space_is_told_with_line_and_field(line: str, said: str, tmp_path: Path) -> None:
+def test_an_error_in_a_space_names_line_and_field(line: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(f"parameters:\n  {line}\n")
     with pytest.raises(BadSpace, match=said) as refused:
@@ -109,5 +112,5 @@ def test_an_own_space_stands_beside_the_shipped_ones(tmp_path: Path, monkeypatch
     )
     monkeypatch.setenv("CHESTGAN_SPACES", str(tmp_path))
     assert {"mine", "modern", "thesis"} <= set(space_files())
-    with pytest.raises(BadSpace, match="choose one of modern, thesis, mine"):
+    with pytest.raises(BadSpace, match="choose one of mine, modern, thesis"):
         load_space("nowhere")

@@ -15,17 +15,17 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.training import step as step_module
 from chestgan_core.training.data import LoadedSlices, load_slices
-from chestgan_core.tuning.plan import Data, StudyPlan, Wanted
+from chestgan_core.tuning.plan import StudyData, StudyPlan, StudySettings
 from chestgan_core.tuning.storage import study_storage
-from chestgan_core.tuning.study import Yardstick, find_study, open_study
-from chestgan_core.tuning.study_files import Shards, study_files, study_table
+from chestgan_core.tuning.study import KidFloor, find_study, open_study
+from chestgan_core.tuning.study_files import Shards, run_study, study_table
 from chestgan_core.tuning.table import StudyTable, read_table
-from chestgan_core.tuning.trial import Material
+from chestgan_core.tuning.trial import TrialInputs
 from chestgan_core.tuning.worker import work
-from tests.tuning.conftest import small, space, wanted
+from tests.tuning.conftest import small, space, study_settings
 
 CPU = torch.device("cpu")
-DATA = Data(
+DATA = StudyData(
     version="v",
     title="t",
     image_kind="phantom",
@@ -38,43 +38,46 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def studied(
-    shards: Shards, asked: Wanted, experiment: Experiment | None = None, parallel: int = 1
+    shards: Shards, settings: StudySettings, experiment: Experiment | None = None, workers: int = 1
 ) -> StudyTable:
     return read_table(
-        study_files(shards, experiment or small(), space(), asked, parallel, "phantoms", "phantom")
+        run_study(shards, experiment or small(), space(), settings, workers, "phantoms", "phantom")
     )
 
 
 def judged(
     shards: Shards,
     kids: Iterator[float],
-    asked: Wanted,
+    settings: StudySettings,
     experiment: Experiment | None = None,
     slices: LoadedSlices | None = None,
     **parameters: object,
 ) -> StudyTable:
-    """A study whose looks score what is told, in the order of the trials."""
+    """A study whose validations score the given KIDs, in the order of the trials."""
     chosen = space(**parameters)
-    plan = StudyPlan.of(experiment or small(), chosen, DATA, asked)
-    study = open_study(study_storage(shards.home), plan, Yardstick("told", 8, 0.05))
+    plan = StudyPlan.of(experiment or small(), chosen, DATA, settings)
+    study = open_study(study_storage(shards.home), plan, KidFloor("an extractor", 8, 0.05))
     slices = slices or load_slices(shards.train, plan.experiment)
-    work(study, Material(slices, lambda pictures: next(kids), CPU, shards.home / "scratch"), asked.trials)
+    work(
+        study, TrialInputs(slices, lambda pictures: next(kids), CPU, shards.home / "scratch"), settings.trials
+    )
     return read_table(study)
 
 
 @pytest.mark.slow
 def test_the_same_study_in_another_place_draws_and_scores_the_same(shards: Shards, tmp_path: Path) -> None:
     first, second = (
-        studied(replace(shards, home=tmp_path / name), wanted(trials=3, looks=1)) for name in ("one", "two")
+        studied(replace(shards, home=tmp_path / name), study_settings(trials=3, validations=1))
+        for name in ("one", "two")
     )
     assert [row.drawn for row in first.rows] == [row.drawn for row in second.rows]
-    assert [row.looks for row in first.rows] == [row.looks for row in second.rows]
+    assert [row.validations for row in first.rows] == [row.validations for row in second.rows]
     assert first.version == second.version
     assert len({str(row.drawn) for row in first.rows}) == 3
 
 
-def test_the_first_trial_is_the_experiment_as_it_is_and_looks_are_even(shards: Shards) -> None:
-    table = studied(shards, wanted(trials=2, looks=4))
+def test_the_first_trial_is_the_unchanged_experiment_and_validations_are_even(shards: Shards) -> None:
+    table = studied(shards, study_settings(trials=2, validations=4))
     assert table.initial == table.rows[0]
     assert table.rows[0].drawn == {
         "training.augmentation": "none",
@@ -82,18 +85,18 @@ def test_the_first_trial_is_the_experiment_as_it_is_and_looks_are_even(shards: S
         "training.batch_size": "8",
         "network.generator_width": 3,
     }
-    assert [len(row.looks) for row in table.rows] == [4, 4]
+    assert [len(row.validations) for row in table.rows] == [4, 4]
     assert all(row.images_seen == 64 for row in table.rows)
-    assert all(row.kid == min(row.looks) for row in table.rows)
+    assert all(row.kid == min(row.validations) for row in table.rows)
     # Phantoms of other patients are nearer to the held-out ones than a generator after 64 images.
     assert table.best is not None
-    assert table.yardstick.floor < (table.best.kid or 0)
+    assert table.floor.kid < (table.best.kid or 0)
 
 
 def test_more_trials_join_those_that_are_there(shards: Shards) -> None:
-    first = studied(shards, wanted(trials=2))
-    again = studied(shards, wanted(trials=2))
-    more = studied(shards, wanted(trials=3))
+    first = studied(shards, study_settings(trials=2))
+    again = studied(shards, study_settings(trials=2))
+    more = studied(shards, study_settings(trials=3))
     assert again.version == first.version
     assert more.rows[:2] == first.rows
     assert len(more.rows) == 3
@@ -102,32 +105,35 @@ def test_more_trials_join_those_that_are_there(shards: Shards) -> None:
 
 def test_another_budget_space_seed_or_training_set_is_another_study(shards: Shards) -> None:
     plans = [
-        StudyPlan.of(small(), space(), DATA, wanted()),
-        StudyPlan.of(small(), space(), DATA, wanted(images=65)),
+        StudyPlan.of(small(), space(), DATA, study_settings()),
+        StudyPlan.of(small(), space(), DATA, study_settings(images=65)),
         StudyPlan.of(
-            small(), space(**{"training.batch_size": {"kind": "choice", "choices": [8, 16]}}), DATA, wanted()
+            small(),
+            space(**{"training.batch_size": {"kind": "choice", "choices": [8, 16]}}),
+            DATA,
+            study_settings(),
         ),
-        StudyPlan.of(small().model_copy(update={"seed": 1}), space(), DATA, wanted()),
-        StudyPlan.of(small(), space(), DATA.model_copy(update={"version": "w"}), wanted()),
+        StudyPlan.of(small().model_copy(update={"seed": 1}), space(), DATA, study_settings()),
+        StudyPlan.of(small(), space(), DATA.model_copy(update={"version": "w"}), study_settings()),
     ]
     assert len({plan.study for plan in plans}) == len(plans)
-    assert StudyPlan.of(small(), space(), DATA, wanted(trials=9)).study == plans[0].study
+    assert StudyPlan.of(small(), space(), DATA, study_settings(trials=9)).study == plans[0].study
 
 
 def test_a_trial_has_a_tenth_of_the_budget_where_nobody_says_more() -> None:
-    assert StudyPlan.of(small(), space(), DATA, Wanted()).images == 64
-    timed = StudyPlan.of(small(images=None, minutes=60), space(), DATA, Wanted())
+    assert StudyPlan.of(small(), space(), DATA, StudySettings()).images == 64
+    timed = StudyPlan.of(small(images=None, minutes=60), space(), DATA, StudySettings())
     assert (timed.minutes, timed.images) == (6, None)
-    assert StudyPlan.of(small(images=None, epochs=100), space(), DATA, Wanted()).images == 300
+    assert StudyPlan.of(small(images=None, epochs=100), space(), DATA, StudySettings()).images == 300
 
 
-def test_what_does_not_fit_is_pruned_with_the_reason_and_the_study_goes_on(shards: Shards) -> None:
+def test_what_does_not_fit_is_pruned_with_the_reason_and_the_study_continues(shards: Shards) -> None:
     losses = {"clip": {"kind": "wasserstein", "clip": 0.01}, "hinge": {"kind": "hinge"}}
     batches = {"kind": "choice", "choices": [8, 4096]}
     table = judged(
         shards,
         repeat(0.5),
-        wanted(trials=8),
+        study_settings(trials=8),
         **{"training.loss": {"kind": "choice", "choices": losses}, "training.batch_size": batches},
     )
     reasons = {row.reason for row in table.rows if row.drawn.get("training.loss") == "clip"}
@@ -143,17 +149,17 @@ def test_what_does_not_fit_is_pruned_with_the_reason_and_the_study_goes_on(shard
 
 def test_losses_that_are_no_numbers_are_pruned_with_the_reason(shards: Shards) -> None:
     critic = small("wgan", loss={"kind": "wasserstein", "gradient_penalty": 1e300})
-    table = studied(shards, wanted(trials=1), critic)
-    assert "losses or weights are no longer numbers" in table.rows[0].reason
-    assert (table.rows[0].kid, table.rows[0].looks) == (None, ())
-    diverging = judged(shards, repeat(float("nan")), wanted(trials=1))
-    assert diverging.rows[0].reason == "its KID is no number at look 1 of 2"
+    table = studied(shards, study_settings(trials=1), critic)
+    assert "a loss or a weight is NaN or infinite" in table.rows[0].reason
+    assert (table.rows[0].kid, table.rows[0].validations) == (None, ())
+    diverging = judged(shards, repeat(float("nan")), study_settings(trials=1))
+    assert diverging.rows[0].reason == "its KID is not a number at validation 1 of 2"
 
 
 def test_a_generator_that_makes_one_image_from_all_seeds_is_pruned_with_the_reason(
     shards: Shards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = step_module._teach_generator
+    real = step_module._train_generator
 
     def forgets(state: Any, *rest: Any) -> None:
         real(state, *rest)
@@ -162,21 +168,23 @@ def test_a_generator_that_makes_one_image_from_all_seeds_is_pruned_with_the_reas
                 for weight in state.generator.parameters():
                     weight.mul_(0)
 
-    monkeypatch.setattr(step_module, "_teach_generator", forgets)
+    monkeypatch.setattr(step_module, "_train_generator", forgets)
     slices = load_slices(shards.train, small())
     # A flat reference, so that random pictures count as a generator that has begun to differ.
     flat = replace(slices, images=slices.images * 0.01)
-    table = judged(shards, repeat(0.5), wanted(trials=1, images=800, looks=1), small(ema_images=0), flat)
+    table = judged(
+        shards, repeat(0.5), study_settings(trials=1, images=800, validations=1), small(ema_images=0), flat
+    )
     assert "one image from all seeds" in table.rows[0].reason
     assert table.best is None
 
 
-def test_a_trial_that_is_worse_than_half_of_the_others_is_ended_early(shards: Shards) -> None:
+def test_a_trial_that_is_worse_than_half_of_the_others_is_pruned(shards: Shards) -> None:
     good = [0.5, 0.4, 0.3] * 5
-    table = judged(shards, chain(good, repeat(0.9)), wanted(trials=6, looks=3))
+    table = judged(shards, chain(good, repeat(0.9)), study_settings(trials=6, validations=3))
     assert [row.kid for row in table.rows] == [0.3] * 5 + [None]
-    assert table.rows[5].reason == "worse than other trials at look 2 of 3"
-    assert table.rows[5].looks == (0.9, 0.9)
+    assert table.rows[5].reason == "worse than other trials at validation 2 of 3"
+    assert table.rows[5].validations == (0.9, 0.9)
     assert table.rows[5].images_seen < 64
 
 
@@ -186,14 +194,14 @@ def test_scoring_takes_nothing_from_a_budget_of_minutes(shards: Shards) -> None:
             time.sleep(1.0)
             yield 0.5
 
-    table = judged(shards, slow(), wanted(trials=1, images=None, minutes=0.02, looks=3))
+    table = judged(shards, slow(), study_settings(trials=1, images=None, minutes=0.02, validations=3))
     assert table.rows[0].steps == (1, 2, 3)
     assert table.rows[0].seconds < 2.2
 
 
 def test_hyperband_ends_trials_too(shards: Shards) -> None:
     kids = chain.from_iterable(repeat(0.1 * number, 9) for number in range(1, 100))
-    table = judged(shards, kids, wanted(trials=8, looks=9, pruner="hyperband"))
+    table = judged(shards, kids, study_settings(trials=8, validations=9, pruner="hyperband"))
     assert len(table.rows) == 8
     assert table.pruned > 0
 
@@ -204,9 +212,9 @@ def test_ctrl_c_loses_one_trial_which_the_next_run_tries_again(shards: Shards) -
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        judged(shards, interrupted(), wanted(trials=1))
-    table = judged(shards, repeat(0.5), wanted(trials=1))
-    assert [(row.number, row.tries, row.initial) for row in table.rows] == [(1, 2, True)]
+        judged(shards, interrupted(), study_settings(trials=1))
+    table = judged(shards, repeat(0.5), study_settings(trials=1))
+    assert [(row.number, row.attempts, row.initial) for row in table.rows] == [(1, 2, True)]
     assert table.rows[0].reason == ""
 
 
@@ -218,19 +226,19 @@ def test_a_trial_that_others_failed_while_this_machine_slept_is_no_defect(shards
         storage.set_trial_state_values(mine._trial_id, optuna.trial.TrialState.FAIL)
         yield from repeat(0.4)
 
-    table = judged(shards, slept(), wanted(trials=2))
+    table = judged(shards, slept(), study_settings(trials=2))
     assert [row.number for row in table.rows] == [1, 2]
     assert table.failed == 1
 
 
-def test_a_file_that_is_not_there_is_told(shards: Shards, tmp_path: Path) -> None:
+def test_a_missing_file_is_named(shards: Shards, tmp_path: Path) -> None:
     broken = replace(shards, train=[tmp_path / "nowhere.safetensors"])
     with pytest.raises(ChestganError, match=r"nowhere\.safetensors"):
-        studied(broken, wanted())
+        studied(broken, study_settings())
 
 
 @pytest.mark.parametrize("address", ["mysql://me:geheim@db/x", "geheim", "sqlite:///geheim.db"])
-def test_an_address_that_is_none_of_postgresql_is_refused_without_repeating_it(
+def test_an_address_that_is_not_of_postgresql_is_refused_without_repeating_it(
     address: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHESTGAN_STUDY_STORAGE", address)
@@ -250,7 +258,7 @@ def test_the_embedded_storage_is_refused_where_steps_run_on_several_machines(
     assert not home.exists()
 
 
-def test_a_database_that_is_down_is_told_without_its_password(
+def test_a_database_that_is_down_is_reported_without_its_password(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHESTGAN_STUDY_STORAGE", "postgresql+psycopg2://me:geheim@127.0.0.1:9/studies")

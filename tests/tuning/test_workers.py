@@ -14,16 +14,16 @@ import pytest
 from chestgan_core.errors import NotInStore
 from chestgan_core.tuning.storage import study_storage
 from chestgan_core.tuning.study import OpenStudy, find_study
-from chestgan_core.tuning.study_files import Shards, study_files
+from chestgan_core.tuning.study_files import Shards, run_study
 from chestgan_core.tuning.table import read_table
-from tests.tuning.conftest import small, space, wanted
+from tests.tuning.conftest import small, space, study_settings
 
 ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.slow
-def test_two_workers_share_the_trials_and_make_no_more_than_are_wanted(shards: Shards) -> None:
-    study = study_files(shards, small(), space(), wanted(trials=5), 2, "phantoms", "phantom")
+def test_two_workers_share_the_trials_and_make_no_more_than_requested(shards: Shards) -> None:
+    study = run_study(shards, small(), space(), study_settings(trials=5), 2, "phantoms", "phantom")
     table = read_table(study)
     assert len(table.rows) == 5
     assert len({str(row.drawn) for row in table.rows}) == 5
@@ -38,23 +38,23 @@ def test_two_workers_share_the_trials_and_make_no_more_than_are_wanted(shards: S
 SCRIPT = """
 import sys
 from pathlib import Path
-from chestgan_core.tuning.study_files import Shards, study_files
-from tests.tuning.conftest import small, space, wanted
+from chestgan_core.tuning.study_files import Shards, run_study
+from tests.tuning.conftest import small, space, study_settings
 
 if __name__ == "__main__":
     train, held_out, home = map(Path, sys.argv[1:])
-    shards = Shards([train], [held_out], "cpu", home, threads=1, beat=1, grace=2)
-    study_files(shards, small(), space(), wanted(trials=4, images=400), 2, "phantoms", "phantom")
+    shards = Shards([train], [held_out], "cpu", home, threads=1, heartbeat=1, grace=2)
+    run_study(shards, small(), space(), study_settings(trials=4, images=400), 2, "phantoms", "phantom")
 """
 
 
 @pytest.mark.slow
-def test_a_study_whose_worker_is_killed_goes_on_with_what_is_complete(shards: Shards, tmp_path: Path) -> None:
+def test_a_study_whose_worker_is_killed_resumes_with_what_is_complete(shards: Shards, tmp_path: Path) -> None:
     script = tmp_path / "study.py"
     script.write_text(SCRIPT)
-    told = [sys.executable, str(script), str(shards.train[0]), str(shards.held_out[0]), str(shards.home)]
+    command = [sys.executable, str(script), str(shards.train[0]), str(shards.held_out[0]), str(shards.home)]
     running = subprocess.Popen(
-        told, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True, cwd=ROOT
     )
     try:
         study = await_trials(shards, complete=1)
@@ -74,13 +74,13 @@ def test_a_study_whose_worker_is_killed_goes_on_with_what_is_complete(shards: Sh
     assert killed
 
     table = read_table(
-        study_files(shards, small(), space(), wanted(trials=4, images=400), 1, "phantoms", "phantom")
+        run_study(shards, small(), space(), study_settings(trials=4, images=400), 1, "phantoms", "phantom")
     )
     assert len(table.rows) == 4
     assert {row.number: row.kid for row in table.rows if row.number in before} == before
     assert table.failed == len(killed)
     # What was tried when the process died is tried again.
-    again = [row for row in table.rows if row.tries == 2]
+    again = [row for row in table.rows if row.attempts == 2]
     assert len(again) == len(killed)
     # The kill may have come before all values were drawn; the rest is drawn then.
     assert all(trial.params.items() <= row.drawn.items() for row, trial in zip(again, killed, strict=True))

@@ -6,23 +6,18 @@ In: a Comparison. Out: PNG bytes, drawn without a display.
 from collections.abc import Sequence
 from io import BytesIO
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
 from chestgan_core.evaluation.comparison.comparison import Compared, Comparison
-from chestgan_core.evaluation.pages.charts import COLOURS
 from chestgan_core.evaluation.pages.figures import COLUMNS, GAP
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.provenance import duration
-from chestgan_core.imaging.pictures import png_of, rendered
+from chestgan_core.imaging.figures import BLACK, DARK_GREY, GREY, LINES, ROLE_COLOURS, figure_png, style
 
 BARS = ("KID", "FID", "coverage")
-# Okabe and Ito 2008: colours that people with a colour deficiency tell apart.
-LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-GREY = COLOURS["other"]
 # Inches.
 NAMES, STRIP, BAR, APART, LINE_GAP, TOP, BOTTOM = 1.5, 3.9, 1.05, 0.2, 0.05, 0.45, 0.32
 DPI = 170
@@ -46,7 +41,7 @@ def samples_png(comparison: Comparison) -> bytes:
     inner = len(strips) * (high + LINE_GAP) - LINE_GAP
     total = above + inner + below
     wide = NAMES + STRIP + len(measures) * (APART + BAR) + APART
-    with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+    with style(9):
         figure = Figure(figsize=(wide, total), dpi=DPI)
 
         def place(left: float, top: float, across: float, down: float) -> Axes:
@@ -62,12 +57,12 @@ def samples_png(comparison: Comparison) -> bytes:
             ax.set_axis_off()
             middle = 1 - (top + high / 2) / total
             figure.text(0.01, middle + 0.002, wrapped(name), va="bottom", fontsize=9, weight="bold")
-            figure.text(0.01, middle - 0.004, remark, va="top", fontsize=7.5, color="#555555")
+            figure.text(0.01, middle - 0.004, remark, va="top", fontsize=7.5, color=DARK_GREY)
         for at, name in enumerate(measures):
             left = NAMES + STRIP + APART + at * (BAR + APART)
             centres = [(top - above + high / 2) / inner for top in tops]
             _bars(place(left, above, BAR, inner), comparison, name, centres, high / inner * 0.5)
-    return as_png(figure)
+    return figure_png(figure)
 
 
 def curves_png(comparison: Comparison) -> bytes:
@@ -80,7 +75,7 @@ def curves_png(comparison: Comparison) -> bytes:
     places = count + bool(looked)  # the names of the lines have one of their own
     across = min(places, PANELS_A_LINE + (places % PANELS_A_LINE == 1))
     down = -(-places // across)
-    with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+    with style(9):
         figure = Figure(figsize=(PANEL[0] * across, PANEL[1] * down), dpi=130, layout="constrained")
         axes = figure.subplots(down, across, squeeze=False).flatten().tolist()
         for ax, one in zip(axes, found, strict=False):
@@ -111,7 +106,7 @@ def curves_png(comparison: Comparison) -> bytes:
             ax.grid(alpha=0.25)
         for ax in axes[count:]:
             ax.set_axis_off()
-    return as_png(figure)
+    return figure_png(figure)
 
 
 def _bars(ax: Axes, comparison: Comparison, measure: str, centres: Sequence[float], thick: float) -> None:
@@ -126,7 +121,7 @@ def _bars(ax: Axes, comparison: Comparison, measure: str, centres: Sequence[floa
         ax.barh(centres[0], high, thick, color=GREY)
         ax.axvline(high, color=GREY, linestyle="--", linewidth=1)
         label = f"{low:.3g}" if low == high else f"{low:.3g} to {high:.3g}"
-        ax.text(max(high, 0) + 0.04 * largest, centres[0], label, va="center", fontsize=8, color="#555555")
+        ax.text(max(high, 0) + 0.04 * largest, centres[0], label, va="center", fontsize=8, color=DARK_GREY)
     for one, centre in zip(found, centres[1:], strict=True):
         row = one.row(measure)
         if row is None or row.value is None:
@@ -134,9 +129,9 @@ def _bars(ax: Axes, comparison: Comparison, measure: str, centres: Sequence[floa
             continue
         value = row.value * scale
         low, high = (scale * end for end in interval_of(row))
-        ax.barh(centre, value, thick, color=COLOURS["synthetic"])
+        ax.barh(centre, value, thick, color=ROLE_COLOURS["synthetic"])
         if high > low:
-            ax.plot([low, high], [centre, centre], color="#1b1f24", linewidth=1.2, solid_capstyle="butt")
+            ax.plot([low, high], [centre, centre], color=BLACK, linewidth=1.2, solid_capstyle="butt")
         ax.text(max(value, high, 0) + 0.04 * largest, centre, _shown(value), va="center", fontsize=8)
     unit = {"KID": " x 1000", "coverage": ", %"}.get(measure, "")
     better = rows[0].better if rows else ""
@@ -179,11 +174,6 @@ def wrapped(name: str, most: int = 20) -> str:
         return name
     at = name.rfind("-", 0, most) + 1 or most
     return f"{name[:at]}\n{wrapped(name[at:], most)}"
-
-
-def as_png(figure: Figure) -> bytes:
-    """Without the name and version of the program that drew it."""
-    return png_of(rendered(figure))
 
 
 def _shown(value: float) -> str:

@@ -5,7 +5,6 @@ In: features or images by role (real, synthetic, other). Out: PNG files, drawn w
 
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,45 +13,45 @@ from torch import Tensor
 
 from chestgan_core.config.dataset import ImageKind
 from chestgan_core.evaluation.scoring.closest import Closest
-from chestgan_core.imaging.pictures import rendered, save_png, to_grey
+from chestgan_core.imaging.figures import ROLE_COLOURS, figure_png, style
+from chestgan_core.imaging.pictures import to_grey
 from chestgan_core.imaging.windows import Window
+from chestgan_core.local.files import replacing
 
-# Colours that people with a colour deficiency tell apart (Okabe and Ito 2008).
-COLOURS = {"real": "#0072B2", "synthetic": "#D55E00", "other": "#8A8A8A"}
 BINS = 100
 
 
 def feature_scatter(features: dict[str, NDArray[np.float32]], image_kind: ImageKind, path: Path) -> None:
     """Each image as a point in the plane of the two largest principal components of all groups together.
 
-    features: role -> (n, d). image_kind: how the images that are not synthetic are called.
+    features: role -> (n, d). image_kind: the word for images that are not synthetic.
     """
     pooled = np.concatenate(list(features.values())).astype(np.float64)
     mean = pooled.mean(axis=0)
-    # Components from the d x d covariance: the singular values of all images take ten times as long.
+    # From the d x d covariance: singular values of all images take ten times as long.
     values, vectors = np.linalg.eigh(np.cov(pooled, rowvar=False))
     axes, values = vectors[:, ::-1].T, values[::-1].clip(0)
-    # The sign of a component is arbitrary; fixed, so that the same data always give the same picture.
+    # The sign of a component is arbitrary; it is fixed, so that the same data give the same figure.
     plane = axes[:2] * np.sign(axes[:2][np.arange(2), np.abs(axes[:2]).argmax(axis=1)])[:, None]
-    shares = values / max(float(values.sum()), 1e-12)
+    fractions = values / max(float(values.sum()), 1e-12)
     figure, ax = _figure()
     for role in ("other", "real", "synthetic"):
         if role in features:
             x, y = ((features[role] - mean) @ plane.T).T
             label = f"{_label(role, image_kind)} ({len(x)})"
-            ax.scatter(x, y, s=14, alpha=0.6, color=COLOURS[role], label=label, linewidths=0)
-    ax.set_xlabel(f"first component ({shares[0]:.0%} of the variance)")
-    ax.set_ylabel(f"second component ({shares[1]:.0%})")
+            ax.scatter(x, y, s=14, alpha=0.6, color=ROLE_COLOURS[role], label=label, linewidths=0)
+    ax.set_xlabel(f"first component ({fractions[0]:.0%} of the variance)")
+    ax.set_ylabel(f"second component ({fractions[1]:.0%})")
     _finish(figure, ax, path)
 
 
 def value_histogram(images: dict[str, Tensor], window: Window, image_kind: ImageKind, path: Path) -> None:
-    """Share of pixels by value (HU, or grey level of pictures) inside the window, on a logarithmic scale.
+    """Fraction of pixels by value (HU, or grey level of pictures) inside the window, on a logarithmic scale.
 
-    images: role -> (N, 1, H, W) in [-1, 1]. Values outside a window in HU were clipped to its ends, hence the
-    tall first and last bins.
+    images: role -> (N, 1, H, W) in [-1, 1]. Values outside of a window in HU were clipped to its ends: hence
+    the tall first and last bins.
     """
-    # Grey levels are whole numbers: bins of another width would hold two of them here and three there.
+    # Grey levels are integers: bins of another width would hold sometimes two of them, sometimes three.
     edges = np.linspace(*window.ends, BINS + 1) if window.unit == "HU" else np.arange(257) - 0.5
     figure, ax = _figure()
     for role in ("other", "real", "synthetic"):
@@ -60,21 +59,22 @@ def value_histogram(images: dict[str, Tensor], window: Window, image_kind: Image
             counts, _ = np.histogram(
                 window.from_unit(images[role].cpu().numpy()), bins=len(edges) - 1, range=(edges[0], edges[-1])
             )
-            shares, label = counts / max(counts.sum(), 1), _label(role, image_kind)
-            ax.stairs(shares, edges, color=COLOURS[role], label=label, linewidth=1.5)
+            fractions, label = counts / max(counts.sum(), 1), _label(role, image_kind)
+            ax.stairs(fractions, edges, color=ROLE_COLOURS[role], label=label, linewidth=1.5)
     ax.set_yscale("log")
     ax.locator_params(axis="x", nbins=6)
     ax.set_xlabel("Hounsfield units (clipped to the window)" if window.unit == "HU" else "grey level")
-    ax.set_ylabel("share of pixels")
+    ax.set_ylabel("fraction of pixels")
     _finish(figure, ax, path)
 
 
 def closest_pairs(closest: Closest, image_kind: ImageKind, path: Path) -> None:
-    """Columns of a synthetic image, the training image and the held-out image that are nearest to it, the nearest pair
-    first; above each of the two its distance from the synthetic one.
+    """Columns of a synthetic image and the training and held-out images nearest to it, the nearest pair first.
+
+    Above each of the two: its distance from the synthetic one.
     """
     count = len(closest.fake)
-    with mpl.rc_context({"font.size": 10}):
+    with style(10):
         figure = Figure(figsize=(1.5 + 0.95 * count, 3.45), dpi=150)
         cells = figure.subplots(
             3, count, squeeze=False,
@@ -95,8 +95,7 @@ def closest_pairs(closest: Closest, image_kind: ImageKind, path: Path) -> None:
                 if distances is not None:
                     ax.set_title(f"{distances[at]:.2f}", fontsize=8.5, pad=2)
             axes[0].set_ylabel(label, rotation=0, ha="right", va="center", labelpad=6)
-        picture = rendered(figure)
-    save_png(picture, path)
+    _write(figure, path)
 
 
 def _label(role: str, image_kind: ImageKind) -> str:
@@ -108,7 +107,7 @@ def _label(role: str, image_kind: ImageKind) -> str:
 
 
 def _figure() -> tuple[Figure, Axes]:
-    with mpl.rc_context({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False}):
+    with style(11):
         figure = Figure(figsize=(5.6, 4.2), dpi=150, layout="constrained")
         return figure, figure.subplots()
 
@@ -116,4 +115,10 @@ def _figure() -> tuple[Figure, Axes]:
 def _finish(figure: Figure, ax: Axes, path: Path) -> None:
     ax.legend(frameon=False)
     ax.grid(alpha=0.25)
-    save_png(rendered(figure), path)
+    _write(figure, path)
+
+
+def _write(figure: Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(figure_png(figure))
