@@ -14,7 +14,8 @@ from chestgan_core.cli.main import main, parser
 from chestgan_core.config.dataset import Dataset
 from chestgan_core.config.experiment import load_experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
-from chestgan_core.publishing.sets import publish_set, write_set
+from chestgan_core.publishing.uploading import publish_set
+from chestgan_core.publishing.writing import write_set
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
 from chestgan_core.training.weights import load_generator, save_generator

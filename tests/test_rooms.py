@@ -21,6 +21,10 @@ HEAVY = (
         ("chestgan_core.sources.archive.raw_archive", ("torch", "skimage", "numpy", "dagster")),
         ("chestgan_core.slices.patient_slices", ("torch", "matplotlib", "dagster")),
         ("chestgan_core.publishing.release", ("dagster", "flask", "starlette")),
+        ("chestgan_core.publishing.fetching", ("torch", "matplotlib", "dagster")),
+        ("chestgan_core.publishing.index", ("torch", "matplotlib", "pyarrow", "PIL", "dagster")),
+        ("chestgan_core.publishing.index_rebuild", ("torch", "matplotlib", "pyarrow", "PIL", "dagster")),
+        ("chestgan_core.publishing.reader", ("torch", "matplotlib", "pydicom", "skimage", "dagster")),
     ],
 )
 def test_a_module_loads_without_what_its_readers_would_pay_for(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chestgan_core.publishing.reader import SyntheticSet
+    from chestgan_core.publishing.torch_dataset import SyntheticSet
 
 
 def open_set(where: str | Path, cache: Path | None = None) -> "SyntheticSet":

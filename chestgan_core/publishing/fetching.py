@@ -1,7 +1,7 @@
 """List, show, fetch and verify published sets.
 
-In: a store, or a folder that was fetched. Out: entries, manifests, folders whose every file has the sha256
-that the manifest names. A fetch that was cut off goes on: files that are already right are not fetched again.
+In: a store, or a folder that was fetched. Out: entries, manifests, and folders in which every file has the sha256 that
+the manifest names.
 """
 
 import hashlib
@@ -10,31 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from chestgan_core.errors import BadInput, ChestganError, NotInStore
+from chestgan_core.errors import BadInput, ChestganError, DamagedObject, NotInStore, nearest
 from chestgan_core.local.files import replacing
 from chestgan_core.local.progress import Progress
-from chestgan_core.publishing.index import SetEntry, read_index
-from chestgan_core.publishing.sets import (
-    CARD,
-    LABELS,
-    MANIFEST,
-    SetFolder,
-    parse_set,
-    read_entry,
-    read_set_folder,
-)
+from chestgan_core.publishing.index import SetEntry, read_entry, read_index
+from chestgan_core.publishing.labels import read_labels
+from chestgan_core.publishing.set_folder import CARD, LABELS, MANIFEST, SetFolder, parse_set, read_set_folder
 from chestgan_core.publishing.tars import members, read_member
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import folder_of, sha256_of
+from chestgan_core.store.artefacts import Artefact, folder_of, sha256_of
 from chestgan_core.store.store import Store
 
 
 @dataclass(frozen=True)
 class Verification:
-    """files: how many the manifest lists. broken: path -> what is wrong with it."""
+    """files: how many the manifest lists. broken: path in the folder -> what is wrong with the file."""
 
     folder: Path
     version: str
@@ -52,72 +42,149 @@ class Verification:
         }
 
     def line(self) -> str:
-        """For people: one line, or one a broken file."""
+        """For people: one line, or one per broken file and one that says what to do."""
         if not self.broken:
             return f"{self.folder}: all {self.files} files are as published, version {self.version}"
-        told = [f"{self.folder / name}: {cause}" for name, cause in self.broken.items()]
-        return "\n".join([*told, f"{len(told)} broken; fetch the set again: right files are kept"])
+        lines = [f"{self.folder / name}: {cause}" for name, cause in self.broken.items()]
+        count = "1 file is" if len(lines) == 1 else f"{len(lines)} files are"
+        return "\n".join([*lines, f"{count} broken; fetch the set again: only those are downloaded"])
 
 
 def list_sets(store: Store) -> list[SetEntry]:
-    """All published versions of all sets, by name; which version is the newest, newest() says."""
+    """All published versions of all sets.
+
+    Args:
+        store: The store, for instance `Store.open()`, the one that `CHESTGAN_STORE` names.
+
+    Returns:
+        Entries sorted by name; versions of one name in the order in which they were first published. Empty in a store
+        without sets.
+
+    Raises:
+        DamagedObject: synthetic/index.json is not an index.
+        StoreError: The store refused, or did not answer.
+
+    Examples:
+        >>> from chestgan_core.publishing.fetching import list_sets
+        >>> from chestgan_core.store.store import Store
+        >>> for entry in list_sets(Store.open()):
+        ...     print(entry.name, entry.images, entry.resolution)  # images, pixels
+        demo 20 64
+    """
     return read_index(store)
 
 
 def newest_version(store: Store, name: str) -> str:
-    """The version that was published last. Raises NotInStore, with the names that there are."""
+    """The version that was published last. Raises NotInStore, with the names most like it; DamagedObject."""
+    key = keys.set_latest(name)
     try:
-        newest, _ = store.get_pointer(keys.set_latest(name))
+        pointer, _ = store.get_pointer(key)
     except NotInStore as error:
-        known = sorted({entry.name for entry in read_index(store)})
-        remedy = f"choose one of {', '.join(known)}" if known else "publish one first: none is there"
-        raise NotInStore(error.what, f"no set {name} was published", remedy) from error
-    return keys.checked_name(str(newest.get("version", "")))
+        names = {entry.name for entry in read_index(store)}
+        raise NotInStore(error.what, f"no set {name} has been published", nearest(name, names)) from error
+    try:
+        return keys.checked_name(str(pointer["version"]))
+    except (KeyError, BadInput) as error:
+        raise DamagedObject(store.uri(key), "does not name a version", "publish the set again") from error
 
 
 def newest(store: Store, name: str) -> SetEntry:
-    """The version that was published last, with what the index says of one. Raises NotInStore, DamagedObject."""
+    """The version that was published last, as the index describes it. Raises NotInStore, DamagedObject."""
     return read_entry(store, keys.set_manifest(name, newest_version(store, name)))
 
 
 def show_set(store: Store, name: str, version: str | None = None) -> dict[str, Any]:
-    """The manifest of a set, plus its card (`card`) and its address (`uri`); version None: the newest."""
-    version = version or newest_version(store, name)
-    artefact = store.read_manifest(keys.set_manifest(name, version))
-    card = store.read(artefact, CARD).decode()
+    """The manifest of a set, and its card.
+
+    Args:
+        store: The store.
+        name: The set, for instance `demo`.
+        version: 16 hex digits; by default the version that was published last.
+
+    Returns:
+        The manifest as plain data (`set`, `version`, `objects`), with `card` (Markdown) and `uri` (`s3://` address).
+
+    Raises:
+        NotInStore: There is no such set or version; the message names the nearest.
+        DamagedObject: The manifest or the card is not what was published.
+        StoreError: The store refused, or did not answer.
+
+    Examples:
+        >>> from chestgan_core.publishing.fetching import show_set
+        >>> from chestgan_core.store.store import Store
+        >>> facts = show_set(Store.open(), "demo")["set"]
+        >>> facts["images"], facts["resolution"]  # images, pixels
+        (20, 64)
+        >>> facts["window_centre"], facts["window_width"], facts["window_unit"]
+        (-600, 1500, 'HU')
+    """
+    artefact, version = _manifest(store, name, version)
+    card = store.read(artefact, CARD).decode(errors="replace")
     return {**artefact.manifest, "card": card, "uri": store.uri(folder_of(artefact.manifest_key)).rstrip("/")}
 
 
 def fetch_set(store: Store, name: str, version: str | None, folder: Path) -> SetFolder:
-    """Fetch a set into a folder and verify it; version None: the newest. Goes on where an earlier fetch
-    stopped.
+    """Download a set into a folder and verify it. Files that are there and intact are not downloaded again.
 
-    The manifest is written last, so a folder that was fetched by half is not a set. Raises BadInput when the
-    folder holds another set or version, NotInStore when there is no such set, DamagedObject for a broken
-    object.
+    The manifest is written last, so a folder whose download was interrupted is not a set; the same call resumes.
+
+    Args:
+        store: The store.
+        name: The set, for instance `demo`.
+        version: 16 hex digits; None for the version that was published last.
+        folder: Is made where it is missing.
+
+    Returns:
+        The complete set on disk.
+
+    Raises:
+        NotInStore: There is no such set or version; the message names the nearest.
+        BadInput: The folder holds another set or version.
+        DamagedObject: A file in the store is not what the manifest says.
+        StoreError: The store refused, or did not answer.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from chestgan_core.publishing.fetching import fetch_set
+        >>> from chestgan_core.store.store import Store
+        >>> fetched = fetch_set(Store.open(), "demo", None, Path("demo-set"))
+        >>> fetched.images, fetched.facts.window.ends  # HU of grey 0 and of grey 255
+        (20, (-1350.0, 150.0))
     """
-    version = version or newest_version(store, name)
-    key = keys.set_manifest(name, version)
+    artefact, version = _manifest(store, name, version)
     _refuse_other(folder, name, version)
-    artefact = store.read_manifest(key)
-    manifest = store.get_bytes(key, sha256=artefact.sha256)
-    wanted = parse_set(manifest, folder, store.uri(key))
+    manifest = store.get_bytes(artefact.manifest_key, sha256=artefact.sha256)
+    fetched = parse_set(manifest, folder, store.uri(artefact.manifest_key))
     with Progress(f"fetch  {name} {version}", total=len(artefact.objects), unit="files") as progress:
         store.fetch(artefact, folder, progress=progress)
     with replacing(folder / MANIFEST) as path:
         path.write_bytes(manifest)
-    return wanted
+    return fetched
 
 
 def verify_set(folder: Path) -> Verification:
-    """Check every file against the manifest, and every image against labels.parquet. Raises BadInput: no set
-    there.
+    """Check every file of a set against its manifest, and every image against labels.parquet.
+
+    Args:
+        folder: A folder that `fetch_set` or `write_set` made.
+
+    Returns:
+        What is missing or not as published, by file name; empty `broken` for an intact set.
+
+    Raises:
+        BadInput: There is no complete set in the folder.
+        DamagedObject: manifest.json is not the manifest of a set.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from chestgan_core.publishing.fetching import verify_set
+        >>> verify_set(Path("demo-set")).broken
+        {}
     """
     there = read_set_folder(folder)
     broken: dict[str, str] = {}
     for item in there.objects:
-        path = there.file(item)
-        name = path.relative_to(folder).as_posix()
+        path, name = there.file(item), there.name(item)
         if not path.is_file():
             broken[name] = "is missing"
         elif path.stat().st_size != item.bytes:
@@ -129,23 +196,38 @@ def verify_set(folder: Path) -> Verification:
     return Verification(folder, there.version, len(there.objects), broken)
 
 
-def _broken_images(there: SetFolder, broken: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Images that labels.parquet does not describe as they are, outside of tars already known as broken."""
+def _manifest(store: Store, name: str, version: str | None) -> tuple[Artefact, str]:
+    """The manifest of a version, by default of the newest, and that version. Raises NotInStore, DamagedObject."""
+    version = version or newest_version(store, name)
     try:
-        rows = pq.read_table(there.path / LABELS).to_pylist()
-        wanted = {(row["tar"], row["file"]): row["sha256"] for row in rows}
-    except (pa.ArrowException, KeyError) as error:
-        yield LABELS, f"cannot be read ({error})"
+        return store.read_manifest(keys.set_manifest(name, version)), version
+    except NotInStore as error:
+        entries = read_index(store)
+        versions = [entry.version for entry in entries if entry.name == name]
+        if versions:
+            cause, remedy = f"set {name} has no version {version}", nearest(version, versions)
+        else:
+            cause = f"no set {name} has been published"
+            remedy = nearest(name, {entry.name for entry in entries})
+        raise NotInStore(error.what, cause, remedy) from error
+
+
+def _broken_images(there: SetFolder, broken: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Images that are not as labels.parquet describes them, outside of tars that are known to be broken."""
+    try:
+        labelled = {(row["tar"], row["file"]): row["sha256"] for row in read_labels(there)}
+    except DamagedObject as error:
+        yield LABELS, error.cause
         return
-    for tar in sorted({tar for tar, _ in wanted} - broken.keys()):
+    for tar in sorted({tar for tar, _ in labelled} - broken.keys()):
         try:
             for member in members(there.path / tar):
                 digest = hashlib.sha256(read_member(member)).hexdigest()
-                if wanted.pop((tar, member.name), None) != digest:
+                if labelled.pop((tar, member.name), None) != digest:
                     yield f"{tar}/{member.name}", f"is not the image that {LABELS} describes"
         except ChestganError as error:
             yield tar, error.cause
-    for tar, file in wanted:
+    for tar, file in labelled:
         if tar not in broken:
             yield f"{tar}/{file}", "is missing"
 

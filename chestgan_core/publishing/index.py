@@ -1,14 +1,17 @@
 """The index of all published sets: synthetic/index.json, a pointer moved by conditional puts.
 
-In: an entry. Out: the list of entries. Of two publishers at once neither loses the other's entry. The index
-is for people and programs that look for sets; what exists is decided by the manifests alone.
+In: an entry. Out: the list of entries. Of two publishers at once neither loses the other's entry. The index is for
+people and programs that look for sets; which sets exist is decided by the manifests alone.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from chestgan_core.errors import DamagedObject, NotInStore
+from chestgan_core.publishing.manifest import Name, NotNegative, Positive, Sha256, Text, parse
+from chestgan_core.publishing.set_folder import SetFolder, parse_set
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import folder_of
 from chestgan_core.store.store import Store
@@ -16,16 +19,16 @@ from chestgan_core.store.store import Store
 
 @dataclass(frozen=True)
 class SetEntry:
-    """One published version of a set. bytes: of all its files. manifest: key of its manifest."""
+    """One published version of a set. resolution: pixels. bytes: of all its files. manifest: key of its manifest."""
 
-    name: str
-    version: str
-    images: int
-    resolution: int
-    bytes: int
-    source_title: str
-    model_sha256: str
-    manifest: str
+    name: Name
+    version: Name
+    images: Positive
+    resolution: Positive
+    bytes: NotNegative
+    source_title: Text
+    model_sha256: Sha256
+    manifest: Text
 
     @property
     def folder(self) -> str:
@@ -35,6 +38,37 @@ class SetEntry:
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class SetIndex:
+    """The content of synthetic/index.json."""
+
+    kind: Literal["synthetic-set-index"]
+    sets: list[SetEntry]
+
+
+def entry_of(folder: SetFolder) -> SetEntry:
+    """The line of a set in the index."""
+    return SetEntry(
+        name=folder.facts.name,
+        version=folder.version,
+        images=folder.images,
+        resolution=folder.facts.resolution,
+        bytes=folder.bytes,
+        source_title=folder.facts.source_title,
+        model_sha256=folder.facts.model_sha256,
+        manifest=folder.manifest_key,
+    )
+
+
+def read_entry(store: Store, manifest_key: str) -> SetEntry:
+    """The line of a committed set, from its manifest. Raises NotInStore, DamagedObject."""
+    where = store.uri(manifest_key)
+    found = parse_set(store.get_bytes(manifest_key), Path(), where)
+    if found.manifest_key != manifest_key:
+        raise DamagedObject(where, "is the manifest of another set or version", "delete it")
+    return entry_of(found)
 
 
 def read_index(store: Store) -> list[SetEntry]:
@@ -47,38 +81,38 @@ def read_index(store: Store) -> list[SetEntry]:
 
 
 def add_to_index(store: Store, entry: SetEntry) -> None:
-    """Add one entry, whoever else is adding theirs; one that is there already changes nothing."""
+    """Add one entry, whoever else is adding theirs; one that is listed already changes nothing."""
 
     def with_entry(index: dict[str, Any]) -> dict[str, Any]:
         entries = _entries(index, store)
-        added = entries if entry in entries else [*entries, entry]
-        return {"kind": "synthetic-set-index", "sets": [one.as_json() for one in added]}
+        return _as_json(entries if entry in entries else [*entries, entry])
 
     store.change_pointer(keys.set_index(), with_entry)
 
 
 def replace_index(store: Store, find: Callable[[], Sequence[SetEntry]]) -> list[SetEntry]:
-    """Make the index list what find() finds and nothing else; entries that it had keep their order.
+    """Make the index list what find() finds and nothing else; entries that it had stay in their order.
 
-    find is called after the index was read, and again when another publisher changed it meanwhile: what that
-    publisher lists was committed before, so it is found.
+    find is called after the index was read, and again if another publisher changed it meanwhile: what that publisher
+    lists was committed before, so it is found.
     """
 
     def with_found(index: dict[str, Any]) -> dict[str, Any]:
         found = find()
-        kept = [entry for entry in _entries(index, store) if entry in found]
-        entries = [*kept, *(entry for entry in found if entry not in kept)]
-        return {"kind": "synthetic-set-index", "sets": [one.as_json() for one in entries]}
+        listed = [entry for entry in _entries(index, store) if entry in found]
+        return _as_json([*listed, *(entry for entry in found if entry not in listed)])
 
     return _entries(dict(store.change_pointer(keys.set_index(), with_found)), store)
 
 
+def _as_json(entries: list[SetEntry]) -> dict[str, Any]:
+    return asdict(SetIndex("synthetic-set-index", entries))
+
+
 def _entries(index: dict[str, Any], store: Store) -> list[SetEntry]:
-    try:
-        entries = [SetEntry(**told) for told in index.get("sets", [])]
-    except TypeError as error:
-        where = store.uri(keys.set_index())
-        raise DamagedObject(
-            where, "is no index of sets", "delete it and materialize synthetic_set_index"
-        ) from error
-    return sorted(entries, key=lambda entry: entry.name)
+    if not index:  # there is none yet
+        return []
+    where = store.uri(keys.set_index())
+    remedy = "delete it and materialize synthetic_set_index"
+    sets = parse(SetIndex, index, where, "an index of sets", remedy).sets
+    return sorted(sets, key=lambda entry: entry.name)

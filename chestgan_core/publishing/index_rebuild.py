@@ -1,4 +1,4 @@
-"""The index made anew from the manifests in the store, for the day on which it was lost or a set was deleted.
+"""Rebuild the index from the manifests in the store: it may be lost, and sets may be deleted.
 
 In: the store. Out: synthetic/index.json, and what it says.
 """
@@ -6,8 +6,7 @@ In: the store. Out: synthetic/index.json, and what it says.
 from dataclasses import dataclass
 
 from chestgan_core.errors import DamagedObject, NotInStore
-from chestgan_core.publishing.index import SetEntry, replace_index
-from chestgan_core.publishing.sets import read_entry
+from chestgan_core.publishing.index import SetEntry, read_entry, replace_index
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.store import Store
@@ -15,7 +14,8 @@ from chestgan_core.store.store import Store
 
 @dataclass(frozen=True)
 class RebuiltIndex:
-    """version: 16 hex of the content. damaged: addresses of manifests that are none; their sets are not listed."""
+    """version: 16 hex of the content. damaged: addresses of manifests that cannot be read; their sets are
+    not listed."""
 
     uri: str
     version: str
@@ -24,7 +24,7 @@ class RebuiltIndex:
 
 
 def rebuild_index(store: Store) -> RebuiltIndex:
-    """List every committed version of every set. Entries keep their order; those without a manifest go.
+    """List every committed version of every set. Entries keep their order; those without a manifest are removed.
 
     Sets that others publish at the same time stay listed.
     """

@@ -23,13 +23,14 @@ from chestgan_core.training.weights import LoadedGenerator
 
 
 def write_images(generator: LoadedGenerator, seeds: Sequence[int], out: Path) -> dict[str, Any]:
-    """Write one image a seed and return what was written, as plain data.
+    """Write one image per seed and return what was written, as plain data.
 
-    out: a name that ends in .safetensors, or a folder, which is made. Raises BadInput for another file name.
+    out: a name that ends in .safetensors, or a folder, which is made where it is missing. Raises BadInput for another
+    file name.
     """
     experiment = generator.experiment
     images = generate_stream(generator, seeds)
-    told = {
+    written = {
         "out": str(out),
         "images": len(seeds),
         "first_seed": seeds[0],
@@ -47,15 +48,19 @@ def write_images(generator: LoadedGenerator, seeds: Sequence[int], out: Path) ->
                 progress.step()
             out.parent.mkdir(parents=True, exist_ok=True)
             # One field only: safetensors writes several in any order; equal images should give equal bytes.
-            facts = json.dumps({name: value for name, value in told.items() if name != "out"}, sort_keys=True)
+            facts = json.dumps(
+                {name: value for name, value in written.items() if name != "out"}, sort_keys=True
+            )
             with replacing(out) as path:
                 path.write_bytes(save({"slices": slices}, metadata={"generated": facts}))
         elif out.suffix and not out.is_dir():
-            raise BadInput(out, "is neither .safetensors nor a folder", "give FILE.safetensors or a folder")
+            raise BadInput(
+                out, "is neither a .safetensors file nor a folder", "give FILE.safetensors or a folder"
+            )
         else:
             out.mkdir(parents=True, exist_ok=True)
             for seed, image in zip(seeds, images, strict=True):
                 with replacing(out / f"seed-{seed:06d}.png") as path:
                     path.write_bytes(png_of(Image.fromarray(to_grey(image[None])[0])))
                 progress.step()
-    return told
+    return written

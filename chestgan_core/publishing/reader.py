@@ -1,69 +1,80 @@
-"""Read a synthetic set as a torch Dataset.
+"""Read the images of a synthetic set.
 
-In: the folder of a fetched set, or its s3:// address. Out: images (1, H, W) float32 in [-1, 1] with labels,
-or HU where the training data had them. Images are read from the tars one at a time, and each is checked
-against its sha256 when it is read.
+In: the folder of a fetched set, or its s3:// address. Out: images as grey levels or in HU, with labels, and by open_set
+as a torch Dataset; only that imports torch. Images are read from the tars one at a time, and each is checked against
+its sha256 when it is read.
 """
 
 import hashlib
 import io
 import os
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.imaging.pictures import from_grey
-from chestgan_core.publishing.card import SetFacts
 from chestgan_core.publishing.fetching import fetch_set, newest_version
-from chestgan_core.publishing.sets import LABELS, SetFolder, read_set_folder
+from chestgan_core.publishing.labels import REMEDY, LabelRow, read_labels
+from chestgan_core.publishing.manifest import SetFacts
+from chestgan_core.publishing.set_folder import LABELS, SetFolder, read_set_folder
 from chestgan_core.publishing.tars import Member, members, read_member
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.store import Store
 
-REMEDY = "fetch the set again: right files are kept"
-
+if TYPE_CHECKING:
+    from chestgan_core.publishing.torch_dataset import SyntheticSet
 
 Label = TypedDict("Label", {"index": int, "seed": int, "class": str, "file": str})
-"""What is known of one image. class: what it was asked to show, empty where there are no classes. file: its name in the
-set."""
+"""What is known of one image. class: what it was to show, empty where the set has no classes. file: its name in the
+tar."""
 
 
-class SyntheticSet(Dataset[tuple[Tensor, Label]]):
-    """Item k: image (1, H, W) float32 in [-1, 1] and its label. facts: what the manifest says of the set."""
+class SetReader:
+    """The images of a set by number, without torch. facts: what the manifest says of them. version: 16 hex digits."""
 
     def __init__(self, folder: SetFolder) -> None:
         self.facts: SetFacts = folder.facts
         self.version = folder.version
-        self._labels, self._sha256, self._members = _index(folder)
+        self._rows, self._members = _images_of(folder)
 
     def __len__(self) -> int:
         return len(self._members)
 
-    def __getitem__(self, k: int) -> tuple[Tensor, Label]:
-        return torch.from_numpy(from_grey(self.grey(k)))[None], self._labels[k]
+    def label(self, k: int) -> Label:
+        """What is known of image k."""
+        row = self._rows[k]
+        return {"index": row["index"], "seed": row["seed"], "class": row["class"], "file": row["file"]}
 
     def grey(self, k: int) -> NDArray[np.uint8]:
-        """Image k as published: (H, W) uint8. Raises DamagedObject when it is not what the labels say."""
-        member = self._members[k]
-        data = read_member(member)
-        if hashlib.sha256(data).hexdigest() != self._sha256[k]:
-            raise DamagedObject(f"{member.tar}: {member.name}", f"is not the image in {LABELS}", REMEDY)
-        return np.array(Image.open(io.BytesIO(data)))
+        """Image k as published: (H, W) uint8.
+
+        Raises:
+            DamagedObject: It is not the image that the labels describe, or not a PNG of 8-bit grey levels in the size
+                that the manifest says.
+        """
+        member, size = self._members[k], self.facts.resolution
+        png, what = read_member(member), f"{member.tar}: {member.name}"
+        if hashlib.sha256(png).hexdigest() != self._rows[k]["sha256"]:
+            raise DamagedObject(what, f"is not the image in {LABELS}", REMEDY)
+        try:
+            image = Image.open(io.BytesIO(png), formats=["PNG"])
+            if image.size == (size, size) and image.mode == "L":
+                return np.array(image)
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise DamagedObject(what, f"is not a PNG ({error})", "ask whoever published the set") from error
+        cause = f"has {image.width} x {image.height} pixels, mode {image.mode}, not {size} x {size}, mode L"
+        raise DamagedObject(what, cause, "ask whoever published the set")
 
     def hounsfield(self, k: int) -> NDArray[np.int16]:
         """Image k in HU: (H, W) int16, within half a grey level; nothing lies outside the window.
 
-        Raises BadInput where the training data were pictures, which have no HU.
+        Raises:
+            BadInput: The training data were pictures without Hounsfield units.
+            DamagedObject: As in `grey`.
         """
         window = self.facts.window
         if window.unit != "HU":
@@ -72,34 +83,64 @@ class SyntheticSet(Dataset[tuple[Tensor, Label]]):
         return hounsfield
 
 
-def open_set(where: str | Path, cache: Path | None = None) -> SyntheticSet:
-    """Open a set: a folder, or s3://bucket/prefix/synthetic/NAME[/VERSION] (the newest version by default).
+def open_set(where: str | Path, cache: Path | None = None) -> "SyntheticSet":
+    """Open a set as a torch Dataset.
 
-    A set in the store is first fetched into cache (default: chestgan/sets in the user's cache folder) and
-    verified; what is there already is not fetched again. Raises BadInput: neither; NotInStore; DamagedObject.
+    Args:
+        where: The folder of a fetched set, or `s3://bucket/prefix/synthetic/NAME[/VERSION]` (without a version, the one
+            that was published last). A set in the store is downloaded and verified first; a second call downloads
+            nothing.
+        cache: Where to put what is downloaded; by default `chestgan/sets` in the user's cache folder.
+
+    Returns:
+        The set. Item k is an image, (1, H, W) float32 in [-1, 1], and its label; `hounsfield(k)` is in HU.
+
+    Raises:
+        BadInput: Neither a folder with a complete set nor the address of one.
+        NotInStore: There is no such set or version; the message names the nearest.
+        DamagedObject: A file is not what the manifest says.
+        StoreError: The store refused, or did not answer.
+
+    Examples:
+        >>> from chestgan_core.publishing import open_set
+        >>> images = open_set("demo-set")
+        >>> len(images), images.facts.resolution  # images, pixels
+        (20, 64)
+        >>> image, label = images[0]
+        >>> image.shape, bool((-1 <= image).all() and (image <= 1).all())
+        (torch.Size([1, 64, 64]), True)
+        >>> low, high = images.facts.window.ends  # HU
+        >>> hounsfield = images.hounsfield(0)  # (64, 64) int16, HU
+        >>> bool((low <= hounsfield).all() and (hounsfield <= high).all())
+        True
     """
+    # Here, so that everything else in this file can be used where there is no torch.
+    from chestgan_core.publishing.torch_dataset import SyntheticSet
+
+    return SyntheticSet(_local_folder(where, cache))
+
+
+def _local_folder(where: str | Path, cache: Path | None) -> SetFolder:
     if str(where).startswith("s3://"):
         root, name, version = _parse(str(where))
         store = Store.open(root)
         version = version or newest_version(store, name)
-        place = (cache or _cache()) / content_version(root, length=8) / name / version
-        return SyntheticSet(fetch_set(store, name, version, place))
+        place = (cache or _cache()) / hashlib.sha256(root.encode()).hexdigest()[:8] / name / version
+        return fetch_set(store, name, version, place)
     folder = Path(where)
     if not folder.is_dir():
-        raise BadInput(
-            where, "is neither a folder nor an s3:// address", "fetch the set: chestgan sets fetch NAME"
-        )
-    return SyntheticSet(read_set_folder(folder))
+        cause = "is neither a folder nor an s3:// address"
+        raise BadInput(where, cause, "fetch the set: chestgan sets fetch NAME")
+    return read_set_folder(folder)
 
 
 def _parse(uri: str) -> tuple[str, str, str | None]:
-    """Root of the store, name and version of a set's address."""
+    """Root of the store, name and version in the address of a set."""
     root, found, rest = uri.rstrip("/").partition("/synthetic/")
     names = rest.split("/")
     if not found or len(names) > 2:
-        raise BadInput(
-            uri, "is no address of a set", "use s3://bucket/prefix/synthetic/NAME or .../NAME/VERSION"
-        )
+        remedy = "use s3://bucket/prefix/synthetic/NAME or .../NAME/VERSION"
+        raise BadInput(uri, "is not the address of a set", remedy)
     name, version = keys.checked_name(names[0]), names[1] if len(names) > 1 else None
     return root, name, keys.checked_name(version) if version else None
 
@@ -108,20 +149,21 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chestgan" / "sets"
 
 
-def _index(folder: SetFolder) -> tuple[list[Label], list[str], list[Member]]:
-    """Labels, sha256 and place of every image. Sizes are checked here, contents when they are read."""
+def _images_of(folder: SetFolder) -> tuple[list[LabelRow], list[Member]]:
+    """Labels of every image, and where it is. Sizes of files are checked here, images when they are read."""
     for item in folder.objects:
         path = folder.file(item)
         size = path.stat().st_size if path.is_file() else None
         if size != item.bytes:
             cause = "is missing" if size is None else f"has {size} bytes, the manifest says {item.bytes}"
             raise DamagedObject(path, cause, REMEDY)
+    rows = read_labels(folder)
+    tars = dict.fromkeys(row["tar"] for row in rows)
+    places = {(tar, member.name): member for tar in tars for member in members(folder.path / tar)}
     try:
-        rows = pq.read_table(folder.path / LABELS).to_pylist()
-        tars = dict.fromkeys(row["tar"] for row in rows)
-        places = {(tar, member.name): member for tar in tars for member in members(folder.path / tar)}
-        found = [places[row["tar"], row["file"]] for row in rows]
-        labels = [cast(Label, {name: row[name] for name in Label.__annotations__}) for row in rows]
-        return labels, [row["sha256"] for row in rows], found
-    except (pa.ArrowException, KeyError) as error:
-        raise DamagedObject(folder.path / LABELS, f"does not describe the tars ({error})", REMEDY) from error
+        return rows, [places[row["tar"], row["file"]] for row in rows]
+    except KeyError as error:
+        tar, file = error.args[0]
+        raise DamagedObject(
+            folder.path / tar, f"does not contain {file}, which has a label", REMEDY
+        ) from error

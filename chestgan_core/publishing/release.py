@@ -16,7 +16,9 @@ from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.evaluation.scoring.gate import judge
 from chestgan_core.evaluation.stored_report import StoredReport, latest_report
 from chestgan_core.publishing.fetching import verify_set
-from chestgan_core.publishing.sets import LABELS, publish_set, write_set
+from chestgan_core.publishing.set_folder import LABELS
+from chestgan_core.publishing.uploading import publish_set
+from chestgan_core.publishing.writing import write_set
 from chestgan_core.store.artefacts import Artefact
 from chestgan_core.store.store import Store
 from chestgan_core.training.devices import pick_device
@@ -38,9 +40,9 @@ class Release:
 def release_experiment(store: Store, experiment: Experiment, device: str, folder: Path) -> Release:
     """Generate and publish the set of an experiment; the same run gives the same version.
 
-    Raises NotInStore when the run or its report is missing, also when the run or the report is of other settings
-    or of another run; BadInput when the report says that the generator is no good; DamagedObject when what was written
-    is not what its manifest and labels say, before any of it is published.
+    Raises NotInStore (the run or its report is missing, or belongs to other settings or another run), BadInput (the
+    report does not pass the release gate), DamagedObject (what was written is not what its manifest and labels say;
+    nothing is published then).
     """
     _, run = newest_run(store, experiment)
     report = latest_report(store, experiment.name)

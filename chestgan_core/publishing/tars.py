@@ -37,7 +37,7 @@ def members(path: Path) -> Iterator[Member]:
                 if entry.isfile():
                     yield Member(path, entry.name, entry.offset_data, entry.size)
     except (tarfile.TarError, OSError) as error:
-        raise DamagedObject(path, f"is no whole tar ({error})", "fetch the set again") from error
+        raise DamagedObject(path, f"is not a complete tar ({error})", "fetch the set again") from error
 
 
 def read_member(member: Member) -> bytes:

@@ -12,7 +12,9 @@ from chestgan_core.publishing import open_set
 from chestgan_core.publishing.fetching import fetch_set, list_sets, newest, show_set, verify_set
 from chestgan_core.publishing.index import SetEntry, add_to_index, replace_index
 from chestgan_core.publishing.index_rebuild import rebuild_index
-from chestgan_core.publishing.sets import SetFolder, publish_set, write_set
+from chestgan_core.publishing.set_folder import SetFolder
+from chestgan_core.publishing.uploading import publish_set
+from chestgan_core.publishing.writing import write_set
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
 from chestgan_core.training.weights import LoadedGenerator
@@ -45,11 +47,15 @@ def test_a_set_is_listed_and_shown_with_its_card(ready: SetFolder, store: Store)
 def test_an_unknown_set_is_answered_with_the_known_ones(
     ready: SetFolder, store: Store, tmp_path: Path
 ) -> None:
-    with pytest.raises(NotInStore, match="none is there"):
+    with pytest.raises(NotInStore, match="there is none yet"):
         fetch_set(store, "tiny", None, tmp_path / "x")
     publish_set(store, ready)
     with pytest.raises(NotInStore, match="choose one of tiny"):
         fetch_set(store, "other", None, tmp_path / "x")
+    with pytest.raises(NotInStore, match=r"did you mean tiny\?"):
+        fetch_set(store, "tyny", "v1", tmp_path / "x")
+    with pytest.raises(NotInStore, match=rf"set tiny has no version v1; choose one of {ready.version}"):
+        show_set(store, "tiny", "v1")
     assert not (tmp_path / "x").exists()
 
 
@@ -64,7 +70,7 @@ def test_an_upload_without_manifest_cannot_be_fetched_or_listed(
         fetch_set(store, "tiny", ready.version, tmp_path / "x")
 
 
-def test_a_fetch_goes_on_where_it_stopped_and_replaces_what_is_wrong(
+def test_a_fetch_resumes_where_it_stopped_and_replaces_what_is_wrong(
     ready: SetFolder, store: Store, tmp_path: Path
 ) -> None:
     publish_set(store, ready)
@@ -72,10 +78,10 @@ def test_a_fetch_goes_on_where_it_stopped_and_replaces_what_is_wrong(
     fetch_set(store, "tiny", None, folder)
     (folder / "manifest.json").unlink()
     (folder / "labels.parquet").write_bytes(b"half")
-    kept = (folder / "images-0000.tar").stat()
+    before = (folder / "images-0000.tar").stat()
     fetch_set(store, "tiny", None, folder)
     assert verify_set(folder).broken == {}
-    assert (folder / "images-0000.tar").stat().st_ino == kept.st_ino
+    assert (folder / "images-0000.tar").stat().st_ino == before.st_ino
 
 
 def test_a_damaged_object_stops_the_fetch_before_there_is_a_set(
@@ -90,7 +96,7 @@ def test_a_damaged_object_stops_the_fetch_before_there_is_a_set(
     assert not (folder / "manifest.json").exists()
     assert not (folder / "images-0000.tar").exists()
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
-    with pytest.raises(BadInput, match="no complete set"):
+    with pytest.raises(BadInput, match="not a complete set"):
         open_set(folder)
 
 
@@ -164,7 +170,7 @@ def test_verify_names_each_broken_file_and_each_image_that_is_not_as_labelled(re
     assert found.broken.keys() == {"README.md", "images-0000.tar", "samples.png"}
     assert found.broken["README.md"] == "is missing"
     assert found.as_json()["exit_status"] == 1
-    assert "3 broken" in found.line()
+    assert "3 files are broken" in found.line()
 
 
 def test_an_altered_file_is_not_published(ready: SetFolder, store: Store) -> None:
@@ -223,7 +229,7 @@ def test_a_damaged_manifest_is_named_and_does_not_keep_others_out_of_the_index(
     assert list(rebuilt.entries) == list_sets(store) == before
 
 
-def test_a_damaged_manifest_is_told_with_its_address(ready: SetFolder, store: Store, tmp_path: Path) -> None:
+def test_a_damaged_manifest_is_named_by_its_address(ready: SetFolder, store: Store, tmp_path: Path) -> None:
     key = keys.set_manifest("tiny", "v1")
     store.put_bytes(b'{"objects": []}', key)
     with pytest.raises(DamagedObject, match=store.uri(key)):

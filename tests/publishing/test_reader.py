@@ -13,8 +13,9 @@ from chestgan_core.cli.main import main
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.publishing import open_set
-from chestgan_core.publishing.reader import SyntheticSet
-from chestgan_core.publishing.sets import SetFolder, publish_set
+from chestgan_core.publishing.set_folder import SetFolder
+from chestgan_core.publishing.torch_dataset import SyntheticSet
+from chestgan_core.publishing.uploading import publish_set
 from chestgan_core.store.store import Store
 from chestgan_core.training.generation import generate
 from chestgan_core.training.weights import LoadedGenerator
@@ -29,7 +30,7 @@ def test_an_item_is_an_image_and_its_label(ready: SetFolder, generator: LoadedGe
     assert (image - generate(generator, [103])[0]).abs().max() <= 1 / 255 + 1e-6
 
 
-def test_what_the_card_tells_to_type_fetches_the_set_and_opens_it(
+def test_the_command_on_the_card_fetches_the_set_and_opens_it(
     ready: SetFolder, store_of_the_environment: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_set(store_of_the_environment, ready)
@@ -90,5 +91,5 @@ def test_an_image_that_was_changed_is_found_when_it_is_read(ready: SetFolder) ->
 def test_neither_a_folder_nor_an_address_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="neither a folder nor an s3:// address"):
         open_set(tmp_path / "nothing")
-    with pytest.raises(BadInput, match="no address of a set"):
+    with pytest.raises(BadInput, match="not the address of a set"):
         open_set("s3://bucket/prefix/raw/x")

@@ -15,12 +15,13 @@ from safetensors import safe_open
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.errors import BadInput, DamagedObject
-from chestgan_core.evaluation.scoring.metric_rows import OF_FEATURES, Measured
+from chestgan_core.evaluation.scoring.metric_rows import FEATURE_MEASURES, Measured
 from chestgan_core.imaging.pictures import to_grey
 from chestgan_core.networks.registry import build_generator
-from chestgan_core.publishing import open_set, sets
+from chestgan_core.publishing import open_set, writing
 from chestgan_core.publishing.loose_images import write_images
-from chestgan_core.publishing.sets import CARD, SetFolder, read_set_folder, write_set
+from chestgan_core.publishing.set_folder import CARD, SetFolder, read_set_folder
+from chestgan_core.publishing.writing import write_set
 from chestgan_core.training.generation import generate
 from chestgan_core.training.weights import LoadedGenerator, load_generator, save_generator
 
@@ -31,7 +32,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def measured() -> list[dict[str, object]]:
     """Rows of a metric report as plain data; all measures have the same numbers."""
-    rows = Measured("net:abc:1", (50, 50), "held-out patients: 1 of 6", "", 0).absent("", OF_FEATURES)
+    rows = Measured("net:abc:1", (50, 50), "held-out patients: 1 of 6", "", 0).absent("", FEATURE_MEASURES)
     return [{**vars(row), "value": 0.0123, "sd": 0.001, "floor": 0.0031, "floor_n": 40} for row in rows]
 
 
@@ -73,15 +74,15 @@ def test_image_k_is_the_image_of_seed_k_wherever_the_set_begins(
     assert [row["seed"] for row in later_rows] == [117, 118, 119]
 
 
-def test_the_labels_and_the_card_tell_the_class_that_each_image_was_asked_to_show(
+def test_the_labels_and_the_card_say_which_class_each_image_was_to_show(
     experiment: Experiment, tmp_path: Path, provenance: dict[str, str]
 ) -> None:
-    told = experiment.model_copy(update={"classes": ("A", "B", "G")})
-    save_generator(tmp_path, build_generator(told), told)
-    made = write_set(load_generator(tmp_path), told, 10, 100, tmp_path / "set", provenance)
+    conditional = experiment.model_copy(update={"classes": ("A", "B", "G")})
+    save_generator(tmp_path, build_generator(conditional), conditional)
+    made = write_set(load_generator(tmp_path), conditional, 10, 100, tmp_path / "set", provenance)
     rows = pq.read_table(made.path / "labels.parquet").to_pylist()
     assert [row["class"] for row in rows] == list("BGABGABGAB")
-    assert made.facts.images_of_classes == {"A": 3, "B": 4, "G": 3}
+    assert made.facts.images_per_class == {"A": 3, "B": 4, "G": 3}
     assert open_set(made.path)[2][1] == {"index": 2, "seed": 102, "class": "A", "file": "000002.png"}
     card = (made.path / CARD).read_text(encoding="utf-8")
     assert (
@@ -118,7 +119,7 @@ def test_a_large_set_is_cut_into_several_tars(
     monkeypatch: pytest.MonkeyPatch,
     provenance: dict[str, str],
 ) -> None:
-    monkeypatch.setattr(sets, "PER_TAR", 8)
+    monkeypatch.setattr(writing, "IMAGES_PER_TAR", 8)
     cut = write_set(generator, experiment, 20, 0, tmp_path, provenance)
     rows = pq.read_table(tmp_path / "labels.parquet").to_pylist()
     assert [row["tar"] for row in rows] == ["images-0000.tar"] * 8 + ["images-0001.tar"] * 8 + [
@@ -128,7 +129,7 @@ def test_a_large_set_is_cut_into_several_tars(
 
 
 def test_the_card_names_source_window_seeds_model_and_limits(ready: SetFolder) -> None:
-    card = (ready.path / "README.md").read_text(encoding="utf-8")
+    card = " ".join((ready.path / "README.md").read_text(encoding="utf-8").split())
     for said in (
         "generated phantom images",
         "-1350 to 150 HU",
@@ -139,7 +140,7 @@ def test_the_card_names_source_window_seeds_model_and_limits(ready: SetFolder) -
         'open_set("tiny")',
         "none is a scan of a person",
         "Not for diagnosis",
-        "it is not excluded that information on training patients can be recovered",
+        "it cannot be ruled out that information about training patients can be recovered",
         "None were measured for this set.",
     ):
         assert said in card
@@ -189,14 +190,14 @@ def test_the_card_of_a_set_trained_on_phantoms_calls_them_neither_real_nor_ct_da
         assert "- Few patients: the phantom side is 1 patient(s)." in card
 
 
-def test_a_folder_without_a_manifest_is_no_set_and_a_foreign_one_is_refused(
+def test_a_folder_without_a_manifest_is_not_a_set_and_a_foreign_one_is_refused(
     ready: SetFolder, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadInput, match="no complete set"):
+    with pytest.raises(BadInput, match="not a complete set"):
         read_set_folder(tmp_path)
-    told = json.loads((ready.path / "manifest.json").read_text(encoding="utf-8"))
-    del told["set"]["name"]
-    (ready.path / "manifest.json").write_text(json.dumps(told), encoding="utf-8")
+    manifest = json.loads((ready.path / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["set"]["name"]
+    (ready.path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(DamagedObject, match="not the manifest of a synthetic set"):
         read_set_folder(ready.path)
 
@@ -212,7 +213,7 @@ def test_rewriting_a_folder_first_takes_its_manifest_away(
 def test_plain_images_come_as_hounsfield_units_in_one_file_or_as_pictures(
     generator: LoadedGenerator, experiment: Experiment, tmp_path: Path
 ) -> None:
-    told = write_images(generator, range(5, 8), tmp_path / "out" / "some.safetensors")
+    written = write_images(generator, range(5, 8), tmp_path / "out" / "some.safetensors")
     write_images(generator, range(5, 8), tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == (
         tmp_path / "out" / "some.safetensors"
@@ -222,7 +223,7 @@ def test_plain_images_come_as_hounsfield_units_in_one_file_or_as_pictures(
     images = generate(generator, range(5, 8))
     assert (slices.dtype, slices.shape) == (np.int16, (3, 64, 64))
     assert np.array_equal(slices, experiment.display_window.from_unit(images)[:, 0].numpy())
-    assert (told["images"], told["first_seed"]) == (3, 5)
+    assert (written["images"], written["first_seed"]) == (3, 5)
     write_images(generator, range(5, 8), tmp_path / "pictures")
     assert [path.name for path in sorted((tmp_path / "pictures").iterdir())] == [
         f"seed-{seed:06d}.png" for seed in (5, 6, 7)
@@ -231,7 +232,7 @@ def test_plain_images_come_as_hounsfield_units_in_one_file_or_as_pictures(
         write_images(generator, range(5, 8), tmp_path / "some.zip")
 
 
-def test_what_the_generator_was_trained_as_is_told_not_what_the_experiment_says_now(
+def test_the_set_states_what_the_generator_was_trained_as_not_what_the_experiment_says_now(
     ready: SetFolder, generator: LoadedGenerator, tmp_path: Path, provenance: dict[str, str]
 ) -> None:
     edited = parse_experiment(

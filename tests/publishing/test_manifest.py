@@ -1,0 +1,180 @@
+"""Manifests, indexes and labels that somebody else wrote: out of bounds is damaged, and said with the field."""
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from chestgan_core.errors import DamagedObject
+from chestgan_core.publishing.fetching import list_sets, newest_version, verify_set
+from chestgan_core.publishing.labels import read_labels
+from chestgan_core.publishing.reader import SetReader
+from chestgan_core.publishing.set_folder import SetFolder, parse_set, read_set_folder
+from chestgan_core.publishing.tars import add_file
+from chestgan_core.publishing.uploading import publish_set
+from chestgan_core.store import keys
+from chestgan_core.store.store import Store
+
+
+def changed(manifest: Any, *path: str | int, to: Any) -> bytes:
+    """The manifest as JSON, with another value at that place."""
+    copy = json.loads(json.dumps(manifest))
+    at = copy
+    for name in path[:-1]:
+        at = at[name]
+    at[path[-1]] = to
+    return json.dumps(copy).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        (("kind",), "metric-report", "kind"),
+        (("version",), "../../elsewhere", "name of 15 characters"),
+        (("set", "name"), "a/b", "name of 3 characters"),
+        (("set", "images"), 0, "set.images"),
+        (("set", "images"), "many", "set.images"),
+        (("set", "first_seed"), -1, "set.first_seed"),
+        (("set", "resolution"), 10**9, "set.resolution"),
+        (("set", "window_width"), 0, "set.window_width"),
+        (("set", "window_centre"), float("nan"), "set.window_centre"),
+        (("set", "window_unit"), "Bq/ml", "set.window_unit"),
+        (("set", "model_sha256"), "x", "set.model_sha256"),
+        (("set", "source_title"), "x" * 100_000, "set.source_title"),
+        (("set", "classes"), [""], "set.classes.0"),
+        (("objects", 0, "bytes"), -1, "objects.0.bytes"),
+        (("objects", 0, "sha256"), "", "objects.0.sha256"),
+        (("objects", 0, "key"), "synthetic/other/v1/README.md", "outside of its folder"),
+    ],
+)
+def test_a_manifest_out_of_bounds_is_damaged_and_names_the_field(
+    path: tuple[str | int, ...], value: Any, said: str, ready: SetFolder
+) -> None:
+    with pytest.raises(DamagedObject) as caught:
+        parse_set(changed(ready.manifest, *path, to=value), ready.path, "somewhere/manifest.json")
+    error = str(caught.value)
+    assert error.startswith("somewhere/manifest.json: ")
+    assert said in error
+    assert "\n" not in error
+    assert len(error) < 500
+
+
+def test_fields_of_a_later_version_are_passed_over(ready: SetFolder) -> None:
+    later = parse_set(changed(ready.manifest, "set", "spacing_mm", to=[0.7, 0.7]), ready.path, "here")
+    assert later.facts == ready.facts
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        {"kind": "something"},
+        {"kind": "synthetic-set-index", "sets": [{"name": "tiny"}]},
+        {"kind": "synthetic-set-index", "sets": "tiny"},
+    ],
+)
+def test_a_damaged_index_is_named_with_its_remedy(index: dict[str, Any], store: Store) -> None:
+    store.put_bytes(json.dumps(index).encode(), keys.set_index())
+    with pytest.raises(DamagedObject, match=r"index\.json: is not an index of sets .*; delete it and"):
+        list_sets(store)
+
+
+def test_a_pointer_that_names_no_version_is_damaged(ready: SetFolder, store: Store) -> None:
+    publish_set(store, ready)
+    store.put_bytes(b'{"version": "../x"}', keys.set_latest("tiny"))
+    with pytest.raises(DamagedObject, match="does not name a version"):
+        newest_version(store, "tiny")
+
+
+def drop_column(table: pa.Table) -> pa.Table:
+    return table.drop_columns(["seed"])
+
+
+def retype(table: pa.Table) -> pa.Table:
+    return table.set_column(1, "seed", pa.array(["one"] * len(table)))
+
+
+def empty(table: pa.Table) -> pa.Table:
+    return table.set_column(1, "seed", pa.array([None] * len(table), pa.int64()))
+
+
+def shorten(table: pa.Table) -> pa.Table:
+    return table.slice(0, 5)
+
+
+def point_elsewhere(table: pa.Table) -> pa.Table:
+    return table.set_column(3, "tar", pa.array(["../../secret.tar"] * len(table)))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (drop_column, "cannot be read"),
+        (retype, "cannot be read"),
+        (empty, "has empty fields"),
+        (shorten, "has 5 rows, but the set has 20 images"),
+        (point_elsewhere, r"names \.\./\.\./secret\.tar, which the manifest does not list"),
+    ],
+)
+def test_labels_that_do_not_fit_the_set_are_damaged(
+    change: Callable[[pa.Table], pa.Table], said: str, ready: SetFolder
+) -> None:
+    path = ready.path / "labels.parquet"
+    pq.write_table(change(pq.read_table(path)), path)
+    with pytest.raises(DamagedObject, match=said):
+        read_labels(ready)
+
+
+def test_a_column_of_a_later_version_is_passed_over(ready: SetFolder) -> None:
+    path = ready.path / "labels.parquet"
+    before = read_labels(ready)
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("age", pa.array([50] * len(table))), path)
+    assert read_labels(ready) == before
+
+
+def replace_images(folder: SetFolder, image: bytes) -> SetFolder:
+    """The set with this file in place of every image, and labels and manifest that fit it."""
+    with tarfile.open(folder.path / "images-0000.tar", "w") as archive:
+        for index in range(folder.images):
+            add_file(archive, f"{index:06d}.png", image)
+    table = pq.read_table(folder.path / "labels.parquet")
+    digests = pa.array([hashlib.sha256(image).hexdigest()] * len(table))
+    pq.write_table(table.set_column(5, "sha256", digests), folder.path / "labels.parquet")
+    manifest = json.loads(json.dumps(dict(folder.manifest)))
+    for item in manifest["objects"]:
+        data = (folder.path / Path(item["key"]).name).read_bytes()
+        item.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    (folder.path / "manifest.json").write_text(json.dumps(manifest))
+    return read_set_folder(folder.path)
+
+
+def png(mode: str, size: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new(mode, (size, size)).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (png("L", 32), "has 32 x 32 pixels, mode L, not 64 x 64"),
+        (png("RGB", 64), "mode RGB, not 64 x 64, mode L"),
+        (b"GIF89a", "is not a PNG"),
+        (png("L", 64)[:60], "is not a PNG"),
+    ],
+)
+def test_an_image_that_is_not_what_the_manifest_says_is_damaged(
+    image: bytes, said: str, ready: SetFolder
+) -> None:
+    foreign = replace_images(ready, image)
+    assert verify_set(ready.path).broken == {}
+    with pytest.raises(DamagedObject, match=said):
+        SetReader(foreign).grey(0)
