@@ -91,7 +91,7 @@ def _plainly(client: "S3Client", target: Path) -> None:
 
 def _ours(source: Source, target: Path) -> None:
     row = _row()
-    with DownloadProgress("bench", FILES, io.StringIO()) as progress:
+    with DownloadProgress("bench", FILES) as progress:
         packed = pack_series(source, row, target / "series.zip", target / "spool", progress)
     check_series(packed, row, Pseudonyms(), remote=True)
 

@@ -28,9 +28,9 @@ from chestgan_assets.execution.executor import executor
 from chestgan_assets.jobs.backfills import backfill_patients
 from chestgan_assets.jobs.jobs import jobs
 from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_core.local.log_lines import as_json_lines
+from chestgan_core.local.log_lines import configure_logging
 
-as_json_lines()  # what loads this runs steps, or asks sensors
+configure_logging()  # what loads this runs steps, or evaluates sensors
 
 defs = dg.Definitions(
     assets=[

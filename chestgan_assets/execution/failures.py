@@ -1,5 +1,6 @@
 """Errors of the core as Dagster failures: one line for the person, and no retry where a retry cannot help."""
 
+import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +10,11 @@ import dagster as dg
 
 from chestgan_assets.execution.executor import on_kubernetes
 from chestgan_core.errors import ChestganError, PointerMoved, StoreUnreachable
-from chestgan_core.local.log_lines import print_error
 
 MOVES = 10  # a training of days may meet as many upgrades of its nodes
+
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -44,7 +47,7 @@ def one_line_failures() -> Iterator[None]:
         # in the code are enough to find it.
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}, line {place.lineno}, in {place.name}"
-        print_error("".join(traceback.format_tb(error.__traceback__)))
+        log.error("".join(traceback.format_tb(error.__traceback__)))
         raise dg.Failure(
             description=f"{type(error).__name__} in {where}; this is a defect: please report it with the log",
             allow_retries=False,

@@ -5,9 +5,9 @@ for the metadata of a materialization, which plot themselves over time, and thei
 An attempt that failed made no materialization and is in no sum, but in the log of its step.
 """
 
+import logging
 import os
 import resource
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +22,8 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
 from chestgan_core.local.environment import number_from_environment
 from chestgan_core.store.store import Store
+
+log = logging.getLogger(__name__)
 
 MEASURED = (
     "generator_checkpoint",
@@ -118,10 +120,7 @@ def metered(
         yield meter
     except BaseException:
         used = meter.read()
-        print(
-            f"used until it failed: GPU hours {used.gpu_hours:.4f}, processor hours {used.cpu_hours:.4f}",
-            file=sys.stderr,
-        )
+        log.info(f"used until it failed: GPU hours {used.gpu_hours:.4f}, CPU hours {used.cpu_hours:.4f}")
         raise
 
 
@@ -189,11 +188,11 @@ def _held(device: str, experiment: Experiment | None) -> tuple[str, int]:
     import torch
 
     from chestgan_core.training.devices import pick_device
-    from chestgan_core.training.gpu_workers import team_size
+    from chestgan_core.training.gpu_workers import process_count
 
     chosen = pick_device(device)
     if chosen.type == "cuda":
-        team = team_size(experiment, chosen) if experiment else 1
+        team = process_count(experiment, chosen) if experiment else 1
         return torch.cuda.get_device_name(chosen), torch.cuda.device_count() if on_kubernetes() else team
     return (chosen.type, 1) if chosen.type != "cpu" else ("processor", 0)
 

@@ -6,7 +6,6 @@ standard error. Exit status: 0 done, 1 failed, 2 wrong use. An error is one line
 
 import json
 import logging
-import sys
 from collections.abc import Sequence
 
 from chestgan_core import __version__
@@ -23,7 +22,9 @@ from chestgan_core.cli import (
 )
 from chestgan_core.cli.parser import Parser
 from chestgan_core.errors import BadExperiment, ChestganError
-from chestgan_core.local.log_lines import as_json_lines, print_error
+from chestgan_core.local.log_lines import configure_logging
+
+log = logging.getLogger(__name__)
 
 GROUPS = (catalog, data, train, generate, evaluate, experiments, study, sets, doctor)
 
@@ -32,12 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     args = parser().parse_args(arguments)
     try:
-        as_json_lines()
+        configure_logging()
     except ChestganError as error:
         return _failed(error, args.debug, status=2)
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    for chatty in ("botocore", "boto3", "urllib3", "s3transfer", "matplotlib", "pydicom", "PIL"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
     try:
         answer = args.run(args)
     except BadExperiment as error:
@@ -52,19 +50,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return _failed(what, args.debug, status=1)
     except KeyboardInterrupt:
-        print("interrupted; train, study run and sets fetch resume when they are run again", file=sys.stderr)
+        log.warning("interrupted; train, study run and sets fetch resume when they are run again")
         return 1
     if args.json:
         print(json.dumps(answer.data, indent=2, sort_keys=True, allow_nan=False))
     else:
-        print(answer.text, file=sys.stderr)
+        log.info(answer.text)
     return int(answer.data.get("exit_status", 0))
 
 
 def _failed(error: ChestganError, debug: bool, status: int) -> int:
     if debug:
-        logging.getLogger("chestgan").error("", exc_info=error)
-    print_error(f"chestgan: {error}")
+        log.error("", exc_info=error)
+    log.error(f"chestgan: {error}")
     return status
 
 

@@ -1,53 +1,63 @@
-"""What is written on standard error as JSON, one object a line, where CHESTGAN_LOG=json says so.
+"""Where messages go: through `logging` to standard error, as plain lines for people or as JSON for machines.
 
-In: text as print, Progress, warnings and libraries write it. Out: {"time", "level", "run", "step", "partition",
-"message"}; the three in the middle only while a step runs. What is written in one go is one object, so a traceback
-stays together. An object that is written as such (servers of Dagster with --log-format json) passes as it is.
-What compiled libraries write past Python stays as they write it.
+In: records of any logger, and with $CHESTGAN_LOG=json whatever else is written to standard error (print, warnings,
+tracebacks, libraries). Out: lines; as JSON one object each, {"time", "level", "run", "step", "partition", "message"},
+the three in the middle only while a step runs. What is written in one go is one object, so a traceback stays together.
+An object that is written as such (servers of Dagster with --log-format json) passes unchanged. What compiled libraries
+write past Python stays as they write it.
+
+Modules of chestgan use `logging.getLogger(__name__)`. Only programs call configure_logging: the command line, `make
+demo`, what Dagster loads, processes that a training starts. A notebook that imports chestgan_core sees no messages
+until it configures logging itself.
 """
 
 import io
 import json
-import os
+import logging
 import re
 import sys
 import threading
 from datetime import UTC, datetime
 from typing import TextIO
 
-from chestgan_core.errors import BadInput
+from chestgan_core.local.environment import choice_from_environment
 
-SETTING = "CHESTGAN_LOG"
+VARIABLE = "CHESTGAN_LOG"
+# Of these, only errors: their warnings say nothing that a person could act on.
+QUIET_LIBRARIES = ("botocore", "boto3", "urllib3", "s3transfer", "matplotlib", "pydicom", "PIL")
+_CLEAR_LINE = "\r\033[K"
 
 
 class JsonLines(io.TextIOBase):
-    """A text stream in front of another one. where: run, step and partition of the step that this process runs, or ran
-    last. leave_out: what begins like this is told by somebody else.
+    """Standard error as JSON: a text stream in front of another one.
+
+    context: run, step and partition of the step that this process runs, or ran last; fields of every line. ignored:
+    text that begins like this is dropped, because somebody else writes it too.
     """
 
     def __init__(self, out: TextIO) -> None:
         super().__init__()
-        self.where: dict[str, str] = {}
-        self.leave_out: re.Pattern[str] | None = None
+        self.context: dict[str, str] = {}
+        self.ignored: re.Pattern[str] | None = None
         self._out = out
-        self._begun = threading.local()  # print() writes its end apart, and other threads print in between
+        self._pending = threading.local()  # print() writes its end apart, and other threads print in between
         self._lock = threading.Lock()
 
     def write(self, text: str) -> int:
-        """Text is kept until a line ends with it."""
-        begun = getattr(self._begun, "text", "") + text
-        ended = begun.endswith("\n")
-        self._begun.text = "" if ended else begun
-        said = begun.rstrip()
-        if ended and said and not (self.leave_out and self.leave_out.match(said)):
-            self.say("INFO", said)
+        """Text is kept until a line ends with it; its level is INFO."""
+        pending = getattr(self._pending, "text", "") + text
+        complete = pending.endswith("\n")
+        self._pending.text = "" if complete else pending
+        message = pending.rstrip()
+        if complete and message and not (self.ignored and self.ignored.match(message)):
+            self.log("INFO", message)
         return len(text)
 
-    def say(self, level: str, message: str, **more: str) -> None:
-        """One object. more: fields beside or instead of those of the step."""
+    def log(self, level: str, message: str, **fields: str) -> None:
+        """Write one object. fields: beside or instead of those of the context."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        told = {"time": now, "level": level, **self.where, **more, "message": message}
-        line = message if _is_object(message) else json.dumps(told, ensure_ascii=False)
+        values = {"time": now, "level": level, **self.context, **fields, "message": message}
+        line = message if _is_object(message) else json.dumps(values, ensure_ascii=False)
         with self._lock:
             self._out.write(line + "\n")
             self._out.flush()
@@ -61,7 +71,7 @@ class JsonLines(io.TextIOBase):
         return self._out.fileno()
 
     def isatty(self) -> bool:
-        """Never: a line that rewrites itself is no JSON."""
+        """Never: a line that rewrites itself cannot be JSON."""
         return False
 
     def writable(self) -> bool:
@@ -69,27 +79,46 @@ class JsonLines(io.TextIOBase):
         return True
 
 
-def as_json_lines() -> JsonLines | None:
-    """From here on standard error is JSON, if $CHESTGAN_LOG says json; returns the stream, None where it is plain text.
+class StandardError(logging.Handler):
+    """Writes records to standard error as it is at that moment: Dagster and pytest replace it."""
 
-    Calling it again returns the same. Raises BadInput: another value.
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record, unless a handler of a logger below the root has it already (those of Dagster, Optuna)."""
+        logger: logging.Logger | None = logging.getLogger(record.name)
+        while logger is not None and logger.parent is not None:
+            if logger.handlers:
+                return
+            logger = logger.parent
+        try:
+            text, stream = self.format(record), sys.stderr
+            if isinstance(stream, JsonLines):
+                stream.log(record.levelname, text)
+            else:
+                # A progress line may stand there.
+                stream.write((_CLEAR_LINE if stream.isatty() else "") + text + "\n")
+                stream.flush()
+        except Exception:
+            self.handleError(record)
+
+
+def configure_logging() -> JsonLines | None:
+    """Send all messages to standard error, from INFO for chestgan and from WARNING for libraries.
+
+    Calling it again changes nothing. Returns the stream where $CHESTGAN_LOG is json, None where lines are plain.
+    Raises BadInput: another value; messages are plain then.
     """
-    told = os.environ.get(SETTING, "")
-    if told not in ("", "json"):
-        raise BadInput(SETTING, f"is {told!r}", "set it to json, or not at all")
-    if not told:
+    root = logging.getLogger()
+    if not any(isinstance(handler, StandardError) for handler in root.handlers):
+        root.addHandler(StandardError())
+    for name in ("chestgan", "chestgan_core", "chestgan_assets"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    for name in QUIET_LIBRARIES:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if not choice_from_environment(VARIABLE, ("json",)):
         return None
     if not isinstance(sys.stderr, JsonLines):
         sys.stderr = JsonLines(sys.stderr)
     return sys.stderr
-
-
-def print_error(text: str) -> None:
-    """As print to standard error; as JSON its level is ERROR."""
-    if isinstance(sys.stderr, JsonLines):
-        sys.stderr.say("ERROR", text.rstrip())
-    else:
-        print(text, file=sys.stderr)
 
 
 def _is_object(message: str) -> bool:

@@ -1,30 +1,35 @@
 """Progress of long work, for a person at a terminal and for a log that is read later.
 
-In: a label, a total and a unit. Out: lines on standard error, never on standard output (that is for JSON).
-A terminal gets one line that rewrites itself; a log gets a fresh line every few seconds, because a rewritten
-line is unreadable in Dagster's compute logs.
+In: a label, a total and a unit. Out: never anything on standard output (that is for JSON). A terminal gets one line on
+standard error that rewrites itself; a log gets messages through `logging`, every few seconds at first and once a minute
+in the end, because a rewritten line is unreadable in Dagster's compute logs.
 """
 
+import logging
 import sys
 import time
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self
+
+TERMINAL_SECONDS = 0.2
+# Between two messages: a fiftieth of the time that has passed, within these bounds.
+MIN_LOG_SECONDS, MAX_LOG_SECONDS = 5.0, 60.0
+
+log = logging.getLogger(__name__)
 
 
 class Progress:
     """`slice_tensors Lung_Dx-A0042  184/256 slices  142/s  1 s left  left out 61`.
 
-    total: number of units, or None when it cannot be known. out: a text stream; None is standard error as it
-    is when the work starts (a test or Dagster may have replaced it by then).
+    total: number of units, or None when it cannot be known.
     """
 
-    def __init__(self, label: str, total: int | None, unit: str, out: TextIO | None = None) -> None:
+    def __init__(self, label: str, total: int | None, unit: str) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done, self.note = 0, ""
-        self._told = 0
-        self._out = out or sys.stderr
-        self._rewrites = self._out.isatty()
-        self._every = 0.2 if self._rewrites else 5.0
+        self._shown_done = 0
+        # Of standard error as it is when the work starts: a test or Dagster may have replaced it by then.
+        self._terminal = sys.stderr if sys.stderr.isatty() else None
         self._started = self._shown = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -34,7 +39,7 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Where nothing was done, the error says it all; a log needs no line twice.
-        if self.done and (self._rewrites or self.done != self._told):
+        if self.done and (self._terminal or self.done != self._shown_done):
             self._show("\n")
 
     def step(self, n: int = 1, note: str = "") -> None:
@@ -42,9 +47,9 @@ class Progress:
         self.done += n
         self.note = note or self.note
         now = time.monotonic()
-        if now - self._shown >= self._every:
+        if now - self._shown >= self._interval(now):
             self._shown = now
-            self._show("" if self._rewrites else "\n")
+            self._show("")
 
     def line(self) -> str:
         """The line as it stands now, without its end."""
@@ -60,7 +65,15 @@ class Progress:
             parts.append(f"{(self.total - self.done) / rate:.0f} s left")
         return "  ".join([*parts, self.note] if self.note else parts)
 
+    def _interval(self, now: float) -> float:
+        if self._terminal:
+            return TERMINAL_SECONDS
+        return min(max(MIN_LOG_SECONDS, (now - self._started) / 50), MAX_LOG_SECONDS)
+
     def _show(self, end: str) -> None:
-        self._told = self.done
-        self._out.write(("\r\033[K" if self._rewrites else "") + self.line() + end)
-        self._out.flush()
+        self._shown_done = self.done
+        if self._terminal:
+            self._terminal.write("\r\033[K" + self.line() + end)
+            self._terminal.flush()
+        else:
+            log.info(self.line())

@@ -7,7 +7,7 @@ they are: an object is stored once, and whoever fetches a side writes the chosen
 """
 
 import hashlib
-import sys
+import logging
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -31,6 +31,8 @@ from chestgan_core.sources.annotations.gather import read_annotations
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, canonical_json, content_version
 from chestgan_core.store.store import Store
+
+log = logging.getLogger(__name__)
 
 ROWS, CARD, CONTACT_SHEET = "slices.parquet", "README.md", "contact-sheet-{}.png"
 UNNAMED = "unknown"  # the class of patients whose histology is not known
@@ -135,11 +137,10 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
         card = write_card(fields, rows).encode()
         store.commit(manifest_key, {**files, CARD: card, ROWS: rows_bytes(rows)}, fields)
     store.update_pointer(keys.training_set_latest(dataset.name), {"version": version})
-    print(
+    log.info(
         f"training_set {dataset.name}  {fields['slices']['train']} slices of {fields['patients']['train']} patient(s)"
         f" to train on, {fields['slices']['held-out']} of {fields['patients']['held-out']} held out, left out"
-        f" {', '.join(f'{why} {count}' for why, count in choice.left_out.items()) or 'nothing'}",
-        file=sys.stderr,
+        f" {', '.join(f'{why} {count}' for why, count in choice.left_out.items()) or 'nothing'}"
     )
     return replace(open_training_set(store, dataset.name, version), missing=missing)
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -12,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chestgan_core.cli.main import main
-from chestgan_core.local.log_lines import JsonLines, as_json_lines
-from chestgan_core.local.progress import Progress
+from chestgan_core.local.log_lines import JsonLines, StandardError, configure_logging
 
 
 def objects(out: io.StringIO) -> list[dict[str, Any]]:
@@ -44,7 +44,7 @@ def _passes(text: str) -> bool:
 def test_an_object_passes_and_a_traceback_stays_together() -> None:
     out = io.StringIO()
     lines = JsonLines(out)
-    lines.where = {"run": "1", "step": "raw_dicom", "partition": "folder:a"}
+    lines.context = {"run": "1", "step": "raw_dicom", "partition": "folder:a"}
     print('{"level": "WARNING", "message": "of a server"}', file=lines)
     print("Traceback\n  File x\nValueError: no", file=lines)
     passed, told = objects(out)
@@ -67,14 +67,6 @@ def test_threads_do_not_break_each_others_lines() -> None:
     assert {one["message"] for one in objects(out)} == {f"{k} {n}" for k in range(4) for n in range(200)}
 
 
-def test_progress_writes_objects_and_no_line_that_rewrites_itself() -> None:
-    out = io.StringIO()
-    with Progress("archive", 3, "series", JsonLines(out)) as progress:
-        for _ in range(3):
-            progress.step()
-    assert [one["message"].split("  ")[:2] for one in objects(out)] == [["archive", "3/3 series"]]
-
-
 def test_a_command_says_all_it_says_as_objects_and_its_answer_as_before() -> None:
     """In a process of its own, as a person or a pod runs it."""
     arguments = ["normalize", "/nowhere", "--out", "x"]
@@ -93,8 +85,71 @@ def test_another_value_is_refused_and_none_changes_nothing(
 ) -> None:
     before = sys.stderr
     monkeypatch.delenv("CHESTGAN_LOG", raising=False)
-    assert as_json_lines() is None
+    assert configure_logging() is None
     assert sys.stderr is before
     monkeypatch.setenv("CHESTGAN_LOG", "xml")
     assert main(["doctor"]) == 2
-    assert "chestgan: CHESTGAN_LOG: is 'xml'; set it to json, or not at all" in capsys.readouterr().err
+    said = "chestgan: CHESTGAN_LOG: 'xml' is not a valid value; choose one of json\n"
+    assert capsys.readouterr().err == said
+
+
+SAY = """
+import logging, sys, warnings
+import chestgan_core
+from chestgan_core.local.log_lines import configure_logging
+from chestgan_core.local.progress import Progress
+if sys.argv[1] == "configured":
+    configure_logging()
+    configure_logging()
+with Progress("archive", 3, "series") as progress:
+    for _ in range(3):
+        progress.step()
+logging.getLogger("chestgan_core.training.loop").info("resuming at 4,000 images")
+logging.getLogger("pydicom").warning("nothing to act on")
+logging.getLogger("other").warning("of a library")
+own = logging.getLogger("dagster")
+own.addHandler(logging.NullHandler())
+own.warning("handled by Dagster")
+"""
+
+
+@pytest.mark.parametrize("json_lines", [False, True])
+def test_messages_reach_standard_error_once_with_the_level_they_have(json_lines: bool) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", SAY, "configured"],
+        env={"CHESTGAN_LOG": "json"} if json_lines else {},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == ""
+    said = [("INFO", "resuming at 4,000 images"), ("WARNING", "of a library")]
+    first, *rest = ran.stderr.splitlines()
+    if json_lines:
+        assert json.loads(first)["message"].startswith("archive  3/3 series")
+        assert [(one["level"], one["message"]) for one in map(json.loads, rest)] == said
+    else:
+        assert first.startswith("archive  3/3 series")
+        assert rest == [message for _, message in said]
+
+
+def test_a_library_user_who_configures_nothing_sees_no_message() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", SAY, "quiet"], env={}, capture_output=True, text=True, check=True
+    )
+    assert "archive" not in ran.stderr + ran.stdout
+    assert "resuming" not in ran.stderr + ran.stdout
+
+
+def test_a_record_with_a_traceback_is_one_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", JsonLines(out))
+    try:
+        raise ValueError("no")
+    except ValueError:
+        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, sys.exc_info())
+    StandardError().emit(record)
+    [told] = objects(out)
+    assert told["level"] == "ERROR"
+    assert told["message"].startswith("failed\nTraceback")
+    assert told["message"].endswith("ValueError: no")

@@ -1,6 +1,7 @@
 """What a step used: counted while it works, priced where there are prices, summed over a month."""
 
 import json
+import logging
 import time
 from datetime import UTC, datetime
 
@@ -108,11 +109,12 @@ def test_a_price_needs_a_currency(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_work_that_fails_says_in_its_log_what_it_used(
-    resource: StoreResource, capsys: pytest.CaptureFixture[str]
+    resource: StoreResource, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     with pytest.raises(RuntimeError, match="no"), metered(resource):
         raise RuntimeError("no")
-    assert "used until it failed: GPU hours 0.0000, processor hours" in capsys.readouterr().err
+    assert "used until it failed: GPU hours 0.0000, CPU hours" in caplog.text
 
 
 def test_what_workers_used_is_added_and_the_gpu_of_some_is_named() -> None:

@@ -1,6 +1,6 @@
 """From a delivery to normalized slices and their report."""
 
-import io
+import logging
 import threading
 import tracemalloc
 import zipfile
@@ -275,14 +275,14 @@ def test_a_delivery_without_lung_is_bad_input_that_lists_reasons(tmp_path):
         normalize([tmp_path], RECIPE, Pseudonyms())
 
 
-def test_progress_says_how_much_is_done_and_left_out(tmp_path):
+def test_progress_says_how_much_is_done_and_left_out(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     write_series(tmp_path)
     (tmp_path / "x").write_bytes(b"text")
-    out = io.StringIO()
-    with Progress("normalize", None, "slices", out=out) as progress:
+    with Progress("normalize", None, "slices") as progress:
         normalize([tmp_path], RECIPE, Pseudonyms(), progress)
-    assert "3/3 slices" in out.getvalue()
-    assert "left out not-dicom 1" in out.getvalue()
+    assert "3/3 slices" in caplog.text
+    assert "left out not-dicom 1" in caplog.text
 
 
 def test_the_same_delivery_gives_the_same_slices_whatever_the_files_are_called(tmp_path):

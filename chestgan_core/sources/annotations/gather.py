@@ -6,8 +6,8 @@ Out: `annotations/<dataset>/<version>.parquet`, its manifest and the pointer to 
 archived are kept: which slices there are is known only to the training set, and it counts them.
 """
 
+import logging
 import os
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -33,6 +33,8 @@ from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+log = logging.getLogger(__name__)
 
 PARALLEL = 16  # reports are some 20 KB each: what a request waits for, not what it brings, takes the time
 
@@ -149,7 +151,7 @@ def _report_boxes(store: Store, dataset: Dataset, rows: Sequence[SeriesRow], alo
                 except SourceUnreachable as error:
                     if alone:
                         raise
-                    print(f"{error}; goes on without {len(rows) - number} reports", file=sys.stderr)
+                    log.warning(f"{error}; continuing without {len(rows) - number} reports")
                     defects[Defect.REPORT_UNREACHABLE] += len(rows) - number
                     break
                 boxes += found

@@ -3,19 +3,16 @@
 import threading
 import time
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Self
 
 from chestgan_core.local.progress import Progress
 
 
 class DownloadProgress:
-    """`raw_dicom Lung_Dx-A0042  184/256 files  35/s  2 s left  97.1 MB, 18.4 MB/s`. For any number of threads.
+    """`raw_dicom Lung_Dx-A0042  184/256 files  35/s  2 s left  97.1 MB, 18.4 MB/s`. For any number of threads."""
 
-    out: as in Progress.
-    """
-
-    def __init__(self, label: str, files: int, out: TextIO | None = None) -> None:
-        self._progress = Progress(label, files, "files", out)
+    def __init__(self, label: str, files: int) -> None:
+        self._progress = Progress(label, files, "files")
         self._lock = threading.Lock()
         self._bytes = 0
         self._started = time.monotonic()

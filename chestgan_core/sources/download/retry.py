@@ -2,14 +2,14 @@
 
 In: a function that makes one try. Out: what it returns, or one line that says why not. Waits double from half a second
 to half a minute, each cut by up to a half at random, so that those who failed together do not come back together. A
-server that says when to come back (Retry-After) is obeyed. Longer waits are told on standard error.
+server that says when to come back (Retry-After) is obeyed. Longer waits are logged.
 $CHESTGAN_DOWNLOAD_PATIENCE: seconds after the first failure at which one file or one answer is given up, by default
 300.
 """
 
+import logging
 import math
 import random
-import sys
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
@@ -18,11 +18,13 @@ from typing import TypeVar
 from chestgan_core.errors import SourceRefused, SourceUnreachable
 from chestgan_core.local.environment import number_from_environment
 
+log = logging.getLogger(__name__)
+
 VARIABLE = "CHESTGAN_DOWNLOAD_PATIENCE"
 PATIENCE = 300.0
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-# A pause from here on is told: a person must not take it for a hang.
-TOLD_WAIT = 4.0
+# A pause from here on is logged: a person must not take it for a hang.
+LOGGED_WAIT = 4.0
 _MOST_DAMAGED = 2
 
 T = TypeVar("T")
@@ -82,11 +84,9 @@ def persistently(what: str, one_try: Callable[[], T], moved_on: Callable[[], int
                     f"{error.cause}, {told}",
                     f"wait until the source is well again, then run again; {VARIABLE} sets how long is waited",
                 ) from error
-            if wait >= TOLD_WAIT:
-                print(
-                    f"{what}: {error.cause}; asked again in {wait:.0f} s, given up in {deadline - now:.0f} s",
-                    file=sys.stderr,
-                    flush=True,
+            if wait >= LOGGED_WAIT:
+                log.info(
+                    f"{what}: {error.cause}; next try in {wait:.0f} s, given up in {deadline - now:.0f} s"
                 )
             time.sleep(wait)
 

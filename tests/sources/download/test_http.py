@@ -1,5 +1,6 @@
 """Files and JSON over HTTP: patience, obedience, and nothing told that is nobody's business."""
 
+import logging
 import random
 import threading
 import time
@@ -52,16 +53,18 @@ def test_a_server_that_says_when_to_come_back_is_not_asked_before(tmp_path: Path
     assert second.at - first.at >= 1.2
 
 
-def test_a_long_wait_is_told_and_a_short_one_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_long_wait_is_logged_and_a_short_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     with StandInServer(bytes_of(BODY), Faults({"it": [Fault.BUSY]}, retry_after=0.1)) as server:
         download(server.url, tmp_path / "file")
-    assert not capsys.readouterr().err
-    monkeypatch.setattr(retry, "TOLD_WAIT", 0.1)
+    assert not caplog.messages
+    monkeypatch.setattr(retry, "LOGGED_WAIT", 0.1)
     with StandInServer(bytes_of(BODY), Faults({"it": [Fault.BUSY]}, retry_after=0.1)) as server:
         download(server.url, tmp_path / "file", what="series 2.25.1")
-    assert "series 2.25.1: the server is overloaded (429); asked again in" in capsys.readouterr().err
+    [message] = caplog.messages
+    assert message.startswith("series 2.25.1: the server is overloaded (429); next try in")
 
 
 def test_a_server_that_asks_for_no_wait_is_not_hammered(
