@@ -21,7 +21,7 @@ from chestgan_core.cli import (
     train,
 )
 from chestgan_core.cli.parser import Parser
-from chestgan_core.errors import BadExperiment, ChestganError
+from chestgan_core.errors import BadExperiment, ChestganError, UnknownName
 from chestgan_core.local.log_lines import configure_logging
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(error, args.debug, status=2)
     try:
         answer = args.run(args)
-    except BadExperiment as error:
+    except (BadExperiment, UnknownName) as error:
         return _failed(error, args.debug, status=2)
     except ChestganError as error:
         return _failed(error, args.debug, status=1)

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from chestgan_core.config.source_config import SourceConfig, source_configs
 from chestgan_core.config.yaml_models import Section, files_in, read_fields, validated
-from chestgan_core.errors import BadInput
+from chestgan_core.errors import BadInput, UnknownName, nearest
 from chestgan_core.store.keys import checked_name
 
 SHIPPED = Path(__file__).parent / "datasets"
@@ -21,7 +21,7 @@ SHIPPED = Path(__file__).parent / "datasets"
 if TYPE_CHECKING:
     AnySource: TypeAlias = SourceConfig
 else:
-    # One section for each provider that there is, told apart by `kind`.
+    # The section of any provider there is; its field `kind` decides which.
     AnySource = Annotated[Union[source_configs()], Field(discriminator="kind")]  # noqa: UP007
 
 ImageKind: TypeAlias = Literal["real", "phantom"]
@@ -145,23 +145,23 @@ class Dataset(Section):
 
     @property
     def has_hounsfield(self) -> bool:
-        """Whether its slices are DICOM in Hounsfield units; otherwise they are pictures, grey 0 to 255."""
-        return not self.source.pictures
+        """Whether its slices are DICOM in Hounsfield units; otherwise they are images, grey 0 to 255."""
+        return self.source.dicom
 
 
 def dataset_files() -> dict[str, Path]:
     """Name -> YAML file; a file in $CHESTGAN_DATASETS hides a shipped one of the same name.
 
-    Raises BadInput when $CHESTGAN_DATASETS is no folder.
+    Raises BadInput: $CHESTGAN_DATASETS does not name a folder.
     """
     return files_in(SHIPPED, "CHESTGAN_DATASETS", BadInput)
 
 
 def dataset_named(name: str) -> Dataset:
-    """Raises BadInput: unknown (lists the known names), broken YAML (line), a wrong field (line, name and why)."""
+    """Raises UnknownName, BadInput: broken YAML (line), a wrong field (line, name and why)."""
     files = dataset_files()
     if name not in files:
-        raise BadInput(name, "is not a known dataset", f"choose one of {', '.join(files)}")
+        raise UnknownName(name, "is not a known dataset", nearest(name, files))
     return load_dataset(files[name])
 
 
@@ -181,12 +181,11 @@ def patient_partition(dataset: str, patient: str) -> str:
 
 
 def parse_patient_partition(key: str) -> tuple[str, str]:
-    """Dataset and patient of a partition key. Raises BadInput."""
+    """Dataset and patient of a partition key, which is <dataset>:<patient>. Raises UnknownName, BadInput."""
     dataset, _, patient = key.partition(":")
-    if dataset not in dataset_files():
-        raise BadInput(
-            key, "is no patient partition", "use <dataset>:<patient> as series_catalog registers it"
-        )
+    files = dataset_files()
+    if dataset not in files:
+        raise UnknownName(key, f"{dataset} is not a known dataset", nearest(dataset, files))
     return dataset, checked_name(patient)
 
 
@@ -194,5 +193,5 @@ def _checked_pattern(pattern: str) -> str:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"{pattern!r} is no regular expression ({error})") from error
+        raise ValueError(f"{pattern!r} is not a valid regular expression ({error})") from error
     return pattern

@@ -1,11 +1,10 @@
-"""The section `source` of a dataset: where its images come from. Each provider describes its own.
+"""The section `source` of a dataset: where its images come from. Each provider defines its own fields.
 
 In: the name of a provider (`kind: idc`). Out: the model of its section. A provider is a folder of chestgan_core/sources
-with a module `source.py`, found by its name, so that a new one needs no line here (docs/extend.md).
+with a module `source.py`. It is found by the name of the folder, so a new one needs no line here (docs/extend.md).
 """
 
 import importlib
-import pkgutil
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,13 +15,13 @@ PROVIDERS = Path(__file__).parent.parent / "sources"
 
 
 class SourceConfig(Section):
-    """What every provider's section has. kind: a Literal, the name of the provider's folder.
+    """What the sections of all providers have in common. kind: a Literal, the name of the provider's folder.
 
-    pictures: the source has pictures (PNG, JPEG) with grey levels, not DICOM series in Hounsfield units.
-    generated: the files are made on this machine and can be made again; nothing of them is real.
+    dicom: the source has DICOM series in Hounsfield units; otherwise images (PNG, JPEG) with grey levels from 0 to 255.
+    generated: the files are made on this machine, show nobody, and can be made again with the same content.
     """
 
-    pictures: ClassVar[bool] = False
+    dicom: ClassVar[bool] = True
     generated: ClassVar[bool] = False
     kind: str
 
@@ -34,11 +33,19 @@ class SourceConfig(Section):
 
 @cache
 def provider(kind: str) -> Any:
-    """The module of a provider: `CONFIG`, the class of its section, and `SOURCE`, its Source (sources/source.py)."""
+    """The module of a provider.
+
+    It has `CONFIG`, the class of its section, and `SOURCE`, which makes a Source (sources/source.py) of
+    (section, dataset, local folder).
+    """
     return importlib.import_module(f"chestgan_core.sources.{kind}.source")
 
 
+def source_kinds() -> tuple[str, ...]:
+    """The names of all providers, sorted."""
+    return tuple(sorted(file.parent.name for file in PROVIDERS.glob("*/source.py")))
+
+
 def source_configs() -> tuple[type[SourceConfig], ...]:
-    """The section of every provider, sorted by name."""
-    kinds = sorted(module.name for module in pkgutil.iter_modules([str(PROVIDERS)]) if module.ispkg)
-    return tuple(provider(kind).CONFIG for kind in kinds if (PROVIDERS / kind / "source.py").is_file())
+    """The sections of all providers, sorted by name."""
+    return tuple(provider(kind).CONFIG for kind in source_kinds())

@@ -33,8 +33,8 @@ def listed(capsys: pytest.CaptureFixture[str]) -> Any:
 def refused(capsys: pytest.CaptureFixture[str]) -> Any:
     """Fails with one line, which it returns."""
 
-    def refused(*arguments: object) -> str:
-        assert main(["catalog", *map(str, arguments)]) == 1
+    def refused(*arguments: object, status: int = 1) -> str:
+        assert main(["catalog", *map(str, arguments)]) == status
         lines = capsys.readouterr().err.strip().splitlines()
         assert len(lines) == 1
         return lines[0]
@@ -94,9 +94,10 @@ def test_a_metadata_csv_is_recognized_by_its_header(listed: Any, real_data: Path
 
 
 def test_a_source_that_does_not_fit_is_refused_in_one_line(refused: Any, tmp_path: Path) -> None:
-    assert "there is no such file or folder" in refused(tmp_path / "nowhere")
-    assert "listed: does not come from nbia" in refused("nbia", "--dataset", "listed")
-    assert "is none of the 1 collections" in refused(tmp_path / "index.csv")
+    assert "is neither a file, a folder nor a kind of source" in refused(tmp_path / "nowhere")
+    assert "listed: comes from idc, not from nbia" in refused("nbia", "--dataset", "listed")
+    assert "did you mean nbia?" in refused("nbja")
+    assert "is not one of the 1 collections" in refused(tmp_path / "index.csv", status=2)
     assert "is not a collection of the Imaging Data Commons or NBIA" in refused(
         tmp_path / "index.csv", "--dataset", "phantom"
     )

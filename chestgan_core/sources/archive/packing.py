@@ -45,7 +45,7 @@ def pack_series(
     files = 0
     try:
         with (
-            closing(source.series_files(row, spool, progress)) as contents,  # type: ignore[type-var]
+            closing(source.series_files(row, spool, progress)) as contents,
             zipfile.ZipFile(target, "w") as archive,
         ):
             for name, stream in contents:

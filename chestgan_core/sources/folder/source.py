@@ -1,13 +1,14 @@
-"""A folder of DICOM files and zips as a source. What is in it is found by reading it."""
+"""A folder of DICOM files and zips as a source. Its series are found by reading every file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
 
 from chestgan_core.config.source_config import SourceConfig
 from chestgan_core.errors import BadInput
 from chestgan_core.local.environment import path_from_environment
+from chestgan_core.sources.source import SeriesFiles, Source, UnreadableFile
 
 if TYPE_CHECKING:
     from chestgan_core.config.dataset import Dataset
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FolderConfig(SourceConfig):
-    """DICOM files and zips under the folder that an environment variable names."""
+    """DICOM files and zips below the folder that an environment variable names."""
 
     kind: Literal["folder"]
     path_variable: str
@@ -29,20 +30,20 @@ class FolderConfig(SourceConfig):
         return (self.path_variable,)
 
     def folder(self) -> Path:
-        """Raises BadInput: the variable is not set, or names no folder."""
+        """Raises BadInput: the variable is not set, or does not name a folder."""
         folder = path_from_environment(self.path_variable, "the folder that holds the DICOM files or zips")
         if not folder.is_dir():
             raise BadInput(folder, "is not a folder", f"set {self.path_variable} to a folder")
         return folder
 
 
-class FolderSource:
-    """Implements Source. folder: read instead of the one that the dataset names."""
+class FolderSource(Source):
+    """The series below a folder. find_folder: called once, when the folder is first needed; raises BadInput."""
 
     remote = False
 
-    def __init__(self, dataset: "Dataset", home: Path, folder: Path | None = None) -> None:
-        self._dataset, self._home, self._named = dataset, home, folder
+    def __init__(self, find_folder: Callable[[], Path], dataset: "Dataset", home: Path) -> None:
+        self._find_folder, self._dataset, self._home = find_folder, dataset, home
 
     def list_series(self) -> "Catalog":
         """Reads every file. Raises BadInput: an empty folder, or one without a usable series (with reasons)."""
@@ -50,7 +51,7 @@ class FolderSource:
 
         dataset = self._dataset
         return folder_series(
-            self.folder,
+            self._folder,
             self._pseudonyms,
             f"series_catalog {dataset.name}",
             dataset.licence,
@@ -58,12 +59,9 @@ class FolderSource:
             dataset.source.generated,
         )
 
-    def series_files(
-        self, row: "SeriesRow", spool: Path, progress: "DownloadProgress"
-    ) -> Iterator[tuple[str, IO[bytes]]]:
-        """Smallest position first, as the catalog lists them."""
+    def series_files(self, row: "SeriesRow", spool: Path, progress: "DownloadProgress") -> SeriesFiles:
+        """From feet to head, as the catalog lists them."""
         from chestgan_core.dicom.file_walk import READ_ERRORS, Archives
-        from chestgan_core.sources.source import UnreadableFile
 
         with Archives() as archives:
             for number, file in enumerate(row.files):
@@ -76,18 +74,14 @@ class FolderSource:
                 progress.finished()
 
     @cached_property
-    def folder(self) -> Path:
-        """The folder that is read. Raises BadInput."""
-        if self._named is not None:
-            return self._named
-        assert isinstance(self._dataset.source, FolderConfig)  # noqa: S101 (for the type checker: its own kind)
-        return self._dataset.source.folder()
+    def _folder(self) -> Path:
+        return self._find_folder()
 
     @cached_property
     def _files(self) -> "FolderFiles":
         from chestgan_core.sources.folder.folder_series import FolderFiles
 
-        return FolderFiles(self.folder, self._pseudonyms)
+        return FolderFiles(self._folder, self._pseudonyms)
 
     @cached_property
     def _pseudonyms(self) -> "Pseudonyms":
@@ -96,4 +90,8 @@ class FolderSource:
         return pseudonyms_of(self._dataset, self._home)
 
 
-CONFIG, SOURCE = FolderConfig, FolderSource
+def _source(config: FolderConfig, dataset: "Dataset", home: Path) -> FolderSource:
+    return FolderSource(config.folder, dataset, home)
+
+
+CONFIG, SOURCE = FolderConfig, _source

@@ -1,21 +1,20 @@
 """The series of a collection in the index of the Imaging Data Commons.
 
 In: the index as Parquet (by default that of the installed package idc-index-data) or CSV with the same columns, and a
-collection. Out: SeriesRow without a status. Works without a network.
+collection. Out: SeriesRow without a status. Needs no network.
 
-The index has about a million series in one row group. Batches are read and filtered one after the other by one thread:
-measured, that takes a third of the time and of the memory of a pyarrow.dataset with a filter, which decodes whole
-columns before it drops rows.
+The index has about a million series in one row group. One thread reads and filters one batch after the other: measured,
+that takes a third of the time and of the memory of a pyarrow.dataset with a filter, which decodes whole columns before
+it drops rows.
 """
 
-import difflib
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chestgan_core.dicom.histology import histology_of
-from chestgan_core.errors import BadInput, NotAvailable
+from chestgan_core.errors import BadInput, NotAvailable, UnknownName, nearest
 from chestgan_core.sources.series_rows import SeriesRow, single_spaced
 
 if TYPE_CHECKING:
@@ -45,16 +44,16 @@ PACKAGE = "idc_index_data"
 BATCH = 65536
 
 
-def idc_series(collection: str, names: "Pseudonyms", index: Path | None = None) -> list[SeriesRow]:
+def idc_series(collection: str, pseudonyms: "Pseudonyms", index: Path | None = None) -> list[SeriesRow]:
     """Every series of a collection, in the order of the index.
 
-    Raises NotAvailable (no index given and the package is not installed), BadInput (no such file, another kind of file,
-    missing columns, no such collection: names those that are spelled alike).
+    Raises NotAvailable (no index given and the package is not installed), UnknownName (no such collection), BadInput
+    (no such file, another kind of file, missing columns).
     """
     path = index.expanduser() if index is not None else installed_index()
     if not path.is_file():
         raise BadInput(
-            path, "there is no such file", "give an index of the Imaging Data Commons, CSV or Parquet"
+            path, "there is no such file", "name an index of the Imaging Data Commons, CSV or Parquet"
         )
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -65,22 +64,21 @@ def idc_series(collection: str, names: "Pseudonyms", index: Path | None = None) 
         for batch in _batches(path):
             collections = batch.column("collection_id")
             known.update(pc.unique(collections).to_pylist())
-            wanted = pc.equal(collections, pa.scalar(collection, collections.type))
-            kept.extend(batch.filter(wanted).to_pylist())
+            matches = pc.equal(collections, pa.scalar(collection, collections.type))
+            kept.extend(batch.filter(matches).to_pylist())
     except (pa.ArrowInvalid, OSError) as error:
-        cause = f"is no index of the Imaging Data Commons ({' '.join(str(error).split())[:200]})"
-        raise BadInput(path, cause, "give the idc_index.parquet of idc-index-data, or a CSV of it") from error
+        cause = f"is not an index of the Imaging Data Commons ({' '.join(str(error).split())[:200]})"
+        raise BadInput(path, cause, "name the idc_index.parquet of idc-index-data, or a CSV of it") from error
     if not kept:
-        alike = difflib.get_close_matches(collection.lower(), sorted(filter(None, known)))
-        remedy = f"did you mean {', '.join(alike)}?" if alike else "use a collection_id of the index"
-        raise BadInput(collection, f"is none of the {len(known)} collections of {path.name}", remedy)
-    return [_row(told, names) for told in kept]
+        cause = f"is not one of the {len(known)} collections of {path.name}"
+        raise UnknownName(collection, cause, nearest(collection, filter(None, known)))
+    return [_row(fields, pseudonyms) for fields in kept]
 
 
 def installed_index() -> Path:
-    """The index of the package idc-index-data. Raises NotAvailable.
+    """The path of the index in the package idc-index-data. Raises NotAvailable.
 
-    Found without an import: importing it reads a dozen other files.
+    The package is not imported, as its import reads a dozen other files.
     """
     found = importlib.util.find_spec(PACKAGE)
     for folder in (found and found.submodule_search_locations) or ():
@@ -90,12 +88,14 @@ def installed_index() -> Path:
     raise NotAvailable(
         "the index of the Imaging Data Commons",
         "the package idc-index-data is not installed",
-        "run `pip install chestgan[idc]`, or name a CSV or Parquet file as the index of the dataset",
+        "run `pip install chestgan[idc]`, or set source.index of the dataset to a CSV or Parquet file",
     )
 
 
 def _batches(path: Path) -> "Iterator[pa.RecordBatch]":
-    """COLUMNS of the index, some ten thousand rows at a time. Raises BadInput, pyarrow.ArrowInvalid."""
+    """COLUMNS of the index, at most BATCH rows (Parquet) or about a megabyte (CSV) at a time. Raises BadInput,
+    pyarrow.ArrowInvalid.
+    """
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet as pq
@@ -125,32 +125,32 @@ def _require_columns(path: Path, present: list[str]) -> None:
         raise BadInput(
             path,
             f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}",
-            "give an index of the Imaging Data Commons, from idc-index-data 25 or newer",
+            "name an index of the Imaging Data Commons, from idc-index-data 25 or newer",
         )
 
 
-def _row(told: dict[str, Any], names: "Pseudonyms") -> SeriesRow:
+def _row(fields: dict[str, Any], pseudonyms: "Pseudonyms") -> SeriesRow:
     def text(name: str) -> str:
-        return str(told[name] or "")
+        return str(fields[name] or "")
 
     return SeriesRow(
-        patient=names.patient(text("PatientID")),
-        key=names.series(text("SeriesInstanceUID")),
+        patient=pseudonyms.patient(text("PatientID")),
+        key=pseudonyms.series(text("SeriesInstanceUID")),
         modality=text("Modality"),
         sop_class=text("SOPClassUID"),
         photometric=text("PhotometricInterpretation"),
         description=single_spaced(text("SeriesDescription")),
         kernel="",
         manufacturer=text("Manufacturer"),
-        images=int(told["instanceCount"] or 0),
-        bytes=round((told["series_size_MB"] or 0) * 1e6),
+        images=int(fields["instanceCount"] or 0),
+        bytes=round((fields["series_size_MB"] or 0) * 1e6),
         histology=histology_of(text("PatientID")),
         thickness_mm=0.0,
         spacing_mm=0.0,
         licence=text("license_short_name"),
         doi=text("source_DOI"),
         analysis=text("analysis_result_id"),
-        revision=text("crdc_series_uuid"),  # a series that changes gets another one
+        revision=text("crdc_series_uuid"),  # new whenever the series changes
         location=text("series_aws_url").removesuffix("*"),
         files=[],
         status="",

@@ -1,10 +1,10 @@
 """The Imaging Data Commons as a source: an index of series, and objects of a public S3 bucket."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
 
 from chestgan_core.config.source_config import SourceConfig
+from chestgan_core.sources.source import SeriesFiles, Source
 
 if TYPE_CHECKING:
     from chestgan_core.config.dataset import Dataset
@@ -24,14 +24,13 @@ class IdcConfig(SourceConfig):
     endpoint: str = "https://s3.amazonaws.com"
 
 
-class IdcSource:
-    """Implements Source."""
+class IdcSource(Source):
+    """Series of one collection of the Imaging Data Commons."""
 
     remote = True
 
-    def __init__(self, dataset: "Dataset", home: Path) -> None:
-        assert isinstance(dataset.source, IdcConfig)  # noqa: S101 (for the type checker: its own kind)
-        self._dataset, self._config, self._home = dataset, dataset.source, home
+    def __init__(self, config: IdcConfig, dataset: "Dataset", home: Path) -> None:
+        self._config, self._dataset, self._home = config, dataset, home
 
     def list_series(self) -> "Catalog":
         """Raises BadInput (no such index or collection), NotAvailable (the index is not installed)."""
@@ -39,12 +38,10 @@ class IdcSource:
         from chestgan_core.sources.idc.index import idc_series
         from chestgan_core.sources.series_rows import Catalog
 
-        names = pseudonyms_of(self._dataset, self._home)
-        return Catalog(tuple(idc_series(self._config.collection, names, self._config.index)), {}, 0)
+        pseudonyms = pseudonyms_of(self._dataset, self._home)
+        return Catalog(tuple(idc_series(self._config.collection, pseudonyms, self._config.index)), {}, 0)
 
-    def series_files(
-        self, row: "SeriesRow", spool: Path, progress: "DownloadProgress"
-    ) -> Iterator[tuple[str, IO[bytes]]]:
+    def series_files(self, row: "SeriesRow", spool: Path, progress: "DownloadProgress") -> SeriesFiles:
         """One file per object, in the order of their keys; files after it are fetched meanwhile."""
         from chestgan_core.sources.idc.download import incoming_files
 

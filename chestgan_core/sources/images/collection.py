@@ -24,7 +24,7 @@ from chestgan_core.sources.images.image_rows import (
     rows_from_parquet,
     rows_to_parquet,
 )
-from chestgan_core.sources.images.source import ImagesConfig, ImagesSource
+from chestgan_core.sources.images.source import ImagesConfig, images_folder
 from chestgan_core.sources.images.summary import ImageSummary, summary_of
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, content_version
@@ -99,7 +99,7 @@ def collect_images(store: Store, dataset_name: str, home: Path) -> StoredImages:
     from chestgan_core.sources.images.zips import write_archives
 
     dataset, source = _images_dataset(dataset_name)
-    look = _look_through(dataset, source, ImagesSource(dataset, home).folder())
+    look = _look_through(dataset, source, images_folder(source, dataset, home))
     summary = summary_of(dataset.name, look.rows)
     _require_classes(dataset, summary)
     version = content_version(dataset.name, rows_digest(look.rows))
@@ -137,7 +137,7 @@ def summarise_images(dataset_name: str, path: Path | None = None, home: Path | N
     """
     dataset, source = _images_dataset(dataset_name)
     if path is None:
-        path = ImagesSource(dataset, home).folder() if home else source.named_folder()
+        path = images_folder(source, dataset, home) if home else source.named_folder()
     summary = summary_of(dataset.name, _look_through(dataset, source, path).rows)
     _require_classes(dataset, summary)
     return summary

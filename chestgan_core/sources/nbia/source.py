@@ -1,11 +1,11 @@
 """NBIA, the server of TCIA, as a source: lists of series, and series as zips."""
 
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
 
 from chestgan_core.config.source_config import SourceConfig
+from chestgan_core.sources.source import SeriesFiles, Source
 
 if TYPE_CHECKING:
     from chestgan_core.config.dataset import Dataset
@@ -25,14 +25,13 @@ class NbiaConfig(SourceConfig):
     endpoint: str = "https://nbia.cancerimagingarchive.net/nbia-api/services/v4"
 
 
-class NbiaSource:
-    """Implements Source."""
+class NbiaSource(Source):
+    """Series of one collection of TCIA."""
 
     remote = True
 
-    def __init__(self, dataset: "Dataset", home: Path) -> None:
-        assert isinstance(dataset.source, NbiaConfig)  # noqa: S101 (for the type checker: its own kind)
-        self._dataset, self._config, self._home = dataset, dataset.source, home
+    def __init__(self, config: NbiaConfig, dataset: "Dataset", home: Path) -> None:
+        self._config, self._dataset, self._home = config, dataset, home
 
     def list_series(self) -> "Catalog":
         """From the manifest where the dataset names one, else from the server.
@@ -55,9 +54,7 @@ class NbiaSource:
             rows = nbia_series(config.collection, listed, names, dataset.doi)
         return Catalog(tuple(rows), {}, 0)
 
-    def series_files(
-        self, row: "SeriesRow", spool: Path, progress: "DownloadProgress"
-    ) -> Iterator[tuple[str, IO[bytes]]]:
+    def series_files(self, row: "SeriesRow", spool: Path, progress: "DownloadProgress") -> SeriesFiles:
         """The images in the order of their names, then the licence that the server puts beside them."""
         from chestgan_core.sources.nbia.client import LICENCE, NbiaClient, dicom_names
 

@@ -98,7 +98,7 @@ def test_a_collection_that_is_not_there_is_told_with_those_that_are_spelled_alik
 ) -> None:
     pq.write_table(index, tmp_path / "index.parquet")
     with pytest.raises(
-        BadInput, match=r"some_lung: is none of the 2 collections .* did you mean some_lungs\?"
+        BadInput, match=r"some_lung: is not one of the 2 collections .* did you mean some_lungs\?"
     ):
         idc_series("some_lung", PUBLIC, tmp_path / "index.parquet")
 
