@@ -16,15 +16,15 @@ PROGRAM = f"""
 import torch
 from chestgan_core.config.experiment import load_experiment
 from chestgan_core.training.devices import pick_device
-from chestgan_core.training.distributed import Team
-from chestgan_core.training.sampling import Draw
+from chestgan_core.training.distributed import World
+from chestgan_core.training.sampling import IndexSampler
 from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.step import step
 experiment, device = load_experiment("{LARGEST}"), pick_device("auto")
 images = torch.zeros(64, 1, experiment.resolution, experiment.resolution, device=device)
-state = TrainingState(experiment, device, Draw(len(images), None, device))
+state = TrainingState(experiment, device, IndexSampler(len(images), None, device))
 for _ in range({STEPS}):
-    step(state, images, None, Team(), 0.0)
+    step(state, images, None, World(), 0.0)
 assert state.finite()
 if device.type == "cuda":
     print(torch.cuda.max_memory_reserved() // 1024)

@@ -19,8 +19,8 @@ from chestgan_core.config.experiment import Experiment, load_experiment, parse_e
 from chestgan_core.networks.registry import build_discriminator, build_generator
 from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.devices import computes_bfloat16
-from chestgan_core.training.distributed import Team
-from chestgan_core.training.sampling import Draw
+from chestgan_core.training.distributed import World
+from chestgan_core.training.sampling import IndexSampler
 from chestgan_core.training.step import step
 
 SLICES, ROUNDS = 512, 7
@@ -98,9 +98,9 @@ def _wait() -> None:
 
 
 def _ours(experiment: Experiment, images: Tensor) -> Callable[[], None]:
-    state = TrainingState(experiment, DEVICE, Draw(len(images), None, DEVICE))
+    state = TrainingState(experiment, DEVICE, IndexSampler(len(images), None, DEVICE))
     images = images.to(DEVICE)
-    return lambda: step(state, images, None, Team(), 0.0)
+    return lambda: step(state, images, None, World(), 0.0)
 
 
 def _plain(experiment: Experiment, images: Tensor, workers: int) -> Callable[[], None]:

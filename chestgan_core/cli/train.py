@@ -43,7 +43,7 @@ def train(args: argparse.Namespace) -> Answer:
     from chestgan_core.training.devices import pick_device
     from chestgan_core.training.loop import train
     from chestgan_core.training.schedule import Budget
-    from chestgan_core.training.validation import held_out_judge
+    from chestgan_core.training.validation import open_validator
 
     experiment = load_experiment(args.experiment)
     if args.threads:
@@ -53,7 +53,7 @@ def train(args: argparse.Namespace) -> Answer:
     if args.max_minutes or args.max_images:
         budget = Budget(minutes=args.max_minutes, images=args.max_images)
     else:
-        budget = Budget.of(experiment.training, len(slices))
-    judge = held_out_judge(args.held_out, experiment, device) if args.held_out else None
-    outcome = train(experiment, slices, args.out, device, budget, judge)
+        budget = Budget.from_plan(experiment.training, len(slices))
+    scorer = open_validator(args.held_out, experiment, device) if args.held_out else None
+    outcome = train(experiment, slices, args.out, device, budget, scorer)
     return Answer(outcome.as_json(), f"{outcome.line()}\nwritten to {args.out}")

@@ -11,7 +11,7 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     images/<dataset>/<version>/manifest.json             images-*.zip, images.parquet, and images/<dataset>/latest.json
     slices/<dataset>/<patient>/<version>.safetensors     with .parquet (rows) and .json (manifest), and latest.json
     training-sets/<dataset>/<version>/manifest.json      training-sets/<dataset>/latest.json
-    experiments/<experiment>/<run>/manifest.json         weights, history, pictures; training-state.pt before it
+    experiments/<experiment>/<run>/manifest.json         weights, history, images; checkpoint.pt before it
     experiments/<experiment>/latest.json                 the run that counts
     features/<dataset>/<training set>/<side>/<version>/manifest.json   features.safetensors of real slices
     reports/<experiment>/<run>/<version>/manifest.json   report.json, .html, .pdf, figures/, and latest.json
@@ -24,7 +24,7 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     doctor/<token>                                       written and deleted by a check of the store
 
 Manifests and what they list never change once written; latest.json and index.json are pointers, moved by
-conditional puts; training-state.pt is replaced as a training goes on. Raises BadInput for a name that would leave
+conditional puts; checkpoint.pt is replaced while a training runs. Raises BadInput for a name that would leave
 its place in the tree.
 """
 
@@ -140,9 +140,9 @@ def run_manifest(experiment: str, run: str) -> str:
     return _key("experiments", experiment, run, MANIFEST)
 
 
-def run_state(experiment: str, run: str) -> str:
-    """Training state of an unfinished run: one object, replaced at each checkpoint."""
-    return _key("experiments", experiment, run, "training-state.pt")
+def run_checkpoint(experiment: str, run: str) -> str:
+    """Checkpoint of an unfinished run: one object, replaced by each newer one."""
+    return _key("experiments", experiment, run, "checkpoint.pt")
 
 
 def run_latest(experiment: str) -> str:

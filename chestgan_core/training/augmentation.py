@@ -1,8 +1,8 @@
 """Differentiable augmentation: what the discriminator sees of an image, real or generated.
 
-In: images (N, 1, R, R) in [-1, 1] with gradient. Out: the same shape, shifted, with a blanked square, a little brighter
-and of a little more or less contrast, each image in its own way (DiffAugment, Zhao et al. 2020, arXiv 2006.10738;
-written from the paper). Everything is drawn on the images' device, so that nothing waits.
+In: images (N, 1, R, R) in [-1, 1] with gradient. Out: the same shape, shifted, with a blanked square, with another
+brightness and contrast, drawn for each image (DiffAugment, Zhao et al. 2020, arXiv 2006.10738; written from the paper).
+Everything is drawn on the images' device, so that nothing waits.
 """
 
 import torch
@@ -13,39 +13,38 @@ from chestgan_core.config.training_plan import Augmentation
 AIR = -1.0
 
 
-def augment(images: Tensor, told: Augmentation | None, random: torch.Generator) -> Tensor:
-    """See the module. random: on the device of the images."""
-    if told is None:
+def augment(images: Tensor, settings: Augmentation | None, random: torch.Generator) -> Tensor:
+    """The images as the discriminator sees them; unchanged without settings. random: on the device of the images."""
+    if settings is None:
         return images
-    if told.probability < 1:
-        # For the whole batch: a share of its images would cost as much.
-        applies = torch.rand((), generator=random, device=images.device) < told.probability
-        return torch.where(applies, _augmented(images, told, random), images)
-    return _augmented(images, told, random)
+    if settings.probability < 1:
+        # For the whole batch: a part of its images would cost as much.
+        applies = torch.rand((), generator=random, device=images.device) < settings.probability
+        return torch.where(applies, _augmented(images, settings, random), images)
+    return _augmented(images, settings, random)
 
 
-def _augmented(images: Tensor, told: Augmentation, random: torch.Generator) -> Tensor:
-    count = len(images)
+def _augmented(images: Tensor, settings: Augmentation, random: torch.Generator) -> Tensor:
+    def uniform(low: float, high: float) -> Tensor:
+        """(N, 1, 1, 1)."""
+        drawn = torch.rand((len(images), 1, 1, 1), generator=random, device=images.device)
+        return low + (high - low) * drawn
 
-    def drawn(least: float, most: float) -> Tensor:
-        """(N, 1, 1, 1) uniform."""
-        return least + (most - least) * torch.rand((count, 1, 1, 1), generator=random, device=images.device)
-
-    if told.contrast:
+    if settings.contrast:
         mean = images.mean(dim=(1, 2, 3), keepdim=True)
-        images = mean + (images - mean) * drawn(1 - told.contrast, 1 + told.contrast)
-    if told.brightness:
-        images = images + drawn(-2 * told.brightness, 2 * told.brightness)
-    if told.translation:
-        images = _shifted(images, told.translation, random)
-    if told.cutout:
-        images = _cut_out(images, told.cutout, random)
+        images = mean + (images - mean) * uniform(1 - settings.contrast, 1 + settings.contrast)
+    if settings.brightness:
+        images = images + uniform(-2 * settings.brightness, 2 * settings.brightness)
+    if settings.translation:
+        images = _shifted(images, settings.translation, random)
+    if settings.cutout:
+        images = _cut_out(images, settings.cutout, random)
     return images
 
 
-def _shifted(images: Tensor, most: float, random: torch.Generator) -> Tensor:
-    """Each image by whole pixels along both axes; air comes in."""
-    size, reach = images.shape[-1], round(most * images.shape[-1])
+def _shifted(images: Tensor, max_fraction: float, random: torch.Generator) -> Tensor:
+    """Each image by whole pixels along both axes, at most this fraction of the side; air comes in."""
+    size, reach = images.shape[-1], round(max_fraction * images.shape[-1])
     places = torch.arange(size, device=images.device)
     for axis in (2, 3):
         shift = torch.randint(-reach, reach + 1, (len(images), 1), generator=random, device=images.device)
@@ -57,10 +56,10 @@ def _shifted(images: Tensor, most: float, random: torch.Generator) -> Tensor:
     return images
 
 
-def _cut_out(images: Tensor, share: float, random: torch.Generator) -> Tensor:
-    """A square of `share` of the side, anywhere, also partly outside, becomes 0."""
+def _cut_out(images: Tensor, fraction: float, random: torch.Generator) -> Tensor:
+    """A square of this fraction of the side, anywhere, also partly outside, becomes 0."""
     size = images.shape[-1]
-    side = max(1, round(share * size))
+    side = max(1, round(fraction * size))
     places = torch.arange(size, device=images.device)
     inside = []
     for _ in range(2):

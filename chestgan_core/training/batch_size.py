@@ -1,4 +1,4 @@
-"""A GPU that is too small for a batch: which batch would fit is tried out, so that nobody has to guess.
+"""A GPU that is too small for the batch: smaller batches are tried, so that the error can name one that fits.
 
 In: the state whose step ran out of memory. Out: the error to raise.
 """
@@ -10,30 +10,30 @@ from torch import Tensor
 
 from chestgan_core.errors import BadInput
 from chestgan_core.training.checkpoint import TrainingState
-from chestgan_core.training.distributed import Team
+from chestgan_core.training.distributed import World
 from chestgan_core.training.step import step
 
 
-def fitting_batch(state: TrainingState, images: Tensor, classes: Tensor | None) -> BadInput:
-    """Halve the batch until a step fits. The state is of no more use afterwards."""
-    wanted = batch = state.experiment.training.batch_size
+def out_of_memory_error(state: TrainingState, images: Tensor, classes: Tensor | None) -> BadInput:
+    """Halve the batch until a step fits. The state cannot be used afterwards."""
+    requested = batch = state.experiment.training.batch_size
     while batch > 2:
         batch //= 2
         _free()
         plan = state.experiment.training.model_copy(update={"batch_size": batch})
         state.experiment = state.experiment.model_copy(update={"training": plan})
         try:
-            step(state, images, classes, Team(), 0.0)
+            step(state, images, classes, World(), 0.0)
         except torch.OutOfMemoryError:
             continue
-        return _told(state, wanted, f"set training.batch_size to {batch}, which fits")
-    return _told(
-        state, wanted, "lower the widths of the networks or the resolution: not even a batch of 2 fits"
+        return _error(state, requested, f"set training.batch_size to {batch}, which fits")
+    return _error(
+        state, requested, "lower the widths of the networks or the resolution: not even a batch of 2 fits"
     )
 
 
-def _told(state: TrainingState, wanted: int, remedy: str) -> BadInput:
-    cause = f"a batch of {wanted} does not fit into the memory of {state.device}"
+def _error(state: TrainingState, requested: int, remedy: str) -> BadInput:
+    cause = f"a batch of {requested} does not fit into the memory of {state.device}"
     return BadInput(f"training {state.experiment.name}", cause, remedy)
 
 

@@ -1,7 +1,7 @@
 """Slices as networks see them: from shards, through the experiment's window, all in memory.
 
 In: shard files, (N, S, S) int16 each, HU of CT or grey levels of pictures. Out: (N, 1, R, R) float32 in [-1, 1], with
-the class and the patient of each.
+the class and the patient of each slice.
 """
 
 from collections import Counter
@@ -18,13 +18,13 @@ from chestgan_core.errors import BadInput
 from chestgan_core.slices.shards import read_shard
 
 # Slices resized at once: bounds the float copy of a large shard.
-AT_ONCE = 256
+RESIZE_BATCH = 256
 
 
 @dataclass(frozen=True)
 class LoadedSlices:
-    """images: (N, 1, R, R) float32 in [-1, 1]. classes: (N,) int64, numbers into experiment.classes; None without any.
-    patients: the patient of each.
+    """images: (N, 1, R, R) float32 in [-1, 1]. classes: (N,) int64, indices into experiment.classes; None without.
+    patients: the patient of each slice.
     """
 
     images: Tensor
@@ -36,7 +36,7 @@ class LoadedSlices:
 
 
 def load_training_slices(paths: Sequence[Path], experiment: Experiment) -> LoadedSlices:
-    """What an experiment is trained on.
+    """`load_slices` of what an experiment is trained on, checked.
 
     Raises BadInput: what load_slices raises, a class with too few patients (says how many), a batch larger than the
     set.
@@ -50,7 +50,7 @@ def load_training_slices(paths: Sequence[Path], experiment: Experiment) -> Loade
         if found < experiment.min_patients_per_class:
             raise BadInput(
                 f"class {name} of {experiment.name}",
-                f"has {found} patient(s) to train on, and {experiment.min_patients_per_class} are needed",
+                f"has {found} patient(s) to train on, at least {experiment.min_patients_per_class} are needed",
                 "leave it out of classes: a generator memorizes few people; or set min_patients_per_class",
             )
     if len(loaded) < experiment.training.batch_size:
@@ -63,10 +63,10 @@ def load_training_slices(paths: Sequence[Path], experiment: Experiment) -> Loade
 
 
 def load_slices(paths: Sequence[Path], experiment: Experiment) -> LoadedSlices:
-    """The slices of all shards, in the order of the paths, at the experiment's resolution and window; of an experiment
-    with classes only those of these classes.
+    """The slices of all shards, in the order of the paths, at the experiment's resolution and through its window.
 
-    Larger slices are made smaller with antialiasing before the window clips them.
+    Of an experiment with classes only the slices of these classes. Larger slices are downsized with antialiasing
+    before the window clips them.
     Raises BadInput: no paths, no slices (of these classes), slices smaller than the resolution, a file that is not a
     shard.
     """
@@ -82,9 +82,9 @@ def load_slices(paths: Sequence[Path], experiment: Experiment) -> LoadedSlices:
         slices = torch.from_numpy(shard.slices)  # (N, S, S) int16
         found, size = slices.shape[-1], experiment.resolution
         if len(slices) and found < size:
-            cause = f"holds {found} x {found} slices, the experiment {experiment.name} wants {size} x {size}"
+            cause = f"holds {found} x {found} slices, the experiment {experiment.name} needs {size} x {size}"
             raise BadInput(path, cause, _remedy(size, found))
-        for few in torch.split(torch.tensor(chosen), AT_ONCE) if chosen else ():
+        for few in torch.split(torch.tensor(chosen), RESIZE_BATCH) if chosen else ():
             values = slices[few, None].float()
             if found > size:
                 values = functional.interpolate(values, size=(size, size), mode="bilinear", antialias=True)
@@ -99,6 +99,6 @@ def load_slices(paths: Sequence[Path], experiment: Experiment) -> LoadedSlices:
     return LoadedSlices(torch.cat(parts), torch.tensor(classes) if numbers else None, tuple(patients))
 
 
-def _remedy(wanted: int, found: int) -> str:
-    """Slices of the wanted size, or a resolution that the slices have."""
-    return f"normalize with --size {wanted} or more, or choose the resolution {1 << (found.bit_length() - 1)}"
+def _remedy(needed: int, found: int) -> str:
+    """Larger slices, or a resolution that the slices have."""
+    return f"normalize with --size {needed} or more, or choose the resolution {1 << (found.bit_length() - 1)}"

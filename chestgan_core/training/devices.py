@@ -1,25 +1,24 @@
-"""Where to compute: a name that a person gives to a torch device that is there."""
+"""Where to compute: from a name that a person gives to a torch device that is available."""
 
 from collections.abc import Callable
 
 import torch
 
-from chestgan_core.errors import NotAvailable
+from chestgan_core.errors import NotAvailable, UnknownName, nearest
 
-# Fastest first: "auto" takes the first that is there.
-PRESENT: dict[str, Callable[[], bool]] = {
+# Fastest first: "auto" takes the first that is available.
+DEVICES: dict[str, Callable[[], bool]] = {
     "cuda": torch.cuda.is_available,
     "mps": torch.backends.mps.is_available,
     "cpu": lambda: True,
 }
 
-# What a processor says that it has when it multiplies bfloat16 itself; others convert, and are slower then.
-# ARM's `bf16` was not measured.
+# Capabilities of a CPU that multiplies bfloat16 itself; others convert, which is slower. ARM's `bf16` was not measured.
 BFLOAT16 = ("avx512_bf16", "amx_bf16")
 
 
 def computes_bfloat16(device: torch.device) -> bool:
-    """Whether 16 bits (8 of them exponent, as 32 bits have) are faster there than 32."""
+    """Whether bfloat16 (the exponent of float32, in 16 bits) is faster there than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
@@ -27,13 +26,13 @@ def computes_bfloat16(device: torch.device) -> bool:
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """auto: CUDA, else MPS, else CPU. Raises NotAvailable for a device that is absent or unknown."""
-    there = [device for device, is_there in PRESENT.items() if is_there()]
+    """auto: CUDA, else MPS, else CPU. Raises UnknownName, NotAvailable (this machine does not have the device)."""
+    if name not in ("auto", *DEVICES):
+        raise UnknownName(f"device {name}", "is not known", nearest(name, ("auto", *DEVICES)))
+    available = [device for device, is_available in DEVICES.items() if is_available()]
     if name == "auto":
-        return torch.device(there[0])
-    if name not in there:
-        cause = (
-            "is not on this machine, or PyTorch cannot use it" if name in PRESENT else "is not a known device"
-        )
-        raise NotAvailable(f"device {name}", cause, f"choose auto or one of {', '.join(there)}")
+        return torch.device(available[0])
+    if name not in available:
+        cause = "is not on this machine, or PyTorch cannot use it"
+        raise NotAvailable(f"device {name}", cause, f"choose auto or one of {', '.join(available)}")
     return torch.device(name)

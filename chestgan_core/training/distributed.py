@@ -1,7 +1,8 @@
-"""One training on several GPUs or machines, started by torchrun: each process takes its part of every batch.
+"""One training by several processes, on several GPUs or machines: each takes its part of every batch.
 
-In: RANK, WORLD_SIZE and what else torchrun sets. Out: a Team, whose members average their gradients. Gradients are
-averaged by hand, and not by DistributedDataParallel: that follows one backward pass a step, and penalties have two.
+In: what torchrun sets (RANK, WORLD_SIZE, ...), or the store at which gpu_workers.py lets its processes meet. Out: a
+World, whose processes average their gradients. That is done here and not by DistributedDataParallel, which follows one
+backward pass per step, and gradient penalties have two.
 """
 
 import os
@@ -15,32 +16,47 @@ from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
-class Team:
-    """All processes of a training: how many, and which of them this one is. words: how they talk past their GPUs."""
+class World:
+    """All processes of one training: how many (size), and which of them this one is (rank, 0 is the main one).
+
+    local_rank: number of its GPU on this machine; None keeps the device as it is named. cpu_group: a gloo group for
+    messages between CPUs; None is the default group.
+    """
 
     size: int = 1
     rank: int = 0
-    words: Any = None
+    local_rank: int | None = None
+    cpu_group: Any = None
 
     @classmethod
-    def of_torchrun(cls, device: torch.device) -> Self:
-        """The team that torchrun has started; a process that it did not start is a team of one."""
-        size = int(os.environ.get("WORLD_SIZE", "1"))
-        if size == 1:
-            return cls()
+    def from_torchrun(cls, device: torch.device) -> Self:
+        """The world that torchrun has started; a process that it did not start is alone."""
+        local_rank = int(os.environ["LOCAL_RANK"]) if "LOCAL_RANK" in os.environ else None
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            return cls(local_rank=local_rank)
         if not dist.is_initialized():
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        # Through a GPU, each word would make the processor wait for it.
-        words = dist.new_group(backend="gloo") if device.type == "cuda" else None
-        return cls(size, int(os.environ["RANK"]), words)
+            dist.init_process_group(_backend(device))
+        return cls(dist.get_world_size(), dist.get_rank(), local_rank, _cpu_group(device))
+
+    @classmethod
+    def join(cls, store: Any, size: int, rank: int, device: torch.device) -> Self:
+        """The world of `size` processes of one machine that meet at a torch.distributed store; waits for all of them."""
+        dist.init_process_group(_backend(device), store=store, world_size=size, rank=rank)
+        return cls(size, rank, rank, _cpu_group(device))
 
     @property
-    def leads(self) -> bool:
-        """Whether this process writes, scores and decides."""
+    def is_main(self) -> bool:
+        """Whether this process writes, validates and decides."""
         return self.rank == 0
 
+    def local_device(self, device: torch.device) -> torch.device:
+        """The GPU of this process."""
+        if device.type == "cuda" and self.local_rank is not None:
+            return torch.device("cuda", self.local_rank)
+        return device
+
     def average_gradients(self, network: nn.Module) -> None:
-        """The mean over the team, in one message."""
+        """Replace the gradients by their mean over all processes, in one message."""
         if self.size == 1:
             return
         gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
@@ -50,26 +66,28 @@ class Team:
         _copy_back(flat, gradients)
 
     def mean(self, number: Tensor) -> Tensor:
-        """The mean of a number over the team, on its device."""
+        """The mean of a number over all processes, on its device."""
         if self.size == 1:
             return number
         dist.all_reduce(number)
         return number / self.size
 
-    def agree(self, *numbers: float) -> list[float]:
-        """The numbers that the leader gave."""
+    def broadcast(self, *numbers: float) -> list[float]:
+        """The numbers of the main process, in every process."""
         if self.size == 1:
             return list(numbers)
-        told = torch.tensor(numbers, dtype=torch.float64)
-        dist.broadcast(told, 0, group=self.words)
-        return [float(number) for number in told]
+        message = torch.tensor(numbers, dtype=torch.float64)
+        dist.broadcast(message, 0, group=self.cpu_group)
+        return [float(number) for number in message]
 
 
-def local_device(device: torch.device) -> torch.device:
-    """The GPU of this process."""
-    if device.type == "cuda" and "LOCAL_RANK" in os.environ:
-        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
-    return device
+def _backend(device: torch.device) -> str:
+    return "nccl" if device.type == "cuda" else "gloo"
+
+
+def _cpu_group(device: torch.device) -> Any:
+    # Sent through a GPU, each message would make the CPU wait for it.
+    return dist.new_group(backend="gloo") if device.type == "cuda" else None
 
 
 def _copy_back(flat: Tensor, gradients: Iterable[Tensor]) -> None:

@@ -1,6 +1,6 @@
 """Images from numbered seeds: image k depends on the model and on seed k, on nothing else.
 
-A generator that was told classes makes them in turns: seed k is of class k modulo their number.
+A generator with classes makes them in turn: seed k is of class k modulo their number.
 
 In: a loaded generator and seeds. Out: (N, 1, R, R) float32 in [-1, 1], in the order of the seeds.
 The last bits of a convolution can depend on the size of the batch, on the place in it and on the number
@@ -23,13 +23,13 @@ CHUNK = 32
 # 3 threads, and for some widths 8, were seen to change the last bits; these were not.
 THREADS = (1, 2, 4)
 # PyTorch's CPU generator keeps 32 bits of a seed: larger ones would repeat images.
-MOST_SEEDS = 2**32
+SEEDS = 2**32
 
 
 def noise(seed: int, latent: int) -> Tensor:
     """z (latent,) float32 of one seed, drawn on the CPU: the same for each device."""
-    if not 0 <= seed < MOST_SEEDS:
-        raise BadInput(f"seed {seed}", "is out of range", f"seeds go from 0 to {MOST_SEEDS - 1}")
+    if not 0 <= seed < SEEDS:
+        raise BadInput(f"seed {seed}", "is out of range", f"seeds go from 0 to {SEEDS - 1}")
     return torch.randn(latent, generator=torch.Generator().manual_seed(seed))
 
 
@@ -40,8 +40,8 @@ def class_of(seed: int, experiment: Experiment) -> str:
 
 def class_numbers(seeds: Sequence[int], experiment: Experiment) -> Tensor | None:
     """(N,) int64, the classes of these seeds' images as networks take them; None where the experiment has none."""
-    several = len(experiment.classes)
-    return torch.tensor([seed % several for seed in seeds], dtype=torch.int64) if several else None
+    count = len(experiment.classes)
+    return torch.tensor([seed % count for seed in seeds], dtype=torch.int64) if count else None
 
 
 def generate_stream(generator: LoadedGenerator, seeds: Iterable[int]) -> Iterator[Tensor]:
@@ -70,7 +70,7 @@ def generate(generator: LoadedGenerator, seeds: Sequence[int], progress: Progres
 
 
 def _chunks(generator: LoadedGenerator, seeds: Iterable[int]) -> Iterator[Tensor]:
-    """(n, 1, R, R) for n seeds that fit into one chunk, in the order in which they were asked for."""
+    """(n, 1, R, R) for n seeds that fit into one chunk, in the order of the seeds."""
     chunk: dict[int, int] = {}  # place -> seed
     for seed in seeds:
         if seed % CHUNK in chunk:
@@ -98,9 +98,9 @@ def _compute(generator: LoadedGenerator, chunk: dict[int, int]) -> Tensor:
 
 @contextmanager
 def _threads_that_divide() -> Iterator[None]:
-    told = torch.get_num_threads()
-    torch.set_num_threads(max(number for number in THREADS if number <= told))
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(number for number in THREADS if number <= before))
     try:
         yield
     finally:
-        torch.set_num_threads(told)
+        torch.set_num_threads(before)

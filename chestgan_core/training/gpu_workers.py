@@ -1,14 +1,14 @@
-"""One training on several GPUs of a machine, without torchrun: this process leads, and starts the others.
+"""One training on several GPUs of a machine, without torchrun: this process is the main one and starts the others.
 
-In: experiment, slices, folder, as train() takes them. Out: a block in which train() finds itself the leader of a team
-(parallel.py). On a processor a team is slower than one process; only tests ask for it.
+In: experiment, slices and folder, as train() takes them. Out: a block with the World that train() needs. The processes
+find each other at a TCP store of the main one, whose address they get as an argument: no environment is changed.
+On a CPU several processes are slower than one; only tests start them there.
 """
 
-import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -16,70 +16,73 @@ import torch.multiprocessing as processes
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import ChestganError
+from chestgan_core.local.log_lines import configure_logging
 from chestgan_core.training.data import LoadedSlices
+from chestgan_core.training.distributed import World
 from chestgan_core.training.loop import train
 from chestgan_core.training.schedule import Budget
 
-# A mate ends with the last step, some time before the leader has written its records.
-PATIENCE = 60
+LOCALHOST = "127.0.0.1"
+# Seconds. A worker ends with the last step, some time before the main process has written its records.
+JOIN_TIMEOUT = 60
 
 
-class MateLost(ChestganError):
-    """A process of the team died; what it said is in the log."""
+class GpuWorkerDied(ChestganError):
+    """A process of the training died; what it wrote is in the log."""
 
 
-def team_size(experiment: Experiment, device: torch.device) -> int:
-    """As many as the experiment asks for and the machine has. GPUs that nobody asked for are left to others."""
+def process_count(experiment: Experiment, device: torch.device) -> int:
+    """One per GPU that the experiment asks for and the machine has; the other GPUs are left to others. 1 on a CPU."""
     return min(experiment.compute.gpus or 1, torch.cuda.device_count()) if device.type == "cuda" else 1
 
 
 @contextmanager
-def mates(
-    size: int, experiment: Experiment, slices: LoadedSlices, out: Path, device: torch.device, budget: Budget
-) -> Iterator[None]:
-    """size: processes, this one included; 1 starts none. Raises MateLost."""
-    if size == 1:
-        yield
+def start_gpu_workers(
+    count: int, experiment: Experiment, slices: LoadedSlices, out: Path, device: torch.device, budget: Budget
+) -> Iterator[World | None]:
+    """Start the other processes of a training, and end them with the block.
+
+    count: processes, this one included; 1 starts none and gives None. Raises GpuWorkerDied.
+    """
+    if count == 1:
+        yield None
         return
-    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(size)}
+    store = _store(0, count, is_master=True)  # port 0: a free one
     start = processes.get_context("spawn").Process
-    team = [
+    workers = [
         start(
             target=_work,
-            args=(told, rank, experiment, slices, out, device, budget),
+            args=(store.port, count, rank, experiment, slices, out, device, budget),
             daemon=True,
-            name=f"mate {rank}",
+            name=f"GPU worker {rank}",
         )
-        for rank in range(1, size)
+        for rank in range(1, count)
     ]
-    former = dict(os.environ)
-    os.environ.update(told, RANK="0", LOCAL_RANK="0")
     try:
-        for mate in team:
-            mate.start()
+        for worker in workers:
+            worker.start()
         try:
-            yield
+            yield World.join(store, count, 0, device)
         except RuntimeError as error:
-            # What a broken collective raises; the reason is that of the mate.
-            if lost := [mate.name for mate in team if mate.exitcode]:
-                cause = f"{', '.join(lost)} of {size} processes died"
-                remedy = "read the log; train again, and it goes on from its last checkpoint"
-                raise MateLost(f"training {experiment.name}", cause, remedy) from error
+            # What a broken collective raises; its reason is that of the worker.
+            if dead := [worker.name for worker in workers if worker.exitcode]:
+                cause = f"{', '.join(dead)} of {count} died"
+                remedy = "read the log for the reason, then train again: it resumes from its last checkpoint"
+                raise GpuWorkerDied(f"training {experiment.name}", cause, remedy) from error
             raise
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
-        for mate in team:
-            if mate.pid is not None:
-                mate.join(PATIENCE)
-                mate.kill()
-                mate.join()
-        os.environ.clear()
-        os.environ.update(former)
+        for worker in workers:
+            if worker.pid is not None:
+                worker.join(JOIN_TIMEOUT)
+                worker.kill()
+                worker.join()
 
 
 def _work(
-    told: dict[str, str],
+    port: int,
+    count: int,
     rank: int,
     experiment: Experiment,
     slices: LoadedSlices,
@@ -87,13 +90,14 @@ def _work(
     device: torch.device,
     budget: Budget,
 ) -> None:
-    """A mate: takes its part of each step."""
-    os.environ.update(told, RANK=str(rank), LOCAL_RANK=str(rank))
-    train(experiment, slices, out, device, budget)
+    """A worker: takes its part of each step."""
+    configure_logging()
+    store = _store(port, count)
+    train(experiment, slices, out, device, budget, world=World.join(store, count, rank, device))
     dist.destroy_process_group()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _store(port: int, count: int, is_master: bool = False) -> Any:
+    return dist.TCPStore(  # type: ignore[attr-defined]
+        LOCALHOST, port, count, is_master=is_master, wait_for_workers=False
+    )

@@ -1,6 +1,6 @@
-"""Being asked to stop: Ctrl-C, or the SIGTERM of a pod that is moved, waits for the end of the step.
+"""An interrupted training: SIGINT (Ctrl-C), or the SIGTERM of a pod that is moved, waits for the end of the step.
 
-A step that breaks off in the middle leaves the networks out of pace; a training can only go on exactly from
+A step that breaks off in the middle leaves one network ahead of the other; a training can only be resumed exactly from
 between two steps.
 """
 
@@ -13,34 +13,33 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """`with Interruption() as stop:` makes SIGINT and SIGTERM set stop.requested; leaving it delivers them.
+    """`with Interruption() as interruption:` makes SIGINT and SIGTERM set interruption.received; its end delivers them.
 
-    Whoever handled the signal before handles it then: Python raises KeyboardInterrupt, Dagster its own error,
-    and without a handler SIGTERM ends the process. Outside of the main thread, which gets no signals, nothing
-    changes.
+    The handler from before gets the signal then: Python raises KeyboardInterrupt, Dagster its own error, and without a
+    handler SIGTERM ends the process. Other threads than the main one get no signals; there nothing changes.
     """
 
     def __init__(self) -> None:
-        self.requested: signal.Signals | None = None
-        self._former: dict[signal.Signals, object] = {}
+        self.received: signal.Signals | None = None
+        self._handlers: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                former = signal.getsignal(number)
+                handler = signal.getsignal(number)
                 # A signal that is ignored (nohup) stays so; one that C code handles cannot be put back.
-                if former not in (signal.SIG_IGN, None):
-                    self._former[number] = signal.signal(number, self._note)
+                if handler not in (signal.SIG_IGN, None):
+                    self._handlers[number] = signal.signal(number, self._receive)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, former in self._former.items():
-            signal.signal(number, former)  # type: ignore[arg-type]
-        if self.requested is not None and error is None:
-            signal.raise_signal(self.requested)
-            raise KeyboardInterrupt  # for a handler that only takes notes
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        if self.received is not None and error is None:
+            signal.raise_signal(self.received)
+            raise KeyboardInterrupt  # for a handler that returns
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.requested = signal.Signals(number)
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        self.received = signal.Signals(number)

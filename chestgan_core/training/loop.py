@@ -1,12 +1,12 @@
-"""Training: a generator and a discriminator against each other until the budget is spent.
+"""Training: a generator (G) and a discriminator (D) against each other until the budget is spent.
 
 In: an experiment and its slices, in memory. Out, in one folder: generator.safetensors (the averaged weights, of the
-best look where the plan selects, written last), discriminator.safetensors (its last weights, whichever look is kept),
-config.json, training-state.pt, and what records.py leaves for people. The slices stay on the device and batches are
-drawn by index: here a data loader costs more than it gives.
+best validation where the plan has some; written last), discriminator.safetensors (its last weights, whichever generator
+is kept), config.json, checkpoint.pt, and what records.py writes for people. The slices stay on the device and batches
+are drawn by index: here a data loader costs more than it gives.
 """
 
-import sys
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -19,34 +19,36 @@ from torch import Tensor
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.local.progress import Progress
-from chestgan_core.training.batch_size import fitting_batch
-from chestgan_core.training.checkpoint import STATE_FILE, TrainingState, fingerprint
+from chestgan_core.training.batch_size import out_of_memory_error
+from chestgan_core.training.checkpoint import CHECKPOINT_FILE, TrainingState, data_fingerprint
 from chestgan_core.training.data import LoadedSlices
-from chestgan_core.training.distributed import Team, local_device
-from chestgan_core.training.ema import calibrate
+from chestgan_core.training.distributed import World
+from chestgan_core.training.ema import calibrate_batch_norm
 from chestgan_core.training.generation import generate
 from chestgan_core.training.interruption import Interruption
-from chestgan_core.training.records import SAMPLES, keep_generator, tick, write_records
-from chestgan_core.training.sampling import Draw, weights_of
+from chestgan_core.training.records import FINAL_SAMPLES, add_row, keep_snapshot, write_records
+from chestgan_core.training.sampling import IndexSampler, sampling_weights
 from chestgan_core.training.schedule import Budget
 from chestgan_core.training.step import step
-from chestgan_core.training.validation import Judge, look
+from chestgan_core.training.validation import KidScorer, validate
 from chestgan_core.training.weights import LoadedGenerator, save_discriminator, save_generator
 
-SNAPSHOT_FILE = "snapshot-{:010d}.safetensors"
+SNAPSHOT_FILE = "snapshot-{:010d}.safetensors"  # images seen
+
+log = logging.getLogger(__name__)
 
 
 class TrainingDiverged(ChestganError):
-    """Losses or weights are no longer numbers."""
+    """A loss or a weight is NaN or infinite."""
 
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """A finished training. resumed_at: images that former attempts had seen; training_images: different ones.
+    """A finished training. resumed_at: images that earlier attempts had seen; training_images: different ones.
 
-    seconds: of all attempts. images_per_second: over all of it, samples, looks and checkpoints included.
-    Losses: means of the last row of the history. best_kid, best_at: of the look that was kept, None without looks.
-    sha256: of generator.safetensors.
+    seconds: of all attempts. images_per_second: over all of them, samples, validations and checkpoints included.
+    loss_d, loss_g: means of the last row of the history. best_kid (not times 1000), best_at (images seen): of the
+    validation whose generator is kept, None without validations. sha256: of generator.safetensors.
     """
 
     images_seen: int
@@ -69,21 +71,25 @@ class TrainingOutcome:
     def line(self) -> str:
         """One line for a person."""
         speed = f"{self.seconds:.0f} s, {self.images_per_second:.0f}/s on {self.device} in {self.precision}"
-        told = f"{self.images_seen:,} images seen ({speed}), loss D {self.loss_d:.2f} G {self.loss_g:.2f}"
+        line = f"{self.images_seen:,} images seen ({speed}), loss D {self.loss_d:.2f} G {self.loss_g:.2f}"
         if self.best_kid is None:
-            return told
-        return f"{told}, kept that of {self.best_at:,} images (KID {1000 * self.best_kid:.0f} x 1000)"
+            return line
+        return (
+            f"{line}, kept the generator of {self.best_at:,} images (KID {1000 * self.best_kid:.0f} x 1000)"
+        )
 
 
 @dataclass(frozen=True)
-class Watcher:
-    """Who is told while a training goes on: the path of each new training-state.pt; each new row with its pictures;
-    each look (images_seen, seconds, kid). What it raises ends the training.
+class TrainingCallbacks:
+    """Called while a training runs; what they raise ends it.
+
+    on_checkpoint: the path of each new checkpoint.pt. on_row: each new row of the history, and its images (16, 1, R, R)
+    float32 in [-1, 1]. on_validation: images_seen, seconds and kid (not times 1000).
     """
 
-    checkpoint: Callable[[Path], object] = lambda path: None
-    row: Callable[[dict[str, float | None], Tensor], object] = lambda row, pictures: None
-    look: Callable[[dict[str, float]], object] = lambda look: None
+    on_checkpoint: Callable[[Path], object] = lambda path: None
+    on_row: Callable[[dict[str, float | None], Tensor], object] = lambda row, images: None
+    on_validation: Callable[[dict[str, float]], object] = lambda validation: None
 
 
 def train(
@@ -92,127 +98,165 @@ def train(
     out: Path,
     device: torch.device,
     budget: Budget,
-    judge: Judge | None = None,
-    watcher: Watcher | None = None,
-    looks: int | None = None,
+    scorer: KidScorer | None = None,
+    callbacks: TrainingCallbacks | None = None,
+    validations: int | None = None,
     clock: Callable[[], float] = time.monotonic,
+    world: World | None = None,
 ) -> TrainingOutcome:
-    """Train, or go on where the training-state.pt in `out` ends.
+    """Train, or resume from the checkpoint.pt in `out`.
 
-    On a CPU of one kind, with the same number of threads, the end has the same bits as without an interruption. Under
-    torchrun all processes call it, and the first one writes. judge: scores the looks, where the plan selects. looks:
-    so many of them, evenly over the budget, instead of one every so many images. clock: seconds, of which minutes are
-    made. SIGINT and SIGTERM write a checkpoint first.
-    Raises BadCheckpoint (a state of another experiment or other slices), TrainingDiverged, TrainingCollapsed, BadInput
-    (too little memory on the GPU: names the batch that fits), and what the watcher raises.
+    On a CPU of one kind, with the same number of threads, a resumed training ends with the same bits as one that was
+    never interrupted. SIGINT and SIGTERM write a checkpoint first. Of several processes (torchrun, gpu_workers.py) all
+    call it, and the main one writes.
+
+    Args:
+        experiment: Networks, loss, schedules, seed.
+        slices: What to train on, at the resolution of the experiment.
+        out: Folder for weights, checkpoint and records; made where it is missing.
+        device: Where to compute.
+        budget: When to stop: minutes, images seen, or both.
+        scorer: The KID of generated images, where the plan has validations.
+        callbacks: Called at each row, checkpoint and validation.
+        validations: So many, evenly over the budget, instead of one every `validation.every_images`.
+        clock: Seconds, from which the minutes of the budget are counted.
+        world: The processes of this training; by default what torchrun has started, or this process alone.
+
+    Returns:
+        Counts, losses and speed; the sha256 of generator.safetensors.
+
+    Raises:
+        BadCheckpoint: The checkpoint is damaged, or of another experiment or other slices.
+        TrainingDiverged: A loss or a weight is NaN or infinite.
+        TrainingCollapsed: The generator makes the same image from every seed.
+        BadInput: The batch cannot be divided among the processes, or does not fit into the memory of the GPU (names
+            one that fits).
+
+    Example:
+        >>> import tempfile, torch
+        >>> from pathlib import Path
+        >>> from chestgan_core.config.experiment import parse_experiment
+        >>> from chestgan_core.training.data import LoadedSlices
+        >>> plan = {"batch_size": 4, "images": 8, "sample_every_images": 8}
+        >>> fields = {"dataset": "phantom", "resolution": 16, "training": plan}
+        >>> experiment = parse_experiment(fields, "tiny", "example")
+        >>> images = torch.rand(8, 1, 16, 16) * 2 - 1  # eight slices in [-1, 1], one per patient
+        >>> slices = LoadedSlices(images, None, tuple("ABCDEFGH"))
+        >>> with tempfile.TemporaryDirectory() as out:
+        ...     outcome = train(experiment, slices, Path(out), torch.device("cpu"), Budget(minutes=None, images=8))
+        >>> outcome.images_seen
+        8
     """
     out.mkdir(parents=True, exist_ok=True)
-    device = local_device(device)
-    team = Team.of_torchrun(device)
-    if experiment.training.batch_size % team.size:
-        cause = f"its batch of {experiment.training.batch_size} cannot be split over {team.size} processes"
+    world = world or World.from_torchrun(device)
+    device = world.local_device(device)
+    if experiment.training.batch_size % world.size:
+        cause = f"its batch of {experiment.training.batch_size} cannot be split over {world.size} processes"
         raise BadInput(f"experiment {experiment.name}", cause, "choose a multiple of their number")
-    sampling = experiment.training.sampling
-    draw = Draw(len(slices), weights_of(slices.patients, slices.classes, sampling), device)
-    state = TrainingState(experiment, device, draw, team.rank)
-    data = fingerprint(slices.images, slices.classes)
-    if (out / STATE_FILE).is_file():
-        state.restore(out / STATE_FILE, data)
+    weights = sampling_weights(slices.patients, slices.classes, experiment.training.sampling)
+    state = TrainingState(experiment, device, IndexSampler(len(slices), weights, device), world.rank)
+    data = data_fingerprint(slices.images, slices.classes)
+    if (out / CHECKPOINT_FILE).is_file():
+        state.restore(out / CHECKPOINT_FILE, data)
     real_spread = float(slices.images.std(dim=0).mean())
-    run = _Run(state, out, data, budget, judge, watcher or Watcher(), real_spread, looks)
+    run = _Run(state, out, data, budget, scorer, callbacks or TrainingCallbacks(), real_spread, validations)
     images = slices.images.to(device).contiguous(memory_format=torch.channels_last)
     classes = None if slices.classes is None else slices.classes.to(device)
     resumed_at, started = state.images_seen, clock() - state.seconds
-    if resumed_at and team.leads:
-        print(f"training {experiment.name}: going on at {resumed_at:,} images", file=sys.stderr)
-    to_go = None if budget.images is None else max(budget.images - resumed_at, 0)
-    with Interruption() as stop, Progress(f"training {experiment.name}", to_go, "images") as progress:
+    if resumed_at and world.is_main:
+        log.info("training %s: resumed at %s images", experiment.name, f"{resumed_at:,}")
+    remaining = None if budget.images is None else max(budget.images - resumed_at, 0)
+    name = f"training {experiment.name}"
+    with Interruption() as interruption, Progress(name, remaining, "images") as progress:
         while True:
-            ended, share = team.agree(float(run.over(bool(stop.requested))), budget.share(state))
-            if ended:
+            stop = run.is_over() or interruption.received is not None
+            stop_everywhere, fraction = world.broadcast(float(stop), budget.fraction(state))
+            if stop_everywhere:
                 break
             before = state.images_seen
             try:
-                step(state, images, classes, team, share)
+                step(state, images, classes, world, fraction)
             except torch.OutOfMemoryError as error:
-                raise fitting_batch(state, images, classes) from error
+                raise out_of_memory_error(state, images, classes) from error
             state.seconds = clock() - started
-            if team.leads:
+            if world.is_main:
                 run.after_step(before)
                 progress.step(state.images_seen - before, run.note())
-        if team.leads:
+        if world.is_main:
             run.checkpoint()
-            if stop.requested:
-                told = f"stopped at {state.images_seen:,} images, saved"
-                print(f"training {experiment.name}: {told}", file=sys.stderr)
-    if not team.leads:
+            if interruption.received is not None:
+                signal = interruption.received.name
+                log.info(
+                    "%s: received %s at %s images, checkpoint written", name, signal, f"{state.images_seen:,}"
+                )
+    if not world.is_main:
         return run.outcome(resumed_at, len(slices), {}, "")
     return run.finish(resumed_at, len(slices))
 
 
 class _Run:
-    """What happens between the steps of one training, in the process that leads."""
+    """What happens between the steps of one training, in the main process."""
 
     def __init__(
-        self, state: TrainingState, out: Path, data: str, budget: Budget, judge: Judge | None, watcher: Watcher,
-        real_spread: float, looks: int | None,
+        self, state: TrainingState, out: Path, data: str, budget: Budget, scorer: KidScorer | None,
+        callbacks: TrainingCallbacks, real_spread: float, validations: int | None,
     ) -> None:  # fmt: skip
         self.state, self.out, self.data, self.budget = state, out, data, budget
-        self.judge, self.watcher, self.real_spread = judge, watcher, real_spread
-        self.looks, self.looks_due = looks, self._looks_due(looks)
+        self.scorer, self.callbacks, self.real_spread = scorer, callbacks, real_spread
+        self.validations, self.validations_due = validations, self._validations_due(validations)
 
-    def over(self, asked_to_stop: bool) -> bool:
-        """Whether the training ends here."""
-        selection, best = self.state.experiment.training.validation, self.state.best
-        patience = selection.patience if selection else None
-        gave_up = patience is not None and best is not None and best.since >= patience
-        return asked_to_stop or gave_up or self.budget.share(self.state) >= 1
+    def is_over(self) -> bool:
+        """Whether the budget is spent, or the patience of the validation."""
+        validation, best = self.state.experiment.training.validation, self.state.best
+        patience = validation.patience if validation else None
+        stopped_early = patience is not None and best is not None and best.validations_since >= patience
+        return stopped_early or self.budget.fraction(self.state) >= 1
 
     def after_step(self, before: int) -> None:
-        """Rows, looks and checkpoints that the last step has reached."""
-        told = self.state.experiment.training
-        if self._crossed(before, told.sample_every_images):
+        """The rows, validations and checkpoints that are due after a step. before: images seen before it."""
+        plan = self.state.experiment.training
+        if self._crossed(before, plan.sample_every_images):
             self._require_finite()
-            pictures = tick(self.state, self.real_spread)
-            keep_generator(self.state)
-            self.watcher.row(self.state.history[-1], pictures)
-        if told.validation and self._is_time_to_look(before, told.validation.every_images):
-            self._look()
-        if self._crossed(before, told.checkpoint_every_images):
+            images = add_row(self.state, self.real_spread)
+            keep_snapshot(self.state)
+            self.callbacks.on_row(self.state.history[-1], images)
+        if plan.validation and self._is_validation_due(before, plan.validation.every_images):
+            self._validate()
+        if self._crossed(before, plan.checkpoint_every_images):
             self.checkpoint()
 
     def checkpoint(self) -> None:
         """Write the state."""
         self._require_finite()
-        self.state.save(self.out / STATE_FILE, self.data)
-        self.watcher.checkpoint(self.out / STATE_FILE)
+        self.state.save(self.out / CHECKPOINT_FILE, self.data)
+        self.callbacks.on_checkpoint(self.out / CHECKPOINT_FILE)
 
     def finish(self, resumed_at: int, slices: int) -> TrainingOutcome:
-        """Write the generator and the records."""
+        """Write the networks and the records."""
         state, experiment = self.state, self.state.experiment
         if experiment.training.validation and (
-            not state.looks or state.looks[-1]["images_seen"] != state.images_seen
+            not state.validations or state.validations[-1]["images_seen"] != state.images_seen
         ):
-            self._look()
-        calibrate(state.average, experiment)
-        last = state.averaged()
+            self._validate()
+        calibrate_batch_norm(state.ema, experiment)
+        last = state.ema_weights()
         for number, weights in state.snapshots.items():
-            state.average.load_state_dict(weights)
-            save_generator(self.out, state.average, experiment, SNAPSHOT_FILE.format(self._images_at(number)))
+            state.ema.load_state_dict(weights)
+            save_generator(self.out, state.ema, experiment, SNAPSHOT_FILE.format(self._images_at(number)))
         final = state.best.weights if state.best else last
-        state.average.load_state_dict(final)
-        loaded = LoadedGenerator(state.average.eval(), experiment, "", state.device)
-        pictures = generate(loaded, range(SAMPLES))
+        state.ema.load_state_dict(final)
+        loaded = LoadedGenerator(state.ema.eval(), experiment, "", state.device)
+        samples = generate(loaded, range(FINAL_SAMPLES))
         save_discriminator(self.out, state.discriminator, experiment, state.images_seen)
-        sha256 = save_generator(self.out, state.average, experiment)
-        state.average.load_state_dict(last)
-        row = write_records(state, self.out, pictures)
+        sha256 = save_generator(self.out, state.ema, experiment)
+        state.ema.load_state_dict(last)
+        row = write_records(state, self.out, samples)
         return self.outcome(resumed_at, slices, row, sha256)
 
     def outcome(
         self, resumed_at: int, slices: int, last: dict[str, float | None], sha256: str
     ) -> TrainingOutcome:
-        """What is told of it."""
+        """Of the state as it is now. last: row of the history."""
         state = self.state
         return TrainingOutcome(
             images_seen=state.images_seen,
@@ -223,40 +267,40 @@ class _Run:
             resumed_at=resumed_at,
             training_images=slices,
             device=str(state.device),
-            precision="bf16" if state.half_precision else "fp32",
+            precision="bf16" if state.bf16 else "fp32",
             best_kid=state.best.kid if state.best else None,
             best_at=state.best.images_seen if state.best else None,
             sha256=sha256,
         )
 
     def note(self) -> str:
-        """The end of the line of progress."""
+        """The end of the progress line."""
         state, parts = self.state, []
         if state.history:
             last = state.history[-1]
             parts.append(f"loss D {last['loss_d']:.2f} G {last['loss_g']:.2f}")
             parts.append(f"D(x) {last['d_real']:.2f}  D(G(z)) {last['d_fake']:.2f}")
-        if state.looks:
-            parts.append(f"KID {1000 * state.looks[-1]['kid']:.0f} x 1000")
+        if state.validations:
+            parts.append(f"KID {1000 * state.validations[-1]['kid']:.0f} x 1000")
         if self.budget.minutes is not None:
-            parts.append(f"at most {max(60 * self.budget.minutes - state.seconds, 0):.0f} s more")
+            parts.append(f"at most {max(60 * self.budget.minutes - state.seconds, 0):.0f} s left")
         return "  ".join(parts)
 
-    def _look(self) -> None:
-        selection = self.state.experiment.training.validation
-        if self.judge is not None and selection is not None:
+    def _validate(self) -> None:
+        validation = self.state.experiment.training.validation
+        if self.scorer is not None and validation is not None:
             self._require_finite()
-            look(self.state, self.judge, selection.images)
-            self.watcher.look(self.state.looks[-1])
+            validate(self.state, self.scorer, validation.images)
+            self.callbacks.on_validation(self.state.validations[-1])
 
-    def _is_time_to_look(self, before: int, every: int) -> bool:
-        if self.looks is None:
+    def _is_validation_due(self, before: int, every: int) -> bool:
+        if self.validations is None:
             return self._crossed(before, every)
-        former, self.looks_due = self.looks_due, self._looks_due(self.looks)
-        return self.looks_due > former
+        due_before, self.validations_due = self.validations_due, self._validations_due(self.validations)
+        return self.validations_due > due_before
 
-    def _looks_due(self, looks: int | None) -> int:
-        return int(self.budget.share(self.state) * (looks or 0))
+    def _validations_due(self, validations: int | None) -> int:
+        return int(self.budget.fraction(self.state) * (validations or 0))
 
     def _images_at(self, number: int) -> int:
         return int(self.state.history[number - 1]["images_seen"] or 0)
@@ -266,11 +310,11 @@ class _Run:
         return before // every < self.state.images_seen // every
 
     def _require_finite(self) -> None:
-        state, path = self.state, self.out / STATE_FILE
-        if not state.finite():
-            kept = f"{path} holds the state before" if path.is_file() else "nothing was kept"
+        state, path = self.state, self.out / CHECKPOINT_FILE
+        if not state.is_finite():
+            kept = f"{path} holds the state before" if path.is_file() else "there is no checkpoint before"
             raise TrainingDiverged(
                 f"training {state.experiment.name}",
-                f"losses or weights are no longer numbers after {state.images_seen:,} images",
+                f"a loss or a weight is NaN or infinite after {state.images_seen:,} images",
                 f"lower training.optimizer.lr and train from the start ({kept})",
             )

@@ -1,8 +1,8 @@
-"""What discriminator and generator want of each other, one class a loss.
+"""The losses of discriminator (D) and generator (G), one class per loss, and the gradient penalties.
 
 In: logits (N,), above 0 means real. Out: scalar tensors, means over the batch. From logits, and not from
 probabilities, because the logarithm of a saturated sigmoid has no gradient left.
-The penalties on the slope are computed in 32 bits: their second backward pass is fragile in 16.
+Gradient penalties are computed in float32: their second backward pass is fragile in bfloat16.
 """
 
 from collections.abc import Callable
@@ -17,25 +17,29 @@ from chestgan_core.config import training_plan as plan
 
 
 class GanLoss(Protocol):
-    """real, fake: logits of as many real and generated images; pairs i of both count as pairs."""
+    """real, fake: (N,) logits of real and of generated images; real[i] and fake[i] are a pair.
+
+    needs_real: whether G's loss needs the logits of real images. as_probability: whether the sigmoid of a logit is the
+    probability of being real.
+    """
+
+    needs_real: bool
+    as_probability: bool
 
     def discriminator(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
-        """What the discriminator makes smaller. random: for losses that draw something."""
+        """What D minimizes. random: for losses that draw something."""
         ...
 
     def generator(self, real: Tensor | None, fake: Tensor, random: torch.Generator) -> Tensor:
-        """What the generator makes smaller. real: None unless `needs_real`."""
+        """What G minimizes. real: None unless `needs_real`."""
         ...
 
-    needs_real: bool
-    as_probability: bool  # whether a logit reads as the probability of being real
 
-
-def loss_of(told: plan.Loss) -> GanLoss:
+def build_loss(settings: plan.Loss) -> GanLoss:
     """The loss that a plan names."""
-    match told:
+    match settings:
         case plan.CrossEntropy():
-            return CrossEntropy(told.real_targets, told.fake_targets, told.smoothed_generator)
+            return CrossEntropy(settings.real_targets, settings.fake_targets, settings.smoothed_generator)
         case plan.Wasserstein():
             return Wasserstein()
         case plan.Hinge():
@@ -43,16 +47,16 @@ def loss_of(told: plan.Loss) -> GanLoss:
         case plan.Relativistic():
             return Relativistic()
         case _:
-            assert_never(told)
+            assert_never(settings)
 
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Goodfellow et al. 2014 (arXiv 1406.2661): the generator's loss is -log D(G(z)), which keeps its gradient where
-    the discriminator is sure.
+    """Goodfellow et al. 2014 (arXiv 1406.2661), non-saturating: G's loss is -log D(G(z)), which keeps its gradient
+    where D is sure.
 
-    Targets are drawn between two numbers, one for the batch. Smoothing the real side alone is what the theory allows
-    (Salimans et al. 2016, arXiv 1606.03498): a smoothed 0 rewards present errors of the generator.
+    Targets are drawn between two numbers, one per batch. One-sided smoothing, of the real targets, is what the theory
+    allows (Salimans et al. 2016, arXiv 1606.03498): a smoothed 0 rewards present errors of the generator.
     """
 
     real_targets: tuple[float, float]
@@ -62,28 +66,30 @@ class CrossEntropy:
     as_probability = True
 
     def discriminator(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
-        """See GanLoss."""
+        """D's loss."""
         on_real = _cross_entropy(real, _drawn(self.real_targets, random))
         return on_real + _cross_entropy(fake, _drawn(self.fake_targets, random))
 
     def generator(self, real: Tensor | None, fake: Tensor, random: torch.Generator) -> Tensor:
-        """See GanLoss."""
+        """G's loss."""
         return _cross_entropy(fake, _drawn(self.real_targets, random) if self.smoothed_generator else 1.0)
 
 
 @dataclass(frozen=True)
 class Wasserstein:
-    """Arjovsky et al. 2017 (arXiv 1701.07875): minus the discriminator's loss estimates the distance of the two."""
+    """Arjovsky et al. 2017 (arXiv 1701.07875): minus D's loss estimates the Wasserstein distance between real and
+    generated images.
+    """
 
     needs_real = False
     as_probability = False
 
     def discriminator(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
-        """See GanLoss."""
+        """D's loss."""
         return fake.mean() - real.mean()
 
     def generator(self, real: Tensor | None, fake: Tensor, random: torch.Generator) -> Tensor:
-        """See GanLoss."""
+        """G's loss."""
         return -fake.mean()
 
 
@@ -95,27 +101,27 @@ class Hinge:
     as_probability = False
 
     def discriminator(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
-        """See GanLoss."""
+        """D's loss."""
         return relu(1 - real).mean() + relu(1 + fake).mean()
 
     def generator(self, real: Tensor | None, fake: Tensor, random: torch.Generator) -> Tensor:
-        """See GanLoss."""
+        """G's loss."""
         return -fake.mean()
 
 
 @dataclass(frozen=True)
 class Relativistic:
-    """Jolicoeur-Martineau 2019 (arXiv 1807.00734), the pairing form with softplus: only differences of a pair count."""
+    """Jolicoeur-Martineau 2019 (arXiv 1807.00734), with softplus: only the difference of a pair counts."""
 
     needs_real = True
     as_probability = False
 
     def discriminator(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
-        """See GanLoss."""
+        """D's loss."""
         return softplus(fake - real).mean()
 
     def generator(self, real: Tensor | None, fake: Tensor, random: torch.Generator) -> Tensor:
-        """See GanLoss."""
+        """G's loss."""
         assert real is not None  # noqa: S101 (for the type checker)
         return softplus(real - fake).mean()
 
@@ -132,26 +138,26 @@ def _drawn(between: tuple[float, float], random: torch.Generator) -> Tensor | fl
     return low + (high - low) * torch.rand((), generator=random, device=random.device)
 
 
-Score = Callable[[Tensor], Tensor]
-
-
-def squared_slope(images: Tensor, logits: Tensor) -> Tensor:
-    """Mean over the images of the squared norm of d logit / d image, summed over the pixels: R1 at real images, R2 at
-    generated ones (Mescheder et al. 2018, arXiv 1801.04406). images: what `logits` were computed from, with gradient.
+def squared_gradient_norm(images: Tensor, logits: Tensor) -> Tensor:
+    """Mean over the images of the squared norm of d logit / d image: R1 at real images, R2 at generated ones (Mescheder
+    et al. 2018, arXiv 1801.04406). images: (N, 1, R, R) from which `logits` were computed, with gradient.
     """
-    return _slopes(images, logits).square().sum(dim=1).mean()
+    return _gradients(images, logits).square().sum(dim=1).mean()
 
 
-def gradient_penalty(real: Tensor, fake: Tensor, score: Score, random: torch.Generator) -> Tensor:
-    """Mean of (norm of the slope - 1)^2 at random places between pairs of images (Gulrajani et al. 2017, arXiv
-    1704.00028).
+def gradient_penalty(
+    real: Tensor, fake: Tensor, critic: Callable[[Tensor], Tensor], random: torch.Generator
+) -> Tensor:
+    """WGAN-GP: mean of (norm of the gradient - 1)^2 at random points between pairs of images (Gulrajani et al. 2017,
+    arXiv 1704.00028).
     """
-    share = torch.rand((len(real), 1, 1, 1), generator=random, device=real.device)
-    between = (real + share * (fake - real)).requires_grad_()
-    excess: Tensor = _slopes(between, score(between)).norm(dim=1) - 1
+    fraction = torch.rand((len(real), 1, 1, 1), generator=random, device=real.device)
+    between = (real + fraction * (fake - real)).requires_grad_()
+    excess: Tensor = _gradients(between, critic(between)).norm(dim=1) - 1
     return excess.square().mean()
 
 
-def _slopes(images: Tensor, logits: Tensor) -> Tensor:
-    (slopes,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return slopes.flatten(1)
+def _gradients(images: Tensor, logits: Tensor) -> Tensor:
+    """(N, pixels)."""
+    (gradients,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return gradients.flatten(1)

@@ -1,14 +1,14 @@
-"""A training run between store and store: the training set comes in, a committed run goes out.
+"""A training run from store to store: a training set comes in, a committed run goes out.
 
-In: an experiment. Out: `experiments/<experiment>/<run>/` with weights, configuration, history and pictures. The run
-is named by what decides its weights (experiment, training set, version of the code), so an interrupted run finds its
-own last checkpoint in the store, and a finished one is not trained twice.
+In: an experiment. Out: `experiments/<experiment>/<run>/` with weights, configuration, history and images. The run is
+named by what decides its weights (experiment, training set, version of the code), so an interrupted run finds its own
+last checkpoint in the store, and a finished one is not trained twice.
 """
 
 import io
-import sys
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,16 +22,24 @@ from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, content_version
 from chestgan_core.store.store import Store
-from chestgan_core.training.checkpoint import STATE_FILE, Uploads
+from chestgan_core.training.checkpoint import CHECKPOINT_FILE, CheckpointUploader
 from chestgan_core.training.data import LoadedSlices, load_training_slices
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.generation import generate
-from chestgan_core.training.gpu_workers import mates, team_size
-from chestgan_core.training.loop import SNAPSHOT_FILE, TrainingDiverged, TrainingOutcome, Watcher, train
+from chestgan_core.training.gpu_workers import process_count, start_gpu_workers
+from chestgan_core.training.loop import (
+    SNAPSHOT_FILE,
+    TrainingCallbacks,
+    TrainingDiverged,
+    TrainingOutcome,
+    train,
+)
+from chestgan_core.training.records import HISTORY_FILE, VALIDATION_FILE
 from chestgan_core.training.schedule import Budget
-from chestgan_core.training.validation import Judge, TrainingCollapsed, held_out_judge
+from chestgan_core.training.validation import KidScorer, TrainingCollapsed, open_validator
 from chestgan_core.training.version import VERSION
 from chestgan_core.training.weights import (
+    CONFIG_FILE,
     DISCRIMINATOR_FILE,
     GENERATOR_FILE,
     LoadedDiscriminator,
@@ -40,22 +48,24 @@ from chestgan_core.training.weights import (
     load_generator,
 )
 
-OnRow: TypeAlias = Callable[[dict[str, float | None], Tensor], object]
+RowCallback: TypeAlias = Callable[[dict[str, float | None], Tensor], object]
 
-CHECKED_SEEDS = 16
+SPREAD_SEEDS = 16
 FILES = (
-    GENERATOR_FILE, DISCRIMINATOR_FILE, "config.json", "history.parquet", "looks.parquet", "curves.png", "samples.png",
+    GENERATOR_FILE, DISCRIMINATOR_FILE, CONFIG_FILE, HISTORY_FILE, VALIDATION_FILE, "curves.png", "samples.png",
     "progress.png", "progress.gif",
 )  # fmt: skip
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A committed run. sha256: of the generator. reused: it was there before.
+    """A committed run. sha256: of the generator. reused: it was in the store before.
 
-    resumed_at: images that an interrupted attempt had seen, 0 if there was none. Losses: last row of the history.
-    spread: mean over pixels of the standard deviation between images of the generator as it is in the store; 0 is a
-    collapse.
+    resumed_at: images that an interrupted attempt had seen, 0 without one. loss_g, loss_d: last row of the history.
+    spread: mean over pixels of the standard deviation between images of the generator as it is in the store; 0 is mode
+    collapse. best_kid (not times 1000), best_at (images seen): of the validation whose generator is kept.
     """
 
     name: str
@@ -79,27 +89,27 @@ class TrainedRun:
 
 
 def train_experiment(
-    store: Store, experiment: Experiment, device: str, folder: Path, on_row: OnRow | None = None
+    store: Store, experiment: Experiment, device: str, folder: Path, on_row: RowCallback | None = None
 ) -> TrainedRun:
     """Train an experiment on the newest training set of its dataset and commit the run. folder: scratch.
 
-    on_row: gets each new row of the history with its pictures, while the training goes on.
-    Raises NotInStore (no training set), BadCheckpoint, TrainingDiverged and TrainingCollapsed (they name the object in
-    the store from which the training goes on), NotAvailable (no extractor to select with), StoreError.
+    on_row: called with each new row of the history and its images, while the training runs.
+    Raises NotInStore (no training set), BadCheckpoint, TrainingDiverged and TrainingCollapsed (they name the checkpoint
+    in the store from which the training resumes), NotAvailable (no extractor for the validation), StoreError.
     """
     training_set = open_training_set(store, experiment.dataset)
     name = run_name(experiment, training_set)
     manifest_key = keys.run_manifest(experiment.name, name)
     reused = store.head(manifest_key) is not None
     if reused:
-        print(f"training {experiment.name}: this is run {name}, trained already", file=sys.stderr)
+        log.info("training %s: run %s is in the store, nothing to train", experiment.name, name)
         artefact = store.read_manifest(manifest_key)
     else:
         artefact = _train(store, experiment, training_set, name, pick_device(device), folder, on_row)
     store.update_pointer(keys.run_latest(experiment.name), {"run": name})
     stored = fetch_generator(store, artefact, folder / "stored", torch.device("cpu"))
-    spread = float(generate(stored, range(CHECKED_SEEDS)).std(dim=0).mean())
-    return _told(store, name, artefact, spread, reused)
+    spread = float(generate(stored, range(SPREAD_SEEDS)).std(dim=0).mean())
+    return _trained_run(store, name, artefact, spread, reused)
 
 
 def run_name(experiment: Experiment, training_set: TrainingSet) -> str:
@@ -133,10 +143,10 @@ def newest_run(store: Store, experiment: Experiment) -> tuple[str, Artefact]:
 def _trained_as(run: Artefact, experiment: Experiment) -> bool:
     """Whether what decides the weights is the same now."""
     try:
-        theirs = parse_experiment(dict(run.manifest["experiment"]), experiment.name, run.manifest_key)
+        trained = parse_experiment(dict(run.manifest["experiment"]), experiment.name, run.manifest_key)
     except (BadExperiment, KeyError, TypeError, ValueError):
         return False  # of a version with other fields
-    return theirs.fingerprint() == experiment.fingerprint()
+    return trained.fingerprint() == experiment.fingerprint()
 
 
 def fetch_generator(store: Store, run: Artefact, folder: Path, device: torch.device) -> LoadedGenerator:
@@ -168,23 +178,23 @@ def _train(
     name: str,
     device: torch.device,
     folder: Path,
-    on_row: OnRow | None,
+    on_row: RowCallback | None,
 ) -> Artefact:
     out = folder / "run"
     out.mkdir(parents=True, exist_ok=True)
-    state_key = keys.run_state(experiment.name, name)
-    if store.head(state_key) is not None:
-        store.get_file(state_key, out / STATE_FILE)
+    checkpoint_key = keys.run_checkpoint(experiment.name, name)
+    if store.head(checkpoint_key) is not None:
+        store.get_file(checkpoint_key, out / CHECKPOINT_FILE)
     slices = load_training_slices(training_set.fetch(store, "train", folder / "slices"), experiment)
-    judge = None
+    scorer = None
     if experiment.training.validation:
         held_out = training_set.fetch(store, "held-out", folder / "held-out")
-        judge = held_out_judge(held_out, experiment, device)
-    outcome = _train_from(store, experiment, slices, out, device, state_key, judge, on_row)
-    kept = sorted(path.name for path in out.glob(SNAPSHOT_FILE.replace("{:010d}", "*")))
+        scorer = open_validator(held_out, experiment, device)
+    outcome = _train_from(store, experiment, slices, out, device, checkpoint_key, scorer, on_row)
+    snapshots = sorted(path.name for path in out.glob(SNAPSHOT_FILE.replace("{:010d}", "*")))
     artefact = store.commit(
         keys.run_manifest(experiment.name, name),
-        {file: out / file for file in (*FILES, *kept)},
+        {file: out / file for file in (*FILES, *snapshots)},
         {
             "kind": "generator",
             "experiment": experiment.model_dump(mode="json"),
@@ -200,7 +210,7 @@ def _train(
             "best_at": outcome.best_at,
         },
     )
-    store.delete(state_key)
+    store.delete(checkpoint_key)
     return artefact
 
 
@@ -210,50 +220,52 @@ def _train_from(
     slices: LoadedSlices,
     out: Path,
     device: torch.device,
-    state_key: str,
-    judge: Judge | None,
-    on_row: OnRow | None,
+    checkpoint_key: str,
+    scorer: KidScorer | None,
+    on_row: RowCallback | None,
 ) -> TrainingOutcome:
-    """train() with its checkpoints in the store, which is where a person can do something about them."""
-    budget = Budget.of(experiment.training, len(slices))
-    where = store.uri(state_key)
+    """train() with its checkpoints in the store; errors name the object there, which is what a person can delete."""
+    budget = Budget.from_plan(experiment.training, len(slices))
+    where = store.uri(checkpoint_key)
     try:
-        size = team_size(experiment, device)
+        count = process_count(experiment, device)
         with (
-            Uploads(store, state_key) as uploads,
-            mates(size, experiment, slices, out, device, budget),
+            CheckpointUploader(store, checkpoint_key) as uploader,
+            start_gpu_workers(count, experiment, slices, out, device, budget) as world,
         ):
-            watcher = Watcher(uploads.send, on_row) if on_row else Watcher(uploads.send)
-            return train(experiment, slices, out, device, budget, judge, watcher)
+            callbacks = TrainingCallbacks(on_checkpoint=uploader.upload)
+            if on_row:
+                callbacks = replace(callbacks, on_row=on_row)
+            return train(experiment, slices, out, device, budget, scorer, callbacks, world=world)
     except BadCheckpoint as error:
         raise BadCheckpoint(where, error.cause, "delete this object to train from the start") from error
     except (TrainingDiverged, TrainingCollapsed) as error:
         remedy = "change the experiment: lower optimizer.lr, augmentation, another loss"
-        if store.head(state_key) is not None:
-            remedy += f"; the state before is {where}: delete this object to train from the start"
+        if store.head(checkpoint_key) is not None:
+            remedy += f"; the checkpoint before is {where}: delete this object to train from the start"
         raise type(error)(error.what, error.cause, remedy) from error
 
 
-def _told(store: Store, name: str, artefact: Artefact, spread: float, reused: bool) -> TrainedRun:
-    told = artefact.manifest
-    last = pq.read_table(io.BytesIO(store.read(artefact, "history.parquet"))).to_pylist()[-1]
+def _trained_run(store: Store, name: str, artefact: Artefact, spread: float, reused: bool) -> TrainedRun:
+    manifest = artefact.manifest
+    last = pq.read_table(io.BytesIO(store.read(artefact, HISTORY_FILE))).to_pylist()[-1]
     return TrainedRun(
         name=name,
         uri=store.uri(artefact.manifest_key),
         sha256=artefact.find(GENERATOR_FILE).sha256,
-        training_set=told["training_set"],
-        device=told["device"],
-        images_seen=told["images_seen"],
-        resumed_at=told["resumed_at"],
-        minutes=told["seconds"] / 60,
-        images_per_second=told["images_seen"] / told["seconds"],
+        training_set=manifest["training_set"],
+        device=manifest["device"],
+        images_seen=manifest["images_seen"],
+        resumed_at=manifest["resumed_at"],
+        minutes=manifest["seconds"] / 60,
+        images_per_second=manifest["images_seen"] / manifest["seconds"],
         loss_g=last["loss_g"],
         loss_d=last["loss_d"],
         spread=spread,
         reused=reused,
         samples_png=store.read(artefact, "samples.png"),
-        best_kid=told["best_kid"],
-        best_at=told["best_at"],
+        best_kid=manifest["best_kid"],
+        best_at=manifest["best_at"],
         progress_png=store.read(artefact, "progress.png"),
         curves_png=store.read(artefact, "curves.png"),
     )

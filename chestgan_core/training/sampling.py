@@ -1,7 +1,7 @@
 """Which slices a batch is made of: drawn on the device, with replacement, by weights.
 
-In: patients and classes of the slices. Out: weights, and from them indices. A data loader would cost more than it
-gives: all slices lie on the device.
+In: patients and classes of the slices. Out: weights, and indices drawn by them. A data loader would cost more than it
+gives: all slices are on the device.
 """
 
 from collections import Counter
@@ -13,33 +13,33 @@ from torch import Tensor
 from chestgan_core.config.training_plan import Sampling
 
 
-def weights_of(patients: Sequence[str], classes: Tensor | None, told: Sampling) -> Tensor | None:
-    """(N,) float64 that sum to 1; None where all are alike.
+def sampling_weights(patients: Sequence[str], classes: Tensor | None, rules: Sampling) -> Tensor | None:
+    """(N,) float64 that sum to 1; None where all are equal.
 
     A patient with more than max_slices_per_patient slices weighs as if it had so many. Balanced, the slices of each
-    class weigh as much as those of another together.
+    class together weigh as much as those of any other.
     """
     slices = Counter(patients)
-    most = told.max_slices_per_patient or len(patients)
-    weights = torch.tensor([min(1.0, most / slices[patient]) for patient in patients], dtype=torch.float64)
-    if told.balance == "classes" and classes is not None:
-        of_class = torch.zeros(int(classes.max()) + 1, dtype=torch.float64).index_add_(0, classes, weights)
-        weights = weights / of_class[classes]
+    cap = rules.max_slices_per_patient or len(patients)
+    weights = torch.tensor([min(1.0, cap / slices[patient]) for patient in patients], dtype=torch.float64)
+    if rules.balance == "classes" and classes is not None:
+        per_class = torch.zeros(int(classes.max()) + 1, dtype=torch.float64).index_add_(0, classes, weights)
+        weights = weights / per_class[classes]
     weights = weights / weights.sum()
     return None if bool((weights == weights[0]).all()) else weights
 
 
-class Draw:
-    """Draws indices (count,) int64 on one device."""
+class IndexSampler:
+    """Draws indices of slices on one device. weights: (N,) that sum to 1, or None for equal ones."""
 
-    def __init__(self, count: int, weights: Tensor | None, device: torch.device) -> None:
-        self._count, self._device = count, device
+    def __init__(self, slices: int, weights: Tensor | None, device: torch.device) -> None:
+        self._slices, self._device = slices, device
         # float32 is enough to choose among a million, and MPS has no more.
-        self._bounds = None if weights is None else weights.cumsum(0).float().to(device)
+        self._cumulative = None if weights is None else weights.cumsum(0).float().to(device)
 
     def __call__(self, count: int, random: torch.Generator) -> Tensor:
-        """As many indices as asked for."""
-        if self._bounds is None:
-            return torch.randint(self._count, (count,), generator=random, device=self._device)
+        """(count,) int64."""
+        if self._cumulative is None:
+            return torch.randint(self._slices, (count,), generator=random, device=self._device)
         places = torch.rand(count, generator=random, device=self._device)
-        return torch.searchsorted(self._bounds, places).clamp(max=self._count - 1)
+        return torch.searchsorted(self._cumulative, places).clamp(max=self._slices - 1)

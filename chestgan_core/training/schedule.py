@@ -1,6 +1,6 @@
-"""How far a training is, and what follows from it: when it ends, and the rates on the way.
+"""How far a training has come, and what follows from it: when it ends, and its learning rates on the way.
 
-In: minutes, images or epochs that are planned, and a state. Out: a share of the plan; numbers along a schedule.
+In: the minutes, images or epochs of a plan, and a state. Out: a fraction of the plan; numbers along a schedule.
 """
 
 import math
@@ -11,8 +11,8 @@ from chestgan_core.config.training_plan import TrainingPlan
 from chestgan_core.errors import BadInput
 
 
-class Spent(Protocol):
-    """What was spent so far. images_seen: real ones. seconds: of all attempts."""
+class Elapsed(Protocol):
+    """How far a training has come. images_seen: real ones. seconds: of all attempts."""
 
     images_seen: int
     seconds: float
@@ -20,7 +20,7 @@ class Spent(Protocol):
 
 @dataclass(frozen=True)
 class Budget:
-    """What ends a training: minutes of all attempts together, or images seen; the first that is reached."""
+    """What ends a training: minutes of all attempts together, or images seen; whichever is reached first."""
 
     minutes: float | None
     images: int | None
@@ -32,24 +32,24 @@ class Budget:
             )
 
     @classmethod
-    def of(cls, plan: TrainingPlan, slices: int) -> "Budget":
-        """The budget of a plan for so many training slices: epochs become images."""
-        wanted = [plan.images, None if plan.epochs is None else math.ceil(plan.epochs * slices)]
-        images = min((number for number in wanted if number is not None), default=None)
+    def from_plan(cls, plan: TrainingPlan, slices: int) -> "Budget":
+        """The budget of a plan with so many training slices: epochs become images."""
+        limits = [plan.images, None if plan.epochs is None else math.ceil(plan.epochs * slices)]
+        images = min((limit for limit in limits if limit is not None), default=None)
         return cls(minutes=plan.minutes, images=images)
 
-    def share(self, spent: Spent) -> float:
+    def fraction(self, elapsed: Elapsed) -> float:
         """From 0 at the start to 1 at the end."""
-        shares = []
+        fractions = []
         if self.minutes is not None:
-            shares.append(spent.seconds / (60 * self.minutes))
+            fractions.append(elapsed.seconds / (60 * self.minutes))
         if self.images is not None:
-            shares.append(spent.images_seen / self.images)
-        return min(max(shares), 1.0)
+            fractions.append(elapsed.images_seen / self.images)
+        return min(max(fractions), 1.0)
 
 
-def cosine(first: float, last: float | None, share: float) -> float:
+def cosine(first: float, last: float | None, fraction: float) -> float:
     """From `first` to `last` along half a cosine; `first` where there is no last."""
     if last is None:
         return first
-    return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
+    return last + (first - last) * (1 + math.cos(math.pi * fraction)) / 2

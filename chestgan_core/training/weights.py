@@ -42,10 +42,10 @@ class LoadedGenerator:
 
 @dataclass(frozen=True)
 class LoadedDiscriminator:
-    """A discriminator (or critic) ready to use: in eval mode, on `device`: images, and classes, to logits (N,).
+    """A discriminator (or critic) ready to use: in eval mode, on `device`; images, and classes, to logits (N,).
 
-    images_seen: when it had these weights. They are the last of the training, also where the generator that is kept
-    is that of an earlier look. sha256: of the bytes of discriminator.safetensors.
+    images_seen: when it had these weights. They are the last of the training, also where the generator that is kept is
+    that of an earlier validation. sha256: of the bytes of discriminator.safetensors.
     """
 
     module: nn.Module
@@ -71,8 +71,8 @@ def save_discriminator(
     folder: Path, discriminator: nn.Module, experiment: Experiment, images_seen: int
 ) -> str:
     """Write discriminator.safetensors; returns its sha256. The same weights give the same bytes."""
-    told = {"experiment": experiment.model_dump(mode="json"), "images_seen": images_seen}
-    return _write(folder / DISCRIMINATOR_FILE, discriminator, {_OF_DISCRIMINATOR: json.dumps(told)})
+    fields = {"experiment": experiment.model_dump(mode="json"), "images_seen": images_seen}
+    return _write(folder / DISCRIMINATOR_FILE, discriminator, {_OF_DISCRIMINATOR: json.dumps(fields)})
 
 
 def load_generator(folder_or_file: Path, device: torch.device | str = "cpu") -> LoadedGenerator:
@@ -81,8 +81,8 @@ def load_generator(folder_or_file: Path, device: torch.device | str = "cpu") -> 
     Raises BadCheckpoint: no such file, cut short, not safetensors, made by something else, another network.
     """
     path = _found(folder_or_file, GENERATOR_FILE)
-    told, tensors = _read(path, _OF_GENERATOR, GENERATOR_FILE)
-    experiment = _experiment(told, path)
+    fields, tensors = _read(path, _OF_GENERATOR, GENERATOR_FILE)
+    experiment = _experiment(fields, path)
     module, where = _filled(build_generator, experiment, tensors, path, device)
     return LoadedGenerator(module, experiment, _sha256(path), where)
 
@@ -90,9 +90,9 @@ def load_generator(folder_or_file: Path, device: torch.device | str = "cpu") -> 
 def load_discriminator(folder_or_file: Path, device: torch.device | str = "cpu") -> LoadedDiscriminator:
     """The discriminator of a training folder, or of one discriminator.safetensors. Raises as load_generator does."""
     path = _found(folder_or_file, DISCRIMINATOR_FILE)
-    told, tensors = _read(path, _OF_DISCRIMINATOR, DISCRIMINATOR_FILE)
+    metadata, tensors = _read(path, _OF_DISCRIMINATOR, DISCRIMINATOR_FILE)
     try:
-        fields, images_seen = told["experiment"], int(told["images_seen"])
+        fields, images_seen = metadata["experiment"], int(metadata["images_seen"])
     except (KeyError, TypeError, ValueError) as error:
         cause = "does not say which experiment made it, or when"
         raise BadCheckpoint(path, cause, f"give the {DISCRIMINATOR_FILE} of a chestgan training") from error
@@ -117,19 +117,19 @@ def _found(folder_or_file: Path, name: str) -> Path:
 
 
 def _read(path: Path, field: str, name: str) -> tuple[Any, dict[str, Tensor]]:
-    """What the metadata field tells, parsed, and the tensors. name: what the file should have been."""
+    """The metadata field, parsed, and the tensors. name: what the file should have been."""
     try:
         with safe_open(path, framework="pt") as file:
-            told = (file.metadata() or {}).get(field)
+            text = (file.metadata() or {}).get(field)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
         cause = f"cannot be read as safetensors: it is cut short or of another kind ({error})"
         raise BadCheckpoint(path, cause, "fetch it again, or train again") from error
-    if told is None:
+    if text is None:
         cause = "does not say which experiment made it"
         raise BadCheckpoint(path, cause, f"give the {name} of a chestgan training")
     try:
-        return json.loads(told), tensors
+        return json.loads(text), tensors
     except ValueError as error:
         raise _not_understood(path, error) from error
 
@@ -155,11 +155,11 @@ def _filled(
 ) -> tuple[nn.Module, torch.device]:
     """The network of the experiment with these weights, ready to use."""
     network = build(experiment)
-    wanted = {name: value.shape for name, value in network.state_dict().items()}
+    expected = {name: value.shape for name, value in network.state_dict().items()}
     found = {name: value.shape for name, value in tensors.items()}
-    if wanted != found:
-        odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-        first = f"{odd[0]} is {_shape(found.get(odd[0]))}, not {_shape(wanted.get(odd[0]))}"
+    if expected != found:
+        odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        first = f"{odd[0]} is {_shape(found.get(odd[0]))}, not {_shape(expected.get(odd[0]))}"
         cause = f"is of another network than its experiment says ({len(odd)} tensors differ: {first})"
         raise BadCheckpoint(path, cause, "train it again with this version")
     network.load_state_dict(tensors)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import re
 import signal
@@ -19,7 +20,7 @@ import torch
 from safetensors.numpy import save
 
 from chestgan_core.errors import BadCheckpoint, BadInput, ChestganError, DamagedObject, NotInStore
-from chestgan_core.evaluation.scoring.feature_cache import KeptFeatures
+from chestgan_core.evaluation.scoring.feature_cache import CachedFeatures
 from chestgan_core.evaluation.scoring.metric_rows import NOT_FINITE
 from chestgan_core.evaluation.stored_report import StoredReport, latest_report, report_experiment
 from chestgan_core.evaluation.thesis.score import SHIPPED
@@ -35,11 +36,11 @@ from chestgan_core.sources.catalog.stored_catalog import catalogue_source, read_
 from chestgan_core.store import keys
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
-from chestgan_core.training.checkpoint import TrainingState, fingerprint
+from chestgan_core.training.checkpoint import TrainingState, data_fingerprint
 from chestgan_core.training.data import load_slices
 from chestgan_core.training.loop import TrainingDiverged
 from chestgan_core.training.run import TrainedRun, newest_run, run_name, train_experiment
-from chestgan_core.training.sampling import Draw
+from chestgan_core.training.sampling import IndexSampler
 from tests.pipeline.conftest import files_of
 from tests.pipeline.stages import TRAINING, edited, tiny
 
@@ -85,7 +86,7 @@ def test_a_run_with_classes_keeps_its_best_look_and_its_set_tells_the_class_of_e
     )
     run = train_experiment(store, told, "cpu", tmp_path / "train")
     artefact = store.read_manifest(keys.run_manifest("tiny", run.name))
-    looks = pq.read_table(io.BytesIO(store.read(artefact, "looks.parquet"))).to_pylist()
+    looks = pq.read_table(io.BytesIO(store.read(artefact, "validation.parquet"))).to_pylist()
     best = min(looks, key=lambda look: look["kid"])
     assert [look["images_seen"] for look in looks] == [40, 80, 120, 160]
     assert (run.best_kid, run.best_at) == (best["kid"], best["images_seen"])
@@ -251,17 +252,17 @@ def test_an_extractor_that_cannot_be_had_is_said_in_the_row(
 
 
 def test_features_of_real_slices_are_kept_and_used_again_unless_they_are_wrong(
-    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     training_set = build_training_set(store, "folder")
     extractor = open_extractor()
-    source = KeptFeatures(store, training_set)
+    source = CachedFeatures(store, training_set)
     images = torch.rand(10, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     computed = source(extractor, "real", images, "features")
     manifest = next(item.key for item in store.list("features/") if item.key.endswith("manifest.json"))
     assert manifest.startswith(f"features/folder/{training_set.version}/held-out/")
     assert np.array_equal(source(extractor, "real", images, "features"), computed)
-    assert "images/s" not in capsys.readouterr().out
 
     # A well-formed artefact with the features of other images, under the key of these.
     kept = store.read_manifest(manifest)
@@ -270,7 +271,7 @@ def test_features_of_real_slices_are_kept_and_used_again_unless_they_are_wrong(
         store.delete(item.key)
     store.commit(manifest, {"features.safetensors": save({"features": computed[::-1].copy()})}, told)
     assert np.allclose(source(extractor, "real", images, "features"), computed, atol=1e-4)
-    assert "not what the extractor gives here" in capsys.readouterr().err
+    assert "not what the extractor gives here" in caplog.text
 
     store.put_bytes(b"damaged", kept.find("features.safetensors").key)
     with pytest.raises(DamagedObject):
@@ -364,7 +365,7 @@ def test_a_training_state_that_cannot_be_used_is_named_where_a_person_can_delete
     store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
 ) -> None:
     training_set = build_training_set(store, "folder")
-    key = keys.run_state("tiny", run_name(tiny(), training_set))
+    key = keys.run_checkpoint("tiny", run_name(tiny(), training_set))
     store.put_bytes(b"no training state", key)
     with pytest.raises(BadCheckpoint) as refused:
         train_experiment(store, tiny(), "cpu", tmp_path / "train")
@@ -380,13 +381,13 @@ def test_a_training_that_diverges_names_the_state_in_the_store(
 ) -> None:
     training_set = build_training_set(store, "folder")
     images = load_slices(training_set.fetch(store, "train", tmp_path / "slices"), tiny()).images
-    state = TrainingState(tiny(), torch.device("cpu"), Draw(len(images), None, torch.device("cpu")))
+    state = TrainingState(tiny(), torch.device("cpu"), IndexSampler(len(images), None, torch.device("cpu")))
     with torch.no_grad():
         next(state.generator.parameters()).fill_(torch.nan)
-    state.save(tmp_path / "state.pt", fingerprint(images, None))
-    key = keys.run_state("tiny", run_name(tiny(), training_set))
+    state.save(tmp_path / "state.pt", data_fingerprint(images, None))
+    key = keys.run_checkpoint("tiny", run_name(tiny(), training_set))
     store.put_file(tmp_path / "state.pt", key)
-    with pytest.raises(TrainingDiverged, match="no longer numbers") as diverged:
+    with pytest.raises(TrainingDiverged, match="is NaN or infinite") as diverged:
         train_experiment(store, tiny(), "cpu", tmp_path / "train")
     assert f"{store.uri(key)}: delete this object to train from the start" in diverged.value.remedy
     assert str(tmp_path) not in str(diverged.value)
@@ -414,7 +415,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_in_the_store(
         [sys.executable, "-c", code, str(told), str(tmp_path / "killed")], env=environment
     )
     deadline = time.monotonic() + 90
-    while not any(item.key.endswith("training-state.pt") for item in store.list("experiments/")):
+    while not any(item.key.endswith("checkpoint.pt") for item in store.list("experiments/")):
         assert training.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -427,7 +428,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_in_the_store(
     run = train_experiment(store, experiment, "cpu", tmp_path / "resumed")
     assert run.resumed_at >= 80
     assert run.images_seen == 2_000
-    assert not any(item.key.endswith("training-state.pt") for item in store.list("experiments/"))
+    assert not any(item.key.endswith("checkpoint.pt") for item in store.list("experiments/"))
 
 
 def test_a_lost_index_is_made_again_from_the_manifests(

@@ -12,7 +12,7 @@ def test_keys_are_those_of_the_design() -> None:
     assert keys.catalog_manifest("lung", "ab12") == "catalog/lung/ab12.json"
     assert keys.slices_manifest("lung", "Lung_Dx-A0042", "v1") == "slices/lung/Lung_Dx-A0042/v1.json"
     assert keys.training_set_latest("lung") == "training-sets/lung/latest.json"
-    assert keys.run_state("lung-dcgan-64", "r1") == "experiments/lung-dcgan-64/r1/training-state.pt"
+    assert keys.run_checkpoint("lung-dcgan-64", "r1") == "experiments/lung-dcgan-64/r1/checkpoint.pt"
     assert keys.report_manifest("e", "r", "v") == "reports/e/r/v/manifest.json"
     assert keys.set_manifest("lung-dcgan-64", "5c1e") == "synthetic/lung-dcgan-64/5c1e/manifest.json"
     assert keys.set_index() == "synthetic/index.json"

@@ -1,4 +1,4 @@
-"""A training small enough for tests: 64 pixels, narrow networks, images that are discs."""
+"""A training small enough for tests: 16 pixels, narrow networks, images that are discs."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,10 +16,10 @@ from chestgan_core.training.weights import load_generator, save_generator
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Two threads only wait for each other on networks of this size."""
-    told = torch.get_num_threads()
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
-    torch.set_num_threads(told)
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ def changed() -> Callable[..., Experiment]:
 def small(**training: Any) -> Experiment:
     fields: dict[str, Any] = {
         "dataset": "phantom",
+        "resolution": 16,
         "network": {"latent_dim": 8, "generator_width": 3, "discriminator_width": 3},
         "training": {
             "batch_size": 4,
@@ -50,21 +51,21 @@ def small(**training: Any) -> Experiment:
 
 
 def slices_of(images: torch.Tensor, classes: torch.Tensor | None = None) -> LoadedSlices:
-    """Each image of a patient of its own."""
+    """Each image of another patient."""
     return LoadedSlices(images, classes, tuple(f"P{number}" for number in range(len(images))))
 
 
 @pytest.fixture
 def images() -> torch.Tensor:
-    """(20, 1, 64, 64) in [-1, 1]: discs of growing radius."""
-    axis = torch.linspace(-1, 1, 64)
+    """(20, 1, 16, 16) in [-1, 1]: discs of growing radius."""
+    axis = torch.linspace(-1, 1, 16)
     radius = (axis[:, None] ** 2 + axis**2).sqrt()
     return torch.stack([torch.where(radius < 0.3 + 0.03 * k, 0.8, -1.0) for k in range(20)])[:, None]
 
 
 @pytest.fixture
 def model(tmp_path: Path, experiment: Experiment) -> Path:
-    """The folder of a generator with weights of its own."""
+    """The folder of a generator with random weights."""
     folder = tmp_path / "model"
     folder.mkdir()
     save_generator(folder, build_generator(experiment), experiment)

@@ -10,6 +10,7 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
 from chestgan_core.slices.shards import Shard, SliceRow, write_shard
 from chestgan_core.training.data import load_slices, load_training_slices
+from tests.training.conftest import small
 
 
 def shard(path: Path, hu: np.ndarray, patients: str = "P1", histologies: str = "A") -> Path:
@@ -21,6 +22,12 @@ def shard(path: Path, hu: np.ndarray, patients: str = "P1", histologies: str = "
     ]
     write_shard(Shard(hu.astype(np.int16), tuple(rows)), path)
     return path
+
+
+@pytest.fixture
+def experiment() -> Experiment:
+    """At 64 pixels, so that slices can be larger and smaller."""
+    return small().model_copy(update={"resolution": 64})
 
 
 def with_classes(experiment: Experiment, **fields: object) -> Experiment:
@@ -75,7 +82,7 @@ def test_a_class_with_too_few_patients_is_refused(tmp_path: Path, experiment: Ex
     path = shard(tmp_path / "x.safetensors", np.zeros((60, 64, 64)), "P1 P2 P3 P1", "AABA" * 15)
     enough = with_classes(experiment, min_patients_per_class=1)
     assert len(load_training_slices([path], enough)) == 60
-    with pytest.raises(BadInput, match=r"class B of .* has 1 patient\(s\) to train on, and 2 are needed"):
+    with pytest.raises(BadInput, match=r"class B of .* has 1 patient\(s\) to train on, at least 2 are needed"):
         load_training_slices([path], with_classes(experiment, min_patients_per_class=2))
     with pytest.raises(BadInput, match=r"hold no slices of the classes C, D"):
         load_slices([path], experiment.model_copy(update={"classes": ("C", "D")}))

@@ -1,4 +1,4 @@
-"""A training by two processes, as torchrun starts them, and a GPU that is too small."""
+"""A training by two processes, of torchrun and of its own, and a GPU that is too small."""
 
 import os
 import subprocess
@@ -11,21 +11,22 @@ import torch
 
 from chestgan_core.errors import BadInput
 from chestgan_core.training import batch_size, loop
-from chestgan_core.training.checkpoint import STATE_FILE
-from chestgan_core.training.gpu_workers import MateLost, mates
-from chestgan_core.training.loop import Watcher, train
+from chestgan_core.training.checkpoint import CHECKPOINT_FILE
+from chestgan_core.training.distributed import World
+from chestgan_core.training.gpu_workers import GpuWorkerDied, start_gpu_workers
+from chestgan_core.training.loop import TrainingCallbacks, train
 from chestgan_core.training.schedule import Budget
 from tests.training.conftest import slices_of, small
 
 CPU = torch.device("cpu")
-TEAM = """
+TORCHRUN = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
+PROGRAM = """
 import sys, torch
 from pathlib import Path
 import torch.distributed as dist
 from chestgan_core.config.experiment import load_experiment
 from chestgan_core.training.data import LoadedSlices
-from chestgan_core.training.loop import Watcher, train
-from chestgan_core.training.gpu_workers import MateLost, mates
+from chestgan_core.training.loop import train
 from chestgan_core.training.schedule import Budget
 torch.set_num_threads(1)
 out = Path(sys.argv[1])
@@ -37,31 +38,42 @@ dist.destroy_process_group()
 """
 
 
-def test_a_process_that_leads_starts_its_mates_and_trains_as_torchrun_does(
+def test_a_process_starts_its_workers_without_torchrun_and_without_touching_its_environment(
     images: torch.Tensor, tmp_path: Path
 ) -> None:
     experiment, budget = small(), Budget(None, 40)
     slices = slices_of(images)
-    before = dict(os.environ)
-    with mates(2, experiment, slices, tmp_path / "run", CPU, budget):
-        assert train(experiment, slices, tmp_path / "run", CPU, budget).images_seen == 40
-    assert dict(os.environ) == before
-    # One process alone goes on where two stopped.
+    with start_gpu_workers(2, experiment, slices, tmp_path / "run", CPU, budget) as world:
+        assert world is not None
+        assert (world.size, world.rank) == (2, 0)
+        assert not TORCHRUN & os.environ.keys()
+        outcome = train(experiment, slices, tmp_path / "run", CPU, budget, world=world)
+        assert outcome.images_seen == 40
+    assert not TORCHRUN & os.environ.keys()
+    # One process alone resumes where two stopped.
     assert train(experiment, slices, tmp_path / "run", CPU, Budget(None, 60)).resumed_at == 40
 
 
-def test_a_training_whose_mate_dies_says_so(images: torch.Tensor, tmp_path: Path) -> None:
+def test_a_training_whose_worker_dies_says_so(images: torch.Tensor, tmp_path: Path) -> None:
     experiment, slices = small(), slices_of(images)
 
     def kill(row: object, pictures: object) -> None:
-        for mate in active_children():
-            mate.kill()
+        for worker in active_children():
+            worker.kill()
 
     with (
-        pytest.raises(MateLost, match="mate 1 of 2 processes died"),
-        mates(2, experiment, slices, tmp_path / "run", CPU, Budget(None, 4_000)),
+        pytest.raises(GpuWorkerDied, match="GPU worker 1 of 2 died"),
+        start_gpu_workers(2, experiment, slices, tmp_path / "run", CPU, Budget(None, 4_000)) as world,
     ):
-        train(experiment, slices, tmp_path / "run", CPU, Budget(None, 4_000), watcher=Watcher(row=kill))
+        train(
+            experiment,
+            slices,
+            tmp_path / "run",
+            CPU,
+            Budget(None, 4_000),
+            callbacks=TrainingCallbacks(on_row=kill),
+            world=world,
+        )
 
 
 def test_two_processes_share_every_batch_and_the_first_one_writes(
@@ -69,11 +81,11 @@ def test_two_processes_share_every_batch_and_the_first_one_writes(
 ) -> None:
     (tmp_path / "small.yaml").write_text(small().model_dump_json())
     torch.save(images, tmp_path / "images.pt")
-    (tmp_path / "team.py").write_text(TEAM)
+    (tmp_path / "program.py").write_text(PROGRAM)
     ran = subprocess.run(
         [
             sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-            str(tmp_path / "team.py"), str(tmp_path),
+            str(tmp_path / "program.py"), str(tmp_path),
         ],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -84,22 +96,19 @@ def test_two_processes_share_every_batch_and_the_first_one_writes(
     assert sorted(line for line in ran.stdout.splitlines() if line.startswith("rank")) == [
         "rank 0 40", "rank 1 40",
     ]  # fmt: skip
-    state = torch.load(tmp_path / "run" / STATE_FILE, weights_only=True)
+    state = torch.load(tmp_path / "run" / CHECKPOINT_FILE, weights_only=True)
     assert state["images_seen"] == 40
     assert (tmp_path / "run" / "generator.safetensors").is_file()
-    # One process alone goes on where two stopped.
+    # One process alone resumes where two stopped.
     assert train(small(), slices_of(images), tmp_path / "run", CPU, Budget(None, 48)).resumed_at == 40
 
 
-def test_a_batch_that_cannot_be_split_is_refused(
-    images: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop.Team, "of_torchrun", lambda device: loop.Team(size=3, rank=0))
+def test_a_batch_that_cannot_be_split_is_refused(images: torch.Tensor, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="batch of 4 cannot be split over 3 processes"):
-        train(small(), slices_of(images), tmp_path, CPU, Budget(None, 40))
+        train(small(), slices_of(images), tmp_path, CPU, Budget(None, 40), world=World(size=3))
 
 
-def test_a_batch_that_does_not_fit_is_told_with_one_that_does(
+def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(
     images: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step = loop.step

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from chestgan_core.networks.dcgan import Generator, initialize
-from chestgan_core.training.ema import calibrate, follow
+from chestgan_core.training.ema import calibrate_batch_norm, update_ema
 from tests.training.conftest import small
 
 
@@ -20,23 +20,23 @@ def constant(value: float) -> nn.Linear:
 
 @pytest.mark.parametrize("batch", [1, 5, 50])
 def test_after_its_half_life_half_of_the_way_is_gone_for_any_batch(batch: int) -> None:
-    average, generator = constant(0), constant(1)
+    ema, generator = constant(0), constant(1)
     for _ in range(100 // batch):
-        follow(average, generator, batch, images_seen=1_000_000, half_life=100)
-    assert average.weight.item() == pytest.approx(0.5, abs=1e-5)
+        update_ema(ema, generator, batch, images_seen=1_000_000, half_life=100)
+    assert ema.weight.item() == pytest.approx(0.5, abs=1e-5)
 
 
 def test_early_on_it_forgets_the_random_start() -> None:
-    average, generator = constant(0), constant(1)
+    ema, generator = constant(0), constant(1)
     for seen in range(10, 201, 10):
-        follow(average, generator, 10, images_seen=seen, half_life=1_000_000)
-    assert average.weight.item() > 0.999
+        update_ema(ema, generator, 10, images_seen=seen, half_life=1_000_000)
+    assert ema.weight.item() > 0.999
 
 
 def test_without_a_half_life_it_is_the_generator() -> None:
-    average, generator = constant(0), constant(0.3)
-    follow(average, generator, 4, images_seen=4, half_life=0)
-    assert torch.equal(average.weight, generator.weight)
+    ema, generator = constant(0), constant(0.3)
+    update_ema(ema, generator, 4, images_seen=4, half_life=0)
+    assert torch.equal(ema.weight, generator.weight)
 
 
 def test_calibration_makes_eval_mode_show_what_training_mode_shows() -> None:
@@ -46,10 +46,10 @@ def test_calibration_makes_eval_mode_show_what_training_mode_shows() -> None:
         for parameter in generator.parameters():
             parameter.mul_(3)
     z = torch.randn(256, 8, generator=torch.Generator().manual_seed(1))
-    calibrate(generator, small())
+    calibrate_batch_norm(generator, small())
     assert not generator.training
     again = copy.deepcopy(generator)
-    calibrate(again, small())
+    calibrate_batch_norm(again, small())
     with torch.no_grad():
         shown = generator(z)
         assert torch.equal(shown, again(z))

@@ -16,9 +16,9 @@ from PIL import Image
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadCheckpoint, BadInput
-from chestgan_core.training.checkpoint import STATE_FILE
+from chestgan_core.training.checkpoint import CHECKPOINT_FILE
 from chestgan_core.training.generation import generate
-from chestgan_core.training.loop import TrainingDiverged, TrainingOutcome, Watcher, train
+from chestgan_core.training.loop import TrainingCallbacks, TrainingDiverged, TrainingOutcome, train
 from chestgan_core.training.schedule import Budget
 from chestgan_core.training.weights import GENERATOR_FILE, load_generator
 from tests.training.conftest import slices_of
@@ -34,13 +34,13 @@ def run(
 
 
 def history(out: Path) -> list[dict[str, float]]:
-    """Rows without what a clock tells."""
+    """Rows without what depends on the clock."""
     rows = pq.read_table(out / "history.parquet").to_pylist()
     return [{name: value for name, value in row.items() if name not in CLOCK} for row in rows]
 
 
 def weights(out: Path) -> dict[str, Any]:
-    return {k: v for k, v in torch.load(out / STATE_FILE, weights_only=True).items() if k != "seconds"}
+    return {k: v for k, v in torch.load(out / CHECKPOINT_FILE, weights_only=True).items() if k != "seconds"}
 
 
 def assert_same(one: Any, other: Any) -> None:
@@ -60,7 +60,7 @@ def assert_same(one: Any, other: Any) -> None:
         assert one == other
 
 
-def test_a_training_leaves_everything_that_is_needed(
+def test_a_training_writes_everything_that_is_needed(
     experiment: Experiment, images: torch.Tensor, tmp_path: Path
 ) -> None:
     outcome = run(experiment, images, tmp_path)
@@ -70,11 +70,11 @@ def test_a_training_leaves_everything_that_is_needed(
         "generator.safetensors",
         "curves.png",
         "history.parquet",
-        "looks.parquet",
+        "validation.parquet",
         "progress.gif",
         "progress.png",
         "samples.png",
-        "training-state.pt",
+        "checkpoint.pt",
     }
     assert outcome.images_seen == 40
     assert outcome.sha256 == load_generator(tmp_path).sha256
@@ -83,8 +83,8 @@ def test_a_training_leaves_everything_that_is_needed(
     assert set(rows[0]) == {
         "images_seen", "loss_d", "loss_g", "penalty", "d_real", "d_fake", "spread", *CLOCK,
     }  # fmt: skip
-    assert Image.open(tmp_path / "samples.png").size == (8 * 66 - 2, 8 * 66 - 2)
-    assert Image.open(tmp_path / "progress.png").size == (8 * 66 - 2, 4 * 66 - 2)
+    assert Image.open(tmp_path / "samples.png").size == (8 * 18 - 2, 8 * 18 - 2)
+    assert Image.open(tmp_path / "progress.png").size == (8 * 18 - 2, 4 * 18 - 2)
 
 
 def test_instance_noise_changes_what_is_learned_and_resumes_exactly(
@@ -124,7 +124,7 @@ def test_the_samples_are_what_the_same_seeds_give_later(
     experiment: Experiment, images: torch.Tensor, tmp_path: Path
 ) -> None:
     run(experiment, images, tmp_path)
-    grey = torch.tensor(list(Image.open(tmp_path / "samples.png").crop((66, 0, 130, 64)).tobytes()))
+    grey = torch.tensor(list(Image.open(tmp_path / "samples.png").crop((18, 0, 34, 16)).tobytes()))
     image = generate(load_generator(tmp_path), [1])[0].flatten()
     assert ((image + 1) * 127.5 - grey).abs().max() <= 0.5001
 
@@ -139,19 +139,24 @@ def test_a_signal_writes_a_checkpoint_and_is_passed_on(
     def stop(*_: object) -> None:
         raise Stopped
 
-    # The first checkpoint, after 16 images, asks for the end; the training notices after its step.
-    former = signal.signal(number, stop)
+    # The signal comes with the first checkpoint, after 16 images; the training ends after its step.
+    before = signal.signal(number, stop)
     try:
         with pytest.raises(Stopped):
-            run(changed(), images, tmp_path, watcher=Watcher(lambda path: signal.raise_signal(number)))
+            run(
+                changed(),
+                images,
+                tmp_path,
+                callbacks=TrainingCallbacks(on_checkpoint=lambda path: signal.raise_signal(number)),
+            )
         assert signal.getsignal(number) is stop
     finally:
-        signal.signal(number, former)
-    assert {path.name for path in tmp_path.iterdir()} == {STATE_FILE}
+        signal.signal(number, before)
+    assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT_FILE}
     assert run(changed(), images, tmp_path).resumed_at == 16
 
 
-def test_minutes_count_the_seconds_of_former_attempts(
+def test_minutes_count_the_seconds_of_earlier_attempts(
     experiment: Experiment, images: torch.Tensor, tmp_path: Path
 ) -> None:
     first = run(experiment, images, tmp_path)
@@ -167,7 +172,7 @@ def test_a_training_without_a_budget_is_refused() -> None:
         Budget(None, None)
 
 
-def test_a_state_of_another_experiment_or_other_images_is_refused_and_named(
+def test_a_checkpoint_of_another_experiment_or_of_other_images_is_refused_and_named(
     changed: Callable[..., Experiment], images: torch.Tensor, tmp_path: Path
 ) -> None:
     run(changed(), images, tmp_path, 8)
@@ -175,39 +180,39 @@ def test_a_state_of_another_experiment_or_other_images_is_refused_and_named(
         run(changed(batch_size=8), images, tmp_path)
     with pytest.raises(BadCheckpoint, match="other training images"):
         run(changed(), images.flip(0), tmp_path)
-    # When to stop and what to show may change.
+    # When to stop and what to record may change.
     assert run(changed(images=99, sample_every_images=7), images, tmp_path).resumed_at == 8
 
 
 @pytest.mark.parametrize("how", ["cut short", "empty", "another file"])
-def test_a_damaged_state_is_told_in_one_line(
+def test_a_damaged_checkpoint_is_refused_in_one_line(
     experiment: Experiment, images: torch.Tensor, tmp_path: Path, how: str
 ) -> None:
-    path = tmp_path / STATE_FILE
+    path = tmp_path / CHECKPOINT_FILE
     run(experiment, images, tmp_path, 8)
     if how == "another file":
         torch.save({"weights": torch.zeros(2)}, path)
     else:
         path.write_bytes(b"" if how == "empty" else path.read_bytes()[:1000])
-    with pytest.raises(BadCheckpoint, match=r"training-state\.pt: is .*delete it") as told:
+    with pytest.raises(BadCheckpoint, match=r"checkpoint\.pt: is .*delete it") as refused:
         run(experiment, images, tmp_path)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refused.value)
 
 
-def test_losses_that_are_no_numbers_stop_it_and_are_never_kept(
+def test_a_loss_that_is_nan_stops_a_training_and_is_never_kept(
     experiment: Experiment, images: torch.Tensor, tmp_path: Path
 ) -> None:
     images[3] = torch.nan  # drawn after the first checkpoint
     with pytest.raises(
-        TrainingDiverged, match=r"no longer numbers after .*training-state\.pt holds the state before"
+        TrainingDiverged, match=r"is NaN or infinite after .*checkpoint\.pt holds the state before"
     ):
         run(experiment, images, tmp_path)
     kept = weights(tmp_path)
     assert kept["images_seen"] == 16
     assert all(tensor.isfinite().all() for tensor in kept["generator"].values())
-    assert {path.name for path in tmp_path.iterdir()} == {STATE_FILE}
+    assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT_FILE}
     images[:] = torch.nan
-    with pytest.raises(TrainingDiverged, match="nothing was kept"):
+    with pytest.raises(TrainingDiverged, match="there is no checkpoint before"):
         run(experiment, images, tmp_path / "at once")
 
 
@@ -215,8 +220,8 @@ def test_the_progress_sheet_stays_of_one_size(
     changed: Callable[..., Experiment], images: torch.Tensor, tmp_path: Path
 ) -> None:
     run(changed(sample_every_images=4, ema_images=0), images, tmp_path, 4 * 35)
-    rows = torch.load(tmp_path / STATE_FILE, weights_only=True)["rows"]
-    assert list(rows) == list(range(4, 36, 4))
+    samples = torch.load(tmp_path / CHECKPOINT_FILE, weights_only=True)["samples"]
+    assert list(samples) == list(range(4, 36, 4))
     assert len(history(tmp_path)) == 35
 
 
@@ -236,7 +241,7 @@ train(experiment, slices, out / "run", torch.device("cpu"), budget)
 """
 
 
-def test_killed_without_warning_it_goes_on_from_its_last_checkpoint(
+def test_a_killed_training_resumes_from_its_last_checkpoint(
     changed: Callable[..., Experiment], images: torch.Tensor, tmp_path: Path
 ) -> None:
     experiment = changed(images=100_000, checkpoint_every_images=40, sample_every_images=100)
@@ -246,16 +251,16 @@ def test_killed_without_warning_it_goes_on_from_its_last_checkpoint(
     child = subprocess.Popen(
         [*command, "100000"], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     )
-    state = tmp_path / "run" / STATE_FILE
+    checkpoint = tmp_path / "run" / CHECKPOINT_FILE
     try:
         started = time.monotonic()
-        while not state.is_file() and time.monotonic() - started < 60:
+        while not checkpoint.is_file() and time.monotonic() - started < 60:
             time.sleep(0.05)
         time.sleep(0.3)
     finally:
         child.kill()
         child.wait()
-    seen = torch.load(state, weights_only=True)["images_seen"]
+    seen = torch.load(checkpoint, weights_only=True)["images_seen"]
     assert seen % 40 == 0
     assert not (tmp_path / "run" / GENERATOR_FILE).exists()
     resumed = run(experiment, images, tmp_path / "run", seen + 40)

@@ -14,7 +14,7 @@ from chestgan_core.training.losses import (
     Relativistic,
     Wasserstein,
     gradient_penalty,
-    squared_slope,
+    squared_gradient_norm,
 )
 
 logits = st.lists(st.floats(-8, 8), min_size=1, max_size=6).map(
@@ -34,12 +34,12 @@ def test_it_is_the_cross_entropy_with_a_smoothed_target_for_real_images_only(
     count = min(len(real), len(fake))
     real, fake = real[:count], fake[:count]
     entropy = torch.nn.functional.binary_cross_entropy
-    wanted = entropy(real.sigmoid(), torch.full_like(real, target))
-    wanted += entropy(fake.sigmoid(), torch.zeros_like(fake))
+    expected = entropy(real.sigmoid(), torch.full_like(real, target))
+    expected += entropy(fake.sigmoid(), torch.zeros_like(fake))
     loss = CrossEntropy((target, target), (0.0, 0.0), smoothed_generator=False)
-    assert loss.discriminator(real, fake, random()).item() == pytest.approx(wanted.item(), abs=1e-9)
-    wanted_g = entropy(fake.sigmoid(), torch.ones_like(fake)).item()
-    assert loss.generator(None, fake, random()).item() == pytest.approx(wanted_g, abs=1e-9)
+    assert loss.discriminator(real, fake, random()).item() == pytest.approx(expected.item(), abs=1e-9)
+    expected_g = entropy(fake.sigmoid(), torch.ones_like(fake)).item()
+    assert loss.generator(None, fake, random()).item() == pytest.approx(expected_g, abs=1e-9)
 
 
 def test_the_targets_of_the_thesis_are_drawn_between_two_numbers_and_hold_for_the_generator_too() -> None:
@@ -58,7 +58,7 @@ def test_a_discriminator_that_knows_nothing_costs_two_bits() -> None:
     assert PLAIN.discriminator(nothing, nothing, random()).item() == pytest.approx(2 * math.log(2))
 
 
-def test_a_generator_that_is_seen_through_still_learns() -> None:
+def test_a_generator_against_a_sure_discriminator_still_learns() -> None:
     fake = torch.tensor([-60.0], requires_grad=True)
     PLAIN.generator(None, fake, random()).backward()
     assert fake.grad is not None
@@ -69,7 +69,7 @@ def test_a_generator_that_is_seen_through_still_learns() -> None:
     "loss", [PLAIN, Wasserstein(), Hinge(), Relativistic()], ids=lambda loss: type(loss).__name__
 )
 @given(real=logits, fake=logits, step=st.floats(0.01, 2))
-def test_telling_better_costs_the_discriminator_less_and_the_generator_more(
+def test_a_better_discriminator_has_a_lower_loss_and_the_generator_a_higher_one(
     loss: GanLoss, real: torch.Tensor, fake: torch.Tensor, step: float
 ) -> None:
     count = min(len(real), len(fake))
@@ -90,11 +90,11 @@ def test_only_differences_of_pairs_count_in_the_relativistic_loss(
     assert moved.item() == pytest.approx(loss.discriminator(real, fake, random()).item(), abs=1e-9)
 
 
-def test_the_slopes_of_a_linear_score_are_known() -> None:
+def test_the_gradients_of_a_linear_score_are_known() -> None:
     weights = torch.tensor([[3.0, 4.0]])
     images = torch.randn(5, 1, 1, 2, generator=random()).requires_grad_()
     logits = (images.flatten(1) @ weights.T).flatten()
-    assert squared_slope(images, logits).item() == pytest.approx(25)
+    assert squared_gradient_norm(images, logits).item() == pytest.approx(25)
     penalty = gradient_penalty(
         images.detach(), images.detach() + 1, lambda x: (x.flatten(1) @ weights.T).flatten(), random()
     )
@@ -104,6 +104,6 @@ def test_the_slopes_of_a_linear_score_are_known() -> None:
 def test_a_penalty_has_a_gradient_for_the_weights() -> None:
     weights = torch.tensor([[3.0, 4.0]], requires_grad=True)
     images = torch.ones(2, 1, 1, 2).requires_grad_()
-    squared_slope(images, (images.flatten(1) @ weights.T).flatten()).backward()
+    squared_gradient_norm(images, (images.flatten(1) @ weights.T).flatten()).backward()
     assert weights.grad is not None
     assert weights.grad.flatten().tolist() == pytest.approx([6, 8])

@@ -1,4 +1,4 @@
-"""Every network with every loss that fits it: it learns something, and an interruption changes nothing."""
+"""Every network with a loss that fits it: it learns something, and an interruption changes nothing."""
 
 import signal
 from pathlib import Path
@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
-from chestgan_core.training.checkpoint import STATE_FILE
-from chestgan_core.training.loop import Watcher, train
+from chestgan_core.training.checkpoint import CHECKPOINT_FILE
+from chestgan_core.training.loop import TrainingCallbacks, train
 from chestgan_core.training.schedule import Budget
 from tests.training.conftest import slices_of
 from tests.training.test_loop import assert_same, weights
@@ -73,8 +73,8 @@ def discs() -> torch.Tensor:
     return torch.stack([torch.where(radius < 0.2 + 0.015 * k, 0.8, -1.0) for k in range(40)])[:, None]
 
 
-def run(told: Experiment, images: torch.Tensor, out: Path, count: int = 240, **more: Any) -> str:
-    return train(told, slices_of(images), out, CPU, Budget(None, count), **more).sha256
+def run(config: Experiment, images: torch.Tensor, out: Path, count: int = 240, **more: Any) -> str:
+    return train(config, slices_of(images), out, CPU, Budget(None, count), **more).sha256
 
 
 class Stopped(Exception):
@@ -85,22 +85,22 @@ class Stopped(Exception):
 def test_interrupted_and_resumed_is_the_same_as_uninterrupted_for_every_recipe(
     name: str, discs: torch.Tensor, tmp_path: Path
 ) -> None:
-    told = experiment(name)
-    whole = run(told, discs, tmp_path / "whole")
+    config = experiment(name)
+    whole = run(config, discs, tmp_path / "whole")
 
     def stop(*_: object) -> None:
         raise Stopped
 
-    former = signal.signal(signal.SIGTERM, stop)
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         # As a node that is drained does it; the plan stays that of the whole training.
-        watcher = Watcher(checkpoint=lambda path: signal.raise_signal(signal.SIGTERM))
+        callbacks = TrainingCallbacks(on_checkpoint=lambda path: signal.raise_signal(signal.SIGTERM))
         with pytest.raises(Stopped):
-            run(told, discs, tmp_path / "parts", watcher=watcher)
+            run(config, discs, tmp_path / "parts", callbacks=callbacks)
     finally:
-        signal.signal(signal.SIGTERM, former)
+        signal.signal(signal.SIGTERM, before)
     assert weights(tmp_path / "parts")["images_seen"] < 240
-    assert run(told, discs, tmp_path / "parts") == whole
+    assert run(config, discs, tmp_path / "parts") == whole
     assert_same(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
 
 
@@ -108,18 +108,18 @@ def test_interrupted_and_resumed_is_the_same_as_uninterrupted_for_every_recipe(
 def test_some_hundred_steps_bring_the_images_nearer_to_the_training_images(
     name: str, discs: torch.Tensor, tmp_path: Path
 ) -> None:
-    # The loss of a discriminator may rise while both learn (its opponent gets better), so what is looked at is what is
-    # wanted: the mean grey level of the images approaches that of the discs, which start at random noise around 0.
+    # The loss of a discriminator may rise while both learn (its opponent improves), so the images are measured: their
+    # mean grey level approaches that of the discs; it starts at random noise around 0.
     count = 300 * 8 * (3 if name == "wgan" else 1)
     quick = {**RECIPES[name].get("optimizer", {}), "lr": 1e-3}
-    told = experiment(
+    config = experiment(
         name, ema_images=0, sample_every_images=400, checkpoint_every_images=100_000, optimizer=quick
     )
-    pictures: list[torch.Tensor] = []
-    watcher = Watcher(row=lambda row, shown: pictures.append(shown))
-    run(told, discs, tmp_path, count, watcher=watcher)
-    wanted = discs.mean(dim=0)
-    first, last = ((shown.mean(dim=0) - wanted).abs().mean() for shown in (pictures[0], pictures[-1]))
+    samples: list[torch.Tensor] = []
+    callbacks = TrainingCallbacks(on_row=lambda row, images: samples.append(images))
+    run(config, discs, tmp_path, count, callbacks=callbacks)
+    target = discs.mean(dim=0)
+    first, last = ((images.mean(dim=0) - target).abs().mean() for images in (samples[0], samples[-1]))
     assert last < 0.35
     assert last < 0.75 * first
     rows = pq.read_table(tmp_path / "history.parquet").to_pylist()
@@ -128,11 +128,11 @@ def test_some_hundred_steps_bring_the_images_nearer_to_the_training_images(
 
 def test_clipped_weights_stay_within_their_bound(discs: torch.Tensor, tmp_path: Path) -> None:
     run(experiment("wgan"), discs, tmp_path)
-    state = torch.load(tmp_path / STATE_FILE, weights_only=True)
+    state = torch.load(tmp_path / CHECKPOINT_FILE, weights_only=True)
     assert max(weight.abs().max() for weight in state["discriminator"].values()) <= 0.01 + 1e-7
 
 
-def test_the_rule_of_the_thesis_passes_over_steps_of_a_discriminator_that_is_sure(
+def test_update_above_skips_the_steps_of_a_discriminator_that_is_sure(
     discs: torch.Tensor, tmp_path: Path
 ) -> None:
     never = {"kind": "cross-entropy", "update_above": 1e9}
@@ -141,25 +141,25 @@ def test_the_rule_of_the_thesis_passes_over_steps_of_a_discriminator_that_is_sur
     from chestgan_core.networks.registry import build_discriminator
 
     start = dict(build_discriminator(experiment("thesis", loss=never)).named_parameters())
-    trained = torch.load(out / STATE_FILE, weights_only=True)["discriminator"]
+    trained = torch.load(out / CHECKPOINT_FILE, weights_only=True)["discriminator"]
     assert all(torch.equal(trained[name], weight) for name, weight in start.items())
 
 
 def test_rates_fall_along_the_plan(discs: torch.Tensor, tmp_path: Path) -> None:
     run(experiment("r3"), discs, tmp_path)
-    optimizer = torch.load(tmp_path / STATE_FILE, weights_only=True)["optimizer_g"]["param_groups"][0]
+    optimizer = torch.load(tmp_path / CHECKPOINT_FILE, weights_only=True)["optimizer_g"]["param_groups"][0]
     assert 1e-4 <= optimizer["lr"] < 1.2e-4
     assert 0.98 < optimizer["betas"][1] <= 0.99
 
 
-def test_gradients_are_clipped_when_it_is_asked_for(discs: torch.Tensor, tmp_path: Path) -> None:
+def test_gradients_are_clipped_at_max_grad_norm(discs: torch.Tensor, tmp_path: Path) -> None:
     assert run(experiment("default", max_grad_norm=1e-6), discs, tmp_path / "a") != run(
         experiment("default"), discs, tmp_path / "b"
     )
 
 
-def test_sixteen_bits_train_as_well(discs: torch.Tensor, tmp_path: Path) -> None:
-    # The penalties of r3 stay in 32 bits, and nothing overflows.
+def test_bfloat16_trains_as_well(discs: torch.Tensor, tmp_path: Path) -> None:
+    # The penalties of r3 stay in float32, and nothing overflows.
     for name in ("hinge", "r3", "wgan-gp"):
         run(experiment(name, precision="bf16"), discs, tmp_path / name)
         rows = pq.read_table(tmp_path / name / "history.parquet").to_pylist()
@@ -167,7 +167,7 @@ def test_sixteen_bits_train_as_well(discs: torch.Tensor, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("wanted", "has", "taken"),
+    ("precision", "capabilities", "used"),
     [
         ("auto", {"avx512_bf16": True}, "bf16"),
         ("auto", {"amx_bf16": True}, "bf16"),
@@ -176,23 +176,23 @@ def test_sixteen_bits_train_as_well(discs: torch.Tensor, tmp_path: Path) -> None
         ("bf16", {}, "bf16"),
     ],
 )
-def test_sixteen_bits_are_taken_where_the_processor_multiplies_them(
-    wanted: str, has: dict[str, bool], taken: str, discs: torch.Tensor, tmp_path: Path,
+def test_bfloat16_is_used_where_the_cpu_multiplies_it(
+    precision: str, capabilities: dict[str, bool], used: str, discs: torch.Tensor, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: has)
-    told = experiment("vanilla", precision=wanted)
-    assert train(told, slices_of(discs), tmp_path, CPU, Budget(None, 16)).precision == taken
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    config = experiment("vanilla", precision=precision)
+    assert train(config, slices_of(discs), tmp_path, CPU, Budget(None, 16)).precision == used
 
 
-def test_classes_are_learned_and_made_in_turns(discs: torch.Tensor, tmp_path: Path) -> None:
-    told = experiment("hinge", ema_images=0, sample_every_images=2000, checkpoint_every_images=100_000)
-    told = told.model_copy(update={"classes": ("A", "B")})
+def test_classes_are_learned_and_generated_in_turn(discs: torch.Tensor, tmp_path: Path) -> None:
+    config = experiment("hinge", ema_images=0, sample_every_images=2000, checkpoint_every_images=100_000)
+    config = config.model_copy(update={"classes": ("A", "B")})
     dark, bright = torch.full((20, 1, 16, 16), -0.8), torch.full((20, 1, 16, 16), 0.8)
     labels = torch.tensor([0] * 20 + [1] * 20)
-    pictures: list[torch.Tensor] = []
-    watcher = Watcher(row=lambda row, shown: pictures.append(shown))
+    samples: list[torch.Tensor] = []
+    callbacks = TrainingCallbacks(on_row=lambda row, images: samples.append(images))
     slices = slices_of(torch.cat([dark, bright]), labels)
-    train(told, slices, tmp_path, CPU, Budget(None, 6000), watcher=watcher)
-    a, b = pictures[-1][0::2].mean(), pictures[-1][1::2].mean()
+    train(config, slices, tmp_path, CPU, Budget(None, 6000), callbacks=callbacks)
+    a, b = samples[-1][0::2].mean(), samples[-1][1::2].mean()
     assert a < b - 0.5

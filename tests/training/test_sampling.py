@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from chestgan_core.config.training_plan import Augmentation, Sampling
 from chestgan_core.training.augmentation import augment
-from chestgan_core.training.sampling import Draw, weights_of
+from chestgan_core.training.sampling import IndexSampler, sampling_weights
 
 PATIENTS = ["large"] * 80 + ["small"] * 20
 CPU = torch.device("cpu")
@@ -18,25 +18,25 @@ def random(seed: int = 0) -> torch.Generator:
 
 
 def test_a_patient_with_many_slices_counts_as_if_it_had_as_many_as_the_cap() -> None:
-    weights = weights_of(PATIENTS, None, Sampling(max_slices_per_patient=20))
+    weights = sampling_weights(PATIENTS, None, Sampling(max_slices_per_patient=20))
     assert weights is not None
     assert weights[:80].sum().item() == pytest.approx(0.5)
-    assert weights_of(PATIENTS, None, Sampling()) is None
+    assert sampling_weights(PATIENTS, None, Sampling()) is None
 
 
-def test_balanced_classes_get_the_same_share_and_keep_the_cap() -> None:
+def test_balanced_classes_weigh_the_same_and_keep_the_cap() -> None:
     classes = torch.tensor([0] * 60 + [1] * 40)
-    weights = weights_of(PATIENTS, classes, Sampling(balance="classes", max_slices_per_patient=40))
+    weights = sampling_weights(PATIENTS, classes, Sampling(balance="classes", max_slices_per_patient=40))
     assert weights is not None
     assert weights[:60].sum().item() == pytest.approx(0.5)
-    drawn = Draw(100, weights, CPU)(20_000, random())
+    drawn = IndexSampler(100, weights, CPU)(20_000, random())
     assert (classes[drawn] == 1).float().mean().item() == pytest.approx(0.5, abs=0.02)
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=30), st.integers(1, 5))
-def test_every_slice_can_be_drawn_and_no_other(patients: list[str], most: int) -> None:
-    weights = weights_of(patients, None, Sampling(max_slices_per_patient=most))
-    drawn = Draw(len(patients), weights, CPU)(2000, random())
+def test_every_slice_can_be_drawn_and_no_other(patients: list[str], cap: int) -> None:
+    weights = sampling_weights(patients, None, Sampling(max_slices_per_patient=cap))
+    drawn = IndexSampler(len(patients), weights, CPU)(2000, random())
     assert drawn.min() >= 0
     assert drawn.max() < len(patients)
     assert weights is None or (weights > 0).all()
@@ -83,7 +83,7 @@ def test_brightness_and_contrast_change_little_and_each_image_in_its_own_way() -
     assert (after - pictures()).abs().max() < 0.1 + 0.2
 
 
-def test_it_is_differentiable_and_leaves_the_share_of_batches_that_it_should() -> None:
+def test_it_is_differentiable_and_applies_with_its_probability() -> None:
     images = pictures().requires_grad_()
     augment(images, Augmentation(), random()).sum().backward()
     assert images.grad is not None

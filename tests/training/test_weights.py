@@ -1,4 +1,4 @@
-"""A generator on disk: what comes back is what was saved, and a wrong file is told in one line."""
+"""A generator on disk: what comes back is what was saved, and a wrong file is refused in one line."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load, save_file
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
-from chestgan_core.errors import BadCheckpoint, NotAvailable
+from chestgan_core.errors import BadCheckpoint, NotAvailable, UnknownName
 from chestgan_core.networks.registry import build_discriminator, build_generator
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.weights import (
@@ -41,7 +41,7 @@ def test_a_saved_generator_comes_back_with_its_experiment(
 def damaged(path: Path, how: str) -> None:
     data = path.read_bytes()
     tensors = load(data)  # not load_file: its tensors are views of the file that is overwritten below
-    told = {"experiment": (path.parent / CONFIG_FILE).read_text()}
+    metadata = {"experiment": (path.parent / CONFIG_FILE).read_text()}
     if how == "missing":
         path.unlink()
     elif how == "empty":
@@ -55,12 +55,14 @@ def damaged(path: Path, how: str) -> None:
     elif how == "by another program":
         save_file(tensors, path)
     elif how == "lacks a tensor":
-        save_file(dict(list(tensors.items())[1:]), path, told)
+        save_file(dict(list(tensors.items())[1:]), path, metadata)
     elif how == "other widths":
-        told["experiment"] = told["experiment"].replace('"generator_width": 3', '"generator_width": 5')
-        save_file(tensors, path, told)
+        metadata["experiment"] = metadata["experiment"].replace(
+            '"generator_width": 3', '"generator_width": 5'
+        )
+        save_file(tensors, path, metadata)
     elif how == "unknown family":
-        save_file(tensors, path, {"experiment": told["experiment"].replace("dcgan", "r4")})
+        save_file(tensors, path, {"experiment": metadata["experiment"].replace("dcgan", "r4")})
     elif how == "config no json":
         save_file(tensors, path, {"experiment": "{"})
 
@@ -80,12 +82,12 @@ def damaged(path: Path, how: str) -> None:
         ("config no json", "does not understand"),
     ],
 )
-def test_a_wrong_file_is_told_in_one_line(model: Path, how: str, cause: str) -> None:
+def test_a_wrong_file_is_refused_in_one_line(model: Path, how: str, cause: str) -> None:
     damaged(model / GENERATOR_FILE, how)
-    with pytest.raises(BadCheckpoint, match=cause) as told:
+    with pytest.raises(BadCheckpoint, match=cause) as refused:
         load_generator(model)
-    assert "\n" not in str(told.value)
-    assert str(model / GENERATOR_FILE) in str(told.value)
+    assert "\n" not in str(refused.value)
+    assert str(model / GENERATOR_FILE) in str(refused.value)
 
 
 def test_the_same_weights_give_the_same_bytes(model: Path, changed: Callable[..., Experiment]) -> None:
@@ -110,18 +112,18 @@ def test_a_saved_discriminator_of_each_family_comes_back(
 ) -> None:
     fields = changed(loss={"kind": "cross-entropy"}).model_dump()
     fields["network"]["family"], fields["training"]["loss"] = family, loss
-    told = parse_experiment(fields, "small", "test")
-    discriminator = build_discriminator(told)
-    images = torch.rand(6, 1, 64, 64)
+    config = parse_experiment(fields, "small", "test")
+    discriminator = build_discriminator(config)
+    images = torch.rand(6, 1, 16, 16)
     discriminator(images)  # moves running averages and the power iteration: they are part of what is kept
-    sha256 = save_discriminator(tmp_path, discriminator, told, images_seen=120)
+    sha256 = save_discriminator(tmp_path, discriminator, config, images_seen=120)
     loaded = load_discriminator(tmp_path)
     # Loaded in another memory layout, which changes the last bits.
     assert torch.allclose(loaded.module(images), discriminator.eval()(images), atol=1e-5)
     assert not loaded.module.training
-    assert (loaded.experiment, loaded.images_seen, loaded.sha256) == (told, 120, sha256)
+    assert (loaded.experiment, loaded.images_seen, loaded.sha256) == (config, 120, sha256)
     assert sha256 == hashlib.sha256((tmp_path / DISCRIMINATOR_FILE).read_bytes()).hexdigest()
-    assert save_discriminator(tmp_path, loaded.module, told, images_seen=120) == sha256
+    assert save_discriminator(tmp_path, loaded.module, config, images_seen=120) == sha256
     assert [path.name for path in tmp_path.iterdir()] == [DISCRIMINATOR_FILE]
 
 
@@ -135,7 +137,7 @@ def test_neither_network_is_taken_for_the_other(model: Path, experiment: Experim
 
 
 @pytest.mark.parametrize(
-    ("told", "cause"),
+    ("metadata", "cause"),
     [
         ("{", "does not understand"),
         ("[]", "which experiment made it, or when"),
@@ -144,12 +146,12 @@ def test_neither_network_is_taken_for_the_other(model: Path, experiment: Experim
         ('{"experiment": [], "images_seen": 3}', "does not understand"),
     ],
 )
-def test_a_discriminator_that_does_not_say_what_it_is_is_told_in_one_line(
-    model: Path, experiment: Experiment, told: str, cause: str
+def test_a_discriminator_without_its_experiment_is_refused_in_one_line(
+    model: Path, experiment: Experiment, metadata: str, cause: str
 ) -> None:
     save_discriminator(model, build_discriminator(experiment), experiment, images_seen=0)
     path = model / DISCRIMINATOR_FILE
-    save_file(load(path.read_bytes()), path, {"discriminator": told})
+    save_file(load(path.read_bytes()), path, {"discriminator": metadata})
     with pytest.raises(BadCheckpoint, match=cause) as caught:
         load_discriminator(model)
     assert "\n" not in str(caught.value)
@@ -160,10 +162,10 @@ def test_a_folder_of_a_version_that_kept_no_discriminator_has_none(model: Path) 
         load_discriminator(model)
 
 
-def test_auto_takes_a_device_that_is_there_and_an_absent_one_is_told() -> None:
+def test_auto_picks_an_available_device_and_an_absent_one_is_refused() -> None:
     assert pick_device("cpu") == torch.device("cpu")
     assert pick_device("auto").type in ("cuda", "mps", "cpu")
-    with pytest.raises(NotAvailable, match="choose auto or one of"):
+    with pytest.raises(UnknownName, match="did you mean cpu"):
         pick_device("tpu")
     for name, present in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())):
         if not present:

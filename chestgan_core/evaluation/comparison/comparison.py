@@ -15,7 +15,7 @@ from chestgan_core.config.dataset import ImageKind
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.evaluation.pages.figures import REAL_GRID, SYNTHETIC_GRID
 from chestgan_core.evaluation.scoring.provenance import in_words
-from chestgan_core.evaluation.scoring.read_report import ReadReport, read_report, reasons_against
+from chestgan_core.evaluation.scoring.read_report import ReadReport, read_report, reasons_not_comparable
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact
 from chestgan_core.store.store import Store
@@ -84,10 +84,10 @@ def compare(store: Store, names: Sequence[str]) -> Comparison:
             "the comparison", f"is of {len(names)} experiments", f"name {FEWEST} to {MOST} different ones"
         )
     found = tuple(_read(store, name) for name in names)
-    return Comparison(found, tuple(reasons_against(found)), _settings(found))
+    return Comparison(found, tuple(reasons_not_comparable(found)), _settings(found))
 
 
-def with_a_report(store: Store, names: Sequence[str]) -> list[str]:
+def with_report(store: Store, names: Sequence[str]) -> list[str]:
     """Those of the experiments that have a report."""
     return [name for name in names if store.head(keys.report_latest(name)) is not None]
 
@@ -108,7 +108,7 @@ def _read(store: Store, name: str) -> Compared:
         real=store.read(report, f"figures/{REAL_GRID}"),
         synthetic=store.read(report, f"figures/{SYNTHETIC_GRID}"),
         history=_table(store, run, "history.parquet"),
-        looks=_table(store, run, "looks.parquet"),
+        looks=_table(store, run, "validation.parquet"),
     )
 
 

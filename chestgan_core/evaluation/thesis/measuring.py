@@ -1,12 +1,13 @@
-"""The measures of the thesis system, computed as it did where that was sound.
+"""The measures of the thesis system, computed as it does where that is sound.
 
 In: held-out images, synthetic ones, images of other patients, the run's discriminator, features that the report has
-measured. Out: a ThesisBlock. Each measure stands beside the same measure with the images of other patients in the place
-of the synthetic ones.
+computed. Out: a ThesisBlock. Each measure stands beside the same measure with images of other patients in place of the
+synthetic ones.
 
-Pairs are drawn by the seed and have nothing to do with each other, as in the thesis. Mended: PSNR is a mean over pairs,
-not over batches; LPIPS is a mean over pairs, not one pair, and gets values in [-1, 1]; synthetic images are compared
-with held-out patients, not with those trained on; a discriminator without a threshold is not asked for an accuracy.
+As in the thesis system, the images of a pair are drawn by the seed and have nothing to do with each other. Fixed here:
+PSNR is a mean over pairs, not over batches; LPIPS is a mean over pairs, not one pair, and gets values in [-1, 1];
+synthetic images are compared with held-out patients, not with training patients; a discriminator without a threshold
+has no accuracy.
 """
 
 import time
@@ -29,46 +30,48 @@ from chestgan_core.metrics.discriminator_accuracy import (
     generator_accuracy,
     wasserstein_estimate,
 )
-from chestgan_core.metrics.inception_score import class_logits, inception_score
+from chestgan_core.metrics.feature_extractors import Extractor
+from chestgan_core.metrics.inception_score import inception_score
 from chestgan_core.metrics.similarity import psnr, ssim
-from chestgan_core.training.discriminator_logits import logits_of
+from chestgan_core.training.discriminator_logits import discriminator_logits
 from chestgan_core.training.weights import LoadedDiscriminator
 
-MOST = 500  # images on a side: more change the third digit
+MAX_IMAGES = 500  # per side: more change the third digit
 ACCURACIES, ESTIMATE = ("discriminator accuracy", "generator accuracy"), "Wasserstein estimate"
 
 
 @dataclass(frozen=True)
 class ThesisImages:
-    """images: (N, 1, R, R) float32 in [-1, 1]; classes: (N,) int64 where the experiment has some."""
+    """images: (N, 1, R, R) float32 in [-1, 1]; classes: (N,) int64 where the experiment has classes."""
 
     images: Tensor
     classes: Tensor | None = None
 
-    def some(self, most: int, rng: np.random.Generator) -> "ThesisImages":
-        """At most so many, a random choice in random order."""
-        places = rng.permutation(len(self.images))[:most].tolist()
-        return ThesisImages(self.images[places], None if self.classes is None else self.classes[places])
+    def sample(self, count: int, rng: np.random.Generator) -> "ThesisImages":
+        """At most `count` of them, a random choice in random order."""
+        chosen = rng.permutation(len(self.images))[:count].tolist()
+        return ThesisImages(self.images[chosen], None if self.classes is None else self.classes[chosen])
 
 
 @dataclass(frozen=True)
 class ThesisFeatures:
-    """What the report has measured already, for the Inception score: (n, d) features and the extractor's id."""
+    """Features (n, d) that the report has computed, and their extractor: for the inception score."""
 
-    extractor: str
+    extractor: Extractor
     synthetic: NDArray[np.float32]
     other: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
-class Opponent:
-    """The run's discriminator, or why there is none. generator_at: images seen when the generator had its weights,
-    where it is that of a look; the discriminator is always that of the last weights.
+class RunDiscriminator:
+    """The discriminator of a run with its last weights, or the reason why there is none.
+
+    generator_images_seen: of the generator's weights, where these are those of a validation.
     """
 
-    discriminator: LoadedDiscriminator | None = None
+    loaded: LoadedDiscriminator | None = None
     reason: str = "no discriminator was given"
-    generator_at: int | None = None
+    generator_images_seen: int | None = None
 
 
 def measure_thesis(
@@ -77,31 +80,31 @@ def measure_thesis(
     other: ThesisImages | None,
     *,
     image_kind: ImageKind,
-    opponent: Opponent,
+    discriminator: RunDiscriminator,
     features: ThesisFeatures | None = None,
     seed: int = 0,
 ) -> ThesisBlock:
-    """The block, from at most MOST images on each side. other: images of the patients that the model was trained on;
-    without them there are no real-vs-real values.
+    """The block, from at most MAX_IMAGES images per side. other: images of training patients; None: no values of real
+    against real images.
 
     Raises BadInput: a weights file that cannot be used, images that do not fit the discriminator.
     """
     weights = load_weights()
     rng = np.random.default_rng(seed)
-    count = min(len(held_out.images), len(fake.images), MOST)
-    held_out, fake = held_out.some(count, rng), fake.some(count, rng)
-    other = None if other is None else other.some(count, rng)
+    count = min(len(held_out.images), len(fake.images), MAX_IMAGES)
+    held_out, fake = held_out.sample(count, rng), fake.sample(count, rng)
+    other = None if other is None else other.sample(count, rng)
     rows = _Rows(image_kind, seed, count)
-    _add_discrimination(rows, opponent, held_out, fake, other)
+    _add_discriminator_rows(rows, discriminator, held_out, fake, other)
     _add_similarity(rows, held_out.images, fake.images, None if other is None else other.images)
     _add_inception_score(rows, features)
-    ordered = tuple(rows.made[measure] for measure in PUBLISHED)
+    ordered = tuple(rows.by_measure[measure] for measure in PUBLISHED)
     score = thesis_score({row.measure: row.value for row in ordered}, weights)
     return ThesisBlock(ordered, score, image_kind)
 
 
 def instruments() -> list[str]:
-    """What decides the block beside images and discriminator: the weights file, and LPIPS or its absence."""
+    """What else decides the block, beside images and discriminator: the weights file, and LPIPS or its absence."""
     try:
         lpips = open_lpips().id
     except NotAvailable:
@@ -110,38 +113,38 @@ def instruments() -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Notes:
     instrument: str
     note: str
     real_note: str
 
 
 class _Rows:
-    """Rows in the making, by measure."""
+    """The rows that have been added, by measure."""
 
     def __init__(self, image_kind: ImageKind, seed: int, count: int) -> None:
         self.image_kind, self.seed, self.count = image_kind, seed, count
-        self.made: dict[str, ThesisRow] = {}
+        self.by_measure: dict[str, ThesisRow] = {}
 
     def compare(
         self,
         measure: str,
         compared: Callable[[Any, Any], float],
         sides: tuple[Any, Any, Any],
-        told: _Told,
+        notes: _Notes,
         before: float = 0.0,
         in_pairs: bool = False,
     ) -> None:
-        """compared: of held-out and other images, or of what was made of them. sides: held-out, synthetic, other.
+        """Add a measure: `compared` of held-out and synthetic, and of held-out and other images, or of their outputs.
 
-        before: seconds that were spent on it already.
+        sides: held-out, synthetic, other. before: seconds already spent.
         """
         held_out, fake, other = sides
         absent = other is None or not len(other)
         started = time.perf_counter()
         value = compared(held_out, fake)
         real = None if absent else compared(held_out, other)
-        self.made[measure] = ThesisRow(
+        self.by_measure[measure] = ThesisRow(
             measure=measure,
             value=value,
             real=real,
@@ -150,15 +153,15 @@ class _Rows:
             pairs=len(fake) if in_pairs else None,
             seed=self.seed,
             seconds=round(before + time.perf_counter() - started, 3),
-            instrument=told.instrument,
-            note=told.note,
-            real_note=f"none: no images of other {self.image_kind} patients" if absent else told.real_note,
+            instrument=notes.instrument,
+            note=notes.note,
+            real_note=f"none: no images of other {self.image_kind} patients" if absent else notes.real_note,
             published=PUBLISHED[measure],
         )
 
-    def leave_out(self, measure: str, reason: str) -> None:
+    def add_missing(self, measure: str, reason: str) -> None:
         """A row without values."""
-        self.made[measure] = ThesisRow(
+        self.by_measure[measure] = ThesisRow(
             measure=measure,
             value=None,
             real=None,
@@ -174,55 +177,57 @@ class _Rows:
         )
 
 
-def _add_discrimination(
-    rows: _Rows, opponent: Opponent, held_out: ThesisImages, fake: ThesisImages, other: ThesisImages | None
+def _add_discriminator_rows(
+    rows: _Rows,
+    run: RunDiscriminator,
+    held_out: ThesisImages,
+    fake: ThesisImages,
+    other: ThesisImages | None,
 ) -> None:
-    """Accuracies of a discriminator that has a threshold, the estimate of a critic."""
-    discriminator = opponent.discriminator
+    """The accuracies of a discriminator with a threshold, the estimate of a critic."""
+    discriminator = run.loaded
     if discriminator is None:
         for measure in (*ACCURACIES, ESTIMATE):
-            rows.leave_out(measure, opponent.reason)
+            rows.add_missing(measure, run.reason)
         return
     loss, image_kind = discriminator.experiment.training.loss, rows.image_kind
     if not isinstance(loss, Wasserstein):
-        rows.leave_out(ESTIMATE, f"only a critic estimates it, and this run's loss was {loss.kind}")
+        rows.add_missing(ESTIMATE, f"only a critic estimates it, and the loss of this run is {loss.kind}")
     if isinstance(loss, Wasserstein | Relativistic):
-        reason = "the score of a critic has no threshold"
+        reason = "the output of a critic has no threshold"
         if isinstance(loss, Relativistic):
-            reason = "a relativistic loss fixes differences of scores, so that none of them means 0.5"
+            reason = "a relativistic loss only fixes differences of outputs, so that no output means 0.5"
         for measure in ACCURACIES:
-            rows.leave_out(measure, reason)
+            rows.add_missing(measure, reason)
     if isinstance(loss, Relativistic):
         return
     started = time.perf_counter()
     real, made, others = (
-        None if side is None else logits_of(discriminator, side.images, side.classes)
+        None if side is None else discriminator_logits(discriminator, side.images, side.classes)
         for side in (held_out, fake, other)
     )
     before = time.perf_counter() - started
 
     def add(measure: str, compared: Callable[[Any, Any], float], note: str) -> None:
-        trained = (
-            f"images of other {image_kind} patients, which it was trained on, in the place of synthetic ones"
-        )
+        other_note = f"images of other {image_kind} patients, on which it was trained, in place of synthetic ones"
         instrument = f"discriminator:{discriminator.sha256[:12]}"
-        told = _Told(instrument, f"{note}; {_whose(opponent, discriminator)}", trained)
-        rows.compare(measure, compared, (real, made, others), told, before)
+        notes = _Notes(instrument, f"{note}; {_weights_note(run, discriminator)}", other_note)
+        rows.compare(measure, compared, (real, made, others), notes, before)
 
     if isinstance(loss, Wasserstein):
-        note = f"mean score of held-out {image_kind} images minus that of synthetic ones: larger is farther, in a unit"
-        add(ESTIMATE, wasserstein_estimate, f"{note} of this critic (the published sign is the thesis')")
+        note = f"mean output for held-out {image_kind} images minus that for synthetic ones; larger is farther, the unit"
+        add(ESTIMATE, wasserstein_estimate, f"{note} is that of this critic (the published sign is that of the thesis system)")
         return
-    note = f"threshold 0.5, half held-out {image_kind}, half synthetic images; high means that it sees through these,"
-    add(ACCURACIES[0], discriminator_accuracy, f"{note} which the thesis counted as merit; 50% is guessing")
-    add(ACCURACIES[1], lambda _, judged: generator_accuracy(judged), "share of synthetic images above 0.5")
+    note = f"threshold 0.5, half held-out {image_kind}, half synthetic images; high where it recognizes the latter, which"
+    add(ACCURACIES[0], discriminator_accuracy, f"{note} the thesis system counts as a merit; 50% is chance")
+    add(ACCURACIES[1], lambda _, logits: generator_accuracy(logits), "fraction of synthetic images above 0.5")
 
 
-def _whose(opponent: Opponent, discriminator: LoadedDiscriminator) -> str:
+def _weights_note(run: RunDiscriminator, discriminator: LoadedDiscriminator) -> str:
     last = f"the run's discriminator, last weights ({discriminator.images_seen:,} images seen)"
-    if opponent.generator_at in (None, discriminator.images_seen):
+    if run.generator_images_seen in (None, discriminator.images_seen):
         return last
-    return f"{last}, while the generator is that of the best look ({opponent.generator_at:,})"
+    return f"{last}, while the generator is that of the best validation ({run.generator_images_seen:,})"
 
 
 def _add_similarity(rows: _Rows, held_out: Tensor, fake: Tensor, other: Tensor | None) -> None:
@@ -240,44 +245,44 @@ def _add_similarity(rows: _Rows, held_out: Tensor, fake: Tensor, other: Tensor |
             measure,
             lambda one, two: float(compared(one[: len(two)], two).mean()),
             (held_out, fake, other),
-            _Told(instrument, note + more, real_note),
+            _Notes(instrument, note + more, real_note),
             in_pairs=True,
         )
 
     add("SSIM", ssim, "scikit-image, window 7 x 7, data range 2")
     add("PSNR", psnr, "mean squared difference, data range 2")
     try:
-        likeness = open_lpips()
+        network = open_lpips()
     except NotAvailable as error:
-        rows.leave_out("LPIPS", f"{error.what}, {error.cause}")
+        rows.add_missing("LPIPS", f"{error.what}, {error.cause}")
         return
     add(
         "LPIPS",
-        lambda one, two: perceptual_distances(one, two, likeness),
-        likeness.id,
-        "; the thesis took VGG and one pair",
+        lambda one, two: perceptual_distances(one, two, network),
+        network.id,
+        "; the thesis system uses VGG and one pair",
     )
 
 
 def _add_inception_score(rows: _Rows, features: ThesisFeatures | None) -> None:
     measure = "inception score"
     if features is None:
-        rows.leave_out(measure, "no features were measured that a classifier could take")
+        rows.add_missing(measure, "no features were computed from which a classifier could start")
         return
     count, other = len(features.synthetic), features.other
     together = features.synthetic if other is None else np.concatenate([features.synthetic, other])
     started = time.perf_counter()
     try:
-        logits = class_logits(together, features.extractor)
+        logits = features.extractor.class_logits(together)
     except NotAvailable as error:
-        rows.leave_out(measure, f"{error.what}, {error.cause}")
+        rows.add_missing(measure, f"{error.what}, {error.cause}")
         return
     rows.compare(
         measure,
-        lambda _, judged: inception_score(judged),
+        lambda _, logits: inception_score(logits),
         (None, logits[:count], logits[count:]),
-        _Told(
-            features.extractor,
+        _Notes(
+            features.extractor.id,
             "classes of photographs (ImageNet), by the last layer of this extractor; biased downwards at small n",
             f"images of other {rows.image_kind} patients alone",
         ),
