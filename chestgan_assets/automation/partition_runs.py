@@ -35,8 +35,8 @@ def failed_partitions(
 ) -> dict[str, dg.AssetKey]:
     """Partition key -> the first of the assets that a failed run left unmaterialized, and no run has made since.
 
-    partitions_def: name of the dynamic partitions. A partition with a run in flight is left out, as it is being retried.
-    The cost grows with the number of runs that ever failed.
+    partitions_def: name of the dynamic partitions. A partition with a run in flight is left out: it is being
+    retried. The cost grows with the number of runs that ever failed.
     """
     failed: dict[str, dg.AssetKey] = {}
     for page in pages(_keys_of_failed_runs(instance)):

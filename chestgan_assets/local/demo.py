@@ -1,10 +1,11 @@
 """`make demo`: the whole chain through Dagster in one process, on phantoms or on $CHESTGAN_FOLDER.
 
-In: $CHESTGAN_SOURCE (phantom or folder), $CHESTGAN_EXPERIMENT (by default the demo of that source). Out, on
-standard error: progress, the scorecard, where the set is and how to fetch it; a contact sheet PNG and the report
-in the local folder. Exit status 0, 1 with one line that says what failed, or 2 for wrong use.
+Input: $CHESTGAN_SOURCE (phantom or folder), $CHESTGAN_EXPERIMENT (default: the demo of that source). Output: progress
+on standard error; the scorecard, the address of the set and the command that fetches it on standard output; a contact
+sheet and the report in the local folder. Exit status 0; 1 with one line that says what failed; 2 for wrong usage.
 """
 
+import logging
 import os
 import shutil
 import sys
@@ -14,12 +15,13 @@ from pathlib import Path
 import dagster as dg
 
 from chestgan_assets.automation.patient_partitions import register_all
-from chestgan_assets.local.environment import local_environment
-from chestgan_assets.local.orphaned_runs import one_of_the_demos
+from chestgan_assets.local.installation import local_installation, process_environment
+from chestgan_assets.local.orphaned_runs import demo_lock
 from chestgan_core.config.dataset import patient_partition
 from chestgan_core.config.experiment import load_experiment
-from chestgan_core.errors import BadExperiment, ChestganError
+from chestgan_core.errors import BadExperiment, ChestganError, nearest
 from chestgan_core.local.home import home
+from chestgan_core.local.log_lines import configure_logging
 from chestgan_core.sources.catalog.stored_catalog import read_catalog
 from chestgan_core.store.store import Store
 
@@ -27,20 +29,23 @@ EXPERIMENTS = {"phantom": "demo", "folder": "demo-folder"}
 # The UI shows what Dagster logs; at the terminal the progress of the work is enough.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
+_log = logging.getLogger(__name__)
+
 
 class DemoFailed(Exception):
-    """A step of the chain failed; the message is the line of its error. passing: it may go well another time."""
+    """A step of the chain failed; the message is the line of its error. transient: it may succeed another time."""
 
-    def __init__(self, message: str, passing: bool) -> None:
+    def __init__(self, message: str, transient: bool) -> None:
         super().__init__(message)
-        self.passing = passing
+        self.transient = transient
 
 
 def main() -> int:
     """Run the demo; returns the exit status."""
+    configure_logging()
     source = os.environ.get("CHESTGAN_SOURCE", "phantom")
     if source not in EXPERIMENTS:
-        print(f"CHESTGAN_SOURCE: is {source!r}; choose one of {', '.join(EXPERIMENTS)}", file=sys.stderr)
+        _log.error("CHESTGAN_SOURCE: %r is not a source; %s", source, nearest(source, EXPERIMENTS))
         return 2
     name = os.environ.get("CHESTGAN_EXPERIMENT", EXPERIMENTS[source])
     started = time.monotonic()
@@ -48,30 +53,33 @@ def main() -> int:
         experiment = load_experiment(name)
         if experiment.dataset != source:
             raise BadExperiment(name, f"is for the dataset {experiment.dataset}", f"choose one for {source}")
-        with local_environment() as environment, one_of_the_demos(Path(environment["DAGSTER_HOME"])):
-            os.environ.update(environment)
-            materialize_chain(source, name)
-            _tell(name, time.monotonic() - started)
+        with (
+            local_installation() as installed,
+            demo_lock(installed.dagster_home),
+            process_environment(installed.variables),
+        ):
+            materialize_chain(installed.store, source, name)
+            print(_summary(installed.store, name, time.monotonic() - started))
     except BadExperiment as error:
-        print(f"demo: {error}", file=sys.stderr)
+        _log.error("demo: %s", error)
         return 2
     except (ChestganError, DemoFailed) as error:
-        print(f"demo: {error}", file=sys.stderr)
+        _log.error("demo: %s", error)
         return 1
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
-        print("demo: interrupted; run it again and it goes on from what is complete", file=sys.stderr)
+        _log.error("demo: interrupted; run it again to resume from what is complete")
         return 1
     return 0
 
 
-def materialize_chain(dataset: str, experiment: str) -> None:
+def materialize_chain(store: Store, dataset: str, experiment: str) -> None:
     """series_catalog, every patient, training_set, then the experiment. Raises DemoFailed at the first failure."""
     from chestgan_assets.definitions import defs
 
     with dg.DagsterInstance.get() as instance:
 
         def run(job: str, partition: str) -> None:
-            print(f"\n== {job} {partition}", file=sys.stderr)
+            _log.info("\n== %s %s", job, partition)
             result = defs.resolve_job_def(job).execute_in_process(
                 partition_key=partition, instance=instance, run_config=QUIET, raise_on_error=False
             )
@@ -80,16 +88,16 @@ def materialize_chain(dataset: str, experiment: str) -> None:
 
         run("catalog", dataset)
         # Not all registered partitions: some may be of a folder that was used before.
-        listed = read_catalog(Store.open(), dataset).patients
+        listed = read_catalog(store, dataset).patients
         register_all(instance, dataset, listed)
         for patient in listed:
             try:
                 run("patient_slices", patient_partition(dataset, patient))
             except DemoFailed as error:
                 # As in a backfill: a patient without usable slices does not stop the others, a store that is down does.
-                if error.passing:
+                if error.transient:
                     raise
-                print(f"goes on without this patient: {error}", file=sys.stderr)
+                _log.warning("continues without this patient: %s", error)
         run("split", dataset)
         run("synthetic_set", experiment)
 
@@ -99,21 +107,23 @@ def _failure(result: dg.ExecuteInProcessResult) -> DemoFailed:
         if event.is_step_failure:
             data = event.step_failure_data
             if data.user_failure_data and data.user_failure_data.description:
-                # Steps say themselves whether another try can help.
-                tried_again = any(other.is_step_up_for_retry for other in result.all_events)
-                return DemoFailed(f"{event.step_key}: {data.user_failure_data.description}", tried_again)
-            error = data.error
+                # Whether another attempt can help is decided by the step.
+                retried = any(other.is_step_up_for_retry for other in result.all_events)
+                return DemoFailed(f"{event.step_key}: {data.user_failure_data.description}", retried)
+            error = data.error and (
+                data.error.cause or data.error
+            )  # with retries the outer one only counts them
             return DemoFailed(
-                f"{event.step_key}: {error.message.strip() if error else 'failed'}", passing=False
+                f"{event.step_key}: {error.message.strip() if error else 'failed'}", transient=False
             )
-    return DemoFailed("the run failed; look at it in the UI (make dev)", passing=False)
+    return DemoFailed("the run failed; look at it in the UI (make dev)", transient=False)
 
 
-def _tell(experiment: str, seconds: float) -> None:
+def _summary(store: Store, experiment: str, seconds: float) -> str:
+    """The scorecard, and where everything is. Writes contact sheet and report into the local folder."""
     from chestgan_core.evaluation.stored_report import latest_report
     from chestgan_core.publishing.fetching import newest
 
-    store = Store.open()
     report = latest_report(store, experiment)
     folder = home() / "demo"
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,15 +133,14 @@ def _tell(experiment: str, seconds: float) -> None:
     page.write_text(report.html, encoding="utf-8")
     page.with_suffix(".pdf").write_bytes(report.pdf)
     command = shutil.which("chestgan", path=str(Path(sys.executable).parent)) or "chestgan"
-    print(
+    return (
         f"\n{report.text}\n\n"
         f"synthetic set   {store.uri(newest(store, experiment).folder)}\n"
         f"fetch it        {command} sets fetch {experiment} --out {experiment}-set\n"
         f"contact sheet   {sheet}\n"
-        f"report          {page}, and as PDF beside it\n"
-        f"lineage         make dev, then open the address it prints\n"
-        f"took {seconds:.0f} s",
-        file=sys.stderr,
+        f"report          {page}, with a PDF beside it\n"
+        f"lineage         make dev, then open the address that it prints\n"
+        f"took {seconds:.0f} s"
     )
 
 

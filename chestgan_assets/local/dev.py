@@ -1,10 +1,11 @@
 """`make dev`: embedded store, webserver and daemon together, until Ctrl-C.
 
-In: $CHESTGAN_PORT (3000). Out: addresses on standard error; the logs of the servers in the local folder. Everything
-listens on 127.0.0.1, and the state survives a restart.
+Input: $CHESTGAN_PORT (3000). Output: addresses on standard output; the logs of the servers in the local folder.
+Everything listens on 127.0.0.1, and the state survives a restart.
 """
 
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -18,25 +19,28 @@ from types import FrameType
 
 import dagster as dg
 
-from chestgan_assets.local.environment import ROOT, local_environment
-from chestgan_assets.local.orphaned_runs import end_orphans, only_dev
+from chestgan_assets.local.installation import ROOT, Installation, local_installation
+from chestgan_assets.local.orphaned_runs import dev_lock, fail_orphaned_runs
 from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.local.environment import number_from_environment
 from chestgan_core.local.home import home
-from chestgan_core.store.store import Store
+from chestgan_core.local.log_lines import configure_logging
 
 PORT = os.environ.get("CHESTGAN_PORT", "3000")
 ADDRESS = f"http://127.0.0.1:{PORT}"
 GROUPS = ("acquisition", "slices", "training", "evaluation", "publication")
-PATIENCE = 20.0  # seconds that a server gets to end by itself
-
-STORE_EVERY = 15.0  # seconds between two looks at the store
+GRACE = 20.0  # seconds for a server to end by itself
+STORE_CHECK_INTERVAL = 15.0  # seconds
 
 Server = subprocess.Popen[bytes]
 
 
+_log = logging.getLogger(__name__)
+
+
 def main() -> int:
-    """Run until a signal or until a server ends by itself; returns the exit status."""
+    """Run until a signal arrives or a server ends by itself; returns the exit status."""
+    configure_logging()
     stopped: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -47,51 +51,48 @@ def main() -> int:
     try:
         _require_port()
         with (
-            local_environment() as environment,
-            only_dev(Path(environment["DAGSTER_HOME"])) as lock,
-            _without_orphans(environment),
-            _servers(environment, lock) as servers,
+            local_installation() as installed,
+            dev_lock(installed.dagster_home) as lock,
+            _without_orphans(installed),
+            _servers(installed, lock) as servers,
         ):
-            os.environ.update(environment)
-            store, told, looked = Store.open(), False, time.monotonic()
+            announced, checked = False, time.monotonic()
             while not stopped:
-                if time.monotonic() - looked > STORE_EVERY:
-                    # It may have been started by another command, and have ended with it.
-                    store.check()
-                    looked = time.monotonic()
+                if time.monotonic() - checked > STORE_CHECK_INTERVAL:
+                    # Another command may have started it, and have ended it too.
+                    installed.store.check()
+                    checked = time.monotonic()
                 for name, server in servers.items():
                     if server.poll() is not None:
-                        print(f"dev: the {name} has ended; read {_log(name)}", file=sys.stderr)
+                        _log.error("dev: the %s has ended; read %s", name, _log_file(name))
                         return 1
-                if not told and _answers() and servers["webserver"].poll() is None:
-                    told = True
-                    _tell(environment)
+                if not announced and _answers() and servers["webserver"].poll() is None:
+                    announced = True
+                    print(_addresses(installed), flush=True)
                 time.sleep(0.3)
-            print("ending; runs that are going on are stopped", file=sys.stderr, flush=True)
+            _log.info("shutting down; running steps are stopped")
     except BadInput as error:
-        print(f"dev: {error}", file=sys.stderr)
+        _log.error("dev: %s", error)
         return 2
     except ChestganError as error:
-        print(f"dev: {error}", file=sys.stderr)
+        _log.error("dev: %s", error)
         return 1
     return 0
 
 
 @contextlib.contextmanager
-def _without_orphans(environment: dict[str, str]) -> Iterator[None]:
-    # In a home that somebody else made, other machines may execute runs.
+def _without_orphans(installed: Installation) -> Iterator[None]:
+    # In a home that somebody else set up, other machines may execute runs.
     if not os.environ.get("DAGSTER_HOME"):
-        folder = environment["DAGSTER_HOME"]
-        with dg.DagsterInstance.from_config(folder) as instance:
-            if ended := end_orphans(instance, Path(folder)):
-                print(
-                    f"{ended} runs of a process that was killed are failed now", file=sys.stderr, flush=True
-                )
+        folder = installed.dagster_home
+        with dg.DagsterInstance.from_config(str(folder)) as instance:
+            if failed := fail_orphaned_runs(instance, folder):
+                _log.info("%d runs of a killed process were marked as failed", failed)
     yield
 
 
 def _require_port() -> None:
-    """Before anything is started: a second daemon on the same home would take the first one's runs."""
+    """Before anything starts: a second daemon on the same home would execute the first one's runs."""
     number_from_environment("CHESTGAN_PORT", 1, 65535)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -103,23 +104,23 @@ def _require_port() -> None:
             ) from error
 
 
-def _tell(environment: dict[str, str]) -> None:
+def _addresses(installed: Installation) -> str:
     opened = ",".join(f"global@global:{group}" for group in GROUPS)
-    print(
+    environment = installed.environment
+    endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL", "AWS")
+    return (
         f"\nDagster UI   {ADDRESS}\n"
         f"lineage      {ADDRESS}/asset-groups?expanded={opened}\n"
         f"runs         {ADDRESS}/runs\n"
-        f"store        {environment['CHESTGAN_STORE']} at {environment.get('AWS_ENDPOINT_URL', 'AWS')}\n"
+        f"store        {installed.store.uri()} at {endpoint}\n"
         f"state, logs  {home()}\n"
-        "Ctrl-C ends all of it.\n",
-        file=sys.stderr,
-        flush=True,
+        "Ctrl-C ends all of it.\n"
     )
 
 
 @contextlib.contextmanager
-def _servers(environment: dict[str, str], lock: int) -> Iterator[dict[str, Server]]:
-    """Webserver and daemon, each with its own code server, ended with the block. lock: of only_dev, for them too."""
+def _servers(installed: Installation, lock: int) -> Iterator[dict[str, Server]]:
+    """Webserver and daemon, each with its own code server, until the block ends. They hold the lock of dev_lock too."""
     workspace = ["--workspace", str(ROOT / "workspace.yaml")]
     commands = {
         "webserver": ["dagster-webserver", "--host", "127.0.0.1", "--port", PORT, *workspace],
@@ -128,16 +129,16 @@ def _servers(environment: dict[str, str], lock: int) -> Iterator[dict[str, Serve
     running: dict[str, Server] = {}
     try:
         for name, (program, *arguments) in commands.items():
-            with _log(name).open("ab") as log:
+            with _log_file(name).open("ab") as log:
                 running[name] = subprocess.Popen(
                     [str(Path(sys.executable).with_name(program)), *arguments],
                     # Not in the repository: Dagster would warn that it does not use the dagster.yaml there.
-                    cwd=environment["DAGSTER_HOME"],
-                    env=environment,
+                    cwd=installed.dagster_home,
+                    env=installed.environment,
                     stdout=log,
                     stderr=log,
                     pass_fds=(lock,),
-                    start_new_session=True,  # Ctrl-C reaches this process alone, which ends the rest in order
+                    start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others in order
                 )
         yield running
     finally:
@@ -147,7 +148,7 @@ def _servers(environment: dict[str, str], lock: int) -> Iterator[dict[str, Serve
             _end_group(server)
 
 
-def _log(name: str) -> Path:
+def _log_file(name: str) -> Path:
     return home() / f"{name}.log"
 
 
@@ -160,8 +161,8 @@ def _answers() -> bool:
 
 
 def _end_group(server: Server) -> None:
-    """Nothing that was started may stay: code servers and run workers belong to the group of their server."""
-    deadline = time.monotonic() + PATIENCE
+    """End a server with its code servers and run workers, which belong to its process group."""
+    deadline = time.monotonic() + GRACE
     while _group_lives(server):
         if time.monotonic() > deadline:
             _signal(server, signal.SIGKILL)

@@ -1,8 +1,8 @@
-"""Runs that a killed process left behind: they would hold their place in the queue for ever.
+"""Runs that a killed process left behind, which would hold their slot in the queue for ever.
 
-In: the local instance. Out: runs that nobody executes any more are reported as failed, so that Dagster starts those
-again that it had started (run_retries in dagster.yaml); those that a person was cancelling, as canceled. Two locks in
-Dagster's home say who is alive. The first is held by the servers too: they may outlive a `make dev` that was killed.
+Input: the local instance. Output: runs that no process executes any more are reported as failed, so that Dagster
+retries those that it had launched (run_retries in dagster.yaml); those that a person was canceling, as canceled. Two
+locks in Dagster's home say who is alive. The servers hold the first one too: they may outlive a killed `make dev`.
 """
 
 from collections.abc import Iterator
@@ -16,17 +16,17 @@ from chestgan_core.local.files import file_lock
 
 # A run in these states is executed by somebody. Queued runs are not: the next daemon starts them.
 IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-SAID = "The process that executed this run was killed. Dagster starts it again, unless a demo had started it."
+FAILED = "The process that executed this run was killed. Dagster retries it, unless it was a run of a demo."
 CANCELED = "The process that executed this run was killed while it was being canceled."
-# Dagster's launcher leaves it on the runs that it started; a demo's run has none.
+# A tag that Dagster's launcher leaves on the runs that it launched; a run of a demo has none.
 LAUNCHED = ".dagster/grpc_info"
 
 
 @contextmanager
-def only_dev(dagster_home: Path) -> Iterator[int]:
-    """Held by `make dev`, and by every process that inherits the file descriptor that it gives.
+def dev_lock(dagster_home: Path) -> Iterator[int]:
+    """Held by `make dev`, and by every process that inherits the file descriptor that it yields.
 
-    Raises BadInput: another one works in this home, and would take this one's runs.
+    Raises BadInput: another one uses this home, and would execute this one's runs.
     """
     with ExitStack() as held:
         try:
@@ -34,22 +34,22 @@ def only_dev(dagster_home: Path) -> Iterator[int]:
         except BlockingIOError as error:
             raise BadInput(
                 dagster_home,
-                "another `make dev` works here, or servers of one that was killed",
+                "is in use by another `make dev`, or by servers of one that was killed",
                 "end it (its servers: dagster-webserver, dagster-daemon), or set CHESTGAN_HOME to another folder",
             ) from error
         yield lock
 
 
 @contextmanager
-def one_of_the_demos(dagster_home: Path) -> Iterator[None]:
-    """Held by `make demo`, whose runs are executed by itself."""
+def demo_lock(dagster_home: Path) -> Iterator[None]:
+    """Shared by every `make demo`, which executes its runs itself."""
     with file_lock(dagster_home / "demo.lock", shared=True):
         yield
 
 
-def end_orphans(instance: dg.DagsterInstance, dagster_home: Path) -> int:
-    """Reports what nobody executes; to be called while only_dev is held, before a server runs."""
-    # Held to the end: the run of a demo that starts meanwhile is no orphan.
+def fail_orphaned_runs(instance: dg.DagsterInstance, dagster_home: Path) -> int:
+    """Report the runs that no process executes; returns their number. Call it with dev_lock, before a server runs."""
+    # Held to the end: a demo may start meanwhile, and its run is not an orphan.
     with ExitStack() as held:
         try:
             held.enter_context(file_lock(dagster_home / "demo.lock", wait=False))
@@ -62,7 +62,7 @@ def end_orphans(instance: dg.DagsterInstance, dagster_home: Path) -> int:
             if run.status is dg.DagsterRunStatus.CANCELING:
                 instance.report_run_canceled(run, CANCELED)
             else:
-                instance.report_run_failed(run, SAID)
-            # The places in pools that its steps held.
+                instance.report_run_failed(run, FAILED)
+            # The slots in pools that its steps held.
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return len(orphans)

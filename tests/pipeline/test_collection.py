@@ -88,7 +88,7 @@ def loaded(place: Place) -> Iterator[Dev]:
 
 
 def test_a_backfill_ends_complete_in_spite_of_faults_and_a_power_cut(loaded: Dev, place: Place) -> None:
-    assert "of a process that was killed are failed now" in place.log.read_text()
+    assert "of a killed process were marked as failed" in place.log.read_text()
     for asset in ("raw_dicom", "slice_tensors"):
         assert sum(key.startswith("commons:") for key in loaded.partitions(asset)["materialized"]) == PATIENTS
         assert not loaded.partitions(asset)["failed"]

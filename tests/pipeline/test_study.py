@@ -15,7 +15,7 @@ import yaml
 from chestgan_assets.definitions import defs
 from chestgan_assets.execution.executor import study_pool
 from chestgan_assets.execution.usage import CPU_HOURS
-from chestgan_assets.local.environment import dagster_home
+from chestgan_assets.local.installation import dagster_home
 from chestgan_core.config.experiment import load_experiment
 from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import build_training_set

@@ -1,5 +1,6 @@
 """What the assets add to the core: which failures are tried again, which partitions there are, whose home is whose."""
 
+import os
 import re
 import socket
 import subprocess
@@ -10,8 +11,8 @@ import dagster as dg
 import pytest
 
 from chestgan_assets.execution.failures import one_line_failures
-from chestgan_assets.local.environment import dagster_home
-from chestgan_assets.local.orphaned_runs import LAUNCHED, end_orphans, one_of_the_demos, only_dev
+from chestgan_assets.local.installation import dagster_home, process_environment
+from chestgan_assets.local.orphaned_runs import LAUNCHED, demo_lock, dev_lock, fail_orphaned_runs
 from chestgan_core.errors import (
     BadInput,
     ChestganError,
@@ -85,7 +86,7 @@ def test_runs_of_a_killed_process_fail_and_those_being_canceled_are_canceled(tmp
         started = started_run(instance, dg.DagsterRunStatus.STARTED, launched=True)
         canceling = started_run(instance, dg.DagsterRunStatus.CANCELING, launched=True)
         waiting = started_run(instance, dg.DagsterRunStatus.NOT_STARTED, launched=True)
-        assert end_orphans(instance, tmp_path) == 2
+        assert fail_orphaned_runs(instance, tmp_path) == 2
         ended = {run.run_id: run.status for run in instance.get_runs()}
     assert ended[started] is dg.DagsterRunStatus.FAILURE
     assert ended[canceling] is dg.DagsterRunStatus.CANCELED
@@ -93,18 +94,18 @@ def test_runs_of_a_killed_process_fail_and_those_being_canceled_are_canceled(tmp
 
 
 def test_runs_of_a_demo_that_works_are_no_orphans(tmp_path: Path) -> None:
-    with dg.DagsterInstance.ephemeral() as instance, one_of_the_demos(tmp_path):
+    with dg.DagsterInstance.ephemeral() as instance, demo_lock(tmp_path):
         started_run(instance, dg.DagsterRunStatus.STARTED, launched=False)
-        assert end_orphans(instance, tmp_path) == 0
+        assert fail_orphaned_runs(instance, tmp_path) == 0
 
 
 def test_servers_that_outlive_a_killed_make_dev_keep_its_home(tmp_path: Path) -> None:
-    with only_dev(tmp_path) as lock:
+    with dev_lock(tmp_path) as lock:
         server = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=(lock,))
-    with pytest.raises(BadInput, match="dagster-daemon"), only_dev(tmp_path):
+    with pytest.raises(BadInput, match="dagster-daemon"), dev_lock(tmp_path):
         pass
     server.communicate(b"\n", timeout=30)
-    with only_dev(tmp_path):
+    with dev_lock(tmp_path):
         pass
 
 
@@ -117,6 +118,17 @@ def test_a_home_of_somebody_else_keeps_its_dagster_yaml(
     monkeypatch.setenv("DAGSTER_HOME", str(theirs))
     assert dagster_home() == theirs
     assert "# ours" in (theirs / "dagster.yaml").read_text()
+
+
+def test_the_environment_of_the_process_is_as_before_after_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "/theirs")
+    monkeypatch.delenv("CHESTGAN_STORE", raising=False)
+    with process_environment({"DAGSTER_HOME": "/ours", "CHESTGAN_STORE": "s3://ours"}):
+        assert os.environ["DAGSTER_HOME"] == "/ours"
+        os.environ["LEFT_BY_OTHERS"] = "stays"
+    assert os.environ["DAGSTER_HOME"] == "/theirs"
+    assert "CHESTGAN_STORE" not in os.environ
+    assert os.environ.pop("LEFT_BY_OTHERS") == "stays"
 
 
 def test_one_broken_experiment_does_not_take_the_code_location_with_it(tmp_path: Path) -> None:

@@ -1,0 +1,90 @@
+"""The installation of one machine: Dagster's home and the store, for the processes of `make demo` and `make dev`."""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+
+from chestgan_core.local.home import home
+from chestgan_core.store.store import Store
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Installation:
+    """variables: what a process needs in its environment to find Dagster's home and the store."""
+
+    dagster_home: Path
+    store: Store
+    variables: Mapping[str, str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The whole environment of a child process."""
+        return {**os.environ, **self.variables}
+
+
+def dagster_home() -> Path:
+    """The folder of Dagster's history, with a dagster.yaml in it and its databases created.
+
+    Dagster reads dagster.yaml from its home only. Ours gets a copy of the repository's, which is the one to edit; a
+    home named by $DAGSTER_HOME keeps its own.
+    """
+    named = os.environ.get("DAGSTER_HOME")
+    folder = Path(named or home() / "dagster").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    if not named or not (folder / "dagster.yaml").exists():
+        shutil.copyfile(ROOT / "dagster.yaml", folder / "dagster.yaml")
+    # Webserver and daemon would both create the tables at their first start, and one of them would fail.
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        instance.get_runs_count()
+        instance.all_asset_keys()
+        instance.all_instigator_state()
+    return folder
+
+
+@contextmanager
+def local_installation() -> Iterator[Installation]:
+    """Dagster's home, and the store: $CHESTGAN_STORE where it is set, else the embedded one until the block ends."""
+    # Thumbnails of real patients are stored below it: in Dagster's history, in the report of the demo.
+    home().mkdir(parents=True, exist_ok=True)
+    home().chmod(0o700)
+    folder = dagster_home()
+    variables = {
+        # Threads that wait for work must not spin: beside one other busy process that halves the speed of a training.
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+        # Everything runs on this machine, even where it is a pod.
+        "CHESTGAN_EXECUTOR": os.environ.get("CHESTGAN_EXECUTOR", "multiprocess"),
+        "DAGSTER_HOME": str(folder),
+        "CHESTGAN_HOME": str(home()),
+    }
+    if os.environ.get("CHESTGAN_STORE"):
+        yield Installation(folder, Store.open(), variables)
+        return
+    from chestgan_core.store.embedded import EmbeddedStore
+
+    with EmbeddedStore(home()) as embedded:
+        yield Installation(folder, embedded.store(), {**variables, **embedded.environment})
+
+
+@contextmanager
+def process_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """This process's environment with these variables, until the block ends.
+
+    For Dagster in this process, which has no other way to be told its home. Children get their environment by argument.
+    """
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
