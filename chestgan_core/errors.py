@@ -26,17 +26,19 @@ import difflib
 from collections.abc import Iterable
 
 _LISTED = 12  # known names that still fit in one line
+_MIN_PART = 3  # characters of a name that is looked for inside longer ones
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The remedy for an unknown name: the known names most like it (by difflib), or all of them where they are few.
+    """The remedy for an unknown name: up to three known names most like it (by difflib), else such as contain it.
 
-    Upper and lower case, and `-` or `_`, count as equal. known: in any order; the answer is sorted by likeness, else
-    alphabetically.
+    Where none is like it: all of them, or the first twelve and how many there are. Upper and lower case, and `-` or
+    `_`, count as equal. known: in any order; the answer is sorted by likeness, else alphabetically.
     """
-
     names = {_plain(one): one for one in sorted(known)}
     alike = difflib.get_close_matches(_plain(name), names)
+    if not alike and len(name) >= _MIN_PART:
+        alike = [one for one in names if _plain(name) in one][:3]
     if alike:
         return f"did you mean {', '.join(names[one] for one in alike)}?"
     if not names:

@@ -13,6 +13,8 @@ EXPERIMENTS = ("demo", "demo-folder", "lung-r3gan", "thesis-dcgan-initial", "the
         ("lung-r3gen", "did you mean lung-r3gan?"),
         ("LUNG_R3GAN", "did you mean lung-r3gan?"),
         ("thesis-dcgan-finel", "did you mean thesis-dcgan-final, thesis-dcgan-initial?"),
+        ("r3gan", "did you mean lung-r3gan?"),
+        ("folder", "did you mean demo-folder?"),
         ("xyz", "choose one of demo, demo-folder, lung-r3gan, thesis-dcgan-final, thesis-dcgan-initial"),
         ("", "choose one of demo, demo-folder, lung-r3gan, thesis-dcgan-final, thesis-dcgan-initial"),
     ],

@@ -7,14 +7,14 @@ fingerprint together with that of the training set names a training run.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
 from chestgan_core.config.dataset import dataset_files, dataset_named
 from chestgan_core.config.training_plan import FREE_ON_RESUME, Relativistic, Share, TrainingPlan, Wasserstein
 from chestgan_core.config.yaml_models import Fields, Section, files_in, read_fields, validated
-from chestgan_core.errors import BadExperiment, BadInput
+from chestgan_core.errors import BadExperiment, BadInput, nearest
 from chestgan_core.local.home import home
 from chestgan_core.store.artefacts import content_version
 
@@ -27,6 +27,8 @@ MOST_VANILLA = 128
 NOT_IN_WEIGHTS = frozenset(
     {"name", "description", "evaluation", "release", "publication", "compute", "provenance"}
 )
+# Modules of chestgan_core/networks/.
+Family: TypeAlias = Literal["vanilla", "dcgan", "wgan", "spectral", "r3"]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 
@@ -45,7 +47,7 @@ class Network(Section):
     critic without it, and against a spectrally normalized discriminator. r3: residual, without normalization.
     """
 
-    family: Literal["vanilla", "dcgan", "wgan", "spectral", "r3"] = "dcgan"
+    family: Family = "dcgan"
     latent_dim: Annotated[int, Field(ge=1, le=4096)] = 100
     generator_width: Annotated[int, Field(ge=1, le=1024)] = 32
     discriminator_width: Annotated[int, Field(ge=1, le=1024)] = 32
@@ -140,7 +142,7 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _fits_its_dataset(self) -> Self:
         if self.dataset not in (known := dataset_files()):
-            raise ValueError(f"dataset: {self.dataset!r} is not known, choose one of {', '.join(known)}")
+            raise ValueError(f"dataset: {self.dataset!r} is not known, {nearest(self.dataset, known)}")
         try:
             dataset = dataset_named(self.dataset)
         except BadInput as error:
@@ -252,7 +254,7 @@ def load_experiment(name_or_path: str | Path) -> Experiment:
     path = known.get(str(name_or_path)) or Path(name_or_path)
     if not path.is_file():
         raise BadExperiment(
-            name_or_path, "is neither a known experiment nor a file", f"choose one of {', '.join(known)}"
+            name_or_path, "is neither a known experiment nor a file", nearest(str(name_or_path), known)
         )
     told = read_fields(path, "experiments", BadExperiment)
     if (name := told.values.get("name", path.stem)) != path.stem:

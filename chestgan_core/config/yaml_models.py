@@ -5,21 +5,25 @@ fields, and a validated model; what is wrong is one line with the file, the line
 """
 
 import os
-from collections.abc import Hashable, Iterator, Mapping
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from chestgan_core.errors import BadInput
+from chestgan_core.errors import BadInput, nearest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 Place: TypeAlias = tuple[Hashable, ...]
 
 
 class Section(BaseModel):
-    """A part of such a file."""
+    """A part of such a file: frozen, without unknown fields, NaN or infinity."""
 
     # A misspelled field must not silently fall back to its default.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -37,8 +41,8 @@ class Fields:
     lines: Mapping[Place, int] = field(default_factory=dict)
 
     def line(self, place: Place) -> int | None:
-        """The line of a field, or of the section that lacks it. Names that are no field, as pydantic adds them for
-        alternatives, are passed over.
+        """The line of a field, or of the section that lacks it. Names that are not fields, which pydantic adds for
+        alternatives, are skipped.
         """
         known: Place = ()
         for part in place:
@@ -49,12 +53,12 @@ class Fields:
 def files_in(shipped: Path, variable: str, error: type[BadInput]) -> dict[str, Path]:
     """Name -> YAML file; a file in the folder that `variable` names hides a shipped one of the same name.
 
-    Raises error when that is no folder.
+    Raises error when that is not a folder.
     """
     folders = [shipped]
     if own := os.environ.get(variable):
         if not Path(own).is_dir():
-            raise error(variable, f"{own} is no folder", "name the folder of your YAML files")
+            raise error(variable, f"{own} is not a folder", "name the folder of your YAML files")
         folders.append(Path(own))
     return {
         path.stem: path
@@ -73,32 +77,73 @@ def read_fields(path: Path, kind: str, error: type[BadInput]) -> Fields:
         places = list(_places(node, ()))
         values = {} if node is None else yaml.SafeLoader("").construct_document(node)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as fault:
-        raise error(path, f"is not YAML ({' '.join(str(fault).split())})", "mend that line") from fault
+        raise error(path, f"is not YAML ({' '.join(str(fault).split())})", "correct that line") from fault
     if not isinstance(values, dict) or not values:
         raise error(path, "holds no fields", f"start from one of the shipped {kind}")
     lines: dict[Place, int] = {}
     for place, line in places:
         if place in lines:
-            told = (
-                f"line {line}: {'.'.join(map(str, place))} is there a second time, after line {lines[place]}"
-            )
-            raise error(path, told, "leave one of them out")
+            name = ".".join(map(str, place))
+            cause = f"line {line}: {name} is there a second time, after line {lines[place]}"
+            raise error(path, cause, "leave one of them out")
         lines[place] = line
     return Fields(values, path, lines)
 
 
 def validated(
-    model: type[Described], told: Fields, what: str, error: type[BadInput], **more: object
+    model: type[Described], fields: Fields, what: str, error: type[BadInput], **more: object
 ) -> Described:
-    """The fields as a model. what: `dataset`, for faults of no single field. more: fields that no file tells."""
+    """The fields as a model. what: `dataset`, for faults of no single field. more: fields that no file holds."""
     try:
-        return model.model_validate({**told.values, **more})
+        return model.model_validate({**fields.values, **more})
     except ValidationError as fault:
         faults = "; ".join(
-            f"{_line(told.line(one['loc']))}{'.'.join(map(str, one['loc'])) or what}: {one['msg']}"
+            f"{_line(fields.line(one['loc']))}{'.'.join(map(str, one['loc'])) or what}: {_cause(model, one)}"
             for one in fault.errors()
         )
-        raise error(told.where, faults, "mend these fields") from fault
+        raise error(fields.where, faults, "correct these fields") from fault
+
+
+def sections_in(annotation: Any) -> Iterator[type[Section]]:
+    """The sections in an annotation: `A | B | None` has A and B, `tuple[A, ...]` has A."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from sections_in(inner)
+
+
+def _cause(model: type[Section], fault: "ErrorDetails") -> str:
+    """What is wrong with a field; for an unknown name also the nearest known ones."""
+    context = fault.get("ctx", {})
+    match fault["type"]:
+        case "extra_forbidden":
+            *place, name = fault["loc"]
+            return f"is not a field here, {nearest(str(name), _fields_at(model, place))}"
+        case "literal_error":
+            value, known = fault["input"], context["expected"]
+        case "union_tag_invalid":
+            value, known = context["tag"], context["expected_tags"]
+        case _:
+            return fault["msg"].removeprefix("Value error, ")
+    names = re.findall("'([^']*)'", known)
+    return f"{value!r} is not a valid value, {nearest(str(value), names)}"
+
+
+def _fields_at(model: type[Section], place: Sequence[Hashable]) -> set[str]:
+    """The fields of the section at a place. Where a section has alternatives, pydantic adds which one was meant: its
+    `kind`, or the name of its class.
+    """
+    sections = [model]
+    for step in place:
+        inner = [one.model_fields[step].annotation for one in sections if step in one.model_fields]
+        meant = [one for one in sections if step in (one.__name__, *_kinds(one))]
+        sections = [found for one in inner for found in sections_in(one)] or meant or sections
+    return {name for section in sections for name in section.model_fields}
+
+
+def _kinds(section: type[Section]) -> tuple[Any, ...]:
+    kind = section.model_fields.get("kind")
+    return get_args(kind.annotation) if kind else ()
 
 
 def _line(number: int | None) -> str:

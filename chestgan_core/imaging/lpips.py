@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from chestgan_core.errors import NotAvailable
+from chestgan_core.errors import NotAvailable, UnknownName, nearest
 from chestgan_core.imaging.pretrained import efficientnet_grey, efficientnet_lite0, torchvision_weights
 
 SIZE = 224  # both networks were trained on 224 x 224 pixels, and the thesis measured there
@@ -80,9 +80,9 @@ def distances(vectors: np.ndarray, references: np.ndarray) -> np.ndarray:
 
 
 def open_likeness(name: str) -> Likeness:
-    """The distance of that name. Raises NotAvailable: unknown name, or weights that are not here."""
+    """The distance of that name. Raises UnknownName, NotAvailable (its weights are not here)."""
     if name not in NETWORKS:
-        raise NotAvailable(f"network {name}", "is not known", f"choose one of {', '.join(NETWORKS)}")
+        raise UnknownName(f"network {name}", "is not known", nearest(name, NETWORKS))
     return NETWORKS[name]()
 
 

@@ -6,14 +6,14 @@ drawn values, an experiment.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from chestgan_core.config.experiment import Experiment
-from chestgan_core.config.yaml_models import Fields, Section, files_in, read_fields, validated
+from chestgan_core.config.yaml_models import Fields, Section, files_in, read_fields, sections_in, validated
 from chestgan_core.errors import BadExperiment, nearest
 
 SHIPPED = Path(__file__).parent / "spaces"
@@ -134,7 +134,7 @@ def _checked_path(path: str) -> str:
         if not found:
             known = {name for section in sections for name in section.model_fields}
             raise ValueError(f"{step!r} is not a field; {nearest(step, known)}")
-        sections = [section for annotation in found for section in _sections(annotation)]
+        sections = [section for annotation in found for section in sections_in(annotation)]
     return path
 
 
@@ -209,11 +209,3 @@ def _check_span(span: Number | Integer) -> None:
         raise ValueError(f"low {span.low} is not below high {span.high}")
     if span.log and span.low <= 0:
         raise ValueError(f"low {span.low} has no logarithm; start above 0, or leave log out")
-
-
-def _sections(annotation: Any) -> Iterator[type[Section]]:
-    """The sections in an annotation: `A | B | None` has A and B."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _sections(inner)

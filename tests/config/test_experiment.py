@@ -125,6 +125,12 @@ def test_an_experiment_of_an_unknown_dataset_or_extractor_is_refused_before_it_c
     path = tmp_path / "wrong.yaml"
     for text, said in [
         ("dataset: nowhere\ntraining: {images: 1}\n", "choose one of"),
+        ("dataset: phantm\ntraining: {images: 1}\n", "'phantm' is not known, did you mean phantom"),
+        (
+            GOOD + "window: {center: 0, width: 100}\n",
+            "CustomWindow.center: is not a field here, did you mean cent",
+        ),
+        (GOOD.replace("images", "qqq"), "training.qqq: is not a field here, choose one of"),
         (GOOD + "evaluation: {extractor: eficientnet}\n", "evaluation.extractor"),
         (GOOD + "name: other\n", "leave the name out"),
         ("dataset: phantom\ntraining: {minutes: .inf}\n", "training.minutes"),
@@ -137,5 +143,5 @@ def test_an_experiment_of_an_unknown_dataset_or_extractor_is_refused_before_it_c
 
 def test_a_folder_of_own_experiments_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHESTGAN_EXPERIMENTS", "/no/such/folder")
-    with pytest.raises(BadExperiment, match="is no folder"):
+    with pytest.raises(BadExperiment, match="is not a folder"):
         experiment_files()

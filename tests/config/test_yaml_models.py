@@ -1,4 +1,4 @@
-"""YAML files that describe a dataset or an experiment: what is wrong is told with its line."""
+"""YAML files that describe a dataset or an experiment: a fault is named with its line, and with the nearest names."""
 
 from pathlib import Path
 
@@ -41,9 +41,23 @@ def refused(folder: Path, lines: list[str]) -> str:
         (8, "slice_size: large", "line 8: slice_size: "),
         (11, "    variable: [BOXES]", "line 11: annotations.0.voc.variable: "),
         (8, "title: theirs", "line 8: title is there a second time, after line 1"),
+        (2, "image_kind: phantoms", "image_kind: 'phantoms' is not a valid value, did you mean phantom?"),
+        (5, "  kind: foldr", "source: 'foldr' is not a valid value, did you mean folder?"),
+        (
+            6,
+            "  path_varable: X",
+            "source.folder.path_varable: is not a field here, did you mean path_variable?",
+        ),
+        (
+            11,
+            "    path_variables: BOXES",
+            "annotations.0.voc.path_variables: is not a field here, did you mean path_variable?",
+        ),
+        (3, "license: ours", "line 3: license: is not a field here, did you mean licence"),
+        (8, "size: 64", "size: is not a field here, did you mean slice_size?"),
     ],
 )
-def test_a_wrong_field_is_told_with_its_line(line: int, instead: str, said: str, tmp_path: Path) -> None:
+def test_a_wrong_field_is_named_with_its_line(line: int, instead: str, said: str, tmp_path: Path) -> None:
     assert said in refused(tmp_path, [*LINES[: line - 1], instead, *LINES[line:]])
 
 

@@ -95,7 +95,10 @@ def test_a_section_that_is_absent_comes_with_the_first_field_of_it() -> None:
         ("training.optimizer.lr: {kind: number, low: 0, high: 1, log: true}", "line 2: .*no logarithm"),
         ("training.batch_size: {kind: choice, choices: [8]}", "line 2: .*choices"),
         ("training.batch_size: {kind: choice, choices: [8, 8]}", "line 2: .*two choices are the same"),
-        ("training.batch_size: {kind: whole, low: 1, high: 2}", "line 2: .*'integer'"),
+        (
+            "training.batch_size: {kind: whole, low: 1, high: 2}",
+            "line 2: .*'whole' is not a valid value",
+        ),
     ],
 )
 def test_an_error_in_a_space_names_line_and_field(line: str, said: str, tmp_path: Path) -> None:
