@@ -1,1 +1,1 @@
-"""Networks, one file a family: an experiment in, modules out."""
+"""Generators and discriminators, one module per family: an experiment in, networks out."""

@@ -1,4 +1,4 @@
-"""Classes in a pair of networks: a vector a class beside the noise, and a score of how well an image fits its class.
+"""Conditioning on classes: an embedding beside the noise, and a score of how well an image fits its class.
 
 In: the number of classes (0: none). Out: the parts that generators and discriminators of all families share.
 """
@@ -10,7 +10,7 @@ CLASS_DIMENSIONS = 32
 
 
 class NoiseWithClass(nn.Module):
-    """z (N, latent) and classes (N,) int64 to (N, dimension): the noise with the learned vector of its class."""
+    """z (N, latent) and classes (N,) int64 to (N, dimension): the noise with the embedding of its class."""
 
     def __init__(self, latent: int, classes: int) -> None:
         super().__init__()
@@ -18,14 +18,14 @@ class NoiseWithClass(nn.Module):
         self.embedding = nn.Embedding(classes, CLASS_DIMENSIONS) if classes else None
 
     def forward(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
-        """See the class."""
+        """(N, latent), (N,) -> (N, dimension)."""
         if self.embedding is None:
             return z
         return torch.cat([z, self.embedding(classes)], dim=1)
 
 
 class ClassProjection(nn.Module):
-    """What the class adds to a logit: the inner product of an image's features (N, features) with the vector of its
+    """What the class adds to a logit: the inner product of an image's features (N, features) with the embedding of its
     class (projection discriminator, Miyato and Koyama 2018, arXiv 1802.05637). 0 without classes.
     """
 
@@ -34,7 +34,7 @@ class ClassProjection(nn.Module):
         self.embedding = nn.Embedding(classes, features) if classes else None
 
     def forward(self, features: Tensor, classes: Tensor | None = None) -> Tensor:
-        """(N,), or a 0 without classes."""
+        """(N, features), (N,) -> (N,), or a scalar 0 without classes."""
         if self.embedding is None:
             return features.new_zeros(())
         fit: Tensor = (features * self.embedding(classes)).sum(dim=1)

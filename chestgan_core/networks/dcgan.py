@@ -15,13 +15,12 @@ from torch import Tensor, nn
 from chestgan_core.networks.conditioning import ClassProjection, NoiseWithClass
 
 # Feature maps stop doubling here, or the 4 x 4 layer of a large network would outweigh the rest.
-MOST_MAPS = 1024
+MAX_MAPS = 1024
 SMALLEST_RESOLUTION = 16
 
 
 class Generator(nn.Module):
-    """z (N, latent) float32, and classes (N,) int64 if there are some, to images (N, 1, resolution, resolution) float32
-    in [-1, 1].
+    """z (N, latent) float32, and classes (N,) int64 if any, to images (N, 1, resolution, resolution) in [-1, 1].
 
     width: feature maps at half of the resolution, the largest layer.
     Raises ValueError for a resolution that is not a power of two, 16 or more.
@@ -44,7 +43,7 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
-        """See the class."""
+        """(N, latent), (N,) -> (N, 1, resolution, resolution)."""
         images: Tensor = self.layers(self.noise(z, classes)[:, :, None, None])
         return images
 
@@ -71,7 +70,7 @@ class Discriminator(nn.Module):
         self.projection = ClassProjection(maps[-1], classes)
 
     def forward(self, images: Tensor, classes: Tensor | None = None) -> Tensor:
-        """See the class."""
+        """(N, 1, resolution, resolution), (N,) -> (N,)."""
         features: Tensor = self.layers(images)
         logits: Tensor = self.last(features).flatten()
         scores: Tensor = logits + self.projection(features.mean(dim=(2, 3)), classes)
@@ -79,10 +78,10 @@ class Discriminator(nn.Module):
 
 
 def initialize(network: nn.Module, seed: int) -> None:
-    """Draw the weights anew: convolutions and classes from N(0, 0.02), batch normalization from N(1, 0.02), shifts 0.
+    """Draw new weights: convolutions and embeddings from N(0, 0.02), batch normalization from N(1, 0.02); biases are 0.
 
-    By the type of the layer: a test on the spelling of class names fails silently, which left the networks of
-    the thesis on PyTorch's defaults. Drawn on the CPU, so that a seed gives the same network on each device.
+    By the type of the layer: a test of the spelling of class names fails silently, which left the networks of the
+    thesis on PyTorch's defaults. Drawn on the CPU, so that a seed gives the same network on each device.
     """
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -100,7 +99,7 @@ def feature_maps(width: int, resolution: int) -> list[int]:
     doublings = math.log2(resolution)
     if resolution < SMALLEST_RESOLUTION or not doublings.is_integer():
         raise ValueError(f"resolution {resolution} is not a power of two, {SMALLEST_RESOLUTION} or more")
-    return [max(width, min(width * 2**level, MOST_MAPS)) for level in range(int(doublings) - 2)]
+    return [max(width, min(width * 2**level, MAX_MAPS)) for level in range(int(doublings) - 2)]
 
 
 def _norm_relu(maps: int) -> list[nn.Module]:

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from chestgan_core.networks.conditioning import ClassProjection, NoiseWithClass
 
-MOST_WIDTHS = 4
-BASE = 4  # pixels a side at the narrow end
+MAX_WIDENING = 4  # times the width at the full resolution
+BASE = 4  # pixels per side at the narrow end
 
 
 class Block(nn.Module):
@@ -29,7 +29,7 @@ class Block(nn.Module):
         self.out = nn.Conv2d(maps, maps, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """(N, maps, s, s) -> (N, maps, s, s)."""
         inner = functional.leaky_relu(self.into(x), 0.2, inplace=True)
         inner = functional.leaky_relu(self.across(inner), 0.2, inplace=True)
         result: Tensor = x + self.out(inner)
@@ -37,7 +37,7 @@ class Block(nn.Module):
 
 
 class Generator(nn.Module):
-    """z (N, latent), and classes if there are some, to images (N, 1, resolution, resolution) float32, about [-1, 1].
+    """z (N, latent), and classes if any, to images (N, 1, resolution, resolution) float32, about [-1, 1].
 
     width: feature maps at the full resolution.
     """
@@ -53,7 +53,7 @@ class Generator(nn.Module):
         self.last = nn.Conv2d(maps[-1], 1, 3, padding=1)
 
     def forward(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
-        """See the class."""
+        """(N, latent), (N,) -> (N, 1, resolution, resolution)."""
         # (N, dimension) -> (N, maps[0], 4, 4)
         x = self.blocks[0](self.first(self.noise(z, classes)).unflatten(1, (-1, BASE, BASE)))
         for change, block in zip(self.changes, list(self.blocks)[1:], strict=True):
@@ -79,7 +79,7 @@ class Discriminator(nn.Module):
         self.projection = ClassProjection(maps[-1], classes)
 
     def forward(self, images: Tensor, classes: Tensor | None = None) -> Tensor:
-        """See the class."""
+        """(N, 1, resolution, resolution), (N,) -> (N,)."""
         x = self.first(images)
         for block, change in zip(list(self.blocks)[:-1], self.changes, strict=True):
             # (N, narrow, 2s, 2s) -> (N, wide, s, s)
@@ -91,7 +91,7 @@ class Discriminator(nn.Module):
 
 
 def initialize(network: nn.Module, seed: int) -> None:
-    """Draw the weights anew: He-normal, inside a block times L^(-1/4) for L blocks, the last of a block 0, shifts 0."""
+    """Draw new weights: He-normal, inside a block times L^(-1/4) for L blocks; the last of a block and biases are 0."""
     random = torch.Generator().manual_seed(seed)
     blocks = [layer for layer in network.modules() if isinstance(layer, Block)]
     inside = {layer for block in blocks for layer in (block.into, block.across)}
@@ -114,7 +114,7 @@ def feature_maps(width: int, resolution: int) -> list[int]:
     doublings = math.log2(resolution / BASE)
     if not doublings.is_integer() or doublings < 2:
         raise ValueError(f"resolution {resolution} is not a power of two, {4 * BASE} or more")
-    return [width * min(2 ** max(level - 1, 0), MOST_WIDTHS) for level in range(int(doublings) + 1)]
+    return [width * min(2 ** max(level - 1, 0), MAX_WIDENING) for level in range(int(doublings) + 1)]
 
 
 def _change(before: int, after: int) -> nn.Module:

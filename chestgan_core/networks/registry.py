@@ -1,34 +1,68 @@
-"""From an experiment to its networks: the one place that knows which family is which module."""
+"""From an experiment to its networks.
 
-from types import ModuleType
+A family is a module of this folder, with the name that `network.family` of an experiment gives it. It has three names:
+`Generator(latent, width, resolution, classes)`, `Discriminator(width, resolution, classes)` and
+`initialize(network, seed)`, which draws all weights.
+"""
+
+from importlib import import_module
+from typing import Any
 
 from torch import nn
 
 from chestgan_core.config.experiment import Experiment
-from chestgan_core.networks import dcgan, r3, spectral, vanilla, wgan
-
-FAMILIES: dict[str, ModuleType] = {
-    "vanilla": vanilla, "dcgan": dcgan, "wgan": wgan, "spectral": spectral, "r3": r3
-}  # fmt: skip
 
 
 def build_generator(experiment: Experiment) -> nn.Module:
-    """z (N, latent), and classes (N,) where the experiment has some, to images (N, 1, resolution, resolution), about
-    [-1, 1]; initialized from experiment.seed.
+    """The generator of an experiment, initialized from its seed.
+
+    Args:
+        experiment: `network` gives family and sizes; `resolution`, `classes` and `seed` the rest.
+
+    Returns:
+        A module from z (N, latent_dim) float32, and classes (N,) int64 where the experiment has some, to images
+        (N, 1, resolution, resolution) float32, about [-1, 1].
+
+    Example:
+        >>> import torch
+        >>> from chestgan_core.config.experiment import load_experiment
+        >>> generator = build_generator(load_experiment("demo"))
+        >>> generator(torch.randn(2, 100)).shape
+        torch.Size([2, 1, 64, 64])
     """
-    family, told = FAMILIES[experiment.network.family], experiment.network
+    network = experiment.network
+    family = _family(experiment)
     generator: nn.Module = family.Generator(
-        told.latent_dim, told.generator_width, experiment.resolution, len(experiment.classes)
+        network.latent_dim, network.generator_width, experiment.resolution, len(experiment.classes)
     )
     family.initialize(generator, experiment.seed)
     return generator
 
 
 def build_discriminator(experiment: Experiment) -> nn.Module:
-    """Images (N, 1, resolution, resolution), and classes, to logits (N,); initialized from experiment.seed + 1."""
-    family = FAMILIES[experiment.network.family]
+    """The discriminator of an experiment, initialized from its seed + 1.
+
+    Args:
+        experiment: `network` gives family and width; `resolution`, `classes` and `seed` the rest.
+
+    Returns:
+        A module from images (N, 1, resolution, resolution) float32 in [-1, 1], and classes (N,) int64 where the
+        experiment has some, to logits (N,): above 0 means real.
+
+    Example:
+        >>> import torch
+        >>> from chestgan_core.config.experiment import load_experiment
+        >>> discriminator = build_discriminator(load_experiment("demo"))
+        >>> discriminator(torch.zeros(2, 1, 64, 64)).shape
+        torch.Size([2])
+    """
+    family = _family(experiment)
     discriminator: nn.Module = family.Discriminator(
         experiment.network.discriminator_width, experiment.resolution, len(experiment.classes)
     )
     family.initialize(discriminator, experiment.seed + 1)
     return discriminator
+
+
+def _family(experiment: Experiment) -> Any:
+    return import_module(f"chestgan_core.networks.{experiment.network.family}")

@@ -1,8 +1,8 @@
-"""The networks of WGAN, the layers of the critic with slope 1 (spectral normalization, Miyato et al. 2018, arXiv
-1802.05957).
+"""The networks of WGAN, with spectral normalization of the discriminator: each layer has Lipschitz constant 1 (Miyato
+et al. 2018, arXiv 1802.05957).
 
 Each weight is divided by its largest singular value, found by one step of power iteration in each forward pass. That
-holds the discriminator smooth at almost no cost: no second backward pass, as gradient penalties need it.
+keeps the discriminator smooth at almost no cost: without the second backward pass of gradient penalties.
 """
 
 from typing import cast

@@ -15,7 +15,7 @@ DOUBLINGS = 3
 
 
 class Generator(nn.Module):
-    """z (N, latent), and classes if there are some, to images (N, 1, resolution, resolution) float32 in [-1, 1].
+    """z (N, latent), and classes if any, to images (N, 1, resolution, resolution) float32 in [-1, 1].
 
     width: units of the first layer; each of the next three has twice as many.
     """
@@ -35,7 +35,7 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
-        """See the class."""
+        """(N, latent), (N,) -> (N, 1, resolution, resolution)."""
         flat: Tensor = self.layers(self.noise(z, classes))
         return flat.view(-1, 1, self.resolution, self.resolution)
 
@@ -60,7 +60,7 @@ class Discriminator(nn.Module):
         self.projection = ClassProjection(width, classes)
 
     def forward(self, images: Tensor, classes: Tensor | None = None) -> Tensor:
-        """See the class."""
+        """(N, 1, resolution, resolution), (N,) -> (N,)."""
         features: Tensor = self.layers(images)
         logits: Tensor = self.last(features).flatten()
         scores: Tensor = logits + self.projection(features, classes)
@@ -68,7 +68,7 @@ class Discriminator(nn.Module):
 
 
 def initialize(network: nn.Module, seed: int) -> None:
-    """Draw the weights anew: uniform within 1 / sqrt(inputs), PyTorch's own rule, but from a seed and on the CPU."""
+    """Draw new weights: uniform within 1 / sqrt(inputs), PyTorch's own rule, but from a seed and on the CPU."""
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for layer in network.modules():

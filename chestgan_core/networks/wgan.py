@@ -1,8 +1,8 @@
 """WGAN: the generator of DCGAN, and a critic without batch normalization (Arjovsky et al. 2017, arXiv 1701.07875).
 
-Batch normalization mixes the images of a batch, so that a bound on the slope for one image (clipped weights, or the
-gradient penalty of Gulrajani et al. 2017, arXiv 1704.00028) would bound nothing. The thesis' pipeline had it all the
-same; its test bench did not.
+Batch normalization mixes the images of a batch, so that a bound on the gradient at one image (clipped weights, or the
+gradient penalty of Gulrajani et al. 2017, arXiv 1704.00028) would bound nothing. The thesis system had it in its
+pipeline nevertheless, and not in its test bench.
 """
 
 from chestgan_core.networks import dcgan

@@ -21,7 +21,7 @@ def test_noise_becomes_an_image_of_the_resolution_and_an_image_one_logit(
 
 
 @pytest.mark.parametrize("size", [8, 65, 96])
-def test_a_resolution_that_is_no_power_of_two_is_refused(size: int) -> None:
+def test_a_resolution_that_is_not_a_power_of_two_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="power of two"):
         Generator(8, 4, size)
 

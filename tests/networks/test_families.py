@@ -1,14 +1,15 @@
 """What every family of networks promises, and what each is held to by its paper."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 from torch import nn
 
-from chestgan_core.config.experiment import Experiment, parse_experiment
-from chestgan_core.networks.registry import FAMILIES, build_discriminator, build_generator
+from chestgan_core.config.experiment import Experiment, Family, parse_experiment
+from chestgan_core.networks.registry import build_discriminator, build_generator
 
+FAMILIES = get_args(Family)
 LOSSES: dict[str, dict[str, Any]] = {"wgan": {"kind": "wasserstein", "clip": 0.01}}
 
 
@@ -43,21 +44,21 @@ def experiment(
 def test_noise_becomes_images_and_images_become_one_logit_each(
     family: str, resolution: int, classes: tuple[str, ...]
 ) -> None:
-    told = experiment(family, resolution, classes)
+    config = experiment(family, resolution, classes)
     labels = torch.tensor([0, 1, 1]) if classes else None
-    images = build_generator(told)(torch.randn(3, 6), labels)
+    images = build_generator(config)(torch.randn(3, 6), labels)
     assert images.shape == (3, 1, resolution, resolution)
-    logits = build_discriminator(told)(images, labels)
+    logits = build_discriminator(config)(images, labels)
     assert logits.shape == (3,)
     logits.sum().backward()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_seed_decides_all_weights_and_the_same_seed_gives_them_again(family: str) -> None:
-    told = experiment(family, classes=("A", "B"))
-    other = told.model_copy(update={"seed": 7})
+    config = experiment(family, classes=("A", "B"))
+    other = config.model_copy(update={"seed": 7})
     for build in (build_generator, build_discriminator):
-        first, same, another = build(told), build(told), build(other)
+        first, same, another = build(config), build(config), build(other)
         pairs = zip(first.state_dict().values(), same.state_dict().values(), strict=True)
         assert all(torch.equal(a, b) for a, b in pairs)
         pairs = zip(first.parameters(), another.parameters(), strict=True)
@@ -65,9 +66,9 @@ def test_a_seed_decides_all_weights_and_the_same_seed_gives_them_again(family: s
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_class_changes_the_image_and_what_is_thought_of_it(family: str) -> None:
-    told = experiment(family, classes=("A", "B"))
-    generator, discriminator = build_generator(told).eval(), build_discriminator(told).eval()
+def test_the_class_changes_the_image_and_its_logit(family: str) -> None:
+    config = experiment(family, classes=("A", "B"))
+    generator, discriminator = build_generator(config).eval(), build_discriminator(config).eval()
     with torch.no_grad():
         for network in (generator, discriminator):
             for name, weight in network.named_parameters():
@@ -80,7 +81,7 @@ def test_the_class_changes_the_image_and_what_is_thought_of_it(family: str) -> N
 
 
 @pytest.mark.parametrize("family", ["wgan", "spectral", "r3"])
-def test_critics_look_at_each_image_alone(family: str) -> None:
+def test_critics_score_each_image_alone(family: str) -> None:
     discriminator = build_discriminator(experiment(family))
     for _ in range(3):  # the power iteration settles
         discriminator(torch.randn(2, 1, 32, 32))
@@ -90,7 +91,7 @@ def test_critics_look_at_each_image_alone(family: str) -> None:
     assert torch.allclose(together, alone, atol=1e-5)
 
 
-def test_a_spectral_discriminator_has_layers_of_slope_one() -> None:
+def test_a_spectral_discriminator_has_layers_with_lipschitz_constant_one() -> None:
     discriminator = build_discriminator(experiment("spectral", width=8))
     for _ in range(60):
         discriminator(torch.randn(2, 1, 32, 32))
@@ -110,20 +111,20 @@ def test_a_residual_pair_starts_without_its_blocks() -> None:
 
 
 def test_the_perceptrons_are_those_of_the_thesis() -> None:
-    told = experiment("vanilla", 64, width=128)
-    told = told.model_copy(
-        update={"network": told.network.model_copy(update={"latent_dim": 100, "discriminator_width": 256})}
+    config = experiment("vanilla", 64, width=128)
+    config = config.model_copy(
+        update={"network": config.network.model_copy(update={"latent_dim": 100, "discriminator_width": 256})}
     )
 
     def units(network: nn.Module) -> list[tuple[int, int]]:
         return [(m.in_features, m.out_features) for m in network.modules() if isinstance(m, nn.Linear)]
 
-    assert units(build_generator(told)) == [(100, 128), (128, 256), (256, 512), (512, 1024), (1024, 4096)]
-    assert units(build_discriminator(told)) == [(4096, 512), (512, 256), (256, 1)]
+    assert units(build_generator(config)) == [(100, 128), (128, 256), (256, 512), (512, 1024), (1024, 4096)]
+    assert units(build_discriminator(config)) == [(4096, 512), (512, 256), (256, 1)]
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "reason"),
     [
         ({"network": {"family": "stylegan"}}, "network.family"),
         ({"resolution": 96}, "96 is not a power of two; choose 64 or 128"),
@@ -145,7 +146,9 @@ def test_the_perceptrons_are_those_of_the_thesis() -> None:
         ({"classes": ["A", "E"]}, "five patients"),
     ],
 )
-def test_what_does_not_fit_together_is_refused_with_a_reason(fields: dict[str, Any], said: str) -> None:
+def test_fields_that_do_not_fit_together_are_refused_with_a_reason(
+    fields: dict[str, Any], reason: str
+) -> None:
     whole = {"dataset": "lung_pet_ct_dx_512", "training": {"images": 1}, **fields}
-    with pytest.raises(Exception, match=said):
+    with pytest.raises(Exception, match=reason):
         parse_experiment(whole, "any", "test")

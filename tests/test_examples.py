@@ -1,0 +1,24 @@
+"""The examples in the docstrings of what users call run, and give what they show."""
+
+import doctest
+from importlib import import_module
+
+import pytest
+import torch
+
+MODULES = [
+    "chestgan_core.networks.registry",
+    "chestgan_core.training.loop",
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_a_module_give_what_they_show(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # two would only wait for each other on networks of this size
+    try:
+        results = doctest.testmod(import_module(name))
+    finally:
+        torch.set_num_threads(before)
+    assert results.attempted > 0
+    assert results.failed == 0, capsys.readouterr().out
