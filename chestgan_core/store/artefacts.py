@@ -8,10 +8,16 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from chestgan_core.errors import BadInput, DamagedObject
+from pydantic import Field, TypeAdapter, ValidationError
+
+from chestgan_core.errors import BadInput, DamagedObject, nearest
+
+AGAIN = "delete it and materialize its artefact again"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,12 +48,13 @@ class Artefact:
         return item.key.removeprefix(folder_of(self.manifest_key))
 
     def find(self, name: str) -> StoredObject:
-        """The object with this file name. Raises BadInput that lists the names there are."""
+        """The object with this file name. Raises BadInput with the nearest names there are."""
         for item in self.objects:
             if self.name(item) == name:
                 return item
-        known = ", ".join(map(self.name, self.objects))
-        raise BadInput(self.manifest_key, f"has no object {name}", f"choose one of {known}")
+        raise BadInput(
+            self.manifest_key, f"has no object {name}", nearest(name, map(self.name, self.objects))
+        )
 
 
 def folder_of(key: str) -> str:
@@ -86,8 +93,44 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise DamagedObject(where, "is not a JSON object", "delete it and materialize its artefact again")
+        raise DamagedObject(where, "is not a JSON object", AGAIN)
     return value
+
+
+def parse_typed(
+    kind: type[T], value: object, where: str, remedy: str = AGAIN, what: str = "as expected"
+) -> T:
+    """Plain data that the store holds, as a dataclass or pydantic model whose fields have types and bounds.
+
+    where: what an error names. what: what it should be, "the manifest of a run". Fields that kind does not have are
+    ignored: a later version may write more. Raises DamagedObject with the first field that is missing or out of bounds.
+    """
+    try:
+        found: T = _adapter(kind).validate_python(value)  # type: ignore[arg-type]  # a class is hashable
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "all of it"
+        raise DamagedObject(where, f"is not {what} ({field}: {first['msg']})", remedy) from error
+    except BadInput as error:
+        raise DamagedObject(where, f"is not {what} ({error.what} {error.cause})", remedy) from error
+    return found
+
+
+@cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    key: str
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    objects: tuple[_Listed, ...]
 
 
 def parse_manifest(manifest_key: str, data: bytes, where: str) -> Artefact:
@@ -98,15 +141,8 @@ def parse_manifest(manifest_key: str, data: bytes, where: str) -> Artefact:
     DamagedObject.
     """
     manifest = parse_json(data, where)
-    try:
-        objects = tuple(
-            StoredObject(str(told["key"]), int(told["bytes"]), str(told["sha256"]))
-            for told in manifest["objects"]
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise DamagedObject(
-            where, "is no manifest (objects with key, bytes and sha256)", "give the key of a manifest"
-        ) from error
+    fields = parse_typed(_Manifest, manifest, where, "give the key of a manifest", "a manifest")
+    objects = tuple(StoredObject(item.key, item.bytes, item.sha256) for item in fields.objects)
     for item in objects:
         if not _lies_in(folder_of(manifest_key), item.key):
             raise DamagedObject(where, "lists an object outside of its folder", "do not use this artefact")

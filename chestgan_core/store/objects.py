@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.local.environment import choice_from_environment
 from chestgan_core.local.files import replacing
-from chestgan_core.store.artefacts import StoredObject, sha256_of
+from chestgan_core.store.artefacts import AGAIN, StoredObject, sha256_of
 from chestgan_core.store.errors import explained, explained_file
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 PART_BYTES = 8 * 2**20
 PARALLEL = 8
-AGAIN = "delete it and materialize its artefact again"
 WRITTEN = "committed"  # the note beside a manifest: when it was written, ISO 8601, UTC
 _ATTEMPTS = 3
 # Encryption at the server: AES256 or aws:kms, and the id or ARN of a key (without it the one that AWS keeps for the

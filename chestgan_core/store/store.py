@@ -18,26 +18,29 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore, PointerMoved, StoreError
 from chestgan_core.local.progress import Progress
 from chestgan_core.store.artefacts import (
+    AGAIN,
     Artefact,
     StoredObject,
     canonical_json,
     folder_of,
     parse_json,
     parse_manifest,
+    parse_typed,
     sha256_of,
 )
 from chestgan_core.store.errors import explained, explained_file
-from chestgan_core.store.keys import MANIFEST
+from chestgan_core.store.keys import MANIFEST, checked_name
 from chestgan_core.store.objects import PARALLEL, WRITTEN, ObjectStore, s3_client
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import S3Transfer
 
+T = TypeVar("T")
 _PATIENCE = 100  # tries of a pointer that many want to change
 
 
@@ -112,6 +115,16 @@ class Store(ObjectStore):
         """A committed artefact. Raises NotInStore (never committed) and DamagedObject."""
         return parse_manifest(manifest_key, self.get_bytes(manifest_key), self.uri(manifest_key))
 
+    def read_typed(
+        self, manifest_key: str, kind: type[T], remedy: str = AGAIN, what: str = "as expected"
+    ) -> tuple[Artefact, T]:
+        """A committed artefact and its manifest as a dataclass or pydantic model, as parse_typed checks it.
+
+        Raises NotInStore (never committed) and DamagedObject (a field is missing or out of bounds).
+        """
+        artefact = self.read_manifest(manifest_key)
+        return artefact, parse_typed(kind, artefact.manifest, self.uri(manifest_key), remedy, what)
+
     def fetch(
         self,
         artefact: Artefact | str,
@@ -141,6 +154,18 @@ class Store(ObjectStore):
         """A pointer's value and its ETag. Raises NotInStore, DamagedObject."""
         data, etag = self._read(key, None)
         return parse_json(data, self.uri(key)), etag
+
+    def read_pointer(self, key: str, *names: str) -> tuple[str, ...]:
+        """What a pointer says of some names, `version` or `run`: each value can be one step of a key.
+
+        Raises NotInStore, and DamagedObject where the pointer lacks one of them or has something else there.
+        """
+        fields, _ = self.get_pointer(key)
+        try:
+            return tuple(checked_name(fields[name]) for name in names)
+        except (KeyError, TypeError, BadInput) as error:
+            cause = f"is not a pointer with {' and '.join(names)}"
+            raise DamagedObject(self.uri(key), cause, "materialize what it points to again") from error
 
     def put_pointer(self, key: str, value: Mapping[str, Any], expected: str | None) -> str:
         """Writes a pointer if its ETag is still the expected one (None: if there is no pointer).

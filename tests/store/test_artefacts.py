@@ -8,11 +8,14 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import Field
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore, StoreError
 from chestgan_core.store.artefacts import canonical_json, content_version, parse_manifest
@@ -151,7 +154,7 @@ def test_a_manifest_that_points_outside_of_its_folder_is_refused(name: str) -> N
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b"{}", b'{"objects":[{}]}', b'{"objects":7}', b"\xff"])
-def test_bytes_that_are_no_manifest_are_told_in_one_line(store: Store, data: bytes) -> None:
+def test_bytes_that_are_not_a_manifest_are_refused_in_one_line(store: Store, data: bytes) -> None:
     store.put_bytes(data, KEY)
     with pytest.raises(DamagedObject, match=store.uri(KEY)):
         store.read_manifest(KEY)
@@ -215,3 +218,36 @@ def test_bytes_count_by_their_sha256_and_what_json_cannot_hold_is_refused() -> N
     assert content_version(b"ab", b"c") != content_version(b"a", b"bc")
     with pytest.raises(ValueError, match="Out of range"):
         content_version(float("nan"))
+
+
+@dataclass(frozen=True)
+class Report:
+    images: Annotated[int, Field(ge=1)]
+    kid: float | None
+    gate: dict[str, bool] = field(default_factory=dict)
+
+
+def test_a_manifest_is_read_with_the_types_that_its_reader_relies_on(store: Store) -> None:
+    store.commit(KEY, {"a": b"1"}, {"kind": "report", "images": 8, "kid": None, "of_a_later_version": 1})
+    artefact, report = store.read_typed(KEY, Report)
+    assert artefact == store.read_manifest(KEY)
+    assert report == Report(images=8, kid=None)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        (
+            {"images": 0, "kid": None},
+            r"is not a report \(images: Input should be greater than or equal to 1\)",
+        ),
+        ({"images": 8}, r"is not a report \(kid: Field required\)"),
+        ({"images": 8, "kid": None, "gate": {"floor": "maybe"}}, r"is not a report \(gate\.floor: "),
+    ],
+)
+def test_a_manifest_without_them_is_damage_that_names_key_field_and_remedy(
+    store: Store, manifest: dict[str, Any], said: str
+) -> None:
+    store.commit(KEY, {"a": b"1"}, manifest)
+    with pytest.raises(DamagedObject, match=rf"{KEY}: {said}.*; score it again$"):
+        store.read_typed(KEY, Report, "score it again", "a report")

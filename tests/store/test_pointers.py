@@ -1,6 +1,7 @@
 """Pointers: moved by whoever has seen their present value."""
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,22 @@ def test_a_pointer_that_is_no_json_is_told(store: Store) -> None:
     store.put_bytes(b"\x00", KEY)
     with pytest.raises(DamagedObject, match="is not a JSON object"):
         store.get_pointer(KEY)
+
+
+def test_a_pointer_names_what_it_points_to(store: Store) -> None:
+    store.update_pointer(KEY, {"run": "r1", "version": "v2"})
+    assert store.read_pointer(KEY, "run", "version") == ("r1", "v2")
+    with pytest.raises(NotInStore):
+        store.read_pointer("nothing/latest.json", "version")
+
+
+@pytest.mark.parametrize("value", [{}, {"version": 3}, {"version": None}, {"version": "../other"}])
+def test_a_pointer_that_is_not_as_its_readers_expect_is_damage_that_names_it(
+    store: Store, value: dict[str, Any]
+) -> None:
+    store.update_pointer(KEY, value)
+    with pytest.raises(DamagedObject, match=r"index\.json: is not a pointer with version; materialize"):
+        store.read_pointer(KEY, "version")
 
 
 def _together(work: "object", count: int) -> None:
