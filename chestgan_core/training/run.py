@@ -8,7 +8,7 @@ last checkpoint in the store, and a finished one is not trained twice.
 import io
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -35,6 +35,7 @@ from chestgan_core.training.loop import (
     train,
 )
 from chestgan_core.training.records import HISTORY_FILE, VALIDATION_FILE
+from chestgan_core.training.run_manifest import RunManifest, read_run_manifest
 from chestgan_core.training.schedule import Budget
 from chestgan_core.training.validation import KidScorer, TrainingCollapsed, open_validator
 from chestgan_core.training.version import VERSION
@@ -125,7 +126,7 @@ def newest_run(store: Store, experiment: Experiment) -> tuple[str, Artefact]:
     """
     what = f"experiment {experiment.name}"
     try:
-        name = str(store.get_pointer(keys.run_latest(experiment.name))[0]["run"])
+        (name,) = store.read_pointer(keys.run_latest(experiment.name), "run")
     except NotInStore as error:
         raise NotInStore(
             what, "has no finished training", "materialize generator_checkpoint first"
@@ -195,20 +196,21 @@ def _train(
     artefact = store.commit(
         keys.run_manifest(experiment.name, name),
         {file: out / file for file in (*FILES, *snapshots)},
-        {
-            "kind": "generator",
-            "experiment": experiment.model_dump(mode="json"),
-            "run": name,
-            "training_set": training_set.version,
-            "dataset": training_set.dataset.name,
-            "device": str(device),
-            "precision": outcome.precision,
-            "images_seen": outcome.images_seen,
-            "seconds": round(outcome.seconds, 3),
-            "resumed_at": outcome.resumed_at,
-            "best_kid": outcome.best_kid,
-            "best_at": outcome.best_at,
-        },
+        asdict(
+            RunManifest(
+                run=name,
+                experiment=experiment.model_dump(mode="json"),
+                dataset=training_set.dataset.name,
+                training_set=training_set.version,
+                device=str(device),
+                precision=outcome.precision,
+                images_seen=outcome.images_seen,
+                seconds=round(outcome.seconds, 3),
+                resumed_at=outcome.resumed_at,
+                best_kid=outcome.best_kid,
+                best_at=outcome.best_at,
+            )
+        ),
     )
     store.delete(checkpoint_key)
     return artefact
@@ -247,25 +249,25 @@ def _train_from(
 
 
 def _trained_run(store: Store, name: str, artefact: Artefact, spread: float, reused: bool) -> TrainedRun:
-    manifest = artefact.manifest
+    manifest = read_run_manifest(store, artefact)
     last = pq.read_table(io.BytesIO(store.read(artefact, HISTORY_FILE))).to_pylist()[-1]
     return TrainedRun(
         name=name,
         uri=store.uri(artefact.manifest_key),
         sha256=artefact.find(GENERATOR_FILE).sha256,
-        training_set=manifest["training_set"],
-        device=manifest["device"],
-        images_seen=manifest["images_seen"],
-        resumed_at=manifest["resumed_at"],
-        minutes=manifest["seconds"] / 60,
-        images_per_second=manifest["images_seen"] / manifest["seconds"],
+        training_set=manifest.training_set,
+        device=manifest.device,
+        images_seen=manifest.images_seen,
+        resumed_at=manifest.resumed_at,
+        minutes=manifest.seconds / 60,
+        images_per_second=manifest.images_seen / manifest.seconds,
         loss_g=last["loss_g"],
         loss_d=last["loss_d"],
         spread=spread,
         reused=reused,
         samples_png=store.read(artefact, "samples.png"),
-        best_kid=manifest["best_kid"],
-        best_at=manifest["best_at"],
+        best_kid=manifest.best_kid,
+        best_at=manifest.best_at,
         progress_png=store.read(artefact, "progress.png"),
         curves_png=store.read(artefact, "curves.png"),
     )

@@ -1,15 +1,11 @@
 """The manifest of a committed study: what the store holds of it as plain data.
 
-In: the table of a study, or the manifest that the store has. Out: a StudyManifest.
+In: the table of a study. Out: a StudyManifest, which stored_study.py writes and reads.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import TypeAdapter, ValidationError
-
-from chestgan_core.errors import DamagedObject
 from chestgan_core.tuning.space import Value
 from chestgan_core.tuning.summary import summary
 
@@ -72,13 +68,3 @@ class StudyManifest:
             importances=table.importances,
             summary=summary(table),
         )
-
-
-def parse_study(manifest: Mapping[str, Any], where: str) -> StudyManifest:
-    """The manifest as the store has it. where: named by an error. Raises DamagedObject: fields not as expected."""
-    try:
-        return TypeAdapter(StudyManifest).validate_python(manifest)
-    except ValidationError as error:
-        first = error.errors()[0]
-        cause = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise DamagedObject(where, cause, "materialize hyperparameter_study again") from error

@@ -16,11 +16,11 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact
+from chestgan_core.store.artefacts import Artefact, parse_typed
 from chestgan_core.store.store import Store
 from chestgan_core.training.devices import pick_device
 from chestgan_core.tuning.data import StudySlices
-from chestgan_core.tuning.manifest import StudyManifest, parse_study
+from chestgan_core.tuning.manifest import StudyManifest
 from chestgan_core.tuning.plan import StudyPlan, StudySettings
 from chestgan_core.tuning.report_files import BEST, report_files
 from chestgan_core.tuning.space import SearchSpace
@@ -114,14 +114,12 @@ def commit_study(store: Store, study: OpenStudy) -> StoredStudy:
 def latest_study(store: Store, experiment: str) -> StoredStudy:
     """The study of an experiment that was committed last. Raises NotInStore, DamagedObject."""
     try:
-        pointer = store.get_pointer(keys.study_latest(experiment))[0]
+        study, version = store.read_pointer(keys.study_latest(experiment), "study", "version")
     except NotInStore as error:
         raise NotInStore(
             f"experiment {experiment}", "has no study in the store", "materialize hyperparameter_study first"
         ) from error
-    version = str(pointer["version"])
-    key = keys.study_manifest(experiment, str(pointer["study"]), version)
-    return _stored(store, store.read_manifest(key), version)
+    return _stored(store, store.read_manifest(keys.study_manifest(experiment, study, version)), version)
 
 
 def _slices(store: Store, training_set: TrainingSet, experiment: Experiment, folder: Path) -> StudySlices:
@@ -134,7 +132,13 @@ def _stored(store: Store, artefact: Artefact, version: str) -> StoredStudy:
     return StoredStudy(
         uri=store.uri(artefact.manifest_key),
         version=version,
-        manifest=parse_study(artefact.manifest, store.uri(artefact.manifest_key)),
+        manifest=parse_typed(
+            StudyManifest,
+            artefact.manifest,
+            store.uri(artefact.manifest_key),
+            "materialize hyperparameter_study again",
+            "the manifest of a study",
+        ),
         figures={
             name.removeprefix("figures/"): store.read(artefact, name)
             for name in names

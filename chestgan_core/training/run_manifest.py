@@ -1,0 +1,43 @@
+"""The manifest of a training run, as it is written and as it is read. Imports nothing heavy: automation reads it."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from chestgan_core.store.artefacts import Artefact, parse_typed
+from chestgan_core.store.store import Store
+
+Count = Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class RunManifest:
+    """What is known of a committed run besides its files.
+
+    experiment: its fields as it was trained, which may be those of an earlier version. training_set: version.
+    images_seen: by the discriminator, real ones. seconds: of training, all attempts together. resumed_at: images that
+    an interrupted attempt had seen, 0 without one. best_kid (not times 1000), best_at (images seen): of the validation
+    whose generator was kept; None: the last one was.
+    """
+
+    run: str
+    experiment: dict[str, Any]
+    dataset: str
+    training_set: str
+    device: str
+    precision: str
+    images_seen: Count
+    seconds: Annotated[float, Field(ge=0)]
+    resumed_at: Count
+    best_kid: float | None
+    best_at: Count | None
+    kind: Literal["generator"] = "generator"
+
+
+def read_run_manifest(store: Store, run: Artefact) -> RunManifest:
+    """The manifest of a committed run. Raises DamagedObject: a field is missing or out of bounds."""
+    where = store.uri(run.manifest_key)
+    return parse_typed(
+        RunManifest, run.manifest, where, "materialize generator_checkpoint again", "the manifest of a run"
+    )
