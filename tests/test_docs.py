@@ -1,5 +1,6 @@
 """What the README and the docs say is run: Python as it stands, commands as far as they go without data."""
 
+import doctest
 import os
 import re
 import shlex
@@ -14,6 +15,9 @@ from chestgan_core.cli.main import main, parser
 from chestgan_core.config.dataset import Dataset
 from chestgan_core.config.experiment import load_experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
+from chestgan_core.publishing.fetching import fetch_set, list_sets, show_set, verify_set
+from chestgan_core.publishing.reader import open_set
+from chestgan_core.publishing.torch_dataset import SyntheticSet
 from chestgan_core.publishing.uploading import publish_set
 from chestgan_core.publishing.writing import write_set
 from chestgan_core.store.embedded import EmbeddedStore
@@ -27,6 +31,13 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_every_link_and_picture_of_a_page_beside_the_site_is_there(page: str) -> None:
+    """Those inside of docs/ are looked after by `make docs`."""
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
+    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 COMMANDS = sorted(
@@ -48,13 +59,13 @@ def test_every_command_in_the_docs_is_understood(command: str) -> None:
 
 @pytest.mark.parametrize("snippet", [block for page in PAGES for block in blocks(page, "yaml")])
 def test_every_experiment_dataset_and_space_in_the_docs_is_valid(snippet: str) -> None:
-    told = yaml.safe_load(snippet)
-    if "parameters" in told:
-        assert SearchSpace.model_validate({**told, "name": "documented"})
-    elif "source" in told:
-        assert Dataset.model_validate({**told, "name": "documented"})
+    fields = yaml.safe_load(snippet)
+    if "parameters" in fields:
+        assert SearchSpace.model_validate({**fields, "name": "documented"})
+    elif "source" in fields:
+        assert Dataset.model_validate({**fields, "name": "documented"})
     else:
-        assert parse_experiment(told, "documented", "docs")
+        assert parse_experiment(fields, "documented", "docs")
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +73,10 @@ def place(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) -> 
     """A folder with the set `demo` fetched into demo-set, as the README does it."""
     folder = tmp_path_factory.mktemp("reader")
     experiment = load_experiment("demo")
-    save_generator(folder, build_generator(experiment), experiment)
+    (folder / "model").mkdir()
+    save_generator(folder / "model", build_generator(experiment), experiment)
     facts = {"source": "generated phantom images", "source_licence": "none needed", "image_kind": "phantom"}
-    ready = write_set(load_generator(folder), experiment, 20, 0, folder / "written", facts)
+    ready = write_set(load_generator(folder / "model"), experiment, 20, 0, folder / "written", facts)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in embedded.environment.items():
             patch.setenv(name, value)
@@ -82,3 +94,18 @@ def test_the_python_in_the_docs_runs(page: str, snippet: str, place: Path) -> No
         [sys.executable, "-c", snippet], cwd=place, env=os.environ, capture_output=True, text=True
     )
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize(
+    "documented",
+    [open_set, SyntheticSet, list_sets, show_set, fetch_set, verify_set, write_set, publish_set],
+    ids=lambda documented: documented.__name__,
+)
+def test_the_examples_in_docstrings_give_what_they_show(
+    documented: object, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    found = doctest.DocTestFinder(recurse=False).find(documented, documented.__name__, globs={})  # type: ignore[attr-defined]
+    [results] = [doctest.DocTestRunner().run(one) for one in found]
+    assert results.attempted > 0
+    assert results.failed == 0, capsys.readouterr().out

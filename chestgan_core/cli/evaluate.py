@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from chestgan_core.cli.experiments import explain_unknown
 from chestgan_core.cli.parser import (
     Answer,
     Commands,
@@ -113,11 +114,11 @@ def report(args: argparse.Namespace) -> Answer:
     from chestgan_core.evaluation.stored_report import fetch_report
     from chestgan_core.store.embedded import open_store
 
-    with open_store(home()) as store:
+    with explain_unknown(args.experiment), open_store(home()) as store:
         fetched = fetch_report(store, args.experiment, args.out)
-    data = {"folder": str(args.out), "uri": fetched.uri, **fetched.told}
+    data = {"folder": str(args.out), "uri": fetched.uri, **fetched.payload.as_json()}
     files = "report.html, report.pdf, report.json, figures"
-    return Answer(data, f"{fetched.text}\nwritten to {args.out}: {files}")
+    return Answer(data, f"{fetched.payload.as_text()}\nwritten to {args.out}: {files}")
 
 
 def compare(args: argparse.Namespace) -> Answer:
@@ -126,7 +127,7 @@ def compare(args: argparse.Namespace) -> Answer:
     from chestgan_core.evaluation.comparison.page import as_text, write_comparison
     from chestgan_core.store.embedded import open_store
 
-    with open_store(home()) as store:
+    with explain_unknown(*args.experiments), open_store(home()) as store:
         comparison = compare(store, args.experiments)
     files = write_comparison(comparison, "Experiments compared", args.out)
     data = {**comparison.as_json(), "folder": str(args.out), "exit_status": 1 if comparison.reasons else 0}

@@ -2,9 +2,11 @@
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from chestgan_core.cli.parser import EXPERIMENT, Answer, Commands, add_command, add_experiment, add_group
-from chestgan_core.errors import BadExperiment
+from chestgan_core.errors import BadExperiment, NotInStore, UnknownName, nearest
 
 
 def add_to(commands: Commands) -> None:
@@ -56,3 +58,22 @@ def validate(args: argparse.Namespace) -> Answer:
             faults[name] = str(error)
     valid = f"{len(names) - len(faults)} of {len(names)} experiments are valid"
     return Answer({"faults": faults, "exit_status": 2 if faults else 0}, "\n".join([*faults.values(), valid]))
+
+
+@contextmanager
+def explain_unknown(*names: str) -> Iterator[None]:
+    """Around a look into the store: what is not there, and not among the experiments here either, was mistyped.
+
+    Raises UnknownName in place of NotInStore. An experiment that only others have is no reason not to look.
+    """
+    from chestgan_core.config.experiment import experiment_files
+
+    try:
+        yield
+    except NotInStore as error:
+        files = experiment_files()
+        for name in names:
+            if name not in files and error.what == f"experiment {name}":
+                cause = f"{error.cause}, and is not a known experiment"
+                raise UnknownName(error.what, cause, nearest(name, files)) from error
+        raise

@@ -31,11 +31,11 @@ GROUPS = (catalog, data, train, generate, evaluate, experiments, study, sets, do
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    args = parser().parse_args(arguments)
     try:
-        configure_logging()
+        configure_logging()  # before the arguments: what is wrong with them is a message, too
     except ChestganError as error:
-        return _failed(error, args.debug, status=2)
+        return _failed(error, debug=False, status=2)
+    args = parser().parse_args(arguments)
     try:
         answer = args.run(args)
     except (BadExperiment, UnknownName) as error:

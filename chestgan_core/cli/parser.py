@@ -5,6 +5,7 @@ choice, with exit status 2.
 """
 
 import argparse
+import logging
 import re
 import sys
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from chestgan_core.errors import nearest
+
+log = logging.getLogger(__name__)
 
 Number = TypeVar("Number", int, float)
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -47,7 +50,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """One line and exit status 2."""
         remedy = "" if ";" in message else f"; see {self.prog} --help"
-        self.exit(2, f"{self.prog}: {message}{remedy}\n")
+        log.error(f"{self.prog}: {message}{remedy}")
+        sys.exit(2)
 
     def _refuse_unknown_options(self, arguments: list[str]) -> None:
         """Before argparse looks for required arguments: it would call the option that was mistyped missing."""

@@ -4,6 +4,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
+from chestgan_core.cli.experiments import explain_unknown
 from chestgan_core.cli.parser import (
     Answer,
     Commands,
@@ -139,13 +140,14 @@ def show(args: argparse.Namespace) -> Answer:
         from chestgan_core.store.embedded import open_store
         from chestgan_core.tuning.stored_study import latest_study
 
-        with open_store(home()) as store:
+        with explain_unknown(args.experiment), open_store(home()) as store:
             manifest = latest_study(store, args.experiment).manifest
         return Answer(asdict(manifest), "\n".join(manifest.summary))
     from chestgan_core.tuning.report_files import as_json, as_text
     from chestgan_core.tuning.study_files import study_table
 
-    table = study_table(home(), args.experiment)
+    with explain_unknown(args.experiment):
+        table = study_table(home(), args.experiment)
     return Answer(as_json(table), as_text(table))
 
 
@@ -158,13 +160,14 @@ def export(args: argparse.Namespace) -> Answer:
         from chestgan_core.store.embedded import open_store
         from chestgan_core.tuning.stored_study import latest_study
 
-        with open_store(home()) as store:
+        with explain_unknown(args.experiment), open_store(home()) as store:
             text = latest_study(store, args.experiment).best
     else:
         from chestgan_core.tuning.study_files import study_table
         from chestgan_core.tuning.tuned import as_yaml, tuned_experiment
 
-        text = as_yaml(tuned_experiment(study_table(home(), args.experiment)))
+        with explain_unknown(args.experiment):
+            text = as_yaml(tuned_experiment(study_table(home(), args.experiment)))
     path = write_tuned(args.out, tuned_name(args.experiment), text)
     data = {"file": str(path), "experiment": path.stem}
     return Answer(data, f"written to {path}; to use it by name, move it to the folder $CHESTGAN_EXPERIMENTS")

@@ -12,8 +12,8 @@ import jinja2
 
 from chestgan_core.dicom.histology import HISTOLOGIES
 from chestgan_core.evaluation.pages.sentences import cautions
-from chestgan_core.evaluation.scoring.metric_report import BETTER
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
+from chestgan_core.evaluation.scoring.report_payload import BETTER
 from chestgan_core.publishing.manifest import SetFacts
 
 

@@ -81,7 +81,7 @@ def newest_version(store: Store, name: str) -> str:
         pointer, _ = store.get_pointer(key)
     except NotInStore as error:
         names = {entry.name for entry in read_index(store)}
-        raise NotInStore(error.what, f"no set {name} has been published", nearest(name, names)) from error
+        raise NotInStore(f"set {name}", "has not been published", nearest(name, names)) from error
     try:
         return keys.checked_name(str(pointer["version"]))
     except (KeyError, BadInput) as error:
@@ -205,11 +205,10 @@ def _manifest(store: Store, name: str, version: str | None) -> tuple[Artefact, s
         entries = read_index(store)
         versions = [entry.version for entry in entries if entry.name == name]
         if versions:
-            cause, remedy = f"set {name} has no version {version}", nearest(version, versions)
+            cause, remedy = f"has no version {version}", nearest(version, versions)
         else:
-            cause = f"no set {name} has been published"
-            remedy = nearest(name, {entry.name for entry in entries})
-        raise NotInStore(error.what, cause, remedy) from error
+            cause, remedy = "has not been published", nearest(name, {entry.name for entry in entries})
+        raise NotInStore(f"set {name}", cause, remedy) from error
 
 
 def _broken_images(there: SetFolder, broken: dict[str, str]) -> Iterator[tuple[str, str]]:

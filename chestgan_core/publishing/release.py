@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from chestgan_core.config.dataset import dataset_named
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
-from chestgan_core.evaluation.scoring.gate import judge
+from chestgan_core.evaluation.scoring.gate import apply_gate
 from chestgan_core.evaluation.stored_report import StoredReport, latest_report
 from chestgan_core.publishing.fetching import verify_set
 from chestgan_core.publishing.set_folder import LABELS
@@ -62,7 +62,7 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
             "generator_sha256": run.find(GENERATOR_FILE).sha256,
             "training_set": run.manifest["training_set"],
             "report": report.version,
-            "metrics": report.told,
+            "metrics": report.payload.as_json(),
         },
     )
     checked = verify_set(written.path)
@@ -81,12 +81,16 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
 def _require_passed(report: StoredReport, run: Artefact, experiment: Experiment) -> None:
     """Newest run and newest report are two pointers; what is published is what was scored, and passed."""
     what = f"experiment {experiment.name}"
-    if report.told["provenance"]["run"] != run.manifest["run"]:
+    if report.payload.run.run != run.manifest["run"]:
         raise NotInStore(what, "its newest run has no report", "materialize metric_report")
-    gate = judge(report.rows, experiment.release)
+    gate = apply_gate(report.payload.rows, experiment.release)
     if not gate.passed:
         raise BadInput(
             what, f"its report falls short: {gate.line()}", "train it longer, or change its section release"
         )
+    if gate != report.payload.gate:
+        # The set names its report, which must show the result that let it pass. Nothing is scored again for it.
+        cause = "its report was made with other release rules"
+        raise NotInStore(what, cause, "materialize metric_report, which applies the rules to the stored numbers")
     if report.spread <= 0:
         raise BadInput(what, "its generated images are all the same", "train it again")

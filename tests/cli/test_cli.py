@@ -171,6 +171,7 @@ def test_a_mistake_is_one_line_on_standard_error(
         (["doctor", "now"], "chestgan doctor: unexpected argument now; see chestgan doctor --help"),
         (["train", "lung-r3-46", "--data", "x", "--out", "y"], "did you mean lung-r3-64"),
         (["catalog", "idc", "--dataset", "lung_pet_ct"], "did you mean lung_pet_ct_dx"),
+        (["report", "demmo", "--out", "x"], "did you mean demo?"),
     ],
 )
 def test_an_unknown_word_is_answered_with_the_nearest_known_ones(

@@ -54,7 +54,7 @@ def test_an_unknown_set_is_answered_with_the_known_ones(
         fetch_set(store, "other", None, tmp_path / "x")
     with pytest.raises(NotInStore, match=r"did you mean tiny\?"):
         fetch_set(store, "tyny", "v1", tmp_path / "x")
-    with pytest.raises(NotInStore, match=rf"set tiny has no version v1; choose one of {ready.version}"):
+    with pytest.raises(NotInStore, match=rf"set tiny: has no version v1; choose one of {ready.version}"):
         show_set(store, "tiny", "v1")
     assert not (tmp_path / "x").exists()
 

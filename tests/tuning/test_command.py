@@ -62,9 +62,9 @@ def test_a_study_is_run_shown_and_exported(
     }
     assert "Phantom slices of other patients" in (tmp_path / "out" / "report.html").read_text()
 
-    shown = run("study", "show", "tiny")
+    shown = run("hyperparameter_study_job", "show", "tiny")
     assert {**shown, "files": ran["files"]} == ran
-    exported = run("study", "export", "tiny", "--out", tmp_path / "exported")
+    exported = run("hyperparameter_study_job", "export", "tiny", "--out", tmp_path / "exported")
     assert exported["experiment"] == "tiny-tuned"
     tuned = load_experiment(exported["file"])
     assert tuned == load_experiment(tmp_path / "out" / "tiny-tuned.yaml")
@@ -88,8 +88,10 @@ RUN = ["study", "run", "demo", "--data", "x", "--held-out", "y", "--out", "z"]
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["study", "show", "never"], 1, "experiment never: has no study in the storage of studies"),
-        (["study", "export", "never"], 1, "run one"),
+        (["study", "show", "demo"], 1, "experiment demo: has no study in the storage of studies"),
+        (["study", "export", "demo"], 1, "run one"),
+        (["study", "show", "demmo"], 2, "did you mean demo?"),
+        (["study", "export", "demmo"], 2, "did you mean demo?"),
         ([*RUN, "--space", "nowhere"], 2, "choose one of"),
         ([*RUN, "--trials", "0"], 2, "positive"),
         (["study"], 2, "COMMAND"),
