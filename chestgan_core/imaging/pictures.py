@@ -104,7 +104,7 @@ def contact_sheet(
 def png_of(image: Image.Image) -> bytes:
     """PNG bytes with no chunk but header, pixels and end: the same picture gives the same bytes."""
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", compress_level=9)
+    image.save(buffer, format="PNG")  # compress_level=9 takes four times as long for 3 % fewer bytes
     return buffer.getvalue()
 
 

@@ -143,7 +143,9 @@ def curves_png(
 ) -> bytes:
     """Losses, D(x) and D(G(z)), and KID over the training. as_probability: whether D(x) is a probability."""
     with style(10):
-        figure = Figure(figsize=(11, 3.4), dpi=110, layout="constrained")
+        figure = Figure(figsize=(11, 3.4), dpi=110)
+        # Fixed, as all titles are one line: layout="constrained" draws everything twice.
+        figure.subplots_adjust(left=0.05, right=0.99, top=0.9, bottom=0.16, wspace=0.16)
         axes: list[Axes] = list(figure.subplots(1, 3 if validations else 2))
         for name, label, colour in (("loss_d", "discriminator", BLUE), ("loss_g", "generator", RED)):
             _line(axes[0], rows, name, label, colour)
