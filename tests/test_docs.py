@@ -102,8 +102,14 @@ def test_the_python_in_the_docs_runs(page: str, snippet: str, place: Path) -> No
     ids=lambda documented: documented.__name__,
 )
 def test_the_examples_in_docstrings_give_what_they_show(
-    documented: object, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    documented: object,
+    place: Path,
+    embedded: EmbeddedStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    for name, value in embedded.environment.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.chdir(place)
     found = doctest.DocTestFinder(recurse=False).find(documented, documented.__name__, globs={})  # type: ignore[attr-defined]
     [results] = [doctest.DocTestRunner().run(one) for one in found]

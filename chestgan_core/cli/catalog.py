@@ -18,9 +18,9 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="idc (the installed index of the Imaging Data Commons), nbia (its server), an index as a CSV or Parquet "
-        "file, a metadata.csv of the NBIA Data Retriever, or a folder of DICOM files; with --dataset, a folder of "
-        "pictures as well",
+        help="idc (the installed index of the Imaging Data Commons), nbia (the NBIA server), folder or phantom; or the "
+        "path of an index (CSV, Parquet), of a metadata.csv from the NBIA Data Retriever, of a folder of DICOM files, "
+        "or, with --dataset, of a folder of images",
     )
     parser.add_argument(
         "--dataset",
@@ -30,15 +30,15 @@ def add_to(commands: Commands) -> None:
 
 
 def catalog(args: argparse.Namespace) -> Answer:
-    """The series or the pictures of a collection, each selected or left out for a reason."""
+    """The series or the images of a collection, each selected or left out for a reason."""
     from chestgan_core.config.dataset import dataset_named
     from chestgan_core.sources.catalog.listing import list_named
     from chestgan_core.sources.catalog.table import as_text
 
     if args.dataset and not dataset_named(args.dataset).has_hounsfield:
-        from chestgan_core.sources.images.collection import summarise_images
+        from chestgan_core.sources.images.collection import summarize_images
 
-        summary = summarise_images(args.dataset, Path(args.source), home())
+        summary = summarize_images(args.dataset, Path(args.source), home())
         return Answer(summary.as_json(), summary.text())
     dataset, listed = list_named(args.source, args.dataset, home())
     data = {

@@ -96,7 +96,7 @@ def evaluate(args: argparse.Namespace) -> Answer:
         args.real,
         args.fake,
         WINDOWS[args.window] if args.window else None,
-        extractor=args.extractor,
+        extractors=(args.extractor,),
         seed=args.seed,
         reference=args.reference or (),
         source_title=args.source_title,

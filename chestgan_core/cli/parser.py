@@ -139,14 +139,17 @@ def add_phantom(parser: Parser) -> None:
     )
 
 
-def add_budget(parser: Parser, per: str, default: str) -> None:
-    """What ends a training. per: `training`, `trial`."""
+def add_budget(parser: Parser, stop: str, default: str, more: str = "") -> None:
+    """What ends a training. stop: "stop a trial". more: what the numbers include."""
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument(
-        "--max-minutes", type=minutes, metavar="MINUTES", help=f"minutes per {per} (default: {default})"
+        "--max-minutes",
+        type=minutes,
+        metavar="MINUTES",
+        help=f"{stop} after this many minutes{more} (default: {default})",
     )
     budget.add_argument(
-        "--max-images", type=positive, metavar="N", help=f"images seen per {per}, instead of minutes"
+        "--max-images", type=positive, metavar="N", help=f"{stop} after this many images seen{more}"
     )
 
 

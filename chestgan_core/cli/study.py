@@ -71,7 +71,7 @@ def _add_run(group: Commands) -> None:
         help="title of the slices, as the report prints it",
     )
     add_phantom(parser)
-    add_budget(parser, "trial", "a tenth of the experiment's budget")
+    add_budget(parser, "stop a trial", "a tenth of the experiment's budget")
     parser.add_argument(
         "--validations",
         type=positive,

@@ -29,7 +29,7 @@ def add_to(commands: Commands) -> None:
         "is kept",
     )
     add_out(parser, "folder for the trained networks; an interrupted training in it is resumed")
-    add_budget(parser, "training, with earlier attempts", "as the experiment says")
+    add_budget(parser, "stop", "as the experiment says", ", earlier attempts included")
     add_device(parser)
     add_threads(parser, "CPU threads (default: all cores)")
 

@@ -73,12 +73,12 @@ class SetReader:
         """Image k in HU: (H, W) int16, within half a grey level; nothing lies outside the window.
 
         Raises:
-            BadInput: The training data were pictures without Hounsfield units.
+            BadInput: The training images have no Hounsfield units.
             DamagedObject: As in `grey`.
         """
         window = self.facts.window
         if window.unit != "HU":
-            raise BadInput(self.facts.name, "comes from pictures without Hounsfield units", "use grey")
+            raise BadInput(self.facts.name, "was made from images without Hounsfield units", "use grey")
         hounsfield: NDArray[np.int16] = window.from_unit(from_grey(self.grey(k)))
         return hounsfield
 

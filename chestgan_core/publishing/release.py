@@ -91,6 +91,8 @@ def _require_passed(report: StoredReport, run: Artefact, experiment: Experiment)
     if gate != report.payload.gate:
         # The set names its report, which must show the result that let it pass. Nothing is scored again for it.
         cause = "its report was made with other release rules"
-        raise NotInStore(what, cause, "materialize metric_report, which applies the rules to the stored numbers")
+        raise NotInStore(
+            what, cause, "materialize metric_report, which applies the rules to the stored numbers"
+        )
     if report.spread <= 0:
         raise BadInput(what, "its generated images are all the same", "train it again")
