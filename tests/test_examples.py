@@ -8,6 +8,8 @@ import torch
 
 MODULES = [
     "chestgan_core.networks.registry",
+    "chestgan_core.slices.normalization",
+    "chestgan_core.slices.shards",
     "chestgan_core.training.loop",
 ]
 

@@ -1,4 +1,4 @@
-"""slice_tensors and training_set: what the networks learn from."""
+"""slice_tensors and training_set: what networks are trained on."""
 
 import dagster as dg
 
@@ -6,9 +6,22 @@ from chestgan_assets.assets.acquisition import raw_dicom, raw_images
 from chestgan_assets.assets.annotations import tumour_annotations
 from chestgan_assets.execution.executor import OWNERS, RETRY
 from chestgan_assets.execution.failures import one_line_failures
-from chestgan_assets.metadata import blocking, check, counts, picture, table
+from chestgan_assets.metadata import (
+    COLUMNS,
+    ROW_COUNT,
+    SIZE,
+    URI,
+    blocking,
+    check,
+    columns_of_parquet,
+    columns_of_rows,
+    counts,
+    picture,
+    table,
+)
 from chestgan_assets.partitions import ANNOTATED, DATASETS, IMAGES, datasets, patients, same_dataset
-from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.resources import MachineResource, StoreResource
+from chestgan_assets.tags import PATIENT_IMAGES
 from chestgan_core.config.dataset import parse_patient_partition
 from chestgan_core.slices import recipe
 
@@ -19,37 +32,43 @@ SHOWN = 50
     partitions_def=patients,
     deps=[raw_dicom],
     group_name="slices",
-    kinds={"dicom", "safetensors", "s3"},
+    kinds={"dicom", "safetensors", "parquet", "s3"},
+    tags=PATIENT_IMAGES,
     owners=OWNERS,
     code_version=str(recipe.VERSION),
     retry_policy=RETRY,
     automation_condition=dg.AutomationCondition.eager(),
     check_specs=[
-        blocking("hounsfield_range", "slice_tensors", "All values are Hounsfield units in [-1024, 3071]."),
-        blocking("shows_lung", "slice_tensors", "Every slice has the lung share that the recipe asks for."),
+        blocking("hounsfield_range", "slice_tensors", "All values are in [-1024, 3071] HU."),
+        blocking(
+            "lung_fraction", "slice_tensors", "Every slice shows the minimum fraction of lung of the recipe."
+        ),
     ],
 )
 def slice_tensors(
-    context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
+    context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
 ) -> dg.MaterializeResult:
-    """Slices of one patient that show lung, in Hounsfield units: what every training set is made of."""
+    """The slices of one patient that show lung, in Hounsfield units. Training sets are made of them."""
     from chestgan_core.slices.patient_slices import normalize_patient
+    from chestgan_core.slices.shards import SliceRow
 
     with one_line_failures():
         dataset, patient = parse_patient_partition(context.partition_key)
-        slices = normalize_patient(store.open(), dataset, patient, workplace.home)
+        slices = normalize_patient(store.open(), dataset, patient, machine.home)
     report = slices.report
     return dg.MaterializeResult(
         data_version=dg.DataVersion(slices.sha256),
         metadata={
-            "uri": slices.uri,
-            "preview": picture(slices.preview_png, "every nth slice, lung window"),
+            URI: slices.uri,
+            ROW_COUNT: report.kept,
+            COLUMNS: columns_of_rows(SliceRow),
+            SIZE: slices.bytes,
+            "preview": picture(slices.preview_png, "slices from feet to head, lung window"),
             "slices": report.kept,
             "series": report.series,
             "files": report.files,
-            "left out": counts({str(reason): n for reason, n in report.left_out.items()}),
+            "excluded files": counts({str(reason): n for reason, n in report.left_out.items()}),
             "slices per second": round(report.slices_per_second, 1),
-            "bytes": slices.bytes,
         },
         check_results=[
             check(
@@ -59,10 +78,10 @@ def slice_tensors(
                 highest_hu=slices.highest_hu,
             ),
             check(
-                "shows_lung",
+                "lung_fraction",
                 slices.lowest_lung_fraction >= slices.configured_lung_fraction,
                 lowest=slices.lowest_lung_fraction,
-                wanted=slices.configured_lung_fraction,
+                minimum=slices.configured_lung_fraction,
             ),
         ],
     )
@@ -76,18 +95,22 @@ def slice_tensors(
         dg.AssetDep(tumour_annotations, partition_mapping=same_dataset(ANNOTATED, sorted(DATASETS))),
     ],
     group_name="slices",
-    kinds={"json", "safetensors", "s3"},
+    kinds={"safetensors", "parquet", "s3"},
+    tags=PATIENT_IMAGES,
     owners=OWNERS,
     code_version="2",
     retry_policy=RETRY,
     check_specs=[
         blocking("patients_disjoint", "training_set", "No patient is on both sides of the split."),
-        blocking("both_sides_filled", "training_set", "There are slices to train on and slices to score on."),
-        blocking("nothing_lost", "training_set", "Every normalized slice is used or left out for a reason."),
+        blocking("both_sides_nonempty", "training_set", "There are training slices and held-out slices."),
+        blocking(
+            "all_slices_accounted_for", "training_set", "Every slice is used, or excluded for a reason."
+        ),
     ],
 )
 def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
-    """The slices of a dataset split by patient: immutable, and the only thing that training reads."""
+    """The slices of a dataset, split by patient. It is immutable, and the only data that a training reads."""
+    from chestgan_core.slices.training_rows import SCHEMA
     from chestgan_core.slices.training_set import build_training_set
 
     with one_line_failures():
@@ -95,34 +118,36 @@ def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> dg.
         built = build_training_set(opened, context.partition_key)
         sheets, card = built.contact_sheets(opened), built.card(opened)
         on_both_sides = built.patients_on_both_sides(opened)
-    told = built.told
+    told = built.manifest
     slices, patients_by_side = told["slices"], told["patients"]
     return dg.MaterializeResult(
         data_version=dg.DataVersion(built.version),
         metadata={
-            "uri": built.uri,
+            URI: built.uri,
+            ROW_COUNT: sum(slices.values()),
+            COLUMNS: columns_of_parquet(SCHEMA),
             **{
                 f"contact sheet, {name}": picture(png, f"slices of class {name}")
                 for name, png in sheets.items()
             },
             "card": dg.MetadataValue.md(card),
-            "images to train on": slices["train"],
+            "training images": slices["train"],
             "held-out images": slices["held-out"],
             "training patients": patients_by_side["train"],
             "held-out patients": patients_by_side["held-out"],
             "patients without slices": len(built.missing),
-            "left out": counts({**told["not_normalized"], **told["left_out"]}, "images"),
+            "excluded images": counts({**told["not_normalized"], **told["left_out"]}, "images"),
             **({"tumour boxes on slices": told["boxes"]["on_slices"]} if told["hounsfield"] else {}),
-            f"the first {SHOWN} shards": table(
+            f"first {SHOWN} shards": table(
                 ("shard", "class", "side", "patients", "slices"),
                 [(s.name, s.histology, s.side, s.patients, s.slices) for s in built.shards[:SHOWN]],
             ),
         },
         check_results=[
             check("patients_disjoint", on_both_sides == 0, patients_on_both_sides=on_both_sides),
-            check("both_sides_filled", all(count > 0 for count in slices.values())),
+            check("both_sides_nonempty", all(count > 0 for count in slices.values())),
             check(
-                "nothing_lost",
+                "all_slices_accounted_for",
                 sum(slices.values()) + sum(told["left_out"].values()) == told["in_shards"],
                 in_shards=told["in_shards"],
             ),

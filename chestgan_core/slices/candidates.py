@@ -1,7 +1,7 @@
 """Every slice that a training set may use, with its tumour boxes. Only rows are read, no pixels.
 
 In: the committed slices of patients (or of the classes of pictures), tumour boxes in stored pixels. Out: candidates in
-the order of the shards, and what became of the boxes.
+the order of the shards, and how many boxes are on them.
 """
 
 from collections import defaultdict
@@ -33,8 +33,8 @@ class StoredShard:
     rows_sha256: str
 
     @classmethod
-    def of(cls, name: str, artefact: Artefact) -> "StoredShard":
-        """The shard that patient.py (or image_slices.py) committed."""
+    def from_artefact(cls, name: str, artefact: Artefact) -> "StoredShard":
+        """The shard that patient_slices.py or image_slices.py has committed."""
         tensors = next(item for item in artefact.objects if item.key.endswith(".safetensors"))
         rows = next(item for item in artefact.objects if item.key.endswith(".parquet"))
         slices = int(artefact.manifest["slices"])
@@ -70,10 +70,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class BoxCounts:
-    """What became of the tumour boxes of a dataset. boxes = on_slices + without_slice + beyond_slice.
+    """Where the tumour boxes of a dataset are. boxes = on_slices + without_slice + beyond_slice.
 
     without_slice: the slice that a box names is in no shard (it shows no lung, or its series was not selected).
-    beyond_slice: the box lies outside of the body that the slice was cut to.
+    beyond_slice: the box lies outside of the part of the image that the slice was cropped to.
     """
 
     boxes: int = 0
@@ -96,15 +96,15 @@ def read_candidates(store: Store, shards: Sequence[StoredShard]) -> list[Candida
 def with_boxes(
     candidates: Iterable[Candidate], boxes: Iterable[TumourBox], size: int
 ) -> tuple[list[Candidate], BoxCounts]:
-    """The candidates with their tumour boxes, and what became of the boxes. size: pixels a side of the slices."""
-    told: defaultdict[str, set[tuple[int, int, int, int]]] = defaultdict(set)
+    """The candidates with their tumour boxes, and where the boxes are. size: pixels per side of the slices."""
+    edges_by_uid: defaultdict[str, set[tuple[int, int, int, int]]] = defaultdict(set)
     for box in boxes:
-        told[box.sop_uid].add(box.edges)
-    total = sum(map(len, told.values()))
+        edges_by_uid[box.sop_uid].add(box.edges)
+    total = sum(map(len, edges_by_uid.values()))
     marked: list[Candidate] = []
     on_slices = beyond = 0
     for candidate in candidates:
-        stored = sorted(told.pop(candidate.row.sop_uid, ()))
+        stored = sorted(edges_by_uid.pop(candidate.row.sop_uid, ()))
         placed = [on_slice(candidate.row, *edges, size=size) for edges in stored]
         shown = tuple(box for box in placed if box is not None)
         on_slices, beyond = on_slices + len(shown), beyond + len(placed) - len(shown)

@@ -1,4 +1,4 @@
-"""A contact sheet for each class of a training set: what is trained on and scored on, with the tumour boxes.
+"""A contact sheet per class of a training set: slices of both sides, with their tumour boxes.
 
 In: the slices in use. Out: class -> PNG. Only the shards of the patients shown are fetched, one at a time, and of these
 only the slices shown are read.
@@ -16,33 +16,37 @@ from chestgan_core.config.dataset import Dataset
 from chestgan_core.imaging.pictures import INK, PAPER, png_of, to_grey
 from chestgan_core.imaging.windows import WINDOWS
 from chestgan_core.slices.candidates import StoredShard
-from chestgan_core.slices.selection import Use
+from chestgan_core.slices.selection import UsedSlice
 from chestgan_core.slices.shards import read_shard, rows_path
 from chestgan_core.slices.splits import HELD_OUT, TRAIN, rank
 from chestgan_core.slices.tumour_boxes import SliceBox
 from chestgan_core.store.store import Store
 
 COLUMNS, ROWS = 7, 6
-SHOWN_HELD_OUT = 2  # of the rows
+HELD_OUT_ROWS = 2  # of ROWS, where there are enough patients
 CELL, GAP, LABEL = 128, 2, 112  # pixels; together as wide as the dialog in which the UI shows a sheet
 SHARD = "shard.safetensors"
 TUMOUR = (255, 176, 0)
 
 
-def window_of(dataset: Dataset) -> str:
-    """The name of the window through which slices of the dataset are looked at."""
+def preview_window(dataset: Dataset) -> str:
+    """The name of the window through which slices of the dataset are shown."""
     return "lung" if dataset.has_hounsfield else "grey"
 
 
 def contact_sheets(
-    store: Store, dataset: Dataset, shards: Mapping[str, StoredShard], used: Sequence[Use], scratch: Path
+    store: Store,
+    dataset: Dataset,
+    shards: Mapping[str, StoredShard],
+    used: Sequence[UsedSlice],
+    scratch: Path,
 ) -> dict[str, bytes]:
-    """A sheet of 6 x 7 slices for each class. shards: by name. scratch: a folder. Raises DamagedObject.
+    """Class -> PNG of 6 x 7 slices. shards: by name. scratch: a folder. Raises DamagedObject.
 
-    Of CT a row is a patient, series by series from the lowest slice to the highest, with key and side beside it; a
-    sheet of pictures shows as many patients as there is room for.
+    Of CT a row is a patient, series by series from the lowest slice to the highest, with its key and side; a sheet of
+    pictures shows as many patients as there is room for.
     """
-    by_class: defaultdict[str, list[Use]] = defaultdict(list)
+    by_class: defaultdict[str, list[UsedSlice]] = defaultdict(list)
     for use in used:
         by_class[use.candidate.row.histology].append(use)
     arrange = _rows if dataset.has_hounsfield else _filled
@@ -54,20 +58,20 @@ def contact_sheets(
     return {name: png_of(_draw(rows, cells, margin)) for name, rows in sheets.items()}
 
 
-def _rows(uses: Sequence[Use]) -> list[list[Use]]:
-    """A row for each of the patients that come first by their hash: some trained on, some held out."""
-    patients: defaultdict[str, list[Use]] = defaultdict(list)
+def _rows(uses: Sequence[UsedSlice]) -> list[list[UsedSlice]]:
+    """A row for each of the first patients by their hash: some to train on, some held out."""
+    patients: defaultdict[str, list[UsedSlice]] = defaultdict(list)
     for use in uses:
         patients[use.candidate.row.patient].append(use)
-    sides: dict[str, list[list[Use]]] = {TRAIN: [], HELD_OUT: []}
+    sides: dict[str, list[list[UsedSlice]]] = {TRAIN: [], HELD_OUT: []}
     for patient in sorted(patients, key=rank):
         slices = patients[patient]
         sides[slices[0].side].append(_spread(slices))
-    held_out = sides[HELD_OUT][: max(SHOWN_HELD_OUT, ROWS - len(sides[TRAIN]))]
+    held_out = sides[HELD_OUT][: max(HELD_OUT_ROWS, ROWS - len(sides[TRAIN]))]
     return sides[TRAIN][: ROWS - len(held_out)] + held_out
 
 
-def _filled(uses: Sequence[Use]) -> list[list[Use]]:
+def _filled(uses: Sequence[UsedSlice]) -> list[list[UsedSlice]]:
     """First one picture of every patient, then the second ones, until the sheet is full."""
     turn: defaultdict[str, int] = defaultdict(int)
     order: list[tuple[int, float, int]] = []
@@ -79,8 +83,8 @@ def _filled(uses: Sequence[Use]) -> list[list[Use]]:
     return [chosen[at : at + COLUMNS] for at in range(0, len(chosen), COLUMNS)]
 
 
-def _spread(slices: Sequence[Use]) -> list[Use]:
-    """At most a row of them, evenly spaced; the middle one of those with a tumour box is among them."""
+def _spread(slices: Sequence[UsedSlice]) -> list[UsedSlice]:
+    """At most one row, evenly spaced; the middle one of those with a tumour box is among them."""
     if len(slices) <= COLUMNS:
         return list(slices)
     chosen = [(2 * part + 1) * len(slices) // (2 * COLUMNS) for part in range(COLUMNS)]
@@ -93,15 +97,19 @@ def _spread(slices: Sequence[Use]) -> list[Use]:
 
 
 def _read(
-    store: Store, dataset: Dataset, shards: Mapping[str, StoredShard], shown: Sequence[Use], scratch: Path
-) -> dict[Use, Image.Image]:
+    store: Store,
+    dataset: Dataset,
+    shards: Mapping[str, StoredShard],
+    shown: Sequence[UsedSlice],
+    scratch: Path,
+) -> dict[UsedSlice, Image.Image]:
     """Each slice as it is displayed, with its tumour boxes."""
-    window = WINDOWS[window_of(dataset)]
-    wanted: defaultdict[str, list[Use]] = defaultdict(list)
+    window = WINDOWS[preview_window(dataset)]
+    by_shard: defaultdict[str, list[UsedSlice]] = defaultdict(list)
     for use in shown:
-        wanted[use.candidate.shard].append(use)
+        by_shard[use.candidate.shard].append(use)
     cells = {}
-    for name, uses in wanted.items():
+    for name, uses in by_shard.items():
         path = shards[name].fetch(store, scratch / SHARD)
         shard = read_shard(path, [use.candidate.index for use in uses])
         for use, grey in zip(uses, to_grey(window.to_unit(shard.slices)), strict=True):
@@ -112,7 +120,7 @@ def _read(
 
 
 def _cell(grey: np.ndarray, boxes: Sequence[SliceBox]) -> Image.Image:
-    """Of CELL pixels, or what whole multiples of the slice come near to it."""
+    """CELL pixels per side, or the largest multiple of a small slice that fits."""
     size = len(grey)
     edge = CELL if size > CELL else size * (CELL // size)
     filter_ = Image.Resampling.BOX if size > CELL else Image.Resampling.NEAREST
@@ -125,7 +133,9 @@ def _cell(grey: np.ndarray, boxes: Sequence[SliceBox]) -> Image.Image:
     return cell
 
 
-def _draw(rows: Sequence[Sequence[Use]], cells: Mapping[Use, Image.Image], margin: int) -> Image.Image:
+def _draw(
+    rows: Sequence[Sequence[UsedSlice]], cells: Mapping[UsedSlice, Image.Image], margin: int
+) -> Image.Image:
     """margin: pixels on the left for the patient's key and side; 0: none."""
     edge = cells[rows[0][0]].width
     size = (margin + COLUMNS * (edge + GAP) - GAP, len(rows) * (edge + GAP) - GAP)
@@ -134,9 +144,9 @@ def _draw(rows: Sequence[Sequence[Use]], cells: Mapping[Use, Image.Image], margi
     for at, row in enumerate(rows):
         top = at * (edge + GAP)
         if margin:
-            told = f"{row[0].candidate.row.patient}\n{row[0].side}"
+            text = f"{row[0].candidate.row.patient}\n{row[0].side}"
             draw.multiline_text(
-                (4, top + 4), told, fill=(INK, INK, INK), font=ImageFont.load_default(size=13)
+                (4, top + 4), text, fill=(INK, INK, INK), font=ImageFont.load_default(size=13)
             )
         for place, use in enumerate(row):
             sheet.paste(cells[use], (margin + place * (edge + GAP), top))

@@ -1,7 +1,7 @@
 """Pictures as slices: each class of a collection as one shard, grey 0 to 255, square.
 
 In: the newest pictures of a dataset in the store. Out: `slices/<dataset>/<class>/<version>.safetensors` with rows and
-manifest, as patient.py makes them for a patient, and the pointer. Pixel spacing, position and lung are not known.
+manifest, as patient_slices.py commits those of a patient, and the pointer. Spacing, position and lung are unknown.
 
 A picture is kept whole, with its proportions, on a black square. Both collections are cut close to the body and up to
 2.6 times as wide as high, so a crop from the middle would take the outer halves of both lungs; black is what surrounds
@@ -21,9 +21,9 @@ from chestgan_core.local.progress import Progress
 from chestgan_core.slices.shards import Shard, SliceRow, write_shard
 from chestgan_core.sources.images.collection import ImageCollection, open_images
 from chestgan_core.sources.images.contact_sheet import fitted
-from chestgan_core.sources.images.decoding import read_picture
+from chestgan_core.sources.images.decoding import decode_image
 from chestgan_core.sources.images.image_rows import ImageRow
-from chestgan_core.sources.images.zips import read_archives
+from chestgan_core.sources.images.zips import read_zips
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, content_version, sha256_of
 from chestgan_core.store.store import Store
@@ -54,7 +54,7 @@ def recipe_version(dataset: Dataset) -> str:
 
 def _present(store: Store, dataset: Dataset, name: str, raw: str, recipe: str) -> Artefact | None:
     try:
-        version = str(store.get_pointer(keys.slices_latest(dataset.name, name))[0]["version"])
+        (version,) = store.read_pointer(keys.slices_latest(dataset.name, name), "version")
         artefact = store.read_manifest(keys.slices_manifest(dataset.name, name, version))
     except NotInStore:
         return None
@@ -81,14 +81,14 @@ def _make(
 
 def _shard(zips: list[Path], rows: list[ImageRow], size: int, progress: Progress) -> Shard:
     slices = np.empty((len(rows), size, size), np.int16)
-    told = []
-    for index, (row, data) in enumerate(read_archives(zips, rows)):
-        picture = read_picture(data, PurePosixPath(row.path).suffix)
+    new_rows = []
+    for index, (row, data) in enumerate(read_zips(zips, rows)):
+        picture = decode_image(data, PurePosixPath(row.path).suffix)
         grey = fitted(picture.grey, size)
         slices[index] = grey
-        told.append(_row(row, perceptual_hash(grey)))
+        new_rows.append(_row(row, perceptual_hash(grey)))
         progress.step()
-    return Shard(slices, tuple(told))
+    return Shard(slices, tuple(new_rows))
 
 
 def _row(row: ImageRow, phash: str) -> SliceRow:
@@ -117,7 +117,7 @@ def _commit(
 ) -> Artefact:
     tensors = scratch / f"{name}.safetensors"
     write_shard(shard, tensors)
-    told = {
+    fields = {
         "kind": "slices",
         "dataset": dataset.name,
         "patient": name,
@@ -127,11 +127,11 @@ def _commit(
         "slices": len(shard.rows),
         "left_out": {},
     }
-    version = content_version(sha256_of(tensors), told)
+    version = content_version(sha256_of(tensors), fields)
     artefact = store.commit(
         keys.slices_manifest(dataset.name, name, version),
         {f"{version}.safetensors": tensors, f"{version}.parquet": tensors.with_suffix(".parquet")},
-        told,
+        fields,
     )
     store.update_pointer(keys.slices_latest(dataset.name, name), {"version": version})
     return artefact

@@ -1,7 +1,6 @@
-"""Which slices of a patient count: those made from its present raw archive with its dataset's present recipe.
+"""The current slices of a patient: those made from its newest raw archive with the current recipe of its dataset.
 
-In: the store, a dataset. Out: the recipe, and for each patient of the catalog its committed slices or the reason why
-there are none.
+In: the store, a dataset. Out: the recipe, and for each patient of the catalog its committed slices, if any.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -19,8 +18,8 @@ from chestgan_core.store.store import Store
 def recipe_of(dataset: Dataset) -> NormalizationRecipe:
     """How the slices of a dataset are normalized.
 
-    Where the area of lung does not decide which slices are trained on, every slice that shows a body is kept: its
-    training set selects among them, and may be asked for others without normalizing anything again.
+    Where the lung fraction does not decide which slices are trained on, every slice that shows a body is kept: the
+    training set selects among them, and its rules may change without normalizing anything again.
     """
     rules = dataset.training_set
     by_lung = dataset.has_hounsfield and rules.slices == "lung" and rules.selector == "anatomical"
@@ -28,10 +27,10 @@ def recipe_of(dataset: Dataset) -> NormalizationRecipe:
 
 
 def newest_slices(store: Store, dataset: Dataset) -> tuple[dict[str, Artefact], tuple[str, ...]]:
-    """patient -> its slices, and the patients of the catalog that have none.
+    """Patient -> its slices, and the patients of the catalog that have none.
 
-    A patient whose selected series, archive or recipe have changed since counts as one without slices: its old ones, of
-    a series that was withdrawn perhaps, would be trained on without anybody noticing. Raises NotInStore (no catalog),
+    A patient whose selected series, archive or recipe have changed since counts as one without slices: its old ones,
+    perhaps of a series that was withdrawn, would be trained on unnoticed. Raises NotInStore (no catalog),
     DamagedObject.
     """
     listed = read_patients(store, dataset.name, newest_catalog_version(store, dataset.name))
@@ -49,8 +48,8 @@ def newest_slices(store: Store, dataset: Dataset) -> tuple[dict[str, Artefact], 
 
 def _newest(store: Store, dataset: str, patient: str, selection: str, recipe: str) -> Artefact | None:
     try:
-        raw = store.get_pointer(keys.raw_latest(dataset, patient))[0]["version"]
-        version = str(store.get_pointer(keys.slices_latest(dataset, patient))[0]["version"])
+        (raw,) = store.read_pointer(keys.raw_latest(dataset, patient), "version")
+        (version,) = store.read_pointer(keys.slices_latest(dataset, patient), "version")
     except NotInStore:
         return None
     slices = store.read_manifest(keys.slices_manifest(dataset, patient, version))

@@ -1,16 +1,16 @@
 """Series to normalized slices: upright, cropped to the chest, `size` x `size`, in Hounsfield units.
 
-In: series of headers (dicom.reading) and a recipe. Out: slices one by one, or one `Normalized` for a
-delivery. Each file is inflated and decoded once, by a thread that reads ahead, while this thread crops and
-resizes. Memory: a few slices, and the results.
+In: series of headers (dicom/series.py) and a recipe. Out: slices one by one, or one `Normalized` for all files. Each
+file is decompressed and decoded once, by a thread that reads ahead, while this thread crops and resizes. Memory: a few
+slices, and the results.
 
-The crop is a box per slice, not per series. A generator of slices learns from chests that fill the frame,
-from apex to base; one box per series would show small chests at the apex, and would need every slice
-decoded before the first can be resized. The body's outline changes slowly from slice to slice, so the boxes
-do. The price is that the pixel size varies within a series; each row records it.
+The crop is a box per slice, not per series. A generator of slices learns from chests that fill the frame, from apex to
+base; one box per series would show small chests at the apex, and would need every slice decoded before the first can be
+resized. The body's outline changes slowly from slice to slice, so the boxes do. The price is that the pixel size varies
+within a series; each row records it.
 
-The table stays where the box includes it. Its mask is only known on the coarse grid, and cutting along that
-would leave steps in the skin; the box is laid around the body without the table, so little of it remains.
+The table stays where the box includes it. Its mask is only known on the coarse grid, and cropping along that would
+leave steps in the skin; the box is laid around the body without the table, so little of it remains.
 """
 
 import time
@@ -40,13 +40,13 @@ from chestgan_core.reasons import in_words
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.shards import TURNS, Shard, SliceRow
 
-READ_AHEAD = 3  # slices; inflating releases the interpreter lock, so it runs beside the resizing
+READ_AHEAD = 3  # slices; decompression releases the interpreter lock, so it runs beside the resizing
 # Pillow widens the filter by the scale, so nothing aliases. Hamming is nearly as sharp as bicubic, has no
 # negative weights, which make dark rims along bone that the scanner never measured, and costs half.
 FILTER = Image.Resampling.HAMMING
 # Each HU from the lowest to the highest as grey through the lung window: a table is five times as fast as the window.
 _GREY = ((WINDOWS["lung"].to_unit(np.arange(LOWEST_HU, HIGHEST_HU + 1)) + 1) * 127.5).astype(np.uint8)
-MARGIN = 0.02  # of the body's larger extent, on each side, so that the skin is not at the very edge
+MARGIN = 0.02  # of the body's larger extent, on each side, so that the skin is not at the edge
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ class Crop:
 
 @dataclass(frozen=True)
 class NormalizedSlice:
-    """hu: (size, size) int16 in [-1024, 3071], patient's left on the right, back below."""
+    """hu: (size, size) int16 in [-1024, 3071], patient's left on the right, back below. pixel_mm: edge of a pixel.
+    lung_fraction: lung area / body area.
+    """
 
     header: SliceHeader
     hu: np.ndarray
@@ -72,7 +74,7 @@ class NormalizedSlice:
 
 @dataclass(frozen=True)
 class SliceLeftOut:
-    """A slice of a series that gives no normalized one. where: the name of its file, with a cause."""
+    """A slice that is not normalized, and why. cause, where: what is wrong with an unreadable file, and its name."""
 
     header: SliceHeader
     reason: LeftOut
@@ -82,7 +84,7 @@ class SliceLeftOut:
 
 @dataclass(frozen=True)
 class NormalizationReport:
-    """files = kept + the sum of left_out: every file is counted exactly once."""
+    """Counts of files: files = kept + the sum of left_out. size: pixels per side. slices_per_second: slices decoded."""
 
     files: int
     series: int
@@ -95,7 +97,7 @@ class NormalizationReport:
     warnings: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """For json.dumps; slices_per_second counts the slices that were decoded."""
+        """For json.dumps."""
         return {
             "files": self.files,
             "series": self.series,
@@ -111,7 +113,7 @@ class NormalizationReport:
 
 @dataclass(frozen=True)
 class Normalized:
-    """What a delivery became."""
+    """The normalized slices of some files, and the report of what was left out."""
 
     shard: Shard
     report: NormalizationReport
@@ -123,10 +125,33 @@ def normalize(
     pseudonyms: Pseudonyms,
     progress: Progress | None = None,
 ) -> Normalized:
-    """Every slice under `paths` that shows lung (as much as the recipe asks for), by patient, series and position.
+    """Every axial CT slice under `paths` that shows lung: upright, cropped to the body, resized, in Hounsfield units.
 
-    Raises BadInput if a path is missing or a folder empty, if there is no usable series, and if no slice
-    shows lung; the message lists the reasons and counts.
+    Args:
+        paths: Files, folders and zips, in any number and order.
+        recipe: Size of the result, and how much lung a slice must show.
+        pseudonyms: What the rows of slices name patients, series and slices by.
+        progress: Shown while slices are decoded.
+
+    Returns:
+        A shard with (N, size, size) int16 HU in [-1024, 3071] and a row per slice, ordered by patient, series and
+        position in mm; and a report in which every file is counted exactly once.
+
+    Raises:
+        BadInput: A path is missing, a folder is empty, there is no usable series, or no slice shows lung; the message
+            lists the reasons and counts.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from chestgan_core.sources.phantom.patients import write_phantoms
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     patients = write_phantoms(Path(folder), patients=1)
+        ...     done = normalize([Path(folder)], NormalizationRecipe(size=64), Pseudonyms())
+        >>> done.shard.slices.dtype, done.shard.slices.shape[1:]  # HU
+        (dtype('int16'), (64, 64))
+        >>> done.report.files == done.report.kept + sum(done.report.left_out.values())
+        True
     """
     started = time.monotonic()
     reading = read_series(paths)
@@ -134,7 +159,7 @@ def normalize(
     left_out, warnings = Counter(reading.left_out), list(reading.warnings)
     rows: list[SliceRow] = []
     usable = sum(len(series.slices) for series in reading.series)
-    # Room for all, in one piece; what stays unwritten takes no memory.
+    # Space for all, in one piece; what stays unwritten takes no memory.
     slices = np.empty((usable, recipe.size, recipe.size), np.int16)
     if progress is not None:
         progress.total = usable
@@ -176,8 +201,8 @@ def normalize_series(
 ) -> Iterator[NormalizedSlice | SliceLeftOut]:
     """Each slice of the series once, as a normalized slice or with the reason why not.
 
-    Slices come from the lowest to the highest; with a trim the normalized ones come when the series is read.
-    archives: nobody else may use them until the iterator ends: another thread reads from them.
+    From the lowest to the highest; with a trim the normalized ones come when the whole series is read. archives: not
+    to be used elsewhere until the iterator ends: another thread reads from them.
     """
     shown: list[NormalizedSlice] = []
     for header, stored in _decoded(series.slices, archives):
@@ -186,7 +211,7 @@ def normalize_series(
             shown.append(outcome)
         else:
             yield outcome
-    # Trimmed are the ends of the lungs, not of the scan: how far a scan goes beyond the lungs is chance.
+    # The ends of the lungs are trimmed, not those of the scan: how far a scan reaches beyond the lungs is chance.
     ends = int(len(shown) * recipe.trim)
     for index, outcome in enumerate(shown):
         kept = ends <= index < len(shown) - ends
@@ -196,15 +221,15 @@ def normalize_series(
 def normalize_slice(
     header: SliceHeader, stored: np.ndarray, recipe: NormalizationRecipe
 ) -> NormalizedSlice | SliceLeftOut:
-    """One slice. stored: (rows, cols) as decoded."""
+    """One slice, or why it is left out. stored: (rows, columns) as decoded."""
     upright = header.geometry.upright(stored)
     step = coarse_step(*upright.shape)
     chest = find_chest(to_hounsfield(upright[::step, ::step], header.rescale), step)
     if chest is None or chest.lung_fraction < recipe.min_lung_fraction:
         return SliceLeftOut(header, LeftOut.NO_LUNG)
     crop = _square(header, chest)
-    cut = Image.fromarray(_cut(upright, header, crop))
-    hu = np.rint(np.asarray(cut.resize((recipe.size, recipe.size), FILTER))).astype(np.int16)
+    cropped = Image.fromarray(_cropped(upright, header, crop))
+    hu = np.rint(np.asarray(cropped.resize((recipe.size, recipe.size), FILTER))).astype(np.int16)
     pixel_mm = crop.columns * header.geometry.upright_mm[1] / recipe.size
     return NormalizedSlice(header, hu, chest.lung_fraction, pixel_mm, crop)
 
@@ -244,7 +269,7 @@ def _square(header: SliceHeader, chest: Chest) -> Crop:
     return Crop(top, left, height, width)
 
 
-def _cut(upright: np.ndarray, header: SliceHeader, crop: Crop) -> np.ndarray:
+def _cropped(upright: np.ndarray, header: SliceHeader, crop: Crop) -> np.ndarray:
     """The box in HU, float32; air where it lies outside the image."""
     rows, columns = upright.shape
     y, x = max(crop.top, 0), max(crop.left, 0)

@@ -24,7 +24,7 @@ from chestgan_core.store.store import Store
 
 @dataclass(frozen=True)
 class PatientSlices:
-    """What was stored. sha256: of the tensor file. HU and lung shares are the extremes over all slices."""
+    """What was stored. sha256: of the tensor file. HU and lung fraction (0 to 1) are the extremes over all slices."""
 
     uri: str
     sha256: str
@@ -56,7 +56,7 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
         tensors = scratch / "shard.safetensors"
         write_shard(shard, tensors)
         sha256 = sha256_of(tensors)
-        told = {
+        fields = {
             "kind": "slices",
             "dataset": dataset.name,
             "patient": patient,
@@ -68,12 +68,12 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
             "left_out": {str(reason): count for reason, count in done.report.left_out.items()},
         }
         # What was left out belongs to a version as well: a delivery may lose a file that showed no lung.
-        version = content_version(sha256, told)
+        version = content_version(sha256, fields)
         manifest_key = keys.slices_manifest(dataset.name, patient, version)
         artefact = store.commit(
             manifest_key,
             {f"{version}.safetensors": tensors, f"{version}.parquet": tensors.with_suffix(".parquet")},
-            told,
+            fields,
         )
     store.update_pointer(keys.slices_latest(dataset.name, patient), {"version": version})
     return PatientSlices(

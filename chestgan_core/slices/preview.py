@@ -1,4 +1,4 @@
-"""Small pictures of slices: what people see of a patient.
+"""Previews of slices: what people see of a patient.
 
 In: a shard in HU. Out: images (count, 1, S, S) float32 in [-1, 1], lung window, and PNG bytes.
 """
@@ -13,7 +13,7 @@ PER_PATIENT = 8
 
 
 def preview_slices(shard: Shard, count: int = PER_PATIENT) -> np.ndarray:
-    """(count, 1, S, S), evenly spaced over the shard; a slice is repeated where there are fewer."""
+    """(count, 1, S, S) float32 in [-1, 1], evenly spaced over the shard; slices are repeated where there are fewer."""
     chosen = np.linspace(0, len(shard.slices) - 1, count).round().astype(int)
     shown: np.ndarray = WINDOWS["lung"].to_unit(shard.slices[chosen])
     return shown[:, None]

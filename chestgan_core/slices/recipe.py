@@ -1,4 +1,4 @@
-"""What was done to slices, as a value: two shards of the same version were made the same way."""
+"""How slices are normalized, as a value: two shards of the same recipe version were made the same way."""
 
 from dataclasses import asdict, dataclass
 
@@ -7,15 +7,15 @@ from chestgan_core.store.artefacts import content_version
 
 # Changes whenever the code gives other slices or other rows for the same recipe.
 VERSION = 3
-# Seen in five patients: a neck with its trachea reaches 0.031, an abdomen with bowel gas 0.015; from 0.06 on
-# both lung bases or both apices are plainly visible.
+# Measured in five patients: a neck with its trachea reaches 0.031, an abdomen with bowel gas 0.015; from 0.06 on both
+# lung bases or both apices are plainly visible.
 LUNG_FRACTION = 0.06
 
 
 @dataclass(frozen=True)
 class NormalizationRecipe:
-    """size: rows and columns of the result. trim: share of the slices with lung left out at each end, [0,
-    0.5). min_lung_fraction: lung area / body area below which a slice shows no lung (selection.py).
+    """size: rows and columns of the result. trim: fraction of the slices with lung left out at each end, [0,
+    0.5). min_lung_fraction: lung area / body area below which a slice shows no lung.
     """
 
     size: int = 64
@@ -33,7 +33,7 @@ class NormalizationRecipe:
         """16 hexadecimal digits that name this recipe and the code's version in keys."""
         return content_version({"version": VERSION, **asdict(self)})
 
-    def _require(self, fine: bool, field: str, allowed: str) -> None:
-        if not fine:
+    def _require(self, valid: bool, field: str, allowed: str) -> None:
+        if not valid:
             given = getattr(self, field)
             raise BadInput(f"recipe: {field}", f"{given} is not allowed", f"use a value {allowed}")

@@ -1,13 +1,13 @@
-"""Selection by reference slices: a slice counts when it looks like one that somebody chose, as in the thesis system.
+"""Selection by reference slices, as in the thesis system: a slice is kept when it resembles a chosen example.
 
-In: normalized slices, and a folder with `keep/` and `discard/`. Out: for each slice whether it counts, and how far it
-is from both. It stands beside the anatomical selector (lung share) and is off by default; docs/selection.md compares.
+In: normalized slices, and a folder with `keep/` and `discard/`. Out: for each slice whether it is kept, and its
+distance to both. It is an alternative to the anatomical selector (lung fraction); docs/selection.md compares the two.
 
-Taken over: the perceptual distance to the nearest accepted reference, PSNR to accepted and to discarded ones, any
-reference may accept. Not taken over: 8-bit images scaled by each slice's own maximum, brightness made alike, first and
-last slices dropped by count. References and slices go through the same window of Hounsfield units here. Changed: a
-slice must be nearer to an accepted reference than to any discarded one, as a fixed distance proved to select bodies of
-the references' build rather than chests.
+As in the thesis system: the perceptual distance to the nearest accepted reference, PSNR to accepted and to discarded
+ones, any reference may accept. Not adopted: 8-bit images scaled by each slice's own maximum, equalized brightness,
+dropping a number of first and last slices. References and slices go through the same window of Hounsfield units.
+Changed: a slice must be nearer to an accepted reference than to any discarded one, because a fixed distance proved to
+select bodies of the references' build rather than chests.
 """
 
 from collections.abc import Iterator
@@ -27,15 +27,15 @@ from chestgan_core.store.artefacts import content_version
 
 KEEP, DISCARD = "keep", "discard"
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-MOST_REFERENCES = 500  # 1.4 MB of features each
+MAX_REFERENCES = 500  # 1.4 MB of features each
 
 
 @dataclass(frozen=True)
-class Likenesses:
-    """How alike slices and references are, N values each, in the order of the slices.
+class ReferenceScores:
+    """How similar slices and references are, (N,) each, in the order of the slices.
 
-    distance, discard_distance: to the nearest reference, infinite where there are none; psnr, discard_psnr: to the most
-    similar one, dB, -inf where there are none.
+    distance, discard_distance: to the nearest reference, infinite without any. psnr, discard_psnr: to the most similar
+    one in dB, -inf without any.
     """
 
     distance: np.ndarray
@@ -44,7 +44,7 @@ class Likenesses:
     discard_psnr: np.ndarray
 
     def kept(self, rules: ReferenceRules) -> np.ndarray:
-        """Which of the slices count, (N,) bool."""
+        """Which of the slices are kept, (N,) bool."""
         kept: np.ndarray = self.distance <= self.discard_distance
         if rules.max_distance is not None:
             kept = kept & (self.distance <= rules.max_distance)
@@ -56,9 +56,9 @@ class Likenesses:
 
 
 class ReferenceSelector:
-    """Measures against references. keep: (K, S, S), discard: (D, S, S) float32 in [-1, 1], K at least 1, D may be 0.
+    """Compares slices with references. keep: (K, S, S), discard: (D, S, S) float32 in [-1, 1], K >= 1, D >= 0.
 
-    id: network and references; with the rules it decides what is kept.
+    id: network and references; together with the rules it decides what is kept.
     """
 
     def __init__(self, keep: np.ndarray, discard: np.ndarray, likeness: Likeness) -> None:
@@ -66,15 +66,15 @@ class ReferenceSelector:
         self._keep_vectors, self._discard_vectors = self._vectors(keep), self._vectors(discard)
         self.id = f"{likeness.id}:references-{content_version(keep.tobytes(), discard.tobytes())}"
 
-    def measure(self, slices: np.ndarray) -> Likenesses:
+    def measure(self, slices: np.ndarray) -> ReferenceScores:
         """(N, S, S) float32 in [-1, 1]; some 16 slices/s on one core. A slice's values do not depend on the others."""
         distance, discard_distance = np.empty((2, len(slices)), np.float32)
         for start in range(0, len(slices), BATCH):
             part = slice(start, start + BATCH)
             vectors = self._vectors(slices[part])
-            distance[part] = _least(vectors, self._keep_vectors)
-            discard_distance[part] = _least(vectors, self._discard_vectors)
-        return Likenesses(
+            distance[part] = _min_distances(vectors, self._keep_vectors)
+            discard_distance[part] = _min_distances(vectors, self._discard_vectors)
+        return ReferenceScores(
             distance, discard_distance, best_psnr(slices, self._keep), best_psnr(slices, self._discard)
         )
 
@@ -83,20 +83,22 @@ class ReferenceSelector:
 
 
 def select_by_reference(slices: np.ndarray, rules: ReferenceRules, window: str = "lung") -> np.ndarray:
-    """Which normalized slices count. slices: (N, S, S) int16, HU (or grey levels with the window `grey`) -> (N,) bool.
+    """Which normalized slices are kept. slices: (N, S, S) int16, HU (grey levels with the window `grey`) -> (N,) bool.
 
-    References are read once a process and size. Raises BadInput (no references), NotAvailable (no weights).
+    References are read once per process and size. Raises BadInput (no references), NotAvailable (no weights).
     """
     selector = open_selector(rules, slices.shape[-1], window)
     return selector.measure(WINDOWS[window].to_unit(slices)).kept(rules)
 
 
 def open_selector(rules: ReferenceRules, size: int, window: str = "lung") -> ReferenceSelector:
-    """The selector with the references that rules.path_variable names, as they lie there now, at size x size pixels.
+    """The selector with the references in the folder of rules.path_variable, as they are now, at size x size pixels.
 
-    Raises BadInput: the variable is not set, nothing to keep, neither discarded references nor a max_distance.
+    Raises BadInput: the variable is not set, keep/ is empty, neither discarded references nor a max_distance.
     """
-    folder = path_from_environment(rules.path_variable, "the folder with the references in keep/ and discard/")
+    folder = path_from_environment(
+        rules.path_variable, "the folder with the references in keep/ and discard/"
+    )
     if rules.max_distance is None and not (folder / DISCARD).is_dir():
         raise BadInput(
             folder, f"has no {DISCARD}/, and no max_distance is set", "give the selector one of the two"
@@ -118,10 +120,10 @@ def _open(
 
 
 def read_references(folder: Path, size: int, window: str = "lung") -> np.ndarray:
-    """All references in a folder, (R, size, size) float32 in [-1, 1]; R is 0 where there is no folder.
+    """All references in a folder, (R, size, size) float32 in [-1, 1]; R is 0 without the folder.
 
-    DICOM slices are cut and resized as every slice is, and shown through the window. Pictures are taken as such a
-    slice was displayed; those that are not square are made square in the middle of black.
+    DICOM slices are normalized as all slices are, and go through the window. A picture is taken for a slice as it was
+    displayed; one that is not square is padded with black.
     Raises BadInput: a picture that cannot be read, a folder without any reference, too many of them.
     """
     if not folder.is_dir():
@@ -134,8 +136,8 @@ def read_references(folder: Path, size: int, window: str = "lung") -> np.ndarray
         raise BadInput(
             folder, "holds no picture and no DICOM slice", "put reference images there, or remove it"
         )
-    if len(images) > MOST_REFERENCES:
-        raise BadInput(folder, f"holds {len(images)} references", f"choose at most {MOST_REFERENCES}")
+    if len(images) > MAX_REFERENCES:
+        raise BadInput(folder, f"holds {len(images)} references", f"choose at most {MAX_REFERENCES}")
     return np.stack(images)
 
 
@@ -144,30 +146,30 @@ def best_psnr(slices: np.ndarray, references: np.ndarray) -> np.ndarray:
     if not len(references):
         return np.full(len(slices), -np.inf, np.float32)
     places = references[0].size
-    # In float64, as the difference of two sums of squares of nearly equal images has few digits left.
+    # In float64: the difference of two sums of squares of nearly equal images has few digits left.
     pixels, others = (images.reshape(-1, places).astype(np.float64) for images in (slices, references))
-    least = _least(pixels, others) / places
+    mean_squares = _min_distances(pixels, others) / places
     # The range of the values is 2; 1e-10 stands for equal images (106 dB).
-    decibels: np.ndarray = 10 * np.log10(4 / np.maximum(least, 1e-10))
+    decibels: np.ndarray = 10 * np.log10(4 / np.maximum(mean_squares, 1e-10))
     return decibels
 
 
-def _least(vectors: np.ndarray, references: np.ndarray) -> np.ndarray:
+def _min_distances(vectors: np.ndarray, references: np.ndarray) -> np.ndarray:
     if not len(references) or not len(vectors):
         return np.full(len(vectors), np.inf, np.float32)
-    least: np.ndarray = distances(vectors, references).min(1)
-    return least
+    nearest: np.ndarray = distances(vectors, references).min(1)
+    return nearest
 
 
 def _picture(path: Path, size: int) -> np.ndarray:
     from PIL import Image, ImageOps
 
-    from chestgan_core.sources.images.decoding import NotRead, read_picture
+    from chestgan_core.sources.images.decoding import UnusableImage, decode_image
 
     try:
-        grey = read_picture(path.read_bytes(), path.suffix).grey
-    except (NotRead, OSError) as error:
-        raise BadInput(path, "is no picture that can be read", "replace it, or take it away") from error
+        grey = decode_image(path.read_bytes(), path.suffix).grey
+    except (UnusableImage, OSError) as error:
+        raise BadInput(path, "is not a readable picture", "replace it, or take it away") from error
     square = ImageOps.pad(Image.fromarray(grey), (size, size), Image.Resampling.HAMMING)
     return np.asarray(square, np.float32) / 127.5 - 1
 

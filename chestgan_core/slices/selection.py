@@ -1,7 +1,7 @@
 """Which slices a training set uses, on which side, and why the others are left out.
 
-In: candidates (rows, no pixels) and the rules of the dataset. Out: `Choice`. Every candidate is used or counted under
-exactly one reason.
+In: candidates (rows, no pixels) and the rules of the dataset. Out: a `Selection`. Every candidate is used or counted
+under exactly one reason.
 """
 
 from collections import Counter, defaultdict
@@ -9,29 +9,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chestgan_core.config.dataset import Dataset
-from chestgan_core.sources.images.source import ImagesConfig
 from chestgan_core.errors import BadInput
 from chestgan_core.imaging.perceptual_hash import near_to
-from chestgan_core.reasons import Reason
+from chestgan_core.reasons import Reason, in_words
 from chestgan_core.slices.candidates import Candidate, by_patient
 from chestgan_core.slices.splits import HELD_OUT, SIDES, TRAIN, rank, split_patients
+from chestgan_core.sources.images.source import ImagesConfig
 
-# Of 256 bits. The same slice again, however it was named or compressed, differs in a few. Measured at 256 x 256 on real
-# CT (315 slices of 4 patients; 37,082 pairs of different patients): two patients never differ in fewer than 45 bits. At
-# the same place in another reconstruction of the same scan 80 % are within 10 (93 % within 16), of neighbours up to
-# 3 mm apart 41 %. More bits would be safe for people, not for phantoms, which are smoother and more alike: at 64 x 64
-# 18 of 825 slices of 30 patients have one of another patient within 10, 152 within 16; the nearest pair is 4 apart.
+# Of 256. The same slice under another name or compression differs in a few bits. Measured at 256 x 256 on real CT (315
+# slices of 4 patients; 37,082 pairs of different patients): slices of two patients never differ in fewer than 45 bits.
+# At the same position in another reconstruction of the same scan 80 % are within 10 (93 % within 16), of neighbours up
+# to 3 mm apart 41 %. More bits would be safe for people, not for phantoms, which are smoother and more alike: at
+# 64 x 64, 18 of 825 slices of 30 patients have one of another patient within 10, 152 within 16; the nearest pair is 4
+# apart.
 NEAR_BITS = 10
 
 
 class NotUsed(Reason):
     """Why a slice is not used. The value is what reports print; `.meaning` explains it in one line."""
 
-    NO_TUMOUR_BOX = "no-tumour-box", "the set asks for slices with a tumour box, and this one has none"
-    UNLIKE_REFERENCE = "unlike-reference", "not like the reference slices, or like a discarded one"
+    NO_TUMOUR_BOX = "no-tumour-box", "the set requires slices with a tumour box, and this one has none"
+    UNLIKE_REFERENCE = (
+        "unlike-reference",
+        "does not resemble the reference slices, or resembles a discarded one",
+    )
     PATIENT_CAP = (
         "patient-cap",
-        "its patient has more slices than the set takes of one; evenly spaced ones stay",
+        "its patient has more slices than max_slices_per_patient; evenly spaced ones are used",
     )
     TRAINED_PATIENT = (
         "trained-patient",
@@ -39,85 +43,87 @@ class NotUsed(Reason):
     )
     NEAR_DUPLICATE = (
         "near-duplicate",
-        "held out, but nearly the same as a slice of a patient that is trained on",
+        "held out, but nearly equal to a slice of a patient that is trained on",
     )
     CLASS_BALANCE = "class-balance", "its class has more training slices than the smallest class"
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
-    """A slice that is used. side: `train` or `held-out`."""
+class UsedSlice:
+    """A slice of the training set. side: `train` or `held-out`."""
 
     candidate: Candidate
     side: str
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """candidates = used + the sum of left_out. used: in the order of the candidates."""
 
-    used: tuple[Use, ...]
+    used: tuple[UsedSlice, ...]
     left_out: Mapping[str, int]
 
 
-def choose(candidates: Sequence[Candidate], dataset: Dataset, unlike: Iterable[int] = ()) -> Choice:
-    """Apply the rules of the dataset to its slices: which count, how many of a patient, the two sides, near-duplicates
-    across the sides, balance.
+def select_slices(
+    candidates: Sequence[Candidate], dataset: Dataset, rejected: Iterable[int] = ()
+) -> Selection:
+    """Apply the rules of the dataset: which slices qualify, how many per patient, the two sides, near-duplicates across
+    the sides, balance of the classes.
 
-    unlike: indices of the candidates that the reference selector rejects. Deterministic. Raises BadInput: no slice
-    has what the rules ask for, fewer than two patients, a split folder without a side, an empty side.
+    rejected: indices of the candidates that the reference selector rejects. Deterministic. Raises BadInput: no slice
+    meets the rules, fewer than two patients, a split folder without a side, an empty side.
     """
     rules = dataset.training_set
     left_out: Counter[NotUsed] = Counter()
-    rejected = set(unlike)
-    left_out[NotUsed.UNLIKE_REFERENCE] = len(rejected)
-    counted = [candidate for index, candidate in enumerate(candidates) if index not in rejected]
+    unlike = set(rejected)
+    left_out[NotUsed.UNLIKE_REFERENCE] = len(unlike)
+    eligible = [candidate for index, candidate in enumerate(candidates) if index not in unlike]
     if rules.slices == "tumour":
-        shown = [candidate for candidate in counted if candidate.boxes]
-        left_out[NotUsed.NO_TUMOUR_BOX] = len(counted) - len(shown)
-        counted = shown
+        marked = [candidate for candidate in eligible if candidate.boxes]
+        left_out[NotUsed.NO_TUMOUR_BOX] = len(eligible) - len(marked)
+        eligible = marked
     if rules.max_slices_per_patient is not None:
         capped = [
             candidate
-            for slices in by_patient(counted).values()
-            for candidate in evenly(slices, rules.max_slices_per_patient)
+            for slices in by_patient(eligible).values()
+            for candidate in evenly_spaced(slices, rules.max_slices_per_patient)
         ]
-        left_out[NotUsed.PATIENT_CAP] = len(counted) - len(capped)
-        counted = capped
-    sides = _sides(counted, dataset, left_out)
+        left_out[NotUsed.PATIENT_CAP] = len(eligible) - len(capped)
+        eligible = capped
+    sides = _sides(eligible, dataset, left_out)
     sides[HELD_OUT] = _without_near_duplicates(sides, left_out)
     if rules.balance == "classes":
         balanced = _balanced(sides[TRAIN])
         left_out[NotUsed.CLASS_BALANCE] = len(sides[TRAIN]) - len(balanced)
         sides[TRAIN] = balanced
-    told = {str(reason): count for reason, count in left_out.items() if count}
+    counts = {str(reason): count for reason, count in left_out.items() if count}
     for side in SIDES:
         if not sides[side]:
             raise BadInput(
                 f"training set of {dataset.name}",
-                f"no slice is left for the side {side}; left out: {told}",
-                "materialize more patients, or loosen the rules under training_set",
+                f"no slice is left for the side {side}; left out: {in_words(counts)}",
+                "materialize more patients, or relax the rules under training_set",
             )
     place = {(candidate.shard, candidate.index): at for at, candidate in enumerate(candidates)}
-    used = [Use(candidate, side) for side in SIDES for candidate in sides[side]]
+    used = [UsedSlice(candidate, side) for side in SIDES for candidate in sides[side]]
     used.sort(key=lambda use: place[use.candidate.shard, use.candidate.index])
-    return Choice(tuple(used), told)
+    return Selection(tuple(used), counts)
 
 
-def evenly(slices: Sequence[Candidate], most: int) -> list[Candidate]:
-    """At most `most` of them, evenly spaced: the middles of as many equal parts."""
-    if len(slices) <= most:
+def evenly_spaced(slices: Sequence[Candidate], limit: int) -> list[Candidate]:
+    """At most `limit` of them: the middles of as many equal parts."""
+    if len(slices) <= limit:
         return list(slices)
-    return [slices[(2 * part + 1) * len(slices) // (2 * most)] for part in range(most)]
+    return [slices[(2 * part + 1) * len(slices) // (2 * limit)] for part in range(limit)]
 
 
 def _sides(
-    counted: Sequence[Candidate], dataset: Dataset, left_out: Counter[NotUsed]
+    eligible: Sequence[Candidate], dataset: Dataset, left_out: Counter[NotUsed]
 ) -> dict[str, list[Candidate]]:
     sides: dict[str, list[Candidate]] = {side: [] for side in SIDES}
-    in_folders = any(candidate.row.series_uid for candidate in counted)  # a flat copy has no split folders
+    in_folders = any(candidate.row.series_uid for candidate in eligible)  # a flat copy has no split folders
     if isinstance(dataset.source, ImagesConfig) and dataset.source.splits and in_folders:
-        for candidate in counted:
+        for candidate in eligible:
             sides[_side_of_folder(candidate.row.series_uid, dataset)].append(candidate)
         trained = {candidate.row.patient for candidate in sides[TRAIN]}
         apart = [candidate for candidate in sides[HELD_OUT] if candidate.row.patient not in trained]
@@ -126,10 +132,10 @@ def _sides(
         return sides
     strata = {
         patient: "+".join(sorted({candidate.row.histology for candidate in slices}))
-        for patient, slices in by_patient(counted).items()
+        for patient, slices in by_patient(eligible).items()
     }
     split = split_patients(strata, dataset.training_set.held_out_fraction)
-    for candidate in counted:
+    for candidate in eligible:
         sides[split.side(candidate.row.patient)].append(candidate)
     return sides
 
@@ -148,7 +154,7 @@ def _side_of_folder(folder: str, dataset: Dataset) -> str:
 def _without_near_duplicates(
     sides: Mapping[str, Sequence[Candidate]], left_out: Counter[NotUsed]
 ) -> list[Candidate]:
-    """The held-out slices without those that are nearly a training slice: the number of bits is NEAR_BITS."""
+    """The held-out slices without those within NEAR_BITS of a training slice."""
     train, held_out = ([candidate.row.phash for candidate in sides[side]] for side in SIDES)
     near = near_to(held_out, train, NEAR_BITS)
     left_out[NotUsed.NEAR_DUPLICATE] = len(near)
@@ -156,28 +162,28 @@ def _without_near_duplicates(
 
 
 def _balanced(train: Sequence[Candidate]) -> list[Candidate]:
-    """No class with more slices than the smallest one. Patients with many slices give first: what a generator lacks is
-    patients, not slices.
+    """As many slices of each class as the smallest one has. Slices of patients with many go first: what a generator
+    lacks is patients, not slices.
     """
     classes: defaultdict[str, list[Candidate]] = defaultdict(list)
     for candidate in train:
         classes[candidate.row.histology].append(candidate)
-    most = min(map(len, classes.values()), default=0)
-    return [candidate for slices in classes.values() for candidate in _fewer(slices, most)]
+    limit = min(map(len, classes.values()), default=0)
+    return [candidate for slices in classes.values() for candidate in _fewer(slices, limit)]
 
 
-def _fewer(slices: Sequence[Candidate], most: int) -> list[Candidate]:
+def _fewer(slices: Sequence[Candidate], limit: int) -> list[Candidate]:
     patients = by_patient(slices)
-    shares = {}
-    left = most
-    # From the patient with the fewest slices: what it does not fill goes to the others.
+    quotas = {}
+    left = limit
+    # From the patient with the fewest slices on: what it does not fill goes to the others.
     order = sorted(patients, key=lambda patient: (len(patients[patient]), rank(patient)))
     for waiting, patient in zip(range(len(order), 0, -1), order, strict=True):
-        shares[patient] = min(len(patients[patient]), left // waiting)
-        left -= shares[patient]
+        quotas[patient] = min(len(patients[patient]), left // waiting)
+        left -= quotas[patient]
     return [
         candidate
-        for patient, share in shares.items()
-        if share
-        for candidate in evenly(patients[patient], share)
+        for patient, quota in quotas.items()
+        if quota
+        for candidate in evenly_spaced(patients[patient], quota)
     ]

@@ -1,8 +1,8 @@
-"""Shards: the normalized slices of some series in one file, with one row per slice beside it.
+"""Shards: normalized slices in one file, with a row per slice in another beside it.
 
-FILE.safetensors has the tensor `slices`, int16 HU, (N, size, size); FILE.parquet has N rows in the same
-order. Equal shards give equal bytes. The tensor file is written last and names the sha256 of its rows, so
-that a killed write leaves either the old pair, the new pair, or a pair that `read_shard` refuses.
+FILE.safetensors has the tensor `slices`, int16 HU, (N, size, size); FILE.parquet has N rows in the same order. Equal
+shards give equal bytes. The tensor file is written last and names the sha256 of its rows, so that a killed write leaves
+the old pair, the new pair, or a pair that `read_shard` refuses.
 """
 
 import hashlib
@@ -26,14 +26,13 @@ REMEDY = "make the shard again"
 
 @dataclass(frozen=True, slots=True)
 class SliceRow:
-    """What is known about one slice. patient, series_uid and sop_uid are pseudonyms where the source is
-    private. What has a default may be unknown, and then has it.
+    """What is known about one slice. A field with a default may be unknown, and then has the default.
 
-    position_mm: along the normal, larger towards the head. lung_fraction: lung area / body area. pixel_mm: the
-    edge of a pixel of the normalized slice. kernel, thickness_mm: of the reconstruction. phash: perceptual
-    hash (near_duplicates.py) of the normalized slice as it is displayed.
-    stored_rows, stored_columns: the size of the stored image. upright: how it was turned (letters of `TURNS`,
-    in that order). crop_top to crop_columns: the part of the upright image that became the normalized slice,
+    patient, series_uid, sop_uid: pseudonyms where the source is private. position_mm: along the normal, larger towards
+    the head. lung_fraction: lung area / body area. pixel_mm: the edge of a pixel of the normalized slice. kernel,
+    thickness_mm: of the reconstruction. phash: perceptual hash (imaging/perceptual_hash.py) of the normalized slice as
+    it is displayed. stored_rows, stored_columns: the size of the stored image. upright: how it was turned (letters of
+    `TURNS`, in that order). crop_top to crop_columns: the part of the upright image that became the normalized slice,
     in its pixels; it may reach beyond the image, so that crop_top and crop_left may be negative.
     """
 
@@ -65,13 +64,13 @@ SCHEMA = pa.schema([(field.name, _TYPES[field.type]) for field in fields(SliceRo
 
 @dataclass(frozen=True)
 class Shard:
-    """slices: (N, size, size) int16, HU in [-1024, 3071]; rows: N of them, in the same order."""
+    """slices: (N, size, size) int16, HU in [-1024, 3071] or grey levels 0 to 255; rows: N of them, in this order."""
 
     slices: np.ndarray
     rows: tuple[SliceRow, ...]
 
     def __post_init__(self) -> None:
-        """Raises ValueError where slices and rows do not belong together."""
+        """Raises ValueError: another dtype or shape, or not as many rows as slices."""
         if self.slices.dtype != np.int16 or self.slices.ndim != 3 or len(self.slices) != len(self.rows):
             raise ValueError(f"slices {self.slices.dtype} {self.slices.shape} for {len(self.rows)} rows")
 
@@ -82,12 +81,27 @@ def rows_path(path: Path) -> Path:
 
 
 def write_shard(shard: Shard, path: Path) -> None:
-    """Writes `path` (FILE.safetensors) and FILE.parquet, each under a temporary name first.
+    """Write a shard as FILE.safetensors and FILE.parquet, each under a temporary name first.
 
-    Raises BadInput: another ending, or the disk is full; OSError.
+    Args:
+        shard: Slices in HU, and their rows.
+        path: FILE.safetensors; its folder is made where it is missing.
+
+    Raises:
+        BadInput: The name has another ending, or the file cannot be written.
+        OSError: The folder cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> row = SliceRow("P1", "A", "1.2", "1.2.1", position_mm=0.0, lung_fraction=0.3, pixel_mm=5.0)
+        >>> shard = Shard(np.full((1, 64, 64), -1024, np.int16), (row,))  # air, in HU
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_shard(shard, Path(folder) / "air.safetensors")
+        ...     sorted(path.name for path in Path(folder).iterdir())
+        ['air.parquet', 'air.safetensors']
     """
     if path.suffix != ".safetensors":
-        raise BadInput(path, "a shard's name ends in .safetensors", "give it that ending")
+        raise BadInput(path, "does not end in .safetensors", "give the shard that ending")
     stream = io.BytesIO()
     columns = {name: [getattr(row, name) for row in shard.rows] for name in SCHEMA.names}
     pq.write_table(pa.table(columns, schema=SCHEMA), stream)
@@ -109,17 +123,35 @@ def write_shard(shard: Shard, path: Path) -> None:
 
 
 def read_shard(path: Path, chosen: Sequence[int] | None = None) -> Shard:
-    """The shard at `path`, or the chosen slices of it in the order given; only these are read into memory.
+    """Read a shard, or some of its slices.
 
-    Raises BadInput if a file is missing or damaged, or the two do not belong together.
+    Args:
+        path: FILE.safetensors, with FILE.parquet beside it.
+        chosen: Indices of the slices to read, in this order; by default all. Only these are read into memory.
+
+    Returns:
+        (N, size, size) int16 in HU, and N rows.
+
+    Raises:
+        BadInput: A file is missing or damaged, the two do not belong together, or an index is out of range.
+
+    Example:
+        >>> import tempfile
+        >>> row = SliceRow("P1", "A", "1.2", "1.2.1", position_mm=0.0, lung_fraction=0.3, pixel_mm=5.0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "lung.safetensors"
+        ...     write_shard(Shard(np.full((2, 64, 64), -850, np.int16), (row, row)), path)
+        ...     shard = read_shard(path, chosen=[1])
+        >>> shard.slices.shape, int(shard.slices.max()), shard.rows[0].pixel_mm  # HU, mm
+        ((1, 64, 64), -850, 5.0)
     """
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
-            slices = file.get_tensor("slices") if chosen is None else _some(file, chosen)
+            slices = file.get_tensor("slices") if chosen is None else _read_chosen(file, chosen)
         data = rows_path(path).read_bytes()
     except FileNotFoundError as error:
-        raise BadInput(error.filename or path, "there is no such file", "check the path") from error
+        raise BadInput(error.filename or path, "is not there", "check the path") from error
     except (SafetensorError, OSError) as error:
         raise BadInput(path, "is not a safetensors file with `slices`, or is cut short", REMEDY) from error
     if hashlib.sha256(data).hexdigest() != metadata.get("rows_sha256"):
@@ -128,7 +160,7 @@ def read_shard(path: Path, chosen: Sequence[int] | None = None) -> Shard:
     try:
         return Shard(slices, rows if chosen is None else tuple(rows[index] for index in chosen))
     except (ValueError, IndexError) as error:
-        raise BadInput(path, "slices and rows do not fit each other", REMEDY) from error
+        raise BadInput(path, "slices and rows do not match", REMEDY) from error
 
 
 def parse_rows(data: bytes, where: object) -> tuple[SliceRow, ...]:
@@ -136,9 +168,9 @@ def parse_rows(data: bytes, where: object) -> tuple[SliceRow, ...]:
     try:
         table = pq.read_table(io.BytesIO(data))
     except pa.ArrowException as error:
-        raise BadInput(where, "is no Parquet file", REMEDY) from error
+        raise BadInput(where, "is not a Parquet file", REMEDY) from error
     if table.schema != SCHEMA:
-        raise BadInput(where, "has not the columns of this version of chestgan", REMEDY)
+        raise BadInput(where, "does not have the columns of this version of chestgan", REMEDY)
     columns = [table.column(name).to_pylist() for name in SCHEMA.names]
     return tuple(SliceRow(*values) for values in zip(*columns, strict=True))
 
@@ -151,7 +183,7 @@ def read_rows(path: Path) -> tuple[SliceRow, ...]:
         raise BadInput(rows_path(path), "cannot be read", "check the path") from error
 
 
-def _some(file: Any, chosen: Sequence[int]) -> np.ndarray:
+def _read_chosen(file: Any, chosen: Sequence[int]) -> np.ndarray:
     stored = file.get_slice("slices")
     count, *shape = stored.get_shape()
     if any(not 0 <= index < count for index in chosen):

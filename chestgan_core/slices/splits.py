@@ -1,4 +1,4 @@
-"""Which patients are trained on and which are held out.
+"""Which patients to train on, and which are held out.
 
 In: patient keys with their stratum (the histology). Out: the two groups. Patients are split, never slices:
 neighbouring slices of one chest are near copies, and a score on them would measure memory.
@@ -13,7 +13,7 @@ from chestgan_core.errors import BadInput
 
 TRAIN, HELD_OUT = "train", "held-out"
 SIDES = (TRAIN, HELD_OUT)
-HELD_OUT_SHARE = 0.2
+HELD_OUT_FRACTION = 0.2
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,17 @@ class Split:
         return HELD_OUT if patient in self.held_out else TRAIN
 
 
-def split_patients(strata: Mapping[str, str], share: float = HELD_OUT_SHARE) -> Split:
+def split_patients(strata: Mapping[str, str], fraction: float = HELD_OUT_FRACTION) -> Split:
     """Split by a hash of the patient key, so that a patient's side does not change when others arrive.
 
-    strata: patient -> stratum. About `share` of the patients of each stratum are held out. Each stratum of two or
+    strata: patient -> stratum. About this fraction of the patients of each stratum is held out. Each stratum of two or
     more has patients on both sides: where the hashes alone would leave one side empty, the patient with the lowest
     hash is held out (or the one with the highest trained on). A patient alone in its stratum is trained on, because
     a class that is never trained on cannot be scored either.
 
-    What can move when patients arrive: that one patient of a stratum whose hashes leave a side empty, and nobody
-    else. With a share of 0.2 this befalls a third of the strata of 5 patients, a tenth of those of 10, a hundredth
-    of those of 20. Raises BadInput with fewer than two patients.
+    When patients arrive, only that one patient of a stratum whose hashes leave a side empty can change sides. With a
+    fraction of 0.2 this affects a third of the strata of 5 patients, a tenth of those of 10, a hundredth of those of
+    20. Raises BadInput with fewer than two patients.
     """
     if len(strata) < 2:
         raise BadInput(
@@ -51,9 +51,9 @@ def split_patients(strata: Mapping[str, str], share: float = HELD_OUT_SHARE) -> 
         members[strata[patient]].append(patient)
     held_out: set[str] = set()
     for ranked in members.values():
-        held_out.update(_first(ranked, share) if len(ranked) > 1 else ())
+        held_out.update(_first(ranked, fraction) if len(ranked) > 1 else ())
     if not held_out:  # every patient is alone in its stratum
-        held_out.update(_first(sorted(strata, key=rank), share))
+        held_out.update(_first(sorted(strata, key=rank), fraction))
     return Split(train=frozenset(strata.keys() - held_out), held_out=frozenset(held_out))
 
 
@@ -62,7 +62,7 @@ def rank(patient: str) -> float:
     return int.from_bytes(hashlib.sha256(b"split:" + patient.encode()).digest()[:8], "big") / 2**64
 
 
-def _first(ranked: list[str], share: float) -> list[str]:
-    """Those whose rank is below share; at least one, and not all."""
-    below = sum(rank(patient) < share for patient in ranked)
+def _first(ranked: list[str], fraction: float) -> list[str]:
+    """Those whose rank is below the fraction; at least one, and not all."""
+    below = sum(rank(patient) < fraction for patient in ranked)
     return ranked[: min(max(below, 1), len(ranked) - 1)]

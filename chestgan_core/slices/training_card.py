@@ -1,4 +1,4 @@
-"""The card of a training set: README.md, what is in it, what was left out and why, and what may be done with it.
+"""The card of a training set, README.md: what is in it, what was left out and why, licence and citation.
 
 In: the manifest's fields and the rows. Out: Markdown.
 """
@@ -14,7 +14,7 @@ from chestgan_core.dicom.histology import HISTOLOGIES
 from chestgan_core.dicom.left_out import LeftOut
 from chestgan_core.slices.selection import NEAR_BITS, NotUsed
 from chestgan_core.slices.splits import SIDES
-from chestgan_core.sources.images.image_rows import ImageFate
+from chestgan_core.sources.images.image_rows import ImageStatus
 
 
 def write_card(fields: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
@@ -35,7 +35,7 @@ def write_card(fields: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> 
         thicknesses=_table(
             rows, lambda row: f"{row['thickness_mm']:g} mm" if row["thickness_mm"] else "unknown"
         ),
-        meanings={str(reason): reason.meaning for kind in (NotUsed, LeftOut, ImageFate) for reason in kind},
+        meanings={str(reason): reason.meaning for kind in (NotUsed, LeftOut, ImageStatus) for reason in kind},
         images="slices" if fields["hounsfield"] else "pictures",
         near_bits=NEAR_BITS,
         marked={
@@ -71,6 +71,6 @@ def _table(
 
 
 def _extents(boxes: Sequence[Mapping[str, float]]) -> tuple[float, float, float] | None:
-    """Least, median and greatest longer edge in mm."""
+    """Minimum, median and maximum of the longer edge in mm."""
     longer = sorted(max(box["width_mm"], box["height_mm"]) for box in boxes)
     return (longer[0], longer[len(longer) // 2], longer[-1]) if longer else None

@@ -1,6 +1,6 @@
-"""slices.parquet of a training set: one row for each slice in use, with the UID that it comes from.
+"""slices.parquet of a training set: a row per used slice, with the UID of its source.
 
-In: the slices in use. Out: rows as plain data, Parquet bytes, and from these the chosen slices of each shard.
+In: the used slices. Out: rows as plain data, Parquet bytes, and from these the chosen slices of each shard.
 """
 
 import io
@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chestgan_core.slices.selection import Use
+from chestgan_core.slices.selection import UsedSlice
 
 _BOX = pa.struct(
     [(name, pa.float64()) for name in ("left", "top", "right", "bottom", "width_mm", "height_mm")]
@@ -36,9 +36,11 @@ SCHEMA = pa.schema(_COLUMNS)
 _OF_SLICE = [name for name in _COLUMNS if name not in ("shard", "index", "side", "boxes")]
 
 
-def rows_of(used: Sequence[Use]) -> list[dict[str, Any]]:
-    """One row a slice, in the order given. shard: its name in the manifest; index: of the slice in it. boxes: tumours,
-    in pixels of the normalized slice (half-open, origin top left) and mm. The rest is as in the shard.
+def rows_of(used: Sequence[UsedSlice]) -> list[dict[str, Any]]:
+    """One row per slice, in the order given.
+
+    shard: its name in the manifest. index: of the slice in it. boxes: tumours, in pixels of the normalized slice
+    (half-open, origin top left) and mm. The other columns are those of the shard.
     """
     return [
         {

@@ -2,8 +2,8 @@
 
 In: the newest slices of every patient of a dataset's catalog (or of the classes of its pictures), its tumour boxes and
 its rules. Out: `training-sets/<dataset>/<version>/` with a manifest that names every shard by key and sha256,
-slices.parquet with a row for each slice in use, a card and a contact sheet a class. The shards themselves stay where
-they are: an object is stored once, and whoever fetches a side writes the chosen slices of a shard into a local one.
+slices.parquet with a row per used slice, a card, and a contact sheet per class. The shards themselves stay where they
+are: an object is stored once, and fetching a side writes the chosen slices of a shard into a local one.
 """
 
 import hashlib
@@ -18,10 +18,11 @@ from typing import Any
 from chestgan_core.config.dataset import Dataset, dataset_named
 from chestgan_core.errors import BadInput
 from chestgan_core.local.progress import Progress
+from chestgan_core.reasons import in_words
 from chestgan_core.slices.candidates import BoxCounts, StoredShard, read_candidates, with_boxes
-from chestgan_core.slices.contact_sheets import contact_sheets, window_of
+from chestgan_core.slices.contact_sheets import contact_sheets, preview_window
 from chestgan_core.slices.newest_slices import newest_slices
-from chestgan_core.slices.selection import Choice, Use, choose
+from chestgan_core.slices.selection import Selection, UsedSlice, select_slices
 from chestgan_core.slices.shards import read_shard, write_shard
 from chestgan_core.slices.splits import SIDES
 from chestgan_core.slices.training_card import write_card
@@ -56,10 +57,10 @@ class SideShard:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A committed training set. missing: patients of the catalog without slices of their present files.
+    """A committed training set. missing: patients of the catalog without current slices.
 
-    told: the manifest. Counts: `patients` and `slices` by side, `classes` (class -> side -> patients, slices),
-    `in_shards` = all slices = used + the sum of `left_out` (by reason), `boxes`.
+    Counts in the manifest: `patients` and `slices` by side, `classes` (class -> side -> patients, slices), `in_shards`
+    = all slices = used + the sum of `left_out` (by reason), `boxes`.
     """
 
     dataset: Dataset
@@ -70,8 +71,8 @@ class TrainingSet:
     artefact: Artefact
 
     @property
-    def told(self) -> Mapping[str, Any]:
-        """The manifest."""
+    def manifest(self) -> Mapping[str, Any]:
+        """What was committed."""
         return self.artefact.manifest
 
     def side(self, name: str) -> tuple[SideShard, ...]:
@@ -81,8 +82,8 @@ class TrainingSet:
     def fetch(self, store: Store, side: str, folder: Path) -> list[Path]:
         """The slices of one side as files FILE.safetensors with FILE.parquet beside it, one for each of `side(...)`.
 
-        A shard of which all slices are used is the stored one, verified; of another the chosen slices are written
-        after the whole was verified. One shard at a time is on the disk twice and its slices in memory.
+        A shard of which all slices are used is copied; of another the chosen slices are written. Both are verified.
+        One shard at a time is on the disk twice and its slices in memory.
         Raises NotInStore, DamagedObject, BadInput (the disk is full).
         """
         chosen: Mapping[tuple[str, str], Sequence[int]] | None = None
@@ -98,11 +99,11 @@ class TrainingSet:
 
     def contact_sheets(self, store: Store) -> dict[str, bytes]:
         """Class -> PNG; the class is `unknown` where the histology is not known."""
-        names = sorted(name or UNNAMED for name in self.told["classes"])
+        names = sorted(name or UNNAMED for name in self.manifest["classes"])
         return {name: store.read(self.artefact, CONTACT_SHEET.format(name)) for name in names}
 
     def patients_on_both_sides(self, store: Store) -> int:
-        """0, or the split is broken: counted in the rows of the set, not in what was meant to be written."""
+        """0, or the split is broken: counted in the committed rows, not in what was meant to be written."""
         train, held_out = (patients_of(store.read(self.artefact, ROWS), side) for side in SIDES)
         return len(train & held_out)
 
@@ -112,7 +113,7 @@ class TrainingSet:
 
 
 def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
-    """Commit the training set of what is there now; the same slices and rules give the same version.
+    """Commit a training set of the current slices; the same slices and rules give the same version.
 
     Raises BadInput: fewer than two patients have slices, or the rules leave nothing; NotInStore.
     """
@@ -120,27 +121,27 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
     shards, missing, not_normalized = _stored(store, dataset)
     annotations = _annotations(store, dataset)
     candidates, boxes = with_boxes(read_candidates(store, shards), annotations.boxes, dataset.slice_size)
-    rejected, references = _unlike_references(store, dataset, shards)
-    choice = choose(candidates, dataset, rejected)
-    rows = rows_of(choice.used)
-    fields = _fields(dataset, shards, choice, boxes, annotations.defects, rows, references)
+    rejected, references = _rejected_by_references(store, dataset, shards)
+    selection = select_slices(candidates, dataset, rejected)
+    rows = rows_of(selection.used)
+    fields = _fields(dataset, shards, selection, boxes, annotations.defects, rows, references)
     fields["not_normalized"] = not_normalized
     version = content_version(fields)
     manifest_key = keys.training_set_manifest(dataset.name, version)
-    # Pictures, card and the bytes of the Parquet file do not decide the version: a newer library may write others of
-    # the same slices.
+    # Sheets, card and the bytes of the Parquet file do not decide the version: a newer library may write other bytes
+    # of the same slices.
     if not store.is_complete(manifest_key):
         with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
             by_name = {shard.name: shard for shard in shards}
-            sheets = contact_sheets(store, dataset, by_name, choice.used, Path(scratch))
+            sheets = contact_sheets(store, dataset, by_name, selection.used, Path(scratch))
         files = {CONTACT_SHEET.format(name or UNNAMED): png for name, png in sheets.items()}
         card = write_card(fields, rows).encode()
         store.commit(manifest_key, {**files, CARD: card, ROWS: rows_bytes(rows)}, fields)
     store.update_pointer(keys.training_set_latest(dataset.name), {"version": version})
+    slices, patients = fields["slices"], fields["patients"]
     log.info(
-        f"training_set {dataset.name}  {fields['slices']['train']} slices of {fields['patients']['train']} patient(s)"
-        f" to train on, {fields['slices']['held-out']} of {fields['patients']['held-out']} held out, left out"
-        f" {', '.join(f'{why} {count}' for why, count in choice.left_out.items()) or 'nothing'}"
+        f"training_set {dataset.name}  {slices['train']} slices of {patients['train']} patient(s) to train on, "
+        f"{slices['held-out']} of {patients['held-out']} held out, left out {in_words(selection.left_out)}"
     )
     return replace(open_training_set(store, dataset.name, version), missing=missing)
 
@@ -149,15 +150,15 @@ def open_training_set(store: Store, dataset_name: str, version: str | None = Non
     """A committed training set, by default the newest. Raises NotInStore, DamagedObject."""
     dataset = dataset_named(dataset_name)
     if version is None:
-        version = str(store.get_pointer(keys.training_set_latest(dataset.name))[0]["version"])
+        (version,) = store.read_pointer(keys.training_set_latest(dataset.name), "version")
     artefact = store.read_manifest(keys.training_set_manifest(dataset.name, version))
     return TrainingSet(
         dataset=dataset,
         version=version,
         uri=store.uri(artefact.manifest_key),
         shards=tuple(
-            SideShard(**{**told, "stored": StoredShard(**told["stored"])})
-            for told in artefact.manifest["shards"]
+            SideShard(**{**shard, "stored": StoredShard(**shard["stored"])})
+            for shard in artefact.manifest["shards"]
         ),
         missing=(),
         artefact=artefact,
@@ -172,41 +173,41 @@ def _stored(store: Store, dataset: Dataset) -> tuple[list[StoredShard], tuple[st
 
         classes = newest_image_slices(store, dataset)
         unused = Counter(row.status for row in open_images(store, dataset.name).rows if not row.is_selected)
-        shards = [StoredShard.of(name, artefact) for name, artefact in sorted(classes.items())]
+        shards = [StoredShard.from_artefact(name, artefact) for name, artefact in sorted(classes.items())]
         return shards, (), dict(sorted(unused.items()))
     found, missing = newest_slices(store, dataset)
     if len(found) < 2:
         raise BadInput(
             f"dataset {dataset.name}",
-            f"{len(found)} of {len(found) + len(missing)} patients have slices of their present files",
+            f"{len(found)} of {len(found) + len(missing)} patients have slices of their current files",
             "materialize slice_tensors for at least two: one is held out for the evaluation",
         )
     left_out: Counter[str] = Counter()
     for artefact in found.values():
         left_out.update(artefact.manifest["left_out"])
-    shards = [StoredShard.of(patient, artefact) for patient, artefact in found.items()]
+    shards = [StoredShard.from_artefact(patient, artefact) for patient, artefact in found.items()]
     return shards, missing, dict(sorted(left_out.items()))
 
 
 def _annotations(store: Store, dataset: Dataset) -> Annotations:
-    """Raises BadInput where the rules ask for tumour boxes and none were gathered."""
+    """Raises BadInput where the rules need tumour boxes and none were gathered."""
     annotations = read_annotations(store, dataset.name) if dataset.annotations else None
     if annotations is None and dataset.training_set.slices == "tumour":
         raise BadInput(
             f"training set of {dataset.name}",
-            "asks for slices with a tumour box, and no boxes were gathered",
+            "needs slices with a tumour box, and no boxes were gathered",
             "materialize tumour_annotations"
             if dataset.annotations
-            else "name their source under annotations of the dataset, or ask for slices: lung",
+            else "name their source under annotations of the dataset, or set slices: lung",
         )
     return annotations or Annotations((), {})
 
 
-def _unlike_references(
+def _rejected_by_references(
     store: Store, dataset: Dataset, shards: Sequence[StoredShard]
 ) -> tuple[list[int], str]:
-    """Which of the slices of all shards, counted through, the reference selector rejects, and which references it has:
-    empty where another selector decides. It looks at every slice.
+    """Indices into all slices of all shards that the reference selector rejects, and the id of its references; empty
+    where another selector decides. Every slice is measured.
     """
     rules = dataset.training_set
     if rules.reference is None or rules.selector != "reference":
@@ -221,17 +222,17 @@ def _unlike_references(
     ):
         for shard in shards:
             path = shard.fetch(store, Path(scratch) / "shard.safetensors")
-            kept = select_by_reference(read_shard(path).slices, rules.reference, window_of(dataset))
-            rejected += [first + index for index, fine in enumerate(kept.tolist()) if not fine]
+            kept = select_by_reference(read_shard(path).slices, rules.reference, preview_window(dataset))
+            rejected += [first + index for index, is_kept in enumerate(kept.tolist()) if not is_kept]
             first += shard.slices
             progress.step(shard.slices)
-    return rejected, open_selector(rules.reference, dataset.slice_size, window_of(dataset)).id
+    return rejected, open_selector(rules.reference, dataset.slice_size, preview_window(dataset)).id
 
 
 def _fields(
     dataset: Dataset,
     shards: Sequence[StoredShard],
-    choice: Choice,
+    selection: Selection,
     boxes: BoxCounts,
     defects: Mapping[str, int],
     rows: Sequence[Mapping[str, Any]],
@@ -239,10 +240,10 @@ def _fields(
 ) -> dict[str, Any]:
     """The manifest. Everything that decides which slices are used, and nothing that does not."""
     classes: dict[str, dict[str, Any]] = {}
-    for name in sorted({use.candidate.row.histology for use in choice.used}):
-        of_class = [use for use in choice.used if use.candidate.row.histology == name]
+    for name in sorted({use.candidate.row.histology for use in selection.used}):
+        of_class = [use for use in selection.used if use.candidate.row.histology == name]
         classes[name] = {side: _count([use for use in of_class if use.side == side]) for side in SIDES}
-    sides = {side: _count([use for use in choice.used if use.side == side]) for side in SIDES}
+    sides = {side: _count([use for use in selection.used if use.side == side]) for side in SIDES}
     return {
         "kind": "training-set",
         "dataset": dataset.name,
@@ -258,9 +259,9 @@ def _fields(
         "split_folders": getattr(dataset.source, "splits", {})
         if any(row["series_uid"] for row in rows)
         else {},
-        "shards": [asdict(shard) for shard in _side_shards(shards, choice.used)],
+        "shards": [asdict(shard) for shard in _side_shards(shards, selection.used)],
         "in_shards": sum(shard.slices for shard in shards),
-        "left_out": dict(choice.left_out),
+        "left_out": dict(selection.left_out),
         "patients": {side: sides[side]["patients"] for side in SIDES},
         "slices": {side: sides[side]["slices"] for side in SIDES},
         "classes": classes,
@@ -270,8 +271,8 @@ def _fields(
     }
 
 
-def _side_shards(shards: Sequence[StoredShard], used: Sequence[Use]) -> list[SideShard]:
-    grouped: defaultdict[tuple[str, str], list[Use]] = defaultdict(list)
+def _side_shards(shards: Sequence[StoredShard], used: Sequence[UsedSlice]) -> list[SideShard]:
+    grouped: defaultdict[tuple[str, str], list[UsedSlice]] = defaultdict(list)
     for use in used:
         grouped[use.candidate.shard, use.side].append(use)
     return [
@@ -282,5 +283,5 @@ def _side_shards(shards: Sequence[StoredShard], used: Sequence[Use]) -> list[Sid
     ]
 
 
-def _count(uses: Sequence[Use]) -> dict[str, int]:
+def _count(uses: Sequence[UsedSlice]) -> dict[str, int]:
     return {"patients": len({use.candidate.row.patient for use in uses}), "slices": len(uses)}

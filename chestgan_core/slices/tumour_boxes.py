@@ -1,7 +1,7 @@
 """Where a tumour box lies on a normalized slice, and how large it is.
 
 In: the row of a slice, and a box in pixels of its stored image. Out: the box in pixels of the normalized slice and in
-mm. The slice was turned upright, cut and resized (normalization.py); its row says how.
+mm. The slice was turned upright, cropped and resized (normalization.py); its row says how.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from chestgan_core.slices.shards import SliceRow
 @dataclass(frozen=True)
 class SliceBox:
     """A half-open box in pixels of the normalized slice, origin top left, x to the patient's left, y to the back;
-    cut to the slice. width_mm, height_mm: of the whole box, along x and y.
+    clipped to the slice. width_mm, height_mm: of the whole box, along x and y.
     """
 
     left: float
@@ -27,8 +27,8 @@ def on_slice(row: SliceRow, left: int, top: int, right: int, bottom: int, size: 
     """The box [left, right) x [top, bottom) of stored pixels (column, row; DICOM PS3.3 C.7.6.3.1.4 counts from the
     top left) on the normalized slice of `size` pixels a side.
 
-    None: it lies beyond the slice, or it is not known how the slice was cut. Sizes in mm are right to within the
-    rounding of the crop to whole pixels.
+    None: it lies beyond the slice, or the crop of the slice is unknown. Sizes in mm are exact up to the rounding of the
+    crop to whole pixels.
     """
     if not (row.crop_rows and row.crop_columns) or left >= right or top >= bottom:
         return None

@@ -1,16 +1,16 @@
-"""Drift: closed forms of the Kolmogorov-Smirnov distance, and how seldom equal populations exceed chance."""
+"""Drift: closed forms of the Kolmogorov-Smirnov distance, and how rarely samples of one population exceed the limit."""
 
 import numpy as np
 import pytest
 
-from chestgan_core.slices.drift import chance_distance, ks_distance, patient_means
+from chestgan_core.slices.drift import critical_distance, ks_distance, patient_means
 
 
 def test_a_population_is_at_distance_0_from_itself_and_at_1_from_one_beyond_it() -> None:
-    some = np.arange(10.0)
-    assert ks_distance(some, some) == 0
-    assert ks_distance(some, some + 10) == 1
-    assert ks_distance(some, some + 5) == pytest.approx(0.5)
+    sample = np.arange(10.0)
+    assert ks_distance(sample, sample) == 0
+    assert ks_distance(sample, sample + 10) == 1
+    assert ks_distance(sample, sample + 5) == pytest.approx(0.5)
 
 
 def test_many_slices_of_one_patient_count_once() -> None:
@@ -18,13 +18,15 @@ def test_many_slices_of_one_patient_count_once() -> None:
     assert patient_means(values).tolist() == pytest.approx([0.11, 0.5])
 
 
-def test_equal_populations_exceed_chance_seldom_and_a_shift_of_two_deviations_always() -> None:
-    draw = np.random.default_rng(1)
-    pairs = [(np.sort(draw.normal(size=200)), np.sort(draw.normal(size=40))) for _ in range(500)]
-    least = chance_distance(200, 40, 0.01)
-    assert sum(ks_distance(*pair) > least for pair in pairs) <= 12
-    assert all(ks_distance(first, second + 2) > least for first, second in pairs)
+def test_equal_populations_rarely_exceed_the_critical_distance_and_a_shift_of_two_deviations_always_does() -> (
+    None
+):
+    random = np.random.default_rng(1)
+    pairs = [(np.sort(random.normal(size=200)), np.sort(random.normal(size=40))) for _ in range(500)]
+    critical = critical_distance(200, 40, 0.01)
+    assert sum(ks_distance(*pair) > critical for pair in pairs) <= 12
+    assert all(ks_distance(first, second + 2) > critical for first, second in pairs)
 
 
-def test_three_patients_are_too_few_to_drift() -> None:
-    assert chance_distance(3, 3, 0.01) > 1
+def test_three_patients_are_too_few_for_drift() -> None:
+    assert critical_distance(3, 3, 0.01) > 1

@@ -66,7 +66,7 @@ def test_small_details_are_averaged_not_skipped(root, store, tmp_path):
     assert any((abs(one[:, 2:-2].astype(int) - 127) <= 2).all() for one in slices)
 
 
-def test_rows_say_where_a_slice_comes_from(root, store, tmp_path):
+def test_rows_name_the_source_of_a_slice(root, store, tmp_path):
     collect_images(store, "pictures", tmp_path)
     row = shards(store, tmp_path)["a"].rows[0]
     source = next(one for one in open_images(store, "pictures").rows if one.path == "test/a/3.png")
@@ -130,16 +130,16 @@ def test_the_grey_window_maps_black_and_white_to_the_ends(root, store, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("dataset", "window", "told"),
+    ("dataset", "window", "remedy"),
     [
         ("chest_ct_scan_images", "lung", "choose grey"),
         ("chest_ct_scan_images", {"centre": 100, "width": 50}, "choose grey"),
         ("phantom", "grey", "lung or wide"),
     ],
 )
-def test_a_window_must_fit_what_the_dataset_holds(dataset, window, told):
+def test_a_window_must_fit_what_the_dataset_holds(dataset, window, remedy):
     fields = {"dataset": dataset, "window": window, "training": {"images": 100}}
-    with pytest.raises(BadExperiment, match=told):
+    with pytest.raises(BadExperiment, match=remedy):
         parse_experiment(fields, "wrong", "wrong.yaml")
 
 

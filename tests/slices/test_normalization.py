@@ -60,13 +60,13 @@ def test_every_file_is_counted_once_and_every_kept_slice_has_its_row(tmp_path):
     assert done.shard.slices.dtype == np.int16
     assert [row.position_mm for row in done.shard.rows] == [0.0, 3.0, 6.0, 9.0, 0.0, 3.0]
     assert {(row.patient, row.histology) for row in done.shard.rows} == {("PH-A0001", "A"), ("PH-G0002", "G")}
-    told = done.report.as_json()
-    assert told["left_out"] == {"no-lung": 1, "not-dicom": 1, "unreadable": 1}
-    assert told["size"] == 32
-    assert "cut" in told["warnings"][0]
+    report = done.report.as_json()
+    assert report["left_out"] == {"no-lung": 1, "not-dicom": 1, "unreadable": 1}
+    assert report["size"] == 32
+    assert "cut" in report["warnings"][0]
 
 
-def test_a_row_says_how_the_slice_was_made_and_what_it_looks_like(tmp_path):
+def test_a_row_says_how_the_slice_was_made(tmp_path):
     write_series(tmp_path, count=2, ConvolutionKernel="B70f", SliceThickness=5)
     first, second = normalized(tmp_path).shard.rows
     assert (first.kernel, first.thickness_mm) == ("B70f", 5.0)
@@ -78,7 +78,7 @@ def test_a_row_says_how_the_slice_was_made_and_what_it_looks_like(tmp_path):
     assert distance(first.phash, second.phash) == 0
 
 
-def test_real_neighbours_look_alike_and_different_patients_never_nearly_the_same(real_data):
+def test_real_neighbours_have_similar_hashes_and_different_patients_never_have(real_data):
     rows = normalized(real_data / "dicom", NormalizationRecipe(size=128)).shard.rows
     near = [distance(a.phash, b.phash) for a, b in pairwise(rows) if a.series_uid == b.series_uid]
     assert median(near) < 2.5 * NEAR_BITS
@@ -110,8 +110,8 @@ def test_a_damaged_zip_entry_is_unreadable_and_the_rest_is_kept(tmp_path):
     assert "a.zip:1: unreadable" in done.report.warnings[0]
 
 
-class Watched(Archives):
-    """Archives that note which threads use them."""
+class RecordingArchives(Archives):
+    """Archives that record which threads use them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ def damaged_zips(folder: Path, count: int) -> list[Path]:
 
 def test_only_the_thread_that_reads_uses_the_archives(tmp_path):
     (series,) = read_series(damaged_zips(tmp_path, 16)).series
-    with Watched() as archives:
+    with RecordingArchives() as archives:
         outcomes = list(normalize_series(series, RECIPE, archives))
         assert len(archives.threads) == 1
         assert threading.get_ident() not in archives.threads
@@ -151,7 +151,7 @@ def test_only_the_thread_that_reads_uses_the_archives(tmp_path):
     ]
 
 
-def test_damage_in_more_zips_than_stay_open_is_told_of_each_and_the_rest_is_kept(tmp_path):
+def test_damage_in_more_zips_than_stay_open_is_reported_of_each_and_the_rest_is_kept(tmp_path):
     damaged_zips(tmp_path, 16)
     report = normalized(tmp_path).report
     assert (report.kept, report.left_out) == (8, {LeftOut.UNREADABLE: 8})
@@ -233,14 +233,14 @@ def test_a_slice_without_lung_is_left_out(hu):
     assert chest is None or chest.lung_fraction < 0.01
 
 
-def test_gas_in_the_bowel_is_no_lung():
+def test_gas_in_the_bowel_is_not_lung():
     hu = chest_hu()
     hu[hu == -850] = -1000
     assert find_chest(hu, 1).lung_fraction == 0
 
 
 @given(st.sampled_from([64, 100, 128, 256, 300]), st.integers(0, 3))
-def test_the_lung_share_does_not_depend_on_the_grid(size, seed):
+def test_the_lung_fraction_does_not_depend_on_the_grid(size, seed):
     noise = np.random.default_rng(seed).normal(0, 40, (size, size))
     hu = np.clip(chest_hu(size) + noise, -1024, 3071).astype(np.int16)
     assert find_chest(hu, 1).lung_fraction == pytest.approx(find_chest(chest_hu(), 1).lung_fraction, abs=0.03)
@@ -296,7 +296,7 @@ def test_the_same_delivery_gives_the_same_slices_whatever_the_files_are_called(t
 
 
 @pytest.mark.parametrize("wrong", [{"size": 4}, {"trim": 0.5}, {"trim": -0.1}, {"min_lung_fraction": 1.0}])
-def test_a_recipe_that_makes_no_sense_names_the_field(wrong):
+def test_an_invalid_recipe_names_the_field(wrong):
     with pytest.raises(BadInput, match=next(iter(wrong))):
         NormalizationRecipe(**wrong)
 

@@ -1,4 +1,4 @@
-"""Selection by reference slices: what counts as alike, what it is compared with, and what is refused."""
+"""Selection by reference slices: which slices are kept, what they are compared with, and what is refused."""
 
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ from chestgan_core.imaging.windows import WINDOWS
 from chestgan_core.slices.normalization import normalize
 from chestgan_core.slices.recipe import LUNG_FRACTION, NormalizationRecipe
 from chestgan_core.slices.reference_selection import (
-    Likenesses,
+    ReferenceScores,
     best_psnr,
     open_selector,
     read_references,
@@ -82,14 +82,14 @@ def test_references_of_one_phantom_select_the_chests_of_the_others(
 
 def test_a_distance_limit_and_psnr_narrow_the_selection() -> None:
     near, far = np.array([0.2, 0.4, 0.6, 0.8]), np.array([0.9, 0.9, 0.5, 0.9])
-    found = Likenesses(near, far, psnr=np.array([30, 20, 20, 10]), discard_psnr=np.array([9, 16, 9, 9]))
+    found = ReferenceScores(near, far, psnr=np.array([30, 20, 20, 10]), discard_psnr=np.array([9, 16, 9, 9]))
     assert list(found.kept(rules())) == [True, True, False, True]
     assert list(found.kept(rules(max_distance=0.4))) == [True, True, False, False]
     assert list(found.kept(rules(min_psnr=15))) == [True, True, False, False]
     assert list(found.kept(rules(discard_psnr=15))) == [True, False, False, True]
 
 
-def test_a_slice_gets_the_same_answer_alone_and_among_others(
+def test_a_slice_scores_the_same_alone_and_among_others(
     likeness: Likeness, phantoms: Shard, references: Path
 ) -> None:
     selector = open_selector(rules(), SIZE)
@@ -166,12 +166,12 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "keep").mkdir()
     with pytest.raises(BadInput, match="holds no picture and no DICOM slice"):
         select_by_reference(slices, rules(max_distance=1))
-    (tmp_path / "keep" / "1.png").write_bytes(b"no picture")
-    with pytest.raises(BadInput, match=r"1\.png: is no picture"):
+    (tmp_path / "keep" / "1.png").write_bytes(b"not an image")
+    with pytest.raises(BadInput, match=r"1\.png: is not a readable picture"):
         select_by_reference(slices, rules(max_distance=1))
 
 
-def test_a_reference_of_16_bit_keeps_its_grey_levels(tmp_path: Path) -> None:
+def test_a_16_bit_reference_keeps_its_grey_levels(tmp_path: Path) -> None:
     ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
     Image.fromarray(ramp).save(tmp_path / "deep.png")
     (reference,) = read_references(tmp_path, 64)
@@ -189,7 +189,7 @@ def test_the_reference_selector_needs_its_section() -> None:
         TrainingSetRules(selector="reference")
 
 
-def test_lpips_proper_is_used_where_both_of_its_weights_are(
+def test_the_published_lpips_is_used_where_both_of_its_weights_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """AlexNet from torchvision's cache, channel weights from the package lpips: here both are drawn at random."""

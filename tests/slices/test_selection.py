@@ -1,4 +1,4 @@
-"""Which slices a training set uses: every candidate is used or counted, and the sides stay apart."""
+"""Which slices a training set uses: every candidate is used or counted, and the sides are disjoint."""
 
 import hashlib
 from collections import Counter
@@ -13,7 +13,7 @@ from chestgan_core.config.dataset import Dataset
 from chestgan_core.errors import BadInput
 from chestgan_core.imaging.perceptual_hash import distance
 from chestgan_core.slices.candidates import BoxCounts, Candidate, with_boxes
-from chestgan_core.slices.selection import NEAR_BITS, Choice, choose, evenly
+from chestgan_core.slices.selection import NEAR_BITS, Selection, evenly_spaced, select_slices
 from chestgan_core.slices.shards import SliceRow
 from chestgan_core.sources.annotations.boxes import TumourBox
 
@@ -39,7 +39,7 @@ def unlike(name: str) -> str:
 
 
 def near(phash: str, bits: int) -> str:
-    """The hash with so many bits turned over."""
+    """The hash with so many bits flipped."""
     return f"{int(phash, 16) ^ ((1 << bits) - 1):064x}"
 
 
@@ -75,95 +75,101 @@ def cohort(patients: int = 20, each: int = 5, letters: str = "A") -> list[Candid
     ]
 
 
-def whole(choice: Choice, candidates: list[Candidate]) -> Choice:
-    """The choice, after checking that nothing is lost or there twice."""
-    used = [(use.candidate.shard, use.candidate.index) for use in choice.used]
+def whole(selection: Selection, candidates: list[Candidate]) -> Selection:
+    """The selection, after checking that no slice is lost or used twice."""
+    used = [(use.candidate.shard, use.candidate.index) for use in selection.used]
     assert len(used) == len(set(used))
-    assert len(candidates) == len(used) + sum(choice.left_out.values())
-    return choice
+    assert len(candidates) == len(used) + sum(selection.left_out.values())
+    return selection
 
 
-def counts(choice: Choice, side: str) -> Counter[str]:
+def counts(selection: Selection, side: str) -> Counter[str]:
     """Slices of each patient on a side."""
-    return Counter(use.candidate.row.patient for use in choice.used if use.side == side)
+    return Counter(use.candidate.row.patient for use in selection.used if use.side == side)
 
 
 def test_without_special_rules_every_slice_is_used_and_no_patient_is_on_both_sides() -> None:
     candidates = cohort()
-    choice = whole(choose(candidates, dataset()), candidates)
-    assert not choice.left_out
-    assert [use.candidate for use in choice.used] == candidates
-    assert counts(choice, "train")
-    assert not counts(choice, "train").keys() & counts(choice, "held-out").keys()
+    selection = whole(select_slices(candidates, dataset()), candidates)
+    assert not selection.left_out
+    assert [use.candidate for use in selection.used] == candidates
+    assert counts(selection, "train")
+    assert not counts(selection, "train").keys() & counts(selection, "held-out").keys()
 
 
-def test_the_share_that_is_held_out_comes_from_the_rules() -> None:
+def test_the_fraction_that_is_held_out_comes_from_the_rules() -> None:
     candidates = cohort(200, 1)
-    assert len(counts(choose(candidates, dataset(held_out_fraction=0.5)), "held-out")) == pytest.approx(100, abs=20)
-    assert len(counts(choose(candidates, dataset(held_out_fraction=0.1)), "held-out")) == pytest.approx(20, abs=12)
+    assert len(
+        counts(select_slices(candidates, dataset(held_out_fraction=0.5)), "held-out")
+    ) == pytest.approx(100, abs=20)
+    assert len(
+        counts(select_slices(candidates, dataset(held_out_fraction=0.1)), "held-out")
+    ) == pytest.approx(20, abs=12)
 
 
 def test_a_patient_gives_at_most_so_many_evenly_spaced_slices() -> None:
     candidates = cohort(6, 40) + slices("short", 3)
-    choice = whole(choose(candidates, dataset(max_slices_per_patient=8)), candidates)
-    assert choice.left_out == {"patient-cap": 6 * 32}
-    taken = [use.candidate.index for use in choice.used if use.candidate.row.patient == "patient-03"]
+    selection = whole(select_slices(candidates, dataset(max_slices_per_patient=8)), candidates)
+    assert selection.left_out == {"patient-cap": 6 * 32}
+    taken = [use.candidate.index for use in selection.used if use.candidate.row.patient == "patient-03"]
     assert taken == [2, 7, 12, 17, 22, 27, 32, 37]
-    assert sum(use.candidate.row.patient == "short" for use in choice.used) == 3
+    assert sum(use.candidate.row.patient == "short" for use in selection.used) == 3
 
 
 @given(st.integers(1, 300), st.integers(1, 300))
-def test_evenly_spaced_slices_are_as_many_as_asked_none_twice_and_in_order(count: int, most: int) -> None:
-    chosen = [candidate.index for candidate in evenly(slices("p", count), most)]
-    assert len(chosen) == min(count, most)
+def test_evenly_spaced_slices_are_as_many_as_the_limit_none_twice_and_in_order(
+    count: int, limit: int
+) -> None:
+    chosen = [candidate.index for candidate in evenly_spaced(slices("p", count), limit)]
+    assert len(chosen) == min(count, limit)
     assert chosen == sorted(set(chosen))
     gaps = {later - earlier for earlier, later in pairwise(chosen)}
     assert not gaps or max(gaps) - min(gaps) <= 1
 
 
 def held_out_patient(candidates: list[Candidate]) -> str:
-    return next(iter(counts(choose(candidates, dataset()), "held-out")))
+    return next(iter(counts(select_slices(candidates, dataset()), "held-out")))
 
 
 @pytest.mark.parametrize(("bits", "found"), [(0, 1), (NEAR_BITS, 1), (NEAR_BITS + 1, 0)])
 def test_a_held_out_slice_that_is_nearly_a_training_slice_is_left_out(bits: int, found: int) -> None:
     candidates = cohort()
     held_out = held_out_patient(candidates)
-    trained = next(iter(counts(choose(candidates, dataset()), "train")))
+    trained = next(iter(counts(select_slices(candidates, dataset()), "train")))
     source = next(each for each in candidates if each.row.patient == trained)
     at = next(index for index, each in enumerate(candidates) if each.row.patient == held_out)
     copied = replace(candidates[at].row, phash=near(source.row.phash, bits))
     assert distance(copied.phash, source.row.phash) == bits
     candidates[at] = replace(candidates[at], row=copied)
-    choice = whole(choose(candidates, dataset()), candidates)
-    assert choice.left_out == ({"near-duplicate": 1} if found else {})
-    assert source in [use.candidate for use in choice.used], "the training slice stays"
-    assert counts(choice, "held-out")[held_out] == 5 - found
+    selection = whole(select_slices(candidates, dataset()), candidates)
+    assert selection.left_out == ({"near-duplicate": 1} if found else {})
+    assert source in [use.candidate for use in selection.used], "the training slice stays"
+    assert counts(selection, "held-out")[held_out] == 5 - found
 
 
-def test_alike_slices_on_the_same_side_stay() -> None:
+def test_similar_slices_on_the_same_side_stay() -> None:
     candidates = cohort()
-    trained = counts(choose(candidates, dataset()), "train")
-    alike = [
+    trained = counts(select_slices(candidates, dataset()), "train")
+    similar = [
         replace(each, row=replace(each.row, phash=unlike("one picture")))
         if each.row.patient in trained
         else each
         for each in candidates
     ]
-    assert not whole(choose(alike, dataset()), alike).left_out
+    assert not whole(select_slices(similar, dataset()), similar).left_out
 
 
 def test_balanced_classes_have_as_many_training_slices_as_the_smallest_and_patients_are_kept() -> None:
     candidates = cohort(30, 10, "AAAAG")
     candidates += [each for number in range(10) for each in slices(f"few-{number}", 2, "A")]
-    plain = choose(candidates, dataset())
-    choice = whole(choose(candidates, dataset(balance="classes")), candidates)
-    of_class = Counter(use.candidate.row.histology for use in choice.used if use.side == "train")
+    plain = select_slices(candidates, dataset())
+    selection = whole(select_slices(candidates, dataset(balance="classes")), candidates)
+    of_class = Counter(use.candidate.row.histology for use in selection.used if use.side == "train")
     assert of_class["A"] == of_class["G"]
-    assert choice.left_out == {"class-balance": len(plain.used) - len(choice.used)}
-    assert counts(choice, "held-out") == counts(plain, "held-out"), "only training slices are balanced"
-    trained = counts(choice, "train")
-    assert trained.keys() == counts(plain, "train").keys(), "patients with many slices give first"
+    assert selection.left_out == {"class-balance": len(plain.used) - len(selection.used)}
+    assert counts(selection, "held-out") == counts(plain, "held-out"), "only training slices are balanced"
+    trained = counts(selection, "train")
+    assert trained.keys() == counts(plain, "train").keys(), "patients with many slices lose them first"
     plenty = [count for patient, count in trained.items() if patient.startswith("patient-")]
     assert max(plenty) <= 10
 
@@ -181,8 +187,8 @@ def test_every_tumour_box_is_on_a_slice_or_counted() -> None:
         box("patient-01.0", 70, 70, 80, 80),
         box("1.2.3.4", 4, 4, 9, 9),
     ]
-    marked, told = with_boxes(candidates, boxes, 64)
-    assert told == BoxCounts(boxes=4, on_slices=2, without_slice=1, beyond_slice=1)
+    marked, boxes_found = with_boxes(candidates, boxes, 64)
+    assert boxes_found == BoxCounts(boxes=4, on_slices=2, without_slice=1, beyond_slice=1)
     assert [len(each.boxes) for each in marked] == [0, 2, 0, 0, 0, 0]
     assert [each.row for each in marked] == [each.row for each in candidates]
 
@@ -191,16 +197,16 @@ def test_a_set_of_tumour_slices_has_no_others() -> None:
     candidates = cohort(8, 5)
     boxes = [box(f"patient-{number:02d}.{index}", 4, 4, 9, 9) for number in range(6) for index in (1, 2)]
     marked, _ = with_boxes(candidates, boxes, 64)
-    choice = whole(choose(marked, dataset(slices="tumour")), marked)
-    assert choice.left_out == {"no-tumour-box": 40 - 12}
-    assert {use.candidate.index for use in choice.used} == {1, 2}
+    selection = whole(select_slices(marked, dataset(slices="tumour")), marked)
+    assert selection.left_out == {"no-tumour-box": 40 - 12}
+    assert {use.candidate.index for use in selection.used} == {1, 2}
 
 
 def test_slices_that_are_unlike_the_references_are_left_out() -> None:
     candidates = cohort(4, 5)
-    choice = whole(choose(candidates, dataset(), unlike=[0, 7, 8]), candidates)
-    assert choice.left_out == {"unlike-reference": 3}
-    assert candidates[7] not in [use.candidate for use in choice.used]
+    selection = whole(select_slices(candidates, dataset(), rejected=[0, 7, 8]), candidates)
+    assert selection.left_out == {"unlike-reference": 3}
+    assert candidates[7] not in [use.candidate for use in selection.used]
 
 
 FOLDERS = {
@@ -217,21 +223,21 @@ def test_pictures_are_split_by_their_folders_and_a_patient_that_is_trained_on_is
         *slices("c", 2, folder="test"),
         *[Candidate("class", 10 + each.index, each.row) for each in slices("a", 2, folder="test")],
     ]
-    choice = whole(choose(candidates, dataset(FOLDERS)), candidates)
-    assert (counts(choice, "train"), counts(choice, "held-out")) == ({"a": 4}, {"b": 3, "c": 2})
-    assert choice.left_out == {"trained-patient": 2}
+    selection = whole(select_slices(candidates, dataset(FOLDERS)), candidates)
+    assert (counts(selection, "train"), counts(selection, "held-out")) == ({"a": 4}, {"b": 3, "c": 2})
+    assert selection.left_out == {"trained-patient": 2}
 
 
 def test_a_folder_without_a_side_is_named() -> None:
     with pytest.raises(BadInput, match="its folder 'other' has no side; add it"):
-        choose([*slices("a", 1, folder="train"), *slices("b", 1, folder="other")], dataset(FOLDERS))
+        select_slices([*slices("a", 1, folder="train"), *slices("b", 1, folder="other")], dataset(FOLDERS))
 
 
 def test_rules_that_leave_a_side_empty_are_refused_with_what_was_left_out() -> None:
     with pytest.raises(BadInput, match="no slice is left for the side held-out"):
-        choose(slices("a", 3, folder="train"), dataset(FOLDERS))
+        select_slices(slices("a", 3, folder="train"), dataset(FOLDERS))
     with pytest.raises(BadInput, match="0 patient"):
-        choose(cohort(3, 2), dataset(slices="tumour"))
+        select_slices(cohort(3, 2), dataset(slices="tumour"))
 
 
 @given(
@@ -240,14 +246,16 @@ def test_rules_that_leave_a_side_empty_are_refused_with_what_was_left_out() -> N
     st.sampled_from(["none", "classes"]),
 )
 def test_nothing_is_lost_whatever_the_rules(
-    patients: list[tuple[str, int]], most: int | None, balance: str
+    patients: list[tuple[str, int]], limit: int | None, balance: str
 ) -> None:
     candidates = [
         each
         for number, (letter, count) in enumerate(patients)
         for each in slices(f"p{number}", count, letter)
     ]
-    choice = whole(choose(candidates, dataset(max_slices_per_patient=most, balance=balance)), candidates)
-    assert counts(choice, "train")
-    assert counts(choice, "held-out")
-    assert choose(candidates, dataset(max_slices_per_patient=most, balance=balance)) == choice
+    selection = whole(
+        select_slices(candidates, dataset(max_slices_per_patient=limit, balance=balance)), candidates
+    )
+    assert counts(selection, "train")
+    assert counts(selection, "held-out")
+    assert select_slices(candidates, dataset(max_slices_per_patient=limit, balance=balance)) == selection

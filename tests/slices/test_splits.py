@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chestgan_core.errors import BadInput
-from chestgan_core.slices.splits import HELD_OUT_SHARE, rank, split_patients
+from chestgan_core.slices.splits import HELD_OUT_FRACTION, rank, split_patients
 
 keys = st.text("ABEG0123456789", min_size=1, max_size=8)
 cohorts = st.dictionaries(keys, st.sampled_from("ABEG"), min_size=2, max_size=60)
-shares = st.sampled_from([0.05, 0.2, 0.5, 0.9])
+fractions = st.sampled_from([0.05, 0.2, 0.5, 0.9])
 
 
 def collection() -> dict[str, str]:
@@ -23,11 +23,11 @@ def collection() -> dict[str, str]:
     }
 
 
-@given(cohorts, shares)
+@given(cohorts, fractions)
 def test_every_patient_is_on_exactly_one_side_and_no_side_is_empty(
-    strata: dict[str, str], share: float
+    strata: dict[str, str], fraction: float
 ) -> None:
-    split = split_patients(strata, share)
+    split = split_patients(strata, fraction)
     assert split.train | split.held_out == strata.keys()
     assert not split.train & split.held_out
     assert split.train
@@ -35,30 +35,30 @@ def test_every_patient_is_on_exactly_one_side_and_no_side_is_empty(
     assert {split.side(patient) for patient in split.held_out} == {"held-out"}
 
 
-@given(cohorts, shares)
+@given(cohorts, fractions)
 def test_every_histology_of_two_or_more_patients_is_on_both_sides(
-    strata: dict[str, str], share: float
+    strata: dict[str, str], fraction: float
 ) -> None:
-    split = split_patients(strata, share)
+    split = split_patients(strata, fraction)
     for letter, patients in Counter(strata.values()).items():
         sides = {split.side(patient) for patient in strata if strata[patient] == letter}
         if patients > 1:
             assert sides == {"train", "held-out"}
 
 
-@given(cohorts, shares)
-def test_the_order_of_arrival_does_not_matter(strata: dict[str, str], share: float) -> None:
-    assert split_patients(dict(reversed(strata.items())), share) == split_patients(strata, share)
+@given(cohorts, fractions)
+def test_the_order_of_arrival_does_not_matter(strata: dict[str, str], fraction: float) -> None:
+    assert split_patients(dict(reversed(strata.items())), fraction) == split_patients(strata, fraction)
 
 
-@given(cohorts, cohorts, shares)
+@given(cohorts, cohorts, fractions)
 def test_newcomers_move_nobody_whose_histology_the_hashes_alone_put_on_both_sides(
-    strata: dict[str, str], newcomers: dict[str, str], share: float
+    strata: dict[str, str], newcomers: dict[str, str], fraction: float
 ) -> None:
-    before, after = split_patients(strata, share), split_patients(newcomers | strata, share)
+    before, after = split_patients(strata, fraction), split_patients(newcomers | strata, fraction)
     by_hash = defaultdict(set)
     for patient, letter in strata.items():
-        by_hash[letter].add(rank(patient) < share)
+        by_hash[letter].add(rank(patient) < fraction)
     for patient, letter in strata.items():
         if len(by_hash[letter]) == 2:
             assert after.side(patient) == before.side(patient)
@@ -83,12 +83,12 @@ def test_a_large_collection_stays_as_it_was_when_it_doubles() -> None:
     assert before.train <= after.train
 
 
-def test_about_the_asked_share_of_each_histology_is_held_out() -> None:
+def test_about_the_requested_fraction_of_each_histology_is_held_out() -> None:
     strata = {f"patient-{number}": "ABEG"[number % 4] for number in range(8000)}
-    for share in (HELD_OUT_SHARE, 0.5):
-        split = split_patients(strata, share)
+    for fraction in (HELD_OUT_FRACTION, 0.5):
+        split = split_patients(strata, fraction)
         for letter, count in Counter(strata[patient] for patient in split.held_out).items():
-            assert count / 2000 == pytest.approx(share, abs=0.03), letter
+            assert count / 2000 == pytest.approx(fraction, abs=0.03), letter
 
 
 def test_the_five_patients_with_large_cell_carcinoma_are_on_both_sides() -> None:
@@ -96,7 +96,7 @@ def test_the_five_patients_with_large_cell_carcinoma_are_on_both_sides() -> None
     held_out = Counter(patient[8] for patient in split.held_out)
     assert held_out.keys() == set("ABEG")
     assert 1 <= held_out["E"] <= 4
-    assert len(split.held_out) / 355 == pytest.approx(HELD_OUT_SHARE, abs=0.06)
+    assert len(split.held_out) / 355 == pytest.approx(HELD_OUT_FRACTION, abs=0.06)
 
 
 def test_a_patient_alone_in_its_histology_is_trained_on() -> None:

