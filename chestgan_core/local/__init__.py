@@ -1,1 +1,1 @@
-"""This machine: home, scratch, files that appear whole, progress, log lines, webhook. Knows no images and no store."""
+"""This machine: local folder, scratch, atomic files, environment, progress, log lines, webhook. Knows no images."""

@@ -1,4 +1,4 @@
-"""The folder for what is local: the embedded store, Dagster's history, generated phantoms, the patient key."""
+"""The local folder: the embedded store, Dagster's history, generated phantoms, the patient key."""
 
 import os
 from pathlib import Path
@@ -8,8 +8,8 @@ _CHECKOUT = Path(__file__).parent.parent.parent
 
 def home() -> Path:
     """$CHESTGAN_HOME, else `.local` in a source checkout, else the user's data folder. It may not exist yet."""
-    if told := os.environ.get("CHESTGAN_HOME"):
-        return Path(told).expanduser().resolve()
+    if folder := os.environ.get("CHESTGAN_HOME"):
+        return Path(folder).expanduser().resolve()
     if (_CHECKOUT / "workspace.yaml").is_file():
         return _CHECKOUT / ".local"
     return Path.home() / ".local" / "share" / "chestgan"

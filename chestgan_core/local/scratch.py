@@ -1,7 +1,7 @@
-"""Folders for files that live no longer than a step: DICOM on its way, slices that are trained on.
+"""Folders for files that live no longer than a step: DICOM files on their way, slices to train on.
 
-In: the local folder. Out: a folder that is gone afterwards, also when the process was killed: what a killed one left is
-removed when the next one opens its own. Pictures and headers of people must not stay in a machine's /tmp.
+In: the local folder. Out: a folder that is removed afterwards; what a killed process leaves is removed when the next
+one opens its own. Images and headers of people must not stay in a machine's /tmp.
 """
 
 import shutil
@@ -21,14 +21,14 @@ def scratch_folder(home: Path) -> Iterator[Path]:
 
     Raises BadInput (home cannot be written), DiskFull.
     """
-    shelf = home / "scratch"
+    parent = home / "scratch"
     try:
-        shelf.mkdir(parents=True, exist_ok=True)
-        shelf.chmod(0o700)
-        _sweep(shelf)
-        folder = Path(tempfile.mkdtemp(dir=shelf))
+        parent.mkdir(parents=True, exist_ok=True)
+        parent.chmod(0o700)
+        _remove_abandoned(parent)
+        folder = Path(tempfile.mkdtemp(dir=parent))
     except OSError as error:
-        raise file_error(shelf, error, "set CHESTGAN_HOME to a folder of yours") from error
+        raise file_error(parent, error, "set CHESTGAN_HOME to a folder of yours") from error
     with file_lock(folder / LOCK):
         inner = folder / "files"
         inner.mkdir()
@@ -38,8 +38,8 @@ def scratch_folder(home: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sweep(shelf: Path) -> None:
-    for folder in shelf.iterdir():
+def _remove_abandoned(parent: Path) -> None:
+    for folder in parent.iterdir():
         if not (folder / LOCK).exists():
             continue  # another process is about to lock it
         with suppress(OSError), file_lock(folder / LOCK, wait=False):

@@ -1,8 +1,9 @@
-"""Messages to a webhook: JSON, signed, tried again for a bounded time.
+"""Messages to a webhook: JSON, signed, with a bounded number of retries.
 
-In: a message of plain data, $CHESTGAN_WEBHOOK (address) and $CHESTGAN_WEBHOOK_SECRET. Out: delivered, or one line that
-says why not. Signature: HMAC-SHA256 over `<timestamp>.<body>` by the secret. A receiver that sees a delivery id
-twice has seen the same message: an answer may get lost. Errors never show the address, which may hold a token.
+In: a message of plain data, $CHESTGAN_WEBHOOK (address) and $CHESTGAN_WEBHOOK_SECRET. Out: the message is delivered,
+or an error says why not. Signature: HMAC-SHA256 over `<timestamp>.<body>` with the secret. A receiver may get a
+message twice, with the same delivery id, because a response can get lost. Errors never show the address, which may
+hold a token.
 """
 
 import hashlib
@@ -21,10 +22,10 @@ from urllib3.exceptions import HTTPError
 from chestgan_core import __version__
 from chestgan_core.errors import BadInput, NotAvailable, SourceRefused, SourceUnreachable
 
-ADDRESS, SECRET, PLAIN = "CHESTGAN_WEBHOOK", "CHESTGAN_WEBHOOK_SECRET", "CHESTGAN_WEBHOOK_ALLOW_HTTP"
-TRIES, FIRST_WAIT, SECONDS = 3, 0.5, 5.0
+ADDRESS, SECRET, ALLOW_HTTP = "CHESTGAN_WEBHOOK", "CHESTGAN_WEBHOOK_SECRET", "CHESTGAN_WEBHOOK_ALLOW_HTTP"
+TRIES, FIRST_WAIT, TIMEOUT = 3, 0.5, 5.0  # seconds
 _LOCAL = ("127.0.0.1", "::1", "localhost")
-_LEAST_SECRET = 16  # characters
+_MIN_SECRET = 16  # characters
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,8 +36,8 @@ class Webhook:
     secret: str
 
     @classmethod
-    def of_environment(cls) -> "Webhook":
-        """Raises NotAvailable (no address), BadInput (not https, no secret worth the name)."""
+    def from_environment(cls) -> "Webhook":
+        """Raises NotAvailable (no address), BadInput (not https, or the secret is too short)."""
         url, secret = os.environ.get(ADDRESS, ""), os.environ.get(SECRET, "")
         if not url:
             raise NotAvailable(ADDRESS, "is not set", "set it to the https address that takes messages")
@@ -46,17 +47,17 @@ class Webhook:
         except ValueError:
             host = None
         if not host or parts.scheme not in ("http", "https"):
-            raise BadInput(ADDRESS, "is no http address", "set it to https://host/path")
-        if parts.scheme == "http" and host not in _LOCAL and os.environ.get(PLAIN) != "yes":
-            raise BadInput(ADDRESS, "is not https", f"use https, or set {PLAIN}=yes in a closed network")
-        if len(secret) < _LEAST_SECRET:
-            raise BadInput(SECRET, f"has fewer than {_LEAST_SECRET} characters", "set it to a random one")
+            raise BadInput(ADDRESS, "is not an http address", "set it to https://host/path")
+        if parts.scheme == "http" and host not in _LOCAL and os.environ.get(ALLOW_HTTP) != "yes":
+            raise BadInput(ADDRESS, "is not https", f"use https, or set {ALLOW_HTTP}=yes in a closed network")
+        if len(secret) < _MIN_SECRET:
+            raise BadInput(SECRET, f"has fewer than {_MIN_SECRET} characters", "set it to a random one")
         return cls(url, secret)
 
     def deliver(self, delivery: str, message: Mapping[str, Any]) -> None:
-        """Send a message; at most 3 tries, 17 s in all. delivery: the same for the same message, always.
+        """Send a message, with at most 3 tries and 17 s in all. delivery: id of the message, always the same for it.
 
-        Raises SourceUnreachable (may pass), SourceRefused (4xx, redirect, certificate).
+        Raises SourceUnreachable (may pass by itself), SourceRefused (4xx, redirect, certificate).
         """
         body = json.dumps({"id": delivery, **message}, sort_keys=True).encode()
         cause = ""
@@ -73,9 +74,9 @@ class Webhook:
                     "X-Chestgan-Signature": f"sha256={signature(self.secret, stamp, body)}",
                 }
                 try:
-                    answer = pool.request(
+                    response = pool.request(
                         "POST", self.url, body=body, headers=headers, retries=False, redirect=False,
-                        timeout=urllib3.Timeout(total=SECONDS),
+                        timeout=urllib3.Timeout(total=TIMEOUT),
                     )  # fmt: skip
                 except urllib3.exceptions.SSLError as error:
                     raise SourceRefused(
@@ -84,12 +85,16 @@ class Webhook:
                 except HTTPError:
                     cause = "does not answer"
                     continue
-                if 200 <= answer.status < 300:
+                if 200 <= response.status < 300:
                     return
-                cause = f"answered {answer.status}"
-                if answer.status not in (408, 425, 429) and answer.status < 500:
+                cause = f"answered {response.status}"
+                if response.status not in (408, 425, 429) and response.status < 500:
                     raise SourceRefused("webhook", cause, f"check {ADDRESS} and {SECRET}")
-        raise SourceUnreachable("webhook", f"{cause}, {TRIES} times", "it is tried again at the next tick")
+        raise SourceUnreachable(
+            "webhook",
+            f"{cause}, {TRIES} times",
+            "check the receiver; the message is sent again at the next tick",
+        )
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:

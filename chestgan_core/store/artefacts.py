@@ -1,7 +1,7 @@
-"""What an artefact of the store is: immutable objects, and the manifest that makes them exist.
+"""What an artefact of the store is: immutable objects, and the manifest that lists them.
 
-In: manifests as mappings or JSON bytes. Out: Artefact, and canonical JSON (sorted keys, no blanks, no times),
-so that the same content always has the same bytes and the same sha256.
+In: manifests as mappings or JSON bytes. Out: Artefact, typed fields, and canonical JSON (sorted keys, no blanks, no
+times), so that the same content always has the same bytes, the same sha256 and the same version.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One object. key: relative to the prefix of the store. sha256: hex, "" where it is not known."""
+    """One object. key: relative to the prefix of the store. sha256: hex, "" where it is unknown."""
 
     key: str
     bytes: int
@@ -31,7 +31,7 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class Artefact:
-    """A committed manifest. sha256: hex, of the manifest's bytes: it names the content of all its objects."""
+    """A committed manifest. sha256: hex, of the manifest's bytes, which list the sha256 of all its objects."""
 
     manifest_key: str
     sha256: str
@@ -136,9 +136,8 @@ class _Manifest:
 def parse_manifest(manifest_key: str, data: bytes, where: str) -> Artefact:
     """Manifest bytes to an Artefact.
 
-    The manifest may come from a store that somebody else writes to, so its keys are checked: an object must
-    lie in the folder of the manifest, or a fetch would write outside of the folder it was given. Raises
-    DamagedObject.
+    The manifest may come from a store that somebody else writes to, so its keys are checked: an object must lie in
+    the folder of the manifest, or fetching it would write outside of the target folder. Raises DamagedObject.
     """
     manifest = parse_json(data, where)
     fields = parse_typed(_Manifest, manifest, where, "give the key of a manifest", "a manifest")

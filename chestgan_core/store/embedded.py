@@ -1,9 +1,8 @@
 """The S3 server of a laptop, and the store that a command uses.
 
-In: the local folder. Out: a store, or the environment in which Store.open finds it. The server (SeaweedFS)
-listens to 127.0.0.1 only, demands a generated key, sends no telemetry and keeps all it has in `<home>/s3`. On
-Linux it never outlives the process that started it. Production sets CHESTGAN_STORE instead and none of this
-runs.
+In: the local folder. Out: a store, or the environment in which Store.open finds it. The server (SeaweedFS) listens on
+127.0.0.1 only, requires a generated key, sends no telemetry and keeps its data in `<home>/s3`. On Linux it never
+outlives the process that started it. Production sets CHESTGAN_STORE instead, and none of this runs.
 """
 
 import json
@@ -30,12 +29,11 @@ if TYPE_CHECKING:
 BUCKET = "chestgan"
 _READY = ".ready"
 _READY_SECONDS = 60
-_LAUNCHES = 3
+_MAX_LAUNCHES = 3
 
 
 class EmbeddedStore:
-    """SeaweedFS below home/s3. A second one on the same home uses the server of the first, without stopping
-    it.
+    """SeaweedFS below home/s3. A second one with the same home uses the server of the first, and does not stop it.
 
     pid: of the server. access, environment: how to reach it; set by start.
     """
@@ -59,10 +57,9 @@ class EmbeddedStore:
         self.stop()
 
     def start(self) -> dict[str, str]:
-        """Starts the server or finds the running one; returns the environment when it answers.
+        """Start the server or find the running one; returns the environment as soon as it answers, after about 3 s.
 
-        That takes about 3 s. Raises NotAvailable (SeaweedFS is not installed) and StoreError (it does not
-        come up: names its log).
+        Raises NotAvailable (SeaweedFS is not installed), StoreError (it does not start; names its log).
         """
         try:
             return self._start()
@@ -71,7 +68,7 @@ class EmbeddedStore:
             raise
 
     def stop(self) -> None:
-        """Ends the server if this object started it. What was written is on the disk."""
+        """End the server if this object started it. What was written is on the disk."""
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -89,14 +86,14 @@ class EmbeddedStore:
             cause = f"cannot be written ({error.strerror})"
             raise StoreError(self.folder, cause, "set CHESTGAN_HOME to a folder of yours") from error
         deadline = time.monotonic() + _READY_SECONDS
-        for _ in range(_LAUNCHES):
-            while (server := self._launched()) is None:
+        for _ in range(_MAX_LAUNCHES):
+            while (server := self._launch()) is None:
                 if self._answers(keys):
                     with suppress(OSError, ValueError):
                         self.pid = int((self.folder / "server.pid").read_text())
                     return self.environment
                 if time.monotonic() > deadline:
-                    raise self._silent()
+                    raise self._no_answer()
                 time.sleep(0.2)
             self._server, self.pid = server, server.pid
             while server.alive() and time.monotonic() < deadline:
@@ -104,19 +101,19 @@ class EmbeddedStore:
                     return self.environment
                 time.sleep(0.1)
             self.stop()
-            # Somebody may have taken a port in between: the next launch chooses others.
+            # Another process may have taken a port meanwhile: the next launch chooses others.
             self._ports_file.unlink(missing_ok=True)
-        raise self._silent()
+        raise self._no_answer()
 
-    def _silent(self) -> StoreError:
+    def _no_answer(self) -> StoreError:
         return StoreError(
             self.folder, "the embedded S3 server does not answer", f"read the end of {self.log}"
         )
 
-    def _launched(self) -> Server | None:
-        """A new server, None when one runs on this folder.
+    def _launch(self) -> Server | None:
+        """A new server; None where one runs on this folder.
 
-        The server inherits the locked file, so the lock says whether it runs, whatever became of its parent.
+        The server inherits the lock, so the lock shows whether it runs, whatever became of its parent.
         """
         try:
             with file_lock(self.folder / "lock", wait=False) as lock:
@@ -127,7 +124,7 @@ class EmbeddedStore:
             return None
 
     def _keys(self) -> tuple[str, str]:
-        """Access key and secret, made at the first start; the file is SeaweedFS's list of who may do what."""
+        """Access key and secret, generated at the first start. The file is SeaweedFS's list of users and rights."""
         path = self.folder / IDENTITIES
         if not path.exists():
             identity = {
@@ -137,15 +134,17 @@ class EmbeddedStore:
                 ],
                 "actions": ["Admin", "Read", "List", "Tagging", "Write"],
             }
-            # Two first starts at once: both use the keys of the quicker one.
+            # Of two first starts at once both use the keys of the faster one.
             create_secret(path, json.dumps({"identities": [identity]}))
         try:
-            told = json.loads(path.read_text())["identities"][0]["credentials"][0]
-            return told["accessKey"], told["secretKey"]
+            credentials = json.loads(path.read_text())["identities"][0]["credentials"][0]
+            return credentials["accessKey"], credentials["secretKey"]
         except (ValueError, KeyError, IndexError, TypeError) as error:
-            raise StoreError(path, "is no list of keys", "delete this file: new keys are made") from error
+            raise StoreError(
+                path, "is not a list of keys", "delete this file: new keys are generated"
+            ) from error
 
-    def _told_ports(self) -> dict[str, int]:
+    def _recorded_ports(self) -> dict[str, int]:
         try:
             return {str(name): int(port) for name, port in json.loads(self._ports_file.read_text()).items()}
         except (OSError, ValueError, AttributeError, TypeError):
@@ -156,9 +155,9 @@ class EmbeddedStore:
         return self.folder / "ports.json"
 
     def _ports(self) -> dict[str, int]:
-        """Those of last time when they are free (addresses that people noted stay right), else others."""
+        """The ports of last time where they are free, so that addresses stay valid, else others."""
         names = [*LISTENERS, *(f"{name}.grpc" for name in LISTENERS)]
-        ports = self._told_ports()
+        ports = self._recorded_ports()
         with ExitStack() as held:
             try:
                 for name in names:
@@ -170,21 +169,21 @@ class EmbeddedStore:
         return ports
 
     def _answers(self, keys: tuple[str, str]) -> bool:
-        """Whether our keys read our object at the port that was told last: no other server gives it.
+        """Whether the recorded port answers and our keys read our object there: another server does not have it.
 
-        Reading an object counts, as the gateway answers before the volumes behind it are there.
+        An object is read because the gateway answers before the volumes behind it are ready.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
-        access = Access(f"http://127.0.0.1:{self._told_ports().get('s3', 0)}", *keys)
+        access = Access(f"http://127.0.0.1:{self._recorded_ports().get('s3', 0)}", *keys)
         if access.endpoint not in self._clients:
-            self._clients[access.endpoint] = s3_client(access, attempts=1)  # takes longer than to ask with it
+            self._clients[access.endpoint] = s3_client(access, attempts=1)  # takes longer than a request
         client = self._clients[access.endpoint]
         try:
             client.get_object(Bucket=BUCKET, Key=_READY)["Body"].read()
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchBucket", "NoSuchKey") and self._server is not None:
-                self._furnish(client)
+                self._create_bucket(client)
             return False
         except (BotoCoreError, OSError):
             return False
@@ -195,27 +194,27 @@ class EmbeddedStore:
             "AWS_ACCESS_KEY_ID": access.key,
             "AWS_SECRET_ACCESS_KEY": access.secret,
             "AWS_DEFAULT_REGION": access.region,
-            # These of the user would win over the above.
+            # Those of the user would take precedence.
             "AWS_ENDPOINT_URL_S3": access.endpoint,
             "AWS_SESSION_TOKEN": "",
         }
         return True
 
-    def _furnish(self, client: "S3Client") -> None:
-        """The bucket and a first object; for it SeaweedFS makes its volumes: 3 s that nobody waits later."""
+    def _create_bucket(self, client: "S3Client") -> None:
+        """Create the bucket and a first object, for which SeaweedFS creates its volumes (3 s)."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        with suppress(BotoCoreError, ClientError):  # The caller asks again until all is there.
+        with suppress(BotoCoreError, ClientError):  # the caller repeats it until all is there
             client.create_bucket(Bucket=BUCKET)
         with suppress(BotoCoreError, ClientError):
             client.put_object(Bucket=BUCKET, Key=_READY, Body=b"ready")
 
 
 def _listener(port: int) -> socket.socket:
-    """A socket that holds a port until it is closed. Raises OSError when the port is taken."""
+    """A socket that occupies a port until it is closed. Raises OSError: the port is taken."""
     held = socket.socket()
     try:
-        # As the server does it: a port whose last connections still fade out is free.
+        # As the server does it: a port whose last connections are still being closed is free.
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind(("127.0.0.1", port))
         # Two sockets that only bind may share a port.
@@ -227,7 +226,7 @@ def _listener(port: int) -> socket.socket:
 
 
 def _free_port(held: ExitStack) -> int:
-    """A free port below those from which systems take the ends of outgoing connections; held keeps it."""
+    """A free port below those that systems use for outgoing connections; `held` occupies it."""
     while True:
         port = random.SystemRandom().randrange(20_000, 32_000)
         with suppress(OSError):
@@ -237,9 +236,25 @@ def _free_port(held: ExitStack) -> int:
 
 @contextmanager
 def open_store(home: Path) -> Iterator[Store]:
-    """The store of $CHESTGAN_STORE; where it is not set, the embedded one, which runs until the block ends.
+    """The store that this machine uses, as a context manager.
 
-    Raises StoreError, NotAvailable, BadInput (CHESTGAN_STORE is no S3 address).
+    Args:
+        home: The local folder, for the data of the embedded store: `chestgan_core.local.home.home()`.
+
+    Yields:
+        The store of $CHESTGAN_STORE; where that is unset, the embedded one, whose server runs until the block ends.
+
+    Raises:
+        BadInput: $CHESTGAN_STORE is not the address of an S3 bucket.
+        NotAvailable: SeaweedFS is not installed.
+        StoreError: The embedded server does not start; names its log.
+
+    Examples:
+        >>> from chestgan_core.local.home import home
+        >>> from chestgan_core.store.embedded import open_store
+        >>> with open_store(home()) as store:
+        ...     print(store.uri())
+        s3://chestgan
     """
     if os.environ.get("CHESTGAN_STORE"):
         yield Store.open()

@@ -1,7 +1,7 @@
-"""What went wrong at the store, in one line: bucket, key, cause, remedy.
+"""Errors of the store in one line: bucket, key, cause, remedy.
 
-In: the exceptions of boto3, botocore and s3transfer. Out: StoreError and its subclasses. Only error codes of
-the server are passed on, never its messages: those of a refused signature may repeat the request.
+In: the exceptions of boto3, botocore and s3transfer. Out: StoreError and its subclasses. Only error codes of the server
+are passed on, never its messages: those of a refused signature may repeat the request.
 """
 
 import os
@@ -24,7 +24,7 @@ _REFUSED = {
     "403", "AccessDenied", "AllAccessDisabled", "ExpiredToken", "ExpiredTokenException", "Forbidden",
     "InvalidAccessKeyId", "InvalidIdentityToken", "InvalidToken", "SignatureDoesNotMatch", "TokenRefreshRequired",
 }  # fmt: skip
-_MOVED = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
+_CONFLICTS = {"412", "PreconditionFailed", "ConditionalRequestConflict"}
 _CHECK_KEY = (
     "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the role (AWS_ROLE_ARN and "
     "AWS_WEB_IDENTITY_TOKEN_FILE), and the rights on this bucket and on CHESTGAN_S3_KMS_KEY"
@@ -32,8 +32,8 @@ _CHECK_KEY = (
 
 
 @contextmanager
-def explained(where: str, endpoint: str) -> Iterator[None]:
-    """Turns what the S3 client raises inside into a StoreError. where: s3://bucket/key; endpoint: URL."""
+def store_errors(where: str, endpoint: str) -> Iterator[None]:
+    """Translates what the S3 client raises into a StoreError. where: s3://bucket/key; endpoint: URL."""
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
     from s3transfer.exceptions import RetriesExceededError
@@ -42,56 +42,56 @@ def explained(where: str, endpoint: str) -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError, Boto3Error, RetriesExceededError, HTTPError) as error:
-        raise store_error(error, where, endpoint) from error
+        raise as_store_error(error, where, endpoint) from error
     except (ConnectionError, TimeoutError) as error:
-        raise _lost(where) from error
+        raise _connection_lost(where) from error
     except FileNotFoundError as error:
         if error.filename != os.environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
             raise
         raise StoreError(where, "no usable credentials were found", _CHECK_KEY) from error
 
 
-def store_error(error: BaseException, where: str, endpoint: str) -> StoreError:
+def as_store_error(error: BaseException, where: str, endpoint: str) -> StoreError:
     """The exception as a person should read it."""
     from boto3.exceptions import S3UploadFailedError
-    from botocore import exceptions as said
+    from botocore import exceptions as s3
 
     if isinstance(error, S3UploadFailedError) and (inner := error.__cause__ or error.__context__):
         error = inner
-    if isinstance(error, said.ClientError):
-        return _answered(error, where)
+    if isinstance(error, s3.ClientError):
+        return _from_answer(error, where)
     match error:
-        case said.EndpointConnectionError() | said.ConnectTimeoutError() | said.ProxyConnectionError():
+        case s3.EndpointConnectionError() | s3.ConnectTimeoutError() | s3.ProxyConnectionError():
             cause = f"the store at {plain_endpoint(endpoint)} does not answer"
             return StoreUnreachable(where, cause, "start it, or correct AWS_ENDPOINT_URL and CHESTGAN_STORE")
         case (
-            said.NoCredentialsError() | said.PartialCredentialsError() | said.CredentialRetrievalError()
-            | said.ProfileNotFound() | said.TokenRetrievalError() | said.UnauthorizedSSOTokenError()
+            s3.NoCredentialsError() | s3.PartialCredentialsError() | s3.CredentialRetrievalError()
+            | s3.ProfileNotFound() | s3.TokenRetrievalError() | s3.UnauthorizedSSOTokenError()
         ):  # fmt: skip
             return StoreError(where, "no usable credentials were found", _CHECK_KEY)
-        case said.ParamValidationError():
+        case s3.ParamValidationError():
             return StoreError(
-                where, "is no valid bucket or key", "correct CHESTGAN_STORE: s3://bucket/prefix"
+                where, "is not a valid bucket or key", "correct CHESTGAN_STORE: s3://bucket/prefix"
             )
-        case said.SSLError():
+        case s3.SSLError():
             cause = f"the certificate of {plain_endpoint(endpoint)} is not trusted"
             return StoreError(where, cause, "set AWS_CA_BUNDLE, or correct AWS_ENDPOINT_URL")
-    return _lost(where)
+    return _connection_lost(where)
 
 
-def _lost(where: str) -> StoreError:
+def _connection_lost(where: str) -> StoreError:
     return StoreUnreachable(
         where,
-        "the connection was lost during the transfer, also when it was tried again",
-        "nothing half-written can be read; check the network and the store, then run again",
+        "the connection was lost during the transfer, and again when it was retried",
+        "check the network and the store, then run again; no reader sees an incomplete object",
     )
 
 
-def _answered(error: BaseException, where: str) -> StoreError:
+def _from_answer(error: BaseException, where: str) -> StoreError:
     response = getattr(error, "response", {})
     code = str(response.get("Error", {}).get("Code", ""))
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    if code in _MOVED:
+    if code in _CONFLICTS:
         return PointerMoved(where, "another writer was first", "read it again and repeat the change")
     if code == "NoSuchBucket":
         return StoreError(where, "there is no such bucket", "create it, or correct CHESTGAN_STORE")
@@ -102,8 +102,8 @@ def _answered(error: BaseException, where: str) -> StoreError:
     if code in _REFUSED:
         return StoreError(where, f"the store refused the key ({code})", _CHECK_KEY)
     if status >= 500 or code in ("SlowDown", "InternalError", "ServiceUnavailable"):
-        cause = f"the store failed ({code or status}), also when it was asked again"
-        return StoreUnreachable(where, cause, "look at the store (its log, its disk space), then run again")
+        cause = f"the store failed ({code or status}), and again when the request was repeated"
+        return StoreUnreachable(where, cause, "check the log and the disk space of the store, then run again")
     return StoreError(
         where, f"the store answered {code or status}", "check CHESTGAN_STORE and AWS_ENDPOINT_URL"
     )
@@ -116,8 +116,8 @@ def plain_endpoint(url: str) -> str:
 
 
 @contextmanager
-def explained_file(path: Path) -> Iterator[None]:
-    """Turns an error of the local file system inside into one line that names the file."""
+def file_errors(path: Path) -> Iterator[None]:
+    """Translates errors of the local file system: BadInput or DiskFull, in one line that names the file."""
     try:
         yield
     except (ChestganError, ConnectionError, TimeoutError):

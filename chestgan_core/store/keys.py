@@ -3,8 +3,8 @@
 In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix of the store, as strings.
 
     catalog/<dataset>/<version>.parquet + .json          series rows, and
-    catalog/<dataset>/<version>-patients.parquet         what sensors read; latest.json names the version that counts
-    raw/<dataset>/<patient>/series/<series>-<revision>.zip + .json   one object a series, and
+    catalog/<dataset>/<version>-patients.parquet         what sensors read; latest.json names the current version
+    raw/<dataset>/<patient>/series/<series>-<revision>.zip + .json   one object per series, and
     raw/<dataset>/<patient>/<version>.json               which of them the patient has, and latest.json
     annotations/<dataset>/<version>.parquet + .json      tumour boxes, and latest.json
     annotations/<dataset>/reports/<series>-<revision>-<n>.dcm + .json   the structured reports they were read from
@@ -12,37 +12,37 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     slices/<dataset>/<patient>/<version>.safetensors     with .parquet (rows) and .json (manifest), and latest.json
     training-sets/<dataset>/<version>/manifest.json      training-sets/<dataset>/latest.json
     experiments/<experiment>/<run>/manifest.json         weights, history, images; checkpoint.pt before it
-    experiments/<experiment>/latest.json                 the run that counts
+    experiments/<experiment>/latest.json                 the current run
     features/<dataset>/<training set>/<side>/<version>/manifest.json   features.safetensors of real slices
     reports/<experiment>/<run>/<version>/manifest.json   report.json, .html, .pdf, figures/, and latest.json
     comparisons/<name>/<version>/manifest.json           comparison.json, .html, .pdf, .png, and latest.json
     reports-monthly/<month>/<version>/manifest.json      month.json, .html, .pdf, and latest.json; month: YYYY-MM
     studies/<experiment>/<study>/<version>/manifest.json trials.parquet, best.yaml, report.html, .pdf, latest.json
-    studies/tuned.json                                   the tuned experiments as they are in force, name -> YAML
+    studies/tuned.json                                   the current tuned experiments, name -> YAML
     synthetic/<set>/<version>/manifest.json              images-*.tar, labels.parquet, README.md
     synthetic/<set>/latest.json, synthetic/index.json    the newest version, all sets
     doctor/<token>                                       written and deleted by a check of the store
 
-Manifests and what they list never change once written; latest.json and index.json are pointers, moved by
-conditional puts; checkpoint.pt is replaced while a training runs. Raises BadInput for a name that would leave
-its place in the tree.
+Manifests and the objects they list never change once written; latest.json and index.json are pointers, changed by
+conditional puts; checkpoint.pt is replaced while a training runs. All functions raise BadInput for a name that cannot
+be part of a key, or would lead out of its folder.
 """
 
 import re
 
 from chestgan_core.errors import BadInput
 
-# What S3, file systems and URLs all take without quoting; a first character that is no dot or dash keeps
-# hidden files and options out of fetched folders.
+# What S3, file systems and URLs all accept without quoting. The first character is neither a dot nor a dash, so that a
+# fetched folder has no hidden files, and no names that look like options.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 MANIFEST = "manifest.json"
 POINTER = "latest.json"
 
 
 def checked_name(name: str) -> str:
-    """The name itself when it can be one step of a key. Raises BadInput."""
+    """The name itself, if it can be one part of a key (between two slashes). Raises BadInput."""
     if not _NAME.fullmatch(name) or ".." in name:
-        # The name is not repeated whole: a private folder may have put a person's name here.
+        # The name is not repeated: in a private folder it may be a person's name.
         raise BadInput(
             f"name of {len(name)} characters",
             "cannot be part of a key in the store",
@@ -76,7 +76,7 @@ def raw_manifest(dataset: str, patient: str, version: str) -> str:
 
 
 def raw_latest(dataset: str, patient: str) -> str:
-    """Pointer to the version that counts."""
+    """Pointer to the current version of a patient's raw files."""
     return _key("raw", dataset, patient, POINTER)
 
 
@@ -146,7 +146,7 @@ def run_checkpoint(experiment: str, run: str) -> str:
 
 
 def run_latest(experiment: str) -> str:
-    """Pointer to the run of an experiment that counts."""
+    """Pointer to the current run of an experiment."""
     return _key("experiments", experiment, POINTER)
 
 

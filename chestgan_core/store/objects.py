@@ -1,8 +1,7 @@
-"""Single objects of an S3 bucket: written whole, read verified.
+"""Single objects of an S3 bucket: written whole, verified when they are read.
 
-In: files and bytes with keys relative to a prefix. Out: StoredObject, files and bytes whose sha256 was
-checked.
-Every failure is a StoreError (bucket, key, cause, remedy). store.py builds artefacts and pointers on this.
+In: files and bytes with keys relative to a prefix. Out: StoredObject, files and bytes whose sha256 was checked. Every
+failure is a StoreError (bucket, key, cause, remedy). store.py builds artefacts and pointers on this.
 """
 
 import os
@@ -19,7 +18,7 @@ from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.local.environment import choice_from_environment
 from chestgan_core.local.files import replacing
 from chestgan_core.store.artefacts import AGAIN, StoredObject, sha256_of
-from chestgan_core.store.errors import explained, explained_file
+from chestgan_core.store.errors import file_errors, store_errors
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import S3Transfer
@@ -27,18 +26,18 @@ if TYPE_CHECKING:
 
 PART_BYTES = 8 * 2**20
 PARALLEL = 8
-WRITTEN = "committed"  # the note beside a manifest: when it was written, ISO 8601, UTC
+COMMITTED = "committed"  # metadata of a manifest: when it was first written, ISO 8601, UTC
 _ATTEMPTS = 3
-# Encryption at the server: AES256 or aws:kms, and the id or ARN of a key (without it the one that AWS keeps for the
+# Encryption at the server: AES256 or aws:kms, and the id or ARN of a key (by default the one that AWS keeps for the
 # account).
 ENCRYPTION, KMS_KEY = "CHESTGAN_S3_ENCRYPTION", "CHESTGAN_S3_KMS_KEY"
 _KMS = "aws:kms"
 
 
 def encryption_arguments() -> dict[str, str]:
-    """What every request that writes an object says about encryption; reading needs nothing.
+    """The arguments for encryption of every request that writes an object; reading needs none.
 
-    {} where the environment says nothing: the bucket's own default applies. Raises BadInput.
+    Empty where neither variable is set: the bucket's own default applies. Raises BadInput.
     """
     kind, key = choice_from_environment(ENCRYPTION, ("AES256", _KMS)), os.environ.get(KMS_KEY, "")
     if key and kind != _KMS:
@@ -51,7 +50,7 @@ def encryption_arguments() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Access:
-    """An S3 server (URL) and who asks it."""
+    """An S3 server (URL) and the credentials for it."""
 
     endpoint: str
     key: str
@@ -62,16 +61,16 @@ class Access:
 def s3_client(
     access: Access | None = None, attempts: int = _ATTEMPTS, answer_within: float = 10
 ) -> "S3Client":
-    """A client that reports a store that is down within about 10 s, all attempts together.
+    """A boto3 client that reports a store that is down within about 10 s, all attempts together.
 
-    answer_within: seconds of one attempt, after at most 2.5 for the connection. access: by default from where AWS tools
-    take it (environment, profile, role).
+    answer_within: seconds of one attempt, after at most 2.5 for the connection. access: by default what AWS tools use
+    (environment, profile, role).
     """
     import boto3
     from botocore.config import Config
 
-    told = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    endpoint = access.endpoint if access else told or ""
+    from_environment = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint = access.endpoint if access else from_environment or ""
     config = Config(
         connect_timeout=2.5,
         read_timeout=answer_within,
@@ -79,7 +78,7 @@ def s3_client(
         max_pool_connections=2 * PARALLEL,
         # Servers other than AWS seldom have a DNS name for each bucket.
         s3={"addressing_style": "path" if endpoint else "auto"},
-        # The proxy of a company does not reach this machine.
+        # A company's proxy cannot reach this machine.
         proxies={} if urlsplit(endpoint).hostname in ("127.0.0.1", "localhost", "::1") else None,
     )
     session = boto3.session.Session()
@@ -96,27 +95,29 @@ def s3_client(
 
 
 class Traffic:
-    """Bytes of objects that went over the line, requests and listings apart. For any number of threads."""
+    """Bytes of objects that were transferred, without requests and listings. For any number of threads."""
 
     def __init__(self) -> None:
         self.bytes_read = self.bytes_written = 0
         self._lock = threading.Lock()
 
     def read(self, count: int) -> None:
-        """So many more came from the store."""
+        """Count bytes that were read from the store."""
         with self._lock:
             self.bytes_read += count
 
     def wrote(self, count: int) -> None:
-        """So many more went into it."""
+        """Count bytes that were written to it."""
         with self._lock:
             self.bytes_written += count
 
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """The objects below one prefix of one bucket. client: shared by all threads. encryption: what the server is asked
-    for with every object that is written, as boto3 names it. traffic: of this store.
+    """The objects below one prefix of one bucket.
+
+    client: shared by all threads. encryption: arguments of every request that writes, as boto3 names them. traffic:
+    bytes that this object has transferred.
     """
 
     client: "S3Client"
@@ -126,23 +127,23 @@ class ObjectStore:
     traffic: Traffic = field(default_factory=Traffic, compare=False)
 
     def uri(self, key: str = "") -> str:
-        """s3://bucket/prefix/key: what people and lineage see."""
+        """The address s3://bucket/prefix/key, for people and for lineage."""
         return f"s3://{self.bucket}/{self._full(key)}".rstrip("/")
 
     def check(self) -> None:
-        """One small request. Raises StoreError: down, key refused, no such bucket."""
-        with self._explained(""):
+        """Send one small request. Raises StoreError: down, credentials refused, no such bucket."""
+        with self._errors_of(""):
             self.client.list_objects_v2(Bucket=self.bucket, Prefix=self._full(""), MaxKeys=1)
 
     def put_file(self, path: Path, key: str) -> StoredObject:
-        """Writes a file, in parallel parts when it is large. The object appears whole or not at all."""
+        """Write a file, in parallel parts when it is large. The object appears whole or not at all."""
         with self._transfer() as transfer:
             return self._upload(transfer, path, key)
 
     def put_bytes(self, data: bytes, key: str) -> StoredObject:
-        """Writes bytes as one object."""
+        """Write bytes as one object."""
         item = StoredObject(key, len(data), sha256_of(data))
-        with self._explained(key):
+        with self._errors_of(key):
             self.client.put_object(
                 Bucket=self.bucket,
                 Key=self._full(key),
@@ -154,9 +155,9 @@ class ObjectStore:
         return item
 
     def get_file(self, key: str, path: Path, sha256: str | None = None) -> StoredObject:
-        """Reads an object into a file that appears only when its sha256 is right.
+        """Read an object into a file that appears only when its sha256 is right.
 
-        sha256: what a manifest says; by default what the writer left in the object's metadata.
+        sha256: from a manifest; by default from the object's metadata, where its writer left it.
         Raises NotInStore, DamagedObject, StoreError, BadInput (the file cannot be written).
         """
         if sha256 is None:
@@ -172,35 +173,37 @@ class ObjectStore:
         return self._read(key, sha256)[0]
 
     def head(self, key: str) -> StoredObject | None:
-        """What the store says about an object, None when there is none."""
+        """Size and sha256 of an object; None where there is none."""
         found = self._head(key)
         if found is None:
-            self.check()  # A HEAD does not tell a missing bucket from a missing object.
+            self.check()  # the answer to HEAD is the same for a missing bucket and a missing object
         return found
 
     def written_at(self, key: str) -> datetime:
-        """When an object came into the store (UTC): what its writer noted beside it, else the server's time of its
-        last change, which a copy into another bucket resets. Raises NotInStore.
+        """When an object was written (UTC). Raises NotInStore.
+
+        This is what its writer noted in the object's metadata, else the server's time of its last change, which copying
+        a bucket resets.
         """
-        with self._explained(key):
-            told = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
-        noted = told["Metadata"].get(WRITTEN, "")
+        with self._errors_of(key):
+            head = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
+        noted = head["Metadata"].get(COMMITTED, "")
         try:
             return datetime.fromisoformat(noted).astimezone(UTC)
         except ValueError:
-            return told["LastModified"].astimezone(UTC)
+            return head["LastModified"].astimezone(UTC)
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Objects whose key begins with prefix, in the order of their keys, without sha256."""
         pages = self.client.get_paginator("list_objects_v2")
-        with self._explained(prefix):
+        with self._errors_of(prefix):
             for page in pages.paginate(Bucket=self.bucket, Prefix=self._full(prefix)):
-                for told in page.get("Contents", []):
-                    yield StoredObject(told["Key"].removeprefix(self._full("")), told["Size"])
+                for item in page.get("Contents", []):
+                    yield StoredObject(item["Key"].removeprefix(self._full("")), item["Size"])
 
     def delete(self, key: str) -> None:
-        """Removes an object; one that is not there is no error."""
-        with self._explained(key):
+        """Remove an object; it is not an error if there is none."""
+        with self._errors_of(key):
             self.client.delete_object(Bucket=self.bucket, Key=self._full(key))
 
     def _full(self, key: str) -> str:
@@ -209,8 +212,8 @@ class ObjectStore:
     def _encrypted(self) -> dict[str, Any]:
         return dict(self.encryption)
 
-    def _explained(self, key: str) -> AbstractContextManager[None]:
-        return explained(self.uri(key), self.client.meta.endpoint_url)
+    def _errors_of(self, key: str) -> AbstractContextManager[None]:
+        return store_errors(self.uri(key), self.client.meta.endpoint_url)
 
     def _transfer(self) -> "S3Transfer":
         """Moves files, several parts at a time, for any number of threads."""
@@ -225,7 +228,7 @@ class ObjectStore:
         return S3Transfer(client=self.client, config=config)  # type: ignore[arg-type]  # its stub means botocore's
 
     def _upload(self, transfer: "S3Transfer", path: Path, key: str, sha256: str = "") -> StoredObject:
-        with self._explained(key), explained_file(path):
+        with self._errors_of(key), file_errors(path):
             item = StoredObject(key, path.stat().st_size, sha256 or sha256_of(path))
             extra = {"Metadata": {"sha256": item.sha256}, **self._encrypted()}
             transfer.upload_file(str(path), self.bucket, self._full(key), extra_args=extra)
@@ -233,7 +236,7 @@ class ObjectStore:
         return item
 
     def _download(self, transfer: "S3Transfer", key: str, path: Path, sha256: str) -> StoredObject:
-        with self._explained(key), explained_file(path):
+        with self._errors_of(key), file_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             # Not forced to the disk: what lies there is verified before it is used again.
             with replacing(path, durable=False) as part:
@@ -248,7 +251,7 @@ class ObjectStore:
         from botocore.exceptions import HTTPClientError, IncompleteReadError
         from urllib3.exceptions import HTTPError
 
-        with self._explained(key):
+        with self._errors_of(key):
             for left in reversed(range(_ATTEMPTS)):
                 answer = self.client.get_object(Bucket=self.bucket, Key=self._full(key))
                 try:
@@ -258,29 +261,29 @@ class ObjectStore:
                     if not left:
                         raise
         self.traffic.read(len(data))
-        told = answer["Metadata"].get("sha256", "")
-        self._verify(key, sha256_of(data), told if sha256 is None else sha256)
+        written = answer["Metadata"].get("sha256", "")
+        self._verify(key, sha256_of(data), written if sha256 is None else sha256)
         return data, answer["ETag"]
 
     def _head(self, key: str) -> StoredObject | None:
         try:
-            with self._explained(key):
-                told = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
+            with self._errors_of(key):
+                head = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
         except NotInStore:
             return None
-        return StoredObject(key, told["ContentLength"], told["Metadata"].get("sha256", ""))
+        return StoredObject(key, head["ContentLength"], head["Metadata"].get("sha256", ""))
 
     def _conditional_put(
         self, key: str, data: bytes, expected: str | None, noted: Mapping[str, str] | None = None
     ) -> str:
-        """Writes if the object's ETag is the expected one (None: if there is none). Raises PointerMoved.
+        """Write if the object's ETag is the expected one (None: if there is no object). Raises PointerMoved.
 
-        noted: kept beside the object, not in its bytes.
+        noted: more metadata of the object, which is not in its bytes.
         """
         from botocore.exceptions import ClientError
 
         condition: dict[str, Any] = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
-        with self._explained(key):
+        with self._errors_of(key):
             try:
                 etag = self.client.put_object(
                     Bucket=self.bucket,
@@ -292,7 +295,7 @@ class ObjectStore:
                     **condition,
                 )["ETag"]
             except ClientError as error:
-                # A first try whose answer was lost may have been written; its repetition is then refused.
+                # A first attempt whose answer was lost may have been written; the second one is then refused.
                 if not error.response["ResponseMetadata"].get("RetryAttempts"):
                     raise
                 present, etag = self._read(key, None)

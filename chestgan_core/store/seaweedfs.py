@@ -1,7 +1,6 @@
 """One SeaweedFS process: master, volume server, filer and S3 gateway in one, for this machine only.
 
-In: the folder of its data and keys, its ports, a locked file that it holds while it lives. Out: the running
-process.
+In: the folder of its data and keys, its ports, the lock that it holds while it runs. Out: the running process.
 """
 
 import os
@@ -25,9 +24,9 @@ _OPTIONS = {
     "ip": "127.0.0.1",
     "ip.bind": "127.0.0.1",
     "master.telemetry": "false",
-    # A master that starts again waits so long for others before it elects itself; 10 s by default.
+    # How long a restarted master waits for others before it elects itself; 10 s by default.
     "master.electionTimeout": "300ms",
-    # A volume is a file that grows up to this size; nothing is allocated before.
+    # A volume is a file that grows to this size; nothing is allocated in advance.
     "master.volumeSizeLimitMB": "256",
     "volume.max": "0",
     "filer": "true",
@@ -40,18 +39,16 @@ _OPTIONS = {
     "s3.port.iceberg": "0",
     "s3.port.lance": "0",
 }
-# Without these any user of the machine could read the data past the S3 keys, from the servers behind the
-# gateway.
+# Without these any user of the machine could read the data without the S3 keys, from the servers behind the gateway.
 _INNER_KEYS = (
     "WEED_JWT_SIGNING_KEY",
     "WEED_JWT_SIGNING_READ_KEY",
     "WEED_JWT_FILER_SIGNING_KEY",
     "WEED_JWT_FILER_SIGNING_READ_KEY",
 )
-# The kernel kills the server when the thread that started it is gone (prctl PR_SET_PDEATHSIG = 1, SIGKILL =
-# 9), so that not even kill -9 of its parent leaves a server behind. A small interpreter asks for it and then
-# becomes the server: code that runs in a forked copy of a process with threads may deadlock. The parent may
-# be gone by then.
+# The kernel kills the server when the thread that started it is gone (prctl PR_SET_PDEATHSIG = 1, SIGKILL = 9), so that
+# not even kill -9 of its parent leaves a server behind. A small interpreter sets this and then becomes the server: code
+# in a forked copy of a process with threads may deadlock. The parent may be gone by then.
 _DIES_WITH_PARENT = """
 import ctypes, os, sys
 if sys.platform == "linux":
@@ -77,7 +74,7 @@ class Server:
             options |= {f"{name}.port": str(ports[name]), f"{name}.port.grpc": str(ports[f"{name}.grpc"])}
         command = [sys.executable, "-ISc", _DIES_WITH_PARENT, str(os.getpid()), str(_weed())]
         command += ["-logtostderr=true", "server", *(f"-{name}={value}" for name, value in options.items())]
-        # With AWS_* SeaweedFS would let in whoever has the keys of our environment, too.
+        # With AWS_* SeaweedFS would accept the keys of our environment, too.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         environment |= {name: secrets.token_hex(32) for name in _INNER_KEYS}
         # Go collects its garbage earlier near this size: 0.3 instead of 0.7 GB in large uploads, as fast as before.
@@ -86,8 +83,7 @@ class Server:
         started: Future[subprocess.Popen[bytes]] = Future()
 
         def run() -> None:
-            # The kernel watches the thread that starts a child, not the process: this one stays until the
-            # end.
+            # The kernel watches the thread that starts a child, not the process: this one runs until the end.
             try:
                 with log.open("wb") as stream:
                     process = subprocess.Popen(
@@ -98,7 +94,7 @@ class Server:
                         stdout=stream,
                         stderr=stream,
                         pass_fds=[lock],
-                        start_new_session=True,  # Ctrl-C is for those who write; the store ends after them.
+                        start_new_session=True,  # Ctrl-C is for the writers; the store ends after them
                     )
             except OSError as error:
                 started.set_exception(error)
@@ -120,10 +116,10 @@ class Server:
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """Kills the process, which would take 16 s to end by itself and loses nothing that it confirmed."""
+        """Kill the process: it would take 16 s to end by itself, and loses nothing that it confirmed."""
         self._process.kill()
         self._thread.join()
-        # It leaves sockets at a place that cannot be chosen.
+        # It leaves sockets behind, in a place that cannot be configured.
         for name in LISTENERS:
             port = self._ports[f"{name}.grpc"]
             Path(f"/tmp/seaweedfs-{name}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108

@@ -1,11 +1,10 @@
 """The object store: S3 and nothing else, on a laptop too.
 
-In: files, bytes and JSON with keys relative to the prefix of CHESTGAN_STORE (s3://bucket/prefix). Out:
-committed artefacts, verified files, moved pointers. Every failure is a StoreError (bucket, key, cause,
-remedy).
+In: files, bytes and JSON with keys relative to the prefix of CHESTGAN_STORE (s3://bucket/prefix). Out: committed
+artefacts, verified files, pointers. Every failure is a StoreError (bucket, key, cause, remedy).
 
-Two rules keep readers safe. An artefact exists when its manifest does, and the manifest is written last. A
-pointer is only changed by whoever has seen its present value (conditional put).
+Two rules keep readers safe. An artefact exists when its manifest does, and the manifest is written last. A pointer is
+changed only by a writer that has read its present value (conditional put).
 """
 
 import os
@@ -33,31 +32,54 @@ from chestgan_core.store.artefacts import (
     parse_typed,
     sha256_of,
 )
-from chestgan_core.store.errors import explained, explained_file
+from chestgan_core.store.errors import file_errors, store_errors
 from chestgan_core.store.keys import MANIFEST, checked_name
-from chestgan_core.store.objects import PARALLEL, WRITTEN, ObjectStore, s3_client
+from chestgan_core.store.objects import COMMITTED, PARALLEL, ObjectStore, s3_client
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import S3Transfer
 
 T = TypeVar("T")
-_PATIENCE = 100  # tries of a pointer that many want to change
+_POINTER_TRIES = 100  # of one writer, while others change the same pointer
 
 
 class Store(ObjectStore):
-    """One bucket and prefix: objects, artefacts made of them, pointers to artefacts."""
+    """One bucket and prefix: objects, artefacts made of them, and pointers to artefacts. For any number of threads.
+
+    Keys are relative to the prefix; `chestgan_core.store.keys` has a function for each kind.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from chestgan_core.store import keys
+        >>> from chestgan_core.store.store import Store
+        >>> store = Store.open("s3://bucket/prefix")
+        >>> (run,) = store.read_pointer(keys.run_latest("demo"), "run")
+        >>> artefact = store.read_manifest(keys.run_manifest("demo", run))
+        >>> artefact.bytes  # of all its objects
+        9173482
+        >>> files = store.fetch(artefact, Path("demo"))  # name -> path, each file verified
+        >>> files["generator.safetensors"]
+        PosixPath('demo/generator.safetensors')
+    """
 
     @classmethod
-    def open(cls, uri: str | None = None, *, hasty: bool = False) -> Self:
-        """The store at s3://bucket/prefix, by default that of $CHESTGAN_STORE. Sends no request yet.
+    def open(cls, uri: str | None = None, *, fail_fast: bool = False) -> Self:
+        """Open the store at s3://bucket/prefix. No request is sent yet.
 
-        hasty: for who can do without: one attempt, an answer within two seconds.
-        Credentials, region and endpoint come from where AWS tools look for them (environment, profile, role).
-        Raises BadInput (no address, not S3) and StoreError (a profile that does not exist).
+        Args:
+            uri: Address of the bucket and prefix; by default that of $CHESTGAN_STORE.
+            fail_fast: One attempt per request and an answer within two seconds, for callers that can go on without.
+
+        Returns:
+            The store. Credentials, region and endpoint are those of AWS tools (environment, profile, role).
+
+        Raises:
+            BadInput: No address, or not that of an S3 bucket.
+            StoreError: The AWS profile does not exist.
         """
         bucket, prefix = _parse_uri(os.environ.get("CHESTGAN_STORE", "") if uri is None else uri)
-        with explained(f"s3://{bucket}/{prefix}", ""):
-            return cls(s3_client(attempts=1, answer_within=2) if hasty else s3_client(), bucket, prefix)
+        with store_errors(f"s3://{bucket}/{prefix}", ""):
+            return cls(s3_client(attempts=1, answer_within=2) if fail_fast else s3_client(), bucket, prefix)
 
     def commit(
         self,
@@ -67,43 +89,54 @@ class Store(ObjectStore):
         progress: Progress | None = None,
         existing: Sequence[StoredObject] = (),
     ) -> Artefact:
-        """Writes objects in parallel, then the manifest that makes them an artefact.
+        """Write objects in parallel, then the manifest that makes them an artefact.
 
-        files: name -> content; the objects lie in the folder of manifest_key under these names. manifest:
-        "kind" and whatever a reader should know, without times (the same content must give the same bytes; when it
-        was committed is noted beside the manifest, see commits.py).
-        Objects that an interrupted commit left, and a manifest that is there already, are kept: committing
-        again sends only what is missing. progress: one step an object. existing: objects that another manifest
-        brought into the store, below the same folder; the new manifest lists them too.
-        An artefact that lost objects gets those back that are the same here, whatever else its manifest says.
-        Raises StoreError when manifest_key holds a different artefact (artefacts never change), DamagedObject when
-        an existing object is not there.
+        Committing again sends only what is missing: objects of an interrupted commit, and a manifest that is there
+        already, are kept. An artefact that lost objects gets back those that are the same here.
+
+        Args:
+            manifest_key: Key of the manifest; the objects lie in its folder.
+            files: File name -> content, as a path or as bytes.
+            manifest: `kind` and what a reader should know, without times: the same content must give the same bytes.
+                When it was committed is in the metadata of the manifest (`written_at`).
+            progress: Gets one step per object.
+            existing: Objects below the same folder that another manifest lists already; this one lists them too.
+
+        Returns:
+            The artefact, as read_manifest would read it.
+
+        Raises:
+            StoreError: manifest_key holds a different artefact; artefacts never change.
+            DamagedObject: An existing object is not in the store.
+            BadInput: A file cannot be read.
         """
         folder = folder_of(manifest_key)
         with ThreadPoolExecutor(PARALLEL) as pool:
-            items = _gather(pool, {name: partial(_describe, folder + name, files[name]) for name in files})
-            _gather(pool, {item.key: partial(self._required, item) for item in existing})
+            items = _run_all(pool, {name: partial(_describe, folder + name, files[name]) for name in files})
+            _run_all(pool, {item.key: partial(self._require, item) for item in existing})
         objects = [vars(item) for item in sorted([*items.values(), *existing], key=lambda item: item.key)]
         data = canonical_json({**manifest, "objects": objects})
         artefact = parse_manifest(manifest_key, data, self.uri(manifest_key))
-        present = self._present(manifest_key)
+        present = self._read_if_there(manifest_key)
         if present is not None and present != data:
-            return self._healed(manifest_key, present, items, files)
+            return self._repaired(manifest_key, present, items, files)
         with self._transfer() as transfer, ThreadPoolExecutor(PARALLEL) as pool:
-            jobs = {name: partial(self._ensure, transfer, items[name], files[name]) for name in files}
-            _gather(pool, jobs, progress)
+            jobs = {
+                name: partial(self._upload_if_missing, transfer, items[name], files[name]) for name in files
+            }
+            _run_all(pool, jobs, progress)
         if present is None:
             try:
                 self._conditional_put(
-                    manifest_key, data, None, {WRITTEN: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+                    manifest_key, data, None, {COMMITTED: f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}
                 )
             except PointerMoved:
-                if self._present(manifest_key) != data:
+                if self._read_if_there(manifest_key) != data:
                     raise self._occupied(manifest_key) from None
         return artefact
 
     def is_complete(self, manifest_key: str) -> bool:
-        """Whether an artefact was committed and all its objects are there."""
+        """Whether an artefact was committed and all its objects are in the store."""
         try:
             artefact = self.read_manifest(manifest_key)
         except NotInStore:
@@ -131,22 +164,34 @@ class Store(ObjectStore):
         folder: Path,
         progress: Progress | None = None,
     ) -> dict[str, Path]:
-        """Objects of an artefact (or of its manifest key) as files: name -> path, each verified by its
-        sha256.
+        """Download the objects of an artefact, each verified by its sha256. Correct files in the folder are kept.
 
-        Files that are there already and right are kept, so a broken fetch goes on. progress: one step an object.
-        Raises NotInStore, DamagedObject, StoreError, BadInput (the folder cannot be written).
+        Args:
+            artefact: The artefact, or the key of its manifest.
+            folder: Where the files are written; it may not exist yet.
+            progress: Gets one step per object.
+
+        Returns:
+            File name -> path.
+
+        Raises:
+            NotInStore: The artefact was never committed.
+            DamagedObject: An object is missing, or its sha256 is not that of the manifest.
+            BadInput: The folder cannot be written.
+            DiskFull: No space is left on the disk of the folder.
         """
         if isinstance(artefact, str):
             artefact = self.read_manifest(artefact)
         chosen = {artefact.name(item): item for item in artefact.objects}
         with self._transfer() as transfer, ThreadPoolExecutor(PARALLEL) as pool:
-            jobs = {name: partial(self._bring, transfer, chosen[name], folder / name) for name in chosen}
-            _gather(pool, jobs, progress)
+            jobs = {
+                name: partial(self._fetch_object, transfer, chosen[name], folder / name) for name in chosen
+            }
+            _run_all(pool, jobs, progress)
         return {name: folder / name for name in chosen}
 
     def read(self, artefact: Artefact, name: str) -> bytes:
-        """A small object of an artefact by its file name, verified. Raises BadInput (no such name), DamagedObject."""
+        """A small object of an artefact by its file name, verified. Raises BadInput (unknown name), DamagedObject."""
         item = artefact.find(name)
         return self.get_bytes(item.key, item.sha256)
 
@@ -156,7 +201,7 @@ class Store(ObjectStore):
         return parse_json(data, self.uri(key)), etag
 
     def read_pointer(self, key: str, *names: str) -> tuple[str, ...]:
-        """What a pointer says of some names, `version` or `run`: each value can be one step of a key.
+        """What a pointer says of some names, `version` or `run`: each value can be one part of a key.
 
         Raises NotInStore, and DamagedObject where the pointer lacks one of them or has something else there.
         """
@@ -168,26 +213,25 @@ class Store(ObjectStore):
             raise DamagedObject(self.uri(key), cause, "materialize what it points to again") from error
 
     def put_pointer(self, key: str, value: Mapping[str, Any], expected: str | None) -> str:
-        """Writes a pointer if its ETag is still the expected one (None: if there is no pointer).
+        """Write a pointer if its ETag is still the expected one (None: if there is no pointer yet).
 
-        Returns the new ETag. Raises PointerMoved when another writer was first.
+        Returns the new ETag. Raises PointerMoved: another writer was first.
         """
         return self._conditional_put(key, canonical_json(value), expected)
 
     def update_pointer(self, key: str, value: Mapping[str, Any]) -> None:
-        """Makes the pointer say value, whatever it said before."""
+        """Set a pointer, whatever its value was."""
         self.change_pointer(key, lambda _: value)
 
     def change_pointer(
         self, key: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]
     ) -> Mapping[str, Any]:
-        """Reads, changes and writes a pointer until no other writer came in between; returns what it says
-        then.
+        """Read, change and write a pointer, again and again until no other writer interferes; returns its new value.
 
-        change: gets the present value ({} when there is none) and may be called more than once; what it
-        returns is written unless it is the same. Raises PointerMoved when others win without end.
+        change: gets the present value ({} where there is none) and may be called more than once; what it returns is
+        written unless it is the same. Raises PointerMoved: other writers were faster every time.
         """
-        for attempt in range(_PATIENCE):
+        for attempt in range(_POINTER_TRIES):
             try:
                 present, etag = self.get_pointer(key)
             except NotInStore:
@@ -199,14 +243,14 @@ class Store(ObjectStore):
             try:
                 self.put_pointer(key, value, etag)
             except PointerMoved:
-                # Those who failed together must not try again together.
+                # Writers that failed together must not retry together.
                 time.sleep(random.uniform(0, 0.02 * min(attempt + 1, 10)))  # noqa: S311 (no secret)
             else:
                 return value
-        raise PointerMoved(self.uri(key), f"others changed it {_PATIENCE} times in between", "run again")
+        raise PointerMoved(self.uri(key), f"others changed it {_POINTER_TRIES} times meanwhile", "run again")
 
-    def _bring(self, transfer: "S3Transfer", item: StoredObject, path: Path) -> StoredObject:
-        with explained_file(path):
+    def _fetch_object(self, transfer: "S3Transfer", item: StoredObject, path: Path) -> StoredObject:
+        with file_errors(path):
             if path.is_file() and path.stat().st_size == item.bytes and sha256_of(path) == item.sha256:
                 return item
         try:
@@ -215,27 +259,29 @@ class Store(ObjectStore):
             cause = "is listed in a manifest but not in the store"
             raise DamagedObject(self.uri(item.key), cause, "materialize its artefact again") from error
 
-    def _ensure(self, transfer: "S3Transfer", item: StoredObject, content: Path | bytes) -> StoredObject:
+    def _upload_if_missing(
+        self, transfer: "S3Transfer", item: StoredObject, content: Path | bytes
+    ) -> StoredObject:
         if self._head(item.key) == item:
             return item
         if isinstance(content, bytes):
             return self.put_bytes(content, item.key)
         return self._upload(transfer, content, item.key, item.sha256)
 
-    def _required(self, item: StoredObject) -> StoredObject:
+    def _require(self, item: StoredObject) -> StoredObject:
         if self._head(item.key) != item:
             cause = "is not in the store as its manifest says"
             raise DamagedObject(self.uri(item.key), cause, "materialize its artefact again")
         return item
 
-    def _healed(
+    def _repaired(
         self,
         manifest_key: str,
         manifest: bytes,
         items: Mapping[str, StoredObject],
         files: Mapping[str, Path | bytes],
     ) -> Artefact:
-        """The artefact that is there, with what it had lost. Raises StoreError when it had lost nothing."""
+        """The committed artefact, after its lost objects were written again. Raises StoreError: it had lost none."""
         artefact = parse_manifest(manifest_key, manifest, self.uri(manifest_key))
         lost = [item for item in artefact.objects if self._head(item.key) != item]
         here = {item: files[name] for name, item in items.items()}
@@ -243,10 +289,10 @@ class Store(ObjectStore):
             raise self._occupied(manifest_key)
         with self._transfer() as transfer:
             for item in lost:
-                self._ensure(transfer, item, here[item])
+                self._upload_if_missing(transfer, item, here[item])
         return artefact
 
-    def _present(self, key: str) -> bytes | None:
+    def _read_if_there(self, key: str) -> bytes | None:
         try:
             return self.get_bytes(key)
         except NotInStore:
@@ -257,7 +303,7 @@ class Store(ObjectStore):
 
 
 def _parse_uri(uri: str) -> tuple[str, str]:
-    """Bucket and prefix. Raises BadInput, which does not repeat the address: a password may be in it."""
+    """Bucket and prefix. Raises BadInput, which does not repeat the address: it may hold a password."""
     remedy = "set CHESTGAN_STORE to s3://bucket or s3://bucket/prefix"
     if not uri:
         raise BadInput("CHESTGAN_STORE", "is not set", remedy)
@@ -269,16 +315,16 @@ def _parse_uri(uri: str) -> tuple[str, str]:
 def _describe(key: str, content: Path | bytes) -> StoredObject:
     if isinstance(content, bytes):
         return StoredObject(key, len(content), sha256_of(content))
-    with explained_file(content):
+    with file_errors(content):
         return StoredObject(key, content.stat().st_size, sha256_of(content))
 
 
-def _gather(
+def _run_all(
     pool: ThreadPoolExecutor,
     jobs: Mapping[str, Callable[[], StoredObject]],
     progress: Progress | None = None,
 ) -> dict[str, StoredObject]:
-    """Runs all jobs; the first failure ends those that have not begun, and is raised."""
+    """Run all jobs. The first failure cancels those that have not started, and is raised."""
     running: dict[str, Future[StoredObject]] = {name: pool.submit(job) for name, job in jobs.items()}
     waiting = set(running.values())
     try:
@@ -296,10 +342,10 @@ def _gather(
 
 @dataclass(frozen=True)
 class Commit:
-    """manifest_key: of the artefact. at: UTC, noted beside the manifest when it was first written.
+    """When an artefact was committed. at: UTC, from the metadata of its manifest.
 
-    Not in its bytes: the same content has the same manifest whenever it is made, and committing it again does not
-    change the time. Copies of a bucket keep the note.
+    It is not in the manifest's bytes: the same content gives the same manifest whenever it is made, and committing it
+    again does not change the time. Copies of a bucket keep it.
     """
 
     manifest_key: str
@@ -312,7 +358,7 @@ class Commit:
 
 
 def commits(store: Store, prefix: str) -> list[Commit]:
-    """Every artefact below a prefix, the oldest first: one small request each, several at once."""
+    """Every artefact below a prefix, the oldest first. One small request each, several at once."""
     keys = [item.key for item in store.list(prefix) if item.key.endswith(f"/{MANIFEST}")]
     with ThreadPoolExecutor(PARALLEL) as pool:
         found = [Commit(key, at) for key, at in zip(keys, pool.map(store.written_at, keys), strict=True)]

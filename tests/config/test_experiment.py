@@ -141,7 +141,7 @@ def test_an_experiment_of_an_unknown_dataset_or_extractor_is_refused_before_it_c
             load_experiment(path)
 
 
-def test_a_folder_of_own_experiments_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_own_experiments_that_is_not_a_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHESTGAN_EXPERIMENTS", "/no/such/folder")
     with pytest.raises(BadExperiment, match="is not a folder"):
         experiment_files()

@@ -90,11 +90,11 @@ def test_what_only_narrows_down_is_reported_and_does_not_stop(
     assert report.stopping() == ()
 
 
-def test_dates_that_were_shifted_are_no_finding(tmp_path: Path) -> None:
+def test_dates_that_were_shifted_are_not_a_finding(tmp_path: Path) -> None:
     assert not found(tmp_path, StudyDate="20010101", LongitudinalTemporalInformationModified="MODIFIED")
 
 
-def test_attributes_that_are_there_but_empty_are_no_finding(tmp_path: Path) -> None:
+def test_attributes_that_are_there_but_empty_are_not_a_finding(tmp_path: Path) -> None:
     blank = {
         "PatientBirthDate": "",
         "OperatorsName": "^^",
@@ -171,8 +171,8 @@ def test_no_value_reaches_the_report(tmp_path: Path) -> None:
     report = audited(
         tmp_path, ct_slice(**{**CLEAN, "PatientName": "Doe^Jane", "PatientAddress": "1 High Street"})
     )
-    told = report.line() + repr(report) + json.dumps(report.as_json())
-    assert not any(word in told for word in ("Doe", "Jane", "High"))
+    output = report.line() + repr(report) + json.dumps(report.as_json())
+    assert not any(word in output for word in ("Doe", "Jane", "High"))
 
 
 def test_zips_within_zips_are_audited_and_licences_are_not_counted(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_placeholders_and_codes_name_nobody(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["Doe^Jane", "DOE", "Doe, Jane", "smith1960", "MISTER^CT", "anonymous Doe", "Doe 7"]
 )
-def test_what_may_be_a_name_is_no_placeholder(name: str) -> None:
+def test_what_may_be_a_name_is_not_a_placeholder(name: str) -> None:
     assert not is_placeholder(name)
 
 

@@ -65,7 +65,7 @@ def test_a_process_that_is_killed_while_it_makes_the_key_leaves_no_empty_one(tmp
     assert len(Pseudonyms.private(tmp_path).secret) == 64
 
 
-def test_a_home_that_cannot_hold_a_key_is_told_in_one_line(tmp_path, monkeypatch):
+def test_a_home_that_cannot_hold_a_key_is_named_in_one_line(tmp_path, monkeypatch):
     monkeypatch.delenv("CHESTGAN_PATIENT_KEY", raising=False)
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match="CHESTGAN_HOME"):

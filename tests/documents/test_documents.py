@@ -96,7 +96,7 @@ def test_the_summary_has_the_first_page_for_itself_and_pages_are_numbered() -> N
     assert [f"page {n} of {len(pages)}" in text for n, text in enumerate(pages, 1)] == [True] * len(pages)
 
 
-def test_a_long_table_goes_on_on_the_next_page_under_its_head_and_loses_no_row() -> None:
+def test_a_long_table_continues_on_the_next_page_under_its_head_and_loses_no_row() -> None:
     pages = pages_of(as_pdf(everything(rows=120)))
     assert len(pages) > 3
     having = [text for text in pages if "row " in text]

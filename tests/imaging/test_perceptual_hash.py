@@ -76,7 +76,7 @@ def test_an_even_picture_and_its_noise_after_compression_have_the_same_hash():
 @pytest.mark.parametrize(
     "image", [np.zeros((4, 4)), np.zeros((4, 4, 3), np.uint8), np.zeros((0, 4), np.uint8)]
 )
-def test_what_is_no_grey_picture_gets_no_hash(image):
+def test_what_is_not_a_grey_image_gets_no_hash(image):
     with pytest.raises(ValueError, match="grey"):
         perceptual_hash(image)
 
@@ -113,7 +113,7 @@ def test_pairs_across_the_blocks_of_a_long_list_are_found():
 
 
 @pytest.mark.parametrize("broken", ["", "0" * 63, "g" * 64])
-def test_what_is_no_hash_is_refused(broken):
+def test_what_is_not_a_hash_is_refused(broken):
     with pytest.raises(BadInput, match="64 hex digits"):
         near_pairs(["0" * 64, broken], 3)
 

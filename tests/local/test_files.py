@@ -130,7 +130,7 @@ def test_needs_on_one_disk_are_added_up_before_a_full_disk_is_foretold(tmp_path:
         )
 
 
-def test_a_full_disk_is_no_bad_input(tmp_path: Path) -> None:
+def test_a_full_disk_is_not_bad_input(tmp_path: Path) -> None:
     full = file_error(tmp_path, OSError(errno.ENOSPC, "No space left on device"))
     assert isinstance(full, DiskFull)
     assert (

@@ -28,8 +28,8 @@ def test_whatever_is_printed_is_one_object_a_print(texts: list[str]) -> None:
         print(text, file=lines)
     written = out.getvalue()
     assert "\r" not in written
-    told = [json.loads(line) for line in written.split("\n")[:-1]]
-    assert [one.get("message") for one in told if "time" in one] == [
+    objects_read = [json.loads(line) for line in written.split("\n")[:-1]]
+    assert [one.get("message") for one in objects_read if "time" in one] == [
         text.rstrip() for text in texts if text.strip() and not _passes(text)
     ]
 
@@ -47,10 +47,10 @@ def test_an_object_passes_and_a_traceback_stays_together() -> None:
     lines.context = {"run": "1", "step": "raw_dicom", "partition": "folder:a"}
     print('{"level": "WARNING", "message": "of a server"}', file=lines)
     print("Traceback\n  File x\nValueError: no", file=lines)
-    passed, told = objects(out)
+    passed, logged = objects(out)
     assert passed == {"level": "WARNING", "message": "of a server"}
-    assert told["message"] == "Traceback\n  File x\nValueError: no"
-    assert (told["run"], told["step"], told["partition"]) == ("1", "raw_dicom", "folder:a")
+    assert logged["message"] == "Traceback\n  File x\nValueError: no"
+    assert (logged["run"], logged["step"], logged["partition"]) == ("1", "raw_dicom", "folder:a")
 
 
 def test_threads_do_not_break_each_others_lines() -> None:
@@ -75,9 +75,9 @@ def test_a_command_says_all_it_says_as_objects_and_its_answer_as_before() -> Non
         [sys.executable, "-c", code], env={"CHESTGAN_LOG": "json"}, capture_output=True, text=True
     )
     assert ran.returncode == 1
-    told = [json.loads(line) for line in ran.stderr.splitlines()]
-    assert told[-1]["level"] == "ERROR"
-    assert told[-1]["message"].startswith("chestgan: /nowhere: ")
+    logged = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert logged[-1]["level"] == "ERROR"
+    assert logged[-1]["message"].startswith("chestgan: /nowhere: ")
 
 
 def test_another_value_is_refused_and_none_changes_nothing(
@@ -149,7 +149,7 @@ def test_a_record_with_a_traceback_is_one_object(monkeypatch: pytest.MonkeyPatch
     except ValueError:
         record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", None, sys.exc_info())
     StandardError().emit(record)
-    [told] = objects(out)
-    assert told["level"] == "ERROR"
-    assert told["message"].startswith("failed\nTraceback")
-    assert told["message"].endswith("ValueError: no")
+    [logged] = objects(out)
+    assert logged["level"] == "ERROR"
+    assert logged["message"].startswith("failed\nTraceback")
+    assert logged["message"].endswith("ValueError: no")

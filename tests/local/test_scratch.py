@@ -1,4 +1,4 @@
-"""Folders of running steps: gone afterwards, also when the process was killed, and never taken from another."""
+"""Folders of running steps: removed afterwards, also when the process was killed, and never those of others."""
 
 import signal
 import subprocess

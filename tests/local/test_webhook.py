@@ -26,7 +26,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 
 def test_a_message_is_signed_over_timestamp_and_body(receiver: Receiver) -> None:
-    Webhook.of_environment().deliver("d-1", {"kind": "run-failed"})
+    Webhook.from_environment().deliver("d-1", {"kind": "run-failed"})
     ((headers, body),) = receiver.came
     signed = headers["X-Chestgan-Timestamp"].encode() + b"." + body
     expected = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
@@ -37,31 +37,31 @@ def test_a_message_is_signed_over_timestamp_and_body(receiver: Receiver) -> None
 
 def test_what_may_pass_is_tried_again_with_the_same_delivery_id(receiver: Receiver) -> None:
     receiver.statuses = [503, 429]
-    Webhook.of_environment().deliver("d-1", {})
+    Webhook.from_environment().deliver("d-1", {})
     assert [headers["X-Chestgan-Delivery"] for headers, _ in receiver.came] == ["d-1"] * 3
 
 
 def test_tries_are_bounded_and_the_error_does_not_show_the_address(receiver: Receiver) -> None:
     receiver.statuses = [500] * 9
     with pytest.raises(SourceUnreachable, match="answered 500") as failed:
-        Webhook.of_environment().deliver("d-1", {})
+        Webhook.from_environment().deliver("d-1", {})
     assert len(receiver.came) == webhook.TRIES
     assert "hidden" not in str(failed.value)
-    assert SECRET not in repr(Webhook.of_environment())
+    assert SECRET not in repr(Webhook.from_environment())
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 404])
 def test_a_refusal_or_a_redirect_is_not_tried_again(receiver: Receiver, status: int) -> None:
     receiver.statuses = [status]
     with pytest.raises(SourceRefused, match=str(status)):
-        Webhook.of_environment().deliver("d-1", {})
+        Webhook.from_environment().deliver("d-1", {})
     assert len(receiver.came) == 1
 
 
 def test_a_server_that_is_not_there_is_one_line(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHESTGAN_WEBHOOK", "http://127.0.0.1:9/hidden")
     with pytest.raises(SourceUnreachable, match="does not answer") as failed:
-        Webhook.of_environment().deliver("d-1", {})
+        Webhook.from_environment().deliver("d-1", {})
     assert "hidden" not in str(failed.value)
 
 
@@ -74,14 +74,14 @@ def test_an_address_that_would_send_in_the_clear_is_refused(
     monkeypatch.setenv("CHESTGAN_WEBHOOK", url)
     monkeypatch.setenv("CHESTGAN_WEBHOOK_SECRET", SECRET)
     with pytest.raises(BadInput, match="https"):
-        Webhook.of_environment()
+        Webhook.from_environment()
 
 
-def test_an_address_or_a_secret_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_or_a_secret_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CHESTGAN_WEBHOOK", raising=False)
     with pytest.raises(NotAvailable):
-        Webhook.of_environment()
+        Webhook.from_environment()
     monkeypatch.setenv("CHESTGAN_WEBHOOK", "https://example.org/x")
     monkeypatch.setenv("CHESTGAN_WEBHOOK_SECRET", "short")
     with pytest.raises(BadInput, match="16 characters"):
-        Webhook.of_environment()
+        Webhook.from_environment()

@@ -11,11 +11,11 @@ from typing import Self
 class Proxy:
     """Forwards to a port, of this machine or of target.
 
-    cut_up, cut_down: bytes from the client or from the server after which a connection is cut, None: never.
-    cuts: how many connections are cut before the network is well again, None: all of them. stall: instead of
-    cutting, forward no more and say nothing. host: where it listens. tls: clients speak TLS, the server does not.
-    `cut` counts the cut ones, `reached` is set by the first. `asked`: the begin of each piece that clients sent, hence
-    requests with headers. Between go_away() and come_back() every connection is cut at once; `cut` counts them too.
+    cut_up, cut_down: bytes from the client or from the server after which a connection is cut, None: never. cuts: how
+    many connections are cut before the network is well again, None: all of them. stall: instead of cutting, forward no
+    more and say nothing. host: where it listens. tls: clients speak TLS, the server does not. `cut` counts the cut
+    ones, `reached` is set by the first. `requests`: the start of each piece that clients sent, hence requests with
+    headers. Between go_away() and come_back() every connection is cut at once; `cut` counts them too.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Proxy:
         self._port, self._cut_up, self._cut_down, self._cuts = port, cut_up, cut_down, cuts
         self._stall, self._tls, self._target = stall, tls, target
         self._away = False
-        self.asked: list[bytes] = []
+        self.requests: list[bytes] = []
         self.cut = 0
         self.reached = threading.Event()
         self._lock = threading.Lock()
@@ -86,7 +86,7 @@ class Proxy:
             while data := source.recv(65536):
                 passed += len(data)
                 if way_up:
-                    self.asked.append(data[:4096])
+                    self.requests.append(data[:4096])
                 if limit is not None and passed > limit and self._may_cut():
                     if self._stall:
                         return

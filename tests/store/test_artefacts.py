@@ -59,8 +59,8 @@ def test_the_same_content_gives_the_same_manifest_bytes_and_is_sent_once(store: 
     after = store.client.head_object(Bucket=store.bucket, Key=f"{store.prefix}/{KEY}")
     assert first == second
     assert before["LastModified"] == after["LastModified"]
-    told = store.get_bytes(KEY)
-    assert told == canonical_json(json.loads(told))
+    written = store.get_bytes(KEY)
+    assert written == canonical_json(json.loads(written))
 
 
 def test_an_artefact_never_changes(store: Store) -> None:
@@ -148,9 +148,9 @@ def test_a_fetch_keeps_what_is_right_already(store: Store, tmp_path: Path) -> No
 )
 def test_a_manifest_that_points_outside_of_its_folder_is_refused(name: str) -> None:
     for key in (name, f"synthetic/chest/v1/{name}"):
-        told = {"kind": "x", "objects": [{"key": key, "bytes": 1, "sha256": "0" * 64}]}
+        written = {"kind": "x", "objects": [{"key": key, "bytes": 1, "sha256": "0" * 64}]}
         with pytest.raises(DamagedObject, match="outside of its folder"):
-            parse_manifest(KEY, canonical_json(told), "where")
+            parse_manifest(KEY, canonical_json(written), "where")
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b"{}", b'{"objects":[{}]}', b'{"objects":7}', b"\xff"])
@@ -160,7 +160,7 @@ def test_bytes_that_are_not_a_manifest_are_refused_in_one_line(store: Store, dat
         store.read_manifest(KEY)
 
 
-def test_a_killed_upload_leaves_nothing_that_a_reader_can_open_and_the_next_commit_goes_on(
+def test_a_killed_upload_leaves_nothing_that_a_reader_can_open_and_the_next_commit_completes_it(
     embedded: EmbeddedStore, store: Store, tmp_path: Path
 ) -> None:
     large = tmp_path / "large.bin"

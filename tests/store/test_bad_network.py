@@ -1,4 +1,4 @@
-"""The connection breaks in the middle: repeated when that helps, told in one line when it does not."""
+"""The connection breaks in the middle: repeated when that helps, reported in one line when it does not."""
 
 import random
 import time
@@ -14,7 +14,7 @@ from chestgan_core.store.store import Store
 from tests.store.access import port_of, seen_through
 from tests.store.proxy import Proxy
 
-LOST = "the connection was lost during the transfer, also when it was tried again; nothing half-written"
+LOST = "the connection was lost during the transfer, and again when it was retried; check the network"
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def large(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("size", [300_000, 3 * PART_BYTES])
-def test_an_upload_that_breaks_is_told_and_leaves_no_object(
+def test_an_upload_that_breaks_is_reported_and_leaves_no_object(
     embedded: EmbeddedStore, store: Store, tmp_path: Path, size: int
 ) -> None:
     source = tmp_path / "source.bin"
@@ -41,7 +41,7 @@ def test_an_upload_that_breaks_is_told_and_leaves_no_object(
 
 
 @pytest.mark.parametrize("size", [300_000, 3 * PART_BYTES])
-def test_a_download_that_breaks_is_told_and_leaves_no_file(
+def test_a_download_that_breaks_is_reported_and_leaves_no_file(
     embedded: EmbeddedStore, store: Store, tmp_path: Path, size: int
 ) -> None:
     data = random.Random(size).randbytes(size)

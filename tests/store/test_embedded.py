@@ -45,8 +45,8 @@ def test_keys_are_readable_by_their_owner_only_and_in_no_command_line(embedded: 
     assert stat.S_IMODE((embedded.folder / "identities.json").stat().st_mode) == 0o600
     assert stat.S_IMODE(embedded.folder.stat().st_mode) == 0o700
     assert embedded.access is not None
-    told = " ".join(psutil.Process(embedded.pid).cmdline()) + embedded.log.read_text()
-    assert embedded.access.secret not in told
+    visible = " ".join(psutil.Process(embedded.pid).cmdline()) + embedded.log.read_text()
+    assert embedded.access.secret not in visible
 
 
 def test_nobody_reads_past_the_keys(embedded: EmbeddedStore, store: Store) -> None:
@@ -141,13 +141,13 @@ def test_the_configured_store_is_used_where_there_is_one(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_hold_the_store_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_hold_the_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
     with pytest.raises(StoreError, match=r"cannot be written .*; set CHESTGAN_HOME"):
         EmbeddedStore(tmp_path / "home").start()
     (tmp_path / "s3").mkdir()
     (tmp_path / "s3" / "identities.json").write_text("{}")
-    with pytest.raises(StoreError, match=r"identities\.json: is no list of keys; delete this file"):
+    with pytest.raises(StoreError, match=r"identities\.json: is not a list of keys; delete this file"):
         EmbeddedStore(tmp_path).start()
 
 
@@ -158,11 +158,11 @@ def _gone(pid: int) -> None:
         time.sleep(0.05)
 
 
-def test_ports_that_were_told_twice_are_replaced(tmp_path: Path) -> None:
+def test_ports_that_are_recorded_twice_are_replaced(tmp_path: Path) -> None:
     (tmp_path / "s3").mkdir()
     names = [f"{name}{end}" for name in ("master", "volume", "filer", "s3") for end in ("", ".grpc")]
-    told = tmp_path / "s3" / "ports.json"
-    told.write_text(json.dumps(dict.fromkeys(names, 23_456)))
+    ports = tmp_path / "s3" / "ports.json"
+    ports.write_text(json.dumps(dict.fromkeys(names, 23_456)))
     with EmbeddedStore(tmp_path) as embedded:
         embedded.store().check()
-    assert len(set(json.loads(told.read_text()).values())) == 8
+    assert len(set(json.loads(ports.read_text()).values())) == 8

@@ -34,6 +34,6 @@ def test_no_name_leaves_its_place_in_the_tree(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "a/b", "../x", "a\\b", ".hidden", "-rf", "a b", "Müller", "a\n"]
 )
-def test_a_name_that_is_no_step_of_a_key_is_refused_without_repeating_it(name: str) -> None:
+def test_a_name_that_cannot_be_part_of_a_key_is_refused_without_repeating_it(name: str) -> None:
     with pytest.raises(BadInput, match=f"^name of {len(name)} characters: cannot be part of a key"):
         keys.raw_latest("lung", name)

@@ -31,9 +31,9 @@ def test_a_large_file_travels_in_parts_and_comes_back_whole(store: Store, tmp_pa
     source = tmp_path / "large.bin"
     source.write_bytes(random.Random(3).randbytes(5 * PART_BYTES + 17))
     put = store.put_file(source, "large.bin")
-    told = store.client.head_object(Bucket=store.bucket, Key=f"{store.prefix}/large.bin")
-    assert told["ETag"].strip('"').endswith("-6")  # how S3 marks an object of six parts
-    assert told["Metadata"]["sha256"] == put.sha256
+    head = store.client.head_object(Bucket=store.bucket, Key=f"{store.prefix}/large.bin")
+    assert head["ETag"].strip('"').endswith("-6")  # how S3 marks an object of six parts
+    assert head["Metadata"]["sha256"] == put.sha256
     assert store.get_file("large.bin", tmp_path / "new" / "folder" / "back.bin") == put
     assert (tmp_path / "new" / "folder" / "back.bin").read_bytes() == source.read_bytes()
 
@@ -117,7 +117,7 @@ def test_a_store_that_is_down_is_reported_soon(embedded: EmbeddedStore, store: S
 
 
 @pytest.mark.parametrize("wrong", ["key", "secret"])
-def test_a_store_that_refuses_the_key_is_told_without_the_key(
+def test_a_store_that_refuses_the_key_is_named_without_the_key(
     embedded: EmbeddedStore, store: Store, tmp_path: Path, wrong: str
 ) -> None:
     refused = seen_through(embedded, store, **{wrong: "WRONG" + 20 * "x"})
@@ -130,7 +130,7 @@ def test_a_store_that_refuses_the_key_is_told_without_the_key(
     assert embedded.access.secret not in repr(embedded.access)
 
 
-def test_a_missing_bucket_is_told_by_every_operation(
+def test_a_missing_bucket_is_named_by_every_operation(
     embedded: EmbeddedStore, store: Store, tmp_path: Path
 ) -> None:
     for error in _every_use(seen_through(embedded, store, bucket="no-such-bucket"), tmp_path):
@@ -164,7 +164,7 @@ def test_many_threads_share_one_store(store: Store, tmp_path: Path) -> None:
         ("s3://user:secret@host/b", "is not the address"),
     ],
 )
-def test_an_address_that_is_no_bucket_is_refused_without_repeating_it(uri: str, cause: str) -> None:
+def test_an_address_that_is_not_a_bucket_is_refused_without_repeating_it(uri: str, cause: str) -> None:
     with pytest.raises(BadInput, match=f"CHESTGAN_STORE: {cause}") as caught:
         Store.open(uri)
     assert "secret" not in str(caught.value)

@@ -61,7 +61,7 @@ def test_a_pointer_that_says_the_same_is_not_written_again(store: Store) -> None
     assert before == after
 
 
-def test_a_pointer_that_is_no_json_is_told(store: Store) -> None:
+def test_a_pointer_that_is_not_json_is_damaged(store: Store) -> None:
     store.put_bytes(b"\x00", KEY)
     with pytest.raises(DamagedObject, match="is not a JSON object"):
         store.get_pointer(KEY)

@@ -43,8 +43,8 @@ def test_every_object_is_encrypted_by_the_server_and_read_back_as_it_was(
             write()
         for item in store.list():
             if item.key != ".ready":
-                told = store.client.head_object(Bucket=BUCKET, Key=item.key)
-                assert told.get("ServerSideEncryption") == "AES256", item.key
+                head = store.client.head_object(Bucket=BUCKET, Key=item.key)
+                assert head.get("ServerSideEncryption") == "AES256", item.key
         assert store.get_bytes("bytes") == SECRET
         assert store.get_file("large", tmp_path / "back").bytes == 3 * PART_BYTES
         assert store.get_pointer("pointer")[0] == {"version": SECRET.decode()}
@@ -64,10 +64,10 @@ def test_a_key_of_kms_is_named_in_every_request_that_writes(
         through = seen_through(embedded, store, endpoint=proxy.url)
         with suppress(StoreError):  # the embedded server has no KMS
             writes(through, tmp_path)[way]()
-        asked = b"".join(proxy.asked).decode(errors="replace").lower()
+        sent = b"".join(proxy.requests).decode(errors="replace").lower()
     # What begins an object; its parts and its end belong to that.
     begin = r"^(?:put|post) /[^\s?]+(?:\?uploads)? http/1.1\r\n(.*?)\r\n\r\n"
-    begun = re.findall(begin, asked, re.DOTALL | re.MULTILINE)
+    begun = re.findall(begin, sent, re.DOTALL | re.MULTILINE)
     assert begun
     for headers in begun:
         assert "x-amz-server-side-encryption: aws:kms\r\n" in f"{headers}\r\n"
@@ -155,16 +155,16 @@ def test_a_token_that_was_renewed_is_read_anew(store: Store, tokens: TokenServic
     assert len(tokens.given) > 1
 
 
-def test_a_role_that_is_not_given_is_told_with_what_to_check(
+def test_a_role_that_is_not_granted_is_named_with_what_to_check(
     store: Store, tokens: TokenService, tmp_path: Path
 ) -> None:
     tokens.accepted = "another"
     with pytest.raises(
         StoreError, match=r"refused the key \(InvalidIdentityToken\); check .*AWS_ROLE_ARN"
-    ) as told:
+    ) as refused:
         opened(store).check()
-    assert not isinstance(told.value, NotInStore)
-    assert "first" not in str(told.value)
+    assert not isinstance(refused.value, NotInStore)
+    assert "first" not in str(refused.value)
     (tmp_path / "token").unlink()
     with pytest.raises(
         StoreError, match=r"no usable credentials were found; check .*AWS_WEB_IDENTITY_TOKEN_FILE"
