@@ -40,6 +40,13 @@ def test_every_link_and_picture_of_a_page_beside_the_site_is_there(page: str) ->
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_every_link_and_picture_of_a_page_beside_the_site_is_there(page: str) -> None:
+    """Those inside of docs/ are looked after by `make docs`."""
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
 COMMANDS = sorted(
     {
         line.split("#")[0].strip()
