@@ -48,6 +48,16 @@ def test_users_get_the_types(package: str) -> None:
     }  # everything in them, no list of endings
 
 
+def test_pip_install_chestgan_brings_the_pipeline_and_no_database() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.match(r"[\w-]+", one)[0] for one in project["dependencies"]}  # type: ignore[index]
+    assert needed >= {
+        *("torch", "torchvision", "dagster", "dagster-webserver", "dagster-k8s"),
+        *("pydicom", "numpy", "pillow", "scikit-image", "boto3"),
+    }
+    assert not needed & {"optuna", "psycopg2-binary", "dagster-postgres", "dagster-aws", "mkdocs-material"}
+
+
 def test_telemetry_is_off() -> None:
     assert yaml.safe_load((ROOT / "dagster.yaml").read_text())["telemetry"] == {"enabled": False}
 
