@@ -25,9 +25,9 @@ from bench.ratio import Ratio
 from chestgan_core.config.dataset import dataset_named
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.sources.archive.packing import check_series, pack_series
-from chestgan_core.sources.catalog.stored_catalog import SELECTED, SeriesRow
 from chestgan_core.sources.download.download_progress import DownloadProgress
 from chestgan_core.sources.idc.source import IdcConfig
+from chestgan_core.sources.series_rows import SELECTED, SeriesRow
 from chestgan_core.sources.source import Source, open_source
 from chestgan_core.store.embedded import EmbeddedStore
 
@@ -97,21 +97,13 @@ def _ours(source: Source, target: Path) -> None:
 
 
 def _row() -> SeriesRow:
-    unknown = dict.fromkeys(
-        ("modality", "sop_class", "photometric", "description", "kernel", "manufacturer", "histology", "licence",
-         "doi", "analysis"), ""
-    )  # fmt: skip
     return SeriesRow(
-        **unknown,
         patient="bench",
         key=UID,
         images=FILES,
         bytes=FILES * FILE_BYTES,
-        thickness_mm=0.0,
-        spacing_mm=0.0,
         revision=PREFIX,
         location=f"s3://{BUCKET}/{PREFIX}/",
-        files=[],
         status=SELECTED,
     )
 

@@ -1,1 +1,1 @@
-"""Where images come from: the catalog and the raw archive of a dataset, and generated phantoms."""
+"""Where images come from: one package per provider, the catalog and the raw archive of a dataset, tumour boxes."""

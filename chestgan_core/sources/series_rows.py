@@ -1,12 +1,12 @@
-"""The rows of a catalog: one series each, with its status, and what they add up to.
+"""The rows of a catalog: one per series, with its status; and their sums.
 
-In: what a source says of its series. Out: SeriesRow, Catalog, CatalogSummary. Nothing here reads or writes.
+In: what a source says about its series. Out: SeriesRow, Catalog, CatalogSummary. Nothing here reads or writes.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,42 +18,44 @@ ANOTHER_CHOSEN = "another-series-chosen"
 
 @dataclass(frozen=True, slots=True)
 class SeriesRow:
-    """One series of a collection. A text that is empty and a number that is 0 are unknown.
+    """One series of a collection. An empty text and the number 0 mean unknown.
 
-    patient, key: names in the store (pseudonyms where the dataset is private). description, study_description: with
-    single spaces; empty where the dataset is private. images: slices that the source has; bytes: theirs. histology:
-    `histology_of` the patient. licence, doi: of this series. analysis: the analysis result of the Imaging Data Commons
-    that it belongs to; empty for the original images. revision: another text whenever the content of the series is
-    another. location: where a source fetches it from. files: where the slices of a folder lie, from feet to head
-    (folder_series.FolderFiles). status: SELECTED or a rules.SeriesStatus; empty before the rules were applied.
+    patient, key: `Pseudonyms.patient` of the PatientID and `Pseudonyms.series` of the SeriesInstanceUID, as they appear
+    in the store. images: how many slices the source has. revision: any text that changes whenever the content of the
+    series does. bytes: of its files. description, study_description: `single_spaced`; removed later where the dataset
+    is private. histology: `histology_of` the PatientID. thickness_mm, spacing_mm: of the slices. licence, doi: of this
+    series; where unknown, those of the dataset hold. analysis: the analysis result of the Imaging Data Commons that it
+    belongs to; empty for original images. location: where the source fetches it from. files: where the slices in a
+    folder lie, from feet to head (folder_series.FolderFiles). status: a series_selection.SeriesStatus; empty until the
+    selection rules are applied.
     """
 
     patient: str
     key: str
-    modality: str
-    sop_class: str
-    photometric: str
-    description: str
-    kernel: str
-    manufacturer: str
     images: int
-    bytes: int
-    histology: str
-    thickness_mm: float
-    spacing_mm: float
-    licence: str
-    doi: str
-    analysis: str
     revision: str
-    location: str
-    files: list[str]
-    status: str
+    bytes: int = 0
+    modality: str = ""
+    sop_class: str = ""
+    photometric: str = ""
+    description: str = ""
     study_description: str = ""
+    kernel: str = ""
+    manufacturer: str = ""
+    histology: str = ""
+    thickness_mm: float = 0.0
+    spacing_mm: float = 0.0
+    licence: str = ""
+    doi: str = ""
+    analysis: str = ""
+    location: str = ""
+    files: list[str] = field(default_factory=list)
+    status: str = ""
 
 
 @dataclass(frozen=True)
 class Amount:
-    """How much some series are together."""
+    """How much some series amount to."""
 
     series: int
     patients: int
@@ -63,10 +65,10 @@ class Amount:
 
 @dataclass(frozen=True)
 class CatalogSummary:
-    """all: the rows that came in. clean: those that meet every rule, before one is chosen for each patient.
+    """all: every row. clean: those that meet every rule, before one is chosen per patient.
 
-    left_out_series: status -> series, for every series that is not selected; with `selected` they add up to `all`.
-    histology: letter (empty: none known) -> what is selected of it.
+    left_out_series: status -> number of series that are not selected; with `selected` they add up to `all`. histology:
+    letter (empty: unknown) -> the selected series of it.
     """
 
     all: Amount
@@ -77,11 +79,11 @@ class CatalogSummary:
 
     @property
     def series(self) -> int:
-        """Rows that came in."""
+        """Number of rows."""
         return self.all.series
 
     def as_json(self) -> dict[str, Any]:
-        """With plain values, for a manifest or an answer."""
+        """As plain values, for a manifest or for --json."""
         return asdict(self)
 
 
@@ -89,17 +91,17 @@ class CatalogSummary:
 class Catalog:
     """rows: every series, sorted by patient and key.
 
-    left_out: reason -> files that belong to no row, and files: all that were looked at; {} and 0 where the source is
-    no folder.
+    left_out: reason -> number of files that belong to no row. files: how many files were read. {} and 0 where the
+    source is not a folder.
     """
 
     rows: tuple[SeriesRow, ...]
-    left_out: dict[str, int]
-    files: int
+    left_out: dict[str, int] = field(default_factory=dict)
+    files: int = 0
 
     @cached_property
     def selected(self) -> tuple[SeriesRow, ...]:
-        """The series that are fetched."""
+        """The series that are to be fetched."""
         return tuple(row for row in self.rows if row.status == SELECTED)
 
     @cached_property
@@ -111,7 +113,7 @@ class Catalog:
 
     @property
     def patients(self) -> tuple[str, ...]:
-        """The keys of those with a selected series, sorted."""
+        """Keys of the patients with a selected series, sorted."""
         return tuple(self._by_patient)
 
     def of(self, patient: str) -> tuple[SeriesRow, ...]:
@@ -119,11 +121,11 @@ class Catalog:
         return self._by_patient.get(patient, ())
 
     def fingerprint(self, patient: str) -> str:
-        """16 hexadecimal digits that change when a selected series of the patient comes, goes or is revised."""
+        """16 hexadecimal digits that change when a selected series of the patient is added, removed or revised."""
         return content_version([[row.key, row.revision] for row in self.of(patient)])
 
     def summary(self) -> CatalogSummary:
-        """What the rows add up to."""
+        """The sums of the rows."""
         letters = sorted({row.histology for row in self.selected})
         statuses = Counter(row.status for row in self.rows if row.status != SELECTED)
         return CatalogSummary(
@@ -149,15 +151,15 @@ def amount(rows: Iterable[SeriesRow]) -> Amount:
 
 
 def delivery_name(row: SeriesRow) -> str:
-    """Name of a series in one revision. Revisions are hashed, as they are any text and may begin alike."""
+    """Name of one revision of a series. The revision is hashed, as it is any text."""
     return f"{row.key}-{content_version(row.revision)}"
 
 
 def collection_id(name: str) -> str:
-    """How the Imaging Data Commons calls a collection of TCIA: `Lung-PET-CT-Dx` is lung_pet_ct_dx."""
+    """The id that the Imaging Data Commons gives a collection of TCIA: `Lung-PET-CT-Dx` is lung_pet_ct_dx."""
     return re.sub(r"[\s-]+", "_", name.strip().lower())
 
 
 def single_spaced(text: str) -> str:
-    """White space of any length as one space: `Chest  3D` and `Chest 3D` are one description."""
+    """The text with single spaces for any white space: `Chest  3D` and `Chest 3D` are the same description."""
     return " ".join(text.split())

@@ -103,11 +103,11 @@ def test_a_source_that_does_not_fit_is_refused_in_one_line(refused: Any, tmp_pat
     )
 
 
-def test_a_folder_without_pictures_says_what_it_should_hold(
+def test_a_folder_without_images_says_what_it_should_hold(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "note.txt").write_text("no picture")
     assert main(["catalog", str(tmp_path), "--dataset", "chest_ct_scan_images"]) == 1
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert "files can be used (not-an-image" in said
-    assert "<split>/<class>/<picture>" in said
+    assert "<split>/<class>/<image>" in said

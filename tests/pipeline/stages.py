@@ -16,7 +16,7 @@ from chestgan_core.evaluation.stored_report import StoredReport, report_experime
 from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import build_training_set
 from chestgan_core.sources.archive.raw_archive import archive_patient
-from chestgan_core.sources.catalog.stored_catalog import catalogue_source
+from chestgan_core.sources.catalog.stored_catalog import catalog_series
 from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from chestgan_core.store.objects import s3_client
 from chestgan_core.store.store import Store
@@ -50,7 +50,7 @@ class Stages:
         self.kept: dict[str, tuple[Store, Any]] = {}
 
     def slices(self, store: Store) -> tuple[str, ...]:
-        catalog, _ = catalogue_source(store, "folder", self.home)
+        catalog, _ = catalog_series(store, "folder", self.home)
         for patient in catalog.patients:
             archive_patient(store, "folder", patient, self.home)
             normalize_patient(store, "folder", patient, self.home)

@@ -32,7 +32,7 @@ from chestgan_core.publishing.release import release_experiment
 from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import build_training_set, open_training_set
 from chestgan_core.sources.archive.raw_archive import archive_patient
-from chestgan_core.sources.catalog.stored_catalog import catalogue_source, read_catalog
+from chestgan_core.sources.catalog.stored_catalog import catalog_series, read_catalog
 from chestgan_core.store import keys
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
@@ -70,7 +70,7 @@ def test_the_chain_ends_with_a_set_that_can_be_fetched(
 def test_a_run_with_classes_keeps_its_best_look_and_its_set_tells_the_class_of_each_image(
     store: Store, home: Path, tmp_path: Path
 ) -> None:
-    catalog, _ = catalogue_source(store, "phantom", home)
+    catalog, _ = catalog_series(store, "phantom", home)
     for patient in catalog.patients:
         archive_patient(store, "phantom", patient, home)
         normalize_patient(store, "phantom", patient, home)
@@ -123,13 +123,13 @@ def test_nothing_that_names_a_private_patient_leaves_the_raw_archive(
 def test_the_same_delivery_changes_nothing_and_a_revised_series_gets_a_new_version(
     store: Store, home: Path, delivery: Path
 ) -> None:
-    catalog, first = catalogue_source(store, "folder", home)
+    catalog, first = catalog_series(store, "folder", home)
     patient = catalog.patients[0]
     archive = archive_patient(store, "folder", patient, home)
     slices = normalize_patient(store, "folder", patient, home)
     assert not archive.reused
 
-    assert catalogue_source(store, "folder", home)[1] == first
+    assert catalog_series(store, "folder", home)[1] == first
     assert archive_patient(store, "folder", patient, home).reused
     assert normalize_patient(store, "folder", patient, home).sha256 == slices.sha256
 
@@ -142,7 +142,7 @@ def test_the_same_delivery_changes_nothing_and_a_revised_series_gets_a_new_versi
     with pytest.raises(BadInput, match="materialize series_catalog again"):
         archive_patient(store, "folder", catalog.patients[1], home)
     (delivery.parent / "hidden").rename(hidden)
-    catalogue_source(store, "folder", home)
+    catalog_series(store, "folder", home)
     revised = archive_patient(store, "folder", patient, home)
     assert revised.version != archive.version
     assert revised.files == archive.files - 1
@@ -150,7 +150,7 @@ def test_the_same_delivery_changes_nothing_and_a_revised_series_gets_a_new_versi
 
 
 def test_one_patient_is_no_training_set(store: Store, home: Path, delivery: Path) -> None:
-    catalog, _ = catalogue_source(store, "folder", home)
+    catalog, _ = catalog_series(store, "folder", home)
     archive_patient(store, "folder", catalog.patients[0], home)
     normalize_patient(store, "folder", catalog.patients[0], home)
     with pytest.raises(BadInput, match="1 of 3 patients have slices"):
@@ -181,7 +181,7 @@ EARLY: dict[str, Callable[[Store, Path, Path], object]] = {
 def test_a_step_before_its_turn_names_what_to_materialize(
     step: str, store: Store, home: Path, delivery: Path, tmp_path: Path
 ) -> None:
-    catalogue_source(store, "folder", home)
+    catalog_series(store, "folder", home)
     with pytest.raises(NotInStore, match="materialize"):
         EARLY[step](store, home, tmp_path)
 
@@ -462,6 +462,6 @@ def test_a_store_that_is_down_is_one_line(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-that-must-not-be-told")
     with pytest.raises(ChestganError, match=r"s3://somewhere.*does not answer") as refused:
-        catalogue_source(Store.open("s3://somewhere"), "folder", home)
+        catalog_series(Store.open("s3://somewhere"), "folder", home)
     assert "\n" not in str(refused.value)
     assert "secret-that" not in str(refused.value)

@@ -10,13 +10,20 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from chestgan_assets.automation import monthly as monthly_room
+from chestgan_assets.automation import monthly_schedules as monthly_room
 from chestgan_assets.automation import retraining as retraining_room
-from chestgan_assets.automation import study_when_short as shortfall_room
-from chestgan_assets.automation.monthly import experiments_monthly, reports_monthly, training_sets_monthly
-from chestgan_assets.automation.retraining import retraining
-from chestgan_assets.automation.study_when_short import study_when_short
-from chestgan_assets.automation.webhook_messages import failure_messages, release_messages
+from chestgan_assets.automation import study_requests as study_room
+from chestgan_assets.automation.monthly_schedules import (
+    monthly_reports_schedule,
+    monthly_synthetic_sets_schedule,
+    monthly_training_sets_schedule,
+)
+from chestgan_assets.automation.retraining import retraining_sensor
+from chestgan_assets.automation.study_requests import hyperparameter_study_sensor
+from chestgan_assets.automation.webhook_messages import (
+    run_failure_webhook_sensor,
+    synthetic_set_webhook_sensor,
+)
 from chestgan_assets.resources import StoreResource
 from chestgan_core.config.experiment import parse_experiment
 from chestgan_core.errors import BadInput
@@ -26,14 +33,19 @@ from chestgan_core.evaluation.thresholds import shortfall, thresholds
 from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import build_training_set
 from chestgan_core.sources.archive.raw_archive import archive_patient
-from chestgan_core.sources.catalog.stored_catalog import catalogue_source
+from chestgan_core.sources.catalog.stored_catalog import catalog_series
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
 from chestgan_core.training.run import train_experiment
 from tests.pipeline.stages import Stages, tiny
 from tests.standins.receiver import Receiver
 
-SENSORS = (retraining, study_when_short, failure_messages, release_messages)
+SENSORS = (
+    retraining_sensor,
+    hyperparameter_study_sensor,
+    run_failure_webhook_sensor,
+    synthetic_set_webhook_sensor,
+)
 
 
 class Month:
@@ -48,7 +60,7 @@ class Month:
         self.steps = 0
 
     def slices(self) -> None:
-        catalog, _ = catalogue_source(self.store, "folder", self.home)
+        catalog, _ = catalog_series(self.store, "folder", self.home)
         for patient in catalog.patients:
             archive_patient(self.store, "folder", patient, self.home)
             normalize_patient(self.store, "folder", patient, self.home)
@@ -56,11 +68,11 @@ class Month:
     def make(self, job: str, partition: str = "") -> None:
         self.steps += 1
         folder = self.home / f"step-{self.steps}"
-        if job == "split":
+        if job == "training_set_job":
             build_training_set(self.store, "folder")
-        elif job == "report_month":
+        elif job == "monthly_report_job":
             self.told = report_month(self.store, partition, folder).month.counts
-        elif job == "synthetic_set":
+        elif job == "synthetic_set_job":
             train_experiment(self.store, tiny(), "cpu", folder / "train")
             self.report()
 
@@ -91,11 +103,17 @@ class Month:
             self.ask(str(request.job_name or sensor.job_name), request)
 
     def schedules(self, moment: datetime) -> None:
-        for schedule in (training_sets_monthly, experiments_monthly, reports_monthly):
+        for schedule in (
+            monthly_training_sets_schedule,
+            monthly_synthetic_sets_schedule,
+            monthly_reports_schedule,
+        ):
             _, _, monthday, _, _ = str(schedule.cron_schedule).split()
             if moment.day != int(monthday):
                 continue
-            resources = {} if schedule is reports_monthly else {"store": StoreResource(uri=self.store.uri())}
+            resources = (
+                {} if schedule is monthly_reports_schedule else {"store": StoreResource(uri=self.store.uri())}
+            )
             context = dg.build_schedule_context(
                 self.instance, scheduled_execution_time=moment, resources=resources
             )
@@ -120,7 +138,7 @@ def month(
 ) -> Iterator[Month]:
     for name, value in embedded.environment.items():
         monkeypatch.setenv(name, value)
-    for room in (monthly_room, retraining_room, shortfall_room):
+    for room in (monthly_room, retraining_room, study_room):
         monkeypatch.setattr(room, "EXPERIMENTS", {"tiny": tiny()})
     with dg.DagsterInstance.ephemeral() as instance:
         yield Month(store, instance, home)
@@ -141,7 +159,7 @@ def test_a_month_does_what_is_news_and_nothing_twice(
 ) -> None:
     for sensor in SENSORS:
         month.tick(sensor)
-    assert month.said["retraining"].startswith("tiny: has no checkpoint")
+    assert month.said["retraining_sensor"].startswith("tiny: has no checkpoint")
     stages.bring("reported", month.store)
     for day in range(2, 34):
         month.day = day
@@ -163,13 +181,13 @@ def test_a_month_does_what_is_news_and_nothing_twice(
                 month.tick(sensor)
         month.schedules(moment)
     assert month.log == [
-        (2, "report_month 2026-02"),
-        (9, "split folder"),
-        (9, "synthetic_set tiny"),
-        (15, "study tiny"),
-        (32, "split folder"),
-        (32, "synthetic_set tiny"),
-        (33, "report_month 2026-03"),
+        (2, "monthly_report_job 2026-02"),
+        (9, "training_set_job folder"),
+        (9, "synthetic_set_job tiny"),
+        (15, "hyperparameter_study_job tiny"),
+        (32, "training_set_job folder"),
+        (32, "synthetic_set_job tiny"),
+        (33, "monthly_report_job 2026-03"),
     ]
     # Refused once, delivered at the next tick under the same id, and never again.
     assert len(receiver.came) == 2
@@ -189,34 +207,34 @@ def test_a_daemon_that_lost_its_cursor_asks_for_nothing_that_was_made(
     month.slices()
     for _ in range(4):
         month.cursors.clear()
-        month.tick(retraining)
-    assert month.log == [(0, "split folder"), (0, "synthetic_set tiny")]
-    assert "0 slices of 0 patients are new" in month.said["retraining"]
+        month.tick(retraining_sensor)
+    assert month.log == [(0, "training_set_job folder"), (0, "synthetic_set_job tiny")]
+    assert "0 slices of 0 patients are new" in month.said["retraining_sensor"]
 
 
 def test_a_message_that_is_refused_for_a_day_keeps_no_other_back(
     month: Month, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    month.tick(failure_messages)
+    month.tick(run_failure_webhook_sensor)
     for _ in range(2):
         broken.execute_in_process(instance=month.instance, raise_on_error=False)
     receiver.statuses = [400]
-    month.tick(failure_messages)
-    assert month.said["failure_messages"].startswith(
-        "0 delivered, 2 waiting, 0 left out; webhook: answered 400"
+    month.tick(run_failure_webhook_sensor)
+    assert month.said["run_failure_webhook_sensor"].startswith(
+        "0 delivered, 2 waiting, 0 dropped; webhook: answered 400"
     )
-    monkeypatch.setattr("chestgan_assets.automation.webhook_messages.PATIENCE", 0.0)
+    monkeypatch.setattr("chestgan_assets.automation.webhook_messages.MAX_AGE", 0.0)
     receiver.statuses = [400]
-    month.tick(failure_messages)
-    assert month.said["failure_messages"] == "1 delivered, 0 waiting, 1 left out"
+    month.tick(run_failure_webhook_sensor)
+    assert month.said["run_failure_webhook_sensor"] == "1 delivered, 0 waiting, 1 dropped"
 
 
 def test_a_new_set_is_told_once(month: Month, receiver: Receiver) -> None:
-    month.tick(release_messages)
+    month.tick(synthetic_set_webhook_sensor)
     made = dg.AssetMaterialization("synthetic_image_set", partition="tiny", metadata={"images": 6})
     month.instance.report_runless_asset_event(made)
     for _ in range(3):
-        month.tick(release_messages)
+        month.tick(synthetic_set_webhook_sensor)
     (message,) = (json.loads(body) for _, body in receiver.came)
     assert (message["kind"], message["set"], message["images"]) == ("set-published", "tiny", 6)
 

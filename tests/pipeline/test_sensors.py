@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from chestgan_assets.automation import new_series as new_series_module
 from chestgan_assets.automation import patient_partitions as patient_partitions_module
 from chestgan_assets.automation.health_checks import no_failed_partitions
-from chestgan_assets.automation.new_series import changed_patients, new_series
+from chestgan_assets.automation.new_series import changed_patients, new_series_sensor
 from chestgan_assets.automation.partition_runs import failed_partitions
-from chestgan_assets.automation.patient_partitions import PATIENT_ASSETS, changes, patient_partitions
+from chestgan_assets.automation.patient_partitions import PATIENT_ASSETS, changes, patient_partitions_sensor
 from chestgan_assets.definitions import defs
 from chestgan_assets.execution.dagster_internals import submit_backfill
-from chestgan_assets.jobs.backfills import ASSETS, BackfillConfig, backfill_patients, selected_patients
-from chestgan_assets.resources import StoreResource, Workplace
-from chestgan_core.sources.catalog.stored_catalog import catalogue_source
+from chestgan_assets.jobs.backfills import ASSETS, BackfillConfig, backfill_patients_job, selected_patients
+from chestgan_assets.resources import MachineResource, StoreResource
+from chestgan_core.sources.catalog.stored_catalog import catalog_series
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
 from tests.pipeline.listed import write_dataset, write_index
@@ -41,7 +41,7 @@ class Listed:
     def catalogue(self, **patients: str) -> None:
         """A new catalog: patient -> revision."""
         write_index(self.index, patients)
-        catalogue_source(self.store, "listed", self.home)
+        catalog_series(self.store, "listed", self.home)
 
     def tick(self, sensor: dg.SensorDefinition) -> dg.SensorResult:
         """One tick; the daemon keeps its cursor."""
@@ -77,27 +77,27 @@ def listed(
 def test_patients_become_partitions_a_part_at_a_time(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patient_partitions_module, "MAX_PER_TICK", 2)
     listed.catalogue(A1="x", A2="x", B1="x")
-    listed.tick(patient_partitions)
+    listed.tick(patient_partitions_sensor)
     assert listed.partitions == {"listed:A1", "listed:A2"}
-    assert not json.loads(listed.cursors["patient_partitions"] or "{}")
-    listed.tick(patient_partitions)
+    assert not json.loads(listed.cursors["patient_partitions_sensor"] or "{}")
+    listed.tick(patient_partitions_sensor)
     assert listed.partitions == {"listed:A1", "listed:A2", "listed:B1"}
-    listed.tick(patient_partitions)
+    listed.tick(patient_partitions_sensor)
     assert len(listed.partitions) == 3
 
 
 def test_patients_who_left_a_dataset_lose_their_partition_and_others_keep_theirs(listed: Listed) -> None:
     listed.instance.add_dynamic_partitions("patient", ["folder:A1", "listed:gone"])
     listed.catalogue(A1="x")
-    listed.tick(patient_partitions)
+    listed.tick(patient_partitions_sensor)
     assert listed.partitions == {"folder:A1", "listed:A1"}
 
 
 def test_what_somebody_typed_into_the_dialog_of_partitions_is_removed(listed: Listed) -> None:
     listed.instance.add_dynamic_partitions("patient", ["", "A1", "nowhere:A1", "folder:P1"])
     listed.catalogue(A1="x")
-    listed.tick(patient_partitions)
-    listed.tick(patient_partitions)
+    listed.tick(patient_partitions_sensor)
+    listed.tick(patient_partitions_sensor)
     assert listed.partitions == {"folder:P1", "listed:A1"}
 
 
@@ -109,74 +109,74 @@ def test_a_damaged_catalog_keeps_no_other_dataset_waiting(
         (listed.home / "datasets" / "listed.yaml").read_text()
     )
     monkeypatch.setattr(patient_partitions_module, "DICOM", ["broken", "listed"])
-    catalogue_source(listed.store, "listed", listed.home)
+    catalog_series(listed.store, "listed", listed.home)
     listed.store.update_pointer(keys.catalog_latest("broken"), {"version": "0" * 16})
-    listed.tick(patient_partitions)
+    listed.tick(patient_partitions_sensor)
     assert listed.partitions == {"listed:A1"}
 
 
 def test_the_cursor_stays_small_whatever_the_number_of_patients(listed: Listed) -> None:
     listed.catalogue(**{f"A{number:05d}": "x" for number in range(3000)})
-    listed.tick(patient_partitions)
+    listed.tick(patient_partitions_sensor)
     assert len(listed.partitions) == 3000
-    assert len(listed.cursors["patient_partitions"] or "") < 100
+    assert len(listed.cursors["patient_partitions_sensor"] or "") < 100
 
 
 def test_the_first_catalog_asks_for_no_run(listed: Listed) -> None:
     listed.catalogue(A1="x")
-    listed.tick(patient_partitions)
-    assert not listed.tick(new_series).run_requests
+    listed.tick(patient_partitions_sensor)
+    assert not listed.tick(new_series_sensor).run_requests
 
 
 def test_only_new_and_revised_patients_are_asked_for_and_only_once(listed: Listed) -> None:
     listed.catalogue(A1="x", A2="x", A3="x")
-    listed.tick(patient_partitions)
-    listed.tick(new_series)
+    listed.tick(patient_partitions_sensor)
+    listed.tick(new_series_sensor)
     listed.catalogue(A1="x", A2="revised", A3="x", B1="x")
     # The new patient has no partition yet: the sensor waits for it, and asks for the other one.
-    first = listed.tick(new_series).run_requests or []
+    first = listed.tick(new_series_sensor).run_requests or []
     assert [request.partition_key for request in first] == ["listed:A2"]
-    assert "waits for the sensor patient_partitions" in str(listed.tick(new_series).skip_reason)
-    listed.tick(patient_partitions)
-    second = listed.tick(new_series).run_requests or []
+    assert "waits for patient_partitions_sensor" in str(listed.tick(new_series_sensor).skip_reason)
+    listed.tick(patient_partitions_sensor)
+    second = listed.tick(new_series_sensor).run_requests or []
     assert [request.partition_key for request in second] == ["listed:B1"]
-    assert not listed.tick(new_series).run_requests
+    assert not listed.tick(new_series_sensor).run_requests
     assert len({request.run_key for request in [*first, *second]}) == 2
 
 
 def test_a_patient_who_came_and_left_between_two_ticks_holds_nobody_up(listed: Listed) -> None:
     listed.catalogue(A1="x")
-    listed.tick(patient_partitions)
-    listed.tick(new_series)
+    listed.tick(patient_partitions_sensor)
+    listed.tick(new_series_sensor)
     listed.catalogue(A1="x", B1="x")
-    assert not listed.tick(new_series).run_requests  # waits for the partition of B1
+    assert not listed.tick(new_series_sensor).run_requests  # waits for the partition of B1
     listed.catalogue(A1="revised")
-    listed.tick(patient_partitions)
-    asked = [request for _ in range(2) for request in listed.tick(new_series).run_requests or []]
+    listed.tick(patient_partitions_sensor)
+    asked = [request for _ in range(2) for request in listed.tick(new_series_sensor).run_requests or []]
     assert [request.partition_key for request in asked] == ["listed:A1"]
 
 
 def test_a_content_that_comes_back_is_asked_for_again(listed: Listed) -> None:
     listed.catalogue(A1="x")
-    listed.tick(patient_partitions)
-    listed.tick(new_series)
+    listed.tick(patient_partitions_sensor)
+    listed.tick(new_series_sensor)
     run_keys = []
     for revision in "yxyx":
         listed.catalogue(A1=revision)
-        (request,) = listed.tick(new_series).run_requests or []
+        (request,) = listed.tick(new_series_sensor).run_requests or []
         run_keys.append(request.run_key)
     # Dagster passes over a key that it has seen before.
     assert len(set(run_keys)) == 4
 
 
 def test_many_changes_are_asked_for_a_part_at_a_time(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(new_series_module, "AT_ONCE", 3)
+    monkeypatch.setattr(new_series_module, "MAX_PER_TICK", 3)
     patients = {f"A{number}": "x" for number in range(8)}
     listed.catalogue(**patients)
-    listed.tick(patient_partitions)
-    listed.tick(new_series)
+    listed.tick(patient_partitions_sensor)
+    listed.tick(new_series_sensor)
     listed.catalogue(**dict.fromkeys(patients, "revised"))
-    asked = [listed.tick(new_series).run_requests or [] for _ in range(4)]
+    asked = [listed.tick(new_series_sensor).run_requests or [] for _ in range(4)]
     assert [len(requests) for requests in asked] == [3, 3, 2, 0]
     assert {request.partition_key for requests in asked for request in requests} == {
         f"listed:{patient}" for patient in patients
@@ -235,7 +235,7 @@ def test_a_backfill_leaves_out_finished_patients_unless_all_are_requested() -> N
 
 
 def start_backfill(listed: Listed, **fields: object) -> dg.ExecuteInProcessResult:
-    return backfill_patients.execute_in_process(
+    return backfill_patients_job.execute_in_process(
         instance=listed.instance,
         run_config={"ops": {"start_backfill": {"config": {"dataset": "listed", **fields}}}},
         resources={"store": StoreResource(uri=listed.store.uri())},
@@ -246,7 +246,7 @@ def start_backfill(listed: Listed, **fields: object) -> dg.ExecuteInProcessResul
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({}, "1 of 1 patients are not registered yet; turn on the sensor patient_partitions"),
+        ({}, "1 of 1 patients are not registered yet; turn on patient_partitions_sensor"),
         ({"histology": ["b"]}, "no patient has the histology b"),
         ({"dataset": "listet"}, "is not a known dataset"),
     ],
@@ -266,9 +266,9 @@ def start_run(listed: Listed, patient: str, *events: dg.DagsterEventType) -> str
     """A run of a patient to which these events have happened; returns its id."""
     repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("chestgan"), "__repository__")
     run = dg.DagsterRun(
-        job_name="patient_slices",
+        job_name="patient_slices_job",
         tags={"dagster/partition": f"listed:{patient}"},
-        remote_job_origin=RemoteJobOrigin(repository, "patient_slices"),
+        remote_job_origin=RemoteJobOrigin(repository, "patient_slices_job"),
     )
     listed.instance.add_run(run)
     for event in events:
@@ -290,19 +290,19 @@ def test_a_patient_who_left_keeps_the_partition_until_its_run_has_ended(
     listed: Listed, events: list[dg.DagsterEventType]
 ) -> None:
     listed.catalogue(A1="x", A2="x", A3="x")
-    listed.tick(patient_partitions)
+    listed.tick(patient_partitions_sensor)
     run = start_run(listed, "A2", *events)
     start_run(listed, "A3", dg.DagsterEventType.RUN_START, dg.DagsterEventType.RUN_SUCCESS)
     listed.catalogue(A1="x")
-    said = listed.tick(patient_partitions).skip_reason
+    said = listed.tick(patient_partitions_sensor).skip_reason
     assert "1 deleted, 1 that left wait for their runs" in str(said)
     assert listed.partitions == {"listed:A1", "listed:A2"}
-    listed.tick(patient_partitions)
+    listed.tick(patient_partitions_sensor)
     assert listed.partitions == {"listed:A1", "listed:A2"}
     ended = listed.instance.get_run_by_id(run)
     assert ended is not None
     listed.instance.report_run_canceled(ended)
-    listed.tick(patient_partitions)
+    listed.tick(patient_partitions_sensor)
     assert listed.partitions == {"listed:A1"}
 
 
@@ -312,35 +312,35 @@ def test_a_dataset_that_waits_for_a_run_keeps_no_other_dataset_waiting(
     write_dataset(listed.home / "datasets", listed.index, "other")
     monkeypatch.setattr(patient_partitions_module, "DICOM", ["listed", "other"])
     listed.catalogue(A1="x", A2="x")
-    listed.tick(patient_partitions)
+    listed.tick(patient_partitions_sensor)
     start_run(listed, "A2", dg.DagsterEventType.RUN_ENQUEUED)
     listed.catalogue(A1="x")
-    catalogue_source(listed.store, "other", listed.home)
-    listed.tick(patient_partitions)
+    catalog_series(listed.store, "other", listed.home)
+    listed.tick(patient_partitions_sensor)
     assert listed.partitions == {"listed:A1", "listed:A2", "other:A1"}
 
 
 def test_no_partition_goes_while_a_backfill_that_would_fail_without_it_is_in_progress(listed: Listed) -> None:
     listed.catalogue(A1="x", A2="x")
-    listed.tick(patient_partitions)
+    listed.tick(patient_partitions_sensor)
     submit_backfill(
         listed.instance, defs.get_repository_def(), ASSETS, sorted(listed.partitions), tags={}, title="both"
     )
     (backfill,) = listed.instance.get_backfills()
     listed.catalogue(A1="x")
-    listed.tick(patient_partitions)
+    listed.tick(patient_partitions_sensor)
     assert listed.partitions == {"listed:A1", "listed:A2"}
     listed.instance.update_backfill(backfill.with_status(type(backfill.status).CANCELED))
-    listed.tick(patient_partitions)
+    listed.tick(patient_partitions_sensor)
     assert listed.partitions == {"listed:A1"}
 
 
 def test_a_patient_whose_archive_failed_is_counted_once(listed: Listed) -> None:
     listed.instance.add_dynamic_partitions("patient", ["phantom:PH-A0001", "phantom:PH-A0002"])
-    result = defs.resolve_job_def("patient_slices").execute_in_process(
+    result = defs.resolve_job_def("patient_slices_job").execute_in_process(
         partition_key="phantom:PH-A0001",
         instance=listed.instance,
-        resources={"store": StoreResource(uri=listed.store.uri()), "workplace": Workplace()},
+        resources={"store": StoreResource(uri=listed.store.uri()), "machine": MachineResource()},
         raise_on_error=False,
     )
     assert not result.success  # no catalog
@@ -348,7 +348,8 @@ def test_a_patient_whose_archive_failed_is_counted_once(listed: Listed) -> None:
     assert isinstance(told, dg.AssetCheckResult)
     assert not told.passed
     assert told.metadata["failed"].value == 1
-    assert "phantom:PH-A0001" in str(told.metadata["the first 50"].value)
+    (row,) = told.metadata["first 50 failed patients"].value.records
+    assert row.data == {"patient": "phantom:PH-A0001", "failed asset": "raw_dicom"}
 
 
 FAILING = [dg.DagsterEventType.RUN_START, dg.DagsterEventType.RUN_FAILURE]
@@ -360,7 +361,7 @@ def plan(instance: dg.DagsterInstance, run: str, patient: str, asset: str, *, ma
     events = [
         dg.DagsterEvent(
             dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value,
-            "patient_slices",
+            "patient_slices_job",
             event_specific_data=AssetMaterializationPlannedData(key, partition=patient),
         )
     ]
@@ -369,7 +370,7 @@ def plan(instance: dg.DagsterInstance, run: str, patient: str, asset: str, *, ma
         events.append(
             dg.DagsterEvent(
                 dg.DagsterEventType.ASSET_MATERIALIZATION.value,
-                "patient_slices",
+                "patient_slices_job",
                 event_specific_data=materialized,
             )
         )

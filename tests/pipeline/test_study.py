@@ -20,7 +20,7 @@ from chestgan_core.config.experiment import load_experiment
 from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import build_training_set
 from chestgan_core.sources.archive.raw_archive import archive_patient
-from chestgan_core.sources.catalog.stored_catalog import catalogue_source
+from chestgan_core.sources.catalog.stored_catalog import catalog_series
 from chestgan_core.store import keys
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
@@ -69,7 +69,7 @@ def environment(
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("DAGSTER_HOME", str(dagster_home()))
-    catalog, _ = catalogue_source(store, "phantom", tmp_path / "home")
+    catalog, _ = catalog_series(store, "phantom", tmp_path / "home")
     for patient in catalog.patients:
         archive_patient(store, "phantom", patient, tmp_path / "home")
         normalize_patient(store, "phantom", patient, tmp_path / "home")
@@ -92,7 +92,7 @@ def execute(
 
 
 def test_the_job_runs_with_what_a_sensor_gives_it_a_partition_and_nothing_else() -> None:
-    told = dg.validate_run_config(defs.resolve_job_def("study"), {})
+    told = dg.validate_run_config(defs.resolve_job_def("hyperparameter_study_job"), {})
     assert told is not None
     for step in ("open_study", "run_trials"):
         config = told["ops"][f"hyperparameter_study.{step}"]["config"]
@@ -114,7 +114,13 @@ def test_trials_run_side_by_side_and_the_best_is_an_experiment_after_a_reload(
     environment: dict[str, str], store: Store, tmp_path: Path
 ) -> None:
     config = {"trials": 4, "workers": 2, "images": 320, "validations": 2, "space": "few"}
-    execute(environment, tmp_path, "study", "tiny", {"ops": {"hyperparameter_study": {"config": config}}})
+    execute(
+        environment,
+        tmp_path,
+        "hyperparameter_study_job",
+        "tiny",
+        {"ops": {"hyperparameter_study": {"config": config}}},
+    )
 
     study = find_study(study_storage(tmp_path / "home"), "tiny").optuna
     ended = [trial for trial in study.trials if trial.state is not optuna.trial.TrialState.FAIL]
@@ -184,7 +190,7 @@ def test_tuned_experiments_of_the_last_time_stay_while_the_store_is_down(
     down = "http://127.0.0.1:9"
     said, why = load(AWS_ENDPOINT_URL=down, AWS_ENDPOINT_URL_S3=down)
     assert said == "True"
-    assert "tuned experiments are those of the last time" in why
+    assert "tuned experiments are those of the last load" in why
     # What is no longer in force goes.
     store.update_pointer(keys.tuned_experiments(), {})
     assert load() == ("False", "")

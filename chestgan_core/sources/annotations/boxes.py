@@ -1,7 +1,7 @@
 """Tumour boxes: where experts saw the tumour, on which slice.
 
-In: PASCAL VOC files, DICOM structured reports. Out: `TumourBox`, by SOP instance, and counts of what was defect. A
-defect is counted, never repaired by a guess. Imports nothing heavy.
+In: PASCAL VOC files, DICOM structured reports. Out: `TumourBox`, by SOP instance, and counts of defects. A defect is
+counted, never repaired by a guess. Imports nothing heavy.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,9 @@ ORIGINS = ("voc", "sr")
 class TumourBox:
     """A box on one slice: [left, right) x [top, bottom) in pixels of the stored image, origin top left.
 
-    patient, sop_uid: as in the catalog and the slices (pseudonyms where the dataset is private). label: A, B, E or G as
-    its author wrote it, empty for anything else. It never decides the histology, which is the patient's letter.
+    patient, sop_uid: as in the catalog and the slices (pseudonyms if the dataset is private). label: A, B, E or G as
+    the annotator wrote it, empty for anything else. It never decides the histology, which is that of the PatientID.
+    origin: the kind of file.
     """
 
     patient: str
@@ -37,16 +38,16 @@ class TumourBox:
 
 @dataclass(frozen=True)
 class Annotations:
-    """boxes: sorted by patient, slice and edges, each once. defects: Defect -> files, objects or series."""
+    """boxes: sorted by patient, slice and edges, each once. defects: Defect -> number of files, objects or series."""
 
     boxes: tuple[TumourBox, ...]
     defects: Mapping[str, int]
 
 
 class Defect(StrEnum):
-    """What is wrong with an annotation. The value is what reports print; `.meaning` explains it in one line.
+    """What is wrong with an annotation. The value is printed in reports; `.meaning` explains it in one line.
 
-    `.loses`: whether its box cannot be used; the others are used and counted.
+    `.loses`: whether the box cannot be used; otherwise it is used, and the defect only counted.
     """
 
     meaning: str
@@ -61,51 +62,51 @@ class Defect(StrEnum):
         return member
 
     UNREADABLE = "unreadable", True, "a file that cannot be read, or an archive that is damaged"
-    UNPARSABLE = "unparsable", True, "no well-formed XML, or no annotation"
+    UNPARSABLE = "unparsable", True, "XML that is not well-formed, or not an annotation"
     DOCTYPE = (
         "doctype",
         True,
-        "XML with a document type: refused, as entities may read files or fill the memory",
+        "XML with a document type: refused, as its entities may read files or exhaust the memory",
     )
-    NO_UID = "no-sop-uid", True, "the name of the file is no SOP instance UID"
+    NO_UID = "no-sop-uid", True, "the name of the file is not a SOP instance UID"
     NO_OBJECT = "no-object", True, "an annotation without a box"
-    BAD_BOX = "bad-box", True, "an edge of the box is missing or no number"
+    BAD_BOX = "bad-box", True, "an edge of the box is missing or not a number"
     EMPTY_BOX = "empty-box", True, "a box without an area"
-    OUTSIDE = "outside-image", True, "a box that lies beyond the image"
+    OUTSIDE = "outside-image", True, "a box that lies outside the image"
     REACHES_OUT = "reaches-out", False, "a box that reaches beyond the image: cut at its edge"
     NO_SIZE = (
         "no-image-size",
         False,
-        "the size of the image is not told, so that the box cannot be checked against it",
+        "the size of the image is missing, so the box cannot be checked against it",
     )
     LOWER_CASE = "lower-case-label", False, "a, b, e or g"
-    STRAY_LABEL = "stray-label", False, "a label that is no histology: empty, another letter, an id"
+    STRAY_LABEL = "stray-label", False, "a label that is not a histology: empty, another letter, an id"
     LABEL_CONFLICT = "label-conflict", False, "a label that contradicts the patient's histology, which counts"
-    UNKNOWN_PATIENT = "unknown-patient", False, "a folder whose name is no patient of the catalog"
+    UNKNOWN_PATIENT = "unknown-patient", False, "a folder whose name is not a patient of the catalog"
     REPEATED = (
         "repeated-box",
         False,
-        "the same box on the same slice once more, in another file or from another origin",
+        "the same box on the same slice again, in another file or from another origin",
     )
     REPORT_REFUSED = (
         "report-refused",
         True,
-        "a series of reports that its source does not have, or has damaged",
+        "a series of reports that its source does not have, or only damaged",
     )
     REPORT_UNREACHABLE = (
         "report-unreachable",
         True,
-        "a series of reports whose source did not answer: gather again when it does",
+        "a series of reports whose source did not answer: materialize again later",
     )
     NO_REPORT = (
         "no-measurement-report",
         True,
-        "a file that is no structured report with measurement groups (TID 1500)",
+        "a file that is not a structured report with measurement groups (TID 1500)",
     )
     NO_REGION = "no-region", True, "a measurement group without coordinates"
-    NO_IMAGE = "no-referenced-image", True, "coordinates that do not say of which image, or of more than one"
+    NO_IMAGE = "no-referenced-image", True, "coordinates that reference no image, or more than one"
     MULTI_FRAME = "frame-of-an-image", True, "coordinates on a frame of an image that has several"
-    NO_AREA = "graphic-without-area", True, "coordinates that are a point or no outline"
+    NO_AREA = "graphic-without-area", True, "coordinates that are a point, or not an outline"
     NEEDS_GEOMETRY = (
         "patient-coordinates",
         True,

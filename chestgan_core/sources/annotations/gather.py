@@ -1,9 +1,9 @@
 """The tumour boxes of a dataset, from all origins that it names, in the store.
 
-In: the catalog of the dataset; PASCAL VOC files where the variable that names them is set; series of structured
-reports, fetched from the Imaging Data Commons and kept in the store, so that the next gathering fetches new ones only.
-Out: `annotations/<dataset>/<version>.parquet`, its manifest and the pointer to the newest. Boxes of slices that nobody
-archived are kept: which slices there are is known only to the training set, and it counts them.
+In: the catalog of the dataset; PASCAL VOC files, if the variable that names them is set; series of structured reports,
+fetched from the Imaging Data Commons and kept in the store, so that only new ones are fetched the next time. Out:
+`annotations/<dataset>/<version>.parquet`, its manifest, and the pointer to the newest version. Boxes of slices that are
+not archived are kept: only the training set knows which slices there are, and counts them.
 """
 
 import logging
@@ -24,9 +24,9 @@ from chestgan_core.local.progress import Progress
 from chestgan_core.sources.annotations.boxes import Annotations, Defect, TumourBox
 from chestgan_core.sources.annotations.structured_reports import read_report
 from chestgan_core.sources.annotations.voc import read_voc_files
-from chestgan_core.sources.catalog.stored_catalog import Catalog, SeriesRow, read_catalog
+from chestgan_core.sources.catalog.stored_catalog import read_catalog
 from chestgan_core.sources.idc.source import IdcConfig
-from chestgan_core.sources.series_rows import delivery_name
+from chestgan_core.sources.series_rows import Catalog, SeriesRow, delivery_name
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version, sha256_of
 from chestgan_core.store.store import Store
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PARALLEL = 16  # reports are some 20 KB each: what a request waits for, not what it brings, takes the time
+PARALLEL = 16  # a report has some 20 KB, so most of the time of a request is waiting
 
 _Found = tuple[list[TumourBox], Counter[Defect]]
 
 
 @dataclass(frozen=True)
 class StoredAnnotations:
-    """Where the boxes lie. sha256: of the Parquet file."""
+    """Annotations in the store. sha256: of the Parquet file."""
 
     uri: str
     sha256: str
@@ -54,16 +54,16 @@ class StoredAnnotations:
 def gather_annotations(store: Store, dataset_name: str, home: Path) -> StoredAnnotations:
     """Read all annotations of a dataset and commit them; the same boxes and defects give the same version.
 
-    Raises BadInput: the dataset names no annotations, or none of them is here; NotInStore: no catalog;
-    SourceUnreachable, where there are no other boxes. A series of reports that its source refuses is counted
-    (`report-refused`), and so are those that could not be asked for (`report-unreachable`).
+    Raises BadInput (the dataset names no annotations, or none of them is here), NotInStore (no catalog),
+    SourceUnreachable (only if there are no other boxes), StoreError. Series of reports that the source refuses are
+    counted (`report-refused`), and so are those of a source that did not answer (`report-unreachable`).
     """
     dataset = dataset_named(dataset_name)
     catalog = read_catalog(store, dataset.name)
     gathered: dict[int, list[TumourBox]] = {}
     defects: Counter[Defect] = Counter()
     sources: list[dict[str, Any]] = []
-    # Files that are here first: a source that does not answer must not keep them from being used.
+    # Local files first: they must be used even if a source does not answer.
     for place, entry in sorted(
         enumerate(dataset.annotations), key=lambda item: isinstance(item[1], StructuredReports)
     ):
@@ -76,29 +76,32 @@ def gather_annotations(store: Store, dataset_name: str, home: Path) -> StoredAnn
                     row for row in catalog.rows if row.modality == "SR" and row.analysis == entry.analysis
                 ]
                 found = _report_boxes(store, dataset, rows, alone=not any(gathered.values()))
-                told = {"kind": "sr", "analysis": entry.analysis, "series": len(rows), "boxes": len(found[0])}
-                sources.append({**told, "licences": _told(rows, "licence"), "dois": _told(rows, "doi")})
+                counts = {"series": len(rows), "boxes": len(found[0])}
+                terms = {"licences": _values(rows, "licence"), "dois": _values(rows, "doi")}
+                sources.append({"kind": "sr", "analysis": entry.analysis, **counts, **terms})
             case _:
                 continue
         gathered[place] = found[0]
         defects += found[1]
     if not sources:
         raise _nothing_named(dataset)
-    names = pseudonyms_of(dataset, home)
-    # In the order of the dataset: of a box that several origins have, the first is kept.
+    pseudonyms = pseudonyms_of(dataset, home)
+    # In the order of the dataset: if several origins have the same box, the first is kept.
     boxes = [
-        replace(box, sop_uid=names.sop(box.sop_uid)) for place in sorted(gathered) for box in gathered[place]
+        replace(box, sop_uid=pseudonyms.sop(box.sop_uid))
+        for place in sorted(gathered)
+        for box in gathered[place]
     ]
     return _commit(store, dataset, _merged(boxes, defects, catalog), sources)
 
 
 def read_annotations(store: Store, dataset_name: str) -> Annotations | None:
-    """The newest boxes of a dataset, None when none were ever gathered. Raises DamagedObject, StoreError."""
+    """The newest boxes of a dataset, None if none were ever gathered. Raises DamagedObject, StoreError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        version = str(store.get_pointer(keys.annotations_latest(dataset_name))[0]["version"])
+        (version,) = store.read_pointer(keys.annotations_latest(dataset_name), "version")
     except NotInStore:
         return None
     artefact = store.read_manifest(keys.annotations_manifest(dataset_name, version))
@@ -113,22 +116,22 @@ def _voc_boxes(dataset: Dataset, entry: VocFiles, catalog: Catalog, home: Path) 
 
 
 def _patient_of(dataset: Dataset, catalog: Catalog, home: Path) -> Callable[[str], str]:
-    """Folder -> patient of the catalog: its name, or (Lung-PET-CT-Dx: `A0001`) what comes after its last dash."""
+    """Folder name -> patient of the catalog. In Lung-PET-CT-Dx it is the part after the last dash: `A0001`."""
     patients = {row.patient for row in catalog.rows}
     if dataset.private:
-        names = pseudonyms_of(dataset, home)
-        return lambda folder: patient if (patient := names.patient(folder)) in patients else ""
+        pseudonyms = pseudonyms_of(dataset, home)
+        return lambda folder: patient if (patient := pseudonyms.patient(folder)) in patients else ""
     ends = Counter(patient.rpartition("-")[2] for patient in patients)
     by_end = {patient.rpartition("-")[2]: patient for patient in patients}
     return lambda folder: folder if folder in patients else by_end[folder] if ends[folder] == 1 else ""
 
 
 def _report_boxes(store: Store, dataset: Dataset, rows: Sequence[SeriesRow], alone: bool) -> _Found:
-    """alone: there are no other boxes, so that a source that does not answer is an error and not a defect."""
+    """alone: there are no other boxes, so a source that does not answer is an error, not a defect."""
     if not isinstance(dataset.source, IdcConfig):
         raise BadInput(
             dataset.name,
-            "has structured reports, but does not come from IDC",
+            "has structured reports, but its source is not of kind idc",
             "name PASCAL VOC files instead",
         )
     endpoint = dataset.source.endpoint
@@ -158,7 +161,7 @@ def _report_boxes(store: Store, dataset: Dataset, rows: Sequence[SeriesRow], alo
                 defects += wrong
                 progress.step()
         finally:
-            # What was fetched is in the store already; the rest is not waited for.
+            # Fetched reports are in the store already; the others are not waited for.
             pool.shutdown(wait=False, cancel_futures=True)
     return boxes, defects
 
@@ -202,7 +205,7 @@ def _read_series(
 
 
 def _merged(boxes: Iterable[TumourBox], defects: Counter[Defect], catalog: Catalog) -> Annotations:
-    """Each box on each slice once: the first, in the order of the dataset's sources."""
+    """Each box on each slice once: the first, in the order of the annotations of the dataset."""
     histology = {row.patient: row.histology for row in catalog.rows}
     merged: dict[tuple[str, tuple[int, int, int, int]], TumourBox] = {}
     for box in boxes:
@@ -221,7 +224,7 @@ def _commit(
     import pyarrow.parquet as pq
 
     boxes = annotations.boxes
-    told = {
+    manifest = {
         "kind": "tumour-annotations",
         "dataset": dataset.name,
         "sources": sources,
@@ -235,9 +238,9 @@ def _commit(
         path = Path(scratch) / "boxes.parquet"
         pq.write_table(_table(boxes), path, compression="zstd")
         sha256 = sha256_of(path)
-        version = content_version(sha256, told)
+        version = content_version(sha256, manifest)
         manifest_key = keys.annotations_manifest(dataset.name, version)
-        store.commit(manifest_key, {f"{version}.parquet": path}, told)
+        store.commit(manifest_key, {f"{version}.parquet": path}, manifest)
     store.update_pointer(keys.annotations_latest(dataset.name), {"version": version})
     return StoredAnnotations(store.uri(manifest_key), sha256, version, annotations)
 
@@ -245,25 +248,23 @@ def _commit(
 def _table(boxes: Sequence[TumourBox]) -> "pa.Table":
     import pyarrow as pa
 
-    # Told, not inferred: without a box a column has no type.
+    # Not inferred: a table without rows has no types.
     kinds = {
         name: pa.int32() if kind is int else pa.string() for name, kind in TumourBox.__annotations__.items()
     }
     return pa.Table.from_pylist([asdict(box) for box in boxes], schema=pa.schema(kinds))
 
 
-def _told(rows: Sequence[SeriesRow], field: str) -> list[str]:
+def _values(rows: Sequence[SeriesRow], field: str) -> list[str]:
     return sorted({value for row in rows if (value := getattr(row, field))})
 
 
 def _nothing_named(dataset: Dataset) -> BadInput:
     variables = [entry.path_variable for entry in dataset.annotations if isinstance(entry, VocFiles)]
     if not variables:
-        return BadInput(
-            dataset.name, "names no annotations", "add them to the dataset, or leave this asset out"
-        )
+        return BadInput(dataset.name, "names no annotations", "add them to the dataset, or skip this asset")
     return BadInput(
         dataset.name,
-        f"has no annotations here: {', '.join(variables)} is not set",
+        f"its annotations are not here: {', '.join(variables)} is not set",
         "set it to the folder or zip of the PASCAL VOC files",
     )

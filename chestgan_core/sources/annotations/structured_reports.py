@@ -1,10 +1,10 @@
 """Tumour boxes from DICOM structured reports with planar or volumetric regions (PS3.16 TID 1500, 1410, 1411).
 
-In: a report. Out: one box for each region that is drawn on an image (SCOORD), and counts of defects. Regions in the
-coordinates of the patient (SCOORD3D) name no image and need the geometry of all of them; they are counted.
+In: a report. Out: one box per region that is drawn on an image (SCOORD), and counts of defects. Regions in patient
+coordinates (SCOORD3D) reference no image, and placing them needs the geometry of all images; they are only counted.
 
-Image coordinates are lines between pixels: the top left corner of the first pixel is 0, 0 (PS3.3 C.18.6.1.1). Outlines
-become the box around them; it grows to whole pixels.
+Image coordinates count lines between pixels: 0, 0 is the top left corner of the first pixel (PS3.3 C.18.6.1.1). An
+outline becomes the smallest box of whole pixels around it.
 """
 
 import math
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 MEASUREMENT_GROUP = "125007", "DCM"
 FINDING = "121071", "DCM"
-# SNOMED CT, with the codes that were retired in favour of others: a report has those of its day. The reports of
-# Lung-PET-CT-Dx say Neoplasm (108369006) where the label of the XML file was no letter.
+# SNOMED CT, with retired codes, as older reports have them. The reports of Lung-PET-CT-Dx have Neoplasm (108369006) if
+# the label in the XML file was not a letter.
 HISTOLOGY = {
     "1187332001": "A",  # adenocarcinoma
     "35917007": "A",
@@ -34,7 +34,7 @@ HISTOLOGY = {
 
 
 def read_report(path: Path, patient: str) -> tuple[list[TumourBox], Counter[Defect]]:
-    """The boxes of one report. patient: whose it is, by the catalog."""
+    """The boxes of one report, and counts of defects. patient: whose report it is, by the catalog."""
     import pydicom
 
     defects: Counter[Defect] = Counter()
@@ -45,7 +45,7 @@ def read_report(path: Path, patient: str) -> tuple[list[TumourBox], Counter[Defe
             return [], Counter({Defect.NO_REPORT: 1})
         boxes = [box for group in groups for box in _boxes_of(group, patient, defects)]
     except Exception:
-        # pydicom raises whatever comes of damaged bytes; nothing of a damaged report is used.
+        # On damaged bytes pydicom raises errors of any class. Nothing of a damaged report is used.
         return [], Counter({Defect.UNREADABLE: 1})
     return boxes, defects
 
@@ -64,7 +64,7 @@ def _boxes_of(group: "Dataset", patient: str, defects: Counter[Defect]) -> Itera
                 defects[part] += 1
                 break
         else:
-            # The size of the image is not in the report: what lies beyond it cannot be known here.
+            # A report does not have the size of the image, so only negative edges can be recognized as outside.
             whole = whole_box(outline, (math.inf, math.inf))  # type: ignore[arg-type]
             if isinstance(whole, Defect):
                 defects[whole] += 1
@@ -112,7 +112,7 @@ def _outline(region: "Dataset") -> "tuple[float, float, float, float] | Defect":
 
 
 def _label(group: "Dataset", defects: Counter[Defect]) -> str:
-    """The histology of the group's finding; a finding that is none counts as a stray label."""
+    """The histology of the group's finding; a finding that is not a histology counts as a stray label."""
     findings = [
         _code(code)
         for item in group.get("ContentSequence") or ()

@@ -1,10 +1,11 @@
 """Tumour boxes from PASCAL VOC files: `.../<patient>/<SOPInstanceUID>.xml`, in a folder or a zip.
 
-In: the folder or zip, and who is a patient. Out: boxes and counts of defects. The name of a file says its slice, the
-folder it lies in its patient; `filename` and `folder` inside say `Unknow` in Lung-PET-CT-Dx.
+In: the folder or zip, and which folder belongs to which patient. Out: boxes and counts of defects. The name of a file
+is its slice, the folder that it lies in its patient; its elements `filename` and `folder` are `Unknow` in
+Lung-PET-CT-Dx.
 
-The edges are taken as labelImg writes them: lines between pixels, counted from 0, so that xmin = 286 is the left edge
-of the pixel with 286 others to its left. Coordinates that are no whole numbers grow to whole pixels.
+Edges are read as labelImg writes them: lines between pixels, counted from 0, so xmin = 286 is the left edge of the
+pixel with 286 others to its left. Fractional coordinates are rounded outwards to whole pixels.
 """
 
 import math
@@ -17,8 +18,8 @@ from xml.etree import ElementTree
 from chestgan_core.local.progress import Progress
 from chestgan_core.sources.annotations.boxes import Defect, TumourBox
 
-LARGEST_FILE = 1024**2
-LARGEST_EDGE = 65535  # Rows and Columns have 16 bits (PS3.3 C.7.6.3)
+MAX_FILE_BYTES = 1024**2
+MAX_EDGE = 65535  # Rows and Columns have 16 bits (PS3.3 C.7.6.3)
 UID = re.compile(r"(?=.{3,64}$)[0-9]+(\.[0-9]+)+")  # PS3.5 9.1
 LETTERS = "ABEG"
 
@@ -30,9 +31,9 @@ class DocumentType(Exception):
 def read_voc_files(
     path: Path, patient_of: Callable[[str], str], progress: Progress | None = None
 ) -> tuple[list[TumourBox], Counter[Defect]]:
-    """Every box in the XML files under `path`. Files with another ending are no annotations and are not looked at.
+    """Every box in the XML files below `path`, and counts of defects. Files with another suffix are ignored.
 
-    patient_of: name of a folder -> patient of the catalog, "" where it is none. Raises BadInput: no such path, empty.
+    patient_of: name of a folder -> patient of the catalog, "" for none. Raises BadInput: no such path, or empty.
     """
     from chestgan_core.dicom.file_walk import READ_ERRORS, Archives, Refused, walk
     from chestgan_core.dicom.left_out import LeftOut
@@ -44,11 +45,11 @@ def read_voc_files(
             if isinstance(file, Refused):
                 defects[Defect.UNREADABLE] += file.reason not in (LeftOut.NOT_DICOM, LeftOut.DUPLICATE)
             else:
-                # In a zip the name goes on after a colon.
+                # The name of an entry in a zip follows after a colon.
                 name = PurePosixPath(file.name.replace("\\", "/").replace(":", "/"))
                 if name.suffix.lower() == ".xml":
                     try:
-                        data = archives.read(file.source, LARGEST_FILE)
+                        data = archives.read(file.source, MAX_FILE_BYTES)
                     except READ_ERRORS:
                         defects[Defect.UNREADABLE] += 1
                     else:
@@ -67,7 +68,7 @@ def _boxes_of(data: bytes, sop_uid: str, patient: str, defects: Counter[Defect])
     except DocumentType:
         defects[Defect.DOCTYPE] += 1
         return []
-    # LookupError, ValueError: an encoding that expat leaves to Python, and that Python does not know or cannot map.
+    # LookupError, ValueError: an encoding that neither expat nor Python supports.
     except (ElementTree.ParseError, LookupError, ValueError):
         defects[Defect.UNPARSABLE] += 1
         return []
@@ -80,11 +81,11 @@ def _boxes_of(data: bytes, sop_uid: str, patient: str, defects: Counter[Defect])
         size = math.inf, math.inf
         defects[Defect.NO_SIZE] += 1
     boxes = []
-    # One object may have several boxes (the reader of the collection takes them all apart as well).
+    # One object may have several boxes; the collection's own reader takes all of them, too.
     found = [(thing, box) for thing in root.iter("object") for box in thing.iter("bndbox")]
     defects[Defect.NO_OBJECT] += not found
-    for thing, told in found:
-        edges = _numbers(told, "xmin", "ymin", "xmax", "ymax")
+    for thing, element in found:
+        edges = _numbers(element, "xmin", "ymin", "xmax", "ymax")
         whole = Defect.BAD_BOX if edges is None else whole_box(edges, size)
         if isinstance(whole, Defect):
             defects[whole] += 1
@@ -98,8 +99,8 @@ def _boxes_of(data: bytes, sop_uid: str, patient: str, defects: Counter[Defect])
 def parse_xml(data: bytes) -> ElementTree.Element:
     """XML without a document type. Raises DocumentType, ElementTree.ParseError, LookupError or ValueError (encoding).
 
-    Every attack that the parser of the standard library is open to (entities that grow, or that read files) begins
-    with a document type; without one there is nothing that a library against them (defusedxml) would add.
+    All attacks that the parser of the standard library is vulnerable to (entities that expand, or that read files) need
+    a document type; without one, defusedxml would add nothing.
     """
     parser = ElementTree.XMLParser(target=_NoDocumentType())  # noqa: S314 (document types are refused)
     parser.feed(data)
@@ -109,7 +110,7 @@ def parse_xml(data: bytes) -> ElementTree.Element:
 
 class _NoDocumentType(ElementTree.TreeBuilder):
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        """Called where a document type begins, before anything in it is read."""
+        """Called at the start of a document type, before anything in it is read."""
         raise DocumentType
 
 
@@ -123,12 +124,12 @@ class WholeBox:
 def whole_box(edges: tuple[float, ...], size: tuple[float, ...]) -> "WholeBox | Defect":
     """left, top, right, bottom in pixels -> the smallest box of whole pixels around them, within the image.
 
-    size: width and height of the image, infinite where they are not known; no image is larger than LARGEST_EDGE.
+    size: width and height of the image, infinite if unknown; no image is larger than MAX_EDGE.
     """
     left, top, right, bottom = edges
     if left >= right or top >= bottom:
         return Defect.EMPTY_BOX
-    width, height = (min(edge, LARGEST_EDGE) for edge in size)
+    width, height = (min(edge, MAX_EDGE) for edge in size)
     if left >= width or top >= height or right <= 0 or bottom <= 0:
         return Defect.OUTSIDE
     within = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
@@ -137,7 +138,7 @@ def whole_box(edges: tuple[float, ...], size: tuple[float, ...]) -> "WholeBox | 
 
 
 def read_label(text: str, defects: Counter[Defect]) -> str:
-    """A, B, E or G, or empty for any other text; what is odd about it is counted."""
+    """A, B, E or G, or "" for any other text; deviations are counted."""
     label = text.strip()
     if label.upper() not in LETTERS or len(label) != 1:
         defects[Defect.STRAY_LABEL] += 1

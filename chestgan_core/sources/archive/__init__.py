@@ -1,1 +1,1 @@
-"""The raw archive of a patient: the DICOM files of the selected series, byte for byte."""
+"""The raw archive of a patient: the unchanged DICOM files of the selected series."""

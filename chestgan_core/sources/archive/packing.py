@@ -1,7 +1,7 @@
 """The files of one series as one zip.
 
-In: a source and a catalog row. Out: a zip with the files byte for byte under numbers, whose bytes depend on nothing
-but theirs.
+In: a source and a row of a catalog. Out: a zip with the unchanged files under numbers. Its bytes depend on nothing but
+the files.
 """
 
 import zipfile
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from chestgan_core.errors import BadInput, SourceRefused
-from chestgan_core.local.files import ZIP_EPOCH
+from chestgan_core.local.files import ZIP_EPOCH, file_error
 from chestgan_core.sources.download.download_progress import DownloadProgress
 from chestgan_core.sources.source import Source, UnreadableFile
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20
 _SERIES_UID = 0x0020000E
-# Far enough for the headers of most scanners; a longer one is read whole.
+# Enough for the headers of most scanners; of files with a longer one everything is read.
 _HEAD_BYTES = 8192
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A zip of one series. files: images in it."""
+    """A zip of one series. files: number of images in it."""
 
     path: Path
     files: int
@@ -37,10 +37,10 @@ class Packed:
 def pack_series(
     source: Source, row: "SeriesRow", target: Path, spool: Path, progress: DownloadProgress
 ) -> Packed:
-    """The zip of one series at `target`, complete and verified as far as its source lets us.
+    """Write the zip of one series to `target`, complete, and verified as far as its source allows.
 
-    spool: for downloaded files, kept until the caller removes them. Raises SourceUnreachable, SourceRefused, BadInput
-    (a file of the folder has gone, no room on the disk).
+    spool: for downloaded files, which stay until the caller removes them. Raises SourceUnreachable, SourceRefused,
+    BadInput (a file of the folder is gone, the zip cannot be written), DiskFull.
     """
     files = 0
     try:
@@ -54,35 +54,34 @@ def pack_series(
     except UnreadableFile as error:
         raise BadInput(
             f"series {row.key} of {row.patient}",
-            f"file {files + 1} of {row.images} cannot be read any more",
+            f"file {files + 1} of {row.images} can no longer be read",
             "materialize series_catalog again",
         ) from error
     except OSError as error:
-        cause = f"cannot be written ({error.strerror})"
-        raise BadInput(target.parent, cause, "check the space on the disk, or set CHESTGAN_HOME") from error
+        raise file_error(target.parent, error, "check its permissions, or set CHESTGAN_HOME") from error
     return Packed(target, files)
 
 
-def check_series(packed: Packed, row: "SeriesRow", names: "Pseudonyms", remote: bool) -> None:
-    """Raises SourceRefused, of a local folder BadInput: files are missing, or are of another series than the row's."""
-    kind = SourceRefused if remote else BadInput
-    strangers = sum(not found for found in _of_series(packed.path, row.key, names))
+def check_series(packed: Packed, row: "SeriesRow", pseudonyms: "Pseudonyms", remote: bool) -> None:
+    """Raises SourceRefused (BadInput if not remote): files are missing, or belong to another series than the row's."""
+    error = SourceRefused if remote else BadInput
+    strangers = sum(not belongs for belongs in _of_series(packed.path, row.key, pseudonyms))
     if strangers:
-        raise kind(
+        raise error(
             f"series {row.key}",
-            f"{strangers} of its {packed.files} files are of another series or no DICOM",
+            f"{strangers} of its {packed.files} files are not DICOM, or of another series",
             "materialize series_catalog again, or leave it out (exclude_series of the dataset)",
         )
     if packed.files != row.images:
-        raise kind(
+        raise error(
             f"series {row.key}",
-            f"{packed.files} files came, the catalog says {row.images}",
+            f"the source delivered {packed.files} files, the catalog lists {row.images}",
             "materialize series_catalog again",
         )
 
 
 def _add(archive: zipfile.ZipFile, name: str, stream: IO[bytes]) -> None:
-    # Stored, not deflated: the bytes must not depend on the version of zlib, and reading is three times as fast.
+    # Stored, not compressed: the bytes must not depend on the version of zlib, and reading is three times as fast.
     with archive.open(zipfile.ZipInfo(name, date_time=ZIP_EPOCH), "w") as out:
         while block := _read(stream):
             out.write(block)
@@ -97,28 +96,28 @@ def _read(stream: IO[bytes]) -> bytes:
         raise UnreadableFile from error
 
 
-def _of_series(path: Path, key: str, names: "Pseudonyms") -> Iterator[bool]:
-    """For each image of a zip whether it is of the series."""
+def _of_series(path: Path, key: str, pseudonyms: "Pseudonyms") -> Iterator[bool]:
+    """For each image in a zip, whether it belongs to the series."""
     with zipfile.ZipFile(path) as archive:
         for entry in archive.infolist():
             if entry.filename.endswith(".dcm"):
                 with archive.open(entry) as stream:
-                    found = _name(names, _series_uid(stream.read(_HEAD_BYTES)))
+                    found = _key(pseudonyms, _series_uid(stream.read(_HEAD_BYTES)))
                 if found != key and entry.file_size > _HEAD_BYTES:
-                    # The head may end before the UID, or in the middle of it.
-                    found = _name(names, _series_uid(archive.read(entry)))
+                    # The first bytes may end before the UID, or within it.
+                    found = _key(pseudonyms, _series_uid(archive.read(entry)))
                 yield found == key
 
 
-def _name(names: "Pseudonyms", uid: str) -> str:
+def _key(pseudonyms: "Pseudonyms", uid: str) -> str:
     try:
-        return names.series(uid) if uid else ""
-    except BadInput:  # not even a UID
+        return pseudonyms.series(uid) if uid else ""
+    except BadInput:  # not a UID
         return ""
 
 
 def _series_uid(head: bytes) -> str:
-    """SeriesInstanceUID of a file, "" where the bytes end before it or are no DICOM."""
+    """SeriesInstanceUID of a file, "" if the bytes end before it or are not DICOM."""
     import io
 
     import pydicom
@@ -132,5 +131,5 @@ def _series_uid(head: bytes) -> str:
         )
         return str(header.get("SeriesInstanceUID", ""))
     except Exception:
-        # A head that ends within a sequence, or a file that is none, on which pydicom raises whatever comes.
+        # Bytes that end within a sequence, or are not DICOM at all: pydicom raises errors of any class.
         return ""

@@ -1,8 +1,8 @@
-"""The raw archive of a patient: the DICOM files of the catalog's selected series, byte for byte, one zip a series.
+"""The raw archive of a patient: the unchanged DICOM files of the series that the catalog selects, one zip per series.
 
 In: dataset and patient. Out: `raw/<dataset>/<patient>/series/<series>-<revision>.zip`, each with a manifest of its own,
-so that a series that is there is never fetched again; then `<version>.json`, which lists the zips that the patient has
-now, and the pointer to it. A series whose content changes gets a new object beside the old one.
+so that an archived series is never fetched again; then `<version>.json`, which lists the current zips of the patient,
+and the pointer to it. A series whose content changes gets a new object beside the old one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,13 +26,15 @@ from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, StoredObject, content_version
 from chestgan_core.store.store import Store
 
-# A slice of 512 x 512 with its header, where the catalog does not know the size.
+# A slice of 512 x 512 with its header, for series whose size the catalog does not know.
 USUAL_FILE_BYTES = 540_000
 
 
 @dataclass(frozen=True)
 class RawArchive:
-    """What was committed. files: images in the archive; expected: in the catalog. reused: nothing was fetched."""
+    """What was committed. files: number of images in the archive; expected: in the catalog. reused: nothing was
+    fetched.
+    """
 
     uri: str
     version: str
@@ -49,7 +51,7 @@ class RawArchive:
 
 @dataclass(frozen=True)
 class FetchedArchive:
-    """zips: one file a series. selection: fingerprint of the series that the catalog had selected."""
+    """zips: one per series. selection: `Catalog.fingerprint` of the patient when it was archived."""
 
     version: str
     zips: tuple[Path, ...]
@@ -58,7 +60,7 @@ class FetchedArchive:
 
 @dataclass(frozen=True)
 class _Series:
-    """A row whose zip is made (path) or in the store already (path None)."""
+    """A series whose zip is on the disk (path) or in the store already (path None)."""
 
     row: SeriesRow
     path: Path | None
@@ -68,12 +70,12 @@ class _Series:
 
 
 def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -> RawArchive:
-    """Bring the selected series of one patient into the store. Those that are there cost two small requests each.
+    """Bring the selected series of one patient into the store. Those that are there already cost two requests each.
 
-    A series that fails does not keep the others from being archived; then its failure is raised and the patient's
-    archive stays what it was. Raises BadInput: a patient that is not in the catalog, a file that has gone since, no
-    room on the disk. SourceUnreachable; SourceRefused: names the series. IdentityFound: files of a private dataset
-    may name a person, and none of them was stored.
+    If a series fails, the others are archived all the same; then its error is raised, and the archive of the patient
+    stays as it was. Raises BadInput (a patient without a selected series, a file that is gone), DiskFull,
+    SourceUnreachable, SourceRefused (names the series), IdentityFound (files of a private dataset may name a person;
+    none of them was stored), NotInStore (there is no catalog), StoreError.
     """
     dataset = dataset_named(dataset_name)
     catalog = read_catalog(store, dataset.name, patient=patient)
@@ -85,18 +87,18 @@ def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -
             "materialize series_catalog again",
         )
     with scratch_folder(home) as scratch:
-        found = [_in_store(store, dataset, row) for row in rows]
-        missing = [row for row, there in zip(rows, found, strict=True) if there is None]
+        archived = [_in_store(store, dataset, row) for row in rows]
+        missing = [row for row, series in zip(rows, archived, strict=True) if series is None]
         source = open_source(dataset, home)
         _require_space(dataset, source, missing, home, scratch)
-        ready = [there for there in found if there is not None]
+        ready = [series for series in archived if series is not None]
         fetched, failures = _fetch(store, dataset, source, missing, home, scratch)
         if dataset.private:
-            _require_nobody(dataset, patient, [*ready, *fetched])
+            _require_no_identity(dataset, patient, [*ready, *fetched])
             fetched = [_commit_series(store, dataset, series) for series in fetched]
         if failures:
             raise _together(failures, len(rows))
-    series = sorted([*ready, *fetched], key=lambda series: series.row.key)
+    series = sorted([*ready, *fetched], key=lambda one: one.row.key)
     artefact, version = _commit_patient(store, dataset, patient, series, catalog.fingerprint(patient))
     return RawArchive(
         uri=store.uri(artefact.manifest_key),
@@ -114,9 +116,9 @@ def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -
 
 
 def fetch_archive(store: Store, dataset_name: str, patient: str, folder: Path) -> FetchedArchive:
-    """A patient's newest archive, verified, in `folder`. Raises NotInStore, DamagedObject."""
+    """Download a patient's newest archive, verified, into `folder`. Raises NotInStore, DamagedObject, StoreError."""
     try:
-        version = str(store.get_pointer(keys.raw_latest(dataset_name, patient))[0]["version"])
+        (version,) = store.read_pointer(keys.raw_latest(dataset_name, patient), "version")
     except NotInStore as error:
         raise NotInStore(
             f"raw archive of {patient}", "is not in the store", "materialize raw_dicom for this patient first"
@@ -129,7 +131,9 @@ def fetch_archive(store: Store, dataset_name: str, patient: str, folder: Path) -
 def _fetch(
     store: Store, dataset: Dataset, source: Source, rows: Sequence[SeriesRow], home: Path, scratch: Path
 ) -> tuple[list[_Series], list[ChestganError]]:
-    """The series that came; those of a public dataset are committed, and their zips are gone from the disk."""
+    """The series that were fetched, and the errors of the others. Series of a public dataset are committed at once,
+    and their zips removed from the disk.
+    """
     fetched: list[_Series] = []
     failures: list[ChestganError] = []
     if not rows:
@@ -142,7 +146,7 @@ def _fetch(
                     fetched.append(_pack(store, dataset, source, row, home, target, scratch, progress))
                     continue
                 with opened_spool(home, dataset.name, row.key, delivery_name(row)) as spool:
-                    # Another process may have brought it while this one waited for the spool.
+                    # Another process may have archived it while this one waited for the spool.
                     series = _in_store(store, dataset, row) or _pack(
                         store, dataset, source, row, home, target, spool, progress
                     )
@@ -176,7 +180,7 @@ def _manifest_key(dataset: Dataset, row: SeriesRow) -> str:
 
 
 def _in_store(store: Store, dataset: Dataset, row: SeriesRow) -> _Series | None:
-    """A series in this revision that was archived before, if it is still all there."""
+    """The series in this revision, if it was archived before and its zip is still there."""
     try:
         artefact = store.read_manifest(_manifest_key(dataset, row))
     except NotInStore:
@@ -184,15 +188,15 @@ def _in_store(store: Store, dataset: Dataset, row: SeriesRow) -> _Series | None:
     (item,) = artefact.objects
     if store.head(item.key) != item:
         return None
-    told = artefact.manifest
-    return _Series(row, None, int(told["files"]), AuditReport.from_json(told["audit"]), item)
+    manifest = artefact.manifest
+    return _Series(row, None, int(manifest["files"]), AuditReport.from_json(manifest["audit"]), item)
 
 
 def _commit_series(store: Store, dataset: Dataset, series: _Series) -> _Series:
     if series.path is None:
         return series
     row = series.row
-    told = {
+    manifest = {
         "kind": "raw-series",
         "dataset": dataset.name,
         "patient": row.patient,
@@ -204,7 +208,7 @@ def _commit_series(store: Store, dataset: Dataset, series: _Series) -> _Series:
         "audit": series.audit.as_json(),
         **_terms(dataset, [row]),
     }
-    artefact = store.commit(_manifest_key(dataset, row), {f"{delivery_name(row)}.zip": series.path}, told)
+    artefact = store.commit(_manifest_key(dataset, row), {f"{delivery_name(row)}.zip": series.path}, manifest)
     series.path.unlink()
     return _Series(row, None, series.files, series.audit, artefact.objects[0])
 
@@ -213,7 +217,7 @@ def _commit_patient(
     store: Store, dataset: Dataset, patient: str, series: Sequence[_Series], selection: str
 ) -> tuple[Artefact, str]:
     existing = [one.object for one in series if one.object is not None]
-    told: dict[str, Any] = {
+    manifest: dict[str, Any] = {
         "kind": "raw-dicom",
         "dataset": dataset.name,
         "patient": patient,
@@ -232,15 +236,17 @@ def _commit_patient(
         "audit": _sum(series).as_json(),
         **_terms(dataset, [one.row for one in series]),
     }
-    # Everything that the manifest says belongs to a version: a licence may change while the files do not.
-    version = content_version(told, [item.sha256 for item in existing])
-    artefact = store.commit(keys.raw_manifest(dataset.name, patient, version), {}, told, existing=existing)
+    # The version covers all of the manifest: a licence may change while the files do not.
+    version = content_version(manifest, [item.sha256 for item in existing])
+    artefact = store.commit(
+        keys.raw_manifest(dataset.name, patient, version), {}, manifest, existing=existing
+    )
     store.update_pointer(keys.raw_latest(dataset.name, patient), {"version": version})
     return artefact, version
 
 
 def _terms(dataset: Dataset, rows: Iterable[SeriesRow]) -> dict[str, str]:
-    """Under which licence the files came, whom to cite, and their DOI; those of the series go before the dataset's."""
+    """Licence, DOI and citation. Licence and DOI are those of the series if known, else those of the dataset."""
     rows = list(rows)
     return {
         "licence": "; ".join(sorted({row.licence or dataset.licence for row in rows})),
@@ -256,7 +262,7 @@ def _sum(series: Iterable[_Series]) -> AuditReport:
 def _require_space(
     dataset: Dataset, source: Source, rows: Sequence[SeriesRow], home: Path, scratch: Path
 ) -> None:
-    """One series after the other lies in the spool and, as a zip, in the scratch folder; all zips if private."""
+    """Room for one series at a time in the spool and, as a zip, in the scratch folder; for all zips if private."""
     sizes: list[int] = [row.bytes or row.images * USUAL_FILE_BYTES for row in rows]
     if not sizes:
         return
@@ -267,22 +273,22 @@ def _require_space(
     require_space(needs)
 
 
-def _require_nobody(dataset: Dataset, patient: str, series: Sequence[_Series]) -> None:
+def _require_no_identity(dataset: Dataset, patient: str, series: Sequence[_Series]) -> None:
     audit = _sum(series)
     if stopping := audit.stopping(dataset.accepted_findings):
-        told = ", ".join(f"{finding} in {audit.findings[finding]}" for finding in stopping)
+        found = ", ".join(f"{finding} in {audit.findings[finding]}" for finding in stopping)
         raise IdentityFound(
             f"patient {patient}",
-            f"of {audit.files} files some may still name a person: {told}; none of them was stored",
-            f"de-identify the folder and materialize series_catalog again, or have its owner accept the findings "
+            f"some of {audit.files} files may still name a person ({found}); none of them was stored",
+            f"de-identify the folder and materialize series_catalog again, or let its owner accept the findings "
             f"(accepted_findings of {dataset.name})",
         )
 
 
 def _together(failures: Sequence[ChestganError], series: int) -> ChestganError:
-    """The first failure; where the patient has more series, with how many failed."""
+    """The first error; if the patient has several series, it says how many failed."""
     first = failures[0]
     if series == 1:
         return first
-    cause = f"{first.cause} ({len(failures)} of {series} series of this patient failed, the others are in the store)"
+    cause = f"{first.cause} ({len(failures)} of {series} series of the patient failed, the others are in the store)"
     return type(first)(first.what, cause, first.remedy)

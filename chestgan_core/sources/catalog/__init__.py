@@ -1,1 +1,1 @@
-"""Which series a dataset has, which of them are fetched, and why the others are not."""
+"""The series of a dataset: which of them are fetched, and why the others are not."""

@@ -1,11 +1,11 @@
-"""The rules of a dataset applied to its series: each gets one status.
+"""The selection rules of a dataset applied to its series: each series gets one status.
 
-In: SeriesRow with whatever a source knows, SeriesRules. Out: the same rows with `status`, sorted. The order of the rows
-that come in changes nothing.
+In: SeriesRow with the fields that its source knows, SeriesRules. Out: the same rows with `status`, sorted. The order of
+the input does not matter.
 
-A row whose field is unknown ("" or 0) is not left out by a rule on that field: NBIA's list of series has neither SOP
-class nor photometric interpretation, and what is no CT image is found when its files arrive. The rules are looked at in
-the order of `SeriesStatus`, and the first that a series does not meet is its status.
+A rule never excludes a row in which its field is unknown ("" or 0): NBIA's list of series has neither SOP class nor
+photometric interpretation, and series that are not CT images are found when their files arrive. The rules apply in the
+order of `SeriesStatus`; the first that a series does not meet gives its status.
 """
 
 import re
@@ -21,22 +21,31 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # with .1 to .4: the multi-fram
 
 
 class SeriesStatus(Reason):
-    """What becomes of a series. The value is what a report prints; `.meaning` is one line that explains it."""
+    """Why a series is left out, or that it is selected. The value is printed in reports; `.meaning` explains it."""
 
     EXCLUDED = "excluded", "the dataset excludes it or its patient (exclude_series, exclude_patients)"
-    OTHER_MODALITY = "other-modality", "not of the wanted modality: PET, segmentation, structured report"
-    SECONDARY_CAPTURE = "secondary-capture", "a screen capture or fused colour image, not measured values"
-    OTHER_SOP_CLASS = "other-sop-class", "another kind of object than those wanted"
-    OTHER_PHOTOMETRIC = "other-photometric", "not stored as grey with low values dark, or whatever is wanted"
-    TOO_FEW_IMAGES = "too-few-images", "a localizer, a bolus test or a fragment rather than a scan"
-    TOO_MANY_IMAGES = "too-many-images", "more images than the rules allow for a series"
-    DESCRIPTION = "description", "neither the series' nor the study's description is one of those wanted"
+    OTHER_MODALITY = (
+        "other-modality",
+        "another modality than the rules allow: PET, segmentation, structured report",
+    )
+    SECONDARY_CAPTURE = "secondary-capture", "a screen capture or a fused colour image, not measured values"
+    OTHER_SOP_CLASS = "other-sop-class", "another SOP class than the rules allow"
+    OTHER_PHOTOMETRIC = "other-photometric", "another photometric interpretation than the rules allow"
+    TOO_FEW_IMAGES = (
+        "too-few-images",
+        "fewer images than the rules require: a localizer, a bolus test or a fragment",
+    )
+    TOO_MANY_IMAGES = "too-many-images", "more images than the rules allow"
+    DESCRIPTION = (
+        "description",
+        "neither the series nor the study has a description that matches include_description",
+    )
     EXCLUDED_DESCRIPTION = (
         "excluded-description",
-        "the series' or the study's description is one of those excluded",
+        "the series or the study has a description that matches exclude_description",
     )
-    OTHER_KERNEL = "other-kernel", "reconstructed with a kernel of another family"
-    ANOTHER_CHOSEN = ANOTHER_CHOSEN, "meets every rule, but a smaller series of the patient is taken"
+    OTHER_KERNEL = "other-kernel", "reconstructed with a kernel of another family than the rules allow"
+    ANOTHER_CHOSEN = ANOTHER_CHOSEN, "meets every rule, but the patient has a smaller series that does"
     SELECTED = SELECTED, "is fetched"
 
 
@@ -51,18 +60,20 @@ def select_series(rows: Iterable[SeriesRow], rules: SeriesRules) -> tuple[Series
             if status is SeriesStatus.SELECTED and (
                 row.patient not in smallest or row.images < ordered[smallest[row.patient]].images
             ):
-                # Of several smallest ones the first by key: every source knows keys, few know bytes.
+                # Among equally small ones the first by key decides: every source knows keys, few know bytes.
                 smallest[row.patient] = number
-        taken = set(smallest.values())
+        chosen = set(smallest.values())
         statuses = [
-            SeriesStatus.ANOTHER_CHOSEN if status is SeriesStatus.SELECTED and number not in taken else status
+            SeriesStatus.ANOTHER_CHOSEN
+            if status is SeriesStatus.SELECTED and number not in chosen
+            else status
             for number, status in enumerate(statuses)
         ]
     return tuple(replace(row, status=str(status)) for row, status in zip(ordered, statuses, strict=True))
 
 
-def _patterns(told: Iterable[str]) -> tuple[re.Pattern[str], ...]:
-    return tuple(re.compile(pattern, re.IGNORECASE) for pattern in told)
+def _patterns(expressions: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+    return tuple(re.compile(expression, re.IGNORECASE) for expression in expressions)
 
 
 def _status_of(
@@ -73,30 +84,30 @@ def _status_of(
 ) -> SeriesStatus:
     if row.patient in rules.exclude_patients or row.key in rules.exclude_series:
         return SeriesStatus.EXCLUDED
-    if _unwanted(row.modality, rules.modality):
+    if _excluded(row.modality, rules.modality):
         return SeriesStatus.OTHER_MODALITY
-    if _unwanted(row.sop_class, rules.sop_class):
+    if _excluded(row.sop_class, rules.sop_class):
         capture = row.sop_class.startswith(SECONDARY_CAPTURE)
         return SeriesStatus.SECONDARY_CAPTURE if capture else SeriesStatus.OTHER_SOP_CLASS
-    if _unwanted(row.photometric, rules.photometric):
+    if _excluded(row.photometric, rules.photometric):
         return SeriesStatus.OTHER_PHOTOMETRIC
     if 0 < row.images < rules.min_images:
         return SeriesStatus.TOO_FEW_IMAGES
     if rules.max_images is not None and row.images > rules.max_images:
         return SeriesStatus.TOO_MANY_IMAGES
     descriptions = [text for text in map(single_spaced, (row.description, row.study_description)) if text]
-    if descriptions and include and not _found(include, descriptions):
+    if descriptions and include and not _match(include, descriptions):
         return SeriesStatus.DESCRIPTION
-    if _found(exclude, descriptions):
+    if _match(exclude, descriptions):
         return SeriesStatus.EXCLUDED_DESCRIPTION
     if rules.kernel != "any" and kernel_family(row.kernel, row.description) not in (rules.kernel, "unknown"):
         return SeriesStatus.OTHER_KERNEL
     return SeriesStatus.SELECTED
 
 
-def _unwanted(value: str, wanted: tuple[str, ...]) -> bool:
-    return bool(value and wanted) and value not in wanted
+def _excluded(value: str, allowed: tuple[str, ...]) -> bool:
+    return bool(value and allowed) and value not in allowed
 
 
-def _found(patterns: tuple[re.Pattern[str], ...], texts: list[str]) -> bool:
+def _match(patterns: tuple[re.Pattern[str], ...], texts: list[str]) -> bool:
     return any(pattern.search(text) for pattern in patterns for text in texts)

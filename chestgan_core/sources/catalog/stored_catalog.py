@@ -1,9 +1,8 @@
 """The catalog of a dataset: every series of its collection, which of them are fetched, and why the others are not.
 
-In: the dataset's source (an index of the Imaging Data Commons, NBIA, or a folder) and its selection rules. Out:
-`catalog/<dataset>/<version>.parquet` with a row a series, `<version>-patients.parquet` with a row a patient, the
-manifest and the pointer to the newest. A version is a hash of the rows, of the rules and of what was left out.
-Patients of a private dataset appear under keyed hashes.
+In: the dataset's source and selection rules. Out: `catalog/<dataset>/<version>.parquet` with one row per series,
+`<version>-patients.parquet` with one row per patient, the manifest, and the pointer to the newest version. A version is
+a hash of the rows, of the rules and of the counts of files left out. Patients of a private dataset are pseudonyms.
 """
 
 import tempfile
@@ -17,7 +16,7 @@ from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.reasons import in_words
 from chestgan_core.sources.catalog.listing import list_series
 from chestgan_core.sources.images.source import no_series
-from chestgan_core.sources.series_rows import SELECTED, Catalog, CatalogSummary, SeriesRow
+from chestgan_core.sources.series_rows import Catalog, SeriesRow
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version, sha256_of
 from chestgan_core.store.store import Store
@@ -25,32 +24,20 @@ from chestgan_core.store.store import Store
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = [
-    "SELECTED",
-    "Catalog",
-    "CatalogSummary",
-    "SeriesRow",
-    "StoredCatalog",
-    "catalogue_source",
-    "newest_catalog_version",
-    "read_catalog",
-    "read_patients",
-]
-
 
 @dataclass(frozen=True)
 class StoredCatalog:
-    """Where a catalog lies. sha256: of the rows."""
+    """A catalog in the store. sha256: of the rows."""
 
     uri: str
     sha256: str
     version: str
 
 
-def catalogue_source(store: Store, dataset_name: str, home: Path) -> tuple[Catalog, StoredCatalog]:
-    """List the series of a dataset's source, decide which are fetched, and commit both.
+def catalog_series(store: Store, dataset_name: str, home: Path) -> tuple[Catalog, StoredCatalog]:
+    """List the series of a dataset's source, select those to fetch, and commit the catalog.
 
-    Raises what `list_series` raises, and BadInput when no series is selected (with reasons and counts).
+    Raises what `list_series` raises, and BadInput if no series is selected (with reasons and counts).
     """
     dataset = _with_series(dataset_name)
     catalog = list_series(dataset, home)
@@ -65,10 +52,10 @@ def catalogue_source(store: Store, dataset_name: str, home: Path) -> tuple[Catal
 
 
 def newest_catalog_version(store: Store, dataset_name: str) -> str:
-    """The version that counts. Raises NotInStore when there is none, BadInput for pictures."""
+    """The version of the newest catalog. Raises NotInStore (there is none), BadInput (a dataset of images)."""
     dataset = _with_series(dataset_name)
     try:
-        return str(store.get_pointer(keys.catalog_latest(dataset.name))[0]["version"])
+        return store.read_pointer(keys.catalog_latest(dataset.name), "version")[0]
     except NotInStore as error:
         raise NotInStore(
             f"catalog of {dataset.name}", "is not in the store", "materialize series_catalog first"
@@ -78,23 +65,25 @@ def newest_catalog_version(store: Store, dataset_name: str) -> str:
 def read_catalog(
     store: Store, dataset_name: str, version: str | None = None, patient: str | None = None
 ) -> Catalog:
-    """A catalog, by default the newest; of one patient only where one is named, which is much faster.
+    """A catalog, by default the newest. patient: only the rows of this patient, which is much faster.
 
-    left_out and files are those of the whole catalog. Raises NotInStore, DamagedObject, BadInput.
+    left_out and files are always those of the whole catalog. Raises NotInStore, DamagedObject, BadInput.
     """
     version = version or newest_catalog_version(store, dataset_name)
     artefact = store.read_manifest(keys.catalog_manifest(dataset_name, version))
     rows = _read(store.read(artefact, _rows_file(version)), patient)
-    told = artefact.manifest
+    manifest = artefact.manifest
     return Catalog(
-        tuple(SeriesRow(**row) for row in rows.to_pylist()), dict(told["left_out"]), int(told["files"])
+        tuple(SeriesRow(**row) for row in rows.to_pylist()),
+        dict(manifest["left_out"]),
+        int(manifest["files"]),
     )
 
 
 def read_patients(store: Store, dataset_name: str, version: str) -> dict[str, tuple[str, str]]:
-    """Patient -> fingerprint of the selected series, and histology; of the patients that have a selected series.
+    """Patient -> (fingerprint of the selected series, histology), for patients with a selected series.
 
-    A tick of a sensor asks this for 40,000 patients, so it reads a small file of its own. Raises NotInStore,
+    Read from a small file of its own, as each tick of a sensor needs it for up to 40,000 patients. Raises NotInStore,
     DamagedObject.
     """
     artefact = store.read_manifest(keys.catalog_manifest(dataset_name, version))
@@ -111,8 +100,8 @@ def _commit(store: Store, dataset: Dataset, catalog: Catalog) -> StoredCatalog:
         _write(rows, _columns(catalog.rows))
         _write(patients, _patients(catalog))
         sha256 = sha256_of(rows)
-        # Files that were left out belong to a version as well: the same series may come with fewer of them.
-        told = {
+        # The version includes the files left out: the same series may be listed with other ones.
+        manifest = {
             "kind": "catalog",
             "dataset": dataset.name,
             "left_out": catalog.left_out,
@@ -120,9 +109,9 @@ def _commit(store: Store, dataset: Dataset, catalog: Catalog) -> StoredCatalog:
             "summary": catalog.summary().as_json(),
             "rules": dataset.selection.model_dump(mode="json"),
         }
-        version = content_version(sha256, told)
+        version = content_version(sha256, manifest)
         manifest_key = keys.catalog_manifest(dataset.name, version)
-        store.commit(manifest_key, {_rows_file(version): rows, _patients_file(version): patients}, told)
+        store.commit(manifest_key, {_rows_file(version): rows, _patients_file(version): patients}, manifest)
     store.update_pointer(keys.catalog_latest(dataset.name), {"version": version})
     return StoredCatalog(store.uri(manifest_key), sha256, version)
 
@@ -138,7 +127,7 @@ def _patients_file(version: str) -> str:
 def _columns(rows: Sequence[SeriesRow]) -> "pa.Table":
     import pyarrow as pa
 
-    # Told, not inferred: an empty list or no row at all has no type.
+    # Not inferred: an empty list, or a table without rows, has no type.
     kinds: dict[Any, pa.DataType] = {
         str: pa.string(),
         int: pa.int64(),

@@ -1,6 +1,6 @@
-"""A catalog for people: what came in, what is fetched, what is left out and why.
+"""A catalog as a table for a terminal: what is listed, what is selected, what is left out and why.
 
-In: Catalog. Out: text of some twenty lines, without a single series or patient in it.
+In: Catalog. Out: text of about twenty lines that names no series and no patient.
 """
 
 from chestgan_core.dicom.histology import HISTOLOGIES
@@ -11,26 +11,26 @@ from chestgan_core.sources.series_rows import Amount, Catalog
 
 def as_text(title: str, catalog: Catalog) -> str:
     """A table of series, patients, images and gigabytes, then the reasons, most frequent first."""
-    told = catalog.summary()
+    summary = catalog.summary()
     lines = [title, "", f"{'':30}{'series':>9}{'patients':>10}{'images':>11}{'GB':>9}"]
     lines += [
-        _amount("listed", told.all),
-        _amount("clean (meet every rule)", told.clean),
-        _amount("selected", told.selected),
+        _amount("listed", summary.all),
+        _amount("clean (meet every rule)", summary.clean),
+        _amount("selected", summary.selected),
     ]
-    for letter, part in told.histology.items():
-        lines.append(_amount(f"  {letter} {HISTOLOGIES[letter]}" if letter else "  no histology", part))
-    if told.left_out_series:
+    for letter, amount in summary.histology.items():
+        lines.append(_amount(f"  {letter} {HISTOLOGIES[letter]}" if letter else "  no histology", amount))
+    if summary.left_out_series:
         lines += ["", f"{'series left out':30}{'series':>9}"]
-        lines += _reasons(told.left_out_series, {str(status): status.meaning for status in SeriesStatus})
+        lines += _reasons(summary.left_out_series, {str(status): status.meaning for status in SeriesStatus})
     if catalog.left_out:
         lines += ["", f"{f'of {catalog.files:,} files left out':30}{'files':>9}"]
         lines += _reasons(catalog.left_out, {str(reason): reason.meaning for reason in LeftOut})
     return "\n".join(lines)
 
 
-def _amount(name: str, told: Amount) -> str:
-    return f"{name:30}{told.series:9,}{told.patients:10,}{told.images:11,}{told.bytes / 1e9:9.2f}"
+def _amount(name: str, amount: Amount) -> str:
+    return f"{name:30}{amount.series:9,}{amount.patients:10,}{amount.images:11,}{amount.bytes / 1e9:9.2f}"
 
 
 def _reasons(counts: dict[str, int], meanings: dict[str, str]) -> list[str]:

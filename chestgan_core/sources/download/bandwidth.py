@@ -1,7 +1,7 @@
-"""How fast this process may download, all its threads and sources together.
+"""The limit on the download rate of this process, for all its threads and sources together.
 
-In: $CHESTGAN_BANDWIDTH in MB/s (10^6 bytes), empty for no limit. Out: waits. A process of its own, such as a run or a
-step of Dagster, has a limit of its own.
+In: $CHESTGAN_BANDWIDTH in MB/s (10^6 bytes per second), empty for no limit. Out: waits. Each process, such as a step of
+a Dagster run, has a limit of its own.
 """
 
 import threading
@@ -15,9 +15,10 @@ BURST_SECONDS = 0.1
 
 
 class Bandwidth:
-    """A token bucket that many threads share. rate: bytes per second, None for no limit.
+    """A token bucket for any number of threads. rate: bytes per second, None for no limit.
 
-    Bytes are booked after they came, and whoever took them sleeps until the rate is kept: TCP then slows the sender.
+    Bytes are booked after they arrive, and the receiving thread sleeps until the rate is kept; TCP then slows the
+    sender.
     """
 
     def __init__(self, rate: float | None) -> None:
@@ -25,12 +26,12 @@ class Bandwidth:
         self._lock = threading.Lock()
         self._paid_until = 0.0
 
-    def took(self, n: int) -> None:
-        """n bytes came; returns when they may have come."""
+    def received(self, n: int) -> None:
+        """Book n bytes, and return when the rate is kept again."""
         if self._rate is None:
             return
         with self._lock:
-            # What was not used is kept for a moment only.
+            # Unused bandwidth is saved up for this time only.
             earliest = time.monotonic() - BURST_SECONDS
             self._paid_until = max(self._paid_until, earliest) + n / self._rate
             wait = self._paid_until - time.monotonic()
@@ -39,7 +40,7 @@ class Bandwidth:
 
 
 def shared() -> Bandwidth:
-    """The limit of this process. Raises BadInput: the variable is not a number from 0.001 (1 kB/s)."""
+    """The limit of this process. Raises BadInput: the variable is not a number of at least 0.001 (1 kB/s)."""
     return _of(number_from_environment(VARIABLE, 0.001))
 
 

@@ -1,4 +1,4 @@
-"""One line that says how far a download is: files, MB and MB/s. In: what several threads received. Out: progress."""
+"""The progress of a download: files, MB and MB/s. In: what several threads receive. Out: one line of progress."""
 
 import threading
 import time
@@ -27,13 +27,13 @@ class DownloadProgress:
         self._progress.__exit__(kind, error, trace)
 
     def received(self, n: int) -> None:
-        """n bytes came."""
+        """n more bytes were received."""
         with self._lock:
             self._bytes += n
             self._progress.step(0, self._note())
 
     def finished(self, files: int = 1) -> None:
-        """So many more files are complete."""
+        """This many more files are complete."""
         with self._lock:
             self._progress.step(files, self._note())
 

@@ -1,8 +1,8 @@
-"""Files and JSON over HTTP from servers that are slow, overloaded or break off.
+"""Files and JSON over HTTP, from servers that are slow or overloaded or close connections early.
 
-In: a URL with parameters. Out: parsed JSON, or a file that appears whole or not at all. Retries as retrying.py has
-them, also in the middle of a body; the bandwidth limit of the process holds. Errors name the thing that was asked
-for and at most server and path: neither parameters nor credentials nor where a redirect led to, which may be signed.
+In: a URL with parameters. Out: parsed JSON, or a file that appears complete or not at all. Failures are retried
+(retry.py), also in the middle of a body; the bandwidth limit of the process applies. Errors name what was requested and
+at most server and path: never parameters, credentials, or the target of a redirect, which may be signed.
 """
 
 import hashlib
@@ -24,15 +24,15 @@ from chestgan_core import __version__
 from chestgan_core.errors import BadInput, SourceRefused
 from chestgan_core.local.files import file_error, replacing
 from chestgan_core.sources.download import bandwidth
-from chestgan_core.sources.download.retry import Passing, persistently, retry_after
+from chestgan_core.sources.download.retry import TemporaryFailure, retry_after, with_retries
 
 CONNECT_SECONDS, READ_SECONDS = 10.0, 60.0
 BLOCK = 256 * 1024
 _CONNECTIONS = 16
 _REDIRECTS = 5
-_LARGEST_ANSWER = 1 << 30
-# What may pass: too early, too many, and all that is the server's own trouble.
-PASSING_STATUS = frozenset({408, 425, 429}) | frozenset(range(500, 600)) - {501, 505}
+_MAX_ANSWER_BYTES = 1 << 30
+# Temporary failures: request timeout, too early, too many requests, and errors of the server itself.
+TEMPORARY_STATUS = frozenset({408, 425, 429}) | frozenset(range(500, 600)) - {501, 505}
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,20 @@ class Downloaded:
 def get_json(
     url: str, params: Mapping[str, str] | None = None, auth: str | None = None, what: str = ""
 ) -> Any:
-    """The parsed answer; None where the server answers nothing (as NBIA does when it finds nothing).
+    """The parsed answer; None for an empty one (NBIA sends that when it finds nothing).
 
-    auth: value of the Authorization header. what: what errors name; by default server and path.
-    Raises SourceUnreachable; SourceRefused: 4xx, or an answer that is no JSON.
+    auth: value of the Authorization header. what: named in errors; by default server and path. Raises
+    SourceUnreachable, SourceRefused (4xx, an answer that is not JSON, or of more than 1 GiB).
     """
     what = what or plain_url(url)
 
-    def one_try() -> bytes:
+    def attempt() -> bytes:
         with _answer(what, url, params, _headers(auth)) as answer:
-            data = b"".join(_blocks(answer, _LARGEST_ANSWER))
+            data = b"".join(_blocks(answer, _MAX_ANSWER_BYTES))
         _check_length(answer, len(data))
         return data
 
-    data = persistently(what, one_try)
+    data = with_retries(what, attempt)
     if not data.strip():
         return None
     try:
@@ -76,17 +76,17 @@ def download(
     what: str = "",
     received: Callable[[int], None] | None = None,
 ) -> Downloaded:
-    """Write the answer to `path`, whose folder must exist; a broken transfer goes on where the server can do that.
+    """Write the answer to `path`, whose folder must exist. An interrupted transfer resumes if the server supports it.
 
-    auth: value of the Authorization header; it is not sent on to another host. what: what errors name; by default
-    server and path. received: gets the number of bytes of each block that came.
-    Raises SourceUnreachable, SourceRefused (4xx), BadInput (the file cannot be written), DiskFull.
+    auth: value of the Authorization header; a redirect to another host does not get it. what: named in errors; by
+    default server and path. received: is called with the number of bytes of each block. Raises SourceUnreachable,
+    SourceRefused (4xx), BadInput (the file cannot be written), DiskFull.
     """
     what = what or plain_url(url)
     try:
         with replacing(path) as part, part.open("wb") as file:
             transfer = _Transfer(what, url, params, auth, file, received or (lambda _: None))
-            return persistently(what, transfer.go_on, lambda: transfer.furthest)
+            return with_retries(what, transfer.resume, lambda: transfer.furthest)
     except OSError as error:
         raise file_error(path.parent, error) from error
 
@@ -98,7 +98,7 @@ def plain_url(url: str) -> str:
 
 
 class _Transfer:
-    """The state of one file between the tries."""
+    """The state of one download between the attempts."""
 
     def __init__(
         self,
@@ -119,10 +119,10 @@ class _Transfer:
         self._file.truncate()
         self._digest, self._bytes, self._validator = hashlib.md5(usedforsecurity=False), 0, validator
 
-    def go_on(self) -> Downloaded:
+    def resume(self) -> Downloaded:
         headers = _headers(self._auth)
         if self._bytes and self._validator:
-            # RFC 9110, 13.1.5: with another version of the file the server ignores the range and sends all of it.
+            # RFC 9110, 13.1.5: if the file has changed, the server ignores the range and sends all of it.
             headers |= {"Range": f"bytes={self._bytes}-", "If-Range": self._validator}
         with _answer(self._what, self._url, self._params, headers) as answer:
             if answer.status != 206 or not answer.headers.get("Content-Range", "").startswith(
@@ -141,7 +141,7 @@ class _Transfer:
 
 
 def _strong_validator(answer: urllib3.BaseHTTPResponse) -> str:
-    """The ETag by which a broken transfer can go on, "" where the server does not offer that."""
+    """The ETag with which an interrupted transfer can resume, "" if the server does not support that."""
     etag = answer.headers.get("ETag", "")
     strong = etag.startswith('"') and answer.headers.get("Accept-Ranges", "") == "bytes"
     return etag if strong else ""
@@ -151,7 +151,7 @@ def _strong_validator(answer: urllib3.BaseHTTPResponse) -> str:
 def _answer(
     what: str, url: str, params: Mapping[str, str] | None, headers: Mapping[str, str]
 ) -> Iterator[urllib3.BaseHTTPResponse]:
-    """A good answer whose body is still to come; failures of the block inside count as this try's failures."""
+    """A successful answer whose body is not read yet. Failures while it is read count as failures of this attempt."""
     try:
         answer = _pool(url).request(
             "GET",
@@ -165,16 +165,18 @@ def _answer(
             ),
         )  # fmt: skip
     except (LocationValueError, urllib3.exceptions.URLSchemeUnknown) as error:
-        raise BadInput(plain_url(url), "is no address", "correct the endpoint of the dataset") from error
+        raise BadInput(
+            plain_url(url), "is not a valid address", "correct the endpoint of the dataset"
+        ) from error
     except HTTPError as error:
         raise _failure(what, error) from error
     try:
         _check_status(what, answer)
         yield answer
     except HTTPError as error:
-        raise Passing("the connection broke off in the middle of the answer") from error
+        raise TemporaryFailure("the connection was closed in the middle of the answer") from error
     except BaseException:
-        answer.close()  # the rest of the body is not wanted, and the connection is of no more use
+        answer.close()  # the rest of the body stays unread, so the connection cannot be used again
         raise
     finally:
         answer.release_conn()
@@ -186,63 +188,65 @@ def _failure(what: str, error: HTTPError) -> Exception:
         case urllib3.exceptions.SSLError():
             return untrusted(what)
         case urllib3.exceptions.ResponseError() if isinstance(error, urllib3.exceptions.MaxRetryError):
-            return SourceRefused(what, "the server redirects without end", "check the endpoint")
+            return SourceRefused(what, "the server redirects endlessly", "check the endpoint")
         case urllib3.exceptions.ProtocolError():
-            return Passing("the connection was reset")
+            return TemporaryFailure("the connection was reset")
         case urllib3.exceptions.ReadTimeoutError():
-            return Passing(f"the server said nothing for {READ_SECONDS:.0f} s")
-    return Passing("the server does not answer")
+            return TemporaryFailure(f"the server sent nothing for {READ_SECONDS:.0f} s")
+    return TemporaryFailure("the server does not answer")
 
 
 def _check_status(what: str, answer: urllib3.BaseHTTPResponse) -> None:
     status = answer.status
     if status in (200, 206, 204):
         return
-    if status in PASSING_STATUS:
+    if status in TEMPORARY_STATUS:
         wait = retry_after(answer.headers.get("Retry-After"))
-        raise Passing(overloaded(status), wait)
+        raise TemporaryFailure(overloaded(status), wait)
     raise refusal(what, status)
 
 
 def overloaded(status: int) -> str:
-    """What an HTTP status that may pass says."""
+    """The cause that a temporary HTTP status stands for."""
     return "the server is overloaded (429)" if status == 429 else f"the server failed ({status})"
 
 
 def refusal(what: str, status: int) -> SourceRefused:
-    """The permanent failure that an HTTP status stands for."""
+    """The error that a permanent HTTP status stands for."""
     if status in (404, 410):
         remedy = (
             "it may have been withdrawn: materialize series_catalog again, or leave it out (exclude_series)"
         )
         return SourceRefused(what, f"the source does not have it ({status})", remedy)
     if status in (401, 403):
-        remedy = "check the endpoint and whether the collection is open to everybody"
-        return SourceRefused(what, f"the source does not give it to us ({status})", remedy)
+        remedy = "check the endpoint, and whether the collection is public"
+        return SourceRefused(what, f"the source denies access ({status})", remedy)
     return SourceRefused(what, f"the source answered {status}", "check the endpoint of the dataset")
 
 
 def untrusted(what: str) -> SourceRefused:
-    """A server whose certificate nobody vouches for."""
+    """The error for a server whose certificate is not trusted."""
     cause = "the certificate of the server is not trusted"
     return SourceRefused(what, cause, "set SSL_CERT_FILE to the certificates of your network")
 
 
-def _blocks(answer: urllib3.BaseHTTPResponse, most: int | None = None) -> Iterator[bytes]:
-    """The body as it is on the wire, kept to the bandwidth of the process."""
+def _blocks(answer: urllib3.BaseHTTPResponse, max_bytes: int | None = None) -> Iterator[bytes]:
+    """The body in blocks, at the bandwidth of the process. Raises SourceRefused: more than max_bytes."""
     limit, total = bandwidth.shared(), 0
     while block := answer.read(BLOCK, decode_content=True):
-        limit.took(len(block))
+        limit.received(len(block))
         total += len(block)
-        if most is not None and total > most:
-            raise SourceRefused("answer", f"has more than {most} bytes", "check the endpoint of the dataset")
+        if max_bytes is not None and total > max_bytes:
+            raise SourceRefused(
+                "answer", f"has more than {max_bytes} bytes", "check the endpoint of the dataset"
+            )
         yield block
 
 
 def _check_length(answer: urllib3.BaseHTTPResponse, found: int) -> None:
-    told = answer.headers.get("Content-Length", "")
-    if told.isdigit() and int(told) != found and not answer.headers.get("Content-Encoding"):
-        raise Passing(f"the answer ended after {found} of {told} bytes")
+    stated = answer.headers.get("Content-Length", "")
+    if stated.isdigit() and int(stated) != found and not answer.headers.get("Content-Encoding"):
+        raise TemporaryFailure(f"the answer ended after {found} of {stated} bytes")
 
 
 def _headers(auth: str | None) -> dict[str, str]:
@@ -254,7 +258,7 @@ def _pool(url: str) -> urllib3.PoolManager:
     parts = urlsplit(url)
     host = parts.hostname or ""
     proxy = "" if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(parts.scheme, "")
-    # The proxy of a company does not reach this machine. A forked child must not share connections.
+    # A proxy does not reach servers on this machine. A forked child must not share connections.
     return _manager("" if host in ("127.0.0.1", "localhost", "::1") else proxy, os.getpid())
 
 

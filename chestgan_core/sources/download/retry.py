@@ -1,10 +1,9 @@
-"""Asking a source again: what may pass by itself is waited for, patiently but not for ever.
+"""Retries of downloads: temporary failures are retried, with growing waits and up to a limit.
 
-In: a function that makes one try. Out: what it returns, or one line that says why not. Waits double from half a second
-to half a minute, each cut by up to a half at random, so that those who failed together do not come back together. A
-server that says when to come back (Retry-After) is obeyed. Longer waits are logged.
-$CHESTGAN_DOWNLOAD_PATIENCE: seconds after the first failure at which one file or one answer is given up, by default
-300.
+In: a function that makes one attempt. Out: its result, or an error that says why there is none. Waits double from half
+a second to half a minute, and each is shortened by up to a half at random, so that clients that failed together do not
+return together. The Retry-After of a server is obeyed. Longer waits are logged. $CHESTGAN_DOWNLOAD_PATIENCE: seconds
+after the first failure until a file or an answer is given up, by default 300.
 """
 
 import logging
@@ -22,92 +21,92 @@ log = logging.getLogger(__name__)
 
 VARIABLE = "CHESTGAN_DOWNLOAD_PATIENCE"
 PATIENCE = 300.0
-FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
-# A pause from here on is logged: a person must not take it for a hang.
+FIRST_WAIT, MAX_WAIT = 0.5, 30.0
+# Waits from here on are logged, or they would look like a hang.
 LOGGED_WAIT = 4.0
-_MOST_DAMAGED = 2
+_MAX_DAMAGED = 2
 
 T = TypeVar("T")
 
 
-class Passing(Exception):
-    """One try failed in a way that may pass. cause: for people. wait: seconds that the server asks for, else None."""
+class TemporaryFailure(Exception):
+    """An attempt failed, but a later one may succeed. wait: seconds that the server demands, else None."""
 
     def __init__(self, cause: str, wait: float | None = None) -> None:
         super().__init__(cause)
         self.cause, self.wait = cause, wait
 
 
-class Damaged(Exception):
-    """One try brought other bytes than it should have: worth one more try, as a line may have done it."""
+class DamagedDownload(Exception):
+    """An attempt brought other bytes than it should have. Retried once, as the connection may be the cause."""
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)
         self.cause = cause
 
 
-def persistently(what: str, one_try: Callable[[], T], moved_on: Callable[[], int] = lambda: 0) -> T:
-    """What `one_try` returns, which may raise Passing and Damaged.
+def with_retries(what: str, attempt: Callable[[], T], progress: Callable[[], int] = lambda: 0) -> T:
+    """The result of `attempt`, which may raise TemporaryFailure and DamagedDownload.
 
-    what: for errors, names the series. moved_on: a number that grows while a long transfer gets on, which begins its
-    patience anew: a large file over a bad line is never given up while each try brings more of it.
-    Raises SourceUnreachable (patience is spent), SourceRefused (damaged twice) and whatever else one_try raises.
+    what: named in errors and logs. progress: bytes of a long transfer so far. When it has grown, the patience starts
+    anew, so a large file over a bad line is never given up while each attempt brings more of it. Raises
+    SourceUnreachable (given up), SourceRefused (damaged twice), and whatever else `attempt` raises.
     """
     patience = _patience()
-    damaged, failures, reached = 0, 0, moved_on()
+    damaged, failures, reached = 0, 0, progress()
     deadline = None
     while True:
         try:
-            return one_try()
-        except Damaged as error:
+            return attempt()
+        except DamagedDownload as error:
             damaged += 1
-            if damaged == _MOST_DAMAGED:
+            if damaged == _MAX_DAMAGED:
                 raise SourceRefused(
                     what,
-                    f"{error.cause}, also when it was fetched again",
-                    "the source holds it damaged: tell its owners, or leave it out (exclude_series of the dataset)",
+                    f"{error.cause}, also when fetched again",
+                    "it is damaged at the source: report it there, or leave it out (exclude_series of the dataset)",
                 ) from error
-        except Passing as error:
+        except TemporaryFailure as error:
             now = time.monotonic()
-            if moved_on() > reached:
-                failures, reached, deadline = 0, moved_on(), None
+            if progress() > reached:
+                failures, reached, deadline = 0, progress(), None
             deadline = deadline or now + patience
-            # Also where the server asks for no wait at all: it is told to fail for thousands of requests otherwise.
+            # Also after a Retry-After of 0, or a failing server would get thousands of requests.
             wait = max(_wait(failures), error.wait or 0.0)
             failures += 1
             if now + wait > deadline:
-                told = f"also when it was asked again for {patience:.0f} s"
+                limit = f"also after retries for {patience:.0f} s"
                 if error.wait is not None and wait > patience:
-                    told = f"and asks for {wait:.0f} s of waiting, more than the {patience:.0f} s of our patience"
+                    limit = f"and demands a wait of {wait:.0f} s, more than the {patience:.0f} s allowed here"
                 raise SourceUnreachable(
                     what,
-                    f"{error.cause}, {told}",
-                    f"wait until the source is well again, then run again; {VARIABLE} sets how long is waited",
+                    f"{error.cause}, {limit}",
+                    f"run again when the server is back; {VARIABLE} sets for how long it is retried",
                 ) from error
             if wait >= LOGGED_WAIT:
                 log.info(
-                    f"{what}: {error.cause}; next try in {wait:.0f} s, given up in {deadline - now:.0f} s"
+                    f"{what}: {error.cause}; next attempt in {wait:.0f} s, given up in {deadline - now:.0f} s"
                 )
             time.sleep(wait)
 
 
-def retry_after(told: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for (RFC 9110, 10.2.3: a number or a date), None without a usable one."""
-    if told is None:
+def retry_after(header: str | None) -> float | None:
+    """Seconds that a Retry-After header demands (RFC 9110, 10.2.3: a number or a date), None if invalid."""
+    if header is None:
         return None
     try:
-        return max(0.0, float(told))
+        return max(0.0, float(header))
     except ValueError:
         pass
     try:
-        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+        return max(0.0, parsedate_to_datetime(header).timestamp() - time.time())
     except ValueError:
         return None
 
 
 def _wait(failures: int) -> float:
-    longest = min(FIRST_WAIT * 2.0 ** min(failures, 16), LONGEST_WAIT)
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 (no secret)
+    wait = min(FIRST_WAIT * 2.0 ** min(failures, 16), MAX_WAIT)
+    return wait * random.uniform(0.5, 1.0)  # noqa: S311 (no secret)
 
 
 def _patience() -> float:

@@ -1,4 +1,4 @@
-"""Where the files of a series lie while they come: so that a download that was killed goes on.
+"""The spool: where the files of a series lie while they are downloaded, so that an interrupted download resumes.
 
 In: the local folder, a dataset, a series and its revision. Out: a folder for this revision alone, held by one process
 at a time. It is removed when the series is in the store; folders of other revisions are removed when it is opened.
@@ -14,15 +14,15 @@ from chestgan_core.local.files import file_lock
 
 
 def spool_folder(home: Path) -> Path:
-    """Below it lie all spools."""
+    """The folder of all spools."""
     return home / "spool"
 
 
 @contextmanager
 def opened_spool(home: Path, dataset: str, series: str, delivery: str) -> Iterator[Path]:
-    """The folder of one delivery, whatever an earlier download left in it. Another process that wants it waits.
+    """The folder of one delivery, with whatever an earlier download left in it. Other processes wait for it.
 
-    delivery: `<series>-<revision>`. Raises BadInput: the local folder cannot be written.
+    delivery: `delivery_name` of the row. Raises BadInput: the local folder cannot be written.
     """
     shelf = spool_folder(home) / dataset
     folder = shelf / delivery
@@ -39,5 +39,5 @@ def opened_spool(home: Path, dataset: str, series: str, delivery: str) -> Iterat
 
 
 def clear_spool(folder: Path) -> None:
-    """Remove what `opened_spool` gave, when it is in the store."""
+    """Remove a folder of `opened_spool`, once its series is in the store."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,7 @@
 """The series of a folder of DICOM files, and where each of their files lies.
 
-In: a folder, the names of its patients. Out: SeriesRow without a status, and what was left out file by file. Only
-images that can be measured become rows: axial CT in Hounsfield units (dicom/left_out.py says what does not).
+In: a folder, and its pseudonyms. Out: SeriesRow without a status, and counts of the files left out. Only axial CT in
+Hounsfield units becomes rows (dicom/left_out.py lists the other files).
 """
 
 import os
@@ -23,9 +23,10 @@ SEPARATOR = "//"
 
 
 def folder_series(
-    folder: Path, names: "Pseudonyms", label: str, licence: str, doi: str, generated: bool = False
+    folder: Path, pseudonyms: "Pseudonyms", label: str, licence: str, doi: str, generated: bool = False
 ) -> Catalog:
-    """Every usable series below a folder. generated: files may be made again with the same content at another time.
+    """Every usable series below a folder. label: of the progress. generated: files may be made again with the same
+    content, so their time does not count.
 
     Raises BadInput: an empty folder, or one without a usable series (with reasons and counts).
     """
@@ -35,37 +36,39 @@ def folder_series(
     with Progress(label, None, "files") as progress:
         reading = read_series([folder], progress)
     require_series(reading)
-    located = FolderFiles(folder, names)
+    located = FolderFiles(folder, pseudonyms)
     with Archives() as archives:
-        rows = [_row(series, located, archives, names, licence, doi, generated) for series in reading.series]
+        rows = [
+            _row(series, located, archives, pseudonyms, licence, doi, generated) for series in reading.series
+        ]
     return Catalog(tuple(rows), {str(why): n for why, n in sorted(reading.left_out.items())}, reading.files)
 
 
 class FolderFiles:
-    """The files below a folder, and how a catalog calls them.
+    """The files below a folder, and their names in a catalog.
 
-    names: where they are private, a path is told by its keyed hash, and found again by walking through the folder.
+    pseudonyms: if they are private, a path appears as its keyed hash, and is found again by walking through the folder.
     """
 
-    def __init__(self, folder: Path, names: "Pseudonyms") -> None:
-        self._folder, self._names = folder, names
+    def __init__(self, folder: Path, pseudonyms: "Pseudonyms") -> None:
+        self._folder, self._pseudonyms = folder, pseudonyms
 
     def locate(self, source: "Source") -> str:
-        """A source as text: its path below the folder (or the hash of that), then `//` and the index of the entry for
-        each zip on the way.
+        """A file as text: its path below the folder (or the hash of that), then `//` and the index of the entry for
+        each zip around it.
 
-        No path has two slashes in a row. Its bytes are written as Latin-1, one character each: a file name is any
-        bytes, and Parquet takes no text that is not Unicode.
+        No path has two slashes in a row. Its bytes are written as Latin-1, one character each: a file name may be any
+        bytes, and Parquet accepts only Unicode.
         """
         path = _text(Path(source.path).relative_to(self._folder))
-        return SEPARATOR.join([self._names.file(path), *map(str, source.entries)])
+        return SEPARATOR.join([self._pseudonyms.file(path), *map(str, source.entries)])
 
     def located(self, text: str) -> "Source":
-        """The inverse of `locate`. Raises FileNotFoundError: no file below the folder is called so any more."""
+        """The inverse of `locate`. Raises FileNotFoundError: the folder no longer has such a file."""
         from chestgan_core.dicom.file_walk import Source
 
         name, *entries = text.split(SEPARATOR)
-        path = name if self._names.secret is None else self._paths.get(name)
+        path = name if self._pseudonyms.secret is None else self._paths.get(name)
         if path is None:
             raise FileNotFoundError(name)
         return Source(str(self._folder / os.fsdecode(path.encode("latin-1"))), tuple(map(int, entries)))
@@ -75,14 +78,14 @@ class FolderFiles:
         from chestgan_core.dicom.file_walk import files_below
 
         paths = [_text(file.relative_to(self._folder)) for file in files_below(self._folder)]
-        return {self._names.file(path): path for path in paths}
+        return {self._pseudonyms.file(path): path for path in paths}
 
 
 def _row(
     series: "Series",
     located: FolderFiles,
     archives: "Archives",
-    names: "Pseudonyms",
+    pseudonyms: "Pseudonyms",
     licence: str,
     doi: str,
     generated: bool,
@@ -90,11 +93,11 @@ def _row(
     files = [located.locate(header.source) for header in series.slices]
     states = [_state(header.source, archives) for header in series.slices]
     sizes = [size for size, _ in states]
-    # Pixels that were blanked in place leave name, size and UID as they are.
+    # Name, size and UID stay the same when pixels are blanked in place, so the time or CRC counts, too.
     marks = [0 if generated else mark for _, mark in states]
     return SeriesRow(
-        patient=names.patient(series.patient_id),
-        key=names.series(series.uid),
+        patient=pseudonyms.patient(series.patient_id),
+        key=pseudonyms.series(series.uid),
         modality="CT",
         sop_class="1.2.840.10008.5.1.4.1.1.2",  # CT Image Storage: nothing else becomes a Series
         photometric="MONOCHROME2",
@@ -108,11 +111,8 @@ def _row(
         spacing_mm=series.spacing_mm,
         licence=licence,
         doi=doi,
-        analysis="",
         revision=content_version(files, sizes, marks, [header.sop_uid for header in series.slices]),
-        location="",
         files=files,
-        status="",
         study_description=single_spaced(series.study_description),
     )
 
@@ -122,16 +122,15 @@ def _text(path: Path) -> str:
 
 
 def _state(source: "Source", archives: "Archives") -> tuple[int, int]:
-    """Bytes, and what changes with the content without reading it: time of the change, or a zip entry's CRC."""
+    """Bytes, and a number that changes with the content: time of the last change (ns), or CRC of a zip entry."""
     from chestgan_core.dicom.file_walk import READ_ERRORS, Source
 
     try:
         if not source.entries:
             status = Path(source.path).stat()
             return status.st_size, status.st_mtime_ns
-        # Of the entry as it will be read, not as it is packed.
         entry = archives.entries(Source(source.path, source.entries[:-1]))[source.entries[-1]]
     except READ_ERRORS as error:
-        cause = "changed while it was read: a file has gone"
-        raise BadInput("the folder", cause, "run again when nobody writes to it") from error
+        cause = "changed while it was read: a file is gone"
+        raise BadInput("the folder", cause, "run again when nothing writes to it") from error
     return entry.file_size, entry.CRC

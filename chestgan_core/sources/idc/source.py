@@ -39,7 +39,7 @@ class IdcSource(Source):
         from chestgan_core.sources.series_rows import Catalog
 
         pseudonyms = pseudonyms_of(self._dataset, self._home)
-        return Catalog(tuple(idc_series(self._config.collection, pseudonyms, self._config.index)), {}, 0)
+        return Catalog(tuple(idc_series(self._config.collection, pseudonyms, self._config.index)))
 
     def series_files(self, row: "SeriesRow", spool: Path, progress: "DownloadProgress") -> SeriesFiles:
         """One file per object, in the order of their keys; files after it are fetched meanwhile."""

@@ -1,1 +1,1 @@
-"""Collections of pictures in class folders: chest CT scan images, chest X-rays."""
+"""Collections of images (PNG, JPEG) in class folders: slices of chest CT, chest X-rays."""

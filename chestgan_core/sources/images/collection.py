@@ -1,8 +1,8 @@
-"""Collections of pictures in class folders: looked through, told in numbers, and kept in the store unchanged.
+"""Collections of images in class folders: scanned, counted, and kept unchanged in the store.
 
-In: the folder or zip of a dataset. Out: `images/<dataset>/<version>/`: images-*.zip with the bytes of every picture,
-each content once under its sha256; images.parquet with a row for every file; contact-sheet.png; a manifest; and the
-pointer to the newest. The version names the content: the same files give the same version.
+In: the folder or zip of a dataset. Out: `images/<dataset>/<version>/`: images-*.zip with the bytes of every image, each
+content once under its sha256; images.parquet with one row per file; contact-sheet.png; a manifest; and the pointer to
+the newest version. The version names the content: the same files give the same version.
 """
 
 import builtins
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from chestgan_core.config.dataset import Dataset, dataset_named
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.local.progress import Progress
+from chestgan_core.reasons import in_words
 from chestgan_core.sources.images.image_rows import (
     ImageRow,
     ImageStatus,
@@ -38,7 +39,7 @@ ROWS, SHEET = "images.parquet", "contact-sheet.png"
 
 @dataclass(frozen=True)
 class StoredImages:
-    """Where a collection lies, and what is in it. contact_sheet_png: pictures of each class."""
+    """A collection in the store, and its counts. contact_sheet_png: some images of each class."""
 
     uri: str
     version: str
@@ -48,22 +49,22 @@ class StoredImages:
 
     @property
     def images(self) -> int:
-        """Files that are pictures."""
+        """Number of files that are images."""
         return self.summary.images
 
     @property
     def selected(self) -> int:
-        """Pictures that are used."""
+        """Number of images that are used."""
         return self.summary.selected
 
     @property
     def left_out(self) -> dict[str, int]:
-        """Why -> files that are not used."""
+        """Status -> number of files that are not used."""
         return self.summary.left_out
 
     @property
     def across_splits(self) -> int:
-        """Groups of the same or nearly the same picture in more than one split."""
+        """Number of groups of equal or nearly equal images in more than one split."""
         return self.summary.across_splits
 
     @property
@@ -74,7 +75,7 @@ class StoredImages:
 
 @dataclass(frozen=True)
 class ImageCollection:
-    """A committed collection. rows: every file, by path."""
+    """A committed collection. rows: one per file, sorted by path."""
 
     version: str
     rows: tuple[ImageRow, ...]
@@ -82,37 +83,37 @@ class ImageCollection:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """One look at a folder: rows by path, and where the file of each lies (None: it cannot be opened)."""
+class _Scan:
+    """rows: one per file, sorted by path. sources: where each file lies, None if it cannot be opened."""
 
     rows: list[ImageRow]
     sources: "list[Source | None]"
 
 
 def collect_images(store: Store, dataset_name: str, home: Path) -> StoredImages:
-    """Look through the pictures of a dataset, commit them, and say what is there twice.
+    """Scan the images of a dataset, find duplicates, and commit the collection.
 
-    home: where a download is kept. Raises BadInput: no images dataset, the folder is not there or holds no picture in
-    a class folder, a file changed meanwhile; SourceUnreachable, SourceRefused (download); StoreError.
+    home: the local folder, where a download is kept. Raises BadInput (not a dataset of images, no such folder, no image
+    in a class folder, a file that changed meanwhile), SourceUnreachable and SourceRefused (download), StoreError.
     """
     from chestgan_core.sources.images.contact_sheet import sheet_png
-    from chestgan_core.sources.images.zips import write_archives
+    from chestgan_core.sources.images.zips import write_zips
 
-    dataset, source = _images_dataset(dataset_name)
-    look = _look_through(dataset, source, images_folder(source, dataset, home))
-    summary = summary_of(dataset.name, look.rows)
+    dataset, config = _images_dataset(dataset_name)
+    scan = _scan(dataset, config, images_folder(config, dataset, home))
+    summary = summary_of(dataset.name, scan.rows)
     _require_classes(dataset, summary)
-    version = content_version(dataset.name, rows_digest(look.rows))
+    version = content_version(dataset.name, rows_digest(scan.rows))
     manifest_key = keys.images_manifest(dataset.name, version)
     if not store.is_complete(manifest_key):
         with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
-            zips = write_archives(look.rows, look.sources, Path(scratch))
+            zips = write_zips(scan.rows, scan.sources, Path(scratch))
             files: dict[str, Path | bytes] = {
                 **zips,
-                ROWS: rows_to_parquet(look.rows),
-                SHEET: sheet_png(look.rows, look.sources),
+                ROWS: rows_to_parquet(scan.rows),
+                SHEET: sheet_png(scan.rows, scan.sources),
             }
-            told = {
+            manifest = {
                 "kind": "raw-images",
                 "dataset": dataset.name,
                 "licence": dataset.licence,
@@ -121,7 +122,7 @@ def collect_images(store: Store, dataset_name: str, home: Path) -> StoredImages:
                 "summary": summary.as_json(),
             }
             with Progress(f"raw_images {dataset.name}", len(files), "objects") as progress:
-                store.commit(manifest_key, files, told, progress)
+                store.commit(manifest_key, files, manifest, progress)
     artefact = store.read_manifest(manifest_key)
     store.update_pointer(keys.images_latest(dataset.name), {"version": version})
     return StoredImages(
@@ -129,16 +130,16 @@ def collect_images(store: Store, dataset_name: str, home: Path) -> StoredImages:
     )
 
 
-def summarise_images(dataset_name: str, path: Path | None = None, home: Path | None = None) -> ImageSummary:
-    """The numbers of a collection without storing anything: its images, classes, splits and duplicates.
+def summarize_images(dataset_name: str, path: Path | None = None, home: Path | None = None) -> ImageSummary:
+    """The counts of a collection, without storing anything: its images, classes, splits and duplicates.
 
-    path: a folder or zip to read by the rules of the dataset, instead of where its images come from. home: where a
-    download is kept; without it nothing is downloaded. Raises BadInput as collect_images does.
+    path: a folder or zip to read in place of the one that the dataset names. home: the local folder, where a download
+    is kept; without it nothing is downloaded. Raises BadInput as collect_images does.
     """
-    dataset, source = _images_dataset(dataset_name)
+    dataset, config = _images_dataset(dataset_name)
     if path is None:
-        path = images_folder(source, dataset, home) if home else source.named_folder()
-    summary = summary_of(dataset.name, _look_through(dataset, source, path).rows)
+        path = images_folder(config, dataset, home) if home else config.named_folder()
+    summary = summary_of(dataset.name, _scan(dataset, config, path).rows)
     _require_classes(dataset, summary)
     return summary
 
@@ -147,10 +148,10 @@ def open_images(store: Store, dataset_name: str, version: str | None = None) -> 
     """A committed collection, by default the newest. Raises NotInStore (never collected), DamagedObject."""
     if version is None:
         try:
-            version = str(store.get_pointer(keys.images_latest(dataset_name))[0]["version"])
+            (version,) = store.read_pointer(keys.images_latest(dataset_name), "version")
         except NotInStore as error:
             raise NotInStore(
-                f"pictures of {dataset_name}", "are not in the store", "materialize raw_images first"
+                f"images of {dataset_name}", "are not in the store", "materialize raw_images first"
             ) from error
     artefact = store.read_manifest(keys.images_manifest(dataset_name, version))
     return ImageCollection(version, rows_from_parquet(store.read(artefact, ROWS)), artefact)
@@ -160,45 +161,49 @@ def _images_dataset(name: str) -> tuple[Dataset, ImagesConfig]:
     dataset = dataset_named(name)
     if not isinstance(dataset.source, ImagesConfig):
         raise BadInput(
-            name, "has DICOM series, no pictures in class folders", "use series_catalog and raw_dicom"
+            name,
+            "consists of DICOM series, not of images in class folders",
+            "use series_catalog and raw_dicom",
         )
     if dataset.private:
-        cause = "is private, and nothing can tell whether a picture, its name or its file names a person"
-        raise BadInput(name, cause, "remove what names a person, then set private: false, or deliver DICOM")
+        cause = (
+            "is private, and whether an image, its name or its metadata identify a person cannot be checked"
+        )
+        raise BadInput(
+            name, cause, "remove what identifies a person, then set private: false; or provide DICOM"
+        )
     return dataset, dataset.source
 
 
-def _look_through(dataset: Dataset, source: ImagesConfig, root: Path) -> _Look:
+def _scan(dataset: Dataset, config: ImagesConfig, root: Path) -> _Scan:
     from chestgan_core.dicom.file_walk import Archives
-    from chestgan_core.sources.images.duplicates import decide
-    from chestgan_core.sources.images.names import has_splits
+    from chestgan_core.sources.images.duplicates import mark_duplicates
+    from chestgan_core.sources.images.path_labels import has_splits
 
     with Archives() as archives, Progress(f"raw_images {dataset.name}", None, "files") as progress:
-        # Without the first bytes of each file, which the walk brings along: a GB for 100,000 pictures.
+        # The walk also yields the first bytes of each file: dropped here, as they are a GB for 100,000 images.
         files = [
             (path, None if found is None else replace(found, head=b""), status)
             for path, found, status in _files(root, archives)
         ]
-        split = has_splits([path for path, _, _ in files], source)
-        looked = []
+        with_splits = has_splits([path for path, _, _ in files], config)
+        scanned = []
         for path, found, status in files:
-            row = _row(path, found, status, archives, source, split)
-            looked.append((row, None if found is None else found.source))
+            row = _row(path, found, status, archives, config, with_splits)
+            scanned.append((row, None if found is None else found.source))
             progress.step()
-    looked.sort(key=lambda item: item[0].path)
-    rows = decide([row for row, _ in looked], source.splits if split else {})
-    return _Look(rows, [where for _, where in looked])
+    scanned.sort(key=lambda item: item[0].path)
+    rows = mark_duplicates([row for row, _ in scanned], config.splits if with_splits else {})
+    return _Scan(rows, [source for _, source in scanned])
 
 
 def _files(root: Path, archives: "Archives") -> "Iterator[tuple[PurePosixPath, Found | None, ImageStatus]]":
-    """Every file below the root: its path, and either where it is or why it cannot be opened."""
+    """Every file below the root: its path, where it lies (None: it cannot be opened), and its status so far."""
     from chestgan_core.dicom.file_walk import Refused, walk
     from chestgan_core.dicom.left_out import LeftOut
 
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
-        raise BadInput(
-            root, "there is no such folder or zip, or it is empty", "name the folder or zip of the pictures"
-        )
+        raise BadInput(root, "is not a folder or zip, or is empty", "name the folder or zip of the images")
     for item in walk([root], archives):
         if isinstance(item, Refused):
             unsafe = item.reason == LeftOut.UNSAFE_NAME
@@ -210,7 +215,7 @@ def _files(root: Path, archives: "Archives") -> "Iterator[tuple[PurePosixPath, F
 
 
 def _path_of(source: "Source", root: Path, archives: "Archives") -> PurePosixPath:
-    """Below the root; entries of a zip below its name (of the root itself: at the top)."""
+    """The path below the root. Entries of a zip lie below its name, those of the root zip itself at the top."""
     from chestgan_core.dicom.file_walk import Source
 
     below = "" if Path(source.path) == root else Path(source.path).relative_to(root).as_posix()
@@ -222,7 +227,7 @@ def _path_of(source: "Source", root: Path, archives: "Archives") -> PurePosixPat
 
 
 def _text(name: str) -> str:
-    """A file name is any bytes; what is not Unicode is written as `\\xNN`."""
+    """A file name may be any bytes; those that are not UTF-8 are written as `\\xNN`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
@@ -231,59 +236,59 @@ def _row(
     found: "Found | None",
     status: ImageStatus,
     archives: "Archives",
-    source: ImagesConfig,
-    split: bool,
+    config: ImagesConfig,
+    with_splits: bool,
 ) -> ImageRow:
     from chestgan_core.dicom.file_walk import READ_ERRORS
     from chestgan_core.imaging.perceptual_hash import perceptual_hash
-    from chestgan_core.sources.images.decoding import LARGEST_BYTES, NotRead, read_picture
-    from chestgan_core.sources.images.names import is_hidden, place_of
+    from chestgan_core.sources.images.decoding import MAX_BYTES, UnusableImage, decode_image
+    from chestgan_core.sources.images.path_labels import is_hidden, labels_of
 
-    place = place_of(path, source)
+    labels = labels_of(path, config)
 
-    def left_out(why: ImageStatus) -> ImageRow:
+    def left_out(reason: ImageStatus) -> ImageRow:
         size = found.size if found else 0
-        return ImageRow(str(path), place.split, place.class_name, place.patient, size, status=str(why))
+        return ImageRow(str(path), labels.split, labels.class_name, labels.patient, size, status=str(reason))
 
     if found is None:
         return left_out(status)
     if is_hidden(path):
         return left_out(ImageStatus.HIDDEN)
-    if found.size > LARGEST_BYTES:
+    if found.size > MAX_BYTES:
         return left_out(ImageStatus.TOO_LARGE)
     try:
-        data = archives.read(found.source, LARGEST_BYTES)
-        picture = read_picture(data, path.suffix)
+        data = archives.read(found.source, MAX_BYTES)
+        image = decode_image(data, path.suffix)
     except READ_ERRORS:
         return left_out(ImageStatus.UNREADABLE)
-    except NotRead as error:
+    except UnusableImage as error:
         return left_out(error.status)
-    height, width = picture.grey.shape
-    if not place.class_name:
+    height, width = image.grey.shape
+    if not labels.class_name:
         status = ImageStatus.NO_CLASS
-    elif split and not place.split:
+    elif with_splits and not labels.split:
         status = ImageStatus.NO_SPLIT
     return ImageRow(
         path=str(path),
-        split=place.split,
-        class_name=place.class_name,
-        patient=place.patient,
+        split=labels.split,
+        class_name=labels.class_name,
+        patient=labels.patient,
         bytes=len(data),
         sha256=hashlib.sha256(data).hexdigest(),
-        pixels_sha256=hashlib.sha256(f"{width}x{height}:".encode() + picture.grey.tobytes()).hexdigest(),
+        pixels_sha256=hashlib.sha256(f"{width}x{height}:".encode() + image.grey.tobytes()).hexdigest(),
         width=width,
         height=height,
-        mode=picture.mode,
-        phash=perceptual_hash(picture.grey),
+        mode=image.mode,
+        phash=perceptual_hash(image.grey),
         status=str(status),
     )
 
 
 def _require_classes(dataset: Dataset, summary: ImageSummary) -> None:
     if not summary.selected:
-        why = ", ".join(f"{status} {count}" for status, count in summary.left_out.items())
+        reasons = in_words(summary.left_out)
         raise BadInput(
-            f"pictures of {dataset.name}",
-            f"none of {summary.files} files can be used ({why})",
-            "name the folder that holds <split>/<class>/<picture>",
+            f"images of {dataset.name}",
+            f"none of {summary.files} files can be used ({reasons})",
+            "name the folder that holds <split>/<class>/<image>",
         )

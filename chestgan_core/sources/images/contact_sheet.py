@@ -1,6 +1,6 @@
-"""A contact sheet of a collection of pictures: what each class looks like.
+"""A contact sheet of a collection of images: what each class looks like.
 
-In: rows, and where their files lie. Out: PNG bytes, a block of pictures for each class under its name.
+In: rows, and where their files lie. Out: PNG bytes, with one block of images per class under its name.
 """
 
 from collections import defaultdict
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from chestgan_core.imaging.pictures import INK, PAPER, from_grey, image_grid, png_of
-from chestgan_core.sources.images.decoding import read_picture
+from chestgan_core.sources.images.decoding import decode_image
 from chestgan_core.sources.images.image_rows import ImageRow
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ COLUMNS, LINES, EDGE, LABEL = 8, 2, 112, 26
 
 
 def sheet_png(rows: Sequence[ImageRow], sources: "Sequence[Source | None]") -> bytes:
-    """At most 16 pictures of each class, evenly spaced over those in use."""
+    """At most 16 images of each class, evenly spaced over those in use."""
     from chestgan_core.dicom.file_walk import Archives
 
     classes: defaultdict[str, list[int]] = defaultdict(list)
@@ -36,10 +36,10 @@ def sheet_png(rows: Sequence[ImageRow], sources: "Sequence[Source | None]") -> b
             cells = []
             for at in (members[index] for index in spaced):
                 source = sources[at]
-                assert source is not None  # noqa: S101 (what is used was opened)
+                assert source is not None  # noqa: S101 (an image that is used has been opened)
                 data = archives.read(source, rows[at].bytes)
-                cells.append(fitted(read_picture(data, PurePosixPath(rows[at].path).suffix).grey, EDGE))
-            label = f"{name}: {len(members)} pictures"
+                cells.append(fitted(decode_image(data, PurePosixPath(rows[at].path).suffix).grey, EDGE))
+            label = f"{name}: {len(members)} images"
             blocks.append((label, image_grid(from_grey(np.stack(cells)), columns=COLUMNS)))
     width = max(block.width for _, block in blocks)
     sheet = Image.new("L", (width, sum(LABEL + block.height for _, block in blocks)), PAPER)
@@ -52,9 +52,9 @@ def sheet_png(rows: Sequence[ImageRow], sources: "Sequence[Source | None]") -> b
 
 
 def fitted(grey: np.ndarray, edge: int) -> np.ndarray:
-    """The whole picture on a black square, in the middle: (H, W) uint8 to (edge, edge) uint8.
+    """The whole image, scaled, in the middle of a black square: (H, W) uint8 to (edge, edge) uint8.
 
-    Pillow's filters widen with the scale, so that nothing aliases; Hamming is nearly as sharp as bicubic and does not
+    Pillow's filters widen with the scale, so there is no aliasing; Hamming is nearly as sharp as bicubic and does not
     ring.
     """
     rows, columns = grey.shape

@@ -1,14 +1,14 @@
-"""Pictures that are there twice: which of them are used, so that none is on both sides and none is counted twice.
+"""Duplicates: which copies of an image are used, so that none is on both sides of the split or counted twice.
 
-In: the rows of a collection, and which side each split is on. Out: the rows with their statuses, groups and patients.
-Every pair of pictures is compared (near_duplicates.py).
+In: the rows of a collection, and the side (train, held-out) of each split folder. Out: the rows with their statuses,
+groups and patients. Every pair of images is compared (imaging/perceptual_hash.py).
 
-- The same picture with two classes has no class: no copy is used.
-- Of equal pictures on one side the first by path is used.
-- Where train and held-out pictures are the same or nearly, the pictures of one side are left out: of each group those
-  whose loss is the smaller share of their side.
-- Without sides a training set splits by patient. There the pictures of one patient stay, of the patient with the
-  most pictures in the group. Pictures without a patient's token get their group as patient, so none is lost.
+- An image that lies in the folders of two classes has no class: no copy of it is used.
+- Of equal images on one side, the first by path is used.
+- If images of train and held-out are equal or nearly equal, those of one side are left out: in each group, of the side
+  that loses the smaller fraction of its images.
+- Without sides, the training set splits by patient. Then of each group the images of one patient stay, the one with the
+  most images in the group. Images whose names hold no patient get their group as patient, so none of them is lost.
 """
 
 from collections import Counter, defaultdict
@@ -21,59 +21,60 @@ from chestgan_core.sources.images.image_rows import ImageRow, ImageStatus
 HELD_OUT = "held-out"
 
 
-def decide(rows: Sequence[ImageRow], sides: Mapping[str, str]) -> list[ImageRow]:
-    """The same rows in the same order, each picture with its group, patient, status and twin.
+def mark_duplicates(rows: Sequence[ImageRow], sides: Mapping[str, str]) -> list[ImageRow]:
+    """The same rows in the same order, each image with its group, patient, status and twin.
 
-    sides: split -> `train` or `held-out`; empty where the training set splits by patient. Rows that have a status other
-    than selected keep it.
+    sides: split -> `train` or `held-out`; empty if the training set splits by patient. Rows with another status than
+    selected keep it.
     """
-    decided = _grouped(list(rows))
-    usable = [at for at, row in enumerate(decided) if row.is_picture and row.is_selected]
-    alike = _alike({decided[at].phash for at in usable})
+    marked = _grouped(list(rows))
+    usable = [at for at, row in enumerate(marked) if row.is_image and row.is_selected]
+    alike = _alike({marked[at].phash for at in usable})
     classes: defaultdict[str, set[str]] = defaultdict(set)
     for at in usable:
-        classes[decided[at].phash].add(decided[at].class_name)
+        classes[marked[at].phash].add(marked[at].class_name)
     for at in usable:
-        if any(classes[phash] != {decided[at].class_name} for phash in alike[decided[at].phash]):
-            decided[at] = replace(decided[at], status=str(ImageStatus.TWO_CLASSES))
-    copies = _copies(decided, usable, sides)
-    used = {at for at in usable if decided[at].is_selected} - copies.keys()
-    near = _partners(decided, sorted(used), alike)
-    lost = _both_sides(decided, near, sides) if sides else _several_patients(decided, near)
+        if any(classes[phash] != {marked[at].class_name} for phash in alike[marked[at].phash]):
+            marked[at] = replace(marked[at], status=str(ImageStatus.TWO_CLASSES))
+    copies = _copies(marked, usable, sides)
+    used = {at for at in usable if marked[at].is_selected} - copies.keys()
+    near = _partners(marked, sorted(used), alike)
+    lost = _both_sides(marked, near, sides) if sides else _several_patients(marked, near)
     used.difference_update(lost)
     twins = {at: next(other for other in near[at] if other in used) for at in lost}
-    # A copy of a picture that gave way has the twin of that one: `twin` always names a picture that is used.
+    # If the image of which this is a copy is left out itself, its twin counts: `twin` is always an image that is used.
     twins |= {at: kept if kept in used else twins[kept] for at, kept in copies.items()}
     for at, twin in twins.items():
-        _leave_out(decided, at, twin)
-    return decided
+        _leave_out(marked, at, twin)
+    return marked
 
 
 def _grouped(rows: list[ImageRow]) -> list[ImageRow]:
-    """Rows with the number of their group, and its name as patient where the file's name tells none."""
-    pictures = [at for at, row in enumerate(rows) if row.is_picture]
+    """Rows with the number of their group, and its name as patient if the file name holds none."""
+    images = [at for at, row in enumerate(rows) if row.is_image]
     first: dict[str, int] = {}
-    for at in pictures:
+    for at in images:
         first.setdefault(rows[at].pixels_sha256, at)
     distinct = list(first.values())
     pairs = [(i, j) for i, j, _ in near_pairs([rows[at].phash for at in distinct], NEAR)]
-    copies = Counter(rows[at].pixels_sha256 for at in pictures)
+    copies = Counter(rows[at].pixels_sha256 for at in images)
     number = 0
-    told: dict[str, tuple[int, str]] = {}
+    groups_of: dict[str, tuple[int, str]] = {}
     for members in groups(len(distinct), pairs):
         contents = [rows[distinct[member]].pixels_sha256 for member in members]
         alone = sum(copies[content] for content in contents) == 1
-        told |= {content: (-1 if alone else number, f"picture-{min(contents)[:16]}") for content in contents}
+        name = f"image-{min(contents)[:16]}"
+        groups_of |= dict.fromkeys(contents, (-1 if alone else number, name))
         number += not alone
-    for at in pictures:
-        group, name = told[rows[at].pixels_sha256]
+    for at in images:
+        group, name = groups_of[rows[at].pixels_sha256]
         rows[at] = replace(rows[at], group=group, patient=rows[at].patient or name)
     return rows
 
 
 def _alike(hashes: set[str]) -> dict[str, list[str]]:
-    """Hash -> those that are the same or nearly the same, itself first, then the nearest. By hash, not by picture: a
-    collection may hold the same blank mask ten thousand times.
+    """Hash -> the hashes that are equal or nearly equal: itself, then the others, nearest first. By hash, not by image,
+    as a collection may hold the same blank mask ten thousand times.
     """
     ordered = sorted(hashes)
     found: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
@@ -86,18 +87,18 @@ def _alike(hashes: set[str]) -> dict[str, list[str]]:
 def _partners(
     rows: Sequence[ImageRow], used: Sequence[int], alike: Mapping[str, Sequence[str]]
 ) -> dict[int, list[int]]:
-    """Picture -> the other pictures in use that are the same or nearly the same, nearest first."""
-    holders: defaultdict[str, list[int]] = defaultdict(list)
+    """Image -> the other images in use that are equal or nearly equal, nearest first."""
+    by_hash: defaultdict[str, list[int]] = defaultdict(list)
     for at in used:
-        holders[rows[at].phash].append(at)
+        by_hash[rows[at].phash].append(at)
     return {
-        at: [other for phash in alike[rows[at].phash] for other in holders[phash] if other != at]
+        at: [other for phash in alike[rows[at].phash] for other in by_hash[phash] if other != at]
         for at in used
     }
 
 
 def _copies(rows: Sequence[ImageRow], usable: Sequence[int], sides: Mapping[str, str]) -> dict[int, int]:
-    """Of equal pictures on one side all but the first -> the first."""
+    """Copies: of equal images on one side, each but the first -> the first."""
     first: dict[tuple[str, str], int] = {}
     copies = {}
     for at in usable:
@@ -111,7 +112,7 @@ def _copies(rows: Sequence[ImageRow], usable: Sequence[int], sides: Mapping[str,
 def _both_sides(
     rows: Sequence[ImageRow], near: Mapping[int, Sequence[int]], sides: Mapping[str, str]
 ) -> list[int]:
-    """Pictures to leave out so that no held-out picture is near a training picture."""
+    """Images to leave out so that no held-out image is nearly equal to a training image."""
     side = {at: sides[rows[at].split] for at in near}
     size = Counter(side.values())
     crossing: defaultdict[int, list[int]] = defaultdict(list)
@@ -122,14 +123,14 @@ def _both_sides(
     for _, members in sorted(crossing.items()):
         held_out = [at for at in members if side[at] == HELD_OUT]
         train = [at for at in members if side[at] != HELD_OUT]
-        # Crosswise, so that the shares are compared in whole numbers.
+        # Cross-multiplied, so that the fractions are compared as integers.
         fewer = len(train) * size[HELD_OUT] < len(held_out) * (len(side) - size[HELD_OUT])
         lost += train if fewer else held_out
     return lost
 
 
 def _several_patients(rows: Sequence[ImageRow], near: Mapping[int, Sequence[int]]) -> list[int]:
-    """Pictures to leave out so that near-duplicates belong to one patient, hence to one side."""
+    """Images to leave out so that near-duplicates belong to one patient, and so to one side."""
     count = Counter((rows[at].group, rows[at].patient) for at in near)
     order = sorted(near, key=lambda at: (-count[rows[at].group, rows[at].patient], at))
     kept: set[int] = set()

@@ -1,6 +1,6 @@
-"""What is known about each file of a collection of pictures, and what became of it.
+"""The files of a collection of images: one row each, with its status.
 
-In: nothing. Out: the row, the closed list of statuses, and rows as Parquet and back. Pictures are never opened here.
+In: nothing. Out: the row, the closed list of statuses, and rows as Parquet and back. No image is opened here.
 """
 
 import hashlib
@@ -13,34 +13,34 @@ from chestgan_core.store.artefacts import canonical_json
 
 
 class ImageStatus(Reason):
-    """Whether a file is used, or why not. The value is what reports print; `.meaning` is one line that explains it."""
+    """Whether a file is used, or why not. The value is printed in reports; `.meaning` explains it."""
 
     SELECTED = "selected", "used"
-    HIDDEN = "hidden", "a hidden file, or one that macOS or Windows keeps beside the pictures"
+    HIDDEN = "hidden", "a hidden file, or one that macOS or Windows adds"
     NOT_AN_IMAGE = "not-an-image", "another kind of file: text, table, DICOM"
-    UNSAFE_NAME = "unsafe-name", "a zip entry whose name is absolute or climbs out with .."
-    UNREADABLE = "unreadable", "damaged, cut short, encrypted, or of a number type without a range of grey"
-    TOO_LARGE = "too-large", "more pixels or bytes than a chest image has: maybe made to fill the memory"
+    UNSAFE_NAME = "unsafe-name", "a zip entry whose name is absolute or leads out of the folder with .."
+    UNREADABLE = "unreadable", "damaged, truncated, encrypted, or of a pixel type without a grey range"
+    TOO_LARGE = "too-large", "more pixels or bytes than a chest image has: possibly a decompression bomb"
     SEVERAL_FRAMES = "several-frames", "an animation or a stack of pages"
-    NO_CLASS = "no-class", "not in a class folder, or in one whose name holds no letter or digit"
-    NO_SPLIT = "no-split", "in none of the split folders that the others are in"
-    TWO_CLASSES = "two-classes", "the same picture, or nearly the same, lies in the folders of two classes"
-    DUPLICATE = "duplicate", "the same pixels as a picture that is used"
+    NO_CLASS = "no-class", "not in a class folder, or in one whose name has no letter or digit"
+    NO_SPLIT = "no-split", "in none of the split folders, while other images are"
+    TWO_CLASSES = "two-classes", "the same or nearly the same image lies in the folders of two classes"
+    DUPLICATE = "duplicate", "the same pixels as an image that is used"
     NEAR_DUPLICATE = (
         "near-duplicate",
-        "nearly the same as a picture that is used on the other side, or of another patient",
+        "nearly the same as an image that is used on the other side of the split, or of another patient",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:
-    """One file. path: below the folder or zip, entries of a zip below the zip's name.
+    """One file. path: below the folder or zip; entries of a zip below the name of the zip.
 
-    split: name of its split folder, "" where there is none. patient: token of the name, else the name of its group.
-    sha256: of the file's bytes. pixels_sha256: of its size and grey levels. width, height: pixels, upright. mode: as
-    Pillow calls it. phash: near_duplicates.py. group: the number of the group of near-duplicates, -1 for a picture
-    that is like no other. twin: path of the picture that is used in its place. What has a default is unknown for
-    files that are no pictures.
+    split: name of its split folder, "" without one. patient: from the file name, else the name of its group. bytes:
+    size of the file. sha256: of its bytes. pixels_sha256: of its size and grey levels. width, height: pixels, rotated
+    as EXIF says. mode: Pillow's. phash: imaging/perceptual_hash.py. group: number of its group of near-duplicates, -1
+    for an image without any. twin: path of the image that is used in its place. status: an ImageStatus. Fields with a
+    default are unknown for files that are not images.
     """
 
     path: str
@@ -59,8 +59,8 @@ class ImageRow:
     status: str = ImageStatus.SELECTED
 
     @property
-    def is_picture(self) -> bool:
-        """Whether it could be decoded, so that its bytes are kept."""
+    def is_image(self) -> bool:
+        """Whether it could be decoded; then its bytes are kept."""
         return bool(self.pixels_sha256)
 
     @property
@@ -70,7 +70,7 @@ class ImageRow:
 
 
 def rows_digest(rows: Iterable[ImageRow]) -> str:
-    """sha256 hex over all rows: equal collections with equal statuses have equal digests."""
+    """sha256 (hex) over all rows, which changes with any file and any status."""
     digest = hashlib.sha256()
     for row in rows:
         digest.update(canonical_json(asdict(row)) + b"\n")
@@ -92,7 +92,7 @@ def rows_to_parquet(rows: Iterable[ImageRow]) -> bytes:
 
 
 def rows_from_parquet(data: bytes) -> tuple[ImageRow, ...]:
-    """The inverse of rows_to_parquet; data is verified by its sha256 already."""
+    """The inverse of rows_to_parquet."""
     import pyarrow.parquet as pq
 
     return tuple(ImageRow(**row) for row in pq.read_table(BytesIO(data)).to_pylist())

@@ -1,8 +1,8 @@
 """Datasets of Kaggle, fetched with the user's credentials.
 
-In: owner/slug and credentials from where Kaggle's own tools look for them. Out: the zip of the dataset under
-`<home>/kaggle/`, fetched once. Kaggle redirects to a signed address on another host, which gets no credentials; neither
-they nor that address appear in errors or logs.
+In: owner/dataset, and credentials from where Kaggle's own tools look for them. Out: the zip of the dataset under
+`<home>/kaggle/`, fetched once. Kaggle redirects to a signed URL on another host, which gets no credentials; neither
+they nor that URL appear in errors or logs.
 """
 
 import base64
@@ -29,20 +29,20 @@ class KaggleCredentials:
 
     @classmethod
     def of_token(cls, token: str) -> "KaggleCredentials":
-        """An API token (`KGAT_...`), what Kaggle gives out at present."""
+        """From an API token (`KGAT_...`), the current kind of credentials."""
         return cls(f"Bearer {token}")
 
     @classmethod
     def of_key(cls, user: str, key: str) -> "KaggleCredentials":
-        """A user name and a legacy API key."""
+        """From a user name and a legacy API key."""
         return cls("Basic " + base64.b64encode(f"{user}:{key}".encode()).decode())
 
 
 def find_credentials() -> KaggleCredentials | None:
-    """The first of: $KAGGLE_API_TOKEN, $KAGGLE_USERNAME with $KAGGLE_KEY, and in the folder $KAGGLE_CONFIG_DIR or
-    ~/.kaggle the files access_token and kaggle.json; the order is that of kagglehub (src/kagglehub/config.py).
+    """The first of $KAGGLE_API_TOKEN, $KAGGLE_USERNAME with $KAGGLE_KEY, and the files access_token and kaggle.json in
+    the folder $KAGGLE_CONFIG_DIR or ~/.kaggle. The order is that of kagglehub (src/kagglehub/config.py).
 
-    None where there are none. Raises BadInput: a file that cannot be read, or kaggle.json without username and key.
+    None if there are none. Raises BadInput: a file that cannot be read, or kaggle.json without username and key.
     """
     if token := _one_line(os.environ.get("KAGGLE_API_TOKEN", ""), "KAGGLE_API_TOKEN"):
         return KaggleCredentials.of_token(token)
@@ -56,8 +56,8 @@ def find_credentials() -> KaggleCredentials | None:
     if not (text := _read(path)):
         return None
     try:
-        told = json.loads(text)
-        return KaggleCredentials.of_key(str(told["username"]), _one_line(str(told["key"]), path))
+        fields = json.loads(text)
+        return KaggleCredentials.of_key(str(fields["username"]), _one_line(str(fields["key"]), path))
     except (ValueError, KeyError, TypeError):
         # Not chained: the traceback would show the key.
         raise BadInput(
@@ -65,45 +65,45 @@ def find_credentials() -> KaggleCredentials | None:
         ) from None
 
 
-def fetch_kaggle(source: ImagesConfig, credentials: KaggleCredentials, home: Path) -> Path:
-    """The zip of the source's dataset, from the cache under home where it is there already.
+def fetch_kaggle(config: ImagesConfig, credentials: KaggleCredentials, home: Path) -> Path:
+    """The zip of the dataset, downloaded unless it is below `home` already.
 
-    Kaggle's API v1: GET <endpoint>/datasets/download/<owner>/<slug>. A newer version of the dataset is fetched when the
-    zip is deleted. Raises SourceUnreachable; SourceRefused: wrong credentials, no such dataset, or what came is no zip;
-    BadInput: owner/slug is none.
+    Kaggle's API v1: GET <endpoint>/datasets/download/<owner>/<dataset>. Delete the zip to fetch a newer version.
+    Raises SourceUnreachable, SourceRefused (wrong credentials, no such dataset, not a zip), BadInput (not an
+    owner/dataset), DiskFull.
     """
     from chestgan_core.sources.download.http import download
 
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9][A-Za-z0-9_-]*", source.kaggle):
-        raise BadInput(source.kaggle, "is no dataset of Kaggle", "write it as owner/slug")
-    path = home / "kaggle" / f"{source.kaggle.replace('/', '--')}.zip"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*/[A-Za-z0-9][A-Za-z0-9_-]*", config.kaggle):
+        raise BadInput(config.kaggle, "is not the name of a dataset of Kaggle", "write it as owner/dataset")
+    path = home / "kaggle" / f"{config.kaggle.replace('/', '--')}.zip"
     if path.is_file():
         return path
-    what = f"Kaggle dataset {source.kaggle}"
+    what = f"Kaggle dataset {config.kaggle}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    url = f"{source.kaggle_endpoint.rstrip('/')}/datasets/download/{source.kaggle}"
+    url = f"{config.kaggle_endpoint.rstrip('/')}/datasets/download/{config.kaggle}"
     try:
         with replacing(path) as arrived:
             with Progress(what, None, "bytes") as progress:
                 download(url, arrived, auth=credentials.authorization, what=what, received=progress.step)
             _check_zip(arrived, what)
     except SourceRefused as error:
-        remedy = f"check {CREDENTIALS}, or set {source.path_variable} to a folder or zip of your own"
+        remedy = f"check {CREDENTIALS}, or set {config.path_variable} to a folder or zip of your own"
         raise SourceRefused(what, error.cause, remedy) from error
     return path
 
 
 def _check_zip(path: Path, what: str) -> None:
-    """Its table of contents and the CRC of every entry."""
+    """Raises SourceRefused: its table of contents or an entry is damaged."""
     from chestgan_core.dicom.file_walk import READ_ERRORS
 
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
     except READ_ERRORS:
-        raise SourceRefused(what, "what came is no zip", "try again") from None
+        raise SourceRefused(what, "the answer is not a zip", "try again") from None
     if damaged is not None:
-        raise SourceRefused(what, "the zip that came is damaged", "try again")
+        raise SourceRefused(what, "the downloaded zip is damaged", "try again")
 
 
 def _read(path: Path) -> str:
@@ -116,8 +116,8 @@ def _read(path: Path) -> str:
 
 
 def _one_line(secret: str, where: object) -> str:
-    """The secret without white space around it. Raises BadInput, without it, when it cannot stand in a header."""
+    """The secret without surrounding white space. Raises BadInput, which does not quote it: not valid in a header."""
     secret = secret.strip()
     if not secret.isascii() or not secret.isprintable():
-        raise BadInput(where, "is no Kaggle credential", "copy it again from kaggle.com/settings")
+        raise BadInput(where, "is not a valid Kaggle credential", "copy it again from kaggle.com/settings")
     return secret

@@ -1,7 +1,7 @@
-"""The bytes of pictures as they came, in zips, and read from them again.
+"""The unchanged bytes of images, written into zips and read from them.
 
-In: rows, and where their files lie. Out: images-000.zip, images-001.zip, ...: every content once, named by its
-sha256; equal collections give equal bytes.
+In: rows, and where their files lie. Out: images-000.zip, images-001.zip, ...: each content once, named by its sha256;
+equal collections give equal bytes.
 """
 
 import hashlib
@@ -17,19 +17,17 @@ from chestgan_core.sources.images.image_rows import ImageRow
 if TYPE_CHECKING:
     from chestgan_core.dicom.file_walk import Source
 
-# A zip that is lost on the way is sent again as a whole.
+# Not larger, as an interrupted upload starts over with the whole zip.
 ZIP_BYTES = 512 * 1024**2
 
 
 def entry_name(row: ImageRow) -> str:
-    """The name of a picture in the zips."""
+    """The name of an image in the zips."""
     return row.sha256 + PurePosixPath(row.path).suffix.lower()
 
 
-def write_archives(
-    rows: Sequence[ImageRow], sources: "Sequence[Source | None]", folder: Path
-) -> dict[str, Path]:
-    """Write every picture into zips in the folder; name -> zip. Raises BadInput: a file that changed meanwhile."""
+def write_zips(rows: Sequence[ImageRow], sources: "Sequence[Source | None]", folder: Path) -> dict[str, Path]:
+    """Write all images into zips in the folder; name -> zip. Raises BadInput: a file has changed since it was scanned."""
     from chestgan_core.dicom.file_walk import READ_ERRORS, Archives
 
     written: set[str] = set()
@@ -38,7 +36,7 @@ def write_archives(
     room = 0
     with Archives() as archives:
         for row, source in zip(rows, sources, strict=True):
-            if not row.is_picture or source is None or row.sha256 in written:
+            if not row.is_image or source is None or row.sha256 in written:
                 continue
             written.add(row.sha256)
             try:
@@ -47,7 +45,7 @@ def write_archives(
                 data = b""
             if hashlib.sha256(data).hexdigest() != row.sha256:
                 raise BadInput(
-                    row.path, "changed while the collection was read", "run again when nobody writes to it"
+                    row.path, "changed while the collection was read", "run again when nothing writes to it"
                 )
             if archive is None or room < len(data):
                 if archive is not None:
@@ -55,7 +53,7 @@ def write_archives(
                 name = f"images-{len(zips):03d}.zip"
                 zips[name] = folder / name
                 archive, room = zipfile.ZipFile(zips[name], "w"), ZIP_BYTES
-            # Stored: pictures are compressed already, and the bytes must not depend on the version of zlib.
+            # Stored: images are compressed already, and the bytes must not depend on the version of zlib.
             archive.writestr(zipfile.ZipInfo(entry_name(row), date_time=ZIP_EPOCH), data)
             room -= len(data)
     if archive is not None:
@@ -63,24 +61,24 @@ def write_archives(
     return zips
 
 
-def read_archives(zips: Iterable[Path], rows: Iterable[ImageRow]) -> Iterator[tuple[ImageRow, bytes]]:
-    """The bytes of pictures, verified, in the order of the rows.
+def read_zips(zips: Iterable[Path], rows: Iterable[ImageRow]) -> Iterator[tuple[ImageRow, bytes]]:
+    """The bytes of images, verified, in the order of the rows.
 
-    Raises BadInput: a picture is not in the zips, or has other bytes than its row says.
+    Raises BadInput: an image is not in the zips, or its bytes are not those of its row.
     """
     opened = [zipfile.ZipFile(path) for path in zips]
     try:
-        # By content: a copy of a picture may have come with another ending (.jpg, .jpeg) than the one that was kept.
-        holders = {
+        # By content: a copy of an image may have another suffix (.jpg, .jpeg) than the one that was kept.
+        by_sha256 = {
             name.partition(".")[0]: (archive, name) for archive in opened for name in archive.namelist()
         }
         for row in rows:
-            archive, name = holders.get(row.sha256, (None, ""))
+            archive, name = by_sha256.get(row.sha256, (None, ""))
             data = archive.read(name) if archive is not None else b""
             if hashlib.sha256(data).hexdigest() != row.sha256:
                 raise BadInput(
                     entry_name(row),
-                    "is not in the stored pictures as its row says",
+                    "is missing from the stored images, or damaged",
                     "materialize raw_images again",
                 )
             yield row, data

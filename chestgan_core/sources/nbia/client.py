@@ -1,8 +1,8 @@
 """NBIA, the server of TCIA, through its API v4: lists of series, and series as zips. No account is needed.
 
-In: the address of the service, a collection, a series. Out: rows as the API gives them, and zips whose every entry was
-checked against its CRC and against the MD5 list that the server puts beside it. Parameters and entry names as in the
-server's source (CBIIT/NBIA-TCIA, restAPI/v4).
+In: the address of the service, a collection, a series. Out: rows as the API returns them, and zips in which every entry
+was checked against its CRC and against the list of MD5 sums that the server adds. Parameters and entry names follow the
+source of the server (CBIIT/NBIA-TCIA, restAPI/v4).
 """
 
 import csv
@@ -16,11 +16,11 @@ from typing import Any
 
 from chestgan_core.errors import SourceRefused
 from chestgan_core.sources.download.http import BLOCK, download, get_json, plain_url
-from chestgan_core.sources.download.retry import Damaged, persistently
+from chestgan_core.sources.download.retry import DamagedDownload, with_retries
 
 MD5_LIST = "md5hashes.csv"
 LICENCE = "LICENSE"
-# The server has no parameter but the series here: another one is answered by 400.
+# This service accepts no parameter but the series; it answers any other with 400.
 _DELIVERY = "getImageWithMD5Hash"
 
 
@@ -31,22 +31,22 @@ class NbiaClient:
     endpoint: str
 
     def series(self, collection: str) -> list[dict[str, Any]]:
-        """Every series of a collection as getSeries tells it; fields without a value are missing.
+        """Every series of a collection as getSeries returns it; fields without a value are missing.
 
-        Raises SourceUnreachable, SourceRefused: also where the collection has no series, as the server does not
-        tell that from one that it does not know.
+        Raises SourceUnreachable, SourceRefused: also for a collection without series, which the server does not
+        distinguish from an unknown one.
         """
         rows = self._rows("getSeries", {"Collection": collection, "format": "json"})
         if not rows:
             raise SourceRefused(
                 f"collection {collection}",
-                f"{plain_url(self.endpoint)} has no series of it",
-                "correct the collection's name in the dataset",
+                f"{plain_url(self.endpoint)} lists no series of it",
+                "correct source.collection of the dataset",
             )
         return rows
 
     def size(self, series_uid: str) -> tuple[int, int]:
-        """Bytes and files of a series, (0, 0) where the server does not know it."""
+        """Bytes and number of files of a series, (0, 0) if the server does not know it."""
         rows = self._rows("getSeriesSize", {"SeriesInstanceUID": series_uid, "format": "json"})
         if not rows:
             return 0, 0
@@ -55,23 +55,23 @@ class NbiaClient:
     def fetch(
         self, series_uid: str, path: Path, images: int = 0, received: Callable[[int], None] | None = None
     ) -> None:
-        """The zip of a series at `path`, verified. A zip that is damaged is fetched a second time.
+        """Write the zip of a series to `path`, verified. A damaged zip is fetched a second time.
 
-        images: how many DICOM files it must hold, 0: not known. received: gets the bytes of each block that came.
-        Raises SourceUnreachable, SourceRefused: not there, damaged twice; both name the series.
+        images: how many DICOM files it must hold, 0: unknown. received: is called with the number of bytes of each
+        block. Raises SourceUnreachable, SourceRefused (unknown to the server, or damaged twice); both name the series.
         """
         what = f"series {series_uid}"
 
-        def one_try() -> None:
+        def attempt() -> None:
             url = f"{self.endpoint.rstrip('/')}/{_DELIVERY}"
             download(url, path, {"SeriesInstanceUID": series_uid}, what=what, received=received)
             try:
                 verify(path, images)
-            except Damaged:
+            except DamagedDownload:
                 path.unlink()
                 raise
 
-        persistently(what, one_try)
+        with_retries(what, attempt)
 
     def _rows(self, service: str, params: dict[str, str]) -> list[dict[str, Any]]:
         url = f"{self.endpoint.rstrip('/')}/{service}"
@@ -80,15 +80,15 @@ class NbiaClient:
             return []
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise SourceRefused(
-                plain_url(url), "the answer is no list of rows", "check the endpoint of the dataset"
+                plain_url(url), "the answer is not a list of rows", "check the endpoint of the dataset"
             )
         return rows
 
 
 def verify(path: Path, images: int) -> None:
-    """Read a delivered zip through: CRCs, MD5 list, number of DICOM files. Raises Damaged.
+    """Check all of a delivered zip: CRCs, MD5 sums, number of DICOM files. Raises DamagedDownload.
 
-    A server that fails midway ends the zip as if nothing had happened: it can be read, but has no MD5 list.
+    A server that fails midway still closes the zip properly: it can be read, but has no list of MD5 sums.
     """
     from chestgan_core.dicom.file_walk import READ_ERRORS
 
@@ -96,16 +96,18 @@ def verify(path: Path, images: int) -> None:
         with zipfile.ZipFile(path) as archive:
             names = dicom_names(archive)
             if MD5_LIST not in archive.namelist():
-                raise Damaged("the zip ends before the list of its checksums")
+                raise DamagedDownload("the zip ends before its list of checksums")
             expected = _md5_list(archive.read(MD5_LIST))
             for name in names:
                 if expected.get(name) != _md5(archive, name):
-                    raise Damaged("a file of the zip is not what the list of checksums says")
+                    raise DamagedDownload(
+                        "a file in the zip does not have the checksum that is listed for it"
+                    )
     except READ_ERRORS as error:
-        raise Damaged("the zip is damaged or cut short") from error
+        raise DamagedDownload("the zip is damaged or truncated") from error
     missing = expected.keys() - set(names) - {LICENCE}
     if missing or (images and len(names) != images):
-        raise Damaged(f"the zip holds {len(names)} of {images or len(expected)} files")
+        raise DamagedDownload(f"the zip holds {len(names)} of {images or len(expected)} files")
 
 
 def dicom_names(archive: zipfile.ZipFile) -> list[str]:

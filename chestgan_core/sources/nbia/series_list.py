@@ -1,7 +1,7 @@
 """The series of a collection as NBIA lists them (API v4, getSeries).
 
-In: the rows of the API's JSON. Out: SeriesRow without a status. The API leaves fields without a value out, and has no
-SOP class, photometric interpretation or kernel: rules on those let every series pass.
+In: the rows of the API's JSON. Out: SeriesRow without a status. The API omits fields without a value, and has neither
+SOP class, photometric interpretation nor kernel: selection rules on those exclude nothing.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,58 +19,51 @@ DOI_SITES = ("https://doi.org/", "http://doi.org/", "https://dx.doi.org/", "http
 
 
 def nbia_series(
-    collection: str, listed: Iterable[Mapping[str, Any]], names: "Pseudonyms", doi: str
+    collection: str, listed: Iterable[Mapping[str, Any]], pseudonyms: "Pseudonyms", doi: str
 ) -> list[SeriesRow]:
-    """listed: answer of getSeries. doi: of the collection, where the API does not say one.
+    """listed: the answer of getSeries. doi: of the collection, for series to which the API gives none.
 
-    Raises SourceRefused: a series without a patient or a UID, a count that is no number.
+    Raises SourceRefused: a series without a patient or a UID, a count that is not a number.
     """
     try:
-        return [_row(told, names, doi) for told in listed]
+        return [_row(fields, pseudonyms, doi) for fields in listed]
     except (KeyError, ValueError, TypeError) as error:
-        cause = f"NBIA lists a series that cannot be understood ({type(error).__name__}: {error})"
-        raise SourceRefused(collection, cause, "tell TCIA's help desk, or use the route over IDC") from error
+        cause = f"NBIA lists a series that cannot be read ({type(error).__name__}: {error})"
+        raise SourceRefused(collection, cause, "report it to TCIA, or use a dataset of kind idc") from error
 
 
 def doi_in(address: str) -> str:
-    """The DOI of an address at doi.org, else nothing."""
+    """The DOI in an address at doi.org, "" for any other address."""
     return next((address.removeprefix(site) for site in DOI_SITES if address.startswith(site)), "")
 
 
-def _row(told: Mapping[str, Any], names: "Pseudonyms", doi: str) -> SeriesRow:
+def _row(fields: Mapping[str, Any], pseudonyms: "Pseudonyms", doi: str) -> SeriesRow:
     def text(name: str) -> str:
-        value = told.get(name)
+        value = fields.get(name)
         return "" if value is None else str(value)
 
     def number(name: str) -> int:
-        return int(told.get(name) or 0)
+        return int(fields.get(name) or 0)
 
-    patient, uid = str(told["PatientID"]), str(told["SeriesInstanceUID"])
+    patient, uid = str(fields["PatientID"]), str(fields["SeriesInstanceUID"])
     third_party = text("ThirdPartyAnalysis").upper() == "YES"
     return SeriesRow(
-        patient=names.patient(patient),
-        key=names.series(uid),
+        patient=pseudonyms.patient(patient),
+        key=pseudonyms.series(uid),
         modality=text("Modality"),
-        sop_class="",
-        photometric="",
         description=single_spaced(text("SeriesDescription")),
-        kernel="",
         manufacturer=text("Manufacturer"),
         images=number("ImageCount"),
         bytes=number("FileSize"),
         histology=histology_of(patient),
-        thickness_mm=0.0,
-        spacing_mm=0.0,
         licence=text("LicenseName"),
-        # Older servers call the first field by the second name.
+        # The second name is that of older servers for the first field.
         doi=doi_in(text("DataDescriptionURI") or text("CollectionURI")) or doi,
         analysis="third-party" if third_party else "",
-        # TimeStamp is when the last of its images was submitted.
+        # TimeStamp: when the last of its images was submitted.
         revision=content_version(
             text("TimeStamp") or text("DateReleased"), number("ImageCount"), number("FileSize")
         ),
         location=uid,
-        files=[],
-        status="",
         study_description=single_spaced(text("StudyDesc")),
     )

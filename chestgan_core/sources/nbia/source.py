@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class NbiaConfig(SourceConfig):
-    """A collection of TCIA, fetched from NBIA (API v4).
+    """A collection of TCIA, fetched from NBIA (API v4) without an account.
 
-    manifest: a metadata.csv of the NBIA Data Retriever instead of the list of series that the server gives.
+    manifest: a metadata.csv of the NBIA Data Retriever, read instead of the server's list of series.
     """
 
     kind: Literal["nbia"]
@@ -45,23 +45,23 @@ class NbiaSource(Source):
         from chestgan_core.sources.series_rows import Catalog
 
         dataset, config = self._dataset, self._config
-        names = pseudonyms_of(dataset, self._home)
+        pseudonyms = pseudonyms_of(dataset, self._home)
         if config.manifest is not None:
             manifest = config.manifest.expanduser()
-            rows = nbia_csv_series(manifest, config.collection, names, dataset.doi, dataset.licence)
+            rows = nbia_csv_series(manifest, config.collection, pseudonyms, dataset.doi, dataset.licence)
         else:
             listed = NbiaClient(config.endpoint).series(config.collection)
-            rows = nbia_series(config.collection, listed, names, dataset.doi)
-        return Catalog(tuple(rows), {}, 0)
+            rows = nbia_series(config.collection, listed, pseudonyms, dataset.doi)
+        return Catalog(tuple(rows))
 
     def series_files(self, row: "SeriesRow", spool: Path, progress: "DownloadProgress") -> SeriesFiles:
-        """The images in the order of their names, then the licence that the server puts beside them."""
+        """The images in the order of their names, then the licence file that the server delivers with them."""
         from chestgan_core.sources.nbia.client import LICENCE, NbiaClient, dicom_names
 
-        # It gets this name only when it is complete and verified: a zip that is there needs no second download.
+        # It gets this name only when it is complete and verified: a zip of this name needs no second download.
         delivery = spool / "delivery.zip"
         if delivery.exists() and not _is_whole(delivery, row.images):
-            delivery.unlink()  # power went before its bytes were on the disk
+            delivery.unlink()  # a power cut came before its bytes were on the disk
         if not delivery.exists():
             for part in spool.iterdir():
                 part.unlink()
@@ -77,12 +77,12 @@ class NbiaSource(Source):
 
 
 def _is_whole(delivery: Path, images: int) -> bool:
-    from chestgan_core.sources.download.retry import Damaged
+    from chestgan_core.sources.download.retry import DamagedDownload
     from chestgan_core.sources.nbia.client import verify
 
     try:
         verify(delivery, images)
-    except Damaged:
+    except DamagedDownload:
         return False
     return True
 

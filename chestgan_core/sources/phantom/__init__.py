@@ -1,1 +1,3 @@
-"""What phantom.py is made of, from shapes to DICOM files. Needs numpy and pydicom, so it is imported late."""
+"""Generated chest CT of phantom patients, from shapes to DICOM files. All but source.py is imported late, as it needs
+numpy and pydicom.
+"""

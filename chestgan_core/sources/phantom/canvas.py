@@ -1,4 +1,4 @@
-"""The pixel grid of a phantom patient and how shapes get onto it.
+"""The pixel grid of a phantom patient, and how shapes are painted on it.
 
 In: distances to borders or tubes, in mm. Out: `Canvas.hu`, (size, size) float32 HU, rows from front to back,
 columns from the patient's right to the left. Borders are soft over one pixel (partial volume).
@@ -59,16 +59,16 @@ class Canvas:
         return rows, columns
 
     def cover(self, distance: Field) -> Field:
-        """Share of each pixel inside a shape whose border is `distance` mm away."""
-        share: Field = np.clip(distance * np.float32(1 / self.pixel) + np.float32(0.5), 0, 1)
-        return share
+        """Fraction of each pixel inside a shape whose border is `distance` mm away."""
+        fraction: Field = np.clip(distance * np.float32(1 / self.pixel) + np.float32(0.5), 0, 1)
+        return fraction
 
     def paint(self, distance: Field, value: float | Field) -> None:
-        """Fills a shape that may be anywhere."""
+        """Fill a shape that may be anywhere."""
         self.hu += self.cover(distance) * (value - self.hu)
 
     def paint_oval(self, x: float, y: float, a: float, b: float, value: float, angle: float = 0.0) -> None:
-        """Fills a small oval; touches its neighbourhood only."""
+        """Fill a small oval; only its neighbourhood is computed."""
         rows, columns = self.to_pixels(np.asarray(x), np.asarray(y))
         reach = max(a, b) / self.pixel + 2
         box = (
@@ -85,7 +85,7 @@ class Canvas:
         self.paint_oval(x, y, max(a - rim, 0.5), max(b - rim, 0.5), MARROW, angle)
 
     def cover_tubes(self, tubes: Balls, depth: float, slab: float, grow: float = 0.0) -> Field:
-        """Share of each pixel inside tubes, for a slab of this thickness; grow: wall outside; both in mm."""
+        """Fraction of each pixel inside tubes, for a slab of this thickness; grow: wall outside; both in mm."""
         cover = np.zeros_like(self.hu)
         off = np.maximum(np.abs(tubes.points[:, 2] - depth) - slab / 2, 0)
         near = off < tubes.radius + grow
@@ -93,7 +93,7 @@ class Canvas:
             return cover
         points, whole = tubes.points[near], tubes.radius[near] + np.float32(grow)
         radius = np.sqrt(whole**2 - off[near] ** 2)
-        # A vessel thinner than the slab that runs within it fills the pixel in part.
+        # A vessel that runs within the slab and is thinner fills the pixel only in part.
         strength = np.clip(2 * whole / max(slab, 1e-3), 0.4, 1)
         rows, columns = self.to_pixels(points[:, 0], points[:, 1])
         size = self.hu.shape[0]
@@ -107,15 +107,15 @@ class Canvas:
             r = np.rint(rows[some]).astype(np.int32)[:, None, None] + step[:, None]
             c = np.rint(columns[some]).astype(np.int32)[:, None, None] + step
             away = np.hypot(r - rows[some][:, None, None], c - columns[some][:, None, None]) * self.pixel
-            share = self.cover(radius[some][:, None, None] - away) * strength[some][:, None, None]
+            fraction = self.cover(radius[some][:, None, None] - away) * strength[some][:, None, None]
             r, c = np.broadcast_arrays(r, c)
-            valid = (share > 0) & (r >= 0) & (r < size) & (c >= 0) & (c < size)
-            np.maximum.at(flat, r[valid] * size + c[valid], share[valid])
+            valid = (fraction > 0) & (r >= 0) & (r < size) & (c >= 0) & (c < size)
+            np.maximum.at(flat, r[valid] * size + c[valid], fraction[valid])
         return cover
 
 
 def blur(image: Field) -> Field:
-    """Binomial filter of 3 x 3 pixels; the frame of one pixel stays as it is."""
+    """Binomial filter of 3 x 3 pixels; the outermost pixels stay unchanged."""
     out = image.copy()
     out[1:-1] = (image[:-2] + 2 * image[1:-1] + image[2:]) * np.float32(0.25)
     flat = out.copy()

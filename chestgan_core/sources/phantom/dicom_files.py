@@ -1,6 +1,6 @@
 """The DICOM files of a phantom patient: CT Image Storage (DICOM PS3.3 A.3), explicit little endian.
 
-In: pixels in HU and where they lie (mm). Out: files that say themselves that nobody was scanned.
+In: pixels in HU and their positions (mm). Out: files whose headers state that nobody was scanned.
 """
 
 import copy
@@ -17,19 +17,19 @@ from chestgan_core.sources.phantom.version import VERSION
 
 STATEMENT = "chestgan phantom: generated, not CT data of a person"
 PADDING = -2000
-"""Stored value outside the round field of view of some patients, as GE scanners write it."""
+"""Stored value outside the round field of view of some patients, as in files of GE scanners."""
 
 _DATE, _TIME = "20000101", "120000"
 
 
 class Uids:
-    """UIDs below 2.25 (DICOM PS3.5 B.2) made from names, so that they look random and stay the same."""
+    """UIDs below 2.25 (DICOM PS3.5 B.2), derived from names: they look random, but are the same each time."""
 
     def __init__(self, scope: str) -> None:
         self.scope = scope
 
     def __call__(self, name: str) -> UID:
-        """The UID of this name."""
+        """The UID for this name."""
         whole = f"chestgan phantom {VERSION}/{self.scope}/{name}"
         return UID(f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, whole).int}")
 
@@ -37,7 +37,7 @@ class Uids:
 def series_header(
     patient_id: str, anatomy: Anatomy, uids: Uids, size: int, thickness: float, number: int
 ) -> Dataset:
-    """What all slices of the series share (CT Image IOD, DICOM PS3.3 A.3)."""
+    """The attributes that all slices of the series share (CT Image IOD, DICOM PS3.3 A.3)."""
     d = Dataset()
     d.file_meta = FileMetaDataset()
     d.file_meta.MediaStorageSOPClassUID = CTImageStorage
@@ -97,7 +97,7 @@ def write_slice(path: Path, head: Dataset, hu: NDArray[np.int16], index: int, z:
 def write_localizer(
     path: Path, head: Dataset, projection: NDArray[np.float32], spacing: float, top: float, uids: Uids
 ) -> None:
-    """The overview that a scanner makes first, as a series of its own.
+    """The localizer that a scanner makes first, as a series of its own.
 
     projection: (slices, size) mean HU from front to back; spacing of its rows in mm; top: z of the first row.
     """

@@ -1,4 +1,4 @@
-"""From a seed and a number to a patient: the measures of the body, then what grows in the lungs.
+"""From a seed and a number to a patient: the measures of the body, then vessels and tumour in the lungs.
 
 In: seed, patient number, histology letter. Out: `Anatomy`, the same for the same arguments.
 """
@@ -67,10 +67,10 @@ def grow_vessels(anatomy: Anatomy, random: np.random.Generator) -> tuple[Tube, .
     tubes: list[Tube] = []
     for side in (-1, 1):
         pool = []
-        for share in np.linspace(APEX + 0.03, LUNG_END - 0.02, 24):
-            x, y, distance = _places(anatomy, side, float(share) * anatomy.length)
+        for fraction in np.linspace(APEX + 0.03, LUNG_END - 0.02, 24):
+            x, y, distance = _places(anatomy, side, float(fraction) * anatomy.length)
             kept = distance > 5
-            pool.append(np.stack([x, y, np.full_like(x, share * anatomy.length)], axis=1)[kept])
+            pool.append(np.stack([x, y, np.full_like(x, fraction * anatomy.length)], axis=1)[kept])
         points = np.concatenate(pool)
         ends = points[random.choice(len(points), TWIGS, replace=False)]
         ends = ends + random.uniform(-3, 3, ends.shape).astype(np.float32)
@@ -79,7 +79,7 @@ def grow_vessels(anatomy: Anatomy, random: np.random.Generator) -> tuple[Tube, .
 
 
 def _branch(start: Field, ends: Field, random: np.random.Generator, tubes: list[Tube]) -> None:
-    """From `start` towards the middle of the ends; then splits them across their widest direction."""
+    """A branch from `start` towards the middle of the ends; then the ends are split across their widest direction."""
     radius = 0.95 * len(ends) ** (1 / 3)
     if len(ends) == 1:
         bend = (start + ends[0]) / 2 + random.normal(0, 2, 3)
@@ -97,9 +97,9 @@ def _branch(start: Field, ends: Field, random: np.random.Generator, tubes: list[
 
 
 def grow_tumour(anatomy: Anatomy, histology: str, random: np.random.Generator) -> Tumour:
-    """A place inside one lung with lung all around it; the radius shrinks until it fits.
+    """A tumour inside one lung, with lung all around it; the radius shrinks until it fits.
 
-    B (small cell) and G (squamous cell) come close to the hilum, A and E far from it.
+    B (small cell) and G (squamous cell) lie close to the hilum, A and E far from it.
     """
     radius = float(random.uniform(10, 19) * (1.15 if histology == "E" else 1.0))
     side: Side = -1 if random.random() < 0.55 else 1

@@ -1,6 +1,6 @@
 """One phantom slice: from an anatomy and a depth to Hounsfield units.
 
-In: `Anatomy` (mm). Out: (size, size) float32 HU as on the canvas. Later shapes cover earlier ones.
+In: `Anatomy` (mm). Out: (size, size) float32 HU, laid out as in `Canvas`. Later shapes cover earlier ones.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from chestgan_core.sources.phantom.canvas import CORTEX, MARROW, Balls, Canvas, 
 from chestgan_core.sources.phantom.shapes import Field, oval, smooth_minimum, tube
 
 AIR, TABLE, GAS, FAT, SKIN, WALL, MUSCLE, LIVER, CARTILAGE = -1000, -350, -700, -100, 20, 35, 50, 60, 140
-"""HU of what is painted."""
+"""HU of the tissues."""
 
 
 class Painter:
@@ -22,7 +22,7 @@ class Painter:
         t, arch = anatomy.thickness, 0.33
         back = anatomy.spine()[1]
         self.vessels = Balls.of(anatomy.vessels)
-        # Points as (x, y, share of the length); the aorta first, then veins, lung arteries, neck vessels.
+        # Points as (x, y, fraction of the length); the aorta first, then veins, lung arteries, neck vessels.
         self.blood = self._tubes(
             ([(-8, -32 * t, 0.56), (-14, -38 * t, 0.42), (-8, -32 * t, arch)], 15),
             ([(-8, -32 * t, arch), (6, -12, 0.32), (18, 14, arch), (24, back - 22, 0.37)], (14, 12)),
@@ -35,7 +35,7 @@ class Painter:
             ([(-22, -30, 0.05), (-30, -26, 0.22)], 7),
             ([(24, -34, 0.1), (-28, -36, 0.25)], 6),
         )
-        # Trachea, the two main bronchi from the carina, and what leaves them.
+        # Trachea, the two main bronchi from the carina, and their branches.
         self.airway = self._tubes(
             ([(0, -2, -0.06), (1, -4, 0.2), (2, -1, 0.40)], 8.5),
             ([(2, -1, 0.40), (-20, 2, 0.45), (-40, 2, 0.485)], (7, 4.5)),
@@ -52,14 +52,14 @@ class Painter:
         )
 
     def _tubes(self, *lines: tuple[list[tuple[float, float, float]], float | tuple[float, float]]) -> Balls:
-        """Tubes whose points are given as (x mm, y mm, share of the scan length), with their radius in mm."""
+        """Tubes whose points are given as (x mm, y mm, fraction of the scan length), with their radius in mm."""
         length = self.anatomy.length
         return Balls.of([
-            tube([(x, y, share * length) for x, y, share in points], radius) for points, radius in lines
+            tube([(x, y, fraction * length) for x, y, fraction in points], radius) for points, radius in lines
         ])  # fmt: skip
 
     def paint(self, depth: float, random: np.random.Generator) -> Field:
-        """HU of the slice at this depth (mm below the top of the scan); random draws its noise only."""
+        """HU of the slice at this depth (mm below the top of the scan); random: draws its noise only."""
         c, a = self.canvas, self.anatomy
         c.hu.fill(AIR)
         self._table()
@@ -95,12 +95,12 @@ class Painter:
 
     def _organs(self, depth: float, cage: Field) -> None:
         c, a = self.canvas, self.anatomy
-        share = depth / a.length
-        if share > 0.10:
+        fraction = depth / a.length
+        if fraction > 0.10:
             c.paint(cage, FAT + 15)
         _, sy = a.spine()
         c.paint(oval(c.x, c.y, 0, sy - 2, 36, 30), MUSCLE)
-        if share < 0.16:
+        if fraction < 0.16:
             c.paint_oval(0, -10, 40, 34, MUSCLE)
         c.hu += c.cover_tubes(self.blood, depth, 0.0) * (a.blood - c.hu)
         c.paint_oval(8, 16 * a.thickness, 9, 6, WALL)
@@ -108,19 +108,19 @@ class Painter:
         c.paint(heart, FAT)
         c.paint(heart - 4, MUSCLE)
         c.paint(heart - 13, a.blood)
-        if share > a.dome[0]:
+        if fraction > a.dome[0]:
             liver = np.minimum(a.dome_field(c.x, c.y, depth, -1), cage - 2)
             c.paint(liver, LIVER)
-            if share > 0.8:
+            if fraction > 0.8:
                 lobe = np.minimum(oval(c.x, c.y, 15, -40 * a.thickness, 70, 38), cage - 4)
                 c.paint(lobe, LIVER)
-        if share > a.dome[1]:
+        if fraction > a.dome[1]:
             dome = np.minimum(a.dome_field(c.x, c.y, depth, 1), cage - 2)
             c.paint(dome - 1, MUSCLE - 10)
             gas = oval(c.x, c.y, 66 * a.width, -30 * a.thickness, 26, 16, angle=0.3)
-            c.paint(smooth_minimum(gas, dome - 6), GAS if share < 0.93 else 30)
+            c.paint(smooth_minimum(gas, dome - 6), GAS if fraction < 0.93 else 30)
             c.paint_oval(86 * a.width, 38 * a.thickness, 30, 44, LIVER - 10, angle=-0.3)
-        if share > 0.92:
+        if fraction > 0.92:
             for side in (-1, 1):
                 c.paint_oval(side * 62, 44 * a.thickness, 24, 30, FAT)
                 c.paint_oval(side * 62, 44 * a.thickness, 18, 25, 35 + 0.5 * a.blood, angle=side * 0.4)
@@ -161,21 +161,21 @@ class Painter:
 
     def _bones(self, depth: float, cage: Field) -> None:
         c, a = self.canvas, self.anatomy
-        share = depth / a.length
+        fraction = depth / a.length
         _, sy = a.spine()
-        if share > 0.11:
+        if fraction > 0.11:
             self._ribs(depth, cage)
-        if 0.22 < share < 0.66:
-            width = np.interp(share, (0.22, 0.28, 0.4, 0.66), (26, 26, 15, 8))
+        if 0.22 < fraction < 0.66:
+            width = np.interp(fraction, (0.22, 0.28, 0.4, 0.66), (26, 26, 15, 8))
             c.paint_bone(0, a.cage_middle(depth) - a.cage_axes(depth)[1] - 8, float(width), 6)
         c.hu += c.cover_tubes(self.clavicles, depth, self.slab) * (CORTEX * 0.7 - c.hu)
-        if 0.08 < share < 0.42:
+        if 0.08 < fraction < 0.42:
             cw, ch = a.cage_axes(depth)
             back = a.cage_middle(depth) + 0.62 * ch + 14
-            length = float(np.interp(share, (0.08, 0.2, 0.42), (34, 36, 14)))
+            length = float(np.interp(fraction, (0.08, 0.2, 0.42), (34, 36, 14)))
             for side in (-1, 1):
                 c.paint_bone(side * (0.70 * cw + 34), back, length, 5, angle=-side * 0.72, rim=1.6)
-        if share < 0.10:
+        if fraction < 0.10:
             for side in (-1, 1):
                 c.paint_bone(side * 146 * a.width, a.body_middle(depth), 22, 24, rim=3)
         # A vertebra every 24 mm: body and pedicles, then a disc without pedicles.
@@ -183,7 +183,7 @@ class Painter:
         c.paint_oval(0, sy + 31, 4.5, 11, CORTEX * 0.7)
         for side in (-1, 1):
             c.paint_oval(side * 15, sy + 23, 14, 5, CORTEX * 0.6, angle=side * 0.5)
-            if not disc and share > 0.11:
+            if not disc and fraction > 0.11:
                 c.paint_oval(side * 26, sy + 20, 13, 4.5, CORTEX * 0.6, angle=side * 0.25)
         if disc:
             c.paint_oval(0, sy, 20, 16, 90)

@@ -1,11 +1,11 @@
 """Phantom patients: generated chest series as DICOM files, the test data and the offline source.
 
-In: a folder, a number of patients and a seed. Out: one folder per patient with CT Image Storage files, and
-for each patient where its tumour is. The files say in Manufacturer and ImageComments that nobody was scanned.
+In: a folder, a number of patients and a seed. Out: one folder per patient with CT Image Storage files, and the position
+of the patient's tumour. Manufacturer and ImageComments state that nobody was scanned.
 
-The set has on purpose what real deliveries have: names that are not in the order of the slices, files without
-extension, signed and unsigned pixels, an intercept of 0, padding outside the field of view, a localizer,
-slices without lung at both ends.
+The set deliberately has the peculiarities of real deliveries: names that are not in the order of the slices, files
+without extension, signed and unsigned pixels, an intercept of 0, padding outside the field of view, a localizer, slices
+without lung at both ends.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ class TumourBox:
 
 @dataclass(frozen=True)
 class PhantomPatient:
-    """What was written. files: axial slices from head to feet; localizer: the overview, if any."""
+    """What was written. files: axial slices from head to feet. localizer: None if the patient has none."""
 
     patient_id: str
     histology: str
@@ -49,8 +49,8 @@ class PhantomPatient:
 def histology_of(number: int, seed: int = 0) -> str:
     """Letter of patient `number` (from 1): A adenocarcinoma, B small cell, E large cell, G squamous cell.
 
-    The first six show three classes however few patients are asked for; the others are drawn in the
-    proportions of the collection Lung-PET-CT-Dx (251 A, 38 B, 61 G, 5 E of 355 patients).
+    The first six have three classes, so that a small set has them, too; the others are drawn in the proportions of the
+    collection Lung-PET-CT-Dx (251 A, 38 B, 61 G, 5 E of 355 patients).
     """
     if number <= len(_FIRST_LETTERS):
         return _FIRST_LETTERS[number - 1]
@@ -71,14 +71,13 @@ def write_phantoms(
     slices: int = 40,
     progress: Progress | None = None,
 ) -> list[PhantomPatient]:
-    """Writes patients 1 to `patients` into folders of their own under `folder`; progress counts slices.
+    """Write patients 1 to `patients` into folders of their own below `folder`; progress counts slices.
 
-    The same arguments give the same bytes, and patient k does not depend on how many are asked for; what an
-    earlier run wrote for patients beyond `patients` stays. Raises BadInput for a number that
-    makes no sense.
+    The same arguments give the same bytes, and a patient does not depend on the number of patients. Folders of patients
+    beyond `patients` from an earlier call stay. Raises BadInput: a number out of range.
     """
     if not 1 <= patients <= 9999:
-        raise BadInput("phantom", f"{patients} patients", "ask for 1 to 9999")
+        raise BadInput("phantom", f"{patients} patients are out of range", "request 1 to 9999")
     return [write_phantom(folder, number, seed, size, slices, progress) for number in range(1, patients + 1)]
 
 
@@ -90,9 +89,10 @@ def write_phantom(
     slices: int = 40,
     progress: Progress | None = None,
 ) -> PhantomPatient:
-    """Writes one patient under folder/PatientID, in place of what an earlier run left there.
+    """Write one patient to folder/PatientID, in place of the files of an earlier call.
 
-    number: from 1. size: rows and columns. The files appear all at once, when the last is written.
+    number: from 1. size: rows and columns. The files appear all at once, when the last one is complete. Raises
+    BadInput: a number out of range.
     """
     import numpy as np
 
@@ -101,9 +101,17 @@ def write_phantom(
     from chestgan_core.sources.phantom.painting import Painter
 
     if not 1 <= number <= 9999 or seed < 0:
-        raise BadInput("phantom", f"patient {number}, seed {seed}", "patients are 1 to 9999, seeds from 0")
+        raise BadInput(
+            "phantom",
+            f"patient {number} or seed {seed} is out of range",
+            "patients are 1 to 9999, seeds from 0",
+        )
     if not (32 <= size <= 1024 and 4 <= slices <= 2000):
-        raise BadInput("phantom", f"{slices} slices of {size}", "ask for 4 to 2000 of 32 to 1024 pixels")
+        raise BadInput(
+            "phantom",
+            f"{slices} slices of {size} pixels are out of range",
+            "request 4 to 2000 slices of 32 to 1024 pixels",
+        )
 
     patient_id, histology = phantom_id(number, seed), histology_of(number, seed)
     anatomy = draw_anatomy(seed, number, histology)

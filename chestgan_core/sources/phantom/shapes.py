@@ -1,7 +1,7 @@
 """Shapes as fields of distances: ovals and tubes, in millimetres.
 
-In: coordinates in mm. Out: for each the distance to the border, positive inside, so that the minimum of two
-fields is the intersection of their shapes and a field minus 2 is the shape that is 2 mm smaller.
+In: coordinates in mm. Out: the distance of each to the border, positive inside. So the minimum of two fields is the
+intersection of their shapes, and a field minus 2 is the shape 2 mm smaller on every side.
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ def smooth_minimum(first: Field, second: Field, radius: float = 7.0) -> Field:
 
 
 def tube(points: list[tuple[float, float, float]], radius: float | tuple[float, float]) -> Tube:
-    """Balls along a polyline through these points (mm); the radius may go from one value to another."""
+    """Balls along a polyline through these points (mm); the radius may change linearly from one value to another."""
     corners = np.asarray(points, dtype=np.float32)
     lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(corners, axis=0), axis=1))])
     first, last = radius if isinstance(radius, tuple) else (radius, radius)

@@ -1,4 +1,4 @@
-"""Gathering: boxes of all origins in one place, reports fetched once, and nothing lost without being counted."""
+"""Gathering: boxes of all origins in one place, reports fetched once, and every loss counted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from chestgan_core.slices.normalization import normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.sources.annotations.boxes import Annotations, Defect, TumourBox
 from chestgan_core.sources.annotations.gather import StoredAnnotations, gather_annotations, read_annotations
-from chestgan_core.sources.catalog.stored_catalog import catalogue_source
+from chestgan_core.sources.catalog.stored_catalog import catalog_series
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
 from tests.sources.annotations.annotation_files import (
@@ -36,7 +36,7 @@ SOP = "1.2.3.{}"
 
 @dataclass
 class Commons:
-    """A stand-in of the Imaging Data Commons with one phantom and reports on slices that it may or may not have."""
+    """A stand-in of the Imaging Data Commons with one phantom, and reports on slices that need not exist."""
 
     folder: Path
     store: Store
@@ -45,7 +45,7 @@ class Commons:
     embedded: EmbeddedStore
 
     def gather(self) -> StoredAnnotations:
-        """The catalog and the boxes as the collection is now."""
+        """Make the catalog of the collection as it is now, and gather the boxes."""
         from tests.standins.idc import publish
 
         publish(self.collection, self.embedded)
@@ -56,7 +56,7 @@ class Commons:
         self.collection.write_idc_dataset(
             self.folder / "datasets", "commons", self.server.url, annotations=annotations
         )
-        catalogue_source(self.store, "commons", self.folder)
+        catalog_series(self.store, "commons", self.folder)
         self.server.log.clear()
         return gather_annotations(self.store, "commons", self.folder)
 
@@ -116,7 +116,7 @@ def test_reports_are_fetched_once_and_only_new_ones_later(commons: Commons) -> N
     assert commons.fetched() == 1
 
 
-def test_a_revised_report_takes_the_place_of_the_old_one(commons: Commons) -> None:
+def test_a_revised_report_replaces_the_old_one(commons: Commons) -> None:
     commons.gather()
     (series,) = [series for series in commons.collection.series if series.uid == "2.25.9.2"]
     commons.collection.revise(series)
@@ -124,7 +124,7 @@ def test_a_revised_report_takes_the_place_of_the_old_one(commons: Commons) -> No
     assert commons.fetched() == 1
 
 
-def test_a_gathering_that_broke_off_goes_on_with_what_it_has(
+def test_an_interrupted_gathering_resumes_with_the_reports_in_the_store(
     commons: Commons, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commons.gather()
@@ -148,7 +148,7 @@ def test_a_report_that_its_source_refuses_is_counted_and_the_others_are_read(
     assert commons.gather().annotations == Annotations((box(1), box(3)), {Defect.REPORT_REFUSED: 1})
 
 
-def test_the_same_box_of_both_origins_is_one_and_others_stay(
+def test_the_same_box_of_both_origins_counts_once_and_others_stay(
     commons: Commons, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     same, other = voc_object(20, 30, 40, 60), voc_object(1, 2, 3, 4, label="a")
@@ -163,7 +163,7 @@ def test_the_same_box_of_both_origins_is_one_and_others_stay(
     assert found.defects == {Defect.LOWER_CASE: 1, Defect.REPEATED: 1}
 
 
-def test_boxes_that_are_here_are_kept_when_the_source_of_reports_does_not_answer(
+def test_local_boxes_are_kept_when_the_source_of_reports_does_not_answer(
     commons: Commons, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_voc(commons.folder / "voc", "A0001", {SOP.format(7): voc_xml(voc_object(20, 30, 40, 60))})
@@ -197,16 +197,16 @@ def write_folder_dataset(path: Path, **changes: object) -> None:
 def private_folder(
     tmp_path: Path, store: Store, phantoms: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A private dataset `ours` of the phantom's files, catalogued; its folder."""
+    """A private dataset `ours` of the files of the phantom, with its catalog; its folder."""
     monkeypatch.setenv("CHESTGAN_DATASETS", str(tmp_path / "datasets"))
     monkeypatch.setenv("CHESTGAN_TEST_DICOM", str(phantoms[0].parent))
     monkeypatch.delenv("CHESTGAN_TEST_VOC", raising=False)
     write_folder_dataset(tmp_path / "datasets" / "ours.yaml")
-    catalogue_source(store, "ours", tmp_path)
+    catalog_series(store, "ours", tmp_path)
     return phantoms[0].parent
 
 
-def test_boxes_of_a_private_folder_carry_the_names_that_its_slices_carry(
+def test_boxes_of_a_private_folder_have_the_pseudonyms_of_its_slices(
     tmp_path: Path, store: Store, phantoms: list[Path], private_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shard = normalize(
@@ -222,7 +222,7 @@ def test_boxes_of_a_private_folder_carry_the_names_that_its_slices_carry(
     assert not any(uid in repr(found) for uid in files)
 
 
-def test_annotations_that_are_not_here_are_asked_for_by_name(
+def test_without_annotations_the_error_names_what_is_missing(
     tmp_path: Path, store: Store, private_folder: Path
 ) -> None:
     assert read_annotations(store, "ours") is None

@@ -1,4 +1,4 @@
-"""Structured reports: boxes from the regions that TID 1410 and 1411 allow, and counts of what gives none."""
+"""Structured reports: boxes from the regions that TID 1410 and 1411 allow, and counts of regions without one."""
 
 from pathlib import Path
 
@@ -67,15 +67,13 @@ def test_outlines_become_the_box_around_them(
         (region(kind="POLYGON", data=[1, 2, 3] * 4, value="SCOORD3D"), Defect.NEEDS_GEOMETRY),
     ],
 )
-def test_regions_that_give_no_box_are_counted_by_reason(
-    tmp_path: Path, region: Dataset, defect: Defect
-) -> None:
+def test_regions_without_a_box_are_counted_by_reason(tmp_path: Path, region: Dataset, defect: Defect) -> None:
     assert read(tmp_path, group(region)) == ([], {defect: 1})
     assert defect.loses
 
 
 @pytest.mark.parametrize("finding", ["108369006", None])
-def test_a_finding_that_is_no_histology_is_a_stray_label(tmp_path: Path, finding: str | None) -> None:
+def test_a_finding_that_is_not_a_histology_is_a_stray_label(tmp_path: Path, finding: str | None) -> None:
     boxes, defects = read(tmp_path, group(region(image(SOP)), finding=finding))
     assert [box.label for box in boxes] == [""]
     assert defects == {Defect.STRAY_LABEL: 1}
@@ -86,7 +84,7 @@ def test_a_report_without_measurements_and_a_group_without_regions_are_counted(t
     assert read(tmp_path, group()) == ([], {Defect.NO_REGION: 1})
 
 
-def test_a_damaged_report_gives_nothing_rather_than_a_part(tmp_path: Path) -> None:
+def test_nothing_of_a_damaged_report_is_used(tmp_path: Path) -> None:
     path = tmp_path / "report.dcm"
     path.write_bytes(b"<html>503</html>")
     assert read_report(path, PATIENT) == ([], {Defect.UNREADABLE: 1})

@@ -1,4 +1,4 @@
-"""PASCAL VOC files: each box that can be used is used, each oddity is counted, nothing is guessed."""
+"""PASCAL VOC files: every usable box is used, every defect is counted, nothing is guessed."""
 
 import math
 import zipfile
@@ -33,7 +33,7 @@ def test_every_box_of_a_file_is_kept_with_its_slice_and_patient(tmp_path: Path) 
     ]
 
 
-def test_a_zip_is_read_as_the_folder_in_it(tmp_path: Path) -> None:
+def test_a_zip_is_read_like_the_folder_in_it(tmp_path: Path) -> None:
     folder = write_voc(tmp_path / "files", "A0001", {SOP: voc_xml(voc_object())})
     with zipfile.ZipFile(tmp_path / "rev12222020.zip", "w") as archive:
         for path in folder.rglob("*.xml"):
@@ -52,7 +52,7 @@ def test_a_zip_is_read_as_the_folder_in_it(tmp_path: Path) -> None:
         ("AB", "", Defect.STRAY_LABEL),
     ],
 )
-def test_an_odd_label_is_counted_and_its_box_kept(
+def test_a_deviating_label_is_counted_and_its_box_kept(
     tmp_path: Path, label: str, read_as: str, defect: Defect
 ) -> None:
     boxes, defects = read(tmp_path, voc_xml(voc_object(label=label)))
@@ -84,14 +84,14 @@ def test_an_odd_label_is_counted_and_its_box_kept(
         ),
     ],
 )
-def test_what_gives_no_box_is_counted_by_reason(tmp_path: Path, text: str, defect: Defect) -> None:
+def test_a_file_without_a_usable_box_is_counted_by_reason(tmp_path: Path, text: str, defect: Defect) -> None:
     boxes, defects = read(tmp_path, text)
     assert boxes == []
     assert defects == {defect: 1}
     assert defect.loses
 
 
-def test_one_bad_box_does_not_take_the_others_of_its_file_along(tmp_path: Path) -> None:
+def test_one_bad_box_does_not_affect_the_others_of_its_file(tmp_path: Path) -> None:
     boxes, defects = read(tmp_path, voc_xml(voc_object(left="x"), voc_object(50, 60, 70, 90)))
     assert [box.left for box in boxes] == [50]
     assert defects == {Defect.BAD_BOX: 1}
@@ -105,7 +105,7 @@ def test_one_bad_box_does_not_take_the_others_of_its_file_along(tmp_path: Path) 
         ((10.5, 20.2, 29.1, 44.9), {}, (10, 20, 30, 45), None),
     ],
 )
-def test_a_box_is_cut_at_the_image_and_grows_to_whole_pixels(
+def test_a_box_is_cut_at_the_image_and_rounded_outwards_to_whole_pixels(
     tmp_path: Path,
     edges: tuple[float, ...],
     size: dict[str, int],
@@ -117,17 +117,17 @@ def test_a_box_is_cut_at_the_image_and_grows_to_whole_pixels(
     assert defects == ({defect: 1} if defect else {})
 
 
-def test_an_edge_beyond_any_image_is_cut_where_the_size_is_not_told() -> None:
+def test_an_edge_beyond_any_image_is_cut_if_the_size_is_missing() -> None:
     whole = whole_box((10, 20, 1e300, 3e38), (math.inf, math.inf))
     assert isinstance(whole, WholeBox)
     assert (whole.edges, whole.cut) == ((10, 20, 65535, 65535), True)
 
 
-def test_a_file_whose_name_is_no_uid_belongs_to_no_slice(tmp_path: Path) -> None:
+def test_a_file_whose_name_is_not_a_uid_belongs_to_no_slice(tmp_path: Path) -> None:
     assert read(tmp_path, voc_xml(voc_object()), sop_uid="slice 12") == ([], {Defect.NO_UID: 1})
 
 
-def test_a_folder_of_nobody_in_the_catalog_is_counted_and_its_slice_still_known(tmp_path: Path) -> None:
+def test_a_folder_without_a_patient_in_the_catalog_is_counted_and_its_box_kept(tmp_path: Path) -> None:
     boxes, defects = read(tmp_path, voc_xml(voc_object()), patient="A0999")
     assert [(box.patient, box.sop_uid) for box in boxes] == [("", SOP)]
     assert defects == {Defect.UNKNOWN_PATIENT: 1}

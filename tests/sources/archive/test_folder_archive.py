@@ -1,4 +1,4 @@
-"""The raw archive of a folder: unchanged files cost nothing, and no name of a person gets into the store."""
+"""The raw archive of a folder: unchanged files are not read again, and no name of a person gets into the store."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ import yaml
 
 from chestgan_core.errors import IdentityFound
 from chestgan_core.sources.archive.raw_archive import archive_patient
-from chestgan_core.sources.catalog.stored_catalog import catalogue_source
+from chestgan_core.sources.catalog.stored_catalog import catalog_series
 from chestgan_core.sources.phantom.patients import write_phantom
 from chestgan_core.store.store import Store
 from tests.standins import StandInCollection
@@ -18,7 +18,7 @@ from tests.standins import StandInCollection
 
 def private_folder(datasets: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> str:
     monkeypatch.setenv("CHESTGAN_TEST_FOLDER", str(folder))
-    told = {
+    fields = {
         "title": "a folder",
         "image_kind": "phantom",
         "licence": "as its owner grants it",
@@ -27,7 +27,7 @@ def private_folder(datasets: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
         "source": {"kind": "folder", "path_variable": "CHESTGAN_TEST_FOLDER"},
         **changes,
     }
-    (datasets / "private.yaml").write_text(yaml.safe_dump(told))
+    (datasets / "private.yaml").write_text(yaml.safe_dump(fields))
     return "private"
 
 
@@ -49,29 +49,29 @@ def test_files_that_name_a_person_stop_a_private_folder_and_none_is_stored(
     header.PatientName, header.PatientBirthDate = "Mustermann^Erika", "19640812"
     header.save_as(folder / "003")
     dataset = private_folder(datasets, folder, monkeypatch)
-    (patient,) = catalogue_source(store, dataset, home)[0].patients
+    (patient,) = catalog_series(store, dataset, home)[0].patients
     with pytest.raises(IdentityFound) as found:
         archive_patient(store, dataset, patient, home)
-    told = str(found.value)
-    assert "of 24 files" in told
-    assert "patient-name in 1" in told
-    assert "birth-date in 1" in told
-    assert not [word for word in ("Mustermann", "1964", "PH-A") if word in told]
+    message = str(found.value)
+    assert "of 24 files" in message
+    assert "patient-name in 1" in message
+    assert "birth-date in 1" in message
+    assert not [word for word in ("Mustermann", "1964", "PH-A") if word in message]
     assert list(store.list(f"raw/{dataset}/")) == []
     private_folder(datasets, folder, monkeypatch, accepted_findings=["patient-name", "birth-date"])
     assert archive_patient(store, dataset, patient, home).files == 24
-    # Whoever takes the acceptance back is told again, though the files are in the store by now.
+    # Without the acceptance it is refused again, although the files are in the store by now.
     private_folder(datasets, folder, monkeypatch)
     with pytest.raises(IdentityFound):
         archive_patient(store, dataset, patient, home)
 
 
-def test_an_unchanged_folder_costs_no_second_reading(
+def test_an_unchanged_folder_is_not_read_again(
     store: Store, home: Path, datasets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = write_phantom(tmp_path / "delivery", 2, size=32, slices=8)
     dataset = private_folder(datasets, tmp_path / "delivery", monkeypatch)
-    (patient,) = catalogue_source(store, dataset, home)[0].patients
+    (patient,) = catalog_series(store, dataset, home)[0].patients
     done = archive_patient(store, dataset, patient, home)
     assert (done.fetched_series, done.reused) == (1, False)
     shutil.rmtree(written.folder)
@@ -94,12 +94,12 @@ def test_pixels_that_were_changed_in_place_are_archived_anew(
     for number, path in enumerate(collection.chest_series()[0].files):
         shutil.copy(path, folder / f"{number:03d}")
     dataset = private_folder(datasets, folder, monkeypatch)
-    (patient,) = catalogue_source(store, dataset, home)[0].patients
+    (patient,) = catalog_series(store, dataset, home)[0].patients
     first = archive_patient(store, dataset, patient, home)
     data = bytearray((folder / "003").read_bytes())
     data[-64:] = bytes(64)
     (folder / "003").write_bytes(data)
-    catalogue_source(store, dataset, home)
+    catalog_series(store, dataset, home)
     second = archive_patient(store, dataset, patient, home)
     assert not second.reused
     assert second.version != first.version

@@ -1,4 +1,4 @@
-"""Downloads that are killed, fail or are overtaken by a revision: what is kept, and what is never mixed."""
+"""Downloads that are killed, fail or are superseded by a revision: which files are kept, and which are never mixed."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import pytest
 
 from chestgan_core.errors import SourceRefused
 from chestgan_core.sources.archive.raw_archive import archive_patient
-from chestgan_core.sources.catalog.stored_catalog import catalogue_source, read_catalog
+from chestgan_core.sources.catalog.stored_catalog import catalog_series, read_catalog
 from chestgan_core.sources.nbia.client import NbiaClient
 from chestgan_core.sources.series_rows import delivery_name
 from chestgan_core.store.embedded import EmbeddedStore
@@ -34,7 +34,7 @@ archive_patient(Store.open(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv
 
 @pytest.fixture
 def in_a_process(embedded: EmbeddedStore, store: Store, home: Path) -> Iterator[Started]:
-    """Starts to archive a patient in a process of its own."""
+    """Starts archiving a patient in a process of its own."""
     running: list[subprocess.Popen[bytes]] = []
 
     def start(dataset: str, patient: str) -> subprocess.Popen[bytes]:
@@ -54,7 +54,7 @@ def test_a_delivery_that_lost_its_bytes_in_a_power_cut_is_fetched_again(
     (series,) = collection.chest_series()
     with nbia.serve(collection) as server:
         nbia.write(collection, server)
-        catalogue_source(store, nbia.dataset, home)
+        catalog_series(store, nbia.dataset, home)
         (row,) = read_catalog(store, nbia.dataset).of(series.patient)
         spool = home / "spool" / nbia.dataset / delivery_name(row)
         spool.mkdir(parents=True)
@@ -63,7 +63,7 @@ def test_a_delivery_that_lost_its_bytes_in_a_power_cut_is_fetched_again(
     assert archived(store, nbia.dataset, series.patient, tmp_path / "got") == files_of(series)
 
 
-def test_a_killed_download_goes_on_where_it_stopped(
+def test_a_killed_download_resumes_where_it_stopped(
     idc: Route,
     collection: StandInCollection,
     store: Store,
@@ -72,11 +72,11 @@ def test_a_killed_download_goes_on_where_it_stopped(
     in_a_process: Started,
 ) -> None:
     (series,) = collection.chest_series()
-    # The last files never come, so that the process is in the middle of the download when it is killed.
+    # The last files never arrive, so the process is in the middle of the download when it is killed.
     faults = Faults(always={f"{series.uid} {key}": Fault.STALLED for key, _ in series.objects()[8:]})
     with idc.serve(collection, faults) as server:
         idc.write(collection, server)
-        catalogue_source(store, idc.dataset, home)
+        catalog_series(store, idc.dataset, home)
         process = in_a_process(idc.dataset, series.patient)
         spool = home / "spool" / idc.dataset
         deadline = time.monotonic() + 60
@@ -107,9 +107,9 @@ def test_a_zip_that_was_complete_when_the_process_was_killed_is_not_fetched_agai
     (series,) = collection.chest_series()
     with route.serve(collection) as server:
         route.write(collection, server)
-        catalogue_source(store, route.dataset, home)
+        catalog_series(store, route.dataset, home)
         archive_patient(store, route.dataset, series.patient, home)
-        # As it lies there between the download and the commit.
+        # The state between the download and the commit.
         (item,) = [item for item in store.list(f"raw/{route.dataset}/") if item.key.endswith(".zip")]
         delivery = home / "spool" / route.dataset / Path(item.key).stem
         delivery.mkdir()
@@ -122,20 +122,20 @@ def test_a_zip_that_was_complete_when_the_process_was_killed_is_not_fetched_agai
         assert server.count("getImageWithMD5Hash") == 0
 
 
-def test_what_an_older_revision_left_in_the_spool_is_not_mixed_in(
+def test_files_of_an_older_revision_in_the_spool_are_not_mixed_in(
     idc: Route, collection: StandInCollection, store: Store, home: Path, tmp_path: Path
 ) -> None:
     (series,) = collection.chest_series()
     faults = Faults(always={f"{series.uid} {series.objects()[-1][0]}": Fault.GONE})
     with idc.serve(collection, faults) as server:
         idc.write(collection, server)
-        catalogue_source(store, idc.dataset, home)
+        catalog_series(store, idc.dataset, home)
         with pytest.raises(SourceRefused):
             archive_patient(store, idc.dataset, series.patient, home)
         assert list((home / "spool").rglob("*.dcm"))
         revised = collection.revise(series)
         idc.write(collection, server)
-        catalogue_source(store, idc.dataset, home)
+        catalog_series(store, idc.dataset, home)
         archive_patient(store, idc.dataset, series.patient, home)
     assert archived(store, idc.dataset, series.patient, tmp_path / "got") == files_of(revised)
     assert not list((home / "spool").rglob("*.dcm"))

@@ -16,7 +16,7 @@ from chestgan_core.errors import BadInput
 from chestgan_core.slices.normalization import normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.sources.archive.raw_archive import archive_patient, fetch_archive
-from chestgan_core.sources.catalog.stored_catalog import catalogue_source, read_catalog
+from chestgan_core.sources.catalog.stored_catalog import catalog_series, read_catalog
 from chestgan_core.sources.folder.folder_series import FolderFiles
 from chestgan_core.store.store import Store
 from tests.dicom.ct_files import as_bytes, ct_slice
@@ -27,16 +27,16 @@ NAMES = st.binary(min_size=1, max_size=20).filter(
 
 
 @given(st.lists(NAMES, min_size=1, max_size=3), st.lists(st.integers(0, 70000), max_size=3))
-def test_every_name_that_a_file_can_have_survives_the_way_through_the_catalog(names, entries):
+def test_every_possible_file_name_survives_the_catalog(names, entries):
     folder = Path("/some/folder")
     source = Source(str(folder.joinpath(*map(os.fsdecode, names))), tuple(entries))
     files = FolderFiles(folder, Pseudonyms())
     text = files.locate(source)
-    text.encode()  # Parquet takes it
+    text.encode()  # Parquet accepts it
     assert files.located(text) == source
 
 
-def test_a_private_path_is_told_by_its_hash_and_found_again(delivery: Path) -> None:
+def test_a_private_path_appears_as_its_hash_and_is_found_again(delivery: Path) -> None:
     files = FolderFiles(delivery, Pseudonyms(b"a key that nobody knows"))
     for path in delivery.iterdir():
         source = Source(str(path), (3,))
@@ -53,7 +53,7 @@ def _slice_at(z: float) -> bytes:
 
 @pytest.fixture
 def delivery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """One patient: slices under names with #, with a byte that is no UTF-8, and in a zip with #."""
+    """One patient: slices under names with #, with a byte that is not UTF-8, and in a zip with #."""
     folder = tmp_path / "delivery"
     folder.mkdir()
     (folder / "scan#1").write_bytes(_slice_at(0))
@@ -71,7 +71,7 @@ def test_files_with_unusual_names_reach_the_archive_and_the_slices(
     store: Store, tmp_path: Path, delivery: Path
 ) -> None:
     home = tmp_path / "home"
-    catalog, _ = catalogue_source(store, "folder", home)
+    catalog, _ = catalog_series(store, "folder", home)
     assert read_catalog(store, "folder") == catalog
     (patient,) = catalog.patients
     archived = archive_patient(store, "folder", patient, home)
@@ -87,10 +87,8 @@ def test_files_with_unusual_names_reach_the_archive_and_the_slices(
     assert done.report.kept == 4
 
 
-def test_a_file_that_has_gone_since_is_told_with_what_to_do(
-    store: Store, tmp_path: Path, delivery: Path
-) -> None:
-    catalog, _ = catalogue_source(store, "folder", tmp_path / "home")
+def test_a_file_that_is_gone_is_named_with_a_remedy(store: Store, tmp_path: Path, delivery: Path) -> None:
+    catalog, _ = catalog_series(store, "folder", tmp_path / "home")
     (delivery / "scan#1").unlink()
     with pytest.raises(BadInput, match=r"file 1 of 4 .*materialize series_catalog again"):
         archive_patient(store, "folder", catalog.patients[0], tmp_path / "home")

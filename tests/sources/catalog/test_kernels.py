@@ -35,7 +35,7 @@ def test_a_kernel_has_a_family(kernel, family):
     [
         ("Thorax  1.0  B70f", "lung"),
         ("CT WB  3.0  B30f", "soft"),
-        ("CT lung  3.0  B31f", "soft"),  # the kernel's own name says more than the word before it
+        ("CT lung  3.0  B31f", "soft"),  # the name of the kernel says more than the word before it
         ("5mm Lung SS50", "lung"),
         ("A phase 5mm Stnd SS50", "soft"),
         ("lung IDose, iDose (4)", "lung"),
@@ -48,6 +48,6 @@ def test_a_description_may_name_a_kernel(description, family):
     assert kernel_family("", description) == family
 
 
-def test_the_kernel_of_the_file_counts_before_the_description():
+def test_the_kernel_of_the_file_takes_precedence_over_the_description():
     assert kernel_family("B70f", "soft tissue") == "lung"
     assert kernel_family("QC", "soft tissue") == "soft"

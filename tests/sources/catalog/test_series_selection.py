@@ -1,4 +1,4 @@
-"""Which series of a collection are fetched, and the one reason for each that is not."""
+"""Which series of a collection are selected, and the one reason for each that is not."""
 
 from collections import Counter
 from dataclasses import replace
@@ -50,13 +50,13 @@ def status(rules: SeriesRules = STRICT, **changes: object) -> str:
         ({"description": "", "kernel": "LUNG"}, SeriesStatus.OTHER_KERNEL),
     ],
 )
-def test_each_rule_leaves_out_for_its_own_reason(changes, expected):
+def test_each_rule_has_its_own_reason(changes, expected):
     assert status(**changes) == expected
     assert expected.meaning
 
 
 @pytest.mark.parametrize("field", ["modality", "sop_class", "photometric", "images", "description", "kernel"])
-def test_what_a_source_does_not_say_leaves_nothing_out(field):
+def test_an_unknown_field_excludes_nothing(field):
     assert status(**{field: 0 if field == "images" else ""}) == SELECTED
 
 
@@ -65,14 +65,14 @@ def test_a_series_of_which_nothing_is_known_is_selected():
     assert status(**unknown, description="", study_description="", manufacturer="") == SELECTED
 
 
-@pytest.mark.parametrize("told", ["Chest 3D", "Chest  3D", " chest\t3d ", "CHEST 3D"])
-def test_white_space_and_case_of_a_description_do_not_matter(told):
+@pytest.mark.parametrize("text", ["Chest 3D", "Chest  3D", " chest\t3d ", "CHEST 3D"])
+def test_white_space_and_case_of_a_description_do_not_matter(text):
     rules = SeriesRules(include_description=("^Chest 3D$",))
-    assert status(rules, description="", study_description=told) == SELECTED
-    assert status(rules, description=told, study_description="Thorax") == SELECTED
+    assert status(rules, description="", study_description=text) == SELECTED
+    assert status(rules, description=text, study_description="Thorax") == SELECTED
 
 
-def test_a_pattern_can_ask_for_the_case():
+def test_a_pattern_can_require_the_case():
     rules = SeriesRules(include_description=("^(?-i:Chest)$",))
     assert status(rules, study_description="Chest") == SELECTED
     assert status(rules, study_description="CHEST") == SeriesStatus.DESCRIPTION
@@ -82,7 +82,7 @@ def test_the_first_rule_that_is_not_met_is_the_reason():
     assert status(modality="PT", images=1, description="scout") == SeriesStatus.OTHER_MODALITY
 
 
-def test_the_smallest_clean_series_is_taken_and_the_first_key_among_equals():
+def test_the_smallest_clean_series_is_selected_and_the_first_key_among_equals():
     rows = [
         series_row(key="2.25.5", images=25),
         series_row(key="2.25.4", images=25, bytes=1),
@@ -90,8 +90,7 @@ def test_the_smallest_clean_series_is_taken_and_the_first_key_among_equals():
         series_row(key="2.25.2", images=3),
         series_row(patient="Lung_Dx-B0002", key="2.25.3", images=300),
     ]
-    told = {row.key: row.status for row in select_series(rows, STRICT)}
-    assert told == {
+    assert {row.key: row.status for row in select_series(rows, STRICT)} == {
         "2.25.1": SeriesStatus.ANOTHER_CHOSEN,
         "2.25.2": SeriesStatus.TOO_FEW_IMAGES,
         "2.25.3": SELECTED,
@@ -105,7 +104,7 @@ def test_words_name_the_most_frequent_reason_first():
     assert in_words({}) == "nothing"
 
 
-def test_the_rules_of_every_shipped_collection_can_leave_out_a_colour_capture_or_say_that_they_cannot_see_it():
+def test_the_rules_of_both_shipped_collections_exclude_a_colour_capture():
     captured = {"sop_class": SECONDARY_CAPTURE, "photometric": "RGB", "description": "<ALPHA Range[1]>"}
     idc, nbia = (dataset_named(name).selection for name in ("lung_pet_ct_dx", "lung_pet_ct_dx_nbia"))
     assert status(idc, **captured) == SeriesStatus.SECONDARY_CAPTURE
@@ -149,22 +148,24 @@ def test_every_row_has_exactly_one_status_and_the_counts_add_up(rows: list[Serie
     decided = select_series(rows, rules)
     assert sorted(replace(row, status="").key for row in decided) == sorted(row.key for row in rows)
     assert {row.status for row in decided} <= {str(status) for status in SeriesStatus}
-    told = Catalog(decided, {}, 0).summary()
-    assert told.selected.series + sum(told.left_out_series.values()) == told.series == len(rows)
-    assert told.clean.series == told.selected.series + told.left_out_series.get(
+    summary = Catalog(decided).summary()
+    assert summary.selected.series + sum(summary.left_out_series.values()) == summary.series == len(rows)
+    assert summary.clean.series == summary.selected.series + summary.left_out_series.get(
         SeriesStatus.ANOTHER_CHOSEN, 0
     )
-    assert sum(part.images for part in told.histology.values()) == told.selected.images
+    assert sum(part.images for part in summary.histology.values()) == summary.selected.images
 
 
 @given(ROWS)
-def test_of_each_patient_with_a_clean_series_exactly_one_is_taken_and_none_is_smaller(rows: list[SeriesRow]):
+def test_of_each_patient_with_a_clean_series_exactly_one_is_selected_and_none_is_smaller(
+    rows: list[SeriesRow],
+):
     clean = [
         row
         for row in select_series(rows, STRICT.model_copy(update={"series_per_patient": "all"}))
         if row.status == SELECTED
     ]
-    taken = [row for row in select_series(rows, STRICT) if row.status == SELECTED]
-    assert Counter(row.patient for row in taken) == Counter({row.patient for row in clean})
-    for row in taken:
+    selected = [row for row in select_series(rows, STRICT) if row.status == SELECTED]
+    assert Counter(row.patient for row in selected) == Counter({row.patient for row in clean})
+    for row in selected:
         assert row.images == min(other.images for other in clean if other.patient == row.patient)

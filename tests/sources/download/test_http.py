@@ -1,4 +1,4 @@
-"""Files and JSON over HTTP: patience, obedience, and nothing told that is nobody's business."""
+"""Files and JSON over HTTP: retries, waits that servers demand, and no secret in errors."""
 
 import logging
 import random
@@ -20,13 +20,15 @@ from tests.standins.server import BLOCK, Answer
 BODY = random.Random(1).randbytes(20 * BLOCK + 17)
 
 
-def bytes_of(data: bytes, status: int = 200, **headers: str) -> Callable[[str, Mapping[str, str]], Answer]:
+def bytes_of(
+    data: bytes, status: int = 200, **answer_headers: str
+) -> Callable[[str, Mapping[str, str]], Answer]:
     """The same answer to every request, with the faults of `it`."""
 
-    def answer(path: str, asked: Mapping[str, str]) -> Answer:
+    def answer(path: str, headers: Mapping[str, str]) -> Answer:
         blocks = (data[start : start + BLOCK] for start in range(0, len(data), BLOCK))
-        told = {name.replace("_", "-"): value for name, value in headers.items()}
-        return Answer(status, told, blocks, len(data), "it")
+        named = {name.replace("_", "-"): value for name, value in answer_headers.items()}
+        return Answer(status, named, blocks, len(data), "it")
 
     return answer
 
@@ -36,9 +38,9 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHESTGAN_DOWNLOAD_PATIENCE", "20")
 
 
-def test_a_file_comes_in_the_end_whatever_happens_on_the_way(tmp_path: Path) -> None:
-    ways = [Fault.BUSY, Fault.RESET, Fault.TRUNCATED, Fault.SLOW]
-    with StandInServer(bytes_of(BODY), Faults({"it": ways})) as server:
+def test_a_file_arrives_complete_despite_temporary_failures(tmp_path: Path) -> None:
+    faults = [Fault.BUSY, Fault.RESET, Fault.TRUNCATED, Fault.SLOW]
+    with StandInServer(bytes_of(BODY), Faults({"it": faults})) as server:
         done = download(server.url, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == BODY
     assert done.bytes == len(BODY)
@@ -46,7 +48,7 @@ def test_a_file_comes_in_the_end_whatever_happens_on_the_way(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_server_that_says_when_to_come_back_is_not_asked_before(tmp_path: Path) -> None:
+def test_a_retry_waits_as_long_as_the_server_demands(tmp_path: Path) -> None:
     with StandInServer(bytes_of(BODY), Faults({"it": [Fault.BUSY]}, retry_after=1.2)) as server:
         download(server.url, tmp_path / "file")
     first, second = server.log
@@ -64,10 +66,10 @@ def test_a_long_wait_is_logged_and_a_short_one_is_not(
     with StandInServer(bytes_of(BODY), Faults({"it": [Fault.BUSY]}, retry_after=0.1)) as server:
         download(server.url, tmp_path / "file", what="series 2.25.1")
     [message] = caplog.messages
-    assert message.startswith("series 2.25.1: the server is overloaded (429); next try in")
+    assert message.startswith("series 2.25.1: the server is overloaded (429); next attempt in")
 
 
-def test_a_server_that_asks_for_no_wait_is_not_hammered(
+def test_a_server_that_demands_no_wait_gets_few_requests_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHESTGAN_DOWNLOAD_PATIENCE", "2")
@@ -79,7 +81,7 @@ def test_a_server_that_asks_for_no_wait_is_not_hammered(
     assert len(server.log) < 10
 
 
-def test_waits_may_be_told_as_seconds_or_as_a_date() -> None:
+def test_a_wait_may_be_given_in_seconds_or_as_a_date() -> None:
     assert retry_after("7") == 7
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
     assert retry_after("soon") is None
@@ -87,20 +89,18 @@ def test_waits_may_be_told_as_seconds_or_as_a_date() -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.FAILED, Fault.RESET, Fault.TRUNCATED])
-def test_patience_ends_and_leaves_no_file(
-    tmp_path: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retries_end_and_leave_no_file(tmp_path: Path, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHESTGAN_DOWNLOAD_PATIENCE", "0.6")
     with (
         StandInServer(bytes_of(BODY), Faults(always={"it": fault})) as server,
-        pytest.raises(SourceUnreachable, match=r"series 1\.2: .*also when it was asked again.*run again"),
+        pytest.raises(SourceUnreachable, match=r"series 1\.2: .*also after retries.*run again"),
     ):
         download(server.url, tmp_path / "file", what="series 1.2")
     assert len(server.log) >= 2
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_wait_longer_than_the_patience_is_not_begun(tmp_path: Path) -> None:
+def test_a_wait_longer_than_the_patience_is_given_up_at_once(tmp_path: Path) -> None:
     started = time.monotonic()
     with (
         StandInServer(bytes_of(BODY), Faults(always={"it": Fault.BUSY}, retry_after=3600)) as server,
@@ -111,7 +111,7 @@ def test_a_wait_longer_than_the_patience_is_not_begun(tmp_path: Path) -> None:
     assert time.monotonic() - started < 15
 
 
-def test_a_server_that_is_not_there_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_gone_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHESTGAN_DOWNLOAD_PATIENCE", "0")
     with StandInServer(bytes_of(b"")) as server:
         gone = server.url
@@ -120,7 +120,7 @@ def test_a_server_that_is_not_there_is_told_as_such(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("fault", [Fault.GONE, Fault.FORBIDDEN])
-def test_what_cannot_pass_is_not_asked_again(tmp_path: Path, fault: Fault) -> None:
+def test_a_permanent_failure_is_not_retried(tmp_path: Path, fault: Fault) -> None:
     with StandInServer(bytes_of(BODY), Faults(always={"it": fault})) as server, pytest.raises(SourceRefused):
         download(server.url, tmp_path / "file")
     assert len(server.log) == 1
@@ -131,30 +131,30 @@ def in_ranges(etags: list[str]) -> Callable[[str, Mapping[str, str]], Answer]:
     """A server that sends the rest of a file on demand; its n-th answer has the n-th ETag."""
     left = list(etags)
 
-    def answer(path: str, asked: Mapping[str, str]) -> Answer:
+    def answer(path: str, headers: Mapping[str, str]) -> Answer:
         etag = left.pop(0)
-        begin = int(asked.get("range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        told = {"ETag": etag, "Accept-Ranges": "bytes"}
+        begin = int(headers.get("range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        sent = {"ETag": etag, "Accept-Ranges": "bytes"}
         data, status = BODY, 200
-        if begin and asked.get("if-range") == etag:
+        if begin and headers.get("if-range") == etag:
             data, status = BODY[begin:], 206
-            told["Content-Range"] = f"bytes {begin}-{len(BODY) - 1}/{len(BODY)}"
+            sent["Content-Range"] = f"bytes {begin}-{len(BODY) - 1}/{len(BODY)}"
         blocks = (data[start : start + BLOCK] for start in range(0, len(data), BLOCK))
-        return Answer(status, told, blocks, len(data), "it" if status == 200 else "")
+        return Answer(status, sent, blocks, len(data), "it" if status == 200 else "")
 
     return answer
 
 
-def test_a_broken_transfer_goes_on_where_it_broke(tmp_path: Path) -> None:
-    came: list[int] = []
+def test_an_interrupted_transfer_resumes_where_it_stopped(tmp_path: Path) -> None:
+    received: list[int] = []
     with StandInServer(in_ranges(['"a"', '"a"']), Faults({"it": [Fault.TRUNCATED]})) as server:
-        download(server.url, tmp_path / "file", received=came.append)
+        download(server.url, tmp_path / "file", received=received.append)
     assert (tmp_path / "file").read_bytes() == BODY
-    assert sum(came) == len(BODY)
+    assert sum(received) == len(BODY)
     assert server.log[1].status == 206
 
 
-def test_a_file_that_changed_meanwhile_is_fetched_from_its_begin(tmp_path: Path) -> None:
+def test_a_file_that_changed_meanwhile_is_fetched_from_its_start(tmp_path: Path) -> None:
     with StandInServer(in_ranges(['"a"', '"b"']), Faults({"it": [Fault.TRUNCATED]})) as server:
         download(server.url, tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == BODY
@@ -171,12 +171,12 @@ def test_credentials_neither_follow_a_redirect_nor_reach_an_error(tmp_path: Path
     assert server.log[0].headers["authorization"] == "Basic secret"
     assert storage.log[0].path.endswith("X-Signature=sealed")
     assert "authorization" not in storage.header_names
-    told = str(refused.value)
-    assert f"{server.url}/file" in told
-    assert not [word for word in ("password", "ticket", "secret", "sealed") if word in told]
+    message = str(refused.value)
+    assert f"{server.url}/file" in message
+    assert not [word for word in ("password", "ticket", "secret", "sealed") if word in message]
 
 
-def test_nothing_is_an_answer_and_a_page_is_none() -> None:
+def test_an_empty_answer_is_none_and_a_page_is_not_json() -> None:
     with StandInServer(bytes_of(b" \n")) as server:
         assert get_json(server.url) is None
     with (
@@ -192,13 +192,13 @@ def test_all_threads_share_the_bandwidth(tmp_path: Path, monkeypatch: pytest.Mon
     with StandInServer(bytes_of(data)) as server, ThreadPoolExecutor(4) as pool:
         barrier = threading.Barrier(4)
 
-        def bring(number: int) -> None:
+        def fetch(number: int) -> None:
             barrier.wait()
             download(server.url, tmp_path / str(number))
 
         started = time.monotonic()
-        list(pool.map(bring, range(4)))
-    # 1 MB at 1.25 MB/s, less what may come at once.
+        list(pool.map(fetch, range(4)))
+    # 1 MB at 1.25 MB/s, less the burst.
     assert time.monotonic() - started >= 0.7
 
 
@@ -206,7 +206,7 @@ def test_all_threads_share_the_bandwidth(tmp_path: Path, monkeypatch: pytest.Mon
     ("variable", "value"),
     [("CHESTGAN_BANDWIDTH", "fast"), ("CHESTGAN_BANDWIDTH", "0"), ("CHESTGAN_DOWNLOAD_PATIENCE", "long")],
 )
-def test_a_limit_that_is_no_number_is_told(
+def test_a_limit_that_is_not_a_number_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -214,6 +214,6 @@ def test_a_limit_that_is_no_number_is_told(
         download(server.url, tmp_path / "file")
 
 
-def test_a_file_that_cannot_be_written_is_no_fault_of_the_server(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_not_blamed_on_the_server(tmp_path: Path) -> None:
     with StandInServer(bytes_of(BODY)) as server, pytest.raises(BadInput, match="cannot be read or written"):
         download(server.url, tmp_path / "no folder" / "file")

@@ -1,4 +1,4 @@
-"""Series from the bucket of the Imaging Data Commons, as a stand-in of it serves them."""
+"""Series from the bucket of the Imaging Data Commons, served by a stand-in."""
 
 from pathlib import Path
 
@@ -24,21 +24,13 @@ def series(collection: StandInCollection) -> StandInSeries:
 
 
 def row_of(series: StandInSeries, collection: StandInCollection, images: int = 0) -> SeriesRow:
-    unknown = dict.fromkeys(
-        ("modality", "sop_class", "photometric", "description", "kernel", "manufacturer", "histology", "licence",
-         "doi", "analysis"), ""
-    )  # fmt: skip
     return SeriesRow(
-        **unknown,
         patient=series.patient,
         key=series.uid,
         images=images or len(series.files),
         bytes=series.bytes,
-        thickness_mm=0.0,
-        spacing_mm=0.0,
         revision=series.folder,
         location=f"s3://{collection.bucket}/{series.folder}/",
-        files=[],
         status=SELECTED,
     )
 
@@ -51,7 +43,7 @@ def of(series: StandInSeries) -> list[bytes]:
     return [path.read_bytes() for _, path in series.objects()]
 
 
-def test_a_series_comes_whole_whatever_happens_on_the_way(
+def test_a_series_arrives_complete_despite_temporary_failures(
     collection: StandInCollection,
     series: StandInSeries,
     embedded: EmbeddedStore,
@@ -70,7 +62,7 @@ def test_a_series_comes_whole_whatever_happens_on_the_way(
     assert sorted(files.iterdir()) == paths
 
 
-def test_the_keys_of_the_user_stay_at_home(
+def test_the_keys_of_the_user_are_never_sent(
     collection: StandInCollection,
     series: StandInSeries,
     embedded: EmbeddedStore,
@@ -89,7 +81,7 @@ def test_the_keys_of_the_user_stay_at_home(
     ]
 
 
-def test_files_that_are_there_are_kept_unless_they_are_damaged(
+def test_complete_files_are_kept_unless_they_are_damaged(
     collection: StandInCollection,
     series: StandInSeries,
     embedded: EmbeddedStore,
@@ -107,14 +99,14 @@ def test_files_that_are_there_are_kept_unless_they_are_damaged(
     assert sorted(files.iterdir()) == paths
 
 
-@pytest.mark.parametrize(("fault", "asked"), [(Fault.GONE, 1), (Fault.FORBIDDEN, 1), (Fault.WRONG_MD5, 2)])
-def test_what_cannot_be_had_is_told_with_the_series_and_not_asked_for_for_ever(
+@pytest.mark.parametrize(("fault", "requests"), [(Fault.GONE, 1), (Fault.FORBIDDEN, 1), (Fault.WRONG_MD5, 2)])
+def test_a_permanent_failure_names_the_series_and_is_not_retried(
     collection: StandInCollection,
     series: StandInSeries,
     embedded: EmbeddedStore,
     files: Path,
     fault: Fault,
-    asked: int,
+    requests: int,
 ) -> None:
     with (
         idc_stand_in(collection, embedded, Faults(always={series.uid: fault})) as server,
@@ -122,10 +114,10 @@ def test_what_cannot_be_had_is_told_with_the_series_and_not_asked_for_for_ever(
     ):
         fetch_series(row_of(series, collection), files, server.url)
     first = series.objects()[0][0]
-    assert server.count(first) == asked
+    assert server.count(first) == requests
 
 
-def test_a_bucket_without_the_series_is_told(
+def test_a_bucket_without_all_files_of_the_series_is_refused(
     collection: StandInCollection,
     series: StandInSeries,
     embedded: EmbeddedStore,
@@ -133,7 +125,7 @@ def test_a_bucket_without_the_series_is_told(
 ) -> None:
     with idc_stand_in(collection, embedded) as server:
         with pytest.raises(
-            SourceRefused, match=f"{series.uid}: the bucket holds 12 files, the index says 13"
+            SourceRefused, match=f"{series.uid}: the bucket holds 12 files, the index lists 13"
         ):
             fetch_series(row_of(series, collection, images=13), files, server.url)
         never = StandInSeries(series.uid, series.patient, series.files, series.header, revision=9)
@@ -141,7 +133,7 @@ def test_a_bucket_without_the_series_is_told(
             fetch_series(row_of(never, collection), files, server.url)
 
 
-def test_a_bucket_that_fails_for_long_is_given_up(
+def test_a_bucket_that_keeps_failing_is_given_up(
     collection: StandInCollection,
     series: StandInSeries,
     embedded: EmbeddedStore,

@@ -1,4 +1,4 @@
-"""The index of the Imaging Data Commons: the counts that are known, and indexes that are none."""
+"""The index of the Imaging Data Commons: known counts, and files that are not an index."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import pytest
 
 from chestgan_core.config.dataset import dataset_named
 from chestgan_core.dicom.pseudonyms import Pseudonyms
-from chestgan_core.errors import BadInput, NotAvailable
+from chestgan_core.errors import BadInput, NotAvailable, UnknownName
 from chestgan_core.sources.catalog.listing import list_file, list_series
 from chestgan_core.sources.catalog.series_selection import SeriesStatus
 from chestgan_core.sources.idc import index as idc_index
@@ -20,19 +20,19 @@ PUBLIC = Pseudonyms()
 
 
 def check_lung_pet_ct_dx(catalog: Catalog) -> None:
-    """What is known of Lung-PET-CT-Dx in release 25 of the index."""
-    told = catalog.summary()
-    assert (told.all.series, told.all.patients, told.all.images) == (2606, 355, 252_446)
-    assert (told.clean.series, told.clean.patients, told.clean.images) == (797, 346, 147_702)
-    assert (told.selected.series, told.selected.patients, told.selected.images) == (346, 346, 51_441)
-    assert round(told.selected.bytes / 1e9, 1) == 27.2
-    assert told.left_out_series == {
+    """The known counts of Lung-PET-CT-Dx in release 25 of the index."""
+    summary = catalog.summary()
+    assert (summary.all.series, summary.all.patients, summary.all.images) == (2606, 355, 252_446)
+    assert (summary.clean.series, summary.clean.patients, summary.clean.images) == (797, 346, 147_702)
+    assert (summary.selected.series, summary.selected.patients, summary.selected.images) == (346, 346, 51_441)
+    assert round(summary.selected.bytes / 1e9, 1) == 27.2
+    assert summary.left_out_series == {
         SeriesStatus.ANOTHER_CHOSEN: 451,
         SeriesStatus.OTHER_MODALITY: 1444,
         SeriesStatus.SECONDARY_CAPTURE: 281,
         SeriesStatus.TOO_FEW_IMAGES: 84,
     }
-    assert {letter: part.patients for letter, part in told.histology.items()} == {
+    assert {letter: part.patients for letter, part in summary.histology.items()} == {
         "A": 244,
         "B": 37,
         "E": 5,
@@ -65,8 +65,8 @@ def test_an_extract_as_csv_gives_the_same_rows_as_the_installed_index(
 
 @pytest.fixture
 def index(tmp_path: Path) -> pa.Table:
-    """Two series of two collections; the second has nothing but what it must have."""
-    told = {name: ["", ""] for name in idc_index.COLUMNS} | {
+    """Two series of two collections; the second has only the required fields."""
+    columns = {name: ["", ""] for name in idc_index.COLUMNS} | {
         "collection_id": ["some_lungs", "other"],
         "PatientID": ["Lung_Dx-G0001", "x1"],
         "SeriesInstanceUID": ["2.25.1", "2.25.2"],
@@ -75,14 +75,16 @@ def index(tmp_path: Path) -> pa.Table:
         "crdc_series_uuid": ["aa", "bb"],
         "series_aws_url": ["s3://bucket/aa/*", None],
     }
-    table = pa.table({name: pa.array(values, pa.string()) for name, values in told.items()})
+    table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
     for name, kind in (("instanceCount", pa.int64()), ("series_size_MB", pa.float64())):
         table = table.set_column(table.schema.get_field_index(name), name, pa.array([30, None], kind))
     return table
 
 
 @pytest.mark.parametrize("form", ["index.csv", "index.parquet"])
-def test_csv_and_parquet_are_told_apart_by_what_they_hold(index: pa.Table, form: str, tmp_path: Path) -> None:
+def test_csv_and_parquet_are_distinguished_by_their_content(
+    index: pa.Table, form: str, tmp_path: Path
+) -> None:
     path = tmp_path / "an index"
     (pq.write_table if form.endswith("parquet") else pyarrow.csv.write_csv)(index, path)
     (row,) = idc_series("some_lungs", PUBLIC, path)
@@ -93,12 +95,10 @@ def test_csv_and_parquet_are_told_apart_by_what_they_hold(index: pa.Table, form:
     assert (bare.images, bare.bytes, bare.description, bare.location) == (0, 0, "", "")
 
 
-def test_a_collection_that_is_not_there_is_told_with_those_that_are_spelled_alike(
-    index: pa.Table, tmp_path: Path
-) -> None:
+def test_an_unknown_collection_is_answered_with_the_nearest_ones(index: pa.Table, tmp_path: Path) -> None:
     pq.write_table(index, tmp_path / "index.parquet")
     with pytest.raises(
-        BadInput, match=r"some_lung: is not one of the 2 collections .* did you mean some_lungs\?"
+        UnknownName, match=r"some_lung: is not one of the 2 collections .* did you mean some_lungs\?"
     ):
         idc_series("some_lung", PUBLIC, tmp_path / "index.parquet")
 
@@ -110,8 +110,8 @@ def test_a_missing_column_is_named(index: pa.Table, write, tmp_path: Path) -> No
         idc_series("some_lungs", PUBLIC, tmp_path / "index")
 
 
-@pytest.mark.parametrize("content", [b"", b"PAR1 cut short", b"collection_id\n\xff\xfe\n", b"\0" * 100])
-def test_a_file_that_is_no_index_is_refused(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"PAR1 truncated", b"collection_id\n\xff\xfe\n", b"\0" * 100])
+def test_a_file_that_is_not_an_index_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "index").write_bytes(content)
     with pytest.raises(BadInput, match="index"):
         idc_series("some_lungs", PUBLIC, tmp_path / "index")
@@ -125,7 +125,7 @@ def test_without_the_package_the_error_says_how_to_get_it(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("name", ["Lung-PET-CT-Dx", "lung_pet_ct_dx", "LUNG PET-CT_Dx"])
-def test_a_collection_has_one_name_in_the_commons(name: str) -> None:
+def test_every_spelling_of_a_collection_has_one_id_in_the_imaging_data_commons(name: str) -> None:
     assert collection_id(name) == "lung_pet_ct_dx"
 
 
@@ -135,4 +135,4 @@ def test_private_ids_do_not_reach_the_rows(index: pa.Table, tmp_path: Path) -> N
     assert row.patient.startswith("P")
     assert row.key.startswith("2.25.")
     assert (row.patient, row.key) != ("Lung_Dx-G0001", "2.25.1")
-    assert isinstance(Catalog((row,), {}, 0).summary().all, Amount)
+    assert isinstance(Catalog((row,)).summary().all, Amount)

@@ -1,4 +1,4 @@
-"""Collections of generated pictures, and datasets that read them."""
+"""Collections of generated images, and datasets that read them."""
 
 import io
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 DATASET = """
-title: generated pictures
+title: generated images
 image_kind: phantom
 licence: none needed
 source:
@@ -33,7 +33,7 @@ def declare(
 
 
 def drawn(seed: int, width: int = 90, height: int = 60) -> Image.Image:
-    """A bright body with dark lungs and something else in each: no two seeds look alike."""
+    """A bright ellipse with a random pattern in it: no two seeds look alike."""
     draw = np.random.default_rng(seed)
     cells = Image.fromarray(draw.random((5, 6)).astype(np.float32)).resize(
         (width, height), Image.Resampling.BICUBIC
@@ -46,19 +46,19 @@ def drawn(seed: int, width: int = 90, height: int = 60) -> Image.Image:
 
 def marked(seed: int) -> Image.Image:
     """The same with a line on it: a near-duplicate."""
-    picture = drawn(seed)
-    ImageDraw.Draw(picture).line((70, 5, 78, 20), fill=255)
-    return picture
+    image = drawn(seed)
+    ImageDraw.Draw(image).line((70, 5, 78, 20), fill=255)
+    return image
 
 
-def encoded(picture: Image.Image, form: str = "PNG") -> bytes:
+def encoded(image: Image.Image, form: str = "PNG") -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, form)
+    image.save(buffer, form)
     return buffer.getvalue()
 
 
 def put(root: Path, files: dict[str, Image.Image | bytes]) -> Path:
-    """Write files below root; pictures in the form that the name says."""
+    """Write files below root; images in the format that the suffix names."""
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Collections of pictures: what is found in folders and zips, what is there twice, and what is kept."""
+"""Collections of images: which files of folders and zips are used, which are duplicates, and what is kept."""
 
 import hashlib
 import io
@@ -11,10 +11,10 @@ from PIL import Image
 
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.imaging.perceptual_hash import NEAR, near_pairs
-from chestgan_core.sources.images.collection import collect_images, open_images, summarise_images
-from chestgan_core.sources.images.decoding import LARGEST_PIXELS, NotRead, read_picture
+from chestgan_core.sources.images.collection import collect_images, open_images, summarize_images
+from chestgan_core.sources.images.decoding import MAX_PIXELS, UnusableImage, decode_image
 from chestgan_core.sources.images.image_rows import ImageRow, ImageStatus
-from chestgan_core.sources.images.zips import read_archives
+from chestgan_core.sources.images.zips import read_zips
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
 from tests.sources.images.pictures import SPLITS, TOKENS, declare, drawn, encoded, marked, put
@@ -45,7 +45,9 @@ def test_class_folders_named_differently_in_each_split_are_one_class(root, store
     assert (stored.images, stored.selected, stored.left_out) == (4, 4, {})
 
 
-def test_classes_whose_names_differ_in_a_letter_that_no_key_can_hold_stay_apart(root, store, tmp_path):
+def test_classes_whose_names_differ_only_in_letters_that_keys_cannot_have_stay_distinct(
+    root, store, tmp_path
+):
     names = ["COVID-19 阳性", "COVID-19 阴性", "正常", "Lung cancer"]
     put(root, {f"{name}/1.png": drawn(seed) for seed, name in enumerate(names)})
     stored = collect_images(store, "pictures", tmp_path)
@@ -86,7 +88,7 @@ def test_every_file_has_a_row_and_a_status(root, store, tmp_path):
     }
 
 
-def test_a_folder_a_zip_and_a_zip_in_a_folder_give_the_same_pictures(root, store, tmp_path, monkeypatch):
+def test_a_folder_a_zip_and_a_zip_in_a_folder_give_the_same_images(root, store, tmp_path, monkeypatch):
     put(root, {f"train/a/{seed}.png": drawn(seed) for seed in range(3)} | {"test/b/9.png": drawn(9)})
     alone, inside = tmp_path / "alone.zip", tmp_path / "inside" / "archive.zip"
     inside.parent.mkdir()
@@ -112,13 +114,13 @@ def test_a_zip_cannot_name_a_file_outside_of_itself(root, store, tmp_path, monke
     assert sorted(statuses(store, tmp_path).values()) == ["selected", "unsafe-name"]
 
 
-def test_a_picture_that_would_fill_the_memory_is_not_decoded():
-    edge = int(LARGEST_PIXELS**0.5) + 1
+def test_a_decompression_bomb_is_not_decoded():
+    edge = int(MAX_PIXELS**0.5) + 1
     bomb = io.BytesIO()
     Image.new("1", (edge, edge)).save(bomb, "PNG")
     assert len(bomb.getvalue()) < 100_000
-    with pytest.raises(NotRead) as refused:
-        read_picture(bomb.getvalue(), ".png")
+    with pytest.raises(UnusableImage) as refused:
+        decode_image(bomb.getvalue(), ".png")
     assert refused.value.status == ImageStatus.TOO_LARGE
 
 
@@ -130,7 +132,7 @@ def alpha_copy() -> Image.Image:
 
 
 @pytest.mark.parametrize(
-    ("picture", "form"),
+    ("image", "form"),
     [
         (Image.fromarray(GREY), "PNG"),
         (Image.fromarray(GREY).convert("RGB"), "BMP"),
@@ -150,8 +152,8 @@ def alpha_copy() -> Image.Image:
         "alpha that repeats the grey levels",
     ],
 )
-def test_grey_levels_are_the_same_however_a_file_holds_them(picture, form):
-    assert np.array_equal(read_picture(encoded(picture, form), "." + form.lower()).grey, GREY)
+def test_grey_levels_do_not_depend_on_the_format_of_the_file(image, form):
+    assert np.array_equal(decode_image(encoded(image, form), "." + form.lower()).grey, GREY)
 
 
 def test_transparent_parts_are_black():
@@ -159,19 +161,19 @@ def test_transparent_parts_are_black():
     cut_out.putalpha(
         Image.fromarray(np.repeat(np.array([[0], [255]], np.uint8), 8, axis=0).repeat(256, axis=1))
     )
-    grey = read_picture(encoded(cut_out), ".png").grey
+    grey = decode_image(encoded(cut_out), ".png").grey
     assert not grey[:8].any()
     assert np.array_equal(grey[8:], GREY[8:])
 
 
 def test_colour_becomes_luma():
     pixels = Image.fromarray(np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8))
-    assert read_picture(encoded(pixels), ".png").grey.tolist() == [[76, 150, 29]]
+    assert decode_image(encoded(pixels), ".png").grey.tolist() == [[76, 150, 29]]
 
 
-def test_equal_pictures_of_one_side_are_used_once_whatever_their_files_hold(root, store, tmp_path):
-    picture = drawn(1)
-    put(root, {"train/a/1.png": picture, "train/a/1 - Copy (2).png": picture, "train/a/1.bmp": picture})
+def test_equal_images_on_one_side_are_used_once_whatever_their_file_format(root, store, tmp_path):
+    image = drawn(1)
+    put(root, {"train/a/1.png": image, "train/a/1 - Copy (2).png": image, "train/a/1.bmp": image})
     put(root, {"test/a/2.png": drawn(2)})
     stored = collect_images(store, "pictures", tmp_path)
     rows = {row.path: row for row in open_images(store, "pictures").rows}
@@ -180,7 +182,7 @@ def test_equal_pictures_of_one_side_are_used_once_whatever_their_files_hold(root
     assert (stored.summary.distinct_files, stored.summary.distinct_images) == (3, 2)
 
 
-def test_no_held_out_picture_is_or_resembles_a_training_picture(root, store, tmp_path):
+def test_no_held_out_image_is_equal_or_nearly_equal_to_a_training_image(root, store, tmp_path):
     put(root, {f"train/a/{seed}.png": drawn(seed) for seed in range(8)})
     put(root, {"test/a/same.png": drawn(0), "valid/a/marked.png": marked(1), "test/a/new.png": drawn(20)})
     stored = collect_images(store, "pictures", tmp_path)
@@ -190,18 +192,20 @@ def test_no_held_out_picture_is_or_resembles_a_training_picture(root, store, tmp
     assert (stored.left_out, stored.across_splits) == ({"duplicate": 1, "near-duplicate": 1}, 2)
 
 
-def test_of_two_sides_the_one_that_loses_the_smaller_share_gives_way(root, store, tmp_path):
+def test_duplicates_across_sides_are_left_out_of_the_side_that_loses_the_smaller_fraction(
+    root, store, tmp_path
+):
     put(root, {f"train/a/{seed}.png": drawn(seed) for seed in range(8)})
     put(root, {"test/a/1.png": marked(1), "test/a/10.png": drawn(10)})
     found = statuses(store, tmp_path)
     assert (found["train/a/1.png"], found["test/a/1.png"]) == ("near-duplicate", "selected")
-    # The other way round, with more pictures held out than trained on.
+    # The other way round, with more images held out than trained on.
     put(root, {f"test/a/{seed}.png": drawn(seed) for seed in range(30, 50)})
     found = statuses(store, tmp_path)
     assert (found["train/a/1.png"], found["test/a/1.png"]) == ("selected", "near-duplicate")
 
 
-def test_a_picture_with_two_classes_is_left_out_of_both(root, store, tmp_path):
+def test_an_image_with_two_classes_is_left_out_of_both(root, store, tmp_path):
     put(
         root, {"train/large/1.png": drawn(1), "train/squamous/1.png": drawn(1), "test/large/1.png": marked(1)}
     )
@@ -211,9 +215,7 @@ def test_a_picture_with_two_classes_is_left_out_of_both(root, store, tmp_path):
     assert stored.summary.two_classes == 1
 
 
-def test_pictures_of_a_patient_have_its_token_and_others_that_of_their_group(
-    root, store, tmp_path, monkeypatch
-):
+def test_the_patient_of_an_image_is_in_its_name_or_is_its_group(root, store, tmp_path, monkeypatch):
     declare(tmp_path / "datasets", monkeypatch, TOKENS)
     put(
         root,
@@ -246,13 +248,13 @@ def test_without_sides_near_duplicates_stay_with_one_patient(root, store, tmp_pa
     }
 
 
-def test_a_flat_copy_of_a_collection_with_splits_is_read_without_them(root, store, tmp_path):
+def test_a_copy_without_the_split_folders_is_read_without_splits(root, store, tmp_path):
     put(root, {"a/1.png": drawn(1), "b/2.png": drawn(2)})
     stored = collect_images(store, "pictures", tmp_path)
     assert stored.by_class == [("a", "", 1, 1), ("b", "", 1, 1)]
 
 
-def test_the_bytes_of_every_picture_are_kept_once(root, store, tmp_path):
+def test_the_bytes_of_every_image_are_kept_once(root, store, tmp_path):
     put(
         root,
         {"train/a/1.png": drawn(1), "train/a/copy.png": drawn(1), "test/b/2.jpg": drawn(2), "x.txt": b"no"},
@@ -261,8 +263,8 @@ def test_the_bytes_of_every_picture_are_kept_once(root, store, tmp_path):
     collection = open_images(store, "pictures")
     fetched = store.fetch(collection.artefact, tmp_path / "fetched")
     zips = [path for name, path in fetched.items() if name.endswith(".zip")]
-    pictures = [row for row in collection.rows if row.is_picture]
-    kept = {row.path: data for row, data in read_archives(zips, pictures)}
+    images = [row for row in collection.rows if row.is_image]
+    kept = {row.path: data for row, data in read_zips(zips, images)}
     assert kept == {
         path: (root / path).read_bytes() for path in ("train/a/1.png", "train/a/copy.png", "test/b/2.jpg")
     }
@@ -292,15 +294,15 @@ def test_the_version_names_the_content(root, store, tmp_path):
     assert open_images(store, "pictures", first.version).version == first.version
 
 
-def test_a_picture_whose_stored_bytes_are_wrong_is_not_handed_out(tmp_path):
+def test_an_image_whose_stored_bytes_are_damaged_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "images-000.zip", "w") as archive:
         archive.writestr(hashlib.sha256(b"right").hexdigest() + ".png", b"wrong")
     row = ImageRow("a/1.png", "", "a", sha256=hashlib.sha256(b"right").hexdigest())
     with pytest.raises(BadInput, match="materialize raw_images"):
-        list(read_archives([tmp_path / "images-000.zip"], [row]))
+        list(read_zips([tmp_path / "images-000.zip"], [row]))
 
 
-def test_a_copy_with_another_ending_is_the_picture_that_was_kept(root, store, tmp_path):
+def test_a_copy_with_another_suffix_has_the_bytes_that_were_kept(root, store, tmp_path):
     same = encoded(drawn(1), "JPEG")
     put(
         root,
@@ -309,16 +311,16 @@ def test_a_copy_with_another_ending_is_the_picture_that_was_kept(root, store, tm
     collect_images(store, "pictures", tmp_path)
     collection = open_images(store, "pictures")
     zips = [p for p in store.fetch(collection.artefact, tmp_path / "fetched").values() if p.suffix == ".zip"]
-    pictures = [row for row in collection.rows if row.is_picture]
-    assert {data for row, data in read_archives(zips, pictures) if row.path[-3:] != "png"} == {same}
+    images = [row for row in collection.rows if row.is_image]
+    assert {data for row, data in read_zips(zips, images) if row.path[-3:] != "png"} == {same}
 
 
 @pytest.mark.parametrize("source", [SPLITS, TOKENS], ids=["by folder", "by patient"])
-def test_what_stands_for_a_picture_that_is_left_out_is_used(source, root, store, tmp_path, monkeypatch):
+def test_the_twin_of_an_image_that_is_left_out_is_used(source, root, store, tmp_path, monkeypatch):
     declare(tmp_path / "datasets", monkeypatch, source)
     first, second = drawn(1), marked(1)
     files = {"train/a/p1_1.png": first, "train/a/p1_2.png": first.resize((180, 120))}
-    files |= {f"test/a/p2_{at}.png": picture for at, picture in enumerate([second, second, drawn(2)])}
+    files |= {f"test/a/p2_{at}.png": image for at, image in enumerate([second, second, drawn(2)])}
     put(root, files | {f"train/a/p1_{seed}.png": drawn(seed) for seed in range(10, 16)})
     collect_images(store, "pictures", tmp_path)
     rows = {row.path: row for row in open_images(store, "pictures").rows}
@@ -331,43 +333,43 @@ def test_what_stands_for_a_picture_that_is_left_out_is_used(source, root, store,
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "cause"),
     [({}, "empty"), ({"train/a/notes.txt": b"x"}, "not-an-image 1"), ({"train/1.png": b"x"}, "unreadable 1")],
 )
-def test_a_folder_without_pictures_says_what_it_has(root, store, tmp_path, files, told):
+def test_a_folder_without_images_is_refused_with_the_reasons(root, store, tmp_path, files, cause):
     root.mkdir()
     put(root, files)
-    with pytest.raises(BadInput, match=told):
+    with pytest.raises(BadInput, match=cause):
         collect_images(store, "pictures", tmp_path)
 
 
-def test_datasets_of_dicom_and_private_pictures_are_refused(root, store, tmp_path):
+def test_datasets_of_dicom_and_private_images_are_refused(root, store, tmp_path):
     with pytest.raises(BadInput, match="series_catalog"):
         collect_images(store, "phantom", tmp_path)
     yaml = tmp_path / "datasets" / "pictures.yaml"
     yaml.write_text(yaml.read_text().replace("private: false", "private: true"))
-    with pytest.raises(BadInput, match="names a person"):
+    with pytest.raises(BadInput, match="identify a person"):
         collect_images(store, "pictures", tmp_path)
 
 
-def test_what_was_never_collected_says_which_asset_to_materialize(root, store):
+def test_a_collection_that_is_not_in_the_store_names_the_asset(root, store):
     with pytest.raises(NotInStore, match="raw_images"):
         open_images(store, "pictures")
 
 
-def test_the_summary_adds_up_and_reads_well(root):
+def test_the_summary_adds_up(root):
     put(
         root,
         {"train/a/1.png": drawn(1), "test/a/1.png": marked(1), "train/b/2.png": drawn(2), "x.csv": b"1,2"},
     )
-    summary = summarise_images("pictures", root)
+    summary = summarize_images("pictures", root)
     assert summary.files == summary.selected + sum(summary.left_out.values())
     assert "near-duplicates: 1 groups, 1 of them across splits" in summary.text()
     assert summary.as_json()["left_out"] == {"near-duplicate": 1, "not-an-image": 1}
 
 
-def test_the_real_chest_ct_pictures(real_data):
-    summary = summarise_images("chest_ct_scan_images", real_data / "chest-ct-scan-images")
+def test_the_real_chest_ct_images(real_data):
+    summary = summarize_images("chest_ct_scan_images", real_data / "chest-ct-scan-images")
     counted = {(each.class_name, each.split): each.images for each in summary.by_class}
     assert {name for name, _ in counted} == {
         "adenocarcinoma",
@@ -377,13 +379,13 @@ def test_the_real_chest_ct_pictures(real_data):
     }
     assert (summary.files, summary.distinct_files, summary.duplicate_groups) == (286, 281, 5)
     assert (summary.near_groups, summary.across_splits) == (7, 1)
-    # One of the five copies is of a training picture that gave way to a held-out one: it is nearly that, not the same.
+    # One of the five copies is of a training image that is left out for a nearly equal held-out one.
     assert summary.left_out == {"duplicate": 4, "near-duplicate": 2}
     assert counted["normal", "train"] == 30
 
 
 def test_the_real_chest_x_rays(real_data):
-    summary = summarise_images("chest_xray_pneumonia", real_data / "chest-xray-pneumonia")
+    summary = summarize_images("chest_xray_pneumonia", real_data / "chest-xray-pneumonia")
     assert (summary.images, summary.selected, summary.patients) == (379, 379, 295)
     # person113 and person130
     assert summary.patients_across_splits == 2

@@ -1,4 +1,4 @@
-"""Downloads from Kaggle, against a server on loopback that wants credentials and redirects to another one."""
+"""Downloads from Kaggle, against a server on loopback that requires credentials and redirects to another one."""
 
 import base64
 import io
@@ -25,7 +25,7 @@ SIGNATURE = "X-Goog-Signature=f00d"
 
 @dataclass
 class Kaggle:
-    """site: asks for credentials and redirects. storage: what it redirects to; body: what that sends."""
+    """site: requires credentials and redirects to storage, which sends body."""
 
     site: StandInServer
     storage: StandInServer
@@ -114,7 +114,7 @@ def test_credentials_do_not_follow_the_redirect(dataset, store, tmp_path, monkey
     assert all("authorization" not in request.headers for request in server.storage.log)
 
 
-def test_a_broken_download_goes_on(dataset, store, tmp_path, monkeypatch):
+def test_an_interrupted_download_resumes(dataset, store, tmp_path, monkeypatch):
     log_in(monkeypatch)
     with kaggle(faults=Faults({"zip": [Fault.FAILED, Fault.TRUNCATED]})) as server:
         declare_at(dataset, monkeypatch, server.site.url)
@@ -122,24 +122,24 @@ def test_a_broken_download_goes_on(dataset, store, tmp_path, monkeypatch):
     assert any("range" in request.headers and request.status == 206 for request in server.storage.log)
 
 
-def test_wrong_credentials_are_told_without_telling_them(dataset, store, tmp_path, monkeypatch, capfd):
+def test_wrong_credentials_are_refused_and_never_shown(dataset, store, tmp_path, monkeypatch, capfd):
     log_in(monkeypatch)
     with kaggle("Bearer something else") as server:
         declare_at(dataset, monkeypatch, server.site.url)
         with pytest.raises(SourceRefused, match="KAGGLE_API_TOKEN") as refused:
             collect_images(store, "pictures", tmp_path / "home")
-    told = str(refused.value) + "".join(capfd.readouterr())
-    assert "TEST_IMAGES" in told
-    assert not any(secret in told for secret in ("s3cret", BASIC, BASIC.split()[1], SIGNATURE))
+    shown = str(refused.value) + "".join(capfd.readouterr())
+    assert "TEST_IMAGES" in shown
+    assert not any(secret in shown for secret in ("s3cret", BASIC, BASIC.split()[1], SIGNATURE))
 
 
 @pytest.mark.parametrize("body", [b"<html>please log in</html>", delivery()[:-500], b""])
-def test_what_is_no_zip_is_refused_and_not_kept(dataset, store, tmp_path, monkeypatch, body):
+def test_an_answer_that_is_not_a_zip_is_refused_and_not_kept(dataset, store, tmp_path, monkeypatch, body):
     log_in(monkeypatch)
     with kaggle() as server:
         server.body = body
         declare_at(dataset, monkeypatch, server.site.url)
-        with pytest.raises(SourceRefused, match="no zip"):
+        with pytest.raises(SourceRefused, match="not a zip"):
             collect_images(store, "pictures", tmp_path / "home")
         server.body = delivery()
         assert collect_images(store, "pictures", tmp_path / "home").images == 40
@@ -148,7 +148,7 @@ def test_what_is_no_zip_is_refused_and_not_kept(dataset, store, tmp_path, monkey
     ]
 
 
-def test_without_folder_and_credentials_both_ways_are_told(dataset, store, tmp_path):
+def test_without_folder_and_credentials_the_error_names_both_ways(dataset, store, tmp_path):
     with pytest.raises(BadInput) as refused:
         collect_images(store, "pictures", tmp_path)
     assert all(
@@ -156,7 +156,7 @@ def test_without_folder_and_credentials_both_ways_are_told(dataset, store, tmp_p
     )
 
 
-def test_credentials_are_found_where_kaggles_own_tools_look(dataset, tmp_path, monkeypatch):
+def test_credentials_are_found_where_the_tools_of_kaggle_look(dataset, tmp_path, monkeypatch):
     folder = tmp_path / "kaggle-config"
     assert find_credentials() is None
     (folder / "kaggle.json").write_text(json.dumps({"username": "me", "key": "s3cret"}))
@@ -173,7 +173,7 @@ def test_credentials_are_found_where_kaggles_own_tools_look(dataset, tmp_path, m
 @pytest.mark.parametrize(
     "content", ["{", '{"username": "me"}', "[]", '{"username": "me", "key": "two\\nlines"}']
 )
-def test_a_broken_kaggle_json_is_named_without_its_content(dataset, tmp_path, content):
+def test_an_invalid_kaggle_json_is_named_without_its_content(dataset, tmp_path, content):
     (tmp_path / "kaggle-config" / "kaggle.json").write_text(content)
     with pytest.raises(BadInput, match=r"kaggle\.json") as refused:
         find_credentials()

@@ -1,4 +1,4 @@
-"""Lists and zips of NBIA, as a stand-in of it serves them."""
+"""Lists and zips of NBIA, served by a stand-in."""
 
 import zipfile
 from pathlib import Path
@@ -17,7 +17,7 @@ def series(collection: StandInCollection) -> StandInSeries:
     return collection.chest_series()[0]
 
 
-def test_the_series_of_a_collection_are_listed_as_the_server_tells_them(
+def test_the_series_of_a_collection_are_listed_as_the_server_returns_them(
     collection: StandInCollection, series: StandInSeries
 ) -> None:
     with nbia_stand_in(collection) as server:
@@ -25,18 +25,18 @@ def test_the_series_of_a_collection_are_listed_as_the_server_tells_them(
         rows = client.series(collection.nbia_name)
         assert client.size(series.uid) == (series.bytes, len(series.files))
         assert client.size("1.2.3") == (0, 0)
-        with pytest.raises(SourceRefused, match=r"collection Lung: .*has no series of it"):
+        with pytest.raises(SourceRefused, match=r"collection Lung: .*lists no series of it"):
             client.series("Lung")
     assert {row["SeriesInstanceUID"]: row["ImageCount"] for row in rows} == {
         one.uid: len(one.files) for one in collection.series
     }
 
 
-def test_a_zip_comes_whole_whatever_happens_on_the_way(
+def test_a_zip_arrives_complete_despite_temporary_failures(
     collection: StandInCollection, series: StandInSeries, tmp_path: Path
 ) -> None:
-    ways = [Fault.BUSY, Fault.RESET, Fault.FAILED, Fault.TRUNCATED, Fault.SLOW]
-    with nbia_stand_in(collection, Faults({series.uid: ways})) as server:
+    faults = [Fault.BUSY, Fault.RESET, Fault.FAILED, Fault.TRUNCATED, Fault.SLOW]
+    with nbia_stand_in(collection, Faults({series.uid: faults})) as server:
         NbiaClient(server.url).fetch(series.uid, tmp_path / "series.zip", len(series.files))
     with zipfile.ZipFile(tmp_path / "series.zip") as archive:
         delivered = [archive.read(name) for name in archive.namelist() if name.endswith(".dcm")]
@@ -57,7 +57,7 @@ def test_a_damaged_zip_is_fetched_once_more_and_then_refused(
         nbia_stand_in(collection, Faults(always={series.uid: fault})) as server,
         pytest.raises(
             SourceRefused,
-            match=f"series {series.uid}: .*zip.*also when it was fetched again; .*exclude_series",
+            match=f"series {series.uid}: .*zip.*also when fetched again; .*exclude_series",
         ),
     ):
         NbiaClient(server.url).fetch(series.uid, path)
@@ -65,7 +65,7 @@ def test_a_damaged_zip_is_fetched_once_more_and_then_refused(
     assert not list(tmp_path.glob("*.zip"))
 
 
-def test_a_zip_with_fewer_files_than_the_catalog_says_is_refused(
+def test_a_zip_with_fewer_files_than_the_catalog_lists_is_refused(
     collection: StandInCollection, series: StandInSeries, tmp_path: Path
 ) -> None:
     with nbia_stand_in(collection) as server, pytest.raises(SourceRefused, match="holds 12 of 13 files"):
@@ -73,7 +73,7 @@ def test_a_zip_with_fewer_files_than_the_catalog_says_is_refused(
 
 
 @pytest.mark.parametrize("fault", [Fault.GONE, None])
-def test_a_series_that_is_not_there_is_named(
+def test_a_series_that_the_server_does_not_have_is_named(
     collection: StandInCollection, series: StandInSeries, tmp_path: Path, fault: Fault | None
 ) -> None:
     uid = series.uid if fault else "1.2.3"

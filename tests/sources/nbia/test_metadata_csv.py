@@ -1,4 +1,4 @@
-"""metadata.csv of the NBIA Data Retriever: read right under every locale, or refused by the number of the line."""
+"""metadata.csv of the NBIA Data Retriever: read correctly under every locale, or refused with a line number."""
 
 import csv
 import io
@@ -66,21 +66,23 @@ def test_every_way_to_write_a_size_is_understood(size: str, expected: int, end: 
     [
         (
             ROW.format(number=1, size="1.5 MB").replace("Chest  3D", "Chest, 3D"),
-            "has 18 fields and the header 17",
+            "has 18 fields, but the header has 17",
         ),
-        # One comma too many, but not in the size: 64 images and 82 MB are not 64.82 MB.
-        (ROW.format(number=1, size="82 MB").replace("Chest  3D", "Chest, 3D"), "has no SOP Class UID"),
+        # One comma too many, but not in the size: 64 images and 82 MB must not become 64.82 MB.
+        (ROW.format(number=1, size="82 MB").replace("Chest  3D", "Chest, 3D"), "has no valid SOP Class UID"),
         (ROW.format(number=1, size="1,5 MB").replace("Chest  3D", "Chest, 3D"), "has 19 fields"),
         (ROW.format(number=1, size="1,234,5 KB"), "has 19 fields"),
-        (ROW.format(number=1, size='"1,234.5 KB"'), "has no File Size"),
-        (ROW.format(number=1, size="1.5 TB"), "has no File Size"),
-        (ROW.format(number=1, size="1 MB").replace(",64,", ",,"), "has no Number of Images"),
-        (ROW.format(number=1, size="1 MB").replace("Lung_Dx-A0001", ""), "has no Subject ID"),
+        (ROW.format(number=1, size='"1,234.5 KB"'), "has no valid File Size"),
+        (ROW.format(number=1, size="1.5 TB"), "has no valid File Size"),
+        (ROW.format(number=1, size="1 MB").replace(",64,", ",,"), "has no valid Number of Images"),
+        (ROW.format(number=1, size="1 MB").replace("Lung_Dx-A0001", ""), "has no valid Subject ID"),
         (ROW.format(number=1, size="1 MB")[:60], "has 4 fields"),
         (ROW.format(number=0, size="1 MB"), "lists the series of line 2 again"),
     ],
 )
-def test_what_does_not_fit_the_header_is_refused_by_its_line(bad: str, cause: str, tmp_path: Path) -> None:
+def test_a_row_that_does_not_fit_the_header_is_refused_with_its_line(
+    bad: str, cause: str, tmp_path: Path
+) -> None:
     with pytest.raises(BadInput, match=f"line 3 (?:{cause})"):
         read(table("1 MB") + bad + "\r\n", tmp_path)
 
@@ -92,19 +94,19 @@ def test_another_table_is_refused_at_its_first_line(text: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("content", [table("1 MB").encode() + b"\xff\xfe", table('"1 MB').encode()])
-def test_bytes_that_are_no_text_and_quotes_without_an_end_are_refused(content: bytes, tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_and_unclosed_quotes_are_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "metadata.csv"
     path.write_bytes(content)
-    with pytest.raises(BadInput, match=r"line \d: is no CSV in UTF-8"):
+    with pytest.raises(BadInput, match=r"line \d is not CSV in UTF-8"):
         nbia_csv_series(path, "Lung-PET-CT-Dx", Pseudonyms(), "", "")
 
 
-def test_a_file_of_another_collection_is_told(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="lists no series of NLST"):
+def test_a_file_of_another_collection_is_refused_and_its_collections_are_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="lists no series of NLST; choose one of Lung-PET-CT-Dx"):
         nbia_csv_series(_written(tmp_path, table("1 MB")), "NLST", Pseudonyms(), "", "")
 
 
-def test_the_header_tells_a_metadata_csv_from_an_index(tmp_path: Path) -> None:
+def test_the_header_distinguishes_a_metadata_csv_from_an_index(tmp_path: Path) -> None:
     assert is_nbia_csv(_written(tmp_path, table()))
     assert is_nbia_csv(_written(tmp_path, "\ufeff" + table()))
     assert not is_nbia_csv(_written(tmp_path, "collection_id,PatientID\n"))
@@ -112,7 +114,7 @@ def test_the_header_tells_a_metadata_csv_from_an_index(tmp_path: Path) -> None:
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs", "Cc"])), st.sampled_from(["\r\n", "\n"]))
-def test_any_description_that_is_quoted_as_csv_asks_comes_through(
+def test_any_description_that_is_quoted_as_csv_requires_is_read(
     tmp_path_factory, description: str, end: str
 ) -> None:
     fields = next(csv.reader([ROW.format(number=1, size="1.5 MB")]))
@@ -125,12 +127,12 @@ def test_any_description_that_is_quoted_as_csv_asks_comes_through(
 
 
 @pytest.mark.parametrize("dataset", ["lung_pet_ct_dx", "lung_pet_ct_dx_nbia"])
-def test_the_real_file_with_decimal_commas_is_read_whole(
+def test_the_real_file_with_decimal_commas_is_read_completely(
     real_data: Path, dataset: str, tmp_path: Path
 ) -> None:
     path = real_data / "dicom" / "lung_pet_ct_dx" / "metadata-decimal-comma.csv"
-    told = list_file(dataset_named(dataset), path, tmp_path).summary().all
-    assert (told.series, told.patients, told.images) == (334, 103, 29_666)
+    listed = list_file(dataset_named(dataset), path, tmp_path).summary().all
+    assert (listed.series, listed.patients, listed.images) == (334, 103, 29_666)
 
 
 def test_the_sizes_of_the_real_file_are_those_of_the_index(real_data: Path, tmp_path: Path) -> None:
@@ -143,7 +145,9 @@ def test_the_sizes_of_the_real_file_are_those_of_the_index(real_data: Path, tmp_
     assert all(abs(row.bytes / sizes[row.key] - 1) < 0.005 for row in retrieved.rows)
 
 
-def test_the_dot_decimal_file_of_the_same_series_says_the_same(real_data: Path, tmp_path: Path) -> None:
+def test_the_file_with_decimal_points_says_the_same_of_the_same_series(
+    real_data: Path, tmp_path: Path
+) -> None:
     dataset, folder = dataset_named("lung_pet_ct_dx_nbia"), real_data / "dicom" / "lung_pet_ct_dx"
     comma = {row.key: row for row in list_file(dataset, folder / "metadata-decimal-comma.csv", tmp_path).rows}
     dot = list_file(dataset, folder / "metadata.csv", tmp_path).rows
@@ -161,14 +165,14 @@ def test_the_dot_decimal_file_of_the_same_series_says_the_same(real_data: Path, 
 def test_the_four_descriptions_of_the_thesis_system_select_study_descriptions(
     real_data: Path, case: str, expected: tuple[int, int, int], tmp_path: Path
 ) -> None:
-    # It compared them letter by letter, so that two with a double space were lost: 114 series, 41 subjects, 4,952
-    # images. With white space made single and the case kept there are more; six say CHEST or chest.
-    wanted = ("Chest", "ThoraxAThoraxRoutine Adult", "Chest 3D IMR", "Chest 3D")
-    rules = SeriesRules(include_description=tuple(f"^{case.format(text)}$" for text in wanted))
+    # It compared them exactly, so two with a double space were lost: 114 series, 41 subjects, 4,952 images. With single
+    # spaces and the case respected there are more; six are spelled CHEST or chest.
+    descriptions = ("Chest", "ThoraxAThoraxRoutine Adult", "Chest 3D IMR", "Chest 3D")
+    rules = SeriesRules(include_description=tuple(f"^{case.format(text)}$" for text in descriptions))
     dataset = dataset_named("lung_pet_ct_dx_nbia").model_copy(update={"selection": rules})
     path = real_data / "dicom" / "lung_pet_ct_dx" / "metadata-decimal-comma.csv"
-    told = list_file(dataset, path, tmp_path).summary().selected
-    assert (told.series, told.patients, told.images) == expected
+    selected = list_file(dataset, path, tmp_path).summary().selected
+    assert (selected.series, selected.patients, selected.images) == expected
 
 
 def _written(folder: Path, text: str) -> Path:

@@ -12,7 +12,7 @@ from chestgan_core.sources.nbia.series_list import nbia_series
 from chestgan_core.sources.series_rows import SELECTED, SeriesRow
 
 # The fields of API v4; those without a value are missing from the answer.
-TOLD: dict[str, Any] = {
+FIELDS: dict[str, Any] = {
     "SeriesInstanceUID": "1.3.6.1.4.1.14519.5.2.1.6655.2359.1",
     "StudyInstanceUID": "1.3.6.1.4.1.14519.5.2.1.6655.2359.2",
     "Modality": "CT",
@@ -35,22 +35,22 @@ TOLD: dict[str, Any] = {
 
 
 def listed(**changes: Any) -> SeriesRow:
-    told = {name: value for name, value in {**TOLD, **changes}.items() if value is not None}
-    (row,) = nbia_series("Lung-PET-CT-Dx", [told], Pseudonyms(), doi="10.1/collection")
+    fields = {name: value for name, value in {**FIELDS, **changes}.items() if value is not None}
+    (row,) = nbia_series("Lung-PET-CT-Dx", [fields], Pseudonyms(), doi="10.1/collection")
     return row
 
 
 def test_a_listed_series_becomes_a_row():
     row = listed()
-    assert (row.patient, row.histology, row.key) == ("Lung_Dx-B0007", "B", TOLD["SeriesInstanceUID"])
-    assert (row.images, row.bytes, row.location) == (64, 33753188, TOLD["SeriesInstanceUID"])
+    assert (row.patient, row.histology, row.key) == ("Lung_Dx-B0007", "B", FIELDS["SeriesInstanceUID"])
+    assert (row.images, row.bytes, row.location) == (64, 33753188, FIELDS["SeriesInstanceUID"])
     assert (row.description, row.study_description) == ("Thorax 1.0 B31f", "Chest")
     assert (row.doi, row.analysis) == ("10.7937/TCIA.2020.NNC2-0461", "")
     assert row.licence.startswith("Creative Commons")
 
 
-def test_what_the_api_does_not_say_is_unknown_and_leaves_nothing_out():
-    optional = set(TOLD) - {"SeriesInstanceUID", "PatientID"}
+def test_fields_that_the_api_omits_are_unknown_and_exclude_nothing():
+    optional = set(FIELDS) - {"SeriesInstanceUID", "PatientID"}
     row = listed(**dict.fromkeys(optional))
     assert (row.modality, row.sop_class, row.photometric, row.images, row.bytes) == ("", "", "", 0, 0)
     assert row.doi == "10.1/collection"
@@ -58,11 +58,11 @@ def test_what_the_api_does_not_say_is_unknown_and_leaves_nothing_out():
     assert select_series([row], rules)[0].status == SELECTED
 
 
-def test_the_address_of_the_collection_has_had_another_name():
+def test_older_servers_have_another_name_for_the_address_of_the_collection():
     assert listed(DataDescriptionURI=None, CollectionURI="https://doi.org/10.7937/X").doi == "10.7937/X"
 
 
-def test_an_analysis_of_others_is_told_from_the_original_images():
+def test_a_third_party_analysis_is_distinguished_from_original_images():
     assert listed(ThirdPartyAnalysis="YES").analysis == "third-party"
 
 
@@ -77,6 +77,6 @@ def test_a_series_that_is_submitted_again_is_another_revision(changes):
 @pytest.mark.parametrize(
     "changes", [{"PatientID": None}, {"SeriesInstanceUID": None}, {"ImageCount": "many"}]
 )
-def test_a_series_that_cannot_be_understood_is_refused_by_its_collection(changes):
-    with pytest.raises(SourceRefused, match="Lung-PET-CT-Dx: NBIA lists a series that cannot be understood"):
+def test_a_series_that_cannot_be_read_is_refused_with_its_collection(changes):
+    with pytest.raises(SourceRefused, match="Lung-PET-CT-Dx: NBIA lists a series that cannot be read"):
         listed(**changes)

@@ -12,9 +12,9 @@ from chestgan_core.sources.phantom.patients import histology_of
 from chestgan_core.sources.phantom.shapes import oval, smooth_minimum, tube
 
 
-def slice_at(anatomy: Anatomy, share: float) -> tuple[np.ndarray, Painter, float]:
+def slice_at(anatomy: Anatomy, fraction: float) -> tuple[np.ndarray, Painter, float]:
     painter = Painter(anatomy, 160, 3.0)
-    depth = share * anatomy.length
+    depth = fraction * anatomy.length
     return painter.paint(depth, np.random.default_rng(0)), painter, depth
 
 
@@ -39,20 +39,20 @@ def test_each_tissue_has_its_hounsfield_units(anatomy: Anatomy) -> None:
     assert hu.max() <= 3071
 
 
-def test_vessels_stand_out_of_the_lung(anatomy: Anatomy) -> None:
+def test_vessels_are_brighter_than_the_lung(anatomy: Anatomy) -> None:
     hu, painter, depth = slice_at(anatomy, 0.5)
     c = painter.canvas
     lung = np.maximum(anatomy.lung_field(c.x, c.y, depth, -1), anatomy.lung_field(c.x, c.y, depth, 1)) > 6
     assert 0.004 < (hu[lung] > -500).mean() < 0.2
 
 
-def test_the_lungs_grow_from_the_apex_and_give_way_to_the_diaphragm(anatomy: Anatomy) -> None:
+def test_the_lungs_grow_from_the_apex_and_shrink_at_the_diaphragm(anatomy: Anatomy) -> None:
     painter = Painter(anatomy, 96, 3.0)
     c = painter.canvas
     areas = [
-        float((anatomy.lung_field(c.x, c.y, share * anatomy.length, -1) > 0).sum())
-        + float((anatomy.lung_field(c.x, c.y, share * anatomy.length, 1) > 0).sum())
-        for share in (0.05, 0.18, 0.3, 0.5, 0.88, 0.97)
+        float((anatomy.lung_field(c.x, c.y, fraction * anatomy.length, -1) > 0).sum())
+        + float((anatomy.lung_field(c.x, c.y, fraction * anatomy.length, 1) > 0).sum())
+        for fraction in (0.05, 0.18, 0.3, 0.5, 0.88, 0.97)
     ]
     assert areas[0] == areas[-1] == 0
     assert 0 < areas[1] < areas[2]
@@ -68,7 +68,7 @@ def test_the_heart_lies_to_the_left(anatomy: Anatomy) -> None:
 
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10_000), number=st.integers(1, 40))
-def test_the_tumour_of_any_patient_is_a_real_one_inside_a_lung(seed: int, number: int) -> None:
+def test_the_tumour_of_any_patient_lies_inside_a_lung(seed: int, number: int) -> None:
     anatomy = draw_anatomy(seed, number, histology_of(number, seed))
     t = anatomy.tumour
     side: Side = 1 if t.x > 0 else -1
@@ -101,7 +101,7 @@ def test_the_field_of_an_oval_is_positive_inside_and_falls_to_zero_at_its_border
     assert field[0] > 0
 
 
-def test_rounding_a_corner_only_takes_away() -> None:
+def test_rounding_a_corner_never_adds() -> None:
     first, second = np.meshgrid(np.linspace(-20, 20, 41), np.linspace(-20, 20, 41))
     rounded = smooth_minimum(first, second, 7)
     assert np.all(rounded <= np.minimum(first, second))

@@ -50,7 +50,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def air_inside(hu: np.ndarray) -> float:
-    """Share of the pixels of lung density between the first and the last soft-tissue pixel of their row."""
+    """Fraction of the pixels with lung density between the first and the last soft-tissue pixel of their row."""
     tissue = hu > -300
     inside = np.maximum.accumulate(tissue, 1) & np.maximum.accumulate(tissue[:, ::-1], 1)[:, ::-1]
     inside &= np.maximum.accumulate(tissue, 0) & np.maximum.accumulate(tissue[::-1], 0)[::-1]
@@ -64,7 +64,7 @@ def test_the_same_arguments_write_the_same_bytes_and_a_rerun_leaves_nothing_else
     assert len(digests(tmp_path / "one")) == 2 * 6 + 1
 
 
-def test_a_patient_does_not_depend_on_how_many_are_asked_for(tmp_path: Path) -> None:
+def test_a_patient_does_not_depend_on_how_many_are_written(tmp_path: Path) -> None:
     write_phantoms(tmp_path / "all", patients=3, seed=9, size=48, slices=6)
     alone = write_phantom(tmp_path / "alone", 3, seed=9, size=48, slices=6)
     assert digests(alone.folder) == digests(tmp_path / "all" / alone.patient_id)
@@ -113,7 +113,7 @@ def test_every_slice_is_a_complete_ct_image(patients: list[PhantomPatient]) -> N
             assert {"KVP", "SliceThickness", "DeidentificationMethod", "StudyDate"} <= set(header.dir())
 
 
-def test_no_text_in_a_file_lets_it_pass_as_ct_of_a_person(patients: list[PhantomPatient]) -> None:
+def test_no_text_in_a_file_claims_to_be_ct_of_a_person(patients: list[PhantomPatient]) -> None:
     header = headers(patients[0])[0]
     assert "generated" in header.Manufacturer
     assert "generated" in header.ImageComments
@@ -134,7 +134,7 @@ def test_the_positions_fall_evenly_from_head_to_feet_and_the_names_do_not_follow
         assert names not in (sorted(names), sorted(names, reverse=True))
 
 
-def test_the_set_has_the_forms_that_deliveries_have(patients: list[PhantomPatient]) -> None:
+def test_the_set_has_the_peculiarities_of_real_deliveries(patients: list[PhantomPatient]) -> None:
     first = [headers(patient)[0] for patient in patients]
     assert [h.PixelRepresentation for h in first] == [0, 1, 0, 1, 0, 1]
     assert [int(h.RescaleIntercept) for h in first].count(0) == 1
@@ -206,7 +206,7 @@ def test_every_patient_id_has_the_letter_of_its_histology(number: int, seed: int
 @pytest.mark.parametrize(
     "wrong", [{"patients": 0}, {"patients": 10000}, {"seed": -1}, {"size": 8}, {"slices": 1}]
 )
-def test_numbers_without_sense_are_refused_in_one_line(tmp_path: Path, wrong: dict[str, Any]) -> None:
+def test_numbers_out_of_range_are_refused_in_one_line(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(BadInput) as caught:
         write_phantoms(tmp_path / "ph", **wrong)
     assert "\n" not in str(caught.value)
@@ -215,8 +215,8 @@ def test_numbers_without_sense_are_refused_in_one_line(tmp_path: Path, wrong: di
 
 def test_importing_the_source_loads_neither_numpy_nor_pydicom() -> None:
     code = (
-        "import sys\nfrom chestgan_core.sources.phantom.version import VERSION\n"
-        "assert VERSION\n"
+        "import sys\nfrom chestgan_core.sources.phantom.source import CONFIG\n"
+        "assert CONFIG\n"
         "print(*sorted({'numpy', 'pydicom', 'torch'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

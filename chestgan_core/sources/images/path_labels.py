@@ -1,0 +1,79 @@
+"""The labels that the path of an image holds: its split, its class, its patient.
+
+In: the path of a file below the folder of a collection: `<anything>/<split>/<class>/<name>`, or without the level of
+splits. Out: `PathLabels`.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from chestgan_core.sources.images.source import ImagesConfig
+
+# Names of split folders, for datasets that do not name their own: reported, but without any effect on the split.
+_USUAL_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+_SYSTEM_FOLDERS = frozenset({"__macosx", "$recycle.bin"})
+_SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True)
+class PathLabels:
+    """split, class_name, patient: "" if the path does not hold it."""
+
+    split: str
+    class_name: str
+    patient: str
+
+
+def has_splits(paths: Iterable[PurePosixPath], config: ImagesConfig) -> bool:
+    """Whether any of the files lies in a split folder of the dataset; a copy without the split folders has none."""
+    return bool(config.splits) and any(_split_level(path.parts[:-1], config) is not None for path in paths)
+
+
+def labels_of(path: PurePosixPath, config: ImagesConfig) -> PathLabels:
+    """The labels in the path of an image."""
+    folders = path.parts[:-1]
+    level = _split_level(folders, config)
+    folder = folders[level + 1] if level is not None else folders[-1] if folders else ""
+    if folder in config.splits:  # the image lies in the split folder itself
+        folder = ""
+    split = folders[level] if level is not None else ""
+    if not config.splits and len(folders) > 1 and folders[-2].lower() in _USUAL_SPLITS:
+        split = folders[-2]
+    return PathLabels(split, _class_name(folder, config), _patient(path.name, config))
+
+
+def is_hidden(path: PurePosixPath) -> bool:
+    """Whether it is a hidden file, or one that macOS or Windows leaves in folders and zips."""
+    return (
+        any(part.startswith(".") or part.lower() in _SYSTEM_FOLDERS for part in path.parts)
+        or path.name.lower() in _SYSTEM_FILES
+    )
+
+
+def _split_level(folders: Sequence[str], config: ImagesConfig) -> int | None:
+    """Index of the split folder: the innermost one that has a class folder below it."""
+    for level in range(len(folders) - 2, -1, -1):
+        if folders[level] in config.splits:
+            return level
+    return None
+
+
+def _class_name(folder: str, config: ImagesConfig) -> str:
+    if config.class_name and (found := re.search(config.class_name, folder)):
+        folder = found[1] if found.re.groups else found[0]
+    # It becomes a part of keys in the store. If a character cannot be in a key, a hash of the name is added, or two
+    # classes that differ in nothing else would become one.
+    spaced = re.sub(r"\s+", "-", folder.strip())
+    name = re.sub(r"[^A-Za-z0-9._-]+|\.{2,}", "-", spaced).strip("._-")
+    if name == spaced.strip("._-"):
+        return name
+    return f"{name or 'class'}-{hashlib.sha256(folder.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
+def _patient(name: str, config: ImagesConfig) -> str:
+    if not config.patient_name or (found := re.search(config.patient_name, name)) is None:
+        return ""
+    return next((group for group in found.groups() if group), found[0])
