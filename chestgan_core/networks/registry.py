@@ -23,7 +23,7 @@ def build_generator(experiment: Experiment) -> nn.Module:
         A module from z (N, latent_dim) float32, and classes (N,) int64 where the experiment has some, to images
         (N, 1, resolution, resolution) float32, about [-1, 1].
 
-    Example:
+    Examples:
         >>> import torch
         >>> from chestgan_core.config.experiment import load_experiment
         >>> generator = build_generator(load_experiment("demo"))
@@ -49,7 +49,7 @@ def build_discriminator(experiment: Experiment) -> nn.Module:
         A module from images (N, 1, resolution, resolution) float32 in [-1, 1], and classes (N,) int64 where the
         experiment has some, to logits (N,): above 0 means real.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from chestgan_core.config.experiment import load_experiment
         >>> discriminator = build_discriminator(load_experiment("demo"))

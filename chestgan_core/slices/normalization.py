@@ -141,7 +141,7 @@ def normalize(
         BadInput: A path is missing, a folder is empty, there is no usable series, or no slice shows lung; the message
             lists the reasons and counts.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from pathlib import Path
         >>> from chestgan_core.sources.phantom.patients import write_phantoms

@@ -91,7 +91,7 @@ def write_shard(shard: Shard, path: Path) -> None:
         BadInput: The name has another ending, or the file cannot be written.
         OSError: The folder cannot be written.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> row = SliceRow("P1", "A", "1.2", "1.2.1", position_mm=0.0, lung_fraction=0.3, pixel_mm=5.0)
         >>> shard = Shard(np.full((1, 64, 64), -1024, np.int16), (row,))  # air, in HU
@@ -135,7 +135,7 @@ def read_shard(path: Path, chosen: Sequence[int] | None = None) -> Shard:
     Raises:
         BadInput: A file is missing or damaged, the two do not belong together, or an index is out of range.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> row = SliceRow("P1", "A", "1.2", "1.2.1", position_mm=0.0, lung_fraction=0.3, pixel_mm=5.0)
         >>> with tempfile.TemporaryDirectory() as folder:

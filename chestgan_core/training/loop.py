@@ -132,7 +132,7 @@ def train(
         BadInput: The batch cannot be divided among the processes, or does not fit into the memory of the GPU (names
             one that fits).
 
-    Example:
+    Examples:
         >>> import tempfile, torch
         >>> from pathlib import Path
         >>> from chestgan_core.config.experiment import parse_experiment

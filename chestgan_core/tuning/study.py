@@ -84,7 +84,7 @@ def open_study(storage: RDBStorage, plan: StudyPlan, floor: KidFloor, caller: st
     Raises:
         StoreUnreachable: the database does not answer.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> from tempfile import mkdtemp
         >>> from chestgan_core.config.experiment import load_experiment
@@ -150,7 +150,7 @@ def find_study(storage: RDBStorage, experiment: str, caller: str = "") -> OpenSt
         BadInput: the study is of another version.
         StoreUnreachable: the database does not answer.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> from tempfile import mkdtemp
         >>> from chestgan_core.tuning.storage import study_storage

@@ -80,7 +80,7 @@ def run_study(
         StoreUnreachable: the database of studies does not answer.
         ChestganError: workers died; calling again resumes the study.
 
-    Example:
+    Examples:
         >>> from chestgan_core.config.experiment import load_experiment
         >>> from chestgan_core.local.home import home
         >>> from chestgan_core.tuning.space import load_space
@@ -144,7 +144,7 @@ def write_report(table: StudyTable, folder: Path) -> list[Path]:
     Raises:
         BadInput: no trial has ended.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> from chestgan_core.local.home import home
         >>> files = write_report(study_table(home(), "demo"), Path("study"))  # doctest: +SKIP
@@ -184,7 +184,7 @@ def study_table(home: Path, experiment: str) -> StudyTable:
         NotInStore: the storage has no such study.
         StoreUnreachable: the database does not answer.
 
-    Example:
+    Examples:
         >>> from chestgan_core.local.home import home
         >>> table = study_table(home(), "demo")  # doctest: +SKIP
         >>> table.best.kid, table.floor.kid  # not times 1000  # doctest: +SKIP
