@@ -1,1 +1,1 @@
-"""What several rooms do to pixels: windows, pictures, perceptual hash, lung mask, pretrained networks."""
+"""Image processing that several rooms use: windows, sheets, perceptual hash, lung mask, pretrained networks."""

@@ -4,11 +4,11 @@ Features as a Perceptual Metric" (CVPR 2018).
 In: (N, 1, H, W) float32 images in [-1, 1]. Out: (N, d) float32 vectors whose squared Euclidean distance is the
 perceptual distance, so that N images are compared with R references by one product of matrices.
 
-The feature maps of several layers are made unit vectors at each place; squared differences are weighed by channel,
-averaged over the places of a layer and added up over the layers. `lpips-alex` is LPIPS 0.1: AlexNet with the weights of
-torchvision and the channel weights that the authors fitted to people's judgements. `efficientnet-lite0` is the same
-construction on another network without fitted weights (their "baseline" variant), averaged over its layers: it is
-LPIPS-style, but not LPIPS, and its numbers compare with no published ones.
+The feature maps of several layers are normalized to unit vectors at each position; squared differences are weighted
+per channel, averaged over the positions of a layer and summed over the layers. `lpips-alex` is LPIPS 0.1: AlexNet with
+the weights of torchvision and the channel weights that the authors fitted to people's judgements. `efficientnet-lite0`
+is the same construction on another network without fitted weights (their "baseline" variant), averaged over its
+layers: it is LPIPS-style, but not LPIPS, and its numbers compare with no published ones.
 """
 
 import importlib.util
@@ -34,8 +34,9 @@ _RELUS = (1, 4, 7, 9, 11)  # torchvision's AlexNet: the layers that LPIPS compar
 Maps = list[Tensor]
 
 
-class Likeness:
-    """A perceptual distance. id: network and sha256 of its weights; it names what a threshold holds for.
+class PerceptualNetwork:
+    """A network whose feature vectors have a perceptual distance. id: network and sha256 of its weights: a threshold
+    holds for one of them only.
 
     maps: (B, 3, 224, 224) in [-1, 1] -> feature maps; weights: for each layer those of its channels, (C,).
     """
@@ -46,7 +47,7 @@ class Likeness:
 
     @torch.inference_mode()
     def vectors(self, images: Tensor) -> np.ndarray:
-        """(N, 1, H, W) float32 in [-1, 1] -> (N, d) float32; d is 344,176 for EfficientNet-Lite0 (1.4 MB an image)."""
+        """(N, 1, H, W) float32 in [-1, 1] -> (N, d) float32; d is 344,176 for EfficientNet-Lite0 (1.4 MB per image)."""
         if images.ndim != 4 or images.shape[1] != 1:
             raise ValueError(f"images must be (N, 1, H, W), not {tuple(images.shape)}")
         found = [self._batch(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
@@ -73,20 +74,20 @@ class Likeness:
 
 def distances(vectors: np.ndarray, references: np.ndarray) -> np.ndarray:
     """(N, d) and (R, d) -> (N, R) perceptual distances, at least 0."""
-    # numpy adds in pairs here; a sum of 344,176 squares one after the other is 0.02 % too small in float32.
+    # numpy sums pairwise here; a plain running sum of 344,176 squares is 0.02 % too small in float32.
     squares = np.square(vectors).sum(1)[:, None] + np.square(references).sum(1)
     found: np.ndarray = np.maximum(squares - 2 * vectors @ references.T, 0)
     return found
 
 
-def open_likeness(name: str) -> Likeness:
-    """The distance of that name. Raises UnknownName, NotAvailable (its weights are not here)."""
+def open_perceptual_network(name: str) -> PerceptualNetwork:
+    """The network of that name. Raises UnknownName, NotAvailable (its weights are not here)."""
     if name not in NETWORKS:
         raise UnknownName(f"network {name}", "is not known", nearest(name, NETWORKS))
     return NETWORKS[name]()
 
 
-def _efficientnet() -> Likeness:
+def _efficientnet() -> PerceptualNetwork:
     network, weights = efficientnet_lite0()
 
     def maps(images: Tensor) -> Maps:
@@ -100,17 +101,17 @@ def _efficientnet() -> Likeness:
             x = further
         return [*found, x]
 
-    return Likeness(_identity("efficientnet-lite0", weights), maps, None)
+    return PerceptualNetwork(_identity("efficientnet-lite0", weights), maps, None)
 
 
-def _alexnet() -> Likeness:
+def _alexnet() -> PerceptualNetwork:
     weights = torchvision_weights("network lpips-alex", "alexnet-owt-7be5be79.pth")
-    # Of the package only its fitted weights are used (BSD-2-Clause): a convolution of one number a channel and layer.
+    # Of the package only its fitted weights are used (BSD-2-Clause): one number per channel and layer.
     package = importlib.util.find_spec("lpips")
     if package is None or not package.submodule_search_locations:
         raise NotAvailable("network lpips-alex", "its fitted weights are not here", "pip install lpips")
     fitted = Path(package.submodule_search_locations[0]) / "weights" / "v0.1" / "alex.pth"
-    told: dict[str, Tensor] = torch.load(fitted, map_location="cpu", weights_only=True)
+    channels: dict[str, Tensor] = torch.load(fitted, map_location="cpu", weights_only=True)
     from torchvision.models import alexnet
 
     network = alexnet(weights=None)
@@ -127,8 +128,8 @@ def _alexnet() -> Likeness:
                 found.append(x.clone())  # the next layer may work in place
         return found
 
-    channel_weights = [told[f"lin{layer}.model.1.weight"].flatten() for layer in range(len(_RELUS))]
-    return Likeness(_identity("lpips-0.1-alex", weights), maps, channel_weights)
+    channel_weights = [channels[f"lin{layer}.model.1.weight"].flatten() for layer in range(len(_RELUS))]
+    return PerceptualNetwork(_identity("lpips-0.1-alex", weights), maps, channel_weights)
 
 
 def _identity(name: str, weights: Path) -> str:
@@ -137,27 +138,28 @@ def _identity(name: str, weights: Path) -> str:
     return f"{name}:{sha256_of(weights)[:12]}"
 
 
-NETWORKS: dict[str, Callable[[], Likeness]] = {"efficientnet-lite0": _efficientnet, "lpips-alex": _alexnet}
-
-
+NETWORKS: dict[str, Callable[[], PerceptualNetwork]] = {
+    "efficientnet-lite0": _efficientnet,
+    "lpips-alex": _alexnet,
+}
 NETWORK = "lpips-alex"
 
 
-def open_lpips() -> Likeness:
-    """LPIPS 0.1 on AlexNet. Raises NotAvailable: the weights are not here; says where they belong."""
-    return open_likeness(NETWORK)
+def open_lpips() -> PerceptualNetwork:
+    """LPIPS 0.1 on AlexNet. Raises NotAvailable: its weights are not here; says where to put them."""
+    return open_perceptual_network(NETWORK)
 
 
-def perceptual_distances(first: Tensor, second: Tensor, likeness: Likeness) -> NDArray[np.float64]:
+def perceptual_distances(first: Tensor, second: Tensor, network: PerceptualNetwork) -> NDArray[np.float64]:
     """first, second: (N, 1, H, W) float32 in [-1, 1] -> (N,) distances, 0 for equal images.
 
-    Memory is that of one batch, whatever N: the vectors of an image have some 2 MB.
+    Memory is that of one batch, whatever N is: the vector of an image has about 2 MB.
     """
     if first.shape != second.shape:
         raise ValueError(f"pairs must have one shape, not {tuple(first.shape)} and {tuple(second.shape)}")
     found = [np.empty(0)]
     for start in range(0, len(first), BATCH):
         part = slice(start, start + BATCH)
-        ones, others = (likeness.vectors(images[part].cpu()) for images in (first, second))
+        ones, others = (network.vectors(images[part].cpu()) for images in (first, second))
         found.append(np.square(ones - others).sum(axis=1, dtype=np.float64))
     return np.concatenate(found)

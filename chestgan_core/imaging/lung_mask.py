@@ -9,18 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 from skimage.measure import label
 
-GRID = 128  # pixels across that the coarse grid has at least, where the slice has them
-TISSUE_HU = -500  # half way between air and soft tissue
+GRID = 128  # minimum width of the coarse grid in pixels, where the slice has as many
+TISSUE_HU = -500  # halfway between air and soft tissue
 LUNG_HU = -400  # lung with its small vessels is darker
-# Gas in the trachea, the stomach and the bowel is near -1000; lung has tissue in it, with emphysema too.
+# Gas in the trachea, the stomach and the bowel is near -1000; lung contains tissue, even with emphysema.
 GAS_HU = -970
-SMALLEST_LUNG = 8  # grid pixels; less is a bubble or a gap between folds
+MIN_LUNG_PIXELS = 8  # of the coarse grid; less is a bubble or a gap between folds
 
 
 @dataclass(frozen=True)
 class Chest:
-    """lung_fraction: lung area / body area. The box of the body, in pixels of the full slice: first and one past
-    the last row and column.
+    """lung_fraction: lung area / body area. top to right: the box of the body in pixels of the full slice, the first
+    row and column and one past the last.
     """
 
     lung_fraction: float
@@ -31,7 +31,7 @@ class Chest:
 
 
 def coarse_step(rows: int, columns: int) -> int:
-    """Every how many pixels the coarse grid has one."""
+    """Pixels of the slice per pixel of the coarse grid, along each side."""
     return max(1, min(rows, columns) // GRID)
 
 
@@ -39,9 +39,9 @@ def find_chest(hu: np.ndarray, step: int) -> Chest | None:
     """The body and its lungs. hu: (rows, cols) int16 on the coarse grid, upright; step: full pixels per
     grid pixel.
 
-    Returns None where there is no body. The body is the largest connected region that is not air, without
-    the table and with what it encloses. Lung is air that tissue encloses, except gas. Where the image ends
-    the body is taken to be closed along the edge, so that a lung cut by the field of view still counts.
+    Returns None where there is no body. The body is the largest connected region that is not air, without the table
+    and with what it encloses. Lung is air that tissue encloses, except gas. At the edge of the image the body is taken
+    as closed, so that a lung that the field of view cuts still counts.
     """
     tissue = hu > TISSUE_HU
     body = _largest(_without_thin(tissue))
@@ -76,7 +76,7 @@ def _regions(mask: np.ndarray) -> np.ndarray:
 
 
 def _without_thin(mask: np.ndarray) -> np.ndarray:
-    """Opening with a cross of three pixels. Beyond the image's edge the body is taken to go on."""
+    """Opening with a cross of three pixels. Beyond the edge of the image the body is taken to continue."""
     core = np.pad(mask, 1, constant_values=True)
     core = core[1:-1, 1:-1] & core[:-2, 1:-1] & core[2:, 1:-1] & core[1:-1, :-2] & core[1:-1, 2:]
     core = np.pad(core, 1)
@@ -87,25 +87,25 @@ def _without_thin(mask: np.ndarray) -> np.ndarray:
 
 
 def _lung(hu: np.ndarray, tissue: np.ndarray, body: np.ndarray) -> np.ndarray:
-    """Air that is enclosed by tissue, lies within the body, and is no gas."""
+    """Air that is enclosed by tissue, lies within the body, and is not gas."""
     frame = np.pad(tissue, 1)
     _close_edges(frame, body)
     regions = _regions(~frame)
-    # The edge has pieces where a body cut on both sides divides it; each has a corner.
+    # A body that is cut on both sides divides the outside into pieces; each has a corner.
     outside = regions[[0, 0, -1, -1], [0, -1, 0, -1]]
     count = regions.max() + 1
     regions = regions[1:-1, 1:-1]
     within = _surrounded(body)
     areas = np.bincount(regions[within], minlength=count)
     denser_than_gas = np.bincount(regions[within & (hu > GAS_HU)], minlength=count)
-    is_lung = (areas >= SMALLEST_LUNG) & (2 * denser_than_gas > areas)
+    is_lung = (areas >= MIN_LUNG_PIXELS) & (2 * denser_than_gas > areas)
     is_lung[0] = is_lung[outside] = False
     lung: np.ndarray = is_lung[regions] & within & (hu < LUNG_HU)
     return lung
 
 
 def _close_edges(frame: np.ndarray, body: np.ndarray) -> None:
-    """Walls along each image edge from the first to the last pixel of the body that touches it."""
+    """Set walls along each image edge, from the first to the last pixel of the body that touches it."""
     for wall, edge in (
         (frame[0, 1:-1], body[0]),
         (frame[-1, 1:-1], body[-1]),
@@ -126,6 +126,6 @@ def _surrounded(body: np.ndarray) -> np.ndarray:
 
 
 def _from_first(body: np.ndarray) -> np.ndarray:
-    """In each column, the pixels from the first one of the body on."""
+    """In each column, the pixels from the first pixel of the body onwards."""
     first = np.where(body.any(0), body.argmax(0), len(body))
     return np.arange(len(body))[:, None] >= first

@@ -1,7 +1,8 @@
-"""Pictures of image batches: in go grey images in [-1, 1], out come PIL images and PNG files.
+"""Image batches as PIL images and PNG files: grids, contact sheets, thumbnails.
 
-Nothing here interpolates: an enlarged pixel stays a square, so that a picture shows what the network made. torch is
-not imported: a step that normalizes one patient would wait seconds for it.
+In: grey images in [-1, 1]. Out: 8-bit grey images. Nothing here interpolates: an enlarged pixel stays a square, so
+that a sheet shows what the network made. torch is not imported: a step that normalizes one patient would wait seconds
+for it.
 """
 
 import io
@@ -26,7 +27,7 @@ def to_grey(images: Images) -> NDArray[np.uint8]:
 
     This is the one mapping from network values to grey levels; published PNG files use it as well.
     """
-    # Whatever is no array is a tensor, perhaps on another device.
+    # Everything else is a tensor, perhaps on another device.
     numbers = images if isinstance(images, np.ndarray) else images.detach().float().cpu().numpy()
     unit = np.asarray(numbers, dtype=np.float32)
     if unit.ndim == 4 and unit.shape[1] == 1:
@@ -46,10 +47,10 @@ def from_grey(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
 def image_grid(
     images: Images, columns: int = 8, scale: int = 1, gap: int = 2, background: int = PAPER
 ) -> Image.Image:
-    """Images in reading order on one sheet, `columns` a row; returns an 8-bit grey PIL image.
+    """Images in reading order on one sheet; returns an 8-bit grey PIL image.
 
-    scale enlarges every pixel to scale x scale; gap is the rule between images in pixels; cells left over
-    in the last row show the background (a grey level, 0-255).
+    columns: images per row. scale: every pixel becomes scale x scale pixels. gap: pixels between images. background:
+    grey level (0 to 255) of gaps and of cells that are left over in the last row.
     """
     cells = to_grey(images)
     if columns < 1 or scale < 1 or not len(cells):
@@ -74,10 +75,10 @@ def contact_sheet(
     columns: int = 8,
     rows: int = 8,
 ) -> Path:
-    """Write one PNG with a block of real images on the left and a block of synthetic ones on the right.
+    """Write one PNG with a block of real images on the left and a block of synthetic ones on the right; returns path.
 
-    At most rows x columns images of each side are shown, in the order given; both blocks go through the same
-    pixel pipeline. Small images are enlarged by a whole factor to about 128 pixels. Returns path.
+    At most rows x columns images of each side are shown, in the order given, and both in the same way. Small images are
+    enlarged by a whole factor to about 128 pixels.
     """
     real_cells, fake_cells = _first(real, rows * columns), _first(fake, rows * columns)
     scale = max(1, 128 // real_cells.shape[-1])
@@ -102,14 +103,14 @@ def contact_sheet(
 
 
 def png_of(image: Image.Image) -> bytes:
-    """PNG bytes with no chunk but header, pixels and end: the same picture gives the same bytes."""
+    """PNG bytes with no chunk but header, pixels and end: the same image gives the same bytes."""
     buffer = io.BytesIO()
     image.save(buffer, format="PNG")  # compress_level=9 takes four times as long for 3 % fewer bytes
     return buffer.getvalue()
 
 
 def thumbnail(png: bytes, limit: int) -> tuple[bytes, str]:
-    """The picture itself when it has at most `limit` bytes, else as JPEG, halved until it fits; and its MIME type."""
+    """The PNG itself if it has at most `limit` bytes, else a JPEG that is halved until it fits; and its MIME type."""
     if len(png) <= limit:
         return png, "image/png"
     image = Image.open(io.BytesIO(png)).convert("L")
@@ -121,18 +122,18 @@ def thumbnail(png: bytes, limit: int) -> tuple[bytes, str]:
         image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
 
 
-def narrowed(png: bytes, most: int) -> bytes:
-    """The picture with at most so many pixels across: halved, each pixel the mean of four, until it is."""
+def shrink_to_width(png: bytes, max_width: int) -> bytes:
+    """The PNG with at most max_width pixels across: halved, each pixel the mean of four, as often as needed."""
     image: Image.Image = Image.open(io.BytesIO(png))
-    if image.width <= most:
+    if image.width <= max_width:
         return png
-    while image.width > most:
+    while image.width > max_width:
         image = image.reduce(2)
     return png_of(image)
 
 
 def save_png(image: Image.Image, path: Path) -> None:
-    """Write a PNG under a temporary name and rename it, so that a killed run leaves no half picture."""
+    """Write a PNG, atomically: a killed run leaves no incomplete file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         image.save(temporary, format="PNG", optimize=False)

@@ -35,7 +35,7 @@ def efficientnet_lite0() -> tuple[Any, Path]:
 
 @cache
 def _lite0(weights: Path) -> Any:
-    """Kept, as one report opens it three times; whoever gets a copy may move it to a device."""
+    """Cached: one process may open it for several extractors. Callers get copies, which they may move to a device."""
     import torch
     from efficientnet_lite_pytorch import EfficientNet
 

@@ -20,7 +20,7 @@ import torch
 
 from chestgan_core.config.dataset import ReferenceRules
 from chestgan_core.errors import BadInput
-from chestgan_core.imaging.lpips import BATCH, Likeness, distances, open_likeness
+from chestgan_core.imaging.lpips import BATCH, PerceptualNetwork, distances, open_perceptual_network
 from chestgan_core.imaging.windows import WINDOWS
 from chestgan_core.local.environment import path_from_environment
 from chestgan_core.store.artefacts import content_version
@@ -61,10 +61,10 @@ class ReferenceSelector:
     id: network and references; together with the rules it decides what is kept.
     """
 
-    def __init__(self, keep: np.ndarray, discard: np.ndarray, likeness: Likeness) -> None:
-        self._keep, self._discard, self._likeness = keep, discard, likeness
+    def __init__(self, keep: np.ndarray, discard: np.ndarray, network: PerceptualNetwork) -> None:
+        self._keep, self._discard, self._network = keep, discard, network
         self._keep_vectors, self._discard_vectors = self._vectors(keep), self._vectors(discard)
-        self.id = f"{likeness.id}:references-{content_version(keep.tobytes(), discard.tobytes())}"
+        self.id = f"{network.id}:references-{content_version(keep.tobytes(), discard.tobytes())}"
 
     def measure(self, slices: np.ndarray) -> ReferenceScores:
         """(N, S, S) float32 in [-1, 1]; some 16 slices/s on one core. A slice's values do not depend on the others."""
@@ -79,7 +79,7 @@ class ReferenceSelector:
         )
 
     def _vectors(self, images: np.ndarray) -> np.ndarray:
-        return self._likeness.vectors(torch.from_numpy(np.ascontiguousarray(images))[:, None])
+        return self._network.vectors(torch.from_numpy(np.ascontiguousarray(images))[:, None])
 
 
 def select_by_reference(slices: np.ndarray, rules: ReferenceRules, window: str = "lung") -> np.ndarray:
@@ -116,7 +116,7 @@ def _open(
         raise BadInput(
             folder, f"has no reference images in {KEEP}/", f"put pictures or DICOM slices into {KEEP}/"
         )
-    return ReferenceSelector(keep, discard, open_likeness(network))
+    return ReferenceSelector(keep, discard, open_perceptual_network(network))
 
 
 def read_references(folder: Path, size: int, window: str = "lung") -> np.ndarray:

