@@ -27,7 +27,7 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
 
 def test_a_message_is_signed_over_timestamp_and_body(receiver: Receiver) -> None:
     Webhook.from_environment().deliver("d-1", {"kind": "run-failed"})
-    ((headers, body),) = receiver.came
+    ((headers, body),) = receiver.requests
     signed = headers["X-Chestgan-Timestamp"].encode() + b"." + body
     expected = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
     assert headers["X-Chestgan-Signature"] == f"sha256={expected}"
@@ -38,14 +38,14 @@ def test_a_message_is_signed_over_timestamp_and_body(receiver: Receiver) -> None
 def test_what_may_pass_is_tried_again_with_the_same_delivery_id(receiver: Receiver) -> None:
     receiver.statuses = [503, 429]
     Webhook.from_environment().deliver("d-1", {})
-    assert [headers["X-Chestgan-Delivery"] for headers, _ in receiver.came] == ["d-1"] * 3
+    assert [headers["X-Chestgan-Delivery"] for headers, _ in receiver.requests] == ["d-1"] * 3
 
 
 def test_tries_are_bounded_and_the_error_does_not_show_the_address(receiver: Receiver) -> None:
     receiver.statuses = [500] * 9
     with pytest.raises(SourceUnreachable, match="answered 500") as failed:
         Webhook.from_environment().deliver("d-1", {})
-    assert len(receiver.came) == webhook.TRIES
+    assert len(receiver.requests) == webhook.TRIES
     assert "hidden" not in str(failed.value)
     assert SECRET not in repr(Webhook.from_environment())
 
@@ -55,7 +55,7 @@ def test_a_refusal_or_a_redirect_is_not_tried_again(receiver: Receiver, status: 
     receiver.statuses = [status]
     with pytest.raises(SourceRefused, match=str(status)):
         Webhook.from_environment().deliver("d-1", {})
-    assert len(receiver.came) == 1
+    assert len(receiver.requests) == 1
 
 
 def test_a_server_that_is_not_there_is_one_line(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

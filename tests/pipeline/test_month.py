@@ -190,13 +190,13 @@ def test_a_month_does_what_is_news_and_nothing_twice(
         (33, "monthly_report_job 2026-03"),
     ]
     # Refused once, delivered at the next tick under the same id, and never again.
-    assert len(receiver.came) == 2
-    assert receiver.came[0][1] == receiver.came[1][1]
-    told = json.loads(receiver.came[1][1])
+    assert len(receiver.requests) == 2
+    assert receiver.requests[0][1] == receiver.requests[1][1]
+    told = json.loads(receiver.requests[1][1])
     assert (told["kind"], told["job"], told["partition"]) == ("run-failed", "broken", "folder")
     assert told["steps"] == ["breaks"]
-    assert b"Mustermann" not in receiver.came[1][1]
-    assert b"P123" not in receiver.came[1][1]
+    assert b"Mustermann" not in receiver.requests[1][1]
+    assert b"P123" not in receiver.requests[1][1]
 
 
 def test_a_daemon_that_lost_its_cursor_asks_for_nothing_that_was_made(
@@ -235,22 +235,23 @@ def test_a_new_set_is_told_once(month: Month, receiver: Receiver) -> None:
     month.instance.report_runless_asset_event(made)
     for _ in range(3):
         month.tick(synthetic_set_webhook_sensor)
-    (message,) = (json.loads(body) for _, body in receiver.came)
+    (message,) = (json.loads(body) for _, body in receiver.requests)
     assert (message["kind"], message["set"], message["images"]) == ("set-published", "tiny", 6)
 
 
 def test_kid_too_far_above_its_floor_falls_short_where_that_is_asked_for() -> None:
-    report: dict[str, Any] = {
-        "rows": [{"measure": "KID", "value": 0.06, "floor": 0.01}],
-        "gate": {"passed": True, "rules": []},
-    }
-    assert shortfall(report, None)[0] is False
-    assert shortfall(report, 5.0)[0] is True
-    assert shortfall(report, 7.0)[0] is False
-    report["rows"][0]["floor"] = -0.001
-    assert shortfall(report, 5.0)[0] is False
-    report["gate"] = {"rules": [{"passed": False, "note": "coverage is 0"}, {"passed": True, "note": "fine"}]}
-    assert shortfall(report, None) == (True, "the gate stopped it: coverage is 0")
+    def report(floor: float, *rules: RuleResult) -> RunReport:
+        found = Measurement(0.06, "", floor=FloorValue(floor))
+        rows = RowContext("net", (9, 9), "", "", 0).rows(lambda: {"KID": found})
+        gate = GateResult(all(rule.passed for rule in rules), rules)
+        return cast("RunReport", SimpleNamespace(rows=rows, gate=gate))
+
+    assert shortfall(report(0.01), None)[0] is False
+    assert shortfall(report(0.01), 5.0)[0] is True
+    assert shortfall(report(0.01), 7.0)[0] is False
+    assert shortfall(report(-0.001), 5.0)[0] is False
+    failed = RuleResult("coverage", "coverage", 0.0, 0.1, "higher", False, 0.1, "coverage is 0")
+    assert shortfall(report(0.01, failed), None) == (True, "refused by the release gate: coverage is 0")
 
 
 @pytest.mark.parametrize("told", ["nan", "-1", "0", "many", "inf"])

@@ -5,7 +5,7 @@ with idc_stand_in(collection, embedded, faults=Faults({series.uid: [Fault.BUSY]}
     collection.write_idc_dataset(tmp_path / "datasets", "stand_in", server.url)
 with nbia_stand_in(collection) as server:
     collection.write_nbia_dataset(tmp_path / "datasets", "stand_in_nbia", server.url)
-# CHESTGAN_DATASETS=<tmp_path>/datasets makes both known; server.log says what was asked for.
+# CHESTGAN_DATASETS=<tmp_path>/datasets makes both known; server.log lists the requests.
 """
 
 from tests.standins.collection import StandInCollection, StandInSeries

@@ -1,4 +1,4 @@
-"""An authority of our own and a certificate by it, as a company has them: nobody trusts it who was not told to."""
+"""A private certificate authority and a certificate by it, which no client trusts unless it is configured to."""
 
 import ipaddress
 import ssl

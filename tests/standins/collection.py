@@ -1,7 +1,7 @@
-"""A collection of chest CT as the Imaging Data Commons and TCIA hold it: series of phantom patients with their indexes.
+"""A collection of chest CT as the Imaging Data Commons and TCIA have it: series of phantom patients with their indexes.
 
-In: a folder and a number of patients, or DICOM files and zips that are there. Out: the files of each series, the index
-of the Commons as Parquet, the rows of NBIA, and dataset files that point at stand-in servers.
+In: a folder and a number of patients, or existing DICOM files and zips. Out: the files of each series, the index of the
+Imaging Data Commons as Parquet, the rows of NBIA, and dataset files for stand-in servers.
 """
 
 import hashlib
@@ -21,9 +21,7 @@ import yaml
 from chestgan_core.sources.phantom.patients import write_phantom
 
 LICENCE = "CC BY 4.0"
-LICENCE_TEXT = (
-    "Creative Commons Attribution 4.0 International; this collection was generated and is nobody's.\n"
-)
+LICENCE_TEXT = "Creative Commons Attribution 4.0 International; this collection was generated.\n"
 DOI = "10.0000/stand-in"
 ANALYSIS = "stand_in_annotations"  # that every structured report of a collection belongs to
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
@@ -41,7 +39,7 @@ class StandInSeries:
 
     @cached_property
     def folder(self) -> str:
-        """crdc_series_uuid: another one for each content, so that many tests may share a bucket."""
+        """crdc_series_uuid: one per content, so that many tests can share a bucket."""
         content = hashlib.sha256()
         for path in self.files:
             content.update(hashlib.sha256(path.read_bytes()).digest())
@@ -52,7 +50,7 @@ class StandInSeries:
         return sum(path.stat().st_size for path in self.files)
 
     def objects(self) -> list[tuple[str, Path]]:
-        """Key in the bucket and file, by key: an order that has nothing to do with that of the slices."""
+        """Key in the bucket and file, sorted by key: an order that is unrelated to that of the slices."""
         named = (
             (f"{self.folder}/{uuid.uuid5(uuid.NAMESPACE_OID, f'{self.folder}/{number}')}.dcm", path)
             for number, path in enumerate(self.files)
@@ -60,7 +58,7 @@ class StandInSeries:
         return sorted(named)
 
     def index_row(self, collection: "StandInCollection") -> dict[str, Any]:
-        """As in the index of the Commons, all 31 columns."""
+        """As in the index of the Imaging Data Commons, all 31 columns."""
         head, sop_class = self.header, pydicom.uid.UID(_text(self.header, "SOPClassUID"))
         syntax = head.file_meta.TransferSyntaxUID
         return {
@@ -98,9 +96,9 @@ class StandInSeries:
         }
 
     def nbia_row(self, collection: "StandInCollection") -> dict[str, object]:
-        """As getSeries gives it; fields without a value are left out, as the server does it."""
+        """As getSeries returns it; fields without a value are omitted, as by the server."""
         head = self.header
-        told: dict[str, object] = {
+        fields: dict[str, object] = {
             "SeriesInstanceUID": self.uid,
             "StudyInstanceUID": _text(head, "StudyInstanceUID"),
             "Modality": _text(head, "Modality"),
@@ -123,7 +121,7 @@ class StandInSeries:
             "StudyDate": "2000-01-01 00:00:00.0",
             "ThirdPartyAnalysis": "NO",
         }
-        return {name: value for name, value in told.items() if value != ""}
+        return {name: value for name, value in fields.items() if value != ""}
 
 
 class StandInCollection:
@@ -134,7 +132,7 @@ class StandInCollection:
     def __init__(
         self, folder: Path, patients: int = 20, slices: int = 16, size: int = 64, seed: int = 0
     ) -> None:
-        """Phantom patients 1 to `patients`; patient 1 has a localizer too. About 0.5 s each at 16 slices of 64."""
+        """Phantom patients 1 to `patients`; patient 1 also has a localizer. About 0.5 s each at 16 slices of 64."""
         self.folder, self._slices, self._size, self._seed = folder, slices, size, seed
         folder.mkdir(parents=True, exist_ok=True)
         self.series: list[StandInSeries] = []
@@ -169,7 +167,7 @@ class StandInCollection:
         return self._add(files)
 
     def revise(self, series: StandInSeries) -> StandInSeries:
-        """Another content under the same UID, as when an archive corrects a series; returns the revised series."""
+        """New content under the same UID, as when an archive corrects a series; returns the revised series."""
         folder = self.folder / f"revision-{series.folder}"
         folder.mkdir()
         files = []
@@ -184,7 +182,7 @@ class StandInCollection:
         return revised
 
     def add_series(self, series: StandInSeries) -> StandInSeries:
-        """A second reconstruction: the same slices under UIDs of its own; returns it."""
+        """A second reconstruction: the same slices under other UIDs; returns it."""
         folder = self.folder / f"second-{series.folder}"
         folder.mkdir()
         for path in series.files:
@@ -196,7 +194,7 @@ class StandInCollection:
         return self._add(folder.iterdir())[0]
 
     def replace_files(self, series: StandInSeries, files: tuple[Path, ...]) -> StandInSeries:
-        """The same series with other files, which may be those of another one; returns it."""
+        """The same series with other files, which may be those of another series; returns it."""
         changed = replace(series, files=files)
         self.series[self.series.index(series)] = changed
         return changed
@@ -213,14 +211,14 @@ class StandInCollection:
         return next((series.uid for series in self.series if series.folder == folder), "")
 
     def write_index(self, path: Path) -> Path:
-        """The index of the Commons, with a series of another collection in it."""
+        """The index of the Imaging Data Commons, which also has a series of another collection."""
         rows = [series.index_row(self) for series in self.series]
         other = {**rows[0], "collection_id": "another", "SeriesInstanceUID": "2.25.1", "PatientID": "another"}
         pq.write_table(pa.Table.from_pylist([other, *rows]), path)
         return path
 
     def write_idc_dataset(self, datasets: Path, name: str, endpoint: str, **changes: Any) -> Path:
-        """`<name>.yaml`, with the index beside it as it is now. changes: fields of Dataset."""
+        """`<name>.yaml`, with the current index beside it. changes: fields of Dataset."""
         datasets.mkdir(parents=True, exist_ok=True)
         index = self.write_index(datasets / f"{name}.parquet")
         source = {"kind": "idc", "collection": self.name, "index": str(index), "endpoint": endpoint}
@@ -235,8 +233,8 @@ class StandInCollection:
         """`<name>.yaml`. changes: fields of Dataset."""
         datasets.mkdir(parents=True, exist_ok=True)
         source = {"kind": "nbia", "collection": self.nbia_name, "endpoint": endpoint}
-        told = {"source": source, "selection": {"min_images": 2}, **changes}
-        return _write_dataset(datasets / f"{name}.yaml", told)
+        fields = {"source": source, "selection": {"min_images": 2}, **changes}
+        return _write_dataset(datasets / f"{name}.yaml", fields)
 
     def _add(self, files: Iterable[Path]) -> list[StandInSeries]:
         grouped: dict[str, list[Path]] = {}

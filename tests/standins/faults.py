@@ -1,7 +1,7 @@
-"""What a stand-in server does wrong, series by series.
+"""The faults of a stand-in server, by series.
 
-In: series UID -> the faults of its next answers, in order. Out: the fault of one answer. Faults of a series are used up
-one answer after the other, unless they are `always`; then the server behaves.
+In: series UID -> the faults of its next answers, in order. Out: the fault of one answer. Each fault of a series is used
+for one answer, unless it is in `always`; after the last one the server behaves.
 """
 
 import random
@@ -16,25 +16,25 @@ class Fault(StrEnum):
     FAILED = "503"
     RESET = "the connection is reset in the middle of the body"
     TRUNCATED = "the body ends early"
-    WRONG_MD5 = "other bytes than the checksum says"
-    BROKEN_ARCHIVE = "a zip that is no zip (NBIA); for a bucket as WRONG_MD5"
+    WRONG_MD5 = "other bytes than those of the checksum"
+    BROKEN_ARCHIVE = "a zip that is not one (NBIA); for a bucket the same as WRONG_MD5"
     UNFINISHED = (
-        "a readable zip without its last files and without md5 list, as NBIA sends it when it fails midway"
+        "a readable zip without its last files and its MD5 list, as NBIA sends it when it fails midway"
     )
     GONE = "404"
     FORBIDDEN = "403"
-    STALLED = "half of the body comes, then nothing, until the server ends"
-    SLOW = "the body comes in small pieces"
+    STALLED = "half of the body, then nothing until the server is stopped"
+    SLOW = "the body in small pieces"
 
 
-# Those after which a second try may bring the right bytes.
-PASSING = (Fault.BUSY, Fault.FAILED, Fault.RESET, Fault.TRUNCATED, Fault.SLOW)
+# Those after which a retry may bring the right bytes.
+TEMPORARY = (Fault.BUSY, Fault.FAILED, Fault.RESET, Fault.TRUNCATED, Fault.SLOW)
 
 
 class Faults:
     """once, always: by series UID; for a bucket also by `listing_of(uid)`, and by `<uid> <key>` for one object.
 
-    retry_after: seconds that a 429 asks for. seen: how often each fault was played.
+    retry_after: seconds that a 429 demands. seen: how often each fault was used.
     """
 
     def __init__(
@@ -51,9 +51,9 @@ class Faults:
 
     @classmethod
     def for_each(
-        cls, series_uids: Iterable[str], kinds: Iterable[Fault] = PASSING, seed: int = 0
+        cls, series_uids: Iterable[str], kinds: Iterable[Fault] = TEMPORARY, seed: int = 0
     ) -> "Faults":
-        """One or two passing faults for every series, drawn from `kinds`."""
+        """One or two temporary faults for every series, drawn from `kinds`."""
         draw = random.Random(seed)
         kinds = list(kinds)
         return cls({uid: draw.choices(kinds, k=draw.randint(1, 2)) for uid in series_uids})

@@ -1,4 +1,4 @@
-"""What most tests on stand-in servers need: a small collection, a home, a place for dataset files, short patience."""
+"""Fixtures for tests with stand-in servers: a small collection, a local folder, dataset files, short patience."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for dataset files that are known by their names, and patience that fits a test."""
+    """A folder for dataset files ($CHESTGAN_DATASETS); retries take at most 20 s."""
     folder = tmp_path / "datasets"
     folder.mkdir()
     monkeypatch.setenv("CHESTGAN_DATASETS", str(folder))

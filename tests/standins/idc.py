@@ -1,7 +1,7 @@
 """The bucket of the Imaging Data Commons: SeaweedFS with anonymous reads, behind a proxy that can fail.
 
-In: a collection and a running embedded server. Out: the address for IdcSource.endpoint. What S3 answers is passed on as
-it is; faults are those of the series to which the object belongs that is read, or that is listed (`listing_of`).
+In: a collection and a running embedded server. Out: the address for IdcConfig.endpoint. Answers of S3 are passed on
+unchanged; faults are those of the series whose object is read, or which is listed (`listing_of`).
 """
 
 import http.client
@@ -22,7 +22,7 @@ from tests.standins.server import BLOCK, Answer, StandInServer
 def idc_stand_in(
     collection: StandInCollection, embedded: EmbeddedStore, faults: Faults | None = None
 ) -> Iterator[StandInServer]:
-    """A bucket with the collection as it is now; `publish` brings later revisions into it."""
+    """A bucket with the collection as it is now; `publish` adds later revisions."""
     publish(collection, embedded)
     assert embedded.access is not None
     upstream = urlsplit(embedded.access.endpoint).netloc
@@ -41,12 +41,12 @@ def idc_stand_in(
 
 
 def listing_of(uid: str) -> str:
-    """The name under which `Faults` has those of a series' listing; under its UID are those of its objects."""
+    """The name in `Faults` for the listing of a series; its UID stands for its objects."""
     return f"list {uid}" if uid else ""
 
 
 def publish(collection: StandInCollection, embedded: EmbeddedStore) -> None:
-    """Put what the bucket lacks; it never loses an object, as the Commons keep old versions of a series."""
+    """Upload what the bucket lacks. Nothing is deleted, as the Imaging Data Commons keeps old versions of a series."""
     client = embedded.store().client
     there = {item["Name"] for item in client.list_buckets()["Buckets"]}
     if collection.bucket not in there:
@@ -71,30 +71,30 @@ def publish(collection: StandInCollection, embedded: EmbeddedStore) -> None:
 
 def _forward(upstream: str, path: str, headers: Mapping[str, str], series: str) -> Answer:
     connection = http.client.HTTPConnection(upstream, timeout=30)
-    # The body's length is known to S3: no chunks, no compression.
-    wanted = {
+    # Without accept-encoding S3 sends the length of the body: no chunks, no compression.
+    passed_on = {
         name: value
         for name, value in headers.items()
         if name not in ("host", "connection", "accept-encoding")
     }
-    connection.request("GET", path, headers=wanted)
-    told = connection.getresponse()
+    connection.request("GET", path, headers=passed_on)
+    reply = connection.getresponse()
     kept = ("content-type", "etag", "last-modified", "accept-ranges", "content-range", "x-amz-request-id")
-    passed = {name: value for name, value in told.getheaders() if name.lower() in kept}
-    length = told.getheader("Content-Length")
+    sent = {name: value for name, value in reply.getheaders() if name.lower() in kept}
+    length = reply.getheader("Content-Length")
     if length is None:  # a list of objects may come in chunks
-        data = told.read()
+        data = reply.read()
         connection.close()
-        return Answer(told.status, passed, iter([data]), len(data), series)
+        return Answer(reply.status, sent, iter([data]), len(data), series)
 
     def body() -> Iterator[bytes]:
         try:
-            while block := told.read(BLOCK):
+            while block := reply.read(BLOCK):
                 yield block
         finally:
             connection.close()
 
-    return Answer(told.status, passed, body(), int(length), series)
+    return Answer(reply.status, sent, body(), int(length), series)
 
 
 def _damage(answer: Answer, fault: Fault) -> Answer:

@@ -1,7 +1,7 @@
 """NBIA, API v4: the lists of series and their zips, as the server's source describes them.
 
-In: a collection. Out: the address for NbiaSource.endpoint. Like the real server it refuses parameters that it does not
-know, answers nothing at all where it finds nothing, and writes zips while it sends them: in chunks, without a length.
+In: a collection. Out: the address for NbiaConfig.endpoint. Like the real server it refuses unknown parameters, sends an
+empty answer when it finds nothing, and creates zips while it sends them: in chunks, without a length.
 (CBIIT/NBIA-TCIA, restAPI/v4/V4_getSeries.java and V4_getImageWithMD5Hash.java.)
 """
 
@@ -29,7 +29,7 @@ _KNOWN = {
 
 @contextmanager
 def nbia_stand_in(collection: StandInCollection, faults: Faults | None = None) -> Iterator[StandInServer]:
-    """A server of the collection as it is at the time of each request."""
+    """A server of the collection; each request sees its current state."""
 
     def answer(path: str, headers: Mapping[str, str]) -> Answer:
         return _answer(collection, path)
@@ -41,23 +41,23 @@ def nbia_stand_in(collection: StandInCollection, faults: Faults | None = None) -
 def _answer(collection: StandInCollection, path: str) -> Answer:
     parts = urlsplit(path)
     name = parts.path.removeprefix(BASE + "/")
-    asked = {key: values[0] for key, values in parse_qs(parts.query).items()}
+    params = {key: values[0] for key, values in parse_qs(parts.query).items()}
     if name not in _KNOWN:
         return _text(404, b"no such service")
-    if unknown := asked.keys() - _KNOWN[name]:
+    if unknown := params.keys() - _KNOWN[name]:
         return _text(400, f"Invalid query parameter: {sorted(unknown)}".encode())
-    uid = asked.get("SeriesInstanceUID", "")
+    uid = params.get("SeriesInstanceUID", "")
     if name == "getImageWithMD5Hash":
         chosen = [series for series in collection.series if series.uid == uid]
         if not chosen:
             return _text(
                 400, b"The user has not been granted the access to image with given SeriesInstanceUID"
             )
-        told = {
+        headers = {
             "Content-Type": "application/octet-stream",
             "Content-Disposition": f'attachment; filename="{uid}.zip"',
         }
-        return Answer(200, told, _blocks(_zip(chosen[0])), None, uid)
+        return Answer(200, headers, _blocks(_zip(chosen[0])), None, uid)
     rows = [series.nbia_row(collection) for series in collection.series]
     if name == "getSeriesSize":
         found = [series for series in collection.series if series.uid == uid]
@@ -65,7 +65,7 @@ def _answer(collection: StandInCollection, path: str) -> Answer:
     kept = [
         row
         for row in rows
-        if all(row.get(key) == asked[key] for key in asked.keys() - {"format", "fromDate"})
+        if all(row.get(key) == params[key] for key in params.keys() - {"format", "fromDate"})
     ]
     return _json(kept)
 
@@ -97,7 +97,7 @@ def _damage(answer: Answer, fault: Fault) -> Answer:
 
 
 def _rezipped(data: bytes, half: bool = False, spoil: bool = False) -> bytes:
-    """half: the first files only, without checksums. spoil: the second file has another last byte and a right CRC."""
+    """half: only the first files, without checksums. spoil: the second file has another last byte and a valid CRC."""
     stream = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(stream, "w") as target:
         names = source.namelist()

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the length of a `with`: Debian's, in a folder that goes away with it."""
+"""A PostgreSQL server (Debian's) for the length of a `with`, in a folder that is removed with it."""
 
 import os
 import shutil
@@ -22,18 +22,18 @@ INITDB = shutil.which("initdb", path=os.pathsep.join([*FOLDERS, os.environ.get("
 
 def history_in(address: str) -> dict[str, str]:
     """The environment in which deploy/dagster.yaml finds a database."""
-    told = urlsplit(address)
+    parts = urlsplit(address)
     return {
-        "CHESTGAN_POSTGRES_HOST": str(told.hostname),
-        "CHESTGAN_POSTGRES_PORT": str(told.port),
-        "CHESTGAN_POSTGRES_USER": str(told.username),
-        "CHESTGAN_POSTGRES_PASSWORD": str(told.password),
-        "CHESTGAN_POSTGRES_DB": told.path[1:],
+        "CHESTGAN_POSTGRES_HOST": str(parts.hostname),
+        "CHESTGAN_POSTGRES_PORT": str(parts.port),
+        "CHESTGAN_POSTGRES_USER": str(parts.username),
+        "CHESTGAN_POSTGRES_PASSWORD": str(parts.password),
+        "CHESTGAN_POSTGRES_DB": parts.path[1:],
     }
 
 
 def run_once(address: str, sql: str) -> None:
-    """One statement by the account of an address."""
+    """Run one statement, with the account of an address."""
     connection = psycopg2.connect(address)
     connection.autocommit = True  # CREATE DATABASE refuses a transaction
     try:
@@ -58,10 +58,10 @@ def postgresql(host: str = "127.0.0.1") -> Iterator[str]:
         if account:
             for path in (Path(folder), password):
                 shutil.chown(path, account)
-        told = ["-D", str(data), "-U", "me", "-A", "scram-sha-256", "--pwfile", str(password), "-N"]
-        subprocess.run([INITDB, *told], check=True, capture_output=True, user=account, cwd="/")
+        options = ["-D", str(data), "-U", "me", "-A", "scram-sha-256", "--pwfile", str(password), "-N"]
+        subprocess.run([INITDB, *options], check=True, capture_output=True, user=account, cwd="/")
         port = free_port(host)
-        # scram for the world outside this machine too: pods have addresses of their own.
+        # Password authentication from other addresses, too: pods have addresses of their own.
         with (data / "pg_hba.conf").open("a") as rules:
             rules.write("host all all 0.0.0.0/0 scram-sha-256\n")
         listen = ["-D", str(data), "-p", str(port), "-h", host, "-k", "", "-F"]

@@ -1,4 +1,4 @@
-"""A server on loopback to which things are posted: what a token service and a webhook have in common."""
+"""A server on loopback for POST requests: the common part of the token service and the webhook receiver."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -22,13 +22,13 @@ class PostServer(ABC):
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                asked = self.rfile.read(int(self.headers["Content-Length"]))
-                status, headers, body = served.answer(dict(self.headers), asked)
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                status, headers, reply = served.answer(dict(self.headers), body)
                 self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                for name, value in {**headers, "Content-Length": str(len(reply))}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(reply)
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

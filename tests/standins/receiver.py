@@ -1,4 +1,4 @@
-"""A webhook receiver on loopback: keeps what came, answers as told."""
+"""A webhook receiver on loopback: records requests, and answers with given statuses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from tests.standins.posts import PostServer
 
 @dataclass
 class Receiver(PostServer):
-    """came: headers and body of each request. statuses: answers to the next requests; 200 when they are used up."""
+    """requests: headers and body of each request. statuses: answers to the next requests; 200 when they are used up."""
 
-    came: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
+    requests: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -20,7 +20,7 @@ class Receiver(PostServer):
         return self
 
     def answer(self, headers: Mapping[str, str], body: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        self.came.append((headers, body))
+        self.requests.append((headers, body))
         return (
             self.statuses.pop(0) if self.statuses else 200,
             {"Location": "http://127.0.0.1:9/elsewhere"},

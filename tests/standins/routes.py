@@ -1,4 +1,4 @@
-"""The two ways to a stand-in collection behind one face, for tests of what both must do."""
+"""The two remote sources of a stand-in collection behind one interface, for tests that hold for both."""
 
 import zipfile
 from contextlib import AbstractContextManager
@@ -18,7 +18,7 @@ ROUTES = ("idc", "nbia")
 
 
 class Route:
-    """One of the two ways to a collection. dataset: its name. write: its dataset file, as the collection is now."""
+    """One of the two sources of a collection. dataset: its name."""
 
     def __init__(self, kind: str, embedded: EmbeddedStore, datasets: Path) -> None:
         self.kind, self._embedded, self._datasets = kind, embedded, datasets
@@ -39,7 +39,7 @@ class Route:
             collection.write_nbia_dataset(self._datasets, self.dataset, server.url, **changes)
 
     def gone(self, store: Store, home: Path) -> bool:
-        """Whether neither the store nor the spool has anything of the dataset but its catalog."""
+        """Whether the catalog is all that store and spool have of the dataset."""
         left = [path for path in (home / "spool").rglob("*") if path.is_file()]
         return not list(store.list(f"raw/{self.dataset}/")) and not left
 

@@ -21,7 +21,7 @@ BLOCK = 64 * 1024
 
 @dataclass
 class Request:
-    """One request as it came. at: seconds, monotonic. status: what was answered, 0 where the body was cut."""
+    """One request. at: seconds, monotonic. status: of the answer, 0 if the body was cut."""
 
     path: str
     headers: Mapping[str, str]
@@ -31,7 +31,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """length None: sent in chunks, as servers do that write while they go. series, key: whose faults apply, if any."""
+    """length None: sent in chunks, for bodies created while they are sent. series, key: whose faults apply, if any."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,7 +45,7 @@ class Answer:
 class StandInServer:
     """A running server. url: for the dataset's `endpoint`. log: every request, also those that failed.
 
-    answer: from a path with its parameters, and headers with small letters. damage: what wrong bytes look like here.
+    answer: of a path with its parameters, and headers in lower case. damage: makes a fault's wrong bytes of an answer.
     """
 
     answer: Callable[[str, Mapping[str, str]], Answer]
@@ -97,23 +97,23 @@ class StandInServer:
 
     @property
     def header_names(self) -> set[str]:
-        """Of all headers that ever came, in small letters."""
+        """The names of all headers received so far, in lower case."""
         return {name for request in list(self.log) for name in request.headers}
 
     def served(self, part: str) -> int:
-        """Requests for such paths that got a whole, good answer."""
+        """Requests for such paths that got a complete answer with status 200."""
         return sum(part in request.path and request.status == 200 for request in list(self.log))
 
 
 def _serve(handler: BaseHTTPRequestHandler, server: StandInServer) -> None:
     headers = {name.lower(): value for name, value in handler.headers.items()}
-    # Noted before the answer is complete: who has it may look into the log at once.
+    # Logged before the answer is complete: a client that has it may read the log at once.
     request = Request(handler.path, headers, time.monotonic())
     server.log.append(request)
-    asked = server.answer(handler.path, headers)
-    fault = server.faults.next(asked.series, asked.key) if asked.series and asked.status == 200 else None
+    answer = server.answer(handler.path, headers)
+    fault = server.faults.next(answer.series, answer.key) if answer.series and answer.status == 200 else None
     try:
-        _send(handler, request, asked, fault, server)
+        _send(handler, request, answer, fault, server)
     except OSError:
         request.status = 0  # the client went away
         raise
@@ -128,8 +128,8 @@ def _send(
 ) -> None:
     match fault:
         case Fault.BUSY:
-            told = {"Retry-After": f"{server.faults.retry_after:g}"}
-            answer = Answer(429, told, iter([b"slow down"]), 9)
+            headers = {"Retry-After": f"{server.faults.retry_after:g}"}
+            answer = Answer(429, headers, iter([b"slow down"]), 9)
         case Fault.FAILED | Fault.GONE | Fault.FORBIDDEN:
             status = {Fault.FAILED: 503, Fault.GONE: 404, Fault.FORBIDDEN: 403}[fault]
             answer = Answer(status, {}, iter([b"no"]), 2)
@@ -172,7 +172,7 @@ def _whole(handler: BaseHTTPRequestHandler, answer: Answer, slow: bool = False) 
 
 
 def _cut(handler: BaseHTTPRequestHandler, answer: Answer, fault: Fault, server: StandInServer) -> None:
-    """The first half of the body, of one without a length half of its first block; then nothing more."""
+    """The first half of the body (without a length: half of its first block), then nothing more."""
     _head(handler, answer)
     left = None if answer.length is None else answer.length // 2
     for block in answer.body:
@@ -187,7 +187,7 @@ def _cut(handler: BaseHTTPRequestHandler, answer: Answer, fault: Fault, server: 
         server.ended.wait()
     with suppress(OSError):
         if fault is Fault.RESET:
-            # Lingering for no time, a socket is closed by a reset (RST).
+            # With a linger time of 0, closing the socket sends a reset (RST).
             handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             handler.connection.close()
         else:

@@ -1,6 +1,7 @@
-"""The token service of AWS (STS) as a pod with a service account meets it: a token for keys that do not last.
+"""The token service of AWS (STS), as a pod with a service account uses it: it gives temporary keys for a token.
 
-In: the keys that it gives, and the token that it takes. Out: answers of AssumeRoleWithWebIdentity; for which roles.
+In: the keys that it gives, and the token that it accepts. Out: answers of AssumeRoleWithWebIdentity, and for which
+roles.
 """
 
 from collections.abc import Mapping
@@ -19,8 +20,8 @@ _REFUSED = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><
 
 
 class TokenService(PostServer):
-    """A running service. access: whose keys it gives. accepted: the one token that is good now. minutes: for which keys
-    are good; below 15 a client asks anew when it gets the chance. given: roles for which keys were given.
+    """A running service. access: whose keys it gives. accepted: the one token that is valid now. minutes: how long keys
+    are valid; below 15 a client requests new ones as soon as it can. given: roles for which keys were given.
     """
 
     def __init__(self, access: Access, accepted: str, minutes: float = 60) -> None:
@@ -28,15 +29,17 @@ class TokenService(PostServer):
         self.given: list[str] = []
 
     def answer(self, headers: Mapping[str, str], body: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        asked = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-        status, told = self._answer(asked)
-        return status, {"Content-Type": "text/xml"}, told.encode()
+        request = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+        status, text = self._answer(request)
+        return status, {"Content-Type": "text/xml"}, text.encode()
 
-    def _answer(self, asked: dict[str, str]) -> tuple[int, str]:
-        good = asked["Action"] == "AssumeRoleWithWebIdentity" and asked["WebIdentityToken"] == self.accepted
-        if not good:
+    def _answer(self, request: dict[str, str]) -> tuple[int, str]:
+        valid = (
+            request["Action"] == "AssumeRoleWithWebIdentity" and request["WebIdentityToken"] == self.accepted
+        )
+        if not valid:
             return 400, _REFUSED
-        self.given.append(asked["RoleArn"])
+        self.given.append(request["RoleArn"])
         until = datetime.now(UTC) + timedelta(minutes=self.minutes)
         return 200, _KEYS.format(
             key=self.access.key, secret=self.access.secret, until=f"{until:%Y-%m-%dT%H:%M:%SZ}"
