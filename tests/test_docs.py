@@ -47,6 +47,13 @@ def test_every_link_and_picture_of_a_page_beside_the_site_is_there(page: str) ->
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_the_reference_shows_examples_of_docstrings_as_code() -> None:
+    """Its reader knows the section Examples; Example would be a box with running text."""
+    singular = re.compile(r"^\s+Example:$", re.MULTILINE)
+    files = (ROOT / "chestgan_core").rglob("*.py")
+    assert [path.name for path in files if singular.search(path.read_text(encoding="utf-8"))] == []
+
+
 COMMANDS = sorted(
     {
         line.split("#")[0].strip()
