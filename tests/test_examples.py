@@ -7,6 +7,17 @@ import pytest
 import torch
 
 MODULES = [
+    "chestgan_core.metrics.bootstrap",
+    "chestgan_core.metrics.classifiers",
+    "chestgan_core.metrics.discriminator_accuracy",
+    "chestgan_core.metrics.distances",
+    "chestgan_core.metrics.diversity",
+    "chestgan_core.metrics.feature_extractors",
+    "chestgan_core.metrics.inception_score",
+    "chestgan_core.metrics.memorization",
+    "chestgan_core.metrics.plausibility",
+    "chestgan_core.metrics.precision_recall",
+    "chestgan_core.metrics.similarity",
     "chestgan_core.networks.registry",
     "chestgan_core.slices.normalization",
     "chestgan_core.slices.shards",

@@ -1,3 +1,1 @@
-"""Measures: images in, features and distances between sets of them out. Training selects by them, evaluation
-reports.
-"""
+"""Metrics: images or features in, numbers out. Training validates with them, evaluation reports them."""

@@ -1,7 +1,7 @@
-"""What a run's own discriminator says of images: accuracies at a threshold, and the Wasserstein estimate.
+"""Accuracies of a run's own discriminator, and its Wasserstein estimate.
 
 In: its logits of real and of synthetic images, above 0 means real. Out: numbers. They measure the balance of one
-training, not the images: each discriminator is another instrument, and a weak one makes a good generator accuracy.
+training, not the images: each discriminator is another instrument, and a weak one makes a high generator accuracy.
 """
 
 import numpy as np
@@ -11,17 +11,25 @@ Logits = NDArray[np.floating]
 
 
 def discriminator_accuracy(real: Logits, fake: Logits) -> float:
-    """Share of images that it calls by their right name at the threshold 0.5, both sides counting half.
+    """Fraction of images that the discriminator classifies correctly, mean of both sides; 0.5 is chance.
 
-    real: (N,), fake: (M,) logits. A probability of 0.5 is a logit of 0; exactly there it is not sure, which is wrong
-    on both sides. Near 1 it has won; 0.5 is guessing.
+    Args:
+        real: (N,) logits of real images; above 0, a probability above 0.5, is correct.
+        fake: (M,) logits of synthetic images; below 0 is correct. Exactly 0 is wrong on both sides.
+
+    Raises:
+        ValueError: No logits, or another shape.
+
+    Examples:
+        >>> discriminator_accuracy(np.array([2.0, -1.0]), np.array([-3.0, -0.5]))
+        0.75
     """
     _check(real, fake)
     return float(((real > 0).mean() + (fake < 0).mean()) / 2)
 
 
 def generator_accuracy(fake: Logits) -> float:
-    """Share of synthetic images that the discriminator takes for real: above 0.5, which is a logit of 0. fake: (M,)."""
+    """Fraction of synthetic images that the discriminator takes for real. fake: (M,) logits; above 0 means real."""
     _check(fake)
     return float((fake > 0).mean())
 
@@ -29,8 +37,8 @@ def generator_accuracy(fake: Logits) -> float:
 def wasserstein_estimate(real: Logits, fake: Logits) -> float:
     """Mean score of the real minus mean score of the synthetic images, of a critic; (N,) and (M,).
 
-    With a critic of slope 1 at most, a lower bound of the distance of both (Arjovsky et al. 2017, arXiv 1701.07875,
-    equation 2). Clipped weights bound the slope by an unknown number, so its unit is that of one critic.
+    With a critic of Lipschitz constant 1 a lower bound of the Wasserstein distance (Arjovsky et al. 2017, arXiv
+    1701.07875, equation 2). Clipped weights bound the constant by an unknown number, so the unit is that of one critic.
     """
     _check(real, fake)
     return float(real.mean(dtype=np.float64) - fake.mean(dtype=np.float64))

@@ -1,6 +1,6 @@
-"""How unlike the images of one set are: mean MS-SSIM over random pairs. 1 is one picture from all seeds.
+"""Diversity of a set of images: mean MS-SSIM over random pairs; 1 means one image from all seeds.
 
-In: (N, 1, H, W) images in [-1, 1]. Out: the likeness of each pair. Wang 2003; comparing sets by it: Odena 2017.
+In: (N, 1, H, W) images in [-1, 1]. Out: the similarity of each pair (Wang et al. 2003; of sets: Odena et al. 2017).
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-# Of the five scales of Wang 2003, the finest first. Images of 64 pixels have room for three, which share all of it.
+# Of the five scales of Wang et al. 2003, the finest first. Images of 64 pixels have room for three, renormalized.
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 WINDOW, SIGMA = 11, 1.5
 PAIRS = 500
@@ -17,15 +17,26 @@ PAIRS = 500
 BATCH = 64
 
 
-def scales_of(size: int) -> int:
-    """How many scales images of size x size pixels have room for: the window must fit into the coarsest."""
+def scale_count(size: int) -> int:
+    """How many scales images of size x size pixels have: the window must fit into the coarsest."""
     return min(len(EXPONENTS), max(1, (size // WINDOW).bit_length()))
 
 
-def pair_likeness(images: Tensor, seed: int, pairs: int = PAIRS) -> NDArray[np.float64]:
-    """(P,) MS-SSIM of random pairs of which no image is in two, so that they are independent; P is at most `pairs`.
+def pair_ms_ssim(images: Tensor, seed: int, pairs: int = PAIRS) -> NDArray[np.float64]:
+    """MS-SSIM of random pairs; no image is in two of them, so that they are independent.
 
-    images: (N, 1, H, W) in [-1, 1], N at least 2.
+    Args:
+        images: (N, 1, H, W) in [-1, 1], N at least 2.
+        seed: Of the pairs.
+        pairs: At most so many.
+
+    Returns:
+        (P,) from 0 to 1; 1 is equal.
+
+    Examples:
+        >>> same = torch.zeros(1, 1, 64, 64).expand(8, -1, -1, -1)
+        >>> pair_ms_ssim(same, seed=0).tolist()
+        [1.0, 1.0, 1.0, 1.0]
     """
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     count = min(pairs, len(images) // 2)
@@ -44,21 +55,21 @@ def ms_ssim(x: Tensor, y: Tensor) -> Tensor:
     Contrast and structure at each scale, luminance at the coarsest; a negative structure counts as none.
     """
     x, y = x.float(), y.float()
-    scales = scales_of(min(x.shape[-2:]))
+    scales = scale_count(min(x.shape[-2:]))
     exponents = torch.tensor(EXPONENTS[:scales]) / sum(EXPONENTS[:scales])
-    likeness = torch.ones(len(x))
+    similarity = torch.ones(len(x))
     for scale in range(scales):
         luminance, structure = _ssim_terms(x, y)
         last = scale == scales - 1
         term = luminance * structure if last else structure
-        likeness = likeness * term.mean(dim=(1, 2, 3)).clamp(min=0) ** exponents[scale]
+        similarity = similarity * term.mean(dim=(1, 2, 3)).clamp(min=0) ** exponents[scale]
         if not last:
             x, y = functional.avg_pool2d(x, 2), functional.avg_pool2d(y, 2)
-    return likeness
+    return similarity
 
 
 def _ssim_terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Luminance, and contrast times structure, at each place where the whole window fits (Wang 2004)."""
+    """Luminance, and contrast times structure, at each position where the whole window fits (Wang et al. 2004)."""
     span = 2.0  # from -1 to 1
     c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
     mean_x, mean_y = _blurred(x), _blurred(y)
@@ -71,13 +82,13 @@ def _ssim_terms(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _blurred(images: Tensor) -> Tensor:
-    """Means under the Gaussian window: a product from each side, ten times as fast as a convolution of one channel."""
+    """Means under the Gaussian window: a matrix product per axis, ten times as fast as a convolution of one channel."""
     down, across = (_bands(size) for size in images.shape[-2:])
     return down @ images @ across.T
 
 
 def _bands(size: int) -> Tensor:
-    """(size - WINDOW + 1, size): the window at each place where it fits."""
+    """(size - WINDOW + 1, size): the window at each position where it fits."""
     line = torch.exp(-((torch.arange(WINDOW) - WINDOW // 2) ** 2) / (2 * SIGMA**2))
     bands = torch.zeros(size - WINDOW + 1, size)
     for at, row in enumerate(bands):

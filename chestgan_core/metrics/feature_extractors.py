@@ -1,8 +1,8 @@
 """Networks that turn images into feature vectors, on which the distances are measured.
 
-In: (N, 1, H, W) float32 images in [-1, 1]. Out: (N, d) float32 features. Both sides of a comparison go
-through the same extractor, hence through the same resize and grey levels; its id names network, weights and
-preprocessing, because a distance means nothing without them.
+In: (N, 1, H, W) float32 images in [-1, 1]. Out: (N, d) float32 features. Both sides of a comparison go through the same
+extractor, hence through the same resize and grey levels; its id names network, weights and preprocessing, because a
+distance means nothing without them.
 """
 
 import hashlib
@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chestgan_core.errors import NotAvailable
+from chestgan_core.errors import NotAvailable, UnknownName, nearest
 from chestgan_core.imaging.pretrained import efficientnet_grey, efficientnet_lite0, inception_v3
 from chestgan_core.local.progress import Progress
 
 # Raise when resize, grey levels or pooling change: features of two versions must not be compared.
 PREPROCESSING = 1
-# A fixed batch, the last one padded: the features of an image then do not depend on how many others
-# there are, and memory does not grow with N.
+# A fixed batch, the last one padded: the features of an image then do not depend on how many others there are, and
+# memory does not grow with N.
 BATCH = 16
 
 
@@ -39,27 +39,32 @@ class Extractor(Protocol):
     about: str
 
     def features(self, images: Tensor, label: str | None = "features") -> NDArray[np.float32]:
-        """(N, 1, H, W) float32 in [-1, 1] to (N, d) float32; deterministic on one device; label: for the
-        progress, None: none is shown.
+        """(N, 1, H, W) float32 in [-1, 1] to (N, d) float32; deterministic on one device. label: of the progress; None
+        shows none.
         """
+        ...
+
+    def class_logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, d) features to (N, classes) logits of the network's own classes. Raises NotAvailable: it has none."""
         ...
 
 
 class NetworkExtractor:
     """An Extractor from a frozen network that maps (B, 3, size, size) to (B, d).
 
-    normalise: grey levels of [-1, 1] to what the network was trained on, element by element.
+    normalize: grey levels of [-1, 1] to what the network was trained on, element by element. classifier: the layer that
+    follows the features, where the network has one.
     """
 
     def __init__(
         self, network: nn.Module, id: str, dimension: int, about: str, size: int,
-        normalise: Callable[[Tensor], Tensor], device: torch.device,
+        normalize: Callable[[Tensor], Tensor], device: torch.device, classifier: nn.Linear | None = None,
     ) -> None:  # fmt: skip
         # channels_last: 1.3 to 2 times the images/s of the default layout in depthwise convolutions on CPU.
         frozen = network.eval().requires_grad_(False).to(device)
         self._network = frozen.to(memory_format=torch.channels_last)
         self.id, self.dimension, self.about = id, dimension, about
-        self._size, self._normalise, self._device = size, normalise, device
+        self._size, self._normalize, self._device, self._classifier = size, normalize, device, classifier
 
     @torch.inference_mode()
     def features(self, images: Tensor, label: str | None = "features") -> NDArray[np.float32]:
@@ -79,21 +84,45 @@ class NetworkExtractor:
                     progress.step(count)
         return out
 
+    def class_logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, d) features to (N, classes) logits. Raises NotAvailable: the network has no classes."""
+        if self._classifier is None:
+            remedy = f"measure with one of {', '.join(EXTRACTORS)}"
+            raise NotAvailable(f"extractor {self.id}", "its features lead to no classes", remedy)
+        weight, bias = (values.detach().cpu().numpy() for values in self._classifier.parameters())
+        logits: NDArray[np.float32] = features @ weight.T + bias
+        return logits
+
     def _prepare(self, batch: Tensor) -> Tensor:
         """One antialiased resize, the network's grey levels, and the one channel three times."""
         batch = batch.to(self._device, torch.float32).clamp(-1, 1)
         resized = functional.interpolate(
             batch, size=(self._size, self._size), mode="bilinear", align_corners=False, antialias=True
         )
-        return self._normalise(resized).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        return self._normalize(resized).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
 
 def open_extractor(name: str = "efficientnet-lite0", device: torch.device | str = "cpu") -> Extractor:
-    """The extractor of that name on a device. Raises NotAvailable: unknown name, or weights that are not
-    here.
+    """The extractor of that name.
+
+    Args:
+        name: efficientnet-lite0 (its weights come with a package) or inception-v3 (of torchvision).
+        device: Where to compute.
+
+    Returns:
+        An extractor: `features(images)` from (N, 1, H, W) float32 in [-1, 1] to (N, d) float32.
+
+    Raises:
+        UnknownName: There is no such extractor.
+        NotAvailable: Its weights are not on this machine; the message says how to get them.
+
+    Examples:
+        >>> extractor = open_extractor("efficientnet-lite0")
+        >>> extractor.features(torch.zeros(2, 1, 64, 64), label=None).shape
+        (2, 1280)
     """
     if name not in EXTRACTORS:
-        raise NotAvailable(f"extractor {name}", "is not known", f"choose one of {', '.join(EXTRACTORS)}")
+        raise UnknownName(f"extractor {name}", "is not known", nearest(name, EXTRACTORS))
     return EXTRACTORS[name](torch.device(device))
 
 
@@ -116,14 +145,16 @@ def _efficientnet_lite0(device: torch.device) -> Extractor:
         dimension=1280,
         about="EfficientNet-Lite0 trained on ImageNet photographs; 1280 features after pooling",
         size=224,
-        normalise=efficientnet_grey,
+        normalize=efficientnet_grey,
         device=device,
+        classifier=network._fc,
     )
 
 
 def _inception_v3(device: torch.device) -> Extractor:
     """InceptionV3, torchvision's ImageNet weights, 2048 features: no published FID compares."""
     network, weights = inception_v3()
+    classifier = network.fc
     network.fc = nn.Identity()
     return NetworkExtractor(
         network,
@@ -131,8 +162,9 @@ def _inception_v3(device: torch.device) -> Extractor:
         dimension=2048,
         about="InceptionV3 (torchvision) trained on ImageNet photographs; 2048 features after pooling",
         size=299,
-        normalise=lambda unit: unit,
+        normalize=lambda unit: unit,
         device=device,
+        classifier=classifier if isinstance(classifier, nn.Linear) else None,
     )
 
 

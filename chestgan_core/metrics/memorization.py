@@ -1,7 +1,8 @@
-"""Memorization: is a synthetic image nearer to the images trained on than to those held out?
+"""Memorization: is a synthetic image nearer to the training images than to held-out ones?
 
-In: vectors (features or pixels) of synthetic, training and held-out images. Out: distances to the nearest of each
-patient, the share that is nearer to the training side. After Alaa 2021 (authenticity) and Meehan 2020 (data copying).
+In: vectors (features or pixels) of synthetic, training and held-out images. Out: distances to the nearest image of each
+patient, and the fraction that is nearer to the training images. After Alaa et al. 2021 (authenticity) and Meehan et al.
+2020 (data copying).
 """
 
 from dataclasses import dataclass
@@ -24,27 +25,49 @@ class Nearest:
     index: NDArray[np.int64]
 
 
-def nearest(queries: Vectors, candidates: Vectors, of: NDArray[np.int64], count: int) -> Nearest:
-    """The nearest candidates (N, d) of the queries (M, d), by group. of: (N,) the group of each, 0 to count - 1, all of
-    which occur. Memory: ROWS x N, and M x count.
+def nearest(queries: Vectors, candidates: Vectors, groups: NDArray[np.int64], count: int) -> Nearest:
+    """The nearest candidates of the queries, per group. Memory: ROWS x N, and M x count.
+
+    Args:
+        queries: (M, d).
+        candidates: (N, d).
+        groups: (N,) the group (patient) of each candidate, 0 to count - 1, all of which occur.
+        count: How many groups there are.
+
+    Examples:
+        >>> found = nearest(np.array([[0.0]]), np.array([[3.0], [1.0]]), groups=np.array([0, 1]), count=2)
+        >>> found.squared.tolist(), found.index.tolist()
+        ([[9.0, 1.0]], [1])
     """
-    order = np.argsort(of, kind="stable")
-    starts = np.searchsorted(of[order], np.arange(count))
-    there = (candidates[order] if count > 1 else candidates).astype(np.float32, copy=False)
-    norms = np.einsum("nd,nd->n", there, there, dtype=np.float64)
+    order = np.argsort(groups, kind="stable")
+    starts = np.searchsorted(groups[order], np.arange(count))
+    ordered = (candidates[order] if count > 1 else candidates).astype(np.float32, copy=False)
+    norms = np.einsum("nd,nd->n", ordered, ordered, dtype=np.float64)
     squared, index = np.empty((len(queries), count)), np.empty(len(queries), dtype=np.int64)
     for start in range(0, len(queries), ROWS):
         block = queries[start : start + ROWS].astype(np.float32)
         own = (block.astype(np.float64) ** 2).sum(axis=1)
-        distances = np.maximum(own[:, None] + norms - 2 * (block @ there.T).astype(np.float64), 0)
+        distances = np.maximum(own[:, None] + norms - 2 * (block @ ordered.T).astype(np.float64), 0)
         squared[start : start + ROWS] = np.minimum.reduceat(distances, starts, axis=1)
         index[start : start + ROWS] = order[distances.argmin(axis=1)]
     return Nearest(squared, index)
 
 
 def nearer_fraction(train: Nearest, held_out: Nearest) -> float:
-    """The share of the queries that are nearer to the training side; equal distances count half. 0.5 where neither side
-    was seen, given as many candidates of as many patients on each.
+    """The fraction of the queries that are nearer to a training image than to a held-out one.
+
+    Args:
+        train: `nearest` of the synthetic images among the training images.
+        held_out: The same among as many held-out images of as many patients.
+
+    Returns:
+        0.5 where nothing is memorized, 1 where all images are copies. Equal distances count half.
+
+    Examples:
+        >>> synthetic, train, held_out = np.array([[0.0], [5.0]]), np.array([[0.1]]), np.array([[5.0]])
+        >>> sides = [nearest(synthetic, side, np.array([0]), 1) for side in (train, held_out)]
+        >>> nearer_fraction(*sides)
+        0.5
     """
     return float(_nearer(train.squared.min(axis=1), held_out.squared.min(axis=1)).mean())
 
@@ -52,7 +75,7 @@ def nearer_fraction(train: Nearest, held_out: Nearest) -> float:
 def nearer_interval(
     train: Nearest, held_out: Nearest, train_patients: Resampling, held_out_patients: Resampling
 ) -> Interval | None:
-    """Of nearer_fraction, over the patients of both sides; None where one side has one patient."""
+    """95 % interval of nearer_fraction over the patients of both sides; None where a side has one patient."""
     if min(train_patients.count, held_out_patients.count) < 2:
         return None
     drawn = [

@@ -1,7 +1,7 @@
-"""Whether synthetic CT has the densities of chests: shares of air, lung, soft tissue, bone, area of lung, grey levels.
+"""Whether synthetic CT has the densities of chests: fractions of air, lung, soft tissue, bone; lung area; grey levels.
 
-In: (N, 1, H, W) images in [-1, 1] and their window. Out: shares by image, and histograms. What lies beyond the window
-was clipped to its ends: a band that the window does not reach cannot be told.
+In: (N, 1, H, W) images in [-1, 1] and their window. Out: fractions per image, histograms. What lies beyond the window
+was clipped to its ends: a band that the window does not reach cannot be measured.
 """
 
 from dataclasses import dataclass
@@ -19,36 +19,54 @@ LEVELS = 256
 BATCH = 256
 # HU. Between lung and soft lie fat, and pixels that are partly lung: no band.
 BANDS: dict[str, tuple[float, float]] = {
-    "air share": (-np.inf, -950),
-    "lung share": (-950, -500),
-    "soft share": (-150, 200),
-    "bone share": (200, np.inf),
+    "air fraction": (-np.inf, -950),
+    "lung fraction": (-950, -500),
+    "soft tissue fraction": (-150, 200),
+    "bone fraction": (200, np.inf),
 }
 LUNG_AREA = "lung area"
-# Finding the lungs takes a millisecond an image, and so many tell their area to a percent.
+# Finding the lungs takes a millisecond per image; so many estimate their area to a percent.
 AREAS = 500
 
 
 @dataclass(frozen=True)
 class Densities:
-    """levels: (N, LEVELS) pixels by grey level. shares: by name, (N,) share of the image, of HU only; the lung area of
-    the first AREAS images.
+    """levels: (N, LEVELS) pixels by grey level. fractions: band -> (N,) fraction of the pixels, for HU only; the lung
+    area of the first AREAS images.
     """
 
     levels: NDArray[np.float64]
-    shares: dict[str, NDArray[np.float64]]
+    fractions: dict[str, NDArray[np.float64]]
 
 
-def densities(images: Tensor, window: Window, shares_too: bool = True) -> Densities:
-    """What the images (N, 1, H, W) in [-1, 1] hold. Lung area: share of the body that is lung (lung_mask.py)."""
-    measured = window.unit == "HU" and shares_too
-    visible = {name: band for name, band in BANDS.items() if measured and reason(name, window) is None}
+def densities(images: Tensor, window: Window, with_fractions: bool = True) -> Densities:
+    """Histograms of grey levels, and the fractions of air, lung, soft tissue and bone.
+
+    Args:
+        images: (N, 1, H, W) in [-1, 1].
+        window: Through which they are seen; fractions need Hounsfield units.
+        with_fractions: False measures the histograms alone.
+
+    Returns:
+        (N, 256) pixels per grey level; per band (N,) the fraction of the pixels, and the lung area as a fraction of the
+        body (imaging/lung_mask.py).
+
+    Examples:
+        >>> from chestgan_core.imaging.windows import WINDOWS
+        >>> air = torch.full((1, 1, 64, 64), -1.0)  # the lower end of the window, -1350 HU
+        >>> densities(air, WINDOWS["lung"]).fractions["air fraction"].tolist()
+        [1.0]
+    """
+    measured = window.unit == "HU" and with_fractions
+    visible = {
+        name: band for name, band in BANDS.items() if measured and reason_unmeasurable(name, window) is None
+    }
     levels = np.zeros((len(images), LEVELS))
-    shares = {name: np.zeros(len(images)) for name in visible}
-    if measured and reason(LUNG_AREA, window) is None:
+    fractions = {name: np.zeros(len(images)) for name in visible}
+    if measured and reason_unmeasurable(LUNG_AREA, window) is None:
         hu_of_first = window.from_unit(images[:AREAS, 0].detach().float().cpu().numpy())
         chests = [find_chest(image, 1) for image in hu_of_first]
-        shares[LUNG_AREA] = np.array([chest.lung_fraction if chest else 0.0 for chest in chests])
+        fractions[LUNG_AREA] = np.array([chest.lung_fraction if chest else 0.0 for chest in chests])
     for start in range(0, len(images), BATCH):
         some = images[start : start + BATCH, 0].detach().float().cpu()
         rows = slice(start, start + len(some))
@@ -57,12 +75,12 @@ def densities(images: Tensor, window: Window, shares_too: bool = True) -> Densit
         levels[rows] = np.bincount(shifted.ravel(), minlength=len(some) * LEVELS).reshape(-1, LEVELS)
         hu = window.from_unit(some.numpy())
         for name, (low, high) in visible.items():
-            shares[name][rows] = ((hu >= low) & (hu < high)).mean(axis=(1, 2))
-    return Densities(levels, shares)
+            fractions[name][rows] = ((hu >= low) & (hu < high)).mean(axis=(1, 2))
+    return Densities(levels, fractions)
 
 
-def reason(name: str, window: Window) -> str | None:
-    """Why a share cannot be told through a window; None where it can."""
+def reason_unmeasurable(name: str, window: Window) -> str | None:
+    """Why a fraction cannot be measured through a window; None where it can."""
     if window.unit != "HU":
         return "the pictures have no Hounsfield units"
     low, high = window.ends
@@ -74,8 +92,8 @@ def reason(name: str, window: Window) -> str | None:
     return None
 
 
-def clipped(name: str, window: Window) -> str:
-    """What the window adds to a band; empty where nothing."""
+def clipping_note(name: str, window: Window) -> str:
+    """What the window adds to a band by clipping; empty where nothing."""
     low, high = window.ends
     below, above = BANDS.get(name, (-np.inf, np.inf))
     if below < low < above and np.isfinite(below):
@@ -85,7 +103,7 @@ def clipped(name: str, window: Window) -> str:
     return ""
 
 
-def largest_gap(levels: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+def ks_statistic(levels: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
     """Kolmogorov-Smirnov statistic: the largest gap between two cumulative histograms, (..., LEVELS) each -> (...)."""
     gaps = [
         np.cumsum(counts, axis=-1) / np.maximum(counts.sum(axis=-1, keepdims=True), 1)

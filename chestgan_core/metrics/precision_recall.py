@@ -1,8 +1,7 @@
-"""Precision, recall, density and coverage: does every synthetic image look real, is every kind of real image
-made?
+"""Precision, recall, density and coverage: is every synthetic image realistic, and every kind of real image generated?
 
-In: (N, d) features of real images, (M, d) of synthetic ones. Out: shares. A set's manifold is the union of
-balls around its points, each as wide as the distance to the point's k-th nearest neighbour in the same set.
+In: (N, d) features of real images, (M, d) of synthetic ones. Out: fractions. A set's manifold is the union of balls
+around its points; the radius of a ball is the distance to the point's k-th nearest neighbour in the same set.
 """
 
 from collections.abc import Iterator
@@ -18,46 +17,55 @@ ROWS = 512
 
 
 @dataclass(frozen=True)
-class Manifolds:
-    """precision: share of synthetic images inside a real ball. recall: share of real images inside a
-    synthetic ball.
+class PrecisionRecall:
+    """precision: fraction of synthetic images in a real ball. recall: fraction of real images in a synthetic ball.
 
-    density: how many real balls a synthetic image lies in, over k; not bounded by 1.
-    coverage: share of real balls that hold a synthetic image; stays low when the generator has collapsed.
-    of_real: what recall, density and coverage are the means of, by real image, (N,) each.
+    density: how many real balls a synthetic image lies in, divided by k; not bounded by 1. coverage: fraction of real
+    balls that contain a synthetic image; low after mode collapse. per_real_image: (N,) each, of which recall, density
+    and coverage are the means.
     """
 
     precision: float
     recall: float
     density: float
     coverage: float
-    of_real: dict[str, NDArray[np.float64]] = field(default_factory=dict, compare=False, repr=False)
+    per_real_image: dict[str, NDArray[np.float64]] = field(default_factory=dict, compare=False, repr=False)
 
 
-def manifolds(real: Features, fake: Features, k: int = NEIGHBOURS) -> Manifolds:
-    """Precision and recall (Kynkäänniemi 2019), density and coverage (Naeem 2020); more than k points on each
-    side.
+def precision_recall(real: Features, fake: Features, k: int = NEIGHBOURS) -> PrecisionRecall:
+    """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
-    A ball holds its own border. Raises ValueError on k points or fewer.
+    Args:
+        real: (N, d) features, N above k.
+        fake: (M, d) features, M above k.
+        k: Which neighbour is on the border of a ball; the border belongs to it.
+
+    Raises:
+        ValueError: k points or fewer on a side.
+
+    Examples:
+        >>> real = np.random.default_rng(0).standard_normal((50, 4))
+        >>> precision_recall(real, real[:1].repeat(50, axis=0)).precision  # one good image from all seeds
+        1.0
     """
     if min(len(real), len(fake)) <= k:
         raise ValueError(f"needs more than {k} vectors on each side, found {len(real)} and {len(fake)}")
     x, y = real.astype(np.float64), fake.astype(np.float64)
     real_radii, fake_radii = _radii(x, k), _radii(y, k)
     balls_around = np.zeros(len(y), dtype=np.int64)
-    held, recalled = np.zeros(len(x)), np.zeros(len(x))
+    contained, recalled = np.zeros(len(x)), np.zeros(len(x))
     for rows, distances in _distances(x, y):
         inside = distances <= real_radii[rows, None]
         balls_around += inside.sum(axis=0)
-        held[rows] = inside.sum(axis=1)
+        contained[rows] = inside.sum(axis=1)
         recalled[rows] = (distances <= fake_radii[None]).any(axis=1)
-    of_real = {
+    per_real_image = {
         "recall": recalled,
-        "density": held * (len(x) / (k * len(y))),
-        "coverage": (held > 0).astype(np.float64),
+        "density": contained * (len(x) / (k * len(y))),
+        "coverage": (contained > 0).astype(np.float64),
     }
-    means = {name: float(values.mean()) for name, values in of_real.items()}
-    return Manifolds(precision=float((balls_around > 0).mean()), **means, of_real=of_real)
+    means = {name: float(values.mean()) for name, values in per_real_image.items()}
+    return PrecisionRecall(precision=float((balls_around > 0).mean()), **means, per_real_image=per_real_image)
 
 
 def _radii(points: NDArray[np.float64], k: int) -> NDArray[np.float64]:

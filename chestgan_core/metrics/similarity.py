@@ -1,7 +1,7 @@
-"""SSIM and PSNR: how alike two images are, pixel by pixel.
+"""SSIM and PSNR: how similar two images are, pixel by pixel.
 
-In: N pairs of images. Out: N numbers. Made for a picture and its degraded copy. Between two people the pixels do not
-lie on each other, and the smoother image wins whatever it shows: here they are for continuity with the thesis only.
+In: N pairs of images. Out: N numbers. Made for an image and its degraded copy. Pixels of two people do not correspond,
+and the smoother image wins whatever it shows: they are here for continuity with the thesis system only.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,21 @@ EQUAL_DB = 100.0  # PSNR of equal images, which has no bound; 8-bit images that 
 def ssim(first: Tensor, second: Tensor) -> NDArray[np.float64]:
     """Structural similarity (Wang et al. 2004) of each pair, scikit-image's with a uniform window of 7 x 7 pixels.
 
-    first, second: (N, 1, H, W) float32 in [-1, 1], H and W at least 7 -> (N,) in [-1, 1]; 1 is equal.
+    Args:
+        first: (N, 1, H, W) float32 in [-1, 1], H and W at least 7.
+        second: The other image of each pair.
+
+    Returns:
+        (N,) in [-1, 1]; 1 is equal.
+
+    Raises:
+        ValueError: Two different shapes, or not (N, 1, H, W).
+
+    Examples:
+        >>> import torch
+        >>> image = torch.rand(1, 1, 16, 16) * 2 - 1
+        >>> ssim(image, image).tolist()
+        [1.0]
     """
     from skimage.metrics import structural_similarity
 
@@ -31,7 +45,21 @@ def ssim(first: Tensor, second: Tensor) -> NDArray[np.float64]:
 def psnr(first: Tensor, second: Tensor) -> NDArray[np.float64]:
     """Peak signal-to-noise ratio of each pair in dB: 10 log10(4 / mean squared difference), as the range is 2.
 
-    first, second: (N, 1, H, W) float32 in [-1, 1] -> (N,), at most EQUAL_DB.
+    Args:
+        first: (N, 1, H, W) float32 in [-1, 1].
+        second: The other image of each pair.
+
+    Returns:
+        (N,) in dB; EQUAL_DB for equal images.
+
+    Raises:
+        ValueError: Two different shapes, or not (N, 1, H, W).
+
+    Examples:
+        >>> import torch
+        >>> black, grey = torch.full((1, 1, 8, 8), -1.0), torch.zeros(1, 1, 8, 8)
+        >>> psnr(black, grey).round(2).tolist()  # dB
+        [6.02]
     """
     errors = np.array([np.square(one - other).mean() for one, other in _pairs(first, second)])
     decibels: NDArray[np.float64] = 10 * np.log10(RANGE**2 / np.maximum(errors, 1e-300))

@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from chestgan_core.metrics.bootstrap import MOST_GROUPS, resampling
+from chestgan_core.metrics.bootstrap import MAX_GROUPS, resampling
 from chestgan_core.metrics.distances import kid
 
 
 def chest(patients: int, slices: int, seed: int, shift: float = 0.0) -> tuple[np.ndarray, list[str]]:
-    """Features of slices that are alike within a patient: (N, 4), and the patient of each."""
+    """Features of slices that are similar within a patient: (N, 4), and the patient of each."""
     rng = np.random.default_rng(seed)
-    of_patient = rng.standard_normal((patients, 1, 4)) + shift
-    features = of_patient + 0.3 * rng.standard_normal((patients, slices, 4))
+    means = rng.standard_normal((patients, 1, 4)) + shift
+    features = means + 0.3 * rng.standard_normal((patients, slices, 4))
     return features.reshape(-1, 4), [f"p{at}" for at in range(patients) for _ in range(slices)]
 
 
@@ -28,7 +28,7 @@ def test_the_interval_of_a_mean_holds_the_truth_and_slices_taken_alone_would_not
     assert naive < 0.7 * 120
 
 
-def test_the_interval_of_kid_holds_the_distance_of_the_laws() -> None:
+def test_the_interval_of_kid_holds_the_distance_of_the_distributions() -> None:
     fake, _ = chest(400, 1, 999, shift=0.5)
     many, _ = chest(1500, 1, 998)
     truth = kid(many, fake, 0).value
@@ -49,8 +49,8 @@ def test_one_patient_gives_no_interval() -> None:
 def test_many_patients_are_drawn_in_bundles_of_whole_patients() -> None:
     patients = [f"p{at // 2}" for at in range(1000)]
     drawn = resampling(patients, 0)
-    assert (drawn.count, drawn.patients) == (MOST_GROUPS, 500)
-    assert all(drawn.of[at] == drawn.of[at + 1] for at in range(0, 1000, 2))
+    assert (drawn.count, drawn.patients) == (MAX_GROUPS, 500)
+    assert all(drawn.groups[at] == drawn.groups[at + 1] for at in range(0, 1000, 2))
 
 
 def test_equal_seeds_draw_equal_patients() -> None:

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from chestgan_core.metrics.bootstrap import resampling
-from chestgan_core.metrics.classifiers import class_auc, fit, share_below, told_apart
+from chestgan_core.metrics.classifiers import auc_per_image, class_auc, fit, fraction_below
 
 
 def normal(n: int, d: int, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -16,19 +16,19 @@ def halves(n: int) -> np.ndarray:
     return np.arange(n) % 2 == 0
 
 
-def test_two_samples_of_one_law_are_not_told_apart() -> None:
-    below = told_apart(normal(800, 10, 0), halves(800), normal(800, 10, 1), halves(800))
+def test_two_samples_of_one_distribution_have_an_auc_of_a_half() -> None:
+    below = auc_per_image(normal(800, 10, 0), halves(800), normal(800, 10, 1), halves(800))
     assert below.mean() == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_auc_of_shifted_normals_is_the_closed_form() -> None:
     # The best direction separates by |shift|: AUC = Phi(|shift| / sqrt(2)).
-    below = told_apart(normal(3000, 4, 0, 0.4), halves(3000), normal(3000, 4, 1), halves(3000))
+    below = auc_per_image(normal(3000, 4, 0, 0.4), halves(3000), normal(3000, 4, 1), halves(3000))
     assert below.mean() == pytest.approx(norm.cdf(0.8 / np.sqrt(2)), abs=0.02)
 
 
 def test_an_equal_score_counts_half() -> None:
-    assert share_below(np.array([1.0, 2.0, 0.0]), np.array([1.0, 1.0, 3.0])).tolist() == pytest.approx(
+    assert fraction_below(np.array([1.0, 2.0, 0.0]), np.array([1.0, 1.0, 3.0])).tolist() == pytest.approx(
         [1 / 3, 2 / 3, 0]
     )
 

@@ -6,14 +6,14 @@ import torch
 from skimage import data
 from skimage.metrics import structural_similarity
 
-from chestgan_core.metrics.diversity import ms_ssim, pair_likeness, scales_of
+from chestgan_core.metrics.diversity import ms_ssim, pair_ms_ssim, scale_count
 
 
 def pictures(count: int, size: int = 64, seed: int = 0) -> torch.Tensor:
     return torch.rand(count, 1, size, size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def test_an_image_is_wholly_like_itself_and_likeness_is_symmetric() -> None:
+def test_an_image_equals_itself_and_the_measure_is_symmetric() -> None:
     x, y = pictures(3), pictures(3, seed=1)
     assert ms_ssim(x, x).numpy() == pytest.approx(np.ones(3), abs=1e-5)
     assert torch.allclose(ms_ssim(x, y), ms_ssim(y, x))
@@ -23,25 +23,25 @@ def test_an_image_is_wholly_like_itself_and_likeness_is_symmetric() -> None:
 def test_one_scale_equals_scikit_image() -> None:
     camera = torch.from_numpy(data.camera()[100:120, 200:220].astype(np.float32)) / 127.5 - 1
     noisy = (camera + 0.1 * torch.randn(20, 20, generator=torch.Generator().manual_seed(0))).clamp(-1, 1)
-    assert scales_of(20) == 1
+    assert scale_count(20) == 1
     _, full = structural_similarity(
         camera.numpy(), noisy.numpy(), data_range=2, gaussian_weights=True, use_sample_covariance=False, full=True
     )  # fmt: skip
-    ours = float(ms_ssim(camera[None, None], noisy[None, None]))
-    # scikit-image's Gaussian is cut at 11 pixels too; where the window fits, both are the same.
-    assert ours == pytest.approx(full[5:-5, 5:-5].mean(), abs=1e-4)
+    found = float(ms_ssim(camera[None, None], noisy[None, None]))
+    # scikit-image truncates its Gaussian at 11 pixels too; where the window fits, both are the same.
+    assert found == pytest.approx(full[5:-5, 5:-5].mean(), abs=1e-4)
 
 
 def test_images_of_64_pixels_have_three_scales_and_large_ones_five() -> None:
-    assert [scales_of(size) for size in (16, 32, 64, 128, 256, 512)] == [1, 2, 3, 4, 5, 5]
+    assert [scale_count(size) for size in (16, 32, 64, 128, 256, 512)] == [1, 2, 3, 4, 5, 5]
 
 
-def test_a_collapsed_generator_shows_one_picture_and_a_varied_one_does_not() -> None:
+def test_a_collapsed_generator_scores_near_one_and_a_diverse_one_does_not() -> None:
     one = pictures(1).expand(20, -1, -1, -1) + 0.01 * pictures(20, seed=2)
-    assert pair_likeness(one, 0).mean() > 0.98
-    assert pair_likeness(pictures(20), 0).mean() < 0.2
+    assert pair_ms_ssim(one, 0).mean() > 0.98
+    assert pair_ms_ssim(pictures(20), 0).mean() < 0.2
 
 
 def test_pairs_do_not_share_images_and_their_number_is_bounded() -> None:
-    assert len(pair_likeness(pictures(9), 0)) == 4
-    assert len(pair_likeness(pictures(40), 0, pairs=5)) == 5
+    assert len(pair_ms_ssim(pictures(9), 0)) == 4
+    assert len(pair_ms_ssim(pictures(40), 0, pairs=5)) == 5

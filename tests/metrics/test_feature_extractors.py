@@ -7,7 +7,7 @@ import pytest
 import torch
 from skimage import data
 
-from chestgan_core.errors import NotAvailable
+from chestgan_core.errors import NotAvailable, UnknownName
 from chestgan_core.metrics.feature_extractors import BATCH, Extractor, open_extractor
 
 
@@ -74,7 +74,7 @@ def test_inception_weights_in_the_cache_are_used(tmp_path: Path, monkeypatch: py
 
 
 def test_an_unknown_extractor_lists_the_known_ones() -> None:
-    with pytest.raises(NotAvailable, match="choose one of efficientnet-lite0, inception-v3"):
+    with pytest.raises(UnknownName, match="choose one of efficientnet-lite0, inception-v3"):
         open_extractor("resnet")
 
 

@@ -1,16 +1,17 @@
-"""The Inception score in closed form, and the classifier behind an extractor's features."""
+"""The inception score in closed form, and the classifier behind an extractor's features."""
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 from torch.nn import functional
 
 from chestgan_core.errors import NotAvailable
 from chestgan_core.imaging.pretrained import efficientnet_grey, efficientnet_lite0
-from chestgan_core.metrics.feature_extractors import open_extractor
-from chestgan_core.metrics.inception_score import class_logits, inception_score
+from chestgan_core.metrics.feature_extractors import NetworkExtractor, open_extractor
+from chestgan_core.metrics.inception_score import inception_score
 
 SURE = 1000.0  # a logit beside zeros: a probability of 1
 
@@ -25,9 +26,9 @@ def test_images_of_one_class_or_of_none_score_one() -> None:
 
 
 def test_two_classes_in_unequal_numbers_score_the_exponential_of_their_entropy() -> None:
-    shares = np.array([0.25, 0.75])
+    fractions = np.array([0.25, 0.75])
     found = inception_score(SURE * np.eye(2)[[0, 1, 1, 1]])
-    assert found == pytest.approx(np.exp(-(shares * np.log(shares)).sum()))
+    assert found == pytest.approx(np.exp(-(fractions * np.log(fractions)).sum()))
 
 
 @given(n=st.integers(1, 30), classes=st.integers(1, 12), seed=st.integers(0, 2**16))
@@ -51,11 +52,12 @@ def test_the_logits_of_features_are_those_of_the_whole_network() -> None:
     resized = functional.interpolate(images, size=(224, 224), mode="bilinear", antialias=True)
     with torch.inference_mode():
         expected = network(efficientnet_grey(resized).expand(-1, 3, -1, -1)).numpy()
-    found = class_logits(extractor.features(images, None), extractor.id)
+    found = extractor.class_logits(extractor.features(images, None))
     assert found.shape == (3, 1000)
     assert np.abs(found - expected).max() < 1e-3
 
 
-def test_features_that_lead_to_no_classes_are_told() -> None:
+def test_an_extractor_without_a_classifier_has_no_logits() -> None:
+    bare = NetworkExtractor(nn.Identity(), "my-network:abc", 5, "", 8, lambda unit: unit, torch.device("cpu"))
     with pytest.raises(NotAvailable, match="lead to no classes; measure with one of efficientnet-lite0"):
-        class_logits(np.zeros((2, 5), np.float32), "my-network:abc")
+        bare.class_logits(np.zeros((2, 5), np.float32))

@@ -1,6 +1,6 @@
-"""Measures on the pixels: diversity and plausibility. They need no feature network.
+"""Measures on pixels: diversity and plausibility. They need no feature network.
 
-In: the sides of a comparison and their window. Out: what was found, by measure, each beside the same on real images.
+In: the sides of a comparison and their window. Out: measurements by name, each beside the same on real images.
 """
 
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from chestgan_core.evaluation.scoring.metric_rows import Found, Under
+from chestgan_core.evaluation.scoring.metric_rows import FloorValue, Measurement
 from chestgan_core.evaluation.scoring.sides import Sides
 from chestgan_core.imaging.windows import Window
 from chestgan_core.metrics.bootstrap import resampling
-from chestgan_core.metrics.diversity import pair_likeness, scales_of
+from chestgan_core.metrics.diversity import pair_ms_ssim, scale_count
 from chestgan_core.metrics.plausibility import (
     BANDS,
     LUNG_AREA,
     Densities,
-    clipped,
+    clipping_note,
     densities,
-    largest_gap,
-    reason,
+    ks_statistic,
+    reason_unmeasurable,
 )
 
 
@@ -33,52 +33,52 @@ class PixelComparison:
     window: Window
     seed: int
 
-    def diversity(self) -> dict[str, Found]:
+    def diversity(self) -> dict[str, Measurement]:
         """Mean MS-SSIM of random pairs."""
         fake, real = (
-            pair_likeness(images, self.seed) for images in (self.sides.fake, self.sides.held_out.images)
+            pair_ms_ssim(images, self.seed) for images in (self.sides.fake, self.sides.held_out.images)
         )
-        scales = scales_of(self.sides.fake.shape[-1])
-        note = f"mean over {len(fake)} random pairs, {scales} scale(s); 1 is one picture from all seeds"
+        scales = scale_count(self.sides.fake.shape[-1])
+        note = f"mean over {len(fake)} random pairs, {scales} scale(s); 1 means the same image from all seeds"
         floor_note = f"{len(real)} random pairs of the held-out {self.sides.image_kind} images"
         return {
-            "MS-SSIM": Found(
+            "MS-SSIM": Measurement(
                 float(fake.mean()),
-                f"{note}; no interval: its images have no patients",
+                f"{note}; no interval: synthetic images have no patients",
                 sd=_error(fake),
-                floor=Under(float(real.mean()), floor_note, 2 * len(real), _error(real)),
+                floor=FloorValue(float(real.mean()), floor_note, 2 * len(real), _error(real)),
             )
         }
 
-    def plausibility(self) -> dict[str, Found]:
-        """Grey levels against real ones; of CT also the shares of densities and the area of lung."""
+    def plausibility(self) -> dict[str, Measurement]:
+        """Grey levels against real ones; for CT also the fractions of tissues and the lung area."""
         real, fake = self._densities["real"], self._densities["synthetic"]
         found = {"KS grey levels": self._grey_levels(real, fake)}
         if self.window.unit != "HU":
             return found
         for name in (*BANDS, LUNG_AREA):
-            if (why := reason(name, self.window)) is not None:
-                found[name] = Found(None, f"not measured: {why}")
+            if (why := reason_unmeasurable(name, self.window)) is not None:
+                found[name] = Measurement(None, f"not measured: {why}")
                 continue
-            patients = resampling(self.sides.held_out.patients[: len(real.shares[name])], self.seed)
+            patients = resampling(self.sides.held_out.patients[: len(real.fractions[name])], self.seed)
             several = patients.count > 1
             over = f"± over {patients.patients} patients" if several else "one patient: no ±"
             low, high = BANDS.get(name, (0.0, 0.0))
             what = (
-                "share of the body that is lung"
+                "fraction of the body that is lung"
                 if name == LUNG_AREA
-                else f"of all pixels, {_band(low, high)}"
+                else f"fraction of all pixels, {_band(low, high)}"
             )
-            parts = (what, clipped(name, self.window), "no interval: the images have no patients")
-            found[name] = Found(
-                float(fake.shares[name].mean()),
+            parts = (what, clipping_note(name, self.window), "no interval: synthetic images have no patients")
+            found[name] = Measurement(
+                float(fake.fractions[name].mean()),
                 "; ".join(part for part in parts if part),
-                sd=_error(fake.shares[name]),
-                floor=Under(
-                    float(real.shares[name].mean()),
+                sd=_error(fake.fractions[name]),
+                floor=FloorValue(
+                    float(real.fractions[name].mean()),
                     f"the held-out {self.sides.image_kind} images; {over}",
-                    len(real.shares[name]),
-                    float(patients.means(real.shares[name]).std()) if several else None,
+                    len(real.fractions[name]),
+                    float(patients.means(real.fractions[name]).std()) if several else None,
                 ),
             )
         return found
@@ -86,25 +86,25 @@ class PixelComparison:
     @cached_property
     def _densities(self) -> dict[str, Densities]:
         return {
-            role: densities(images, self.window, shares_too=role != "other")
+            role: densities(images, self.window, with_fractions=role != "other")
             for role, images in self.sides.groups.items()
         }
 
-    def _grey_levels(self, real: Densities, fake: Densities) -> Found:
+    def _grey_levels(self, real: Densities, fake: Densities) -> Measurement:
         patients = resampling(self.sides.held_out.patients, self.seed)
         synthetic = fake.levels.sum(axis=0)
-        drawn = largest_gap(patients.means(real.levels), synthetic)
+        drawn = ks_statistic(patients.means(real.levels), synthetic)
         floor = self.sides.floor()
-        under = None
+        level = None
         if len(floor.first):
             first, second = real.levels[floor.first], self._densities[floor.role].levels[floor.second]
-            under = float(largest_gap(first.sum(axis=0), second.sum(axis=0)))
+            level = float(ks_statistic(first.sum(axis=0), second.sum(axis=0)))
         over = f"95 % over {patients.patients} patients" if patients.count > 1 else "no interval: one patient"
-        return Found(
-            float(largest_gap(real.levels.sum(axis=0), synthetic)),
-            f"Kolmogorov-Smirnov: the largest gap of the cumulative histograms of all pixels; {over}",
+        return Measurement(
+            float(ks_statistic(real.levels.sum(axis=0), synthetic)),
+            f"Kolmogorov-Smirnov: the largest difference between the cumulative histograms of all pixels; {over}",
             interval=patients.interval(drawn),
-            floor=Under(under, floor.note, len(floor.first)),
+            floor=FloorValue(level, floor.note, len(floor.first)),
         )
 
 
