@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
@@ -21,6 +22,7 @@ from chestgan_core.store.artefacts import AGAIN, StoredObject, sha256_of
 from chestgan_core.store.errors import file_errors, store_errors
 
 if TYPE_CHECKING:
+    import botocore.loaders
     from boto3.s3.transfer import S3Transfer
     from mypy_boto3_s3 import S3Client
 
@@ -66,7 +68,7 @@ def s3_client(
     answer_within: seconds of one attempt, after at most 2.5 for the connection. access: by default what AWS tools use
     (environment, profile, role).
     """
-    import boto3
+    import botocore.session
     from botocore.config import Config
 
     from_environment = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
@@ -81,10 +83,12 @@ def s3_client(
         # A company's proxy cannot reach this machine.
         proxies={} if urlsplit(endpoint).hostname in ("127.0.0.1", "localhost", "::1") else None,
     )
-    session = boto3.session.Session()
+    # Credentials and profile are read anew each time, what S3 can do only once.
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _service_descriptions())
     if access is None:
-        return session.client("s3", config=config)
-    return session.client(
+        return cast("S3Client", session.create_client("s3", config=config))
+    client = session.create_client(
         "s3",
         endpoint_url=access.endpoint,
         aws_access_key_id=access.key,
@@ -92,6 +96,15 @@ def s3_client(
         region_name=access.region,
         config=config,
     )
+    return cast("S3Client", client)
+
+
+@cache
+def _service_descriptions() -> "botocore.loaders.Loader":
+    """What botocore knows of services. To read that of S3 takes 80 ms, and a daemon opens the store at each tick."""
+    import botocore.loaders
+
+    return botocore.loaders.create_loader()
 
 
 class Traffic:
