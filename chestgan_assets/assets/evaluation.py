@@ -1,7 +1,7 @@
-"""metric_report: how far the generated images are from real ones of patients that were not trained on."""
+"""metric_report: how far generated images are from real images of patients that were not trained on."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -11,11 +11,16 @@ from chestgan_assets.conditions import FOLLOWS
 from chestgan_assets.execution.executor import GPU_POOL, OWNERS, RETRY
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.execution.usage import metered
-from chestgan_assets.metadata import blocking, check, picture, table
+from chestgan_assets.metadata import URI, Cell, beside, blocking, check, picture, table
 from chestgan_assets.partitions import dataset_to_experiments, experiments
-from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.resources import MachineResource, StoreResource
+from chestgan_assets.tags import REPORT
 from chestgan_core.config.experiment import load_experiment
 from chestgan_core.evaluation.version import VERSION
+
+if TYPE_CHECKING:
+    from chestgan_core.evaluation.scoring.gate import GateResult
+    from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 
 SHOWN = (
     "measure",
@@ -32,7 +37,7 @@ SHOWN = (
     "note",
 )
 
-# The release gate (chestgan_core/evaluation/scoring/gate.py): each rule is a check that stops the publication.
+# The release gate (chestgan_core/evaluation/scoring/gate.py): each rule is a check that blocks the publication.
 RULES = {
     "finite": "Every number of the report is finite.",
     "distance": "KID is near enough to that between real patients (release.max_kid_above_floor).",
@@ -47,69 +52,72 @@ RULES = {
     deps=[generator_checkpoint, dg.AssetDep(training_set, partition_mapping=dataset_to_experiments)],
     group_name="evaluation",
     kinds={"pytorch", "html", "s3"},
+    tags=REPORT,
     owners=OWNERS,
     code_version=str(VERSION),
     pool=GPU_POOL,
     retry_policy=RETRY,
     automation_condition=FOLLOWS,
     check_specs=[
-        dg.AssetCheckSpec("measured", asset="metric_report", description="The extractor could be had."),
-        blocking("images_vary", "metric_report", "The generated images are not all the same."),
+        dg.AssetCheckSpec(
+            "extractor_available", asset="metric_report", description="The feature extractor is installed."
+        ),
+        blocking("images_vary", "metric_report", "The generated images differ from each other."),
         *(blocking(name, "metric_report", description) for name, description in RULES.items()),
     ],
 )
 def metric_report(
-    context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
+    context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
 ) -> dg.MaterializeResult:
-    """Distances, overlap, variety, plausibility, usefulness and memorization, each beside the same on real patients."""
+    """Distance, overlap, diversity, plausibility, usefulness and memorization, each next to that of real patients."""
     from chestgan_core.evaluation.stored_report import report_experiment
 
-    with one_line_failures(), metered(store, workplace) as meter, workplace.scratch() as folder:
+    with one_line_failures(), metered(store, machine) as meter, machine.scratch() as folder:
         experiment = load_experiment(context.partition_key)
-        stored = report_experiment(meter.store, experiment, workplace.device, folder)
+        stored = report_experiment(meter.store, experiment, machine.device, folder)
+    rows = stored.payload.rows
     return dg.MaterializeResult(
         data_version=dg.DataVersion(stored.version),
         metadata={
-            "uri": stored.uri,
-            "page": f"{stored.uri.rpartition('/')[0]}/report.html",
-            "pdf": f"{stored.uri.rpartition('/')[0]}/report.pdf",
-            "contact sheet": picture(stored.contact_sheet_png, "held-out beside synthetic"),
-            "measures": table(SHOWN, [tuple(_short(row[name]) for name in SHOWN) for row in stored.rows]),
-            **_numbers(stored.rows),
+            URI: stored.uri,
+            "report": beside(stored.uri, "report.html"),
+            "report, PDF": beside(stored.uri, "report.pdf"),
+            "contact sheet": picture(stored.contact_sheet_png, "held-out and synthetic images"),
+            "measures": table(SHOWN, [tuple(_rounded(getattr(row, name)) for name in SHOWN) for row in rows]),
+            **_numbers(rows),
             **meter.read().metadata(),
         },
         check_results=[
-            check(
-                "measured", all(row["value"] is not None for row in stored.rows if row["measure"] == "KID")
-            ),
+            check("extractor_available", all(row.value is not None for row in rows if row.measure == "KID")),
             check("images_vary", stored.spread > 0, mean_standard_deviation=stored.spread),
-            *_verdicts(stored.told["gate"]["rules"]),
+            *_rule_checks(stored.payload.gate),
         ],
     )
 
 
-def _verdicts(rules: list[dict[str, Any]]) -> Iterator[dg.AssetCheckResult]:
-    """The release gate, a check a rule; a rule that the experiment turned off passes and says so."""
-    known = {rule["check"]: rule for rule in rules}
+def _rule_checks(gate: "GateResult") -> Iterator[dg.AssetCheckResult]:
+    """The release gate, one check per rule; a rule that the experiment has turned off passes and says so."""
+    known = {rule.check: rule for rule in gate.rules}
     for name in RULES:
         if rule := known.get(name):
-            told = {key: rule[key] for key in ("value", "bound", "by") if rule[key] is not None}
-            yield check(name, rule["passed"], note=rule["note"], measure=rule["measure"], **told)
+            numbers = {"value": rule.value, "limit": rule.limit, "exceeded_by": rule.exceeded_by}
+            present = {key: number for key, number in numbers.items() if number is not None}
+            yield check(name, rule.passed, note=rule.note, measure=rule.measure, **present)
         else:
-            yield check(name, True, note="the experiment has no such rule")
+            yield check(name, True, note="the experiment has turned this rule off")
 
 
-def _numbers(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """Numbers plot themselves over the materializations; what could not be measured is left out."""
+def _numbers(rows: "Sequence[MetricRow]") -> dict[str, float]:
+    """Numbers, which Dagster plots over the materializations; metrics without a value are left out."""
     numbers = {}
     for row in rows:
-        # As in the report: KID is told times 1000.
-        name, factor = (f"{row['measure']} x 1000", 1000) if row["measure"] == "KID" else (row["measure"], 1)
-        for label, value in ((name, row["value"]), (f"{name}, floor", row["floor"])):
+        # As in the report: KID is multiplied by 1000.
+        name, factor = (f"{row.measure} x 1000", 1000) if row.measure == "KID" else (row.measure, 1)
+        for label, value in ((name, row.value), (f"{name}, floor", row.floor)):
             if value is not None:
                 numbers[label] = round(factor * value, 3)
     return numbers
 
 
-def _short(value: object) -> object:
-    return f"{value:.4g}" if isinstance(value, float) else value
+def _rounded(value: Cell) -> Cell:
+    return float(f"{value:.4g}") if isinstance(value, float) else value

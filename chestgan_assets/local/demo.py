@@ -86,20 +86,20 @@ def materialize_chain(store: Store, dataset: str, experiment: str) -> None:
             if not result.success:
                 raise _failure(result)
 
-        run("catalog", dataset)
+        run("series_catalog_job", dataset)
         # Not all registered partitions: some may be of a folder that was used before.
         listed = read_catalog(store, dataset).patients
         register_all(instance, dataset, listed)
         for patient in listed:
             try:
-                run("patient_slices", patient_partition(dataset, patient))
+                run("patient_slices_job", patient_partition(dataset, patient))
             except DemoFailed as error:
                 # As in a backfill: a patient without usable slices does not stop the others, a store that is down does.
                 if error.transient:
                     raise
                 _log.warning("continues without this patient: %s", error)
-        run("split", dataset)
-        run("synthetic_set", experiment)
+        run("training_set_job", dataset)
+        run("synthetic_set_job", experiment)
 
 
 def _failure(result: dg.ExecuteInProcessResult) -> DemoFailed:
@@ -134,7 +134,7 @@ def _summary(store: Store, experiment: str, seconds: float) -> str:
     page.with_suffix(".pdf").write_bytes(report.pdf)
     command = shutil.which("chestgan", path=str(Path(sys.executable).parent)) or "chestgan"
     return (
-        f"\n{report.text}\n\n"
+        f"\n{report.payload.as_text()}\n\n"
         f"synthetic set   {store.uri(newest(store, experiment).folder)}\n"
         f"fetch it        {command} sets fetch {experiment} --out {experiment}-set\n"
         f"contact sheet   {sheet}\n"

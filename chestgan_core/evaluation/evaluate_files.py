@@ -1,8 +1,8 @@
 """A metric report on files: what `chestgan evaluate` does.
 
 In: shards of held-out patients, a safetensors file of synthetic slices, shards of other patients, all int16, in HU or
-grey levels; the discriminator of the training, for the block of the thesis' measures.
-Out: a MetricReport. The window that maps them to images is that of the generator, which its file names.
+grey levels; the discriminator of the training, for the measures of the thesis system. Out: a MetricReport. The window
+that maps slices to images is that of the generator, which the synthetic file names.
 """
 
 import json
@@ -18,25 +18,25 @@ from chestgan_core.errors import BadInput
 from chestgan_core.evaluation.scoring.evaluate import evaluate, with_thesis
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.sides import RealImages
-from chestgan_core.evaluation.thesis.measuring import Opponent, ThesisImages
+from chestgan_core.evaluation.thesis.measuring import RunDiscriminator, ThesisImages
 from chestgan_core.imaging.windows import WINDOWS, Window
 from chestgan_core.slices.shards import read_shard
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.weights import load_discriminator
 
-# How slices are called that came without a title.
+# Titles of slices that came without one.
 UNTITLED: dict[ImageKind, str] = {
     "real": "slices whose source is not stated",
     "phantom": "generated phantom slices",
 }
-REMEDY = "give a file that chestgan generate or normalize wrote"
+REMEDY = "give a file that chestgan generate has written"
 
 
 def evaluate_files(
     real: Sequence[Path],
     fake: Path,
     window: Window | None = None,
-    extractor: str = "efficientnet-lite0",
+    extractors: Sequence[str] = ("efficientnet-lite0",),
     seed: int = 0,
     reference: Sequence[Path] = (),
     source_title: str | None = None,
@@ -44,14 +44,30 @@ def evaluate_files(
     device: str = "cpu",
     discriminator: Path | None = None,
 ) -> MetricReport:
-    """evaluate() on files: shards of held-out patients, a safetensors of synthetic slices, shards of other
-    patients.
+    """Compare synthetic slices with those of patients that the generator was not trained on, all from files.
 
-    fake: tensor `slices` (M, S, S) int16, as `chestgan generate` writes it. window: by default the one that
-    this file says its generator was trained with, the lung window where it says none. source_title: how the data
-    may be called; without it the report says only what image_kind says. discriminator: folder of a training, or its
-    discriminator.safetensors. Raises BadInput: a file that is not what it should be, a window other than the
-    generator's, or what evaluate() refuses; BadCheckpoint.
+    Args:
+        real: shards of held-out patients, as `chestgan normalize` writes them: (N, S, S) int16, HU or grey levels.
+        fake: safetensors file with a tensor `slices` (M, S, S) int16, as `chestgan generate` writes it.
+        window: display window; by default the one that `fake` says its generator was trained with, else the lung one.
+        extractors: names of feature networks; () measures pixels only.
+        seed: of every random draw.
+        reference: shards of other real patients (those trained on), for the floor and for memorization.
+        source_title: title of the real data, as the report prints it.
+        image_kind: "real" or "phantom", the word for the images that are not synthetic.
+        device: auto, cpu, cuda or mps.
+        discriminator: folder of the training that made `fake`, or its discriminator.safetensors.
+
+    Returns:
+        The report; `as_text()` is a score card, `write_report` makes pages of it.
+
+    Raises:
+        BadInput: a file that cannot be used, a window other than the generator's, or what evaluate() refuses.
+        BadCheckpoint: a discriminator that cannot be loaded.
+
+    Examples:
+        >>> report = evaluate_files([Path("other-patients.safetensors")], Path("fake.safetensors"))  # doctest: +SKIP
+        >>> print(report.as_text())  # doctest: +SKIP
     """
     slices, trained = _read_slices(fake)
     held_out = _read_real(real)
@@ -59,8 +75,8 @@ def evaluate_files(
     if window is not None and trained is not None and window != trained:
         raise BadInput(
             fake,
-            f"was generated with the window {trained}, not {window}: beyond its own window it holds nothing",
-            "leave the window out",
+            f"was generated with the window {trained}, not {window}, and has no values beyond its own window",
+            "leave out the window",
         )
     window = window or trained or WINDOWS["lung"]
     where = pick_device(device)
@@ -78,7 +94,7 @@ def evaluate_files(
         image_kind=image_kind,
         model_title=f"synthetic slices of {fake.name}",
         reference=other,
-        extractor_names=(extractor,),
+        extractors=extractors,
         seed=seed,
         device=where,
     )
@@ -87,13 +103,13 @@ def evaluate_files(
         ThesisImages(real_images.images),
         ThesisImages(images),
         None if other is None else ThesisImages(other.images),
-        Opponent(loaded),
+        RunDiscriminator(loaded),
         seed,
     )
 
 
 def _read_real(paths: Sequence[Path]) -> tuple[Tensor, tuple[str, ...]]:
-    """(N, S, S) int16 of all shards, and the patient of each."""
+    """(N, S, S) int16 of all shards, and the patient of each slice."""
     slices: list[Tensor] = []
     patients: list[str] = []
     for path in paths:
@@ -107,29 +123,29 @@ def _read_real(paths: Sequence[Path]) -> tuple[Tensor, tuple[str, ...]]:
     return torch.cat(slices), tuple(patients)
 
 
-def _to_real(read: tuple[Tensor, tuple[str, ...]], window: Window) -> RealImages:
-    slices, patients = read
+def _to_real(loaded: tuple[Tensor, tuple[str, ...]], window: Window) -> RealImages:
+    slices, patients = loaded
     return RealImages(_to_images(slices, window), patients)
 
 
 def _read_slices(path: Path) -> tuple[Tensor, Window | None]:
-    """(N, S, S) int16 of a safetensors file that may have no rows beside it, and the generator's window."""
+    """(N, S, S) int16 of a safetensors file without rows beside it, and the window of its generator if it names one."""
     if not path.is_file():
-        raise BadInput(path, "is not there", REMEDY)
+        raise BadInput(path, "does not exist", REMEDY)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             slices: Tensor = file.get_tensor("slices")
     except (SafetensorError, OSError) as error:
-        raise BadInput(path, f"holds no tensor `slices` that can be read ({error})", REMEDY) from error
+        raise BadInput(path, f"has no readable tensor `slices` ({error})", REMEDY) from error
     if slices.ndim != 3 or slices.dtype != torch.int16:
         found = f"{tuple(slices.shape)} {str(slices.dtype).removeprefix('torch.')}"
-        raise BadInput(path, f"holds slices of {found}, not (N, S, S) int16", REMEDY)
+        raise BadInput(path, f"has slices of {found}, not (N, S, S) int16", REMEDY)
     if "generated" not in metadata:
         return slices, None
     try:
-        told = json.loads(metadata["generated"])["window"]
-        return slices, Window(float(told["centre"]), float(told["width"]), told["unit"])
+        fields = json.loads(metadata["generated"])["window"]
+        return slices, Window(float(fields["centre"]), float(fields["width"]), fields["unit"])
     except (ValueError, KeyError, TypeError) as error:
         raise BadInput(path, "does not say which window its generator was trained with", REMEDY) from error
 

@@ -1,30 +1,49 @@
-"""The metric report of an experiment between store and store.
+"""The metric report of an experiment from store to store.
 
 In: the newest run of an experiment and the training set it was trained on. Out:
 `reports/<experiment>/<run>/<version>/` with report.json, report.html, report.pdf and figures, and the pointer.
+
+The version names what scored the images and the release rules. When only the rules change, nothing is scored again: the
+gate is applied to the stored rows, and its result is committed as a report of its own. So a report always shows the
+result of the rules that it was made with.
 """
 
-import json
-import sys
+import logging
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from chestgan_core.config.experiment import Experiment
-from chestgan_core.errors import NotAvailable, NotInStore
-from chestgan_core.evaluation.pages.report_page import CURVES, PROGRESS, write_report
+from chestgan_core.errors import DamagedObject, NotAvailable, NotInStore
+from chestgan_core.evaluation.pages.figures import CONTACT_SHEET
+from chestgan_core.evaluation.pages.report_page import (
+    CURVES,
+    FIGURES,
+    PAGE,
+    PDF,
+    PROGRESS,
+    write_pages,
+    write_report,
+)
 from chestgan_core.evaluation.scoring.evaluate import evaluate, with_thesis
-from chestgan_core.evaluation.scoring.feature_cache import KeptFeatures
-from chestgan_core.evaluation.scoring.gate import judge
+from chestgan_core.evaluation.scoring.feature_cache import CachedFeatures
+from chestgan_core.evaluation.scoring.gate import apply_gate
 from chestgan_core.evaluation.scoring.provenance import data_facts, run_facts
+from chestgan_core.evaluation.scoring.read_report import (
+    REMEDY,
+    NewestReport,
+    newest_report,
+    read_payload,
+    require_report,
+)
+from chestgan_core.evaluation.scoring.report_payload import RunReport
 from chestgan_core.evaluation.scoring.sides import RealImages
-from chestgan_core.evaluation.thesis.measuring import Opponent, ThesisImages, instruments
+from chestgan_core.evaluation.thesis.measuring import RunDiscriminator, ThesisImages, instruments
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.local.progress import Progress
-from chestgan_core.metrics.feature_extractors import open_extractor
+from chestgan_core.metrics.feature_extractors import Extractor, open_extractor
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact, content_version
+from chestgan_core.store.artefacts import Artefact, content_version, parse_typed
 from chestgan_core.store.store import Store
 from chestgan_core.training.data import LoadedSlices, load_slices
 from chestgan_core.training.devices import pick_device
@@ -32,96 +51,149 @@ from chestgan_core.training.generation import class_numbers, class_of, generate
 from chestgan_core.training.run import fetch_discriminator, fetch_generator, newest_run
 from chestgan_core.training.weights import GENERATOR_FILE
 
-PDF = "report.pdf"
-CONTACT_SHEET = "figures/real-beside-synthetic.png"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class StoredReport:
-    """A committed report. pdf: empty in one of an older version. spread: mean over pixels of the standard deviation
-    between the synthetic images.
+    """A committed report.
+
+    spread: mean over pixels of the standard deviation between the synthetic images; 0 where all are the same.
     """
 
     uri: str
     version: str
-    told: dict[str, Any]
+    payload: RunReport
     spread: float
     html: str
     pdf: bytes
     contact_sheet_png: bytes
 
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """The rows of the report as plain data."""
-        return list(self.told["rows"])
 
-    @property
-    def text(self) -> str:
-        """The score card for a terminal."""
-        return str(self.told["text"])
+@dataclass(frozen=True)
+class _Manifest:
+    """scoring: names what the rows depend on, see _scoring."""
+
+    experiment: str
+    run: str
+    training_set: str
+    scoring: str
+    spread: float
+    kind: str = "metric-report"
 
 
 def report_experiment(store: Store, experiment: Experiment, device: str, folder: Path) -> StoredReport:
-    """Score the newest run on patients that it was not trained on. The same run and settings are scored once.
+    """Score the newest run on patients that it was not trained on. Equal runs and settings are scored once.
 
-    The images are those of the published set: same generator, same seeds. Raises NotInStore (also where the newest
-    run was trained with other settings), StoreError.
+    The images are those of the published set: same generator, same seeds. Raises NotInStore (also where the newest run
+    was trained with other settings), DamagedObject, StoreError.
     """
     name, run = newest_run(store, experiment)
-    version = _version(run, experiment)
+    try:
+        extractor: Extractor | None = open_extractor(experiment.evaluation.extractor, pick_device(device))
+    except NotAvailable:
+        extractor = None
+    scoring = _scoring(run, experiment, extractor)
+    version = content_version(scoring, experiment.release.model_dump(mode="json"))
     manifest_key = keys.report_manifest(experiment.name, name, version)
-    if store.head(manifest_key) is None:
-        _write(store, experiment, run, manifest_key, device, folder)
+    if store.head(manifest_key) is not None:
+        log.info("metric_report %s: run %s is scored already", experiment.name, name)
+    elif scored := _scored(store, experiment, scoring):
+        log.info(
+            "metric_report %s: the release rules changed; the rows of %s are used",
+            experiment.name,
+            scored.version,
+        )
+        _apply_rules(store, experiment, run, scored, manifest_key, folder)
     else:
-        print(f"metric_report {experiment.name}: run {name} is scored already", file=sys.stderr)
+        _score(store, experiment, run, extractor, scoring, manifest_key, device, folder)
     store.update_pointer(keys.report_latest(experiment.name), {"run": name, "version": version})
-    return _read(store, store.read_manifest(manifest_key), version)
+    return _read(store, NewestReport(name, version, store.read_manifest(manifest_key)))
 
 
 def latest_report(store: Store, experiment: str) -> StoredReport:
-    """The report that counts. Raises NotInStore."""
-    artefact, version = _newest(store, experiment)
-    return _read(store, artefact, version)
+    """The newest report of an experiment.
+
+    Args:
+        store: an open store.
+        experiment: name of the experiment.
+
+    Returns:
+        Its payload (rows, gate, provenance), pages and contact sheet.
+
+    Raises:
+        NotInStore: the experiment has no report.
+        DamagedObject: the report is not as expected, such as one of another version.
+        StoreError: the store does not answer.
+
+    Examples:
+        >>> report = latest_report(Store.open("s3://bucket/prefix"), "demo")  # doctest: +SKIP
+        >>> report.payload.row("KID").value  # not times 1000  # doctest: +SKIP
+        0.183
+    """
+    return _read(store, require_report(store, experiment))
 
 
 def fetch_report(store: Store, experiment: str, folder: Path) -> StoredReport:
-    """The files of the report that counts, each verified. Raises NotInStore, DamagedObject, BadInput."""
-    artefact, version = _newest(store, experiment)
-    store.fetch(artefact, folder)
-    return _read(store, artefact, version)
+    """The files of the newest report, each verified. Raises NotInStore, DamagedObject, BadInput (the folder)."""
+    newest = require_report(store, experiment)
+    store.fetch(newest.artefact, folder)
+    return _read(store, newest)
 
 
-def _newest(store: Store, experiment: str) -> tuple[Artefact, str]:
-    try:
-        pointer = store.get_pointer(keys.report_latest(experiment))[0]
-    except NotInStore as error:
-        raise NotInStore(
-            f"experiment {experiment}", "has no report", "materialize metric_report first"
-        ) from error
-    version = str(pointer["version"])
-    return store.read_manifest(keys.report_manifest(experiment, str(pointer["run"]), version)), version
-
-
-def _version(run: Artefact, experiment: Experiment) -> str:
-    """What decides a report: weights, settings, seeds, our code, and the networks that measure or their absence."""
-    try:
-        extractor = open_extractor(experiment.evaluation.extractor).id
-    except NotAvailable:
-        extractor = "not available"
-    decided = [
+def _scoring(run: Artefact, experiment: Experiment, extractor: Extractor | None) -> str:
+    """Names what decides the rows: weights, settings, seeds, code, and the networks that measure or their absence."""
+    return content_version(
         run.sha256,
-        experiment.evaluation.model_dump_json(),
-        experiment.release.model_dump_json(),
-        str(experiment.publication.first_seed),
-        extractor,
-        *instruments(),
+        experiment.evaluation.model_dump(mode="json"),
+        experiment.publication.first_seed,
+        "not available" if extractor is None else extractor.id,
+        instruments(),
         VERSION,
-    ]
-    return content_version(*decided)
+    )
 
 
-def _write(
-    store: Store, experiment: Experiment, run: Artefact, manifest_key: str, device: str, folder: Path
+def _scored(store: Store, experiment: Experiment, scoring: str) -> NewestReport | None:
+    """The newest report, if only its release rules differ; one that cannot be read is not used."""
+    try:
+        newest = newest_report(store, experiment.name)
+        return newest if newest and _manifest(store, newest).scoring == scoring else None
+    except (DamagedObject, NotInStore):
+        return None
+
+
+def _apply_rules(
+    store: Store,
+    experiment: Experiment,
+    run: Artefact,
+    scored: NewestReport,
+    manifest_key: str,
+    folder: Path,
+) -> None:
+    """Commit the rows and figures of a report with the result of the present release rules."""
+    report = read_payload(store, scored.artefact)
+    report = replace(report, gate=apply_gate(report.rows, experiment.release))
+    names = [scored.artefact.name(item) for item in scored.artefact.objects]
+    figures = {
+        name.removeprefix(f"{FIGURES}/"): store.read(scored.artefact, name)
+        for name in names
+        if name.startswith(f"{FIGURES}/")
+    }
+    pages = write_pages(report, figures, folder / "report", _training_pictures(store, run))
+    files: dict[str, Path | bytes] = {file.name: file for file in pages}
+    files |= {f"{FIGURES}/{name}": png for name, png in figures.items()}
+    store.commit(manifest_key, files, asdict(_manifest(store, scored)))
+
+
+def _score(
+    store: Store,
+    experiment: Experiment,
+    run: Artefact,
+    extractor: Extractor | None,
+    scoring: str,
+    manifest_key: str,
+    device: str,
+    folder: Path,
 ) -> None:
     where = pick_device(device)
     training_set = open_training_set(store, experiment.dataset, run.manifest["training_set"])
@@ -130,8 +202,9 @@ def _write(
     generator = fetch_generator(store, run, folder / "model", where)
     first = experiment.publication.first_seed
     count = min(experiment.evaluation.images, len(held_out.images))
+    seeds = range(first, first + count)
     with Progress(f"metric_report {experiment.name}", count, "images to score") as progress:
-        fake = generate(generator, range(first, first + count), progress)
+        fake = generate(generator, seeds, progress)
     report = evaluate(
         _real(held_out, experiment),
         fake,
@@ -140,11 +213,9 @@ def _write(
         image_kind=training_set.dataset.image_kind,
         model_title=f"{experiment.name}, {run.manifest['images_seen']:,} images seen",
         reference=_real(reference, experiment),
-        fake_classes=[class_of(seed, experiment) for seed in range(first, first + count)]
-        if experiment.classes
-        else (),
-        features_of=KeptFeatures(store, training_set),
-        extractor_names=(experiment.evaluation.extractor,),
+        fake_classes=[class_of(seed, experiment) for seed in seeds] if experiment.classes else (),
+        features_of=CachedFeatures(store, training_set),
+        extractors=(extractor or experiment.evaluation.extractor,),
         images=experiment.evaluation.images,
         seed=experiment.seed,
         snapshot=training_set.version,
@@ -158,35 +229,39 @@ def _write(
             "seeds": f"{first} to {first + count - 1}",
         },
     )
-    opponent = Opponent(
+    discriminator = RunDiscriminator(
         fetch_discriminator(store, run, folder / "model", where),
-        "the run is of a version that did not keep its discriminator",
+        "the run has no discriminator in the store",
         run.manifest["best_at"],
     )
     report = with_thesis(
         report,
         ThesisImages(held_out.images, held_out.classes),
-        ThesisImages(fake, class_numbers(range(first, first + count), experiment)),
+        ThesisImages(fake, class_numbers(seeds, experiment)),
         ThesisImages(reference.images, reference.classes),
-        opponent,
+        discriminator,
         experiment.seed,
     )
-    out = folder / "report"
-    gate = judge([asdict(row) for row in report.rows], experiment.release)
-    report = replace(report, gate=gate, data=data_facts(training_set), run=run_facts(run))
-    files = write_report(report, out, {name: store.read(run, name) for name in (CURVES, PROGRESS)})
-    store.commit(
-        manifest_key,
-        {file.relative_to(out).as_posix(): file for file in files},
-        {
-            "kind": "metric-report",
-            "experiment": experiment.name,
-            "run": run.manifest["run"],
-            "training_set": training_set.version,
-            "spread": float(fake.std(dim=0).mean()),
-            "text": report.as_text(),
-        },
+    report = replace(
+        report,
+        gate=apply_gate(report.rows, experiment.release),
+        data=data_facts(training_set),
+        run=run_facts(run, store.uri(run.manifest_key)),
     )
+    out = folder / "report"
+    files = write_report(report, out, _training_pictures(store, run))
+    manifest = _Manifest(
+        experiment=experiment.name,
+        run=run.manifest["run"],
+        training_set=training_set.version,
+        scoring=scoring,
+        spread=float(fake.std(dim=0).mean()),
+    )
+    store.commit(manifest_key, {file.relative_to(out).as_posix(): file for file in files}, asdict(manifest))
+
+
+def _training_pictures(store: Store, run: Artefact) -> dict[str, bytes]:
+    return {name: store.read(run, name) for name in (CURVES, PROGRESS)}
 
 
 def _slices(
@@ -200,15 +275,19 @@ def _real(loaded: LoadedSlices, experiment: Experiment) -> RealImages:
     return RealImages(loaded.images, loaded.patients, tuple(experiment.classes[at] for at in numbers))
 
 
-def _read(store: Store, artefact: Artefact, version: str) -> StoredReport:
+def _manifest(store: Store, report: NewestReport) -> _Manifest:
+    where = store.uri(report.artefact.manifest_key)
+    return parse_typed(_Manifest, report.artefact.manifest, where, REMEDY, "the manifest of a report")
+
+
+def _read(store: Store, report: NewestReport) -> StoredReport:
+    artefact = report.artefact
     return StoredReport(
         uri=store.uri(artefact.manifest_key),
-        version=version,
-        told={**json.loads(store.read(artefact, "report.json")), "text": artefact.manifest["text"]},
-        spread=artefact.manifest["spread"],
-        html=store.read(artefact, "report.html").decode(),
-        pdf=store.read(artefact, PDF)
-        if any(artefact.name(item) == PDF for item in artefact.objects)
-        else b"",
-        contact_sheet_png=store.read(artefact, CONTACT_SHEET),
+        version=report.version,
+        payload=read_payload(store, artefact),
+        spread=_manifest(store, report).spread,
+        html=store.read(artefact, PAGE).decode(),
+        pdf=store.read(artefact, PDF),
+        contact_sheet_png=store.read(artefact, f"{FIGURES}/{CONTACT_SHEET}"),
     )

@@ -1,26 +1,27 @@
 """What automation decides on: the current run and report of an experiment, and the thresholds.
 
-In: the store, the environment. Out: plain data; only pointers, manifests and report.json are read.
-Imports nothing heavy.
+In: the store, the environment. Out: data; only pointers, manifests and report.json are read. Imports nothing heavy.
 """
 
-import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from chestgan_core.errors import NotInStore
+from chestgan_core.evaluation.scoring.read_report import newest_report, read_payload
+from chestgan_core.evaluation.scoring.report_payload import RunReport
 from chestgan_core.local.environment import number_from_environment
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
+from chestgan_core.training.run_manifest import read_run_manifest
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When automation acts. retrain_slices: new or revised slices; retrain_fraction: the same as a share of the
-    training set (either suffices). drift: Kolmogorov-Smirnov distance, 0 to 1. study_floors: KID above so many times
-    its floor asks for a study; None leaves that to the gate.
+    """When automation acts.
+
+    retrain_slices: new or revised slices; retrain_fraction: the same as a fraction of the training set; either
+    suffices. drift: Kolmogorov-Smirnov distance, 0 to 1. study_floors: a KID above so many times its floor requests a
+    study; None: only the release gate does.
     """
 
     retrain_slices: float = 1000
@@ -41,36 +42,29 @@ def thresholds() -> Thresholds:
 
 
 def current_training_set(store: Store, experiment: str) -> tuple[str, str] | None:
-    """Dataset and version that the current run was trained on; None without a run. Raises DamagedObject."""
+    """Dataset and version of the training set of the current run; None without a run. Raises DamagedObject."""
     try:
-        run = str(store.get_pointer(keys.run_latest(experiment))[0]["run"])
+        (run,) = store.read_pointer(keys.run_latest(experiment), "run")
     except NotInStore:
         return None
-    told = store.read_manifest(keys.run_manifest(experiment, run)).manifest
-    return str(told["dataset"]), str(told["training_set"])
+    manifest = read_run_manifest(store, store.read_manifest(keys.run_manifest(experiment, run)))
+    return manifest.dataset, manifest.training_set
 
 
-def newest_report(store: Store, experiment: str) -> dict[str, Any] | None:
+def newest_payload(store: Store, experiment: str) -> RunReport | None:
     """report.json of the newest report; None without one. Raises DamagedObject."""
-    try:
-        pointer = store.get_pointer(keys.report_latest(experiment))[0]
-    except NotInStore:
-        return None
-    run, version = str(pointer["run"]), str(pointer["version"])
-    artefact = store.read_manifest(keys.report_manifest(experiment, run, version))
-    told: dict[str, Any] = json.loads(store.read(artefact, "report.json"))
-    return told
+    newest = newest_report(store, experiment)
+    return None if newest is None else read_payload(store, newest.artefact)
 
 
-def shortfall(report: Mapping[str, Any], floors: float | None) -> tuple[bool, str]:
-    """Whether a report (report.json) falls short, and why: its release gate, or KID above so many times its floor."""
-    row = next((row for row in report["rows"] if row["measure"] == "KID" and row["value"] is not None), None)
-    # A floor at or below 0 is within its error of none: no multiple of it means anything.
-    if floors is not None and row is not None and (floor := row["floor"] or 0.0) > 0:
-        times = row["value"] / floor
+def shortfall(report: RunReport, floors: float | None) -> tuple[bool, str]:
+    """Whether a report falls short, and why: its release gate, or a KID above `floors` times its floor."""
+    measured = [row for row in report.rows if row.measure == "KID" and row.value is not None]
+    # A floor at or below 0 is within its error of 0: no multiple of it means anything.
+    if floors is not None and measured and (floor := measured[0].floor or 0.0) > 0:
+        times = (measured[0].value or 0.0) / floor
         if times > floors:
             return True, f"KID is {times:.1f} times its floor, more than {floors:g}"
-    refused = [str(rule["note"]) for rule in report["gate"]["rules"] if not rule["passed"]]
-    if refused:
-        return True, f"the gate stopped it: {'; '.join(refused)}"
-    return False, "the report passed its gate"
+    if not report.gate.passed:
+        return True, f"refused by the release gate: {report.gate.line()}"
+    return False, "the report passed the release gate"

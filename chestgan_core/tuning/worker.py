@@ -21,7 +21,7 @@ from chestgan_core.tuning.trial import TrialInputs, TrialNotNeeded, objective
 
 OnTrial: TypeAlias = Callable[[TrialRow], object]
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 POLL = 1.0  # seconds between two checks of the trials of other workers
 
@@ -97,10 +97,10 @@ def _one(study: optuna.Study, run: Callable[[optuna.Trial], float]) -> FrozenTri
 def _log_trial(study: OpenStudy, trial: FrozenTrial) -> None:
     what = f"study {study.plan.name}  trial {trial.number}"
     if trial.value is None or trial.state is not TrialState.COMPLETE:
-        logger.info("%s  pruned: %s", what, trial.user_attrs.get(REASON, ""))
+        log.info("%s  pruned: %s", what, trial.user_attrs.get(REASON, ""))
         return
     best = study.optuna.best_trial
-    logger.info(
+    log.info(
         "%s  KID %.0f x 1000, best %.0f (trial %d), floor %.0f",
         what,
         1000 * trial.value,

@@ -43,8 +43,8 @@ def real(tmp_path: Path) -> list[Path]:
 
 def generated(path: Path, window: Window | None) -> Path:
     """12 synthetic slices, as chestgan generate writes them; without window: as another program would."""
-    told = {"window": asdict(window)} if window else None
-    save_file({"slices": units(12, 3)}, path, {"generated": json.dumps(told)} if told else None)
+    fields = {"window": asdict(window)} if window else None
+    save_file({"slices": units(12, 3)}, path, {"generated": json.dumps(fields)} if fields else None)
     return path
 
 
@@ -64,18 +64,18 @@ def test_files_give_the_same_rows_as_the_images_in_them(real: list[Path], tmp_pa
     assert kid.n_real == direct.n_real == 12
 
 
-def test_without_a_title_the_report_says_only_what_the_word_says(real: list[Path], tmp_path: Path) -> None:
+def test_without_a_title_the_report_says_real_or_phantom(real: list[Path], tmp_path: Path) -> None:
     fake = generated(tmp_path / "fake.safetensors", None)
     for image_kind, title in (
         ("real", "slices whose source is not stated"),
         ("phantom", "generated phantom slices"),
     ):
-        told = evaluate_files(real, fake, extractor="none", image_kind=image_kind)  # type: ignore[arg-type]
-        assert (told.source_title, told.image_kind) == (title, image_kind)
+        report = evaluate_files(real, fake, extractors=(), image_kind=image_kind)  # type: ignore[arg-type]
+        assert (report.source_title, report.image_kind) == (title, image_kind)
 
 
 @pytest.mark.parametrize(
-    ("trained", "asked", "used"),
+    ("trained", "given", "used"),
     [
         (WINDOWS["wide"], None, WINDOWS["wide"]),
         (Window(40.0, 400.0), None, Window(40, 400)),
@@ -85,10 +85,10 @@ def test_without_a_title_the_report_says_only_what_the_word_says(real: list[Path
     ],
 )
 def test_the_window_is_the_one_that_the_generator_was_trained_with(
-    trained: Window | None, asked: Window | None, used: Window, real: list[Path], tmp_path: Path
+    trained: Window | None, given: Window | None, used: Window, real: list[Path], tmp_path: Path
 ) -> None:
     fake = generated(tmp_path / "fake.safetensors", trained)
-    assert evaluate_files(real, fake, asked, extractor="none").window == used
+    assert evaluate_files(real, fake, given, extractors=()).window == used
 
 
 def test_a_window_that_is_not_the_generators_is_refused(real: list[Path], tmp_path: Path) -> None:
@@ -100,11 +100,15 @@ def test_a_window_that_is_not_the_generators_is_refused(real: list[Path], tmp_pa
         evaluate_files(real, fake)
 
 
-def test_files_that_are_no_slices_are_refused_in_one_line(real: list[Path], tmp_path: Path) -> None:
+def test_files_without_slices_are_refused_in_one_line(real: list[Path], tmp_path: Path) -> None:
     broken, floats = tmp_path / "broken.safetensors", tmp_path / "floats.safetensors"
-    broken.write_bytes(b"no tensor")
+    broken.write_bytes(b"no readable tensor")
     save_file({"slices": torch.zeros(9, 16, 16)}, floats)
-    for fake, cause in ((tmp_path / "none", "is not there"), (broken, "no tensor"), (floats, "float32, not")):
+    for fake, cause in (
+        (tmp_path / "none", "does not exist"),
+        (broken, "no readable tensor"),
+        (floats, "float32, not"),
+    ):
         with pytest.raises(BadInput, match=cause):
             evaluate_files(real, fake)
 

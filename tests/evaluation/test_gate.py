@@ -1,99 +1,99 @@
-"""The release gate: what is refused, by how much, and what cannot be known is not let through."""
+"""The release gate: what is refused, by how much, and that unknown values do not pass."""
 
 import json
 import math
 from dataclasses import asdict
-from typing import Any
 
 import pytest
 
 from chestgan_core.config.experiment import ReleaseRules
-from chestgan_core.evaluation.scoring.gate import CHECKS, judge
-from chestgan_core.evaluation.scoring.metric_rows import Found, Measured, Under
+from chestgan_core.evaluation.scoring.gate import CHECKS, apply_gate
+from chestgan_core.evaluation.scoring.metric_rows import (
+    FloorValue,
+    Measurement,
+    MetricRow,
+    RowContext,
+)
 
 GOOD = {
     "KID": (0.120, 0.030),
     "coverage": (0.40, 0.80),
-    "memorized share": (0.55, 0.50),
+    "memorized fraction": (0.55, 0.50),
     "KS grey levels": (0.05, 0.02),
 }
 RULES = ReleaseRules(
     max_kid_above_floor=100, min_coverage_of_floor=0.25, max_memorized_fraction=0.8, grey_levels=0.1
 )
+NO_RULES = ReleaseRules(
+    max_kid_above_floor=None, min_coverage_of_floor=None, max_memorized_fraction=None, grey_levels=None
+)
+CONTEXT = RowContext("pixels", (9, 9), "a split", "", 0)
 
 
-def rows(**changed: tuple[float | None, float | None] | None) -> list[dict[str, Any]]:
+def rows(**changed: tuple[float | None, float | None] | None) -> list[MetricRow]:
     """Rows of a report; a measure that is None is not in it."""
-    told = {**GOOD, **{name.replace("_", " "): found for name, found in changed.items()}}
-    return [
-        {
-            "measure": name,
-            "value": found[0],
-            "floor": found[1],
-            "note": "no extractor",
-            "floor_note": "one patient",
+    numbers = {**GOOD, **{name.replace("_", " "): pair for name, pair in changed.items()}}
+    return CONTEXT.rows(
+        lambda: {
+            name: Measurement(pair[0], "no extractor", floor=FloorValue(pair[1], "one patient"))
+            for name, pair in numbers.items()
+            if pair is not None
         }
-        for name, found in told.items()
-        if found is not None
-    ]
+    )
 
 
 def test_a_report_that_keeps_all_rules_passes() -> None:
-    gate = judge(rows(), RULES)
+    gate = apply_gate(rows(), RULES)
     assert gate.passed
     assert tuple(rule.check for rule in gate.rules) == CHECKS
-    assert gate.line() == "all rules are kept"
+    assert gate.line() == "all rules passed"
 
 
 @pytest.mark.parametrize(
-    ("measure", "found", "check", "by", "said"),
+    ("measure", "numbers", "check", "by", "note"),
     [
-        ("KID", (0.180, 0.030), "distance", 50, "KID x 1000 above its floor is 150, at most 100 is asked: 50 too much"),
-        ("coverage", (0.10, 0.80), "coverage", 0.125, "coverage, of its floor is 0.125, at least 0.25 is asked"),
-        ("memorized share", (0.9, 0.5), "memorization", 0.1, "share is 0.9, at most 0.8 is asked: 0.1 too much"),
-        ("KS grey levels", (0.35, 0.02), "plausibility", 0.25, "KS grey levels is 0.35, at most 0.1 is asked"),
+        ("KID", (0.180, 0.030), "distance", 50, "KID x 1000 above its floor is 150; maximum 100, 50 too high"),
+        ("coverage", (0.10, 0.80), "coverage", 0.125, "coverage divided by its floor is 0.125; minimum 0.25, 0.125"),
+        ("memorized fraction", (0.9, 0.5), "memorization", 0.1, "fraction is 0.9; maximum 0.8, 0.1 too high"),
+        ("KS grey levels", (0.35, 0.02), "plausibility", 0.25, "KS grey levels is 0.35; maximum 0.1, 0.25 too high"),
     ],
 )  # fmt: skip
-def test_what_falls_short_is_told_with_how_much(
-    measure: str, found: tuple[float, float], check: str, by: float, said: str
+def test_a_failed_rule_says_by_how_much(
+    measure: str, numbers: tuple[float, float], check: str, by: float, note: str
 ) -> None:
-    gate = judge(rows(**{measure: found}), RULES)
+    gate = apply_gate(rows(**{measure: numbers}), RULES)
     assert [rule.check for rule in gate.rules if not rule.passed] == [check]
-    assert next(rule.by for rule in gate.rules if not rule.passed) == pytest.approx(by)
-    assert said in gate.line()
+    assert next(rule.exceeded_by for rule in gate.rules if not rule.passed) == pytest.approx(by)
+    assert note in gate.line()
     assert gate.as_json()["passed"] is False
 
 
-@pytest.mark.parametrize("found", [(None, None), (0.1, None)])
-def test_what_was_not_measured_is_not_known_to_be_good(found: tuple[float | None, float | None]) -> None:
-    gate = judge(rows(KID=found), RULES)
+@pytest.mark.parametrize("numbers", [(None, None), (0.1, None)])
+def test_what_was_not_measured_is_not_known_to_be_good(numbers: tuple[float | None, float | None]) -> None:
+    gate = apply_gate(rows(KID=numbers), RULES)
     assert not gate.passed
-    why = "no extractor" if found[0] is None else "one patient"
-    assert gate.line() == f"KID x 1000 above its floor was not measured ({why}); at most 100 is asked"
+    why = "no extractor" if numbers[0] is None else "one patient"
+    assert gate.line() == f"KID x 1000 above its floor has no value ({why}); maximum 100"
 
 
 def test_a_number_that_is_not_finite_is_refused_even_without_rules() -> None:
-    none = ReleaseRules(
-        max_kid_above_floor=None, min_coverage_of_floor=None, max_memorized_fraction=None, grey_levels=None
+    assert apply_gate(rows(KID=(None, None), coverage=None), NO_RULES).passed
+    broken = CONTEXT.rows(
+        lambda: {"KID": Measurement(math.nan, "a note", interval=(0, 1), floor=FloorValue(0.03, "", 9))}
     )
-    assert judge(rows(KID=(None, None), coverage=None), none).passed
-    measured = Measured("pixels", (9, 9), "a split", "", 0)
-    broken = measured.rows(
-        lambda: {"KID": Found(math.nan, "a note", interval=(0, 1), floor=Under(0.03, "", 9))}
-    )
-    told = [json.loads(json.dumps(asdict(row), allow_nan=False)) for row in broken]
-    assert (told[0]["value"], told[0]["low"], told[0]["floor"]) == (None, None, 0.03)
-    gate = judge(told, none)
+    json.dumps([asdict(row) for row in broken], allow_nan=False)
+    assert (broken[0].value, broken[0].low, broken[0].floor) == (None, None, 0.03)
+    gate = apply_gate(broken, NO_RULES)
     assert not gate.passed
     assert gate.line() == "numbers that are not finite: 1"
 
 
-def test_a_floor_below_zero_counts_as_zero_and_one_of_no_coverage_asks_for_none() -> None:
-    assert judge(rows(KID=(0.1, -0.003), coverage=(0.0, 0.0)), RULES).passed
-    assert not judge(rows(KID=(0.101, -0.003)), RULES).passed
+def test_a_floor_below_zero_counts_as_zero_and_without_covered_real_images_no_coverage_is_required() -> None:
+    assert apply_gate(rows(KID=(0.1, -0.003), coverage=(0.0, 0.0)), RULES).passed
+    assert not apply_gate(rows(KID=(0.101, -0.003)), RULES).passed
 
 
 @pytest.mark.parametrize("measure", list(GOOD))
-def test_a_measure_that_the_report_has_not_is_refused(measure: str) -> None:
-    gate = judge(rows(**{measure: None}), RULES)
-    assert "was not measured; at" in gate.line()
+def test_a_report_that_lacks_a_measure_is_refused(measure: str) -> None:
+    gate = apply_gate(rows(**{measure: None}), RULES)
+    assert "has no value; m" in gate.line()

@@ -4,7 +4,7 @@ report has it.
 
 import io
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +16,45 @@ import torch
 from chestgan_core.config.experiment import ReleaseRules
 from chestgan_core.documents.blocks import Document, Section, Table
 from chestgan_core.documents.html import as_html
+from chestgan_core.errors import DamagedObject
 from chestgan_core.evaluation.pages.report_page import write_report
 from chestgan_core.evaluation.pages.sentences import sentence
 from chestgan_core.evaluation.pages.verdict import gate_table, headlines, verdict
 from chestgan_core.evaluation.scoring.closest import Closest
 from chestgan_core.evaluation.scoring.evaluate import evaluate
-from chestgan_core.evaluation.scoring.gate import judge
+from chestgan_core.evaluation.scoring.gate import GateResult, apply_gate
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.metric_rows import MEASURES, MetricRow
-from chestgan_core.evaluation.scoring.provenance import duration, in_words
+from chestgan_core.evaluation.scoring.provenance import DataFacts, RunFacts, duration, in_words
+from chestgan_core.evaluation.scoring.report_payload import RunReport
 from chestgan_core.evaluation.scoring.sides import RealImages
 from chestgan_core.evaluation.thesis.block import ThesisBlock, ThesisRow
 from chestgan_core.evaluation.thesis.page import thesis_blocks, thesis_comparison
 from chestgan_core.evaluation.thesis.score import ThesisScore
 from chestgan_core.imaging.pictures import image_grid, png_of
 from chestgan_core.imaging.windows import WINDOWS
+from chestgan_core.store.artefacts import parse_typed
 
 
 def row(measure: str, value: float | None, **more: Any) -> MetricRow:
     """A row as a report has it."""
-    told = MEASURES[measure]
+    known = MEASURES[measure]
     fields: dict[str, Any] = {
         "sd": None, "low": None, "high": None, "floor": None, "floor_sd": None, "floor_n": 40, "n_real": 40,
         "n_fake": 40, "extractor": "net:abc:1", "split": "held-out patients: 2 of 6", "snapshot": "abc", "seed": 0,
         "seconds": 0.1, "note": "a note", "floor_note": "4 others",
     }  # fmt: skip
-    return MetricRow(measure, told.group, told.better, value, **{**fields, **more})
+    return MetricRow(measure, known.group, known.better, value, **{**fields, **more})
 
 
 def rows() -> tuple[MetricRow, ...]:
-    """Every measure that there is, with an interval and a floor."""
+    """All measures, with an interval and a floor."""
     return tuple(row(name, 0.25, low=0.2, high=0.3, floor=0.125) for name in MEASURES)
 
 
-def gate(rules: ReleaseRules) -> dict[str, Any]:
-    """What the gate says of these rows, as report.json has it."""
-    return judge([asdict(one) for one in rows() if one.measure != "memorized share"], rules).as_json()
+def gate(rules: ReleaseRules) -> GateResult:
+    """The gate for these rows, without that of memorization."""
+    return apply_gate([one for one in rows() if one.measure != "memorized fraction"], rules)
 
 
 GATE = gate(
@@ -75,7 +78,7 @@ THESIS = ThesisBlock(
     ),
     ThesisScore(4, 4.2, (), "without LPIPS", {"DCGAN": 4}),
     "real",
-).as_json()
+)
 
 
 @pytest.fixture(scope="module")
@@ -89,23 +92,23 @@ def report() -> MetricReport:
         source_title="test images",
         image_kind="real",
         model_title="a model",
-        extractor_names=("none",),
+        extractors=(),
     )
-    data = {
-        "dataset": "test", "title": "test images", "licence": "CC BY 4.0", "citation": "Somebody 2020", "doi": "",
-        "snapshot": "feed0123", "patients": {"train": 4, "held-out": 2}, "slices": {"train": 1112, "held-out": 54},
-        "rules": {"slices": "lung", "reference": None},
-    }  # fmt: skip
+    data = DataFacts(
+        dataset="test", title="test images", licence="CC BY 4.0", citation="Somebody 2020", doi="",
+        snapshot="feed0123", patients={"train": 4, "held-out": 2}, slices={"train": 1112, "held-out": 54},
+        rules={"slices": "lung", "reference": None},
+    )  # fmt: skip
     experiment = {
         "name": "a-model", "description": "", "resolution": 32, "window": "lung", "classes": [],
         "network": {"latent_dim": 8, "family": "dcgan"},
         "training": {"loss": {"kind": "hinge"}, "batch_size": 8, "minutes": 2.0, "augmentation": None},
     }  # fmt: skip
     experiment["training"] |= {"optimizer": {"lr": 2e-4, "kind": "adam"}, "sampling": {}, "validation": None}  # type: ignore[operator]
-    run = {
-        "experiment": experiment, "run": "0123456789ab", "images_seen": 25536, "seconds": 300.0, "resumed_at": 0,
-        "device": "cpu", "precision": "fp32", "best_kid": 0.25, "best_at": 8000,
-    }  # fmt: skip
+    run = RunFacts(
+        experiment=experiment, run="0123456789ab", images_seen=25536, seconds=300.0, resumed_at=0,
+        device="cpu", precision="fp32", best_kid=0.25, best_at=8000,
+    )  # fmt: skip
     return replace(measured, rows=rows(), data=data, run=run)
 
 
@@ -114,7 +117,7 @@ def text_of(pdf: Path) -> str:
     return " ".join(" ".join(page.extract_text() for page in pages).split())
 
 
-def test_page_and_pdf_tell_data_run_training_and_every_measure(report: MetricReport, tmp_path: Path) -> None:
+def test_page_and_pdf_have_data_run_training_and_every_measure(report: MetricReport, tmp_path: Path) -> None:
     curves = png_of(image_grid(report.pictures.samples["real"]))
     write_report(report, tmp_path, {"curves.png": curves, "progress.png": curves})
     page, pdf = (tmp_path / "report.html").read_text(encoding="utf-8"), text_of(tmp_path / "report.pdf")
@@ -125,8 +128,8 @@ def test_page_and_pdf_tell_data_run_training_and_every_measure(report: MetricRep
         "dcgan, latent dim 8",
         "hinge",
         "25,536 in 5 min",
-        "that of 8,000 images seen, KID 250.0 x 1000 at that look",
-        "The same eight seeds over the training",
+        "that of 8,000 images seen, with KID 250.0 x 1000 at its validation",
+        "The same eight seeds during the training",
         "0123456789ab",
         *(sentence(one, "real") for one in report.rows),
     ):
@@ -144,13 +147,13 @@ def test_the_same_report_has_the_same_page_and_pdf(report: MetricReport, tmp_pat
 def test_a_report_on_loose_files_has_no_section_for_what_it_does_not_know(
     report: MetricReport, tmp_path: Path
 ) -> None:
-    write_report(replace(report, data={}, run={}), tmp_path)
+    write_report(replace(report, data=None, run=None), tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    for title in ("Data", "Model", "Training", "Release gate", "The thesis"):
+    for title in ("Data", "Model", "Training", "Release gate", "Scores of the thesis system"):
         assert f"<h2>{title}" not in page
 
 
-def test_the_pairs_closest_to_training_are_shown_where_they_were_looked_for(
+def test_the_pairs_closest_to_training_are_shown_where_they_were_searched_for(
     report: MetricReport, tmp_path: Path
 ) -> None:
     images = report.pictures.samples["real"][:3]
@@ -163,31 +166,32 @@ def test_the_pairs_closest_to_training_are_shown_where_they_were_looked_for(
 
 
 @pytest.mark.parametrize("measure", list(MEASURES))
-def test_every_measure_is_told_in_words_with_its_interval(measure: str) -> None:
+def test_every_measure_has_a_sentence_with_its_interval(measure: str) -> None:
     one = row(measure, 0.25, low=0.2, high=0.3)
     assert one.number(0.25) in sentence(one, "real")
     assert f"95% interval {one.interval}" in sentence(one, "real")
     assert "real" not in sentence(row(measure, 0.25, floor=0.1), "phantom")
 
 
-def test_a_refused_release_says_which_measure_and_by_how_much() -> None:
-    notice = verdict({"image_kind": "real", "gate": GATE}, rows())
+def test_a_refused_release_says_which_measure_and_by_how_much(report: MetricReport) -> None:
+    notice = verdict(replace(report, gate=GATE))
     assert notice.tone == "bad"
     assert notice.lines == (
-        "KID x 1000 above its floor is 125, at most 75 is asked: 50 too much.",
-        "Memorized share was not measured; at most 0.6 is asked.",
+        "KID x 1000 above its floor is 125; maximum 75, 50 too high.",
+        "Memorized fraction has no value; maximum 0.6.",
     )
     table = gate_table(GATE)
-    assert table.rows[1] == ("KID x 1000 above its floor", "at most 75", "125", "does not hold, by 50")
-    assert table.rows[2] == ("coverage, of its floor", "at least 0.2", "2", "holds")
-    assert table.rows[3] == ("memorized share", "at most 0.6", "none", "does not hold")
+    assert table.rows[1] == ("KID x 1000 above its floor", "at most 75", "125", "failed, by 50")
+    assert table.rows[2] == ("coverage divided by its floor", "at least 0.2", "2", "passed")
+    assert table.rows[3] == ("memorized fraction", "at most 0.6", "none", "failed")
 
 
-def test_a_passed_gate_is_the_verdict_and_without_one_nothing_passes() -> None:
+def test_a_passed_gate_is_the_verdict_and_without_one_nothing_passes(report: MetricReport) -> None:
     passed = gate(ReleaseRules(max_memorized_fraction=None, grey_levels=None))
-    assert verdict({"image_kind": "real", "gate": passed}, rows()).tone == "good"
-    assert verdict({"image_kind": "real", "gate": None}, rows()).tone == "plain"
-    assert verdict({"image_kind": "real"}, [row("KID", None, note="not measured: no weights")]).tone == "care"
+    assert verdict(replace(report, gate=passed)).tone == "good"
+    assert verdict(replace(report, gate=None)).tone == "plain"
+    unmeasured = (row("KID", None, note="not measured: no weights"),)
+    assert verdict(replace(report, gate=None, rows=unmeasured)).tone == "care"
 
 
 def test_the_headline_numbers_stand_beside_their_floor() -> None:
@@ -197,8 +201,8 @@ def test_the_headline_numbers_stand_beside_their_floor() -> None:
     assert tiles[0].remark == "200.0 to 300.0; real against real: 125.0"
 
 
-def test_the_scores_of_the_thesis_stand_beside_what_it_published() -> None:
-    table = next(block for block in thesis_blocks(THESIS, "real") if isinstance(block, Table))
+def test_the_measures_of_the_thesis_system_stand_beside_its_published_values() -> None:
+    table = next(block for block in thesis_blocks(THESIS) if isinstance(block, Table))
     assert table.head == ("measure", "this model", "real against real", "published, DCGAN")
     assert table.rows == (
         ("SSIM", "0.310", "0.290", "0.267"),
@@ -206,11 +210,7 @@ def test_the_scores_of_the_thesis_stand_beside_what_it_published() -> None:
         ("LPIPS", "none", "none", "none"),
         ("weighted score", "4 of 10", "", "4 of 10"),
     )
-    reports: list[tuple[str, dict[str, Any]]] = [
-        ("a", {"thesis": THESIS}),
-        ("b", {"thesis": None}),
-        ("c", {}),
-    ]
+    reports = [("a", THESIS), ("b", None)]
     compared = next(block for block in thesis_comparison(reports, "real") if isinstance(block, Table))
     assert compared.head == ("measure", "a", "real against real", "published, DCGAN")
     page = as_html(Document("t", "l", (), (Section("s", tuple(thesis_comparison(reports, "real"))),)))
@@ -218,7 +218,7 @@ def test_the_scores_of_the_thesis_stand_beside_what_it_published() -> None:
     assert thesis_comparison(reports[1:], "real") == []
 
 
-def test_fields_of_an_experiment_are_told_in_words() -> None:
+def test_fields_of_an_experiment_become_words() -> None:
     assert (
         in_words({"gamma": [1, 0.1], "kind": "relativistic", "clip": None}) == "relativistic, gamma 1 and 0.1"
     )
@@ -228,7 +228,18 @@ def test_fields_of_an_experiment_are_told_in_words() -> None:
 
 def test_report_json_is_the_whole_report_as_plain_data(report: MetricReport, tmp_path: Path) -> None:
     write_report(report, tmp_path)
-    told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert told["data"]["snapshot"] == "feed0123"
-    assert told["run"]["images_seen"] == 25536
-    assert [one["measure"] for one in told["rows"]] == list(MEASURES)
+    fields = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert fields["data"]["snapshot"] == "feed0123"
+    assert fields["run"]["images_seen"] == 25536
+    assert [one["measure"] for one in fields["rows"]] == list(MEASURES)
+
+
+def test_report_json_is_read_back_as_it_was_and_a_wrong_field_is_named(report: MetricReport) -> None:
+    whole = replace(report, gate=GATE, thesis=THESIS)
+    fields = json.loads(json.dumps(whole.as_json()))
+    assert parse_typed(RunReport, fields, "report.json").as_json() == whole.as_json()
+    fields["rows"][0]["value"] = "high"
+    with pytest.raises(DamagedObject, match=r"report\.json: .*rows\.0\.value"):
+        parse_typed(RunReport, fields, "report.json")
+    with pytest.raises(DamagedObject, match="run"):
+        parse_typed(RunReport, {**whole.as_json(), "run": None}, "report.json")

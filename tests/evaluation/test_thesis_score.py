@@ -1,4 +1,4 @@
-"""The thesis' score: its own numbers, what is left out, and weights of one's own."""
+"""The score of the thesis system: its published numbers, what is left out, and weights of one's own."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from chestgan_core.errors import BadInput
 from chestgan_core.evaluation.thesis.score import PUBLISHED, SHIPPED, Weights, load_weights, thesis_score
 
-DCGAN = {measure: told.get("DCGAN") for measure, told in PUBLISHED.items()}
+DCGAN = {measure: values.get("DCGAN") for measure, values in PUBLISHED.items()}
 
 
 def weights(**changes: object) -> Weights:
     return Weights.model_validate({**yaml.safe_load(SHIPPED.read_text()), **changes})
 
 
-def test_the_published_numbers_of_the_thesis_dcgan_score_four() -> None:
+def test_the_published_numbers_of_the_dcgan_of_the_thesis_system_score_four() -> None:
     score = thesis_score(DCGAN, load_weights())
     assert score.unrounded == pytest.approx(3.6, abs=0.05)
     assert score.value == 4
@@ -37,7 +37,7 @@ def test_the_published_numbers_of_the_thesis_dcgan_score_four() -> None:
 def test_the_scores_of_all_published_models_stand_beside_it() -> None:
     score = thesis_score({"SSIM": 0.5, "PSNR": 26.0}, load_weights())
     assert score.published == {"DCGAN": 4, "WGAN": 2, "Vanilla": 3}
-    assert score.as_json()["of"] == 10
+    assert score.out_of == 10
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ def test_what_could_not_be_measured_is_left_out_and_the_rest_counts_as_the_whole
     score = thesis_score({**DCGAN, "LPIPS": None}, load_weights())
     # (0.15 x 9.152 + 0.15 x 3.928 + 0.2 x 2.667 + 0.25 x 4) / 0.75
     assert score.unrounded == pytest.approx(3.4954 / 0.75)
-    assert sum(part.share for part in score.parts) == pytest.approx(1)
+    assert sum(part.effective_weight for part in score.parts) == pytest.approx(1)
     lpips = score.parts[-1]
-    assert (lpips.measure, lpips.points, lpips.share, lpips.weight) == ("LPIPS", None, 0, 0.25)
+    assert (lpips.measure, lpips.points, lpips.effective_weight, lpips.weight) == ("LPIPS", None, 0, 0.25)
     assert "without LPIPS" in score.note
-    assert "the other weights (0.75) count as the whole" in score.note
+    assert "the other weights (0.75) were scaled to 1" in score.note
 
 
 def test_nothing_measured_is_no_score_and_not_the_lowest() -> None:
@@ -76,14 +76,14 @@ def test_no_score_falls_below_one() -> None:
     assert (lpips_alone.value, lpips_alone.unrounded) == (1, 1.0)
 
 
-shares = st.floats(0, 1)
+fractions = st.floats(0, 1)
 
 
 @given(
     values=st.fixed_dictionaries(
         {
-            "discriminator accuracy": st.none() | shares,
-            "generator accuracy": st.none() | shares,
+            "discriminator accuracy": st.none() | fractions,
+            "generator accuracy": st.none() | fractions,
             "SSIM": st.none() | st.floats(-1, 1),
             "PSNR": st.none() | st.floats(0, 100),
             "LPIPS": st.none() | st.floats(0, 5),
@@ -97,7 +97,7 @@ def test_every_score_lies_between_one_and_ten(values: dict[str, float | None]) -
     else:
         assert 1 <= score.unrounded <= 10
         assert abs(score.value - score.unrounded) <= 0.5
-        assert sum(part.share for part in score.parts) == pytest.approx(1)
+        assert sum(part.effective_weight for part in score.parts) == pytest.approx(1)
 
 
 def test_weights_of_ones_own_are_named_by_the_environment(
@@ -119,10 +119,10 @@ def test_weights_of_ones_own_are_named_by_the_environment(
     [
         ("weight: 0.2,", "weight: 0.3,", "the weights add up to 1.1, not 1"),
         ("weight: 0.2,", "weight: -0.2,", r"line 7: ssim.weight: Input should be greater than or equal to 0"),
-        ("line: [10, -10]", "", r"line 9: lpips: Value error, give line or steps, one of them"),
+        ("line: [10, -10]", "", r"line 9: lpips: give line or steps, one of them"),
         ("[[30, 10], [25, 8], [20, 6]]", "[[20, 6], [30, 10]]", "steps: go from the highest value down"),
         ("[30, 10]", "[30, 11]", r"psnr.steps.0.1: Input should be less than or equal to 10"),
-        ("lpips:", "lpipz:", "lpipz: Extra inputs are not permitted"),
+        ("lpips:", "lpipz:", "lpipz: is not a field here, did you mean lpips"),
         ("lpips:", "- lpips:", "is not YAML"),
     ],
 )
@@ -138,7 +138,7 @@ def test_weights_that_are_wrong_are_refused_with_the_field(
     assert str(path) in str(caught.value)
 
 
-def test_a_weights_file_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_weights_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHESTGAN_THESIS_WEIGHTS", str(tmp_path / "none.yaml"))
-    with pytest.raises(BadInput, match=r"CHESTGAN_THESIS_WEIGHTS: .*none\.yaml is no file"):
+    with pytest.raises(BadInput, match=r"CHESTGAN_THESIS_WEIGHTS: .*none\.yaml is not a file"):
         load_weights()

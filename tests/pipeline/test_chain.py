@@ -20,9 +20,11 @@ import torch
 from safetensors.numpy import save
 
 from chestgan_core.errors import BadCheckpoint, BadInput, ChestganError, DamagedObject, NotInStore
+from chestgan_core.evaluation import stored_report
 from chestgan_core.evaluation.scoring.feature_cache import CachedFeatures
 from chestgan_core.evaluation.scoring.metric_rows import NOT_FINITE
 from chestgan_core.evaluation.stored_report import StoredReport, latest_report, report_experiment
+from chestgan_core.evaluation.thesis.block import ThesisRow
 from chestgan_core.evaluation.thesis.score import SHIPPED
 from chestgan_core.metrics.feature_extractors import open_extractor
 from chestgan_core.publishing import open_set
@@ -45,6 +47,11 @@ from tests.pipeline.conftest import files_of
 from tests.pipeline.stages import TRAINING, edited, tiny
 
 
+def thesis_rows(report: StoredReport) -> dict[str, ThesisRow]:
+    assert report.payload.thesis is not None
+    return {row.measure: row for row in report.payload.thesis.rows}
+
+
 def test_the_chain_ends_with_a_set_that_can_be_fetched(
     store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -54,7 +61,7 @@ def test_the_chain_ends_with_a_set_that_can_be_fetched(
     released = release_experiment(store, tiny(), "cpu", tmp_path / "release")
     assert run.images_seen == 64
     assert run.spread > 0
-    assert {row["measure"] for row in report.rows} >= {"KID", "FID", "density", "coverage"}
+    assert {row.measure for row in report.payload.rows} >= {"KID", "FID", "density", "coverage"}
     fetched = fetch_set(store, "tiny", None, tmp_path / "fetched")
     assert fetched.version == released.version
     assert fetched.images == 6
@@ -94,12 +101,12 @@ def test_a_run_with_classes_keeps_its_best_look_and_its_set_tells_the_class_of_e
 
     # All held-out slices of both classes, and of no other: 2 of the 6 patients.
     report = report_experiment(store, told, "cpu", tmp_path / "report")
-    assert {row["split"] for row in report.rows if row["measure"] == "KID"} == {"held-out patients: 2 of 5"}
-    # The discriminator of the last step, which was told classes, is asked with those of both sides.
-    accuracy = next(row for row in report.told["thesis"]["rows"] if row["measure"] == "generator accuracy")
-    assert accuracy["value"] is not None
-    assert "last weights (160 images seen)" in accuracy["note"]
-    assert ("best look" in accuracy["note"]) == (run.best_at != 160)
+    assert {row.split for row in report.payload.rows if row.measure == "KID"} == {"held-out patients: 2 of 5"}
+    # The discriminator of the last step gets the classes of both sides.
+    accuracy = thesis_rows(report)["generator accuracy"]
+    assert accuracy.value is not None
+    assert "last weights (160 images seen)" in accuracy.note
+    assert ("best validation" in accuracy.note) == (run.best_at != 160)
     release_experiment(store, told, "cpu", tmp_path / "release")
     images = open_set(fetch_set(store, "tiny", None, tmp_path / "fetched").path)
     assert [images[k][1]["class"] for k in range(len(images))] == ["A", "G", "A", "G", "A", "G"]
@@ -193,17 +200,18 @@ def test_the_report_of_a_run_has_the_thesis_measures_of_its_own_discriminator(
     told = tiny(loss={"kind": "cross-entropy"}, validation={"every_images": 32, "images": 10})
     train_experiment(store, told, "cpu", tmp_path / "train")
     report = report_experiment(store, told, "cpu", tmp_path / "report")
-    rows = {row["measure"]: row for row in report.told["thesis"]["rows"]}
+    rows = thesis_rows(report)
     _, run = newest_run(store, told)
     kept = run.find("discriminator.safetensors")
     for measure in ("discriminator accuracy", "generator accuracy", "SSIM", "PSNR"):
-        assert rows[measure]["value"] is not None
-        assert rows[measure]["real"] is not None
-    assert rows["discriminator accuracy"]["instrument"] == f"discriminator:{kept.sha256[:12]}"
-    assert rows["SSIM"]["pairs"] == 10
-    assert "<h2>The thesis&#39; scores" in report.html
-    assert "score " in report.text
-    assert 1 <= report.told["thesis"]["score"]["value"] <= 10
+        assert rows[measure].value is not None
+        assert rows[measure].real is not None
+    assert rows["discriminator accuracy"].instrument == f"discriminator:{kept.sha256[:12]}"
+    assert rows["SSIM"].pairs == 10
+    assert "<h2>Scores of the thesis system" in report.html
+    assert "score " in report.payload.as_text()
+    assert report.payload.thesis is not None
+    assert 1 <= (report.payload.thesis.score.value or 0) <= 10
 
 
 def test_other_weights_of_the_thesis_score_make_another_report(
@@ -218,8 +226,8 @@ def test_other_weights_of_the_thesis_score_make_another_report(
     own.write_text(heavier.replace("generator_accuracy: {weight: 0.15,", "generator_accuracy: {weight: 0,"))
     second = report_experiment(store, tiny(), "cpu", tmp_path / "report-3")
     assert second.version != reported.version
-    parts = {part["measure"]: part["weight"] for part in second.told["thesis"]["score"]["parts"]}
-    assert parts["SSIM"] == 0.35
+    assert second.payload.thesis is not None
+    assert {part.measure: part.weight for part in second.payload.thesis.score.parts}["SSIM"] == 0.35
 
 
 def test_a_run_of_a_version_that_kept_no_discriminator_is_still_scored(
@@ -231,10 +239,10 @@ def test_a_run_of_a_version_that_kept_no_discriminator_is_still_scored(
     store.delete(key)
     store.put_bytes(json.dumps(without).encode(), key)
     report = report_experiment(store, tiny(), "cpu", tmp_path / "report")
-    rows = {row["measure"]: row for row in report.told["thesis"]["rows"]}
-    assert rows["generator accuracy"]["value"] is None
-    assert rows["generator accuracy"]["note"].endswith("a version that did not keep its discriminator")
-    assert rows["SSIM"]["value"] is not None
+    rows = thesis_rows(report)
+    assert rows["generator accuracy"].value is None
+    assert rows["generator accuracy"].note.endswith("the run has no discriminator in the store")
+    assert rows["SSIM"].value is not None
 
 
 def test_an_extractor_that_cannot_be_had_is_said_in_the_row(
@@ -245,10 +253,10 @@ def test_an_extractor_that_cannot_be_had_is_said_in_the_row(
     experiment = tiny("inception-v3")
     train_experiment(store, experiment, "cpu", tmp_path / "train")
     report = report_experiment(store, experiment, "cpu", tmp_path / "report")
-    assert report.rows
-    of_features = [row for row in report.rows if row["extractor"] != "pixels"]
-    assert all(row["value"] is None for row in of_features)
-    assert all("weights" in row["note"] for row in of_features)
+    of_features = [row for row in report.payload.rows if row.extractor != "pixels"]
+    assert of_features
+    assert all(row.value is None for row in of_features)
+    assert all("weights" in row.note for row in of_features)
 
 
 def test_features_of_real_slices_are_kept_and_used_again_unless_they_are_wrong(
@@ -271,7 +279,7 @@ def test_features_of_real_slices_are_kept_and_used_again_unless_they_are_wrong(
         store.delete(item.key)
     store.commit(manifest, {"features.safetensors": save({"features": computed[::-1].copy()})}, told)
     assert np.allclose(source(extractor, "real", images, "features"), computed, atol=1e-4)
-    assert "not what the extractor gives here" in caplog.text
+    assert "not what the extractor computes here" in caplog.text
 
     store.put_bytes(b"damaged", kept.find("features.safetensors").key)
     with pytest.raises(DamagedObject):
@@ -304,18 +312,25 @@ def test_what_did_not_pass_its_report_is_not_published(
     fault: str, cause: str, store: Store, trained: TrainedRun, reported: StoredReport, tmp_path: Path
 ) -> None:
     run, report = trained, reported
-    told = {name: value for name, value in report.told.items() if name != "text"}
+    fields = report.payload.as_json()
     if fault == "not finite":
-        told["rows"][0]["note"] = f"{NOT_FINITE}; a note"
+        fields["rows"][0]["note"] = f"{NOT_FINITE}; a note"
     store.commit(
         keys.report_manifest("tiny", run.name, "v2"),
         {
-            "report.json": json.dumps(told).encode(),
+            "report.json": json.dumps(fields).encode(),
             "report.html": report.html.encode(),
             "report.pdf": report.pdf,
             "figures/real-beside-synthetic.png": report.contact_sheet_png,
         },
-        {"kind": "metric-report", "spread": 0.0 if fault == "all the same" else 0.1, "text": report.text},
+        {
+            "kind": "metric-report",
+            "experiment": "tiny",
+            "run": run.name,
+            "training_set": run.training_set,
+            "scoring": "another",
+            "spread": 0.0 if fault == "all the same" else 0.1,
+        },
     )
     store.update_pointer(keys.report_latest("tiny"), {"run": run.name, "version": "v2"})
     with pytest.raises(BadInput, match=cause):
@@ -327,16 +342,58 @@ def test_the_gate_refuses_what_its_rules_do_not_allow_and_the_report_says_so(
     store: Store, reported: StoredReport, tmp_path: Path
 ) -> None:
     loose = reported
-    assert loose.told["gate"]["passed"]
+    assert loose.payload.gate.passed
     assert release_experiment(store, tiny(), "cpu", tmp_path / "release").images == 6
     rules = edited(release={"min_coverage_of_floor": 0.9})
-    with pytest.raises(BadInput, match=r"falls short: .*coverage, of its floor is .*: .* too little"):
+    with pytest.raises(BadInput, match=r"falls short: .*coverage divided by its floor is .* too low"):
         release_experiment(store, rules, "cpu", tmp_path / "again")
     strict = report_experiment(store, rules, "cpu", tmp_path / "strict")
     assert strict.version != loose.version
-    assert not strict.told["gate"]["passed"]
+    assert not strict.payload.gate.passed
     assert "Refused by the release gate" in strict.html
-    assert "release gate: " in strict.text
+    assert "release gate: " in strict.payload.as_text()
+
+
+def test_other_release_rules_score_nothing_again_and_leave_the_earlier_report_as_it_was(
+    store: Store, reported: StoredReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict = edited(release={**tiny().release.model_dump(), "min_coverage_of_floor": 0.9})
+    with monkeypatch.context() as patch:
+        patch.setattr(stored_report, "generate", None)
+        patch.setattr(stored_report, "evaluate", None)
+        refused = report_experiment(store, strict, "cpu", tmp_path / "strict")
+        assert refused.payload.rows == reported.payload.rows
+        assert (reported.payload.gate.passed, refused.payload.gate.passed) == (True, False)
+        assert refused.contact_sheet_png == reported.contact_sheet_png
+        assert report_experiment(store, tiny(), "cpu", tmp_path / "loose").html == reported.html
+    # What scores images does so again, whatever the rules are.
+    rescored = report_experiment(store, edited(evaluation={"images": 9}), "cpu", tmp_path / "fewer")
+    assert {row.n_fake for row in rescored.payload.rows} == {9}
+
+
+def test_a_set_is_not_released_on_a_report_that_was_made_with_other_rules(
+    store: Store, reported: StoredReport, tmp_path: Path
+) -> None:
+    strict = edited(release={**tiny().release.model_dump(), "grey_levels": 0.0})
+    report_experiment(store, strict, "cpu", tmp_path / "strict")
+    with pytest.raises(NotInStore, match="made with other release rules; materialize metric_report"):
+        release_experiment(store, tiny(), "cpu", tmp_path / "early")
+    report_experiment(store, tiny(), "cpu", tmp_path / "report")
+    assert release_experiment(store, tiny(), "cpu", tmp_path / "release").images == 6
+
+
+def test_a_report_of_another_version_is_scored_again(
+    store: Store, reported: StoredReport, tmp_path: Path
+) -> None:
+    run, _ = newest_run(store, tiny())
+    store.commit(keys.report_manifest("tiny", run, "old"), {"report.json": b"{}"}, {"kind": "metric-report"})
+    store.update_pointer(keys.report_latest("tiny"), {"run": run, "version": "old"})
+    with pytest.raises(
+        DamagedObject, match=r"report\.json: is not the report of a run \(.*materialize metric_report"
+    ):
+        latest_report(store, "tiny")
+    strict = edited(release={**tiny().release.model_dump(), "grey_levels": 0.5})
+    assert report_experiment(store, strict, "cpu", tmp_path / "report").payload.gate.rules[-1].limit == 0.5
 
 
 @pytest.mark.parametrize("change", [{"window": "wide"}, {"resolution": 128}, {"network": {"latent_dim": 9}}])
@@ -452,7 +509,7 @@ def test_a_report_is_found_again_with_its_page_and_picture(
     assert found.uri.startswith(store.uri("reports/tiny/"))
     assert found.contact_sheet_png.startswith(b"\x89PNG")
     assert "KID" in found.html
-    assert json.dumps(found.rows)
+    assert found.payload.row("KID") is not None
 
 
 def test_a_store_that_is_down_is_one_line(

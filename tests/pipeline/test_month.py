@@ -5,7 +5,8 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import cast
 
 import dagster as dg
 import pytest
@@ -28,6 +29,9 @@ from chestgan_assets.resources import StoreResource
 from chestgan_core.config.experiment import parse_experiment
 from chestgan_core.errors import BadInput
 from chestgan_core.evaluation.monthly.page import report_month
+from chestgan_core.evaluation.scoring.gate import GateResult, RuleResult
+from chestgan_core.evaluation.scoring.metric_rows import FloorValue, Measurement, RowContext
+from chestgan_core.evaluation.scoring.report_payload import RunReport
 from chestgan_core.evaluation.stored_report import report_experiment
 from chestgan_core.evaluation.thresholds import shortfall, thresholds
 from chestgan_core.slices.patient_slices import normalize_patient
@@ -49,7 +53,7 @@ SENSORS = (
 
 
 class Month:
-    """Store, instance, and a daemon that keeps cursors and carries out what was asked for, under its run key."""
+    """Store, instance, and a daemon that keeps cursors and executes what is requested, under its run key."""
 
     def __init__(self, store: Store, instance: dg.DagsterInstance, home: Path) -> None:
         self.store, self.instance, self.home = store, instance, home
@@ -71,18 +75,18 @@ class Month:
         if job == "training_set_job":
             build_training_set(self.store, "folder")
         elif job == "monthly_report_job":
-            self.told = report_month(self.store, partition, folder).month.counts
+            report_month(self.store, partition, folder)
         elif job == "synthetic_set_job":
             train_experiment(self.store, tiny(), "cpu", folder / "train")
             self.report()
 
     def report(self, **rules: float) -> None:
         """Score the newest run under these release rules."""
-        told = parse_experiment({**tiny().model_dump(), "release": rules or tiny().release}, "tiny", "test")
+        strict = parse_experiment({**tiny().model_dump(), "release": rules or tiny().release}, "tiny", "test")
         self.steps += 1
-        report_experiment(self.store, told, "cpu", self.home / f"step-{self.steps}" / "report")
+        report_experiment(self.store, strict, "cpu", self.home / f"step-{self.steps}" / "report")
 
-    def ask(self, job: str, request: dg.RunRequest) -> None:
+    def launch(self, job: str, request: dg.RunRequest) -> None:
         self.log.append((self.day, f"{job} {request.partition_key}"))
         self.make(job, str(request.partition_key))
         done = dg.DagsterRun(job_name=job, status=dg.DagsterRunStatus.SUCCESS, tags=dict(request.tags))
@@ -100,7 +104,7 @@ class Month:
             self.cursors[sensor.name] = result.cursor
         self.said[sensor.name] = result.skip_reason.skip_message if result.skip_reason else ""
         for request in result.run_requests or []:
-            self.ask(str(request.job_name or sensor.job_name), request)
+            self.launch(str(request.job_name or sensor.job_name), request)
 
     def schedules(self, moment: datetime) -> None:
         for schedule in (
@@ -121,7 +125,7 @@ class Month:
             for request in [answer] if isinstance(answer, dg.RunRequest) else answer:
                 assert isinstance(request, dg.RunRequest)
                 assert str(request.run_key).startswith(f"monthly:{moment:%Y-%m}:")
-                self.ask(schedule.job_name, request)
+                self.launch(schedule.job_name, request)
 
 
 @pytest.fixture
@@ -154,7 +158,7 @@ def broken() -> None:
     breaks()
 
 
-def test_a_month_does_what_is_news_and_nothing_twice(
+def test_a_month_requests_what_is_new_and_nothing_twice(
     month: Month, receiver: Receiver, phantom_folder: Path, delivery: Path, slices: object, stages: Stages
 ) -> None:
     for sensor in SENSORS:
@@ -199,7 +203,7 @@ def test_a_month_does_what_is_news_and_nothing_twice(
     assert b"P123" not in receiver.requests[1][1]
 
 
-def test_a_daemon_that_lost_its_cursor_asks_for_nothing_that_was_made(
+def test_a_daemon_that_lost_its_cursor_requests_nothing_again(
     month: Month, phantom_folder: Path, delivery: Path, slices: object, reported: object
 ) -> None:
     patient = sorted(phantom_folder.iterdir())[3]
@@ -212,7 +216,7 @@ def test_a_daemon_that_lost_its_cursor_asks_for_nothing_that_was_made(
     assert "0 slices of 0 patients are new" in month.said["retraining_sensor"]
 
 
-def test_a_message_that_is_refused_for_a_day_keeps_no_other_back(
+def test_a_message_that_is_refused_for_a_day_holds_back_no_other(
     month: Month, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     month.tick(run_failure_webhook_sensor)
@@ -229,7 +233,7 @@ def test_a_message_that_is_refused_for_a_day_keeps_no_other_back(
     assert month.said["run_failure_webhook_sensor"] == "1 delivered, 0 waiting, 1 dropped"
 
 
-def test_a_new_set_is_told_once(month: Month, receiver: Receiver) -> None:
+def test_a_new_set_is_announced_once(month: Month, receiver: Receiver) -> None:
     month.tick(synthetic_set_webhook_sensor)
     made = dg.AssetMaterialization("synthetic_image_set", partition="tiny", metadata={"images": 6})
     month.instance.report_runless_asset_event(made)
@@ -254,10 +258,8 @@ def test_kid_too_far_above_its_floor_falls_short_where_that_is_asked_for() -> No
     assert shortfall(report(0.01, failed), None) == (True, "refused by the release gate: coverage is 0")
 
 
-@pytest.mark.parametrize("told", ["nan", "-1", "0", "many", "inf"])
-def test_a_threshold_that_is_not_a_sensible_number_is_refused_by_name(
-    told: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CHESTGAN_DRIFT", told)
+@pytest.mark.parametrize("value", ["nan", "-1", "0", "many", "inf"])
+def test_an_invalid_threshold_is_refused_by_name(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHESTGAN_DRIFT", value)
     with pytest.raises(BadInput, match="CHESTGAN_DRIFT"):
         thresholds()

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from chestgan_assets.assets.reports import architecture_comparison, monthly_report, tuning_comparison
-from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_core.cli.main import main
 from chestgan_core.config.experiment import Experiment, ReleaseRules, parse_experiment
 from chestgan_core.errors import BadInput, NotInStore
@@ -113,7 +113,7 @@ def text_of(pdf: bytes) -> str:
     return " ".join(" ".join(page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages).split())
 
 
-def test_experiments_scored_alike_are_compared_on_one_page(filled: Store, tmp_path: Path) -> None:
+def test_comparable_experiments_are_on_one_page(filled: Store, tmp_path: Path) -> None:
     comparison = compare(filled, ["second", "first"])
     assert comparison.reasons == ()
     assert {name.split()[0] for name in comparison.settings} == {"seed", "validation"}
@@ -153,7 +153,7 @@ def test_reports_on_other_numbers_of_images_are_refused_with_the_reason(
     )
     write_comparison(comparison, "Unlike", tmp_path)
     page = (tmp_path / "comparison.html").read_text()
-    assert "These experiments cannot be compared" in page
+    assert "These experiments are not comparable" in page
     assert comparison.reasons[0] in page
     assert "Nearest to held-out patients" not in page
     assert json.loads((tmp_path / "comparison.json").read_text())["comparable"] is False
@@ -200,7 +200,7 @@ def test_a_manifest_without_a_note_is_of_the_month_in_which_the_store_last_chang
     assert commit.at == told["LastModified"]
 
 
-def test_a_month_tells_what_came_and_what_was_before(filled: Store, tmp_path: Path) -> None:
+def test_a_month_has_what_was_committed_beside_what_was_there_before(filled: Store, tmp_path: Path) -> None:
     stored = report_month(filled, "2026-02", tmp_path)
     month = stored.month
     assert {one.report.name: one.before_day for one in month.reports} == {
@@ -233,9 +233,9 @@ def test_the_month_before_the_first_report_has_nothing_beside_it(filled: Store, 
     assert "first" in text_of((tmp_path / "month.pdf").read_bytes())
 
 
-def test_a_month_in_which_nothing_came_says_so(filled: Store, tmp_path: Path) -> None:
+def test_an_empty_month_says_so(filled: Store, tmp_path: Path) -> None:
     report_month(filled, "2026-03", tmp_path)
-    assert "Nothing came into the store in this month" in (tmp_path / "month.html").read_text()
+    assert "Nothing was committed to the store in this month" in (tmp_path / "month.html").read_text()
     assert month_before("2026-01") == "2025-12"
     with pytest.raises(BadInput, match="give it as YYYY-MM"):
         report_month(filled, "2026-13", tmp_path)
@@ -257,7 +257,7 @@ def test_report_and_compare_read_the_store_from_the_command_line(
     assert (tmp_path / "first" / "report.pdf").read_bytes().startswith(b"%PDF")
     assert main(["compare", "first", "second", "--out", str(tmp_path / "alike")]) == 0
     assert main(["compare", "first", "fewer", "--out", str(tmp_path / "unlike")]) == 1
-    assert "cannot be compared: The number of images" in capsys.readouterr().err
+    assert "not comparable: The number of images" in capsys.readouterr().err
     assert main(["report", "nobody", "--out", str(tmp_path / "nobody")]) == 1
 
 
@@ -266,7 +266,7 @@ def test_the_assets_show_the_picture_and_refuse_what_cannot_be_compared() -> Non
     def run(names: list[str]) -> dg.ExecuteInProcessResult:
         return dg.materialize(
             [architecture_comparison],
-            resources={"store": StoreResource(), "workplace": Workplace()},
+            resources={"store": StoreResource(), "machine": MachineResource()},
             run_config={"ops": {"architecture_comparison": {"config": {"experiments": names}}}},
             raise_on_error=False,
         )
@@ -277,12 +277,12 @@ def test_the_assets_show_the_picture_and_refuse_what_cannot_be_compared() -> Non
     assert [one.passed for one in alike.get_asset_check_evaluations()] == [True]
     (unlike,) = run(["first", "fewer"]).get_asset_check_evaluations()
     assert not unlike.passed
-    assert "The number of images is not the same" in str(unlike.metadata["why"].value)
+    assert "The number of images is not the same" in str(unlike.metadata["reasons"].value)
 
 
 @pytest.mark.usefixtures("elsewhere")
 def test_a_month_and_a_tuning_are_materialized_by_their_names() -> None:
-    resources = {"store": StoreResource(), "workplace": Workplace()}
+    resources = {"store": StoreResource(), "machine": MachineResource()}
     month = dg.materialize([monthly_report], partition_key="2026-02", resources=resources)
     (event,) = month.asset_materializations_for_node("monthly_report")
     assert event.metadata["reports"].value == 3

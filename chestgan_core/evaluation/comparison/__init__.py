@@ -1,1 +1,1 @@
-"""The newest reports of several experiments beside each other."""
+"""The newest reports of several experiments side by side."""

@@ -1,4 +1,4 @@
-"""The figures of a comparison, as PNG: samples of each experiment with its measures in the same line, and curves.
+"""The figures of a comparison, as PNG: samples of each experiment beside its measures, and curves.
 
 In: a Comparison. Out: PNG bytes, drawn without a display.
 """
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from chestgan_core.evaluation.comparison.comparison import Compared, Comparison
+from chestgan_core.evaluation.comparison.comparison import ComparedExperiment, Comparison
 from chestgan_core.evaluation.pages.figures import COLUMNS, GAP
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.provenance import duration
@@ -21,18 +21,18 @@ BARS = ("KID", "FID", "coverage")
 # Inches.
 NAMES, STRIP, BAR, APART, LINE_GAP, TOP, BOTTOM = 1.5, 3.9, 1.05, 0.2, 0.05, 0.45, 0.32
 DPI = 170
-PANEL, PANELS_A_LINE = (2.75, 2.3), 4
+PANEL, PANELS_PER_ROW = (2.75, 2.3), 4
 
 
 def samples_png(comparison: Comparison) -> bytes:
-    """A line of images for each experiment; where the numbers can be compared, one for the real side above them, and
-    KID, FID and coverage as bars in the same line, with their intervals, and the floor as a dashed line.
+    """A row of images per experiment; where numbers are comparable, with real images above them, and KID, FID and
+    coverage as bars in the same row, with their intervals and the floor as a dashed line.
     """
     found = comparison.experiments
     measures = (
-        [] if comparison.reasons else [name for name in BARS if any(_value(one, name) for one in found)]
+        [] if comparison.reasons else [name for name in BARS if any(_measured(one, name) for one in found)]
     )
-    # Of experiments that cannot be compared there is no real side that is that of all.
+    # Experiments that are not comparable have no real side in common.
     real = [] if comparison.reasons else [found[0].real]
     strips = [strip(grid) for grid in (*real, *(one.synthetic for one in found))]
     high = STRIP * strips[0].height / strips[0].width
@@ -50,7 +50,7 @@ def samples_png(comparison: Comparison) -> bytes:
 
         tops = [above + at * (high + LINE_GAP) for at in range(len(strips))]
         labels = [(f"{comparison.image_kind}, held-out", "patients")] * len(real)
-        labels += [(one.name, _effort(one)) for one in found]
+        labels += [(one.name, _training(one)) for one in found]
         for line, top, (name, remark) in zip(strips, tops, labels, strict=True):
             ax = place(NAMES, top, STRIP, high)
             ax.imshow(np.asarray(line), cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
@@ -66,14 +66,14 @@ def samples_png(comparison: Comparison) -> bytes:
 
 
 def curves_png(comparison: Comparison) -> bytes:
-    """The losses of each run in a panel of its own, as losses of different kinds have no common scale; then the KID at
-    the looks of all runs that looked, in one, where they can be compared.
+    """The losses of each run in its own panel, as different losses have no common scale; then, in one panel, the KID of
+    all runs with validation, where numbers are comparable.
     """
     found = comparison.experiments
-    looked = [one for one in found if one.looks and not comparison.reasons]
-    count = len(found) + bool(looked)
-    places = count + bool(looked)  # the names of the lines have one of their own
-    across = min(places, PANELS_A_LINE + (places % PANELS_A_LINE == 1))
+    validated = [one for one in found if one.validations and not comparison.reasons]
+    count = len(found) + bool(validated)
+    places = count + bool(validated)  # one place for the legend
+    across = min(places, PANELS_PER_ROW + (places % PANELS_PER_ROW == 1))
     down = -(-places // across)
     with style(9):
         figure = Figure(figsize=(PANEL[0] * across, PANEL[1] * down), dpi=130, layout="constrained")
@@ -89,16 +89,16 @@ def curves_png(comparison: Comparison) -> bytes:
                 )
             ax.set_title(one.name, fontsize=9)
         axes[0].legend(frameon=False, fontsize=7.5)
-        if looked:
+        if validated:
             ax = axes[len(found)]
-            for at, one in enumerate(looked):
+            for at, one in enumerate(validated):
                 ax.plot(
-                    [look["images_seen"] / 1000 for look in one.looks],
-                    [look["kid"] * 1000 for look in one.looks],
+                    [validation["images_seen"] / 1000 for validation in one.validations],
+                    [validation["kid"] * 1000 for validation in one.validations],
                     color=LINES[at % len(LINES)], linestyle="-" if at < len(LINES) else "--", linewidth=1.2,
                     marker="o", markersize=2.5, label=one.name,
                 )  # fmt: skip
-            ax.set_title("KID x 1000 at the looks", fontsize=9)
+            ax.set_title("KID x 1000 at validations", fontsize=9)
             ax.set_ylim(bottom=0)
             axes[count].legend(handles=ax.lines, frameon=False, fontsize=7.5, loc="upper left")
         for ax in axes[:count]:
@@ -110,7 +110,7 @@ def curves_png(comparison: Comparison) -> bytes:
 
 
 def _bars(ax: Axes, comparison: Comparison, measure: str, centres: Sequence[float], thick: float) -> None:
-    """The floor in the line of the real images, then a bar a line."""
+    """The floor beside the real images, then one bar per experiment."""
     found = comparison.experiments
     rows = [row for one in found if (row := one.row(measure))]
     scale = {"KID": 1000.0, "coverage": 100.0}.get(measure, 1.0)
@@ -144,38 +144,39 @@ def _bars(ax: Axes, comparison: Comparison, measure: str, centres: Sequence[floa
 
 
 def interval_of(row: MetricRow) -> tuple[float, float]:
-    """The interval of a value; two standard errors to each side where only that is known; else nothing wide."""
+    """The 95 % interval of a row; else two standard errors to each side; else the value itself twice."""
     value = row.value or 0.0
     if row.low is not None and row.high is not None:
         return row.low, row.high
     return value - 2 * (row.sd or 0), value + 2 * (row.sd or 0)
 
 
-def _value(one: Compared, measure: str) -> bool:
+def _measured(one: ComparedExperiment, measure: str) -> bool:
     row = one.row(measure)
     return row is not None and row.value is not None
 
 
 def strip(grid: bytes) -> Image.Image:
-    """The first line of a plain grid; of large images the mean of pixels, or the figure would show every third one."""
+    """The first row of a plain grid; large images are averaged down, or the figure would drop pixels."""
     image = Image.open(BytesIO(grid)).convert("L")
     side = (image.width - (COLUMNS - 1) * GAP) // COLUMNS
     line = image.crop((0, 0, image.width, side))
     return line.reduce(max(1, line.width // int(STRIP * DPI)))
 
 
-def _effort(one: Compared) -> str:
-    return f"{one.run['images_seen']:,} images seen\n{duration(one.run['seconds'])} on {one.run['device']}"
+def _training(one: ComparedExperiment) -> str:
+    run = one.payload.run
+    return f"{run.images_seen:,} images seen\n{duration(run.seconds)} on {run.device}"
 
 
-def wrapped(name: str, most: int = 20) -> str:
-    """A name in lines of at most so many characters, broken at a dash where there is one."""
-    if len(name) <= most:
+def wrapped(name: str, width: int = 20) -> str:
+    """A name in lines of at most `width` characters, broken at a dash where there is one."""
+    if len(name) <= width:
         return name
-    at = name.rfind("-", 0, most) + 1 or most
-    return f"{name[:at]}\n{wrapped(name[at:], most)}"
+    at = name.rfind("-", 0, width) + 1 or width
+    return f"{name[:at]}\n{wrapped(name[at:], width)}"
 
 
 def _shown(value: float) -> str:
-    """Three digits, and all of them before the point: 1.04e+03 is no number for a bar."""
+    """Three digits without an exponent."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -1,7 +1,7 @@
-"""The newest reports of several experiments beside each other, if they can be compared at all.
+"""The newest reports of several experiments side by side, if they are comparable at all.
 
-In: names of experiments, each with a report in the store. Out: a Comparison: what each report says, what differs
-between their experiments, and the reasons why numbers must not be compared, where there are some.
+In: names of experiments, each with a report in the store. Out: a Comparison: the reports, the fields in which the
+experiments differ, and the reasons why numbers are not comparable, where there are any.
 """
 
 import io
@@ -12,50 +12,56 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from chestgan_core.config.dataset import ImageKind
-from chestgan_core.errors import BadInput, NotInStore
+from chestgan_core.errors import BadInput
 from chestgan_core.evaluation.pages.figures import REAL_GRID, SYNTHETIC_GRID
 from chestgan_core.evaluation.scoring.provenance import in_words
-from chestgan_core.evaluation.scoring.read_report import ReadReport, read_report, reasons_not_comparable
+from chestgan_core.evaluation.scoring.read_report import (
+    ReadReport,
+    read_report,
+    reasons_not_comparable,
+    require_report,
+)
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact
 from chestgan_core.store.store import Store
 
-FEWEST, MOST = 2, 12
+MIN_EXPERIMENTS, MAX_EXPERIMENTS = 2, 12
 
 
 @dataclass(frozen=True)
-class Compared(ReadReport):
-    """One experiment. real, synthetic: plain grids of images, PNG. history, looks: of its run."""
+class ComparedExperiment(ReadReport):
+    """One experiment. real, synthetic: plain grids of images, PNG. history, validations: rows of its run."""
 
     real: bytes
     synthetic: bytes
     history: tuple[Mapping[str, float | None], ...]
-    looks: tuple[Mapping[str, float], ...]
+    validations: tuple[Mapping[str, float], ...]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """reasons: why the numbers cannot be compared; none where they can. settings: field of the experiment -> what each
-    has, for the fields that differ.
+    """Several experiments.
+
+    reasons: why the numbers are not comparable; empty where they are. settings: field of the experiment -> its value in
+    each, for the fields that differ.
     """
 
-    experiments: tuple[Compared, ...]
+    experiments: tuple[ComparedExperiment, ...]
     reasons: tuple[str, ...]
     settings: Mapping[str, tuple[str, ...]]
 
     @property
     def image_kind(self) -> ImageKind:
-        """How an image of the real side is called."""
-        image_kind: ImageKind = self.experiments[0].told["image_kind"]
-        return image_kind
+        """The word for images of the real side."""
+        return self.experiments[0].payload.image_kind
 
     @property
     def measures(self) -> tuple[str, ...]:
         """All measures, in the order of the reports."""
-        return tuple(dict.fromkeys(row.measure for one in self.experiments for row in one.rows))
+        return tuple(dict.fromkeys(row.measure for one in self.experiments for row in one.payload.rows))
 
     def floors(self, measure: str) -> list[float]:
-        """The floors of a measure, the smallest first: more than one where the reports drew by different seeds."""
+        """The floors of a measure, the lowest first: several where the reports drew images by different seeds."""
         rows = [one.row(measure) for one in self.experiments]
         return sorted({row.floor for row in rows if row is not None and row.floor is not None})
 
@@ -67,7 +73,7 @@ class Comparison:
             "reasons": list(self.reasons),
             "settings": {name: list(values) for name, values in self.settings.items()},
             "experiments": [
-                {"experiment": one.name, "report": one.version, "told": dict(one.told)}
+                {"experiment": one.name, "version": one.version, "report": one.payload.as_json()}
                 for one in self.experiments
             ],
         }
@@ -76,39 +82,34 @@ class Comparison:
 def compare(store: Store, names: Sequence[str]) -> Comparison:
     """The comparison of the newest reports of these experiments, in this order.
 
-    Raises BadInput: fewer than two or more than twelve experiments, one twice, a report of an older version;
-    NotInStore: an experiment without a report.
+    Raises BadInput: fewer than two or more than twelve experiments, or one twice; NotInStore: an experiment without a
+    report; DamagedObject: a report that is not as expected, such as one of another version.
     """
-    if not FEWEST <= len(names) <= MOST or len(set(names)) < len(names):
+    if not MIN_EXPERIMENTS <= len(names) <= MAX_EXPERIMENTS or len(set(names)) < len(names):
         raise BadInput(
-            "the comparison", f"is of {len(names)} experiments", f"name {FEWEST} to {MOST} different ones"
+            "the comparison",
+            f"is of {len(names)} experiments",
+            f"name {MIN_EXPERIMENTS} to {MAX_EXPERIMENTS} different ones",
         )
-    found = tuple(_read(store, name) for name in names)
-    return Comparison(found, tuple(reasons_not_comparable(found)), _settings(found))
+    experiments = tuple(_read(store, name) for name in names)
+    return Comparison(experiments, tuple(reasons_not_comparable(experiments)), _settings(experiments))
 
 
 def with_report(store: Store, names: Sequence[str]) -> list[str]:
-    """Those of the experiments that have a report."""
+    """The experiments that have a report."""
     return [name for name in names if store.head(keys.report_latest(name)) is not None]
 
 
-def _read(store: Store, name: str) -> Compared:
-    try:
-        pointer = store.get_pointer(keys.report_latest(name))[0]
-    except NotInStore as error:
-        raise NotInStore(f"experiment {name}", "has no report", "materialize metric_report first") from error
-    key = keys.report_manifest(name, str(pointer["run"]), str(pointer["version"]))
-    report = store.read_manifest(key)
-    read = read_report(store, name, str(pointer["version"]), report)
-    if read.is_old:
-        raise BadInput(f"the report of {name}", "is of an older version", "materialize metric_report")
-    run = store.read_manifest(keys.run_manifest(name, str(pointer["run"])))
-    return Compared(
-        **vars(read),
+def _read(store: Store, name: str) -> ComparedExperiment:
+    newest = require_report(store, name)
+    report = newest.artefact
+    run = store.read_manifest(keys.run_manifest(name, newest.run))
+    return ComparedExperiment(
+        **vars(read_report(store, name, newest.version, report)),
         real=store.read(report, f"figures/{REAL_GRID}"),
         synthetic=store.read(report, f"figures/{SYNTHETIC_GRID}"),
         history=_table(store, run, "history.parquet"),
-        looks=_table(store, run, "validation.parquet"),
+        validations=_table(store, run, "validation.parquet"),
     )
 
 
@@ -116,10 +117,10 @@ def _table(store: Store, run: Artefact, name: str) -> tuple[dict[str, Any], ...]
     return tuple(pq.read_table(io.BytesIO(store.read(run, name))).to_pylist())
 
 
-def _settings(found: Sequence[Compared]) -> dict[str, tuple[str, ...]]:
-    told = [_flat(one.run["experiment"]) for one in found]
-    names = dict.fromkeys(name for fields_of in told for name in fields_of)
-    values = {name: tuple(fields_of.get(name, "") for fields_of in told) for name in names}
+def _settings(experiments: Sequence[ComparedExperiment]) -> dict[str, tuple[str, ...]]:
+    fields = [_flat(one.payload.run.experiment) for one in experiments]
+    names = dict.fromkeys(name for fields_of_one in fields for name in fields_of_one)
+    values = {name: tuple(fields_of_one.get(name, "") for fields_of_one in fields) for name in names}
     return {
         name: tuple(value or "not set" for value in of_each)
         for name, of_each in values.items()
@@ -127,12 +128,12 @@ def _settings(found: Sequence[Compared]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _flat(section: Mapping[str, Any], before: str = "") -> dict[str, str]:
-    """Fields by name and that of their section, in words."""
+def _flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Fields by their name and that of their section, in words."""
     flat: dict[str, str] = {}
     for name, value in section.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, "" if name == "training" else f"{before}{name} ")
+            flat |= _flat(value, "" if name == "training" else f"{prefix}{name} ")
         else:
-            flat[f"{before}{name}".replace("_", " ")] = in_words(value)
+            flat[f"{prefix}{name}".replace("_", " ")] = in_words(value)
     return flat

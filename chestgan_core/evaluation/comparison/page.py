@@ -1,8 +1,8 @@
 """A comparison as a document, and as an artefact of the store.
 
 In: a Comparison. Out: comparison.json, comparison.html, comparison.pdf, comparison.png (samples and measures) and
-curves.png in a folder; `comparisons/<name>/<version>/` in the store. Of experiments that cannot be compared the page
-says why, shows images and numbers, and draws and ranks nothing.
+curves.png in a folder; `comparisons/<name>/<version>/` in the store. For experiments that are not comparable the page
+gives the reasons, and images and numbers without bars and ranks.
 """
 
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from chestgan_core.documents.blocks import Block, Document, Figure, Notice, Para
 from chestgan_core.documents.html import as_html
 from chestgan_core.documents.pdf import as_pdf
 from chestgan_core.evaluation.comparison.charts import curves_png, interval_of, samples_png
-from chestgan_core.evaluation.comparison.comparison import Compared, Comparison
+from chestgan_core.evaluation.comparison.comparison import ComparedExperiment, Comparison
 from chestgan_core.evaluation.comparison.tables import (
-    efforts_table,
-    gates_tables,
+    gates_table,
     measures_tables,
     provenance_table,
     settings_tables,
+    trainings_table,
 )
 from chestgan_core.evaluation.pages.sentences import cautions
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
@@ -29,7 +29,7 @@ from chestgan_core.store import keys
 from chestgan_core.store.artefacts import canonical_json, content_version
 from chestgan_core.store.store import Store
 
-PAGE, PDF, PICTURE, CURVES, TOLD = (
+PAGE, PDF, PICTURE, CURVES, DATA = (
     "comparison.html", "comparison.pdf", "comparison.png", "curves.png", "comparison.json",
 )  # fmt: skip
 RANKED = ("KID", "FID", "coverage")
@@ -37,7 +37,7 @@ RANKED = ("KID", "FID", "coverage")
 
 @dataclass(frozen=True)
 class StoredComparison:
-    """A committed comparison."""
+    """A committed comparison. picture_png: samples and measures."""
 
     uri: str
     version: str
@@ -49,18 +49,17 @@ def commit_comparison(
     store: Store, name: str, title: str, comparison: Comparison, folder: Path
 ) -> StoredComparison:
     """Write the pages and commit them; the same reports give the same version. Raises StoreError."""
-    decided = {"title": title, "version": VERSION, "told": comparison.as_json()}
-    version = content_version(decided)
+    version = content_version(VERSION, title, comparison.as_json())
     manifest_key = keys.comparison_manifest(name, version)
     if not store.is_complete(manifest_key):
         files = write_comparison(comparison, title, folder)
-        told = {
+        manifest = {
             "kind": "comparison",
             "title": title,
             "comparable": not comparison.reasons,
             "reports": {one.name: one.version for one in comparison.experiments},
         }
-        store.commit(manifest_key, {file.name: file for file in files}, told)
+        store.commit(manifest_key, {file.name: file for file in files}, manifest)
     store.update_pointer(keys.comparison_latest(name), {"version": version})
     artefact = store.read_manifest(manifest_key)
     return StoredComparison(store.uri(manifest_key), version, comparison, store.read(artefact, PICTURE))
@@ -77,7 +76,7 @@ def write_comparison(comparison: Comparison, title: str, folder: Path) -> list[P
         (CURVES, curves),
         (PAGE, as_html(document).encode()),
         (PDF, as_pdf(document)),
-        (TOLD, canonical_json(comparison.as_json())),
+        (DATA, canonical_json(comparison.as_json())),
     ):
         with replacing(folder / name) as temporary:
             temporary.write_bytes(data)
@@ -86,9 +85,9 @@ def write_comparison(comparison: Comparison, title: str, folder: Path) -> list[P
 
 
 def as_text(comparison: Comparison) -> str:
-    """A table for a terminal, after the reasons why it must not be read as a comparison."""
+    """A table for a terminal, after the reasons why its numbers are not comparable."""
     width = max(len(one.name) for one in comparison.experiments)
-    lines = [f"cannot be compared: {reason}" for reason in comparison.reasons]
+    lines = [f"not comparable: {reason}" for reason in comparison.reasons]
     for one in comparison.experiments:
         numbers = [
             f"{row.measure} {row.number(row.value, row.sd)}" for name in RANKED if (row := one.row(name))
@@ -110,8 +109,7 @@ def as_text(comparison: Comparison) -> str:
 
 def _document(comparison: Comparison, title: str, samples: bytes, curves: bytes) -> Document:
     found = comparison.experiments
-    first = found[0]
-    data = first.told["data"]
+    data = found[0].payload.data
     return Document(
         title=title,
         lead=_lead(comparison),
@@ -126,18 +124,22 @@ def _document(comparison: Comparison, title: str, samples: bytes, curves: bytes)
         sections=(
             Section("Measures", tuple(measures_tables(comparison))),
             Section(
-                "The thesis' scores",
-                tuple(thesis_comparison([(one.name, one.told) for one in found], comparison.image_kind)),
+                "Scores of the thesis system",
+                tuple(
+                    thesis_comparison(
+                        [(one.name, one.payload.thesis) for one in found], comparison.image_kind
+                    )
+                ),
             ),
-            Section("Gate", tuple(gates_tables(found))),
+            Section("Release gate", (gates_table(found),)),
             Section(
                 "Training",
                 (
-                    efforts_table(found),
+                    trainings_table(found),
                     Figure(
                         curves,
                         "Curves",
-                        "Losses of different kinds have no common scale, so each run has a panel.",
+                        "Different losses have no common scale, so each run has its own panel.",
                     ),
                 ),
             ),
@@ -146,9 +148,7 @@ def _document(comparison: Comparison, title: str, samples: bytes, curves: bytes)
                 "Provenance",
                 (
                     provenance_table(found),
-                    Paragraph(
-                        f"{data['title']}. Licence: {data['licence']}. {data['citation']}".strip(), small=True
-                    ),
+                    Paragraph(f"{data.title}. Licence: {data.licence}. {data.citation}".strip(), small=True),
                 ),
             ),
         ),
@@ -160,20 +160,22 @@ def _lead(comparison: Comparison) -> str:
     names = ", ".join(one.name for one in comparison.experiments)
     if comparison.reasons:
         return f"{names}."
-    data, row = first.told["data"], first.rows[0]
+    data, row, size = first.payload.data, first.payload.rows[0], first.payload.resolution
     return (
-        f"{names}. Data: {data['title']}, snapshot {data['snapshot']}; {first.told['resolution']} x"
-        f" {first.told['resolution']} pixels; {row.split}; {row.n_real} + {row.n_fake} images; {row.extractor}."
+        f"{names}. Data: {data.title}, snapshot {data.snapshot}; {size} x {size} pixels; {row.split};"
+        f" {row.n_real} + {row.n_fake} images; {row.extractor}."
     )
 
 
 def _verdict(comparison: Comparison) -> Notice:
     if comparison.reasons:
-        return Notice("bad", "These experiments cannot be compared", comparison.reasons)
+        return Notice("bad", "These experiments are not comparable", comparison.reasons)
     row = comparison.experiments[0].row("KID")
     if row is None or row.value is None:
         return Notice(
-            "care", "KID was not measured", ("So nothing says which is nearest to held-out patients.",)
+            "care",
+            "KID was not measured",
+            ("So it is unknown which experiment is nearest to held-out patients.",),
         )
     ordered = sorted(comparison.experiments, key=lambda one: _number(one, "KID"))
     nearest, second = ordered[0], ordered[1]
@@ -186,24 +188,24 @@ def _verdict(comparison: Comparison) -> Notice:
         else "Their intervals overlap, so this order may be chance"
     )
     line = (
-        f"KID {a.number(a.value, a.sd)} against {b.number(b.value, b.sd)} of {second.name}, the next. {apart}; one"
-        " training seed each, and other seeds give other numbers."
+        f"KID {a.number(a.value, a.sd)}, against {b.number(b.value, b.sd)} of the second, {second.name}. {apart}. Each"
+        " was trained with one seed; other seeds give other numbers."
     )
     return Notice("plain", f"Nearest to held-out patients: {nearest.name}", (line,))
 
 
-def _ends(one: Compared) -> tuple[float, float]:
+def _ends(one: ComparedExperiment) -> tuple[float, float]:
     row = one.row("KID")
     return interval_of(row) if row else (0.0, 0.0)
 
 
-def _number(one: Compared, measure: str) -> float:
+def _number(one: ComparedExperiment, measure: str) -> float:
     row = one.row(measure)
     return float("inf") if row is None or row.value is None else row.value
 
 
 def _best(comparison: Comparison) -> Tiles:
-    """Who is best in what."""
+    """The best experiment by each of the main measures."""
     tiles = []
     for measure in RANKED:
         rows = [
@@ -234,7 +236,7 @@ def _floor(comparison: Comparison, row: MetricRow) -> str:
 
 
 def _caption(comparison: Comparison) -> str:
-    drawn = "The first eight images of each, drawn by the seed and not chosen."
+    drawn = "The first eight images of each, drawn by the seed, not chosen."
     if comparison.reasons:
         return drawn
     kind = comparison.image_kind
@@ -245,5 +247,5 @@ def _cautions(comparison: Comparison) -> list[Block]:
     if comparison.reasons:
         return []
     first = comparison.experiments[0]
-    said = cautions(first.rows, first.told["patients_real"], comparison.image_kind)
-    return [Notice("care", "Read with care", tuple(said))] if said else []
+    lines = cautions(first.payload.rows, first.payload.patients_real, comparison.image_kind)
+    return [Notice("care", "Read with care", tuple(lines))] if lines else []

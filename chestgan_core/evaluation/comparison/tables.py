@@ -1,22 +1,22 @@
-"""The tables of a comparison: every measure, the gates, what each training took, what differs, where all of it is from.
+"""The tables of a comparison: measures, gates, trainings, settings that differ, provenance.
 
-In: a Comparison or its experiments. Out: blocks of a document. More experiments than fit beside each other make another
+In: a Comparison or its experiments. Out: blocks of a document. More experiments than fit side by side make another
 table below.
 """
 
 from collections.abc import Sequence
 
 from chestgan_core.documents.blocks import Block, Paragraph, Table
-from chestgan_core.evaluation.comparison.comparison import Compared, Comparison
+from chestgan_core.evaluation.comparison.comparison import ComparedExperiment, Comparison
 from chestgan_core.evaluation.pages.verdict import bare, label
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.provenance import duration
 
-MOST_COLUMNS = 6
+MAX_COLUMNS = 6
 
 
 def measures_tables(comparison: Comparison) -> list[Block]:
-    """Every measure of every experiment, with the floor where it is one."""
+    """Every measure of every experiment, with the floor where all have the same real side."""
     blocks: list[Block] = []
     image_kind = comparison.image_kind
     floors = not comparison.reasons
@@ -46,42 +46,40 @@ def measures_tables(comparison: Comparison) -> list[Block]:
     return blocks
 
 
-def gates_tables(found: Sequence[Compared]) -> list[Block]:
-    """Who passed the release gate, of those that a gate has judged."""
+def gates_table(found: Sequence[ComparedExperiment]) -> Table:
+    """The results of the release gate."""
     lines = []
     for one in found:
-        if gate := one.told.get("gate"):
-            refused = [rule["measure"] for rule in gate["rules"] if not rule["passed"]]
-            lines.append((one.name, "passed" if gate["passed"] else "refused", ", ".join(refused) or "none"))
-    return (
-        [Table(("experiment", "release gate", "rules that do not hold"), tuple(lines), (3, 2, 5))]
-        if lines
-        else []
-    )
+        gate = one.payload.gate
+        failed = [rule.measure for rule in gate.rules if not rule.passed]
+        lines.append((one.name, "passed" if gate.passed else "refused", ", ".join(failed) or "none"))
+    return Table(("experiment", "release gate", "failed rules"), tuple(lines), (3, 2, 5))
 
 
-def efforts_table(found: Sequence[Compared]) -> Table:
-    """What each training took, and which of its generators was kept."""
+def trainings_table(found: Sequence[ComparedExperiment]) -> Table:
+    """Length and device of each training, and the generator that it kept."""
     lines = tuple(
         (
             one.name,
-            one.run["experiment"]["network"]["family"],
-            f"{one.run['images_seen']:,}",
-            duration(one.run["seconds"]),
-            f"{one.run['device']}, {one.run['precision']}",
-            "last" if one.run["best_at"] is None else f"of {one.run['best_at']:,} images seen",
+            run.experiment["network"]["family"],
+            f"{run.images_seen:,}",
+            duration(run.seconds),
+            f"{run.device}, {run.precision}",
+            "last" if run.best_at is None else f"of {run.best_at:,} images seen",
         )
-        for one in found
+        for one, run in ((one, one.payload.run) for one in found)
     )
     return Table(
-        ("experiment", "network", "images seen", "time", "on", "generator kept"), lines, (3, 2, 2, 2, 2, 3)
+        ("experiment", "network", "images seen", "time", "device", "generator kept"),
+        lines,
+        (3, 2, 2, 2, 2, 3),
     )
 
 
 def settings_tables(comparison: Comparison) -> list[Block]:
     """The fields in which the experiments differ."""
     if not comparison.settings:
-        return [Paragraph("Nothing: the experiments say the same.")]
+        return [Paragraph("Nothing: all fields are the same.")]
     names = [one.name for one in comparison.experiments]
     blocks: list[Block] = []
     for places in _chunks(len(names)):
@@ -91,15 +89,15 @@ def settings_tables(comparison: Comparison) -> list[Block]:
     return blocks
 
 
-def provenance_table(found: Sequence[Compared]) -> Table:
+def provenance_table(found: Sequence[ComparedExperiment]) -> Table:
     """Run, generator, report and training set of each."""
     lines = tuple(
         (
             one.name,
-            one.run["run"],
-            str(one.told["provenance"].get("generator sha256", "")),
+            one.payload.run.run,
+            str(one.payload.provenance.get("generator sha256", "")),
             one.version,
-            one.told["data"]["snapshot"],
+            one.payload.data.snapshot,
         )
         for one in found
     )
@@ -109,8 +107,8 @@ def provenance_table(found: Sequence[Compared]) -> Table:
 
 
 def _chunks(count: int) -> list[slice]:
-    """Places of experiments that share a table, as evenly as it goes."""
-    tables = -(-count // MOST_COLUMNS)
+    """The experiments of each table, as evenly as possible."""
+    tables = -(-count // MAX_COLUMNS)
     each = -(-count // tables)
     return [slice(at, at + each) for at in range(0, count, each)]
 

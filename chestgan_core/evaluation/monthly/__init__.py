@@ -1,1 +1,1 @@
-"""What came into the store in one month."""
+"""What was committed to the store in one month."""

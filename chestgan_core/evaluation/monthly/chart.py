@@ -1,6 +1,6 @@
-"""The picture of a month, as PNG: newest images of each experiment, with KID then and now.
+"""The picture of a month, as PNG: the newest images of each experiment, with KID before and now.
 
-In: a Month. Out: PNG bytes, drawn without a display; none where no report of the month has pictures.
+In: a Month. Out: PNG bytes, drawn without a display; empty for a month without reports.
 """
 
 import numpy as np
@@ -10,14 +10,14 @@ from chestgan_core.evaluation.comparison.charts import DPI, strip, wrapped
 from chestgan_core.evaluation.monthly.month import Month
 from chestgan_core.imaging.figures import DARK_GREY, ROLE_COLOURS, figure_png, style
 
-# Inches. An experiment more than MOST is in the tables only: the picture is for the first page.
+# Inches. Experiments beyond MAX_EXPERIMENTS are in the tables only: the picture must fit the first page.
 NAMES, STRIP, DOTS, APART, GAP, TOP, BOTTOM = 1.7, 3.9, 2.2, 0.3, 0.08, 0.35, 0.4
-MOST = 10
+MAX_EXPERIMENTS = 10
 
 
 def month_png(month: Month) -> bytes:
-    """A line for each experiment."""
-    shown = [one for one in month.reports if one.samples][:MOST]
+    """A row per experiment."""
+    shown = month.reports[:MAX_EXPERIMENTS]
     if not shown:
         return b""
     strips = [strip(one.samples) for one in shown]

@@ -1,23 +1,23 @@
 """What came into the store in one month: runs, reports and their numbers beside earlier ones, published sets.
 
-In: the store and a month, YYYY-MM (UTC). Out: a Month. Which month an artefact is of says the note beside its manifest
-(commits.py). What cannot be read is counted, with its reason, and stops nothing.
+In: the store and a month, YYYY-MM (UTC). Out: a Month. The month of an artefact is that of its first commit (see
+store.commits). What cannot be read is listed with the reason, and stops nothing. Imports nothing heavy.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.evaluation.pages.figures import SYNTHETIC_GRID
-from chestgan_core.evaluation.scoring.read_report import ReadReport, read_report, reasons_against
+from chestgan_core.evaluation.scoring.read_report import ReadReport, read_report, reasons_not_comparable
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact
 from chestgan_core.store.store import Commit, Store, commits
 
-Line = TypeVar("Line")
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,10 @@ class MonthRun:
 
 @dataclass(frozen=True)
 class MonthReport:
-    """The newest report of an experiment in the month. before: the newest of the months before, before_day: its day.
+    """The newest report of an experiment in the month. before: its newest report of earlier months; before_day: its
+    day.
 
-    reasons: why the two must not be compared. samples: plain grid of images, PNG; empty in reports of an older version.
+    reasons: why the two are not comparable. samples: plain grid of images, PNG.
     """
 
     report: ReadReport
@@ -61,8 +62,10 @@ class MonthSet:
 
 @dataclass(frozen=True)
 class Month:
-    """name: YYYY-MM. gates: every report of the month that a gate judged, with its day. counts, counts_before:
-    artefacts by kind in this month and in the one before. unreadable: address and reason.
+    """What was committed in a month.
+
+    name: YYYY-MM. gates: every report of the month, with its day. counts, counts_before: artefacts by kind in this
+    month and in the one before. unreadable: address and reason.
     """
 
     name: str
@@ -87,7 +90,7 @@ class Month:
                     "experiment": one.report.name,
                     "version": one.report.version,
                     "day": one.day,
-                    "rows": one.report.told["rows"],
+                    "rows": [asdict(row) for row in one.report.payload.rows],
                     "before": one.before.version if one.before else None,
                     "before_day": one.before_day,
                     "reasons": list(one.reasons),
@@ -99,7 +102,7 @@ class Month:
                     "experiment": report.name,
                     "version": report.version,
                     "day": day,
-                    "gate": report.told["gate"],
+                    "gate": report.payload.gate.as_json(),
                 }
                 for day, report in self.gates
             ],
@@ -109,21 +112,21 @@ class Month:
 
 
 def month_before(month: str) -> str:
-    """The month before, YYYY-MM. Raises BadInput for what is no month."""
+    """The month before, YYYY-MM. Raises BadInput: not a month."""
     return f"{first_day(month) - timedelta(days=1):%Y-%m}"
 
 
 def first_day(month: str) -> date:
-    """Raises BadInput for what is no month."""
+    """The first day of YYYY-MM. Raises BadInput: not a month."""
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
-        raise BadInput(f"month {month[:20]}", "is none", "give it as YYYY-MM, such as 2026-01")
+        raise BadInput(f"month {month[:20]}", "is not a month", "give it as YYYY-MM, such as 2026-01")
     return date.fromisoformat(f"{month}-01")
 
 
 def read_month(store: Store, month: str) -> Month:
-    """Everything that was committed in a month, the newest reports before it included for comparison.
+    """Everything that was committed in a month, with the newest earlier reports for comparison.
 
-    Raises BadInput for what is no month, StoreError.
+    Raises BadInput (not a month), StoreError.
     """
     before = month_before(month)
     found = {
@@ -141,10 +144,10 @@ def read_month(store: Store, month: str) -> Month:
         name=month,
         runs=tuple(run for _, run in reader.each(of_month["runs"], reader.run)),
         reports=tuple(
-            reader.beside(commit, report, earlier.get(name))
+            reader.with_earlier(commit, report, earlier.get(name))
             for name, (commit, report) in sorted(newest.items())
         ),
-        gates=tuple((_day(commit), report) for commit, (_, report) in reports if report.told.get("gate")),
+        gates=tuple((_day(commit), report) for commit, (_, report) in reports),
         sets=tuple(one for _, one in reader.each(of_month["sets"], reader.set)),
         counts={kind: len(some) for kind, some in of_month.items()},
         counts_before={kind: sum(one.month == before for one in some) for kind, some in found.items()},
@@ -153,73 +156,76 @@ def read_month(store: Store, month: str) -> Month:
 
 
 @dataclass(frozen=True)
+class _RunManifest:
+    run: str
+    dataset: str
+    images_seen: int
+    seconds: float
+    device: str
+
+
+@dataclass(frozen=True)
+class _SetFacts:
+    images: int
+
+
+@dataclass(frozen=True)
+class _SetManifest:
+    set: _SetFacts
+
+
+@dataclass(frozen=True)
 class _Reader:
-    """Reads what it can; the rest goes to unreadable."""
+    """Reads artefacts; those that cannot be read are added to `unreadable`."""
 
     store: Store
     unreadable: list[str]
 
-    def each(self, some: Sequence[Commit], read: Callable[[Commit], Line]) -> Iterator[tuple[Commit, Line]]:
+    def each(self, some: Sequence[Commit], read: Callable[[Commit], Item]) -> Iterator[tuple[Commit, Item]]:
         for commit in some:
             try:
                 yield commit, read(commit)
-            except (DamagedObject, NotInStore, BadInput, KeyError) as error:
-                why = (
-                    error.cause
-                    if isinstance(error, (DamagedObject, NotInStore, BadInput))
-                    else f"lacks {error}"
-                )
-                self.unreadable.append(f"{self.store.uri(commit.manifest_key)}: {why}")
+            except (DamagedObject, NotInStore, BadInput) as error:
+                self.unreadable.append(f"{self.store.uri(commit.manifest_key)}: {error.cause}")
 
     def manifest(self, commit: Commit) -> Artefact:
         return self.store.read_manifest(commit.manifest_key)
 
     def run(self, commit: Commit) -> MonthRun:
-        told = self.manifest(commit).manifest
-        return MonthRun(
-            experiment=_experiment(commit),
-            day=_day(commit),
-            run=str(told["run"]),
-            dataset=str(told["dataset"]),
-            images_seen=int(told["images_seen"]),
-            seconds=float(told["seconds"]),
-            device=str(told["device"]),
-        )
+        _, run = self.store.read_typed(commit.manifest_key, _RunManifest, what="the manifest of a run")
+        return MonthRun(experiment=_experiment(commit), day=_day(commit), **vars(run))
 
     def set(self, commit: Commit) -> MonthSet:
-        found = self.manifest(commit)
-        images = int(found.manifest["set"]["images"])
-        return MonthSet(_experiment(commit), _version(commit), _day(commit), images, found.bytes)
+        artefact, found = self.store.read_typed(
+            commit.manifest_key, _SetManifest, what="the manifest of a set"
+        )
+        return MonthSet(_experiment(commit), _version(commit), _day(commit), found.set.images, artefact.bytes)
 
     def report(self, commit: Commit) -> tuple[str, ReadReport]:
         name = _experiment(commit)
         return name, read_report(self.store, name, _version(commit), self.manifest(commit))
 
-    def beside(self, commit: Commit, report: ReadReport, earlier: Commit | None) -> MonthReport:
-        """The report with what is to be shown beside it."""
+    def with_earlier(self, commit: Commit, report: ReadReport, earlier: Commit | None) -> MonthReport:
+        """The report beside the earlier one."""
         found = list(self.each([earlier], self.report)) if earlier else []
         before = found[0][1][1] if found else None
         reasons: list[str] = []
-        if before and (before.is_old or report.is_old):
-            reasons = ["One of the two reports is of an older version."]
-        elif before:
-            now = ReadReport("this month", report.version, report.told, report.rows)
-            reasons = reasons_against([now, ReadReport("before", before.version, before.told, before.rows)])
-        artefact = self.manifest(commit)
-        grid = f"figures/{SYNTHETIC_GRID}"
-        has_grid = any(artefact.name(item) == grid for item in artefact.objects)
+        if before:
+            reasons = reasons_not_comparable(
+                [replace(report, name="this month"), replace(before, name="before")]
+            )
         return MonthReport(
             report=report,
             day=_day(commit),
             before=before,
             before_day=_day(earlier) if before and earlier else "",
             reasons=tuple(reasons),
-            samples=self.store.read(artefact, grid) if has_grid else b"",
+            samples=self.store.read(self.manifest(commit), f"figures/{SYNTHETIC_GRID}"),
         )
 
 
 def _experiment(commit: Commit) -> str:
-    """The second step of the key of a run, a report or a set."""
+    """From the key of a run, a report or a set: kind/experiment/..."""
     return commit.manifest_key.split("/")[1]
 
 

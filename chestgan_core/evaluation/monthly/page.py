@@ -1,7 +1,7 @@
 """A month as a document, and as an artefact of the store.
 
 In: a Month. Out: month.json, month.html, month.pdf and month.png; `reports-monthly/<month>/<version>/` in the store.
-The report of a month that is not over is made again, as another version, when something new has come.
+The report of a month that is not over gets a new version when something new was committed.
 """
 
 from collections.abc import Sequence
@@ -34,14 +34,14 @@ from chestgan_core.store import keys
 from chestgan_core.store.artefacts import canonical_json, content_version
 from chestgan_core.store.store import Store
 
-PAGE, PDF, PICTURE, TOLD = "month.html", "month.pdf", "month.png", "month.json"
-MEASURES = ("KID", "FID", "coverage", "memorized share")
-KINDS = (("runs", "trainings finished"), ("reports", "reports"), ("sets", "sets published"))
+PAGE, PDF, PICTURE, DATA = "month.html", "month.pdf", "month.png", "month.json"
+MEASURES = ("KID", "FID", "coverage", "memorized fraction")
+KINDS = (("runs", "finished trainings"), ("reports", "reports"), ("sets", "published sets"))
 
 
 @dataclass(frozen=True)
 class StoredMonth:
-    """A committed report of a month. picture_png: empty where the month has no reports with pictures."""
+    """A committed report of a month. picture_png: empty for a month without reports."""
 
     uri: str
     version: str
@@ -50,18 +50,17 @@ class StoredMonth:
 
 
 def report_month(store: Store, name: str, folder: Path) -> StoredMonth:
-    """Write the report of a month (YYYY-MM) and commit it; what came into the store decides its version.
+    """Write and commit the report of a month (YYYY-MM); its version is decided by what was committed in the month.
 
-    Raises BadInput for what is no month, StoreError.
+    Raises BadInput (not a month), StoreError.
     """
     month = read_month(store, name)
-    decided = {"version": VERSION, "told": month.as_json()}
-    version = content_version(decided)
+    version = content_version(VERSION, month.as_json())
     manifest_key = keys.month_manifest(name, version)
     if not store.is_complete(manifest_key):
         files = write_month(month, folder)
-        told = {"kind": "monthly-report", "month": name, "counts": dict(month.counts)}
-        store.commit(manifest_key, {file.name: file for file in files}, told)
+        manifest = {"kind": "monthly-report", "month": name, "counts": dict(month.counts)}
+        store.commit(manifest_key, {file.name: file for file in files}, manifest)
     store.update_pointer(keys.month_latest(name), {"version": version})
     artefact = store.read_manifest(manifest_key)
     drawn = any(artefact.name(item) == PICTURE for item in artefact.objects)
@@ -80,7 +79,7 @@ def write_month(month: Month, folder: Path) -> list[Path]:
         (PICTURE, picture),
         (PAGE, as_html(document).encode()),
         (PDF, as_pdf(document)),
-        (TOLD, canonical_json(month.as_json())),
+        (DATA, canonical_json(month.as_json())),
     ):
         if data:
             with replacing(folder / name) as temporary:
@@ -90,13 +89,13 @@ def write_month(month: Month, folder: Path) -> list[Path]:
 
 
 def _document(month: Month, picture: bytes) -> Document:
-    passed = sum(report.told["gate"]["passed"] for _, report in month.gates)
+    passed = sum(report.payload.gate.passed for _, report in month.gates)
     caption = (
-        "The first images of the newest report of each experiment, and KID then and now; dashed: the floor."
+        "The first images of the newest report of each experiment, and KID before and now. Dashed: the floor."
     )
     return Document(
         title=f"{first_day(month.name):%B %Y}",
-        lead="What came into the store in this month (UTC), beside what was there before.",
+        lead="What was committed to the store in this month (UTC), beside what was there before.",
         summary=(
             _verdict(month),
             Tiles(
@@ -107,7 +106,7 @@ def _document(month: Month, picture: bytes) -> Document:
                     ),
                     Tile("release gate", f"{passed} passed", f"{len(month.gates) - passed} refused")
                     if month.gates
-                    else Tile("release gate", "none", "no report was judged"),
+                    else Tile("release gate", "none", "no reports"),
                 )
             ),
             *([Figure(picture, "Newest images", caption)] if picture else []),
@@ -124,29 +123,29 @@ def _document(month: Month, picture: bytes) -> Document:
 
 def _verdict(month: Month) -> Notice:
     if not any(month.counts.values()):
-        return Notice("plain", "Nothing came into the store in this month")
+        return Notice("plain", "Nothing was committed to the store in this month")
     moved: dict[int, list[str]] = {-1: [], 0: [], 1: []}
     for one in month.reports:
         if (step := _step(one)) is not None:
             moved[step].append(one.report.name)
     lines = [
-        f"{said}: {', '.join(names)}."
-        for said, names in (
+        f"{outcome}: {', '.join(names)}."
+        for outcome, names in (
             ("Nearer to held-out patients than before", moved[-1]),
             ("Farther than before", moved[1]),
-            ("The same within twice the standard error", moved[0]),
+            ("The same within two standard errors", moved[0]),
             ("Reported for the first time", [one.report.name for one in month.reports if one.before is None]),
             ("Not comparable with before", [one.report.name for one in month.reports if one.reasons]),
         )
         if names
     ]
-    refused = any(not report.told["gate"]["passed"] for _, report in month.gates)
+    refused = any(not report.payload.gate.passed for _, report in month.gates)
     tone: Tone = "care" if month.unreadable or refused else "plain"
-    return Notice(tone, "In short", tuple(lines or ["No report was made."]))
+    return Notice(tone, "In short", tuple(lines or ["There are no reports."]))
 
 
 def _step(one: MonthReport) -> int | None:
-    """-1 where KID fell by more than two standard errors of both, 1 where it rose, 0 between; None without both."""
+    """-1 where KID fell by more than two standard errors of both, 1 where it rose, else 0; None without both."""
     now, then = one.report.row("KID"), one.before.row("KID") if one.before else None
     if one.reasons or not now or not then or now.value is None or then.value is None:
         return None
@@ -156,7 +155,7 @@ def _step(one: MonthReport) -> int | None:
 
 
 def _reports(reports: Sequence[MonthReport]) -> list[Block]:
-    """A table of numbers, each over the one before; then why some must not be compared."""
+    """A table of numbers, each above the earlier one; then the reasons why some are not comparable."""
     if not reports:
         return []
     measures = [name for name in MEASURES if any(one.report.row(name) for one in reports)]
@@ -164,24 +163,19 @@ def _reports(reports: Sequence[MonthReport]) -> list[Block]:
     for one in reports:
         now = [_number(one.report, name) for name in measures]
         lines.append((one.report.name, one.day, *now, _floor(one.report)))
-        if one.before and not one.before.is_old:
+        if one.before:
             then = [_number(one.before, name) for name in measures]
             lines.append(("before", one.before_day, *then, _floor(one.before)))
     named = [next(label(row) for one in reports if (row := one.report.row(name))) for name in measures]
     head = ("experiment", "day", *named, "floor of KID")
     blocks: list[Block] = [Table(head, tuple(lines), (2.6, 1.6, *[1.8] * len(measures), 1.6))]
-    refused: dict[str, list[str]] = {}
+    reasons: dict[str, list[str]] = {}
     for one in reports:
         for reason in one.reasons:
-            refused.setdefault(reason, []).append(one.report.name)
-    if refused:
-        told = tuple(f"{', '.join(names)}: {reason}" for reason, names in refused.items())
-        blocks += [Paragraph("Not to be compared with before:"), Bullets(told)]
-    old = tuple(one.report.name for one in reports if one.report.is_old)
-    if old:
-        blocks.append(
-            Paragraph(f"Reports of an older version, without numbers here: {', '.join(old)}.", small=True)
-        )
+            reasons.setdefault(reason, []).append(one.report.name)
+    if reasons:
+        lines_of_reasons = tuple(f"{', '.join(names)}: {reason}" for reason, names in reasons.items())
+        blocks += [Paragraph("Not comparable with before:"), Bullets(lines_of_reasons)]
     return blocks
 
 
@@ -200,12 +194,12 @@ def _gates(month: Month) -> list[Block]:
         (
             report.name,
             day,
-            "passed" if report.told["gate"]["passed"] else "refused",
-            " ".join(refusals(report.told["gate"])) or "All rules hold.",
+            "passed" if report.payload.gate.passed else "refused",
+            " ".join(refusals(report.payload.gate)) or "All rules passed.",
         )
         for day, report in month.gates
     )
-    return [Table(("experiment", "day", "gate", "why"), lines, (2.4, 1.6, 1.3, 6))] if lines else []
+    return [Table(("experiment", "day", "gate", "reason"), lines, (2.4, 1.6, 1.3, 6))] if lines else []
 
 
 def _runs(month: Month) -> list[Block]:

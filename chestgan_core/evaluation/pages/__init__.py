@@ -1,1 +1,1 @@
-"""A metric report as a page: figures, sentences, verdict, HTML and PDF."""
+"""The pages of a metric report: figures, sentences, verdict, HTML and PDF."""

@@ -4,19 +4,23 @@ In: features or images by role (real, synthetic, other). Out: PNG files, drawn w
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from torch import Tensor
 
 from chestgan_core.config.dataset import ImageKind
-from chestgan_core.evaluation.scoring.closest import Closest
 from chestgan_core.imaging.figures import ROLE_COLOURS, figure_png, style
 from chestgan_core.imaging.pictures import image_grid
 from chestgan_core.imaging.windows import Window
 from chestgan_core.local.files import replacing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from chestgan_core.evaluation.scoring.closest import Closest
 
 BINS = 100
 
@@ -57,7 +61,7 @@ def _two_components(centred: NDArray[np.float64]) -> tuple[NDArray[np.float64], 
     return components, values[:-3:-1].clip(0) / max(float(values.clip(0).sum()), 1e-12)
 
 
-def value_histogram(images: dict[str, Tensor], window: Window, image_kind: ImageKind, path: Path) -> None:
+def value_histogram(images: "dict[str, Tensor]", window: Window, image_kind: ImageKind, path: Path) -> None:
     """Fraction of pixels by value (HU, or grey level of pictures) inside the window, on a logarithmic scale.
 
     images: role -> (N, 1, H, W) in [-1, 1]. Values outside of a window in HU were clipped to its ends: hence
@@ -80,7 +84,7 @@ def value_histogram(images: dict[str, Tensor], window: Window, image_kind: Image
     _finish(figure, ax, path)
 
 
-def closest_pairs(closest: Closest, image_kind: ImageKind, path: Path) -> None:
+def closest_pairs(closest: "Closest", image_kind: ImageKind, path: Path) -> None:
     """Columns of a synthetic image and the training and held-out images nearest to it, the nearest pair first.
 
     Above each of the two: its distance from the synthetic one.

@@ -1,76 +1,86 @@
-"""The figures of a metric report, as files and as blocks of its page.
+"""The figures of a metric report: PNG files, and their blocks on its page.
 
-In: the pictures of a MetricReport. Out: figures/*.png. Two of them are for whoever compares reports: the first images
-of each side as plain grids, pixel for pixel.
+In: the pictures of a MetricReport. Out: figures/*.png; from these files, the blocks. Two files are for comparisons of
+several reports: the first images of each side as plain grids, pixel for pixel.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from chestgan_core.documents.blocks import Figure
 from chestgan_core.evaluation.pages.charts import closest_pairs, feature_scatter, value_histogram
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
-from chestgan_core.imaging.pictures import contact_sheet, image_grid, narrowed, save_png
+from chestgan_core.evaluation.scoring.report_payload import ReportPayload
+from chestgan_core.imaging.pictures import contact_sheet, image_grid, save_png, shrink_to_width
 
-# Plain grids of the first images: 8 a row, a gap of 2 pixels, nothing enlarged.
-PLAIN, COLUMNS, GAP = 16, 8, 2
+# Plain grids of the first images: 8 per row, a gap of 2 pixels, nothing enlarged.
+GRID_IMAGES, COLUMNS, GAP = 16, 8, 2
 REAL_GRID, SYNTHETIC_GRID = "samples-real.png", "samples-synthetic.png"
-MOST_ACROSS = 1600  # pixels inside the page; the file is as large as it gets
+CONTACT_SHEET, HISTOGRAM, SCATTER, CLOSEST = (
+    "real-beside-synthetic.png",
+    "value-histogram.png",
+    "feature-scatter.png",
+    "closest-to-training.png",
+)
+MAX_WIDTH = 1600  # pixels on the page; the file itself keeps its size
 HOUNSFIELD = (
     "Hounsfield units",
-    "All pixels of the images compared. Values beyond the window were clipped to its ends.",
+    "All pixels of the compared images. Values beyond the window were clipped to its ends.",
 )
-GREY = ("Grey levels", "All pixels of the images compared. The pictures have no Hounsfield units.")
+GREY = ("Grey levels", "All pixels of the compared images. The pictures have no Hounsfield units.")
 
 
-def draw_sheet(report: MetricReport, folder: Path) -> Figure:
-    """Real beside synthetic; also writes the plain grids."""
-    samples, image_kind = report.pictures.samples, report.image_kind
-    title = f"{image_kind.capitalize()} beside synthetic"
-    path = folder / "real-beside-synthetic.png"
+def draw_figures(report: MetricReport, folder: Path) -> dict[str, bytes]:
+    """Write the PNG files; returns them by name. Without features there is no scatter, without training images no
+    closest pairs.
+    """
+    pictures, image_kind = report.pictures, report.image_kind
     contact_sheet(
-        samples["real"],
-        samples["synthetic"],
-        path,
-        title=title,
-        real_label=f"{image_kind}, held-out patients" if "other" in samples else image_kind,
+        pictures.samples["real"],
+        pictures.samples["synthetic"],
+        folder / CONTACT_SHEET,
+        title=_sheet_title(report),
+        real_label=f"{image_kind}, held-out patients" if "other" in pictures.samples else image_kind,
         columns=4,
     )
     for role, name in (("real", REAL_GRID), ("synthetic", SYNTHETIC_GRID)):
-        save_png(image_grid(samples[role][:PLAIN], COLUMNS, gap=GAP), folder / name)
-    return Figure(
-        narrowed(path.read_bytes(), MOST_ACROSS),
-        title,
-        "Drawn by the seed, not chosen; both sides through the same window.",
-        0.78,
-    )
-
-
-def draw_charts(report: MetricReport, folder: Path) -> list[Figure]:
-    """Values and, where there are features, their scatter."""
-    pictures, image_kind = report.pictures, report.image_kind
-    histogram, scatter = folder / "value-histogram.png", folder / "feature-scatter.png"
-    value_histogram(pictures.grey, report.window, image_kind, histogram)
-    title, caption = HOUNSFIELD if report.window.unit == "HU" else GREY
-    drawn = [Figure(histogram.read_bytes(), title, caption)]
+        save_png(image_grid(pictures.samples[role][:GRID_IMAGES], COLUMNS, gap=GAP), folder / name)
+    value_histogram(pictures.grey, report.window, image_kind, folder / HISTOGRAM)
     if pictures.features:
-        feature_scatter(pictures.features, image_kind, scatter)
+        feature_scatter(pictures.features, image_kind, folder / SCATTER)
+    if pictures.closest is not None:
+        closest_pairs(pictures.closest, image_kind, folder / CLOSEST)
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def sheet_block(report: ReportPayload, figures: Mapping[str, bytes]) -> Figure:
+    """Real beside synthetic images."""
+    caption = "Drawn by the seed, not chosen; both sides through the same window."
+    return Figure(shrink_to_width(figures[CONTACT_SHEET], MAX_WIDTH), _sheet_title(report), caption, 0.78)
+
+
+def chart_blocks(report: ReportPayload, figures: Mapping[str, bytes]) -> list[Figure]:
+    """The histogram of values and, where there are features, their scatter."""
+    blocks = [Figure(figures[HISTOGRAM], *(HOUNSFIELD if report.window.unit == "HU" else GREY))]
+    if SCATTER in figures:
         caption = (
             "Each point is an image, in the plane of the two largest principal components of all groups."
         )
-        drawn.append(Figure(scatter.read_bytes(), "Features", caption))
-    return drawn
+        blocks.append(Figure(figures[SCATTER], "Features", caption))
+    return blocks
 
 
-def draw_closest(report: MetricReport, folder: Path) -> list[Figure]:
-    """The synthetic images most like one trained on, where the report has looked for them."""
-    closest = report.pictures.closest
-    if closest is None:
+def closest_blocks(figures: Mapping[str, bytes]) -> list[Figure]:
+    """The synthetic images most similar to a training image, where the report searched for them."""
+    if CLOSEST not in figures:
         return []
-    path = folder / "closest-to-training.png"
-    closest_pairs(closest, report.image_kind, path)
     caption = (
-        "The synthetic images that are most like an image trained on, the nearest first, with that image and the"
+        "The synthetic images that are most similar to a training image, the nearest first, with that image and the"
         " nearest held-out one. Above: root mean square difference, 0 to 2. A copy would show the same slice in the"
-        " first two lines, at a far smaller difference than in the third."
+        " first two rows, at a far smaller difference than in the third."
     )
-    return [Figure(narrowed(path.read_bytes(), MOST_ACROSS), "Closest to training", caption)]
+    return [Figure(shrink_to_width(figures[CLOSEST], MAX_WIDTH), "Closest to training", caption)]
+
+
+def _sheet_title(report: ReportPayload) -> str:
+    return f"{report.image_kind.capitalize()} beside synthetic"

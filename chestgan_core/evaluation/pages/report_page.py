@@ -1,8 +1,8 @@
-"""The metric report as a document: report.html (one file, opens offline) and report.pdf, with its figures.
+"""The metric report as a document: report.html (one file, opens offline) and report.pdf.
 
-In: a MetricReport, and the pictures that its training left. Out: a folder with both and figures/*.png. What the report
-does not have (a run, a gate, the thesis' scores) has no section. Every number is put into words, and what makes the
-numbers coarse is said before them.
+In: the payload of a report, its figures as PNG, and the pictures that its training left. Out: a folder with both pages,
+report.json and figures/*.png. A report without a run, a gate or the measures of the thesis system lacks their sections.
+Every number is put into words, and what limits the numbers is said before them.
 """
 
 import json
@@ -26,26 +26,29 @@ from chestgan_core.documents.blocks import (
 )
 from chestgan_core.documents.html import as_html
 from chestgan_core.documents.pdf import as_pdf
-from chestgan_core.evaluation.pages.figures import draw_charts, draw_closest, draw_sheet
+from chestgan_core.evaluation.pages.figures import chart_blocks, closest_blocks, draw_figures, sheet_block
 from chestgan_core.evaluation.pages.sentences import cautions, sentence
 from chestgan_core.evaluation.pages.verdict import bare, gate_table, headlines, verdict
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.provenance import data_in_words, run_in_words
+from chestgan_core.evaluation.scoring.read_report import REPORT_FILE
+from chestgan_core.evaluation.scoring.report_payload import ReportPayload
 from chestgan_core.evaluation.thesis.page import thesis_blocks
-from chestgan_core.imaging.pictures import narrowed
+from chestgan_core.imaging.pictures import shrink_to_width
 from chestgan_core.local.files import replacing
 
 CURVES, PROGRESS = "curves.png", "progress.png"
-MOST_ACROSS = 1200  # pixels of a training's pictures inside the page
+PAGE, PDF, FIGURES = "report.html", "report.pdf", "figures"
+MAX_WIDTH = 1200  # pixels of a training's pictures on the page
 SHARED = ("extractor", "split", "seed", "snapshot")
 GROUPS = {
     "distance": "How far from held-out patients",
-    "manifold": "What is covered, and what is made up",
+    "manifold": "Fidelity and coverage",
     "diversity": "How different the images are from each other",
     "plausibility": "Values and anatomy",
-    "classifier": "Told apart by a classifier",
-    "utility": "Of use for training",
+    "classifier": "Recognized by a classifier",
+    "utility": "Usefulness for training",
     "memorization": "Repeated from training",
 }
 SOURCES = {
@@ -55,57 +58,50 @@ SOURCES = {
     "coverage": "density and coverage (Naeem 2020)",
     "MS-SSIM": "MS-SSIM (Wang 2003)",
     "AUC": "classifier two-sample test (Lopez-Paz 2017)",
-    "memorized share": "nearest training against nearest held-out patient (Alaa 2021)",
+    "memorized fraction": "nearest training against nearest held-out patient (Alaa 2021)",
 }
 
 
 def write_report(
     report: MetricReport, folder: Path, training: Mapping[str, bytes] | None = None
 ) -> list[Path]:
-    """Write report.json, report.html (one file, opens offline), report.pdf and figures/*.png; returns the files.
+    """Write figures/*.png, report.html (one file, opens offline), report.pdf and report.json; returns the files.
 
-    training: pictures that the training left, which the page shows: curves.png, progress.png. report.json comes last:
-    where it is, the report is complete.
+    training: pictures that the training left, for the page: curves.png, progress.png. report.json comes last: where it
+    is, the report is complete.
+    """
+    figures = draw_figures(report, folder / FIGURES)
+    written = write_pages(report, figures, folder, training)
+    return [*(folder / FIGURES / name for name in figures), *written]
+
+
+def write_pages(
+    payload: ReportPayload,
+    figures: Mapping[str, bytes],
+    folder: Path,
+    training: Mapping[str, bytes] | None = None,
+) -> list[Path]:
+    """Write report.html, report.pdf and report.json, from figures that are there already; returns the files.
+
+    figures: PNG by file name. training: the run's curves.png and progress.png.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    written = write_page(report, folder, training)
-    path = folder / "report.json"
-    told = json.dumps(report.as_json(), indent=2, sort_keys=True, allow_nan=False)
-    with replacing(path) as temporary:
-        temporary.write_text(told + "\n", encoding="utf-8")
-    return [*written, path]
-
-
-def write_page(report: MetricReport, folder: Path, training: Mapping[str, bytes] | None = None) -> list[Path]:
-    """Write figures/*.png, report.html and report.pdf; returns the files.
-
-    training: the run's curves.png and progress.png.
-    """
-    figures = folder / "figures"
-    document = _document(
-        report,
-        sheet=draw_sheet(report, figures),
-        charts=draw_charts(report, figures),
-        closest=draw_closest(report, figures),
-        training=training or {},
-    )
-    written = [*sorted(figures.iterdir())]
-    for name, data in (("report.html", as_html(document).encode()), ("report.pdf", as_pdf(document))):
+    document = _document(payload, figures, training or {})
+    text = json.dumps(payload.as_json(), indent=2, sort_keys=True, allow_nan=False)
+    written = []
+    for name, data in (
+        (PAGE, as_html(document).encode()),
+        (PDF, as_pdf(document)),
+        (REPORT_FILE, f"{text}\n".encode()),
+    ):
         with replacing(folder / name) as temporary:
             temporary.write_bytes(data)
         written.append(folder / name)
     return written
 
 
-def _document(
-    report: MetricReport,
-    *,
-    sheet: Figure,
-    charts: Sequence[Figure],
-    closest: Sequence[Figure],
-    training: Mapping[str, bytes],
-) -> Document:
-    told, rows, image_kind, size = report.as_json(), report.rows, report.image_kind, report.resolution
+def _document(report: ReportPayload, figures: Mapping[str, bytes], training: Mapping[str, bytes]) -> Document:
+    rows, image_kind, size = report.rows, report.image_kind, report.resolution
     window = f"window {report.window}" if report.window.unit == "HU" else str(report.window)
     split = f", {rows[0].split}" if rows else ""
     care = cautions(rows, report.patients_real, image_kind)
@@ -113,23 +109,23 @@ def _document(
         title=f"Metric report: {report.model_title}",
         lead=f"Compared with: {report.source_title}. {size} x {size} pixels, {window}{split}.",
         summary=(
-            verdict(told, rows),
+            verdict(report),
             *([tiles] if (tiles := headlines(rows, image_kind)).items else []),
-            sheet,
+            sheet_block(report, figures),
             *([Notice("care", "Read with care", tuple(care))] if care else []),
         ),
         sections=(
-            Section("Release gate", (gate_table(told["gate"]),) if told.get("gate") else ()),
+            Section("Release gate", (gate_table(report.gate),) if report.gate else ()),
             Section("In words", tuple(_in_words(rows, image_kind))),
             Section("Measures", tuple(_measures(rows, image_kind))),
-            Section("Values and features", tuple(_charts(charts))),
-            Section("Repeated from training?", tuple(closest)),
-            Section("Data", (Facts(data_in_words(told["data"])),) if told.get("data") else ()),
-            Section("Model", (Facts(run_in_words(told["run"])),) if told.get("run") else ()),
+            Section("Values and features", tuple(_charts(chart_blocks(report, figures)))),
+            Section("Repeated from training?", tuple(closest_blocks(figures))),
+            Section("Data", (Facts(data_in_words(report.data)),) if report.data else ()),
+            Section("Model", (Facts(run_in_words(report.run)),) if report.run else ()),
             Section("Training", tuple(_training(training))),
             Section(
-                "The thesis' scores",
-                tuple(thesis_blocks(told["thesis"], image_kind)) if told.get("thesis") else (),
+                "Scores of the thesis system",
+                tuple(thesis_blocks(report.thesis)) if report.thesis else (),
             ),
             Section("How it was measured", tuple(_method(report))),
         ),
@@ -145,11 +141,19 @@ def _in_words(rows: Sequence[MetricRow], image_kind: ImageKind) -> list[Block]:
 
 
 def _measures(rows: Sequence[MetricRow], image_kind: ImageKind) -> list[Block]:
-    """Numbers first; then what all of them share, and what only some do."""
+    """The numbers; then the facts that all rows have in common; then those in which rows differ, with the notes."""
     if not rows:
         return []
     floor = f"{image_kind} against {image_kind}"
-    head = ("measure", "best", "value", "95% interval", floor, f"{image_kind} + synthetic", "of the floor")
+    head = (
+        "measure",
+        "best",
+        "value",
+        "95% interval",
+        floor,
+        f"{image_kind} + synthetic",
+        "images of the floor",
+    )
     lines = [
         (
             row.measure,
@@ -162,8 +166,8 @@ def _measures(rows: Sequence[MetricRow], image_kind: ImageKind) -> list[Block]:
         )
         for row in rows
     ]
-    told = [asdict(row) for row in rows]
-    shared = [name for name in SHARED if len({line[name] for line in told}) == 1]
+    fields = [asdict(row) for row in rows]
+    shared = [name for name in SHARED if len({line[name] for line in fields}) == 1]
     own = [name for name in SHARED if name not in shared]
     notes = [
         (
@@ -172,22 +176,22 @@ def _measures(rows: Sequence[MetricRow], image_kind: ImageKind) -> list[Block]:
             *(_named(name, str(line[name])) for name in own),
             f"{row.seconds:.2f} s",
         )
-        for row, line in zip(rows, told, strict=True)
+        for row, line in zip(rows, fields, strict=True)
     ]
     return [
         Table(head, tuple(lines), (2.6, 1.2, 3, 2.6, 3, 2, 2)),
-        Facts(tuple((name, str(told[0][name]) or "none") for name in shared)),
-        Table(("measure", "notes", *own, "took"), tuple(notes), (2, 7, *[2.0] * len(own), 1.2)),
+        Facts(tuple((name, str(fields[0][name]) or "none") for name in shared)),
+        Table(("measure", "notes", *own, "time"), tuple(notes), (2, 7, *[2.0] * len(own), 1.2)),
     ]
 
 
 def _named(name: str, value: str) -> str:
-    """Of an extractor its name alone: what decides its numbers stands once, under how it was measured."""
+    """Of an extractor only its name: its whole id stands once, under "How it was measured"."""
     return value.partition(":")[0] if name == "extractor" else value
 
 
 def _charts(charts: Sequence[Figure]) -> list[Block]:
-    """Two a line."""
+    """Two per line."""
     pairs = [Pair((charts[at], charts[at + 1])) for at in range(0, len(charts) - 1, 2)]
     return [*pairs, *([replace(charts[-1], width=0.5)] if len(charts) % 2 else [])]
 
@@ -195,26 +199,26 @@ def _charts(charts: Sequence[Figure]) -> list[Block]:
 def _training(pictures: Mapping[str, bytes]) -> list[Block]:
     blocks: list[Block] = []
     if png := pictures.get(CURVES):
-        caption = (
-            "Losses, what the discriminator says, and KID against held-out patients where the plan selects."
-        )
-        blocks.append(Figure(narrowed(png, MOST_ACROSS), "Curves", caption))
+        caption = "Losses, outputs of the discriminator and, with validation, KID against held-out patients."
+        blocks.append(Figure(shrink_to_width(png, MAX_WIDTH), "Curves", caption))
     if png := pictures.get(PROGRESS):
-        caption = "The same eight seeds over the training: the first row at the top, the last at the bottom."
-        blocks.append(Figure(narrowed(png, MOST_ACROSS), "Progress", caption, 0.6))
+        caption = (
+            "The same eight seeds during the training: the earliest row at the top, the latest at the bottom."
+        )
+        blocks.append(Figure(shrink_to_width(png, MAX_WIDTH), "Progress", caption, 0.6))
     return blocks
 
 
-def _method(report: MetricReport) -> list[Block]:
+def _method(report: ReportPayload) -> list[Block]:
     extractors = tuple(
-        (f"extractor {told['name']}", f"{told['about']} {told['id']}".strip()) for told in report.extractors
+        (f"extractor {extractor.name}", f"{extractor.about} {extractor.id}".strip())
+        for extractor in report.extractors
     )
     provenance = tuple((name, str(value)) for name, value in report.provenance.items())
     return [
         Paragraph(
-            "The same number of images on both sides, drawn by the seed. Both go through one window, one antialiased"
-            " resize and one extractor. The floor is the same measure between two groups of"
-            f" {report.image_kind} patients."
+            "Both sides have the same number of images, drawn by the seed, and go through the same window, antialiased"
+            f" resize and extractor. The floor is the same measure between two groups of {report.image_kind} patients."
         ),
         Facts((*extractors, *provenance)),
         Paragraph(_sources(report.rows), small=True),
@@ -223,8 +227,8 @@ def _method(report: MetricReport) -> list[Block]:
 
 def _sources(rows: Sequence[MetricRow]) -> str:
     measures = {row.measure for row in rows}
-    named = ", ".join(source for measure, source in SOURCES.items() if measure in measures)
+    sources = ", ".join(source for measure, source in SOURCES.items() if measure in measures)
     return (
-        f"{named}. They say how alike two sets of images are. They say nothing about diagnostic value, and nothing"
+        f"{sources}. These measures say how similar two sets of images are. They say nothing about diagnostic value, or"
         " about whether information on training patients can be recovered from the model."
     )

@@ -1,7 +1,7 @@
-"""The rows of a metric report in words: what they say, and what makes them coarse.
+"""The rows of a metric report in words: what they say, and what limits them.
 
-In: rows, and the word for the images that are not synthetic ("real", or "phantom": those are neither real nor
-CT data). Out: sentences, for the page of the report and the card of a set.
+In: rows, and the word for the images that are not synthetic ("real", or "phantom": those are neither real nor CT
+data). Out: sentences, for the page of the report and the card of a set. Imports nothing heavy.
 """
 
 from collections.abc import Sequence
@@ -9,66 +9,71 @@ from collections.abc import Sequence
 from chestgan_core.config.dataset import ImageKind
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 
-# Below these, the numbers are called coarse.
+# Below these, the report calls its numbers coarse.
 FEW_PATIENTS, FEW_IMAGES = 10, 1000
-TISSUES = {"air share": "air", "lung share": "lung", "soft share": "soft tissue", "bone share": "bone"}
+TISSUES = {
+    "air fraction": "air",
+    "lung fraction": "lung",
+    "soft tissue fraction": "soft tissue",
+    "bone fraction": "bone",
+}
 
 
 def cautions(rows: Sequence[MetricRow], patients: int, kind: ImageKind) -> list[str]:
-    """What a reader must know before the numbers, drawn from the numbers themselves.
+    """What a reader must know before the numbers, derived from the rows.
 
-    patients: how many patients the images compared with the synthetic ones come from.
+    patients: number of patients on the real side. kind: the word for images that are not synthetic.
     """
     headline = [row for row in rows if row.measure in ("KID", "FID")]
     measured = [row for row in headline if row.value is not None]
-    said = []
+    lines = []
     if absent := {row.extractor: row.note for row in headline if row.value is None}:
-        said += [f"With {name} nothing was measured ({note})." for name, note in absent.items()]
+        lines += [f"With {name} nothing was measured ({note})." for name, note in absent.items()]
     if not measured:
-        return said
+        return lines
     first = measured[0]
     if patients < FEW_PATIENTS:
-        said.append(
-            f"Few patients: the {kind} side is {patients} patient(s). Slices of one patient look alike, so the"
-            " numbers say little about patients in general, and the spread is too small."
+        lines.append(
+            f"Few patients: the {kind} side has {patients} patient(s). Slices of one patient are similar, so the"
+            " numbers say little about patients in general, and the intervals are too narrow."
         )
     if first.n_real < FEW_IMAGES:
-        said.append(
+        lines.append(
             f"Few images: {first.n_real} on each side. All numbers are coarse; compare them only with numbers"
-            " at the same n, extractor and split."
+            " of the same n, extractor and split."
         )
     if any(row.floor is not None and row.floor_n < row.n_real for row in measured):
-        said.append(
-            f"The groups of {kind} patients behind the floor are smaller than the comparison: their FID is"
-            " biased upwards more, so the model looks better beside it than it is."
+        lines.append(
+            f"The two groups of {kind} patients for the floor are smaller than the compared sides: their FID is biased"
+            " upwards more, so the model seems better beside it than it is."
         )
     if all(row.floor is None for row in measured):
-        said.append(
-            f"There is no floor, so nothing says how far {kind} patients are apart: {first.floor_note}."
+        lines.append(
+            f"There is no floor, so nothing says how far {kind} patients are from each other: {first.floor_note}."
         )
-    return said
+    return lines
 
 
 def sentence(row: MetricRow, kind: ImageKind) -> str:
-    """One row in plain words."""
+    """One row as a sentence. kind: the word for images that are not synthetic."""
     if row.value is None:
-        return f"{row.measure} was {row.note}."
+        return f"{row.measure}: {row.note}."
     value = row.number(row.value, row.sd)
     floor = row.number(row.floor, row.floor_sd)
     if row.measure in ("KID", "FID"):
         if row.floor is None:
-            return f"{row.measure} {value}{_interval(row)}. 0 would be no difference; without a floor it has no scale."
-        said = f"{row.measure} {value}{_interval(row)}; two groups of {kind} patients differ by {floor}."
-        # A floor within its own error of 0 is no divisor.
+            return f"{row.measure} {value}{_interval(row)}. 0 means no difference; without a floor it has no scale."
+        text = f"{row.measure} {value}{_interval(row)}; two groups of {kind} patients differ by {floor}."
+        # A floor within its own error of 0 cannot be a divisor.
         if row.floor > 2 * (row.floor_sd or 0):
             times = row.value / row.floor
-            said += f" The distance of the synthetic images is {times:.1f} times that."
-        return said
-    return f"{_said(row, kind, value)}{_interval(row)}."
+            text += f" The distance of the synthetic images is {times:.1f} times that."
+        return text
+    return f"{_clause(row, kind, value)}{_interval(row)}."
 
 
-def _said(row: MetricRow, kind: ImageKind, value: str) -> str:
-    """A sentence without its full stop, for measures that are no distances."""
+def _clause(row: MetricRow, kind: ImageKind, value: str) -> str:
+    """A sentence without its full stop, for measures that are not distances."""
     floor = row.number(row.floor)
     others = f" (images of other {kind} patients: {floor})" if row.floor is not None else ""
     beside = f"; {kind} images: {floor}" if row.floor is not None else ""
@@ -76,25 +81,25 @@ def _said(row: MetricRow, kind: ImageKind, value: str) -> str:
         return f"{value} of the pixels of synthetic images have values of {TISSUES[row.measure]}{beside}"
     known = {
         "FID ratio": f"The FID between two groups of {kind} patients is {value} times that of the synthetic images; 1"
-        " would be as near as other patients",
+        " would mean: as near as other patients",
         "precision": f"{value} of the synthetic images lie among the {kind} ones{others}",
         "recall": f"{value} of the {kind} images lie among the synthetic ones{others}",
         "density": f"A synthetic image lies in {value} times as many {kind} neighbourhoods as a {kind} one would"
-        f" on average{others}; more than 1 can mean images crowded at the typical",
+        f" on average{others}; values above 1 can mean that images crowd around typical ones",
         "coverage": f"{value} of the {kind} images have a synthetic image in their neighbourhood{others}; low"
-        " when the generator makes only some kinds of image",
-        "MS-SSIM": f"Two synthetic images are alike by {value} on average (MS-SSIM){beside}; above that the"
+        " where the generator makes only some kinds of images",
+        "MS-SSIM": f"The mean MS-SSIM of two synthetic images is {value}{beside}; higher values mean that the"
         " generator repeats itself",
-        "KS grey levels": f"The distributions of values are apart by {value} at most (Kolmogorov-Smirnov){others}; 0 is"
-        " the same, 1 is disjoint",
-        "lung area": f"Lung takes {value} of the body on synthetic images{beside}",
+        "KS grey levels": f"The largest difference between the distributions of values is {value}"
+        f" (Kolmogorov-Smirnov){others}; 0 means equal, 1 disjoint",
+        "lung area": f"Lung fills {value} of the body in synthetic images{beside}",
         "AUC": f"A classifier ranks a {kind} image above a synthetic one with an AUC of {value}{others}; 0.5 is"
-        " chance, 1 tells them apart always",
-        "utility": f"A classifier of the classes that saw synthetic images only reaches {value} on held-out {kind}"
-        " patients; 0.5 is chance",
-        "utility ceiling": f"The same classifier trained on {kind} images reaches {value}",
-        "memorized share": f"{value} of the synthetic images are nearer to an image trained on than to a held-out one"
-        f"{others}; far above 50% means that training images are copied, below it proves no privacy",
+        " chance, 1 is perfect recognition",
+        "utility": f"A classifier of the classes that was trained on synthetic images only reaches an AUC of {value} on"
+        f" held-out {kind} patients; 0.5 is chance",
+        "utility ceiling": f"The same classifier, trained on {kind} images, reaches {value}",
+        "memorized fraction": f"{value} of the synthetic images are nearer to a training image than to a held-out one"
+        f"{others}; far above 50% means that training images are copied, lower values do not prove privacy",
     }
     return known.get(row.measure, f"{row.measure} is {value}{others}")
 

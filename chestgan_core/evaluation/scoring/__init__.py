@@ -1,1 +1,1 @@
-"""Images in, a metric report out: the sides, the rows, the gate."""
+"""From images to a metric report: the sides of the comparison, the rows, the gate."""

@@ -1,7 +1,7 @@
-"""The synthetic images that look most like an image trained on, each with that image and the nearest held-out one.
+"""The synthetic images that are most similar to a training image, each with that image and the nearest held-out one.
 
-In: the sides of a comparison; all images trained on are searched, not only those that were drawn. Out: the triples, for
-a figure that stays with whoever may see the training images.
+In: the sides of a comparison; all training images are searched, not only those that were drawn. Out: the triples, for a
+figure that only those may see who may see the training images.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,10 @@ TRIPLES = 8
 
 @dataclass(frozen=True)
 class Closest:
-    """fake, trained, held_out: (k, 1, H, W) each, in [-1, 1]; the nearest pair first. Of each pair the root mean square
-    difference of the pixels, 0 to 2: to_trained, to_held_out, (k,) each. searched: images of either side.
+    """fake, trained, held_out: (k, 1, H, W) float32 in [-1, 1], the nearest pair first.
+
+    to_trained, to_held_out: (k,) root mean square difference of the pixels, 0 to 2. searched: number of images
+    searched, training and held-out.
     """
 
     fake: Tensor
@@ -32,8 +34,8 @@ class Closest:
 
 
 def closest_to_training(sides: Sides) -> Closest | None:
-    """The synthetic images whose distance to the nearest training image is smallest beside that to the nearest held-out
-    image; None without training images.
+    """The synthetic images with the smallest ratio of the distance to the nearest training image to that to the nearest
+    held-out image; None without training images.
     """
     if sides.trained is None or not len(sides.trained):
         return None

@@ -1,8 +1,7 @@
-"""How far a generator's images are from real patients, beside how far real patients are apart.
+"""How far synthetic images are from real patients, beside how far real patients are from each other.
 
-In: images of held-out patients, synthetic ones, images of other real patients.
-Out: a MetricReport. Both sides have the same number of images. What cannot be measured is a row with no value
-and the reason.
+In: images of held-out patients, synthetic ones, images of other real patients. Out: a MetricReport, with the same
+number of images on both sides. What cannot be measured is a row without a value, with the reason.
 """
 
 import platform
@@ -20,22 +19,28 @@ from chestgan_core.errors import NotAvailable
 from chestgan_core.evaluation.scoring.closest import closest_to_training
 from chestgan_core.evaluation.scoring.feature_metrics import FeatureComparison, Features
 from chestgan_core.evaluation.scoring.metric_report import MetricReport, Pictures
-from chestgan_core.evaluation.scoring.metric_rows import OF_FEATURES, PIXELS, Measured, MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import FEATURE_MEASURES, PIXELS, MetricRow, RowContext
 from chestgan_core.evaluation.scoring.pixel_metrics import PixelComparison
+from chestgan_core.evaluation.scoring.report_payload import ExtractorInfo
 from chestgan_core.evaluation.scoring.sides import RealImages, Sides, draw_sides
-from chestgan_core.evaluation.thesis.measuring import Opponent, ThesisFeatures, ThesisImages, measure_thesis
+from chestgan_core.evaluation.thesis.measuring import (
+    RunDiscriminator,
+    ThesisFeatures,
+    ThesisImages,
+    measure_thesis,
+)
 from chestgan_core.imaging.windows import Window
 from chestgan_core.metrics.feature_extractors import Extractor, open_extractor
 
-# Images of each group that the figures show.
+# Images of each role that the figures show.
 SAMPLES = 32
 
-# Extractor, role (real, synthetic, other), images (N, 1, H, W), label of the progress -> (N, d).
+# Extractor, role (real, synthetic, other), images (n, 1, H, W) and label of the progress -> features (n, d).
 FeatureSource: TypeAlias = Callable[[Extractor, str, Tensor, str], Features]
 
 
 def compute_features(extractor: Extractor, role: str, images: Tensor, label: str) -> Features:
-    """The features of the images, whatever their role: the FeatureSource that remembers nothing."""
+    """The FeatureSource without a cache."""
     return extractor.features(images, label=label)
 
 
@@ -49,7 +54,7 @@ def evaluate(
     model_title: str,
     reference: RealImages | None = None,
     fake_classes: Sequence[str] = (),
-    extractor_names: Sequence[str] = ("efficientnet-lite0",),
+    extractors: Sequence[str | Extractor] = ("efficientnet-lite0",),
     images: int = 5000,
     seed: int = 0,
     snapshot: str = "",
@@ -57,48 +62,85 @@ def evaluate(
     provenance: Mapping[str, Any] | None = None,
     features_of: FeatureSource = compute_features,
 ) -> MetricReport:
-    """Compare synthetic images with those of patients that were not trained on.
+    """Compare synthetic images with those of patients that the generator was not trained on.
 
-    fake: (M, 1, H, W) float32 in [-1, 1]. fake_classes: what each was asked to show; with them and the classes of the
-    real images the utility is measured. Both sides get the same number of images, at most `images`, drawn by the seed.
-    reference: real images of other patients (those trained on); they give the floor at the same number, or fewer where
-    there are fewer, and tell memorization. Without it the patients of held_out are cut into two groups.
-    snapshot: version of the training set that both are of. image_kind: how both are called; "real" in names here means
-    the side that is not synthetic.
-    Raises BadInput: sizes that differ, fewer than 8 images on a side, a patient in both real groups.
+    Both sides get the same number of images. Beside each value stands its floor: the same measure between two groups of
+    real patients.
+
+    Args:
+        held_out: (N, 1, H, W) float32 in [-1, 1], with the patient of each image, and their classes if there are any.
+        fake: (M, 1, H, W) float32 in [-1, 1].
+        window: the display window of both, which maps [-1, 1] to HU or grey levels.
+        source_title: title of the real data, as the report prints it.
+        image_kind: "real" or "phantom", the word for the images that are not synthetic.
+        model_title: title of the generator, as the report prints it.
+        reference: images of other real patients (those trained on), for the floor and for memorization. Without them
+            the patients of held_out are split into two groups for the floor.
+        fake_classes: the class that each synthetic image was generated for; with the classes of real images they give
+            the utility.
+        extractors: feature networks, by name or opened.
+        images: maximum per side, drawn by the seed.
+        seed: of every random draw.
+        snapshot: version of the training set that both real sides are of.
+        device: for extractors given by name.
+        provenance: facts that the report prints as they are.
+        features_of: computes features, or takes them from a cache.
+
+    Returns:
+        The report. Measures whose extractor is not available have rows without a value.
+
+    Raises:
+        BadInput: images of different sizes, fewer than 8 images on a side, a patient in both real groups.
+
+    Examples:
+        >>> from chestgan_core.imaging.windows import WINDOWS
+        >>> noise = torch.rand(32, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        >>> report = evaluate(
+        ...     RealImages(noise[:16], ("patient 1",) * 8 + ("patient 2",) * 8),
+        ...     noise[16:],
+        ...     window=WINDOWS["lung"],
+        ...     source_title="noise",
+        ...     image_kind="phantom",
+        ...     model_title="more noise",
+        ...     extractors=(),
+        ... )
+        >>> [row.measure for row in report.rows][:2]
+        ['MS-SSIM', 'KS grey levels']
     """
     sides = draw_sides(held_out, fake, fake_classes, reference, images, seed, image_kind)
-    told: list[dict[str, str]] = []
+    known: list[ExtractorInfo] = []
     rows: list[MetricRow] = []
-    first: dict[str, Features] = {}
-    for name in extractor_names:
+    first: Extractor | None = None
+    first_features: dict[str, Features] = {}
+    for one in extractors:
         try:
-            extractor = open_extractor(name, device)
+            extractor = open_extractor(one, device) if isinstance(one, str) else one
         except NotAvailable as error:
             reason = f"{error.cause}; {error.remedy}"
-            told.append({"name": name, "id": "", "about": f"not available: {reason}"})
-            measures = [one for one in OF_FEATURES if fake_classes or not one.startswith("utility")]
-            rows += _measured(name, sides, snapshot, seed).absent(reason, measures)
+            known.append(ExtractorInfo(str(one), "", f"not available: {reason}"))
+            measures = [name for name in FEATURE_MEASURES if fake_classes or not name.startswith("utility")]
+            rows += _context(str(one), sides, snapshot, seed).absent(reason, measures)
             continue
-        told.append({"name": name, "id": extractor.id, "about": extractor.about})
+        known.append(ExtractorInfo(extractor.id.partition(":")[0], extractor.id, extractor.about))
         features = {
             role: features_of(extractor, role, some, f"features  {image_kind if role == 'real' else role}")
             for role, some in sides.groups.items()
         }
-        first = first or features
+        if first is None:
+            first, first_features = extractor, features
         by_features = FeatureComparison(sides, features, seed)
-        measured = _measured(extractor.id, sides, snapshot, seed)
-        for some_measures in (
+        context = _context(extractor.id, sides, snapshot, seed)
+        for measure in (
             by_features.distances,
             by_features.manifolds,
             by_features.classifier,
             by_features.utility,
             by_features.memorization,
         ):
-            rows += measured.rows(some_measures)
+            rows += context.rows(measure)
     by_pixels = PixelComparison(sides, window, seed)
-    measured = _measured(PIXELS, sides, snapshot, seed)
-    rows += measured.rows(by_pixels.diversity) + measured.rows(by_pixels.plausibility)
+    context = _context(PIXELS, sides, snapshot, seed)
+    rows += context.rows(by_pixels.diversity) + context.rows(by_pixels.plausibility)
     return MetricReport(
         source_title=source_title,
         image_kind=image_kind,
@@ -107,11 +149,12 @@ def evaluate(
         resolution=fake.shape[-1],
         patients_real=len(set(sides.held_out.patients)),
         rows=tuple(rows),
-        extractors=tuple(told),
+        extractors=tuple(known),
         provenance={**(provenance or {}), **_versions()},
         pictures=Pictures(
             {role: group[:SAMPLES] for role, group in sides.groups.items()},
             sides.groups,
+            first_features,
             first,
             closest_to_training(sides),
         ),
@@ -123,24 +166,32 @@ def with_thesis(
     held_out: ThesisImages,
     fake: ThesisImages,
     other: ThesisImages | None,
-    opponent: Opponent,
+    discriminator: RunDiscriminator,
     seed: int,
 ) -> MetricReport:
-    """The report with the block, of the images that it is about; its features serve again. See measure_thesis."""
-    measured, features = report.pictures.features, None
-    if measured:
-        # The first extractor that could be had: only such a one has an id.
-        extractor = next(told["id"] for told in report.extractors if told["id"])
-        features = ThesisFeatures(extractor, measured["synthetic"], measured.get("other"))
+    """The report with the measures of the thesis system, of the same images; its features are used again.
+
+    Raises BadInput as measure_thesis() does.
+    """
+    pictures, features = report.pictures, None
+    if pictures.extractor is not None:
+        features = ThesisFeatures(
+            pictures.extractor, pictures.features["synthetic"], pictures.features.get("other")
+        )
     block = measure_thesis(
-        held_out, fake, other, image_kind=report.image_kind, opponent=opponent, features=features, seed=seed
+        held_out,
+        fake,
+        other,
+        image_kind=report.image_kind,
+        discriminator=discriminator,
+        features=features,
+        seed=seed,
     )
     return replace(report, thesis=block)
 
 
-def _measured(extractor: str, sides: Sides, snapshot: str, seed: int) -> Measured:
-    """What the rows of an extractor have in common."""
-    return Measured(extractor, (len(sides.held_out.images), len(sides.fake)), sides.split, snapshot, seed)
+def _context(extractor: str, sides: Sides, snapshot: str, seed: int) -> RowContext:
+    return RowContext(extractor, (len(sides.held_out.images), len(sides.fake)), sides.split, snapshot, seed)
 
 
 def _versions() -> dict[str, str]:

@@ -1,17 +1,18 @@
 """The rows of a metric report: each measure with its interval, floor, sample sizes, extractor, split and seed.
 
-In: what was found. Out: one MetricRow a measure. MEASURES is the table of all of them.
+In: measurements. Out: one MetricRow per measure. MEASURES is the table of all measures. Imports nothing heavy.
 """
 
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from chestgan_core.metrics.bootstrap import Interval
+if TYPE_CHECKING:
+    from chestgan_core.metrics.bootstrap import Interval
 
-# floor: nearest to the floor is best.
+# floor: the nearest to the floor is best.
 Better: TypeAlias = Literal["lower", "higher", "floor"]
 Group: TypeAlias = Literal[
     "distance", "manifold", "diversity", "plausibility", "classifier", "utility", "memorization"
@@ -20,50 +21,50 @@ Group: TypeAlias = Literal[
 
 @dataclass(frozen=True)
 class Measure:
-    """What is true of a measure in every report. shown: how people read its numbers."""
+    """What is true of a measure in every report. display: how its values are printed; percent: of a fraction."""
 
     better: Better
     group: Group
-    shown: Literal["x 1000", "share", "number"] = "number"
+    display: Literal["x 1000", "percent", "number"] = "number"
 
 
-# All measures by the name that report.json gives them, in the order in which they are told.
+# All measures by their names in report.json, in the order of the report.
 MEASURES: dict[str, Measure] = {
     "KID": Measure("lower", "distance", "x 1000"),
     "FID": Measure("lower", "distance"),
     "FID ratio": Measure("higher", "distance"),
-    "precision": Measure("higher", "manifold", "share"),
-    "recall": Measure("higher", "manifold", "share"),
+    "precision": Measure("higher", "manifold", "percent"),
+    "recall": Measure("higher", "manifold", "percent"),
     "density": Measure("higher", "manifold"),
-    "coverage": Measure("higher", "manifold", "share"),
+    "coverage": Measure("higher", "manifold", "percent"),
     "MS-SSIM": Measure("floor", "diversity"),
     "KS grey levels": Measure("lower", "plausibility"),
-    "air share": Measure("floor", "plausibility", "share"),
-    "lung share": Measure("floor", "plausibility", "share"),
-    "soft share": Measure("floor", "plausibility", "share"),
-    "bone share": Measure("floor", "plausibility", "share"),
-    "lung area": Measure("floor", "plausibility", "share"),
+    "air fraction": Measure("floor", "plausibility", "percent"),
+    "lung fraction": Measure("floor", "plausibility", "percent"),
+    "soft tissue fraction": Measure("floor", "plausibility", "percent"),
+    "bone fraction": Measure("floor", "plausibility", "percent"),
+    "lung area": Measure("floor", "plausibility", "percent"),
     "AUC": Measure("lower", "classifier"),
     "utility": Measure("higher", "utility"),
     "utility ceiling": Measure("higher", "utility"),
-    "memorized share": Measure("lower", "memorization", "share"),
+    "memorized fraction": Measure("lower", "memorization", "percent"),
 }
 PIXELS = "pixels"
-NOT_FINITE = "came out as no finite number"
-# Where a measure needs a feature network.
-OF_FEATURES = tuple(
+NOT_FINITE = "the result is not a finite number"
+# Measures that need a feature network.
+FEATURE_MEASURES = tuple(
     name for name, measure in MEASURES.items() if measure.group not in ("diversity", "plausibility")
 )
 
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One measure of one extractor.
+    """One measure with one extractor.
 
-    group: what it is about. sd: standard error where it is known, see note. low, high: 95 % interval, by bootstrap over
-    the real patients; None where there is none, see note. floor: the measure between two groups of real patients,
-    floor_n images each; None with the reason in floor_note. seconds: from the features on. snapshot: version of the
-    training set that both real sides are of; empty for loose files.
+    value: None where it was not measured, with the reason in note. sd: standard error, where it is known. low, high:
+    95 % interval by bootstrap over the real patients, or None. floor: the measure between two groups of real patients,
+    floor_n images each; None with the reason in floor_note. n_real, n_fake: images of the two sides. seconds: of the
+    computation, without that of the features. snapshot: version of the training set of both real sides; "" for files.
     """
 
     measure: str
@@ -87,7 +88,7 @@ class MetricRow:
     floor_note: str
 
     def number(self, value: float | None, sd: float | None = None) -> str:
-        """A value of this measure as people read it: KID times 1000, shares in percent, `none` if absent."""
+        """A value of this measure as it is printed: KID x 1000, fractions in percent, `none` if absent."""
         if value is None:
             return "none"
         return (
@@ -96,27 +97,27 @@ class MetricRow:
 
     @property
     def interval(self) -> str:
-        """The 95 % interval as people read it; empty where there is none."""
+        """The 95 % interval as it is printed; "" where there is none."""
         if self.low is None or self.high is None:
             return ""
         return f"{self._digits(self.low)} to {self._digits(self.high)}{self._unit}"
 
     @property
     def _unit(self) -> str:
-        return {"x 1000": " x 1000", "share": "%", "number": ""}[MEASURES[self.measure].shown]
+        return {"x 1000": " x 1000", "percent": "%", "number": ""}[MEASURES[self.measure].display]
 
     def _digits(self, value: float, like: float | None = None) -> str:
-        shown = MEASURES[self.measure].shown
-        if shown == "x 1000":
+        display = MEASURES[self.measure].display
+        if display == "x 1000":
             return f"{value * 1000:.1f}"
-        if shown == "share":
+        if display == "percent":
             return f"{value * 100:.{int(self.group == 'plausibility')}f}"
         return f"{value:.2f}" if abs(value if like is None else like) < 10 else f"{value:.1f}"
 
 
 @dataclass(frozen=True)
-class Under:
-    """The floor of a measure. n: images on each side. note: which they are, or why there is no floor."""
+class FloorValue:
+    """The floor of a measure. n: images on each side. note: which images, or why there is no floor."""
 
     value: float | None = None
     note: str = "no floor"
@@ -125,19 +126,19 @@ class Under:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A measure before it is a row. value: None where note says why not."""
+class Measurement:
+    """A measure before it is a row. value: None where it was not measured, with the reason in note."""
 
     value: float | None
     note: str
     sd: float | None = None
-    interval: Interval | None = None
-    floor: Under = Under()
+    interval: "Interval | None" = None
+    floor: FloorValue = FloorValue()
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What the rows of one extractor have in common. counts: images of the real and of the synthetic side."""
+class RowContext:
+    """What all rows of one extractor share. counts: images of the real and of the synthetic side."""
 
     extractor: str
     counts: tuple[int, int]
@@ -145,18 +146,18 @@ class Measured:
     snapshot: str
     seed: int
 
-    def rows(self, found: Callable[[], Mapping[str, Found]]) -> list[MetricRow]:
-        """The rows of some measures that are found together, with the seconds that this took."""
+    def rows(self, measure: Callable[[], Mapping[str, Measurement]]) -> list[MetricRow]:
+        """Rows of measures that are computed together, with the seconds that this took."""
         started = time.perf_counter()
-        results = found()
+        found = measure()
         seconds = round(time.perf_counter() - started, 3)
-        return [self._row(measure, result, seconds) for measure, result in results.items()]
+        return [self._row(name, measurement, seconds) for name, measurement in found.items()]
 
     def absent(self, reason: str, measures: Sequence[str]) -> list[MetricRow]:
         """Rows without a value."""
-        return self.rows(lambda: {name: Found(None, f"not measured: {reason}") for name in measures})
+        return self.rows(lambda: {name: Measurement(None, f"not measured: {reason}") for name in measures})
 
-    def _row(self, measure: str, found: Found, seconds: float) -> MetricRow:
+    def _row(self, measure: str, found: Measurement, seconds: float) -> MetricRow:
         value, note = _finite(found.value, found.note)
         floor, floor_note = _finite(found.floor.value, found.floor.note)
         low, high = (None, None) if value is None else _bounded(measure, found.interval)
@@ -184,15 +185,15 @@ class Measured:
 
 
 def _finite(value: float | None, note: str) -> tuple[float | None, str]:
-    """JSON has no NaN: such a number is left out, and its note says so, which the release gate reads."""
+    """JSON has no NaN: such a value becomes None and its note says so; the release gate reads that note."""
     return (value, note) if value is None or math.isfinite(value) else (None, f"{NOT_FINITE}; {note}")
 
 
-def _bounded(measure: str, interval: Interval | None) -> tuple[float | None, float | None]:
-    """Shares and AUC lie between 0 and 1, which intervals from a spread do not know."""
+def _bounded(measure: str, interval: "Interval | None") -> tuple[float | None, float | None]:
+    """Clip the intervals of fractions and of AUC to 0 to 1: those from a spread may leave it."""
     if interval is None:
         return None, None
-    told = MEASURES[measure]
-    if told.shown != "share" and told.group not in ("classifier", "utility"):
+    known = MEASURES[measure]
+    if known.display != "percent" and known.group not in ("classifier", "utility"):
         return interval
     return max(interval[0], 0.0), min(interval[1], 1.0)

@@ -1,87 +1,104 @@
-"""A committed report read back, and whether the numbers of several belong beside each other.
+"""Committed reports, and whether their numbers can be compared.
 
-In: the manifest of a report. Out: what it says, with its rows; and the reasons why reports must not be compared. Two
-distances are comparable when the same images of the same patients were on the real side, as many on both sides, under
-one extractor.
+In: the pointer and the manifest of a report. Out: its payload; and the reasons why reports are not comparable. Two
+distances are comparable when they have the same real images of the same patients, equally many images on both sides,
+and one extractor. Imports nothing heavy.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
+from chestgan_core.errors import NotInStore
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.provenance import in_words
-from chestgan_core.store.artefacts import Artefact, parse_json
+from chestgan_core.evaluation.scoring.report_payload import RunReport
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import Artefact, parse_json, parse_typed
 from chestgan_core.store.store import Store
 
-Found = TypeVar("Found", bound="ReadReport")
+REPORT_FILE = "report.json"
+REMEDY = "materialize metric_report again"
+
+Report = TypeVar("Report", bound="ReadReport")
+
+
+@dataclass(frozen=True)
+class NewestReport:
+    """What the pointer of an experiment says: the run that was scored, the version of its report, its manifest."""
+
+    run: str
+    version: str
+    artefact: Artefact
+
+
+def newest_report(store: Store, experiment: str) -> NewestReport | None:
+    """The newest report of an experiment; None where it has none. Raises DamagedObject, StoreError."""
+    try:
+        run, version = store.read_pointer(keys.report_latest(experiment), "run", "version")
+    except NotInStore:
+        return None
+    return NewestReport(run, version, store.read_manifest(keys.report_manifest(experiment, run, version)))
+
+
+def require_report(store: Store, experiment: str) -> NewestReport:
+    """The newest report of an experiment. Raises NotInStore, DamagedObject, StoreError."""
+    found = newest_report(store, experiment)
+    if found is None:
+        raise NotInStore(f"experiment {experiment}", "has no report", "materialize metric_report first")
+    return found
+
+
+def read_payload(store: Store, report: Artefact) -> RunReport:
+    """report.json of a committed report. Raises DamagedObject: not as expected, as of another version; NotInStore."""
+    where = f"{store.uri(report.manifest_key).rpartition('/')[0]}/{REPORT_FILE}"
+    fields = parse_json(store.read(report, REPORT_FILE), where)
+    return parse_typed(RunReport, fields, where, REMEDY, "the report of a run")
 
 
 @dataclass(frozen=True)
 class ReadReport:
-    """name: of the experiment. told: report.json. rows: empty for a report of an older version, see is_old."""
+    """A report of an experiment. name: of the experiment."""
 
     name: str
     version: str
-    told: Mapping[str, Any]
-    rows: tuple[MetricRow, ...]
-
-    @property
-    def is_old(self) -> bool:
-        """Whether it was made by an older version, which did not tell data and run, or told other rows."""
-        return not (self.rows and self.told.get("data") and self.told.get("run"))
-
-    @property
-    def run(self) -> Mapping[str, Any]:
-        """The report's `run`."""
-        found: Mapping[str, Any] = self.told["run"]
-        return found
+    payload: RunReport
 
     def row(self, measure: str) -> MetricRow | None:
         """The first row of a measure."""
-        return next((row for row in self.rows if row.measure == measure), None)
+        return self.payload.row(measure)
 
 
 def read_report(store: Store, name: str, version: str, report: Artefact) -> ReadReport:
     """Raises DamagedObject, NotInStore."""
-    told = parse_json(store.read(report, "report.json"), store.uri(report.manifest_key))
-    try:
-        rows = _rows(told)
-    except (TypeError, KeyError):
-        rows = ()
-    return ReadReport(name, version, told, rows)
+    return ReadReport(name, version, read_payload(store, report))
 
 
-def reasons_against(found: Sequence[Found]) -> list[str]:
-    """What must be the same and is not, each with who has what; what was not measured. None may be old."""
-    must: dict[str, Callable[[Found], str]] = {
-        "The dataset": lambda one: str(one.told["data"]["dataset"]),
-        "The snapshot of the data": lambda one: str(one.told["data"]["snapshot"]),
-        "The resolution": lambda one: f"{one.told['resolution']} pixels",
-        "The window": lambda one: in_words(one.told["window"]),
-        "The choice of classes": lambda one: in_words(one.run["experiment"]["classes"]) or "all",
+def reasons_not_comparable(reports: Sequence[Report]) -> list[str]:
+    """What must be the same and is not, with each value and who has it; and what was not measured."""
+    must: dict[str, Callable[[RunReport], str]] = {
+        "The dataset": lambda one: one.data.dataset,
+        "The snapshot of the data": lambda one: one.data.snapshot,
+        "The resolution": lambda one: f"{one.resolution} pixels",
+        "The window": lambda one: str(one.window),
+        "The choice of classes": lambda one: in_words(one.run.experiment["classes"]) or "all",
         "The extractor": lambda one: _all({row.extractor for row in one.rows}),
         "The number of images": lambda one: _all({f"{row.n_real} + {row.n_fake}" for row in one.rows}),
         "The split": lambda one: _all({row.split for row in one.rows}),
     }
     reasons = []
     for what, read in must.items():
-        having: dict[str, list[str]] = {}
-        for one in found:
-            having.setdefault(read(one), []).append(one.name)
-        if len(having) > 1:
-            who = "; ".join(f"{value} for {', '.join(names)}" for value, names in having.items())
+        names_by_value: dict[str, list[str]] = {}
+        for one in reports:
+            names_by_value.setdefault(read(one.payload), []).append(one.name)
+        if len(names_by_value) > 1:
+            who = "; ".join(f"{value} for {', '.join(names)}" for value, names in names_by_value.items())
             reasons.append(f"{what} is not the same: {who}.")
     return reasons + [
-        f"Nothing was measured for {one.name}: {one.rows[0].note}."
-        for one in found
-        if all(row.value is None for row in one.rows)
+        f"Nothing was measured for {one.name}: {one.payload.rows[0].note}."
+        for one in reports
+        if all(row.value is None for row in one.payload.rows)
     ]
-
-
-def _rows(told: Mapping[str, Any]) -> tuple[MetricRow, ...]:
-    known = {field.name for field in fields(MetricRow)}
-    return tuple(MetricRow(**{name: row[name] for name in row if name in known}) for row in told["rows"])
 
 
 def _all(values: set[str]) -> str:

@@ -1,1 +1,1 @@
-"""The measures of the thesis system, and its score of 1 to 10."""
+"""The measures of the thesis system, and its score from 1 to 10."""

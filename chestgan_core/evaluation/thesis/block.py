@@ -1,23 +1,25 @@
-"""The block of the thesis' measures in a report, as data: rows, their score, and what they are called.
+"""The measures of the thesis system as a block of a report: rows and their score, as data.
 
-Out: plain data for JSON (as_json) and a few sentences for a terminal (as_text). thesis_measuring.py fills it.
+Out: plain data for JSON (as_json) and a few sentences for a terminal (as_text). measuring.py fills it. Imports nothing
+heavy.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from chestgan_core.config.dataset import ImageKind
-from chestgan_core.evaluation.thesis.score import MODELS, ThesisScore
+from chestgan_core.evaluation.thesis.score import ThesisScore
 
-LABEL = "thesis: the measures of the thesis, for continuity"
+LABEL = "measures of the thesis system, for continuity"
 WHY = (
-    "They do not measure generation: they compare, pixel by pixel, images that have nothing to do with each other, "
-    "so a blur beats sharp images of other patients; or they ask the opponent of one training, another one each time."
+    "They do not measure generation: they compare, pixel by pixel, images that have nothing to do with each other, so "
+    "that a blur beats sharp images of other patients; or they use the discriminator of one training, which is another "
+    "one in each training."
 )
 
 
 def number(measure: str, value: float | None) -> str:
-    """A value of a measure as people read it; `none` if absent."""
+    """A value of a measure as it is printed; `none` if absent."""
     if value is None:
         return "none"
     if measure.endswith("accuracy"):
@@ -27,11 +29,12 @@ def number(measure: str, value: float | None) -> str:
 
 @dataclass(frozen=True)
 class ThesisRow:
-    """One measure. real: the same with images of other patients in the place of the synthetic ones, real_n of them.
+    """One measure.
 
-    n: images on a side. pairs: where images are compared in pairs, else None. instrument: what measured. seconds:
-    passes through the discriminator count in each row that uses them. note, real_note: what the numbers are, or why
-    there is none. published: what the thesis printed, model -> value.
+    real: the same measure with images of other patients in place of the synthetic ones, real_n of them. n: images per
+    side. pairs: number of pairs where images are compared in pairs, else None. instrument: what measured. seconds: of
+    the computation; passes through the discriminator count in each row that uses them. note, real_note: what the
+    numbers are, or why there is none. published: model -> value that the thesis system published.
     """
 
     measure: str
@@ -50,30 +53,33 @@ class ThesisRow:
 
 @dataclass(frozen=True)
 class ThesisBlock:
-    """The rows, and the score that the thesis made of them. image_kind: how the images that are not synthetic are
-    called.
-    """
+    """The rows, and the score that the thesis system made of them. image_kind: the word for real images."""
 
     rows: tuple[ThesisRow, ...]
     score: ThesisScore
     image_kind: ImageKind
+    label: str = LABEL
+    why: str = WHY
 
-    label, why, models = LABEL, WHY, MODELS
+    def row(self, measure: str) -> ThesisRow | None:
+        """The row of a measure."""
+        return next((row for row in self.rows if row.measure == measure), None)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for report.json."""
-        rows = [{**vars(row), "published": dict(row.published)} for row in self.rows]
-        return {"label": self.label, "why": self.why, "rows": rows, "score": self.score.as_json()}
+        return asdict(self)
 
     def as_text(self) -> str:
         """A few sentences for a terminal."""
-        told = [
+        measured = [
             f"{row.measure} {number(row.measure, row.value)} ({number(row.measure, row.real)})"
             for row in self.rows
             if row.value is not None
         ]
         missing = [row.measure for row in self.rows if row.value is None]
-        score = "no score" if self.score.value is None else f"score {self.score.value} of 10"
-        beside = f"In brackets {self.image_kind} against {self.image_kind}"
-        said = f"{self.label}; a blur wins them. {beside}: {', '.join(told)}; {score}."
-        return f"{said} Not measured: {', '.join(missing)}." if missing else said
+        score = "no score" if self.score.value is None else f"score {self.score.value} of {self.score.out_of}"
+        text = (
+            f"{self.label[:1].upper()}{self.label[1:]} (a blur wins them). In brackets: {self.image_kind} against "
+            f"{self.image_kind}. {', '.join(measured)}; {score}."
+        )
+        return f"{text} Not measured: {', '.join(missing)}." if missing else text

@@ -209,16 +209,24 @@ def _add_discriminator_rows(
     before = time.perf_counter() - started
 
     def add(measure: str, compared: Callable[[Any, Any], float], note: str) -> None:
-        other_note = f"images of other {image_kind} patients, on which it was trained, in place of synthetic ones"
+        other_note = (
+            f"images of other {image_kind} patients, on which it was trained, in place of synthetic ones"
+        )
         instrument = f"discriminator:{discriminator.sha256[:12]}"
         notes = _Notes(instrument, f"{note}; {_weights_note(run, discriminator)}", other_note)
         rows.compare(measure, compared, (real, made, others), notes, before)
 
     if isinstance(loss, Wasserstein):
-        note = f"mean output for held-out {image_kind} images minus that for synthetic ones; larger is farther, the unit"
-        add(ESTIMATE, wasserstein_estimate, f"{note} is that of this critic (the published sign is that of the thesis system)")
+        note = (
+            f"mean output for held-out {image_kind} images minus that for synthetic ones; larger is farther"
+        )
+        add(
+            ESTIMATE,
+            wasserstein_estimate,
+            f"{note}, in the unit of this critic (the published sign is that of the thesis system)",
+        )
         return
-    note = f"threshold 0.5, half held-out {image_kind}, half synthetic images; high where it recognizes the latter, which"
+    note = f"threshold 0.5, half held-out {image_kind}, half synthetic images; high where it recognizes these, which"
     add(ACCURACIES[0], discriminator_accuracy, f"{note} the thesis system counts as a merit; 50% is chance")
     add(ACCURACIES[1], lambda _, logits: generator_accuracy(logits), "fraction of synthetic images above 0.5")
 

@@ -1,15 +1,15 @@
-"""The weighted score of the thesis, 1 to 10, and its published numbers.
+"""The weighted score of the thesis system, 1 to 10, and its published numbers.
 
 In: values of its five measures, and a weights file (thesis/weights.yaml, or the one that $CHESTGAN_THESIS_WEIGHTS
-names). Out: a ThesisScore. What could not be measured is left out, and the other weights count as the whole.
+names). Out: a ThesisScore. What was not measured is left out, and the other weights are renormalized.
 """
 
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -20,7 +20,7 @@ SHIPPED = Path(__file__).parent / "weights.yaml"
 VARIABLE = "CHESTGAN_THESIS_WEIGHTS"
 LOWEST, HIGHEST = 1, 10
 
-# What the thesis printed: measure -> model -> value.
+# What the thesis system published: measure -> model -> value.
 PUBLISHED: dict[str, dict[str, float]] = {
     "discriminator accuracy": {"DCGAN": 0.9152, "Vanilla": 0.40},
     "generator accuracy": {"DCGAN": 0.3928, "Vanilla": 0.80},
@@ -36,7 +36,7 @@ Points = Annotated[float, Field(ge=0, le=HIGHEST)]
 
 
 class Part(Section):
-    """One measure of the score: its weight, and the points of a value. One of line and steps; see the file."""
+    """One measure of the score: its weight, and the points of a value, by `line` or by `steps` (see weights.yaml)."""
 
     weight: Annotated[float, Field(ge=0, le=1)]
     line: tuple[float, float] | None = None
@@ -61,7 +61,7 @@ class Part(Section):
 
 
 class Weights(Section):
-    """The parts of the score, their weights adding up to 1."""
+    """The parts of the score; their weights add up to 1."""
 
     discriminator_accuracy: Part
     generator_accuracy: Part
@@ -89,43 +89,46 @@ class Weights(Section):
 
 @dataclass(frozen=True)
 class ScorePart:
-    """points: None where nothing was measured. weight: of the file. share: of the score, after renormalizing."""
+    """One measure of a score. points: None where nothing was measured. weight: as in the weights file.
+
+    effective_weight: after renormalizing; 0 where nothing was measured.
+    """
 
     measure: str
     value: float | None
     points: float | None
     weight: float
-    share: float
+    effective_weight: float
 
 
 @dataclass(frozen=True)
 class ThesisScore:
-    """value: rounded as the thesis did, 1 to 10; None where no part with a weight was measured."""
+    """value: rounded as the thesis system does, 1 to 10; None where no part with a weight was measured.
+
+    published: model -> the same formula on the published numbers.
+    """
 
     value: int | None
     unrounded: float | None
     parts: tuple[ScorePart, ...]
     note: str
     published: dict[str, int]
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data. published: the same formula on the numbers that the thesis printed."""
-        return {**asdict(self), "of": HIGHEST, "parts": [asdict(part) for part in self.parts]}
+    out_of: int = HIGHEST
 
 
 def load_weights() -> Weights:
-    """The weights that count. Raises BadInput: no such file, broken YAML, a wrong field (line, name and why)."""
+    """The weights in force. Raises BadInput: no such file, broken YAML, a wrong field (line, name and cause)."""
     path = Path(os.environ.get(VARIABLE) or SHIPPED)
     if not path.is_file():
-        raise BadInput(VARIABLE, f"{path} is no file", f"name a file like {SHIPPED.name}, or unset it")
+        raise BadInput(VARIABLE, f"{path} is not a file", f"name a file like {SHIPPED.name}, or unset it")
     return validated(Weights, read_fields(path, "weights.yaml", BadInput), "weights", BadInput)
 
 
 def thesis_score(values: Mapping[str, float | None], weights: Weights) -> ThesisScore:
-    """The score of these measures. values: measure -> value; None or absent: it could not be measured."""
-    parts, unrounded = _weighed(values, weights)
+    """The score of these values. values: measure -> value; None or absent: not measured."""
+    parts, unrounded = _weighted(values, weights)
     published = {
-        model: _weighed({measure: told.get(model) for measure, told in PUBLISHED.items()}, weights)[1]
+        model: _weighted({measure: values.get(model) for measure, values in PUBLISHED.items()}, weights)[1]
         for model in MODELS
     }
     return ThesisScore(
@@ -137,12 +140,12 @@ def thesis_score(values: Mapping[str, float | None], weights: Weights) -> Thesis
     )
 
 
-def _weighed(
+def _weighted(
     values: Mapping[str, float | None], weights: Weights
 ) -> tuple[tuple[ScorePart, ...], float | None]:
-    told = weights.parts()
-    found = {measure: value for measure in told if (value := values.get(measure)) is not None}
-    whole = math.fsum(told[measure].weight for measure in found)
+    parts_by_measure = weights.parts()
+    found = {measure: value for measure in parts_by_measure if (value := values.get(measure)) is not None}
+    whole = math.fsum(parts_by_measure[measure].weight for measure in found)
     parts = tuple(
         ScorePart(
             measure,
@@ -151,12 +154,12 @@ def _weighed(
             part.weight,
             part.weight / whole if measure in found and whole else 0.0,
         )
-        for measure, part in told.items()
+        for measure, part in parts_by_measure.items()
     )
     if not whole:
         return parts, None
-    total = math.fsum(part.share * part.points for part in parts if part.points is not None)
-    # The thesis' own sum could fall below the lowest mark of its scale.
+    total = math.fsum(part.effective_weight * part.points for part in parts if part.points is not None)
+    # The sum may fall below the lowest mark of the scale.
     return parts, min(max(total, float(LOWEST)), float(HIGHEST))
 
 
@@ -168,4 +171,4 @@ def _note(parts: tuple[ScorePart, ...]) -> str:
     names = ", ".join(part.measure for part in missing)
     if not left:
         return f"no score: nothing that has a weight was measured ({names})"
-    return f"without {names}, which could not be measured; the other weights ({left:g}) count as the whole"
+    return f"without {names}, which could not be measured; the other weights ({left:g}) were scaled to 1"

@@ -1,0 +1,135 @@
+"""What report.json holds, as typed data: the rows of a metric report and what they are about.
+
+Out: plain data for JSON (as_json) and a score card for a terminal (as_text). Imports nothing heavy.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from itertools import groupby
+from typing import Any, Literal
+
+from chestgan_core.config.dataset import ImageKind
+from chestgan_core.evaluation.scoring.gate import GateResult
+from chestgan_core.evaluation.scoring.metric_rows import PIXELS, MetricRow
+from chestgan_core.evaluation.scoring.provenance import DataFacts, RunFacts
+from chestgan_core.evaluation.thesis.block import ThesisBlock
+from chestgan_core.imaging.windows import Window
+
+TERMINAL_WIDTH = 110
+# Which values of a measure are better, for readers.
+BETTER = {"lower": "lower", "higher": "higher", "floor": "near floor"}
+
+
+@dataclass(frozen=True)
+class ExtractorInfo:
+    """A feature network of a report. id: network, weights and preprocessing; "" where it was not available."""
+
+    name: str
+    id: str
+    about: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportPayload:
+    """The rows of a report and what they are about.
+
+    source_title: title of the real data. image_kind: the word for one of its images. resolution: pixels per side.
+    provenance: printed as it is. gate, data, run: None for a report on files.
+    """
+
+    source_title: str
+    image_kind: ImageKind
+    model_title: str
+    window: Window
+    resolution: int
+    patients_real: int
+    rows: tuple[MetricRow, ...]
+    extractors: tuple[ExtractorInfo, ...]
+    provenance: dict[str, Any]
+    thesis: ThesisBlock | None = None
+    gate: GateResult | None = None
+    data: DataFacts | None = None
+    run: RunFacts | None = None
+    kind: Literal["metric-report"] = "metric-report"
+
+    def row(self, measure: str) -> MetricRow | None:
+        """The first row of a measure."""
+        return next((row for row in self.rows if row.measure == measure), None)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data for report.json and standard output."""
+        values = {field.name: getattr(self, field.name) for field in fields(ReportPayload)}
+        values["window"] = asdict(self.window)
+        values["rows"] = [asdict(row) for row in self.rows]
+        values["extractors"] = [asdict(extractor) for extractor in self.extractors]
+        for name in ("thesis", "gate", "data", "run"):
+            values[name] = None if values[name] is None else asdict(values[name])
+        return values
+
+    def as_text(self) -> str:
+        """The score card for a terminal of 110 columns: one line per measure, below what all measures share."""
+        lines = [_wrapped(f"{self.model_title}, against {self.source_title}")]
+        for extractor, rows in groupby(self.rows, lambda row: row.extractor):
+            lines += _score_card(extractor, list(rows), self.image_kind)
+        if self.gate:
+            lines += ["", _wrapped(f"release gate: {self.gate.line()}", "  ")]
+        if self.thesis:
+            lines += ["", _wrapped(self.thesis.as_text(), "  ")]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport(ReportPayload):
+    """The payload of a report on a run in the store, which always has data, run and gate."""
+
+    gate: GateResult
+    data: DataFacts
+    run: RunFacts
+
+
+def _score_card(extractor: str, rows: Sequence[MetricRow], image_kind: ImageKind) -> list[str]:
+    """The lines of one extractor, or of the pixels: a heading per group, one line per measure, then what is missing."""
+    first = rows[0]
+    lines = (
+        ["", "  pixels, without a network"]
+        if extractor == PIXELS
+        else [_wrapped(f"features: {extractor}", "  ")]
+    )
+    measured = [row for row in rows if row.value is not None]
+    if measured and extractor != PIXELS:
+        floor = (
+            f"{first.floor_n} + {first.floor_n} ({first.floor_note})" if first.floor_n else first.floor_note
+        )
+        lines += [
+            _wrapped(f"images: {first.n_real} {image_kind}, {first.n_fake} synthetic; {first.split}", "  "),
+            _wrapped(f"{image_kind} against {image_kind}: {floor}", "  "),
+            "",
+            f"  {'':22} {'value':20} {'95 % interval':22} {f'{image_kind} against {image_kind}':24} better",
+        ]
+    for group, some in groupby(measured, lambda row: row.group):
+        lines.append(f"  {group}")
+        for row in some:
+            value, floor = row.number(row.value, row.sd), row.number(row.floor, row.floor_sd)
+            interval = row.interval or "none"
+            lines.append(f"    {row.measure:20} {value:20} {interval:22} {floor:24} {BETTER[row.better]}")
+    return [*lines, *(_wrapped(line, "  ") for line in _not_measured(rows))]
+
+
+def _not_measured(rows: Sequence[MetricRow]) -> list[str]:
+    """One line per reason: the measures without a value, and why."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row.value is None:
+            reasons.setdefault(row.note, []).append(row.measure)
+    return [f"{', '.join(names)} {note}" for note, names in reasons.items()]
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        text,
+        TERMINAL_WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_on_hyphens=False,
+    )
