@@ -1,6 +1,6 @@
-"""What the de-identification audit can find, and the report that counts it: kinds and numbers, never values.
+"""The findings of the de-identification audit, and the report that counts them: kinds and numbers, never values.
 
-In: counts of files per finding. Out: `AuditReport`, which says what stops a private folder. Imports nothing heavy,
+In: counts of files per finding. Out: `AuditReport`, which says what blocks a private folder. Imports nothing heavy,
 because assets and datasets name findings too.
 """
 
@@ -9,16 +9,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from chestgan_core.errors import BadInput
+from chestgan_core.errors import UnknownName, nearest
 
 
 class Finding(StrEnum):
     """The value is what reports print and what a dataset accepts; `.meaning` is one line that explains it.
 
-    `.identifies`: by itself it may name a person, or it means that nobody vouches for the file; it stops a private
-    folder. The others say what an attacker could combine with other sources, or what only an owner can judge: they are
-    reported. A hospital's own number of a patient looks like a pseudonym; therefore a file must say somewhere that it
-    was de-identified.
+    `.identifies`: by itself it may name a person, or it means that nobody vouches for the file; it blocks a private
+    folder. The others are reported: an attacker could combine them with other sources, or only the owner can judge
+    them. A hospital's own number of a patient looks like a pseudonym, so a file must state that it was de-identified.
     """
 
     meaning: str
@@ -44,7 +43,7 @@ class Finding(StrEnum):
     PATIENT_NAME = (
         "patient-name",
         True,
-        "a patient's name that is neither the PatientID nor plainly a pseudonym",
+        "a patient's name that is neither the PatientID nor clearly a pseudonym",
     )
     PATIENT_ID = "patient-id-is-a-name", True, "a PatientID that reads like a person's name"
     BIRTH_DATE = "birth-date", True, "the patient's date of birth"
@@ -60,7 +59,7 @@ class Finding(StrEnum):
         "a secondary capture that does not say that no text is burned in: screens show names",
     )  # fmt: skip
     PRIVATE_NAME = "private-name", True, "a private attribute whose type is a person's name"
-    UNREADABLE = "unreadable", True, "a file or an archive whose header cannot be read, and so not judged"
+    UNREADABLE = "unreadable", True, "a file or an archive whose header cannot be read, and so not audited"
     PRIVATE_TEXT = (
         "private-text", False,
         "private attributes with text or bytes, of a creator that is not known to write scan parameters only",
@@ -77,11 +76,11 @@ class Finding(StrEnum):
     )
     INSTITUTION = "institution", False, "name, address or department of the institution"
     DEVICE = "device", False, "serial number or name of the scanner"
-    DATES = "dates", False, "dates, and nothing says whether they were shifted"
+    DATES = "dates", False, "dates, without a statement whether they were shifted"
     DATES_KEPT = (
         "dates-kept",
         False,
-        "dates that LongitudinalTemporalInformationModified says are the true ones",
+        "the true dates, according to LongitudinalTemporalInformationModified",
     )
     COMMENTS = "comments", False, "free text: comments, histories, reasons"
     GRAPHICS = "graphics", False, "overlays, icons or graphic annotations, which may show text"
@@ -90,22 +89,20 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True)
 class AuditReport:
-    """files: DICOM files that were looked at, and those that could not be. findings: files with each finding."""
+    """files: all DICOM files, unreadable ones too. findings: files with each finding."""
 
     files: int
     findings: Mapping[Finding, int] = field(default_factory=dict)
 
-    def stopping(self, accepted: Collection[str] = ()) -> tuple[Finding, ...]:
-        """What stops a private folder: findings that identify and are not among the accepted names.
+    def blocking(self, accepted: Collection[str] = ()) -> tuple[Finding, ...]:
+        """What blocks a private folder: findings that identify and are not among the accepted names.
 
-        Raises BadInput for an accepted name that is no finding: a misspelled one must not seem to accept anything.
+        Raises UnknownName: an accepted name is not a finding; a misspelled one must not seem to accept anything.
         """
         known = {str(finding) for finding in Finding}
         if unknown := sorted(set(accepted) - known):
-            raise BadInput(
-                "accepted_findings",
-                f"no finding is called {unknown[0]}",
-                f"choose of {', '.join(sorted(known))}",
+            raise UnknownName(
+                "accepted_findings", f"{unknown[0]} is not a finding", nearest(unknown[0], known)
             )
         return tuple(found for found in self._ordered() if found.identifies and found not in accepted)
 
@@ -118,29 +115,29 @@ class AuditReport:
         return AuditReport(self.files + other.files, together)
 
     def as_json(self) -> dict[str, Any]:
-        """For json.dumps: files, and finding -> files."""
+        """As JSON: files, and finding -> number of files."""
         return {
             "files": self.files,
             "findings": {str(found): self.findings[found] for found in self._ordered()},
         }
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> "AuditReport":
-        """The inverse of `as_json`; findings that this list does not know (any more) are left out."""
-        counts = told["findings"]
-        return cls(int(told["files"]), {found: int(counts[found]) for found in Finding if found in counts})
+    def from_json(cls, fields: Mapping[str, Any]) -> "AuditReport":
+        """The inverse of `as_json`; findings that this version does not have are left out."""
+        counts = fields["findings"]
+        return cls(int(fields["files"]), {found: int(counts[found]) for found in Finding if found in counts})
 
     def line(self) -> str:
-        """`128 files: identity-not-removed 3!, dates 128`; ! marks what stops a private folder."""
-        told = ", ".join(
+        """`128 files: identity-not-removed 3!, dates 128`; ! marks what blocks a private folder."""
+        counts = ", ".join(
             f"{found} {self.findings[found]}{'!' if found.identifies else ''}" for found in self._ordered()
         )
-        return f"{self.files} files: {told or 'nothing found'}"
+        return f"{self.files} files: {counts or 'nothing found'}"
 
     def _ordered(self) -> list[Finding]:
         return [finding for finding in Finding if self.findings.get(finding)]
 
 
-def no_audit() -> AuditReport:
-    """The report of nothing, to add others to."""
+def empty_report() -> AuditReport:
+    """A report of no files, to add others to."""
     return AuditReport(0)

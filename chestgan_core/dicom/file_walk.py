@@ -1,9 +1,8 @@
-"""Files as they are delivered: folders, single files, zips, zips in folders and zips in zips.
+"""Every file below some paths: in folders, in zips, in zips in folders and in zips in zips.
 
-In: paths. Out: one `Found` or `Refused` for every file, with the first bytes of each, in an order that
-depends on names only. Nothing is ever extracted under its own name: entries are read from the archive in
-memory, and an inner zip is copied to an anonymous temporary file. Memory: the first bytes of one file, and
-the tables of contents of the archives that are open.
+In: paths. Out: one `Found` or `Refused` for every file, with the first bytes of each, in an order that depends on names
+only. Nothing is ever extracted under its own name: entries are read from the archive in memory, and an inner zip is
+copied to an anonymous temporary file. Memory: the first bytes of one file, and the tables of contents of open archives.
 """
 
 import lzma
@@ -24,19 +23,19 @@ from typing import IO, Self
 from chestgan_core.dicom.left_out import LeftOut
 from chestgan_core.errors import BadInput
 
-# The header of a CT slice is about 3 KB; a file whose header is longer is read again, further.
+# The header of a CT slice has about 3 KB; of a file with a longer header more is read.
 HEAD_BYTES = 8192
-# A zip entry says how large it will become. The largest slice that a scanner makes is 4096 x 4096 x 2 bytes.
-LARGEST_SLICE_BYTES = 256 * 1024**2
-# Deflate expands at most 1032 times (zlib's manual), so an entry of this size that lies about what it becomes
-# costs half a gigabyte at the worst. Larger entries are inflated step by step.
+# Of an inflated zip entry. The largest slice that a scanner makes has 4096 x 4096 x 2 bytes.
+MAX_SLICE_BYTES = 256 * 1024**2
+# Deflate expands at most 1032 times (zlib's manual), so an entry of this size whose stated size is false costs half a
+# gigabyte at worst. Larger entries are inflated step by step.
 ONE_SHOT_BYTES = 512 * 1024
-LARGEST_INNER_ZIP_BYTES = 64 * 1024**3
-DEEPEST_ZIP = 3
+MAX_INNER_ZIP_BYTES = 64 * 1024**3
+MAX_ZIP_DEPTH = 3
 OPEN_ARCHIVES = 4
 
 ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-# What zipfile and zlib raise on damaged, encrypted or exotic archives (RuntimeError: password needed).
+# What zipfile and zlib raise on damaged, encrypted or unusual archives (RuntimeError: password needed).
 READ_ERRORS = (
     OSError,
     EOFError,
@@ -51,10 +50,10 @@ READ_ERRORS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where one file lies: a path, and inside archives the index of the entry at each level.
+class FileLocation:
+    """The location of one file: a path, and inside archives the index of the entry at each level.
 
-    An index, not a name: two entries of one zip may have the same name.
+    It is an index and not a name because two entries of one zip may have the same name.
     """
 
     path: str
@@ -63,9 +62,9 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file that can be opened: its name for people, its size and its first `HEAD_BYTES` bytes."""
+    """A file that can be opened. name: for people. size: bytes. head: its first HEAD_BYTES bytes."""
 
-    source: Source
+    location: FileLocation
     name: str
     size: int
     head: bytes
@@ -94,13 +93,10 @@ class _Archive:
 
 
 class Archives:
-    """Opens sources; keeps the last few archives open, because neighbours are read one after the other.
-
-    Not thread-safe: use one per thread.
-    """
+    """Opens sources, and keeps the last few archives open for the files that follow. Not thread-safe: one per thread."""
 
     def __init__(self) -> None:
-        self._open: OrderedDict[Source, _Archive] = OrderedDict()
+        self._open: OrderedDict[FileLocation, _Archive] = OrderedDict()
 
     def __enter__(self) -> Self:
         return self
@@ -111,60 +107,62 @@ class Archives:
         while self._open:
             self._open.popitem()[1].close()
 
-    def entries(self, archive: Source) -> list[zipfile.ZipInfo]:
+    def entries(self, archive: FileLocation) -> list[zipfile.ZipInfo]:
         """The table of contents of the zip at `archive`."""
         return self._archive(archive).entries
 
-    def open(self, source: Source) -> IO[bytes]:
+    def open(self, location: FileLocation) -> IO[bytes]:
         """The bytes of one file, uncompressed, from the start."""
-        if not source.entries:
-            return Path(source.path).open("rb")
-        archive = self._archive(Source(source.path, source.entries[:-1]))
-        return archive.zip.open(archive.entries[source.entries[-1]])
+        if not location.entries:
+            return Path(location.path).open("rb")
+        archive = self._archive(FileLocation(location.path, location.entries[:-1]))
+        return archive.zip.open(archive.entries[location.entries[-1]])
 
-    def read(self, source: Source, limit: int) -> bytes:
+    def read(self, location: FileLocation, limit: int) -> bytes:
         """At most `limit` bytes; a whole zip entry is checked against its CRC."""
-        if source.entries:
-            archive = self._archive(Source(source.path, source.entries[:-1]))
-            entry = archive.entries[source.entries[-1]]
+        if location.entries:
+            archive = self._archive(FileLocation(location.path, location.entries[:-1]))
+            entry = archive.entries[location.entries[-1]]
             if entry.file_size <= limit and _fits_one_shot(entry):
                 return _inflate(archive.file, entry)
-        else:  # a file makes room for all that it is asked for
-            limit = min(limit, Path(source.path).stat().st_size)
-        with self.open(source) as stream:
+        else:  # reading allocates `limit` bytes, whatever the size of the file is
+            limit = min(limit, Path(location.path).stat().st_size)
+        with self.open(location) as stream:
             return stream.read(limit)
 
-    def name(self, source: Source) -> str:
-        """`folder/delivery.zip:entry.dcm`, for warnings; entry numbers where the archive cannot be read any more."""
-        parts = [source.path]
-        for depth, index in enumerate(source.entries):
+    def name(self, location: FileLocation) -> str:
+        """`folder/delivery.zip:entry.dcm`, for warnings; entry numbers where the archive can no longer be read."""
+        parts = [location.path]
+        for depth, index in enumerate(location.entries):
             try:
-                parts.append(self.entries(Source(source.path, source.entries[:depth]))[index].filename)
+                parts.append(
+                    self.entries(FileLocation(location.path, location.entries[:depth]))[index].filename
+                )
             except READ_ERRORS:
                 parts.append(f"entry {index + 1}")
         return ":".join(parts)
 
-    def _archive(self, where: Source) -> "_Archive":
-        if where in self._open:
-            self._open.move_to_end(where)
-            return self._open[where]
-        file = self._seekable(where)
+    def _archive(self, location: FileLocation) -> "_Archive":
+        if location in self._open:
+            self._open.move_to_end(location)
+            return self._open[location]
+        file = self._seekable(location)
         try:
             archive = zipfile.ZipFile(file)
         except BaseException:
             file.close()
             raise
-        opened = self._open[where] = _Archive(file, archive, archive.infolist())
+        opened = self._open[location] = _Archive(file, archive, archive.infolist())
         while len(self._open) > OPEN_ARCHIVES:
             self._open.popitem(last=False)[1].close()
         return opened
 
-    def _seekable(self, where: Source) -> IO[bytes]:
-        """A compressed zip inside a zip cannot be read backwards: it is copied to a file without a name."""
-        if not where.entries:
-            return Path(where.path).open("rb")
+    def _seekable(self, location: FileLocation) -> IO[bytes]:
+        """A compressed zip inside a zip is not seekable: it is copied to an anonymous file."""
+        if not location.entries:
+            return Path(location.path).open("rb")
         copy = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the archive that reads it)
-        with self.open(where) as stream:
+        with self.open(location) as stream:
             while block := stream.read(1024**2):
                 copy.write(block)
         return copy
@@ -180,12 +178,12 @@ def _fits_one_shot(entry: zipfile.ZipInfo) -> bool:
 
 
 def _inflate(file: IO[bytes], entry: zipfile.ZipInfo) -> bytes:
-    """A whole entry in one call, a quarter faster than through zipfile, which inflates into growing pieces.
+    """A whole entry in one call, a quarter faster than with zipfile, which inflates into growing pieces.
 
-    Raises BadZipFile or zlib.error for what zipfile would refuse too: another length, another CRC.
+    Raises BadZipFile or zlib.error where zipfile would refuse, too: another length, another CRC.
     """
     file.seek(entry.header_offset)
-    local = file.read(30)  # .ZIP specification 4.3.7: the lengths of name and extra field end it
+    local = file.read(30)  # .ZIP specification 4.3.7: it ends with the lengths of name and extra field
     file.seek(sum(struct.unpack_from("<HH", local, 26)), os.SEEK_CUR)
     data = zlib.decompress(file.read(entry.compress_size), -zlib.MAX_WBITS, entry.file_size)
     if local[:4] != ZIP_MAGIC[0] or len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
@@ -194,12 +192,12 @@ def _inflate(file: IO[bytes], entry: zipfile.ZipInfo) -> bytes:
 
 
 def walk(paths: Sequence[Path], archives: Archives) -> Iterator[Found | Refused]:
-    """Every file under `paths`, each once; archives are looked into, folders inside archives too.
+    """Every file below `paths`, each once, also those inside archives.
 
-    Links to folders are followed, the second way to one folder is refused as a duplicate. A folder that cannot be
-    listed is refused as unreadable; it counts as one file.
+    Links to folders are followed; a folder that is reached a second time is refused as a duplicate. A folder that
+    cannot be listed is refused as unreadable, and counts as one file.
 
-    Raises BadInput for a path that does not exist and for a folder without a single file.
+    Raises BadInput: a path does not exist, or a folder has no file.
     """
     for path in paths:
         if not path.exists():
@@ -212,11 +210,11 @@ def walk(paths: Sequence[Path], archives: Archives) -> Iterator[Found | Refused]
             if isinstance(name, Refused):
                 yield name
             else:
-                yield from _look_into(Source(name), name, archives)
+                yield from _files_in(FileLocation(name), name, archives)
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Every file that `walk` would open, as it lies there: zips are not looked into. In the same order."""
+    """The files that `walk` opens, in the same order, without those inside zips."""
     yield from (Path(found) for found in _files_of(folder) if not isinstance(found, Refused))
 
 
@@ -232,9 +230,7 @@ def _files_of(path: Path) -> Iterator[str | Refused]:
         status = Path(folder).stat()
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
-            yield Refused(
-                folder, LeftOut.DUPLICATE, "the same folder was looked into already, under another name"
-            )
+            yield Refused(folder, LeftOut.DUPLICATE, "the same folder was read already, under another name")
             continue
         seen.add((status.st_dev, status.st_ino))
         for file in sorted(files):
@@ -248,20 +244,20 @@ def _refused_folders(failed: list[OSError]) -> Iterator[Refused]:
         yield Refused(str(error.filename), LeftOut.UNREADABLE, _cause(error))
 
 
-def _look_into(source: Source, name: str, archives: Archives) -> Iterator[Found | Refused]:
+def _files_in(location: FileLocation, name: str, archives: Archives) -> Iterator[Found | Refused]:
     try:
-        if not source.entries and not Path(source.path).is_file():
+        if not location.entries and not Path(location.path).is_file():
             yield Refused(name, LeftOut.NOT_DICOM, "a pipe, a device or a broken link")
             return
-        size = _size(source, archives)
-        head = archives.read(source, HEAD_BYTES)
+        size = _size(location, archives)
+        head = archives.read(location, HEAD_BYTES)
         if not head.startswith(ZIP_MAGIC):
-            yield Found(source, name, size, head)
+            yield Found(location, name, size, head)
             return
-        if len(source.entries) >= DEEPEST_ZIP or (source.entries and size > LARGEST_INNER_ZIP_BYTES):
+        if len(location.entries) >= MAX_ZIP_DEPTH or (location.entries and size > MAX_INNER_ZIP_BYTES):
             yield Refused(name, LeftOut.UNREADABLE, "zips are nested too deeply or an inner zip is too large")
             return
-        entries = archives.entries(source)
+        entries = archives.entries(location)
     except READ_ERRORS as error:
         yield Refused(name, LeftOut.UNREADABLE, _cause(error))
         return
@@ -270,22 +266,24 @@ def _look_into(source: Source, name: str, archives: Archives) -> Iterator[Found 
         if is_unsafe(entry.filename):
             yield Refused(inside, LeftOut.UNSAFE_NAME, "the name of the entry leaves the archive")
         elif not entry.is_dir():
-            yield from _look_into(Source(source.path, (*source.entries, index)), inside, archives)
+            yield from _files_in(FileLocation(location.path, (*location.entries, index)), inside, archives)
 
 
 def is_unsafe(name: str) -> bool:
-    """Whether a zip entry's name is absolute, has a drive letter, or climbs out of its folder."""
+    """Whether a zip entry's name is absolute, has a drive letter, or leads out of its folder."""
     return bool(re.match(r"[/\\]|[A-Za-z]:", name)) or ".." in re.split(r"[/\\]", name)
 
 
-def _size(source: Source, archives: Archives) -> int:
-    if not source.entries:
-        return Path(source.path).stat().st_size
-    return archives.entries(Source(source.path, source.entries[:-1]))[source.entries[-1]].file_size
+def _size(location: FileLocation, archives: Archives) -> int:
+    if not location.entries:
+        return Path(location.path).stat().st_size
+    return archives.entries(FileLocation(location.path, location.entries[:-1]))[
+        location.entries[-1]
+    ].file_size
 
 
 def _cause(error: Exception) -> str:
-    # Only the kind of failure: messages of libraries quote contents.
+    # Only the kind of failure: messages of libraries may quote contents.
     if isinstance(error, PermissionError):
         return "no permission to read it"
     if isinstance(error, zipfile.BadZipFile | zlib.error | EOFError | struct.error):

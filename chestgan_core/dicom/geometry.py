@@ -1,5 +1,6 @@
-"""Where a slice lies in the patient (DICOM PS3.3 C.7.6.2.1.1): axes in mm, +x to the patient's left, +y to
-the back, +z to the head.
+"""The position and orientation of a slice in the patient (DICOM PS3.3 C.7.6.2.1.1).
+
+In: a header. Out: Geometry. Axes in mm: +x to the patient's left, +y to the back, +z to the head.
 """
 
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-# Gantry tilt goes to 30 degrees in the head and hardly beyond 15 in the chest; cos 25 degrees.
+# cos 25 degrees: gantry tilt reaches 30 degrees in the head, and rarely more than 15 in the chest.
 AXIAL_COSINE = 0.906
 
 
@@ -16,8 +17,8 @@ AXIAL_COSINE = 0.906
 class Geometry:
     """position_mm: along `normal`, which always points to the head, so that larger is higher.
 
-    row_mm, column_mm: distance between rows and between columns. transpose, flip_rows, flip_columns: what
-    turns the stored image so that columns run to the patient's left and rows to the back (`upright`).
+    row_mm, column_mm: distance between rows and between columns. transpose, flip_rows, flip_columns: what makes the
+    stored image upright, with columns that run to the patient's left and rows that run to the back.
     """
 
     position_mm: float
@@ -35,17 +36,17 @@ class Geometry:
 
     @property
     def upright_mm(self) -> tuple[float, float]:
-        """Distance between rows and between columns of the image that `upright` returns, mm."""
+        """Distance between rows and between columns of the upright image, mm."""
         return (self.column_mm, self.row_mm) if self.transpose else (self.row_mm, self.column_mm)
 
     def upright(self, image: np.ndarray) -> np.ndarray:
-        """(rows, cols) as a view: patient's left on the right, back below, however it was stored."""
-        turned = image.T if self.transpose else image
-        return turned[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
+        """The stored image (rows, cols) as a view with the patient's left on the right and the back at the bottom."""
+        transposed = image.T if self.transpose else image
+        return transposed[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1]
 
 
 def geometry_of(header: Dataset) -> Geometry | None:
-    """The geometry in a header, or None where position, orientation or spacing is missing or senseless."""
+    """The geometry in a header; None: position, orientation or pixel spacing is missing or invalid."""
     origin = _numbers(header.get("ImagePositionPatient"), 3)
     axes = _numbers(header.get("ImageOrientationPatient"), 6)
     spacing = _numbers(header.get("PixelSpacing"), 2)
@@ -54,7 +55,7 @@ def geometry_of(header: Dataset) -> Geometry | None:
     (rx, ry, rz), (cx, cy, cz) = axes[:3], axes[3:]  # along a row, along a column
     nx, ny, nz = ry * cz - rz * cy, rz * cx - rx * cz, rx * cy - ry * cx
     length = (nx * nx + ny * ny + nz * nz) ** 0.5
-    if not 0.9 < length < 1.1:  # the axes are unit vectors at a right angle, or no axes at all
+    if not 0.9 < length < 1.1:  # axes must be unit vectors at a right angle
         return None
     scale = (1 if nz >= 0 else -1) / length
     normal = nx * scale, ny * scale, nz * scale

@@ -1,7 +1,7 @@
-"""The header of one file: what it is, where it lies, how its pixels are stored, or why it is left out.
+"""The header of one file: geometry, rescale, how its pixels are stored; or why the file is left out.
 
-In: the first bytes of a file. Out: `SliceHeader` or the reason. Only the header's bytes are ever inflated or
-read here, and only its few attributes are kept, because a delivery can have a quarter of a million slices.
+In: the first bytes of a file. Out: `SliceHeader`, or `Rejected` with the reason. Only the bytes of the header are read
+or inflated here, and only a few attributes are kept, because a folder may have a quarter of a million slices.
 """
 
 import zlib
@@ -16,13 +16,13 @@ from pydicom.multival import MultiValue
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.tag import Tag
 
-from chestgan_core.dicom.file_walk import LARGEST_SLICE_BYTES, READ_ERRORS, Found, Source
+from chestgan_core.dicom.file_walk import MAX_SLICE_BYTES, READ_ERRORS, FileLocation, Found
 from chestgan_core.dicom.geometry import Geometry, geometry_of
 from chestgan_core.dicom.hounsfield import NotHounsfield, Rescale, rescale_of
 from chestgan_core.dicom.left_out import LeftOut
 
-# Attributes that break a rule of their type are common and harmless; checking each costs a third of the time,
-# and the warnings quote values, which may name a person.
+# Attributes that violate their value representation are common and harmless; validation costs a third of the time, and
+# its warnings quote values, which may name a person.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
@@ -42,18 +42,18 @@ ATTRIBUTES = [Tag(keyword) for keyword in (
 
 PREAMBLE = 132  # 128 free bytes and DICM; the file meta information follows, always explicit little endian
 PIXEL_DATA = {True: b"\xe0\x7f\x10\x00", False: b"\x7f\xe0\x00\x10"}  # its tag, by "is little endian"
-MUCH = 16  # a header longer than read is read again, this many times as far
+READ_FURTHER = 16  # factor by which more is read of a header that is longer than what was read
 
 
 @dataclass(frozen=True, slots=True)
 class SliceHeader:
-    """One CT slice that can be used.
+    """One usable CT slice.
 
-    dtype: numpy's name of a stored value; unused: how many of its high bits are no part of it (DICOM PS3.5
-    8.1.1), and may hold anything; offset: of the pixels in `plain` bytes, 0 where they are compressed.
+    dtype: of stored values, as numpy names it. unused: how many high bits of a stored value do not belong to it (DICOM
+    PS3.5 8.1.1) and may hold anything. offset: of the pixels in the inflated file, 0 where they are compressed.
     """
 
-    source: Source
+    location: FileLocation
     sop_uid: str
     geometry: Geometry
     rescale: Rescale
@@ -65,13 +65,13 @@ class SliceHeader:
 
     @property
     def position_mm(self) -> float:
-        """Along the normal, larger towards the head."""
+        """Position along the normal, larger towards the head."""
         return self.geometry.position_mm
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesHeader:
-    """What the slices of a series have in common. patient_id and the descriptions are raw: they stay in memory."""
+    """What the slices of a series share. patient_id and descriptions are raw: they must stay in memory."""
 
     uid: str
     patient_id: str
@@ -84,7 +84,7 @@ class SeriesHeader:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A file that is left out; series is its series where that is known, else empty."""
+    """A file that is left out. series: PatientID and SeriesInstanceUID where they are known, else empty."""
 
     reason: LeftOut
     cause: str = ""
@@ -92,39 +92,37 @@ class Rejected:
 
 
 def read_header(found: Found, read: Callable[[int], bytes]) -> tuple[SliceHeader, SeriesHeader] | Rejected:
-    """The header of one file. read(n) gives its first n bytes, for the rare header longer than
-    `found.head`.
-    """
+    """The header of one file. read(n) returns its first n bytes, for the rare header that is longer than found.head."""
     head = found.head
     if head[128:PREAMBLE] != b"DICM":
         return Rejected(LeftOut.NOT_DICOM)
     while True:
-        whole = len(head) >= min(found.size, LARGEST_SLICE_BYTES)
+        whole = len(head) >= min(found.size, MAX_SLICE_BYTES)
         try:
-            dataset, at = _parse(plain(head, MUCH * len(head)))
+            dataset, at = _parse(inflated(head, READ_FURTHER * len(head)))
             if at is not None or whole:
-                return _judge(found, dataset, at)
+                return _classify(found, dataset, at)
         except Exception:
-            # A head that ends within a sequence, or a damaged file, on which pydicom raises whatever
-            # comes: only the whole file can tell.
+            # The head ends within a sequence, or the file is damaged (pydicom raises any exception then): only the
+            # whole file shows which.
             if whole:
                 return Rejected(LeftOut.UNREADABLE, "the DICOM header is damaged or cut short")
         try:
-            head = read(MUCH * len(head))
+            head = read(READ_FURTHER * len(head))
         except READ_ERRORS:
             return Rejected(LeftOut.UNREADABLE, "the file is damaged or cut short")
 
 
-def plain(raw: bytes, limit: int) -> bytes:
-    """A deflated file (PS3.5 A.5) as the explicit little endian file that it is inside; others unchanged.
+def inflated(raw: bytes, limit: int) -> bytes:
+    """A deflated file (PS3.5 A.5) as the explicit little endian file that it contains; other files unchanged.
 
-    limit: bytes to inflate at most; a small file can hold an arbitrarily long run of zeros.
+    limit: maximum number of inflated bytes; a small file can hold an arbitrarily long run of zeros.
     """
     end = 144 + int.from_bytes(raw[140:144], "little") if raw[132:136] == b"\x02\x00\x00\x00" else 0
     deflated = str(uid.DeflatedExplicitVRLittleEndian).encode()
     if deflated not in raw[PREAMBLE:end]:
         return raw
-    # A UID may be padded with zeros (PS3.5 6.2), so the shorter name takes the place of the longer one.
+    # A UID may be padded with zeros (PS3.5 6.2), so the shorter one can replace the longer one.
     explicit = str(uid.ExplicitVRLittleEndian).encode().ljust(len(deflated), b"\0")
     meta = raw[:PREAMBLE] + raw[PREAMBLE:end].replace(deflated, explicit)
     return meta + zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw[end:], limit)
@@ -137,7 +135,7 @@ class _PixelElement:
 
 
 def _parse(head: bytes) -> tuple[Dataset, _PixelElement | None]:
-    """The attributes before the pixel data, and where the pixel data lies if `head` reaches that far."""
+    """The attributes before the pixel data, and the position of the pixel data if `head` reaches that far."""
     stream = BytesIO(head)
     dataset = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=list(ATTRIBUTES))
     at = stream.tell()
@@ -152,7 +150,7 @@ def _parse(head: bytes) -> tuple[Dataset, _PixelElement | None]:
     return dataset, _PixelElement(offset, length)
 
 
-def _judge(
+def _classify(
     found: Found, dataset: Dataset, at: _PixelElement | None
 ) -> tuple[SliceHeader, SeriesHeader] | Rejected:
     modality, sop_class = dataset.get("Modality"), str(dataset.get("SOPClassUID") or "")
@@ -191,7 +189,7 @@ def _judge(
     if isinstance(stored, Rejected):
         return stored
     rows, columns = int(dataset.Rows), int(dataset.Columns)
-    header = SliceHeader(found.source, sop_uid, geometry, rescale, rows, columns, *stored)
+    header = SliceHeader(found.location, sop_uid, geometry, rescale, rows, columns, *stored)
     return header, SeriesHeader(
         series[1],
         series[0],
@@ -206,7 +204,7 @@ def _judge(
 def _stored(
     found: Found, dataset: Dataset, at: _PixelElement, rescale: Rescale
 ) -> tuple[str, int, int] | Rejected:
-    """dtype, unused bits and offset of the pixels, after checking that they can be there and be decoded."""
+    """dtype, unused bits and offset of the pixels, after checking that they are complete and can be decoded."""
     syntax = dataset.file_meta.TransferSyntaxUID
     bits, signed = int(dataset.BitsAllocated), bool(dataset.PixelRepresentation)
     if bits not in (8, 16):
@@ -218,8 +216,8 @@ def _stored(
         return Rejected(LeftOut.UNREADABLE, cause)
     unused = 0 if rescale.pads_beyond(stored, signed) else bits - stored
     expected = int(dataset.Rows) * int(dataset.Columns) * bits // 8
-    if not 0 < expected <= LARGEST_SLICE_BYTES or found.size > LARGEST_SLICE_BYTES:
-        return Rejected(LeftOut.UNREADABLE, "no image of this size")
+    if not 0 < expected <= MAX_SLICE_BYTES or found.size > MAX_SLICE_BYTES:
+        return Rejected(LeftOut.UNREADABLE, "its size cannot be that of an image")
     dtype = f"{'>' if syntax == uid.ExplicitVRBigEndian else '<'}{'i' if signed else 'u'}{bits // 8}"
     if syntax not in NATIVE:
         if syntax in JPEG_12_BIT or _has_decoder(syntax):
@@ -238,5 +236,5 @@ def _has_decoder(syntax: uid.UID) -> bool:
 
 
 def _text(value: object) -> str:
-    """An attribute that some vendors fill with several values, as DICOM writes them."""
+    """The text of an attribute; several values, which some vendors write, are joined as in DICOM."""
     return "\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value or "")

@@ -1,7 +1,7 @@
-"""Histology from a patient's name: the letter that Lung-PET-CT-Dx puts into its patient ids.
+"""Histology from a PatientID: the letter that Lung-PET-CT-Dx puts into it.
 
-In: a PatientID. Out: the letter, or nothing. The letter is the collection's diagnosis; labels elsewhere (boxes,
-reports) never change it.
+In: a PatientID. Out: the letter, or an empty text. It is the collection's diagnosis; labels elsewhere (boxes, reports)
+never change it.
 """
 
 import re
@@ -12,7 +12,7 @@ HISTOLOGIES = {
     "E": "large cell carcinoma",
     "G": "squamous cell carcinoma",
 }
-# PH- are the phantoms, which follow the same pattern.
+# PH-: phantoms, which follow the same pattern.
 _PATIENT = re.compile(rf"(?:Lung_Dx|PH)-([{''.join(HISTOLOGIES)}])\d{{4}}")
 
 

@@ -1,10 +1,10 @@
-"""Which attributes of a header may say who the patient is.
+"""Attributes of a header that may identify the patient.
 
 In: a DICOM header without pixels. Out: the findings in it, sequences included; no value leaves this module.
 
-The attributes are a choice of DICOM PS3.15 table E.1-1 (Basic Application Level Confidentiality Profile): those that
-say who and where, or are free text. Left out are those which every image has (UIDs, descriptions of study, series and
-protocol, age, sex, StudyID, which scanners count from 1): counting them would tell nothing apart.
+The attributes are a selection of DICOM PS3.15 table E.1-1 (Basic Application Level Confidentiality Profile): those that
+say who and where, or are free text. Attributes that every image has are not in it (UIDs, descriptions of study, series
+and protocol, age, sex, StudyID, which scanners count from 1): every file would have such a finding.
 """
 
 import re
@@ -29,7 +29,7 @@ ATTRIBUTES: dict[Finding, tuple[str, ...]] = {
         "PersonTelecomInformation", "PersonIdentificationCodeSequence", "PatientPrimaryLanguageCodeSequence",
         "CurrentPatientLocation", "PatientInstitutionResidence", "ReferencedPatientPhotoSequence",
     ),
-    Finding.STAFF_NAME: (  # names of staff are found by their type; these are what else tells who they are
+    Finding.STAFF_NAME: (  # names of staff are found by their type; these identify staff in other ways
         "ReferringPhysicianAddress", "ReferringPhysicianTelephoneNumbers",
         "ReferringPhysicianIdentificationSequence", "ConsultingPhysicianIdentificationSequence",
         "PerformingPhysicianIdentificationSequence", "PhysiciansOfRecordIdentificationSequence",
@@ -64,21 +64,21 @@ DATES = (
     "PerformedProcedureStepStartDate", "ScheduledProcedureStepStartDate", "AdmittingDate", "OverlayDate",
 )  # fmt: skip
 
-# Creators of scanners' private attributes that hold scan and reconstruction parameters: those named in PS3.15 table
-# E.3.10-1 (safe private attributes), and blocks of the same makers that were looked through in real files. CTP is the
-# de-identification tool of TCIA: collection and site numbers. Not among them, as they hold texts or archive data:
+# Creators of private attributes that hold scan and reconstruction parameters: those named in PS3.15 table E.3.10-1
+# (safe private attributes), and blocks of the same vendors that were checked in real files. CTP is the
+# de-identification tool of TCIA: collection and site numbers. Not among them, because they hold texts or archive data:
 # SIEMENS CSA and MEDCOM headers, GEMS_IDEN_01, GEMS_PATI_01, GEIIS.
 SCAN_PARAMETERS = frozenset((
     "CTP", "ELSCINT1", "GEHC_CT_ADVAPP_001", "GEIIS PACS", "GEMS_ACQU_01", "GEMS_HELIOS_01", "GEMS_IMAG_01",
     "GEMS_IMPS_01", "GEMS_PARM_01", "GEMS_RELA_01", "GEMS_SERS_01", "PHILIPS IMAGING DD 001",
     "PHILIPS PET PRIVATE GROUP", "SIEMENS CT VA0  COAD", "SIEMENS MED", "SIEMENS MR HEADER", "TOSHIBA_MEC_CT3",
 ))  # fmt: skip
-# Types of values that hold numbers or UIDs and so no name (PS3.5 6.2).
+# Value representations of numbers and UIDs, which cannot hold a name (PS3.5 6.2).
 NUMBERS = frozenset(
     ("AT", "DS", "FD", "FL", "IS", "OD", "OF", "OL", "OV", "SL", "SS", "SV", "UI", "UL", "US", "UV")
 )
 
-# Words that stand where a name was.
+# Words that replace a name.
 PLACEHOLDERS = frozenset((
     "anon", "3dslicer", "anonym", "anonymous", "anonymised", "anonymized", "by", "case", "ctp", "de", "deidentified",
     "doctor", "dummy", "hidden", "id", "identified", "masked", "name", "no", "noname", "none", "nobody", "observer",
@@ -101,7 +101,7 @@ def _rules() -> dict[BaseTag, Finding]:
     for finding, keywords in ATTRIBUTES.items():
         for keyword in keywords:
             if (tag := tag_for_keyword(keyword)) is None:
-                raise ValueError(f"{keyword} is no attribute that pydicom knows")
+                raise ValueError(f"{keyword} is not an attribute that pydicom knows")
             rules[Tag(tag)] = finding
     return rules | dict.fromkeys(_OVERLAYS, Finding.GRAPHICS)
 
@@ -113,7 +113,7 @@ _SAYS_HOW = Tag("LongitudinalTemporalInformationModified")
 
 
 def findings_of(header: Dataset) -> set[Finding]:
-    """What is found in one header (without pixels), in its sequences at any depth as well."""
+    """The findings in one header (without pixels), including its sequences at any depth."""
     found = _statements(header)
     patient_id = _text(header, "PatientID")
     if reads_like_a_name(patient_id):
@@ -121,7 +121,7 @@ def findings_of(header: Dataset) -> set[Finding]:
     dated = False
     for dataset, tag, vr, value in _values(header):
         if tag.is_private:
-            found.add(_judge_private(dataset, tag, vr))
+            found.add(_private_finding(dataset, tag, vr))
         elif tag == _PATIENT_NAME:
             if not _names_nobody(value, patient_id):
                 found.add(Finding.PATIENT_NAME)
@@ -141,11 +141,10 @@ def findings_of(header: Dataset) -> set[Finding]:
 
 
 def is_placeholder(name: str) -> bool:
-    """Whether what stands in a name's place is plainly no name.
+    """Whether the value of a name attribute is clearly not a name.
 
-    So it is when each of its words is one that stands where a name was (anonymous, patient, ...), a single letter, or
-    a code: it has a digit and at most three letters in a row. A hash or UUID is no name either. `smith1960` is not
-    plainly a code.
+    That is so if each of its words is a placeholder (anonymous, patient, ...), a single letter, or a code: it has a
+    digit and at most three letters in a row. A hash or UUID is not a name either. `smith1960` is not clearly a code.
     """
     text = name.strip(" ^=\0")
     if not text or _HASH.fullmatch(text):
@@ -160,7 +159,7 @@ def is_placeholder(name: str) -> bool:
 
 
 def reads_like_a_name(patient_id: str) -> bool:
-    """Whether a PatientID is two words or more, without any digit: `MUELLER_HANS`, `Doe^Jane`."""
+    """Whether a PatientID has two words or more and no digit: `MUELLER_HANS`, `Doe^Jane`."""
     words = [word for word in _SEPARATORS.split(patient_id.strip()) if word]
     return (
         len(words) > 1
@@ -170,7 +169,7 @@ def reads_like_a_name(patient_id: str) -> bool:
 
 
 def _statements(header: Dataset) -> set[Finding]:
-    """What the header says, or does not say, about itself."""
+    """Findings about the statements that the header makes, or fails to make, about its de-identification."""
     found = set()
     removed = _text(header, "PatientIdentityRemoved").upper()
     named = bool(_text(header, "DeidentificationMethod") or header.get("DeidentificationMethodCodeSequence"))
@@ -188,7 +187,7 @@ def _statements(header: Dataset) -> set[Finding]:
     return found
 
 
-def _judge_private(dataset: Dataset, tag: BaseTag, vr: str) -> Finding:
+def _private_finding(dataset: Dataset, tag: BaseTag, vr: str) -> Finding:
     if vr == "PN":
         return Finding.PRIVATE_NAME
     if vr in NUMBERS or _creator(dataset, tag).upper() in SCAN_PARAMETERS:
@@ -197,12 +196,14 @@ def _judge_private(dataset: Dataset, tag: BaseTag, vr: str) -> Finding:
 
 
 def _values(dataset: Dataset) -> Iterator[tuple[Dataset, BaseTag, str, Any]]:
-    """Attributes that have a value, with the item they stand in; the items of sequences follow their sequence.
+    """Attributes that have a value, each with the item that it is in; the items of sequences follow their sequence.
 
-    Raw elements are looked at as they are: to convert all values would take four times as long.
+    Raw elements are not converted: that would take four times as long.
     """
     for tag in dataset.keys():  # noqa: SIM118 (a Dataset iterates over its values)
-        if tag.element == 0 or tag.is_private_creator:  # group lengths; creators say who wrote, not what
+        if (
+            tag.element == 0 or tag.is_private_creator
+        ):  # group lengths; creators name the writer, not the content
             continue
         raw = dataset.get_item(tag)
         vr = str(raw.VR or _implicit_vr(dataset, tag))
@@ -226,7 +227,7 @@ def _implicit_vr(dataset: Dataset, tag: BaseTag) -> str:
 
 
 def _creator(dataset: Dataset, tag: BaseTag) -> str:
-    """Who wrote a private attribute (PS3.5 7.8.1), or empty where nobody says so."""
+    """The creator of a private attribute (PS3.5 7.8.1), or an empty text where it is not stated."""
     reserved = Tag(tag.group, tag.element >> 8)
     return str(dataset[reserved].value or "").strip() if reserved in dataset else ""
 
@@ -236,7 +237,7 @@ def _is_blank(value: Any) -> bool:
 
 
 def _names_nobody(value: Any, patient_id: str = "") -> bool:
-    # Latin-1 reads any bytes; which letters they are does not matter, only that they are letters.
+    # Latin-1 decodes any bytes; which letters they are does not matter, only that they are letters.
     text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
     parts = [part.strip(" ^=\0") for part in text.split("\\")]
     return all(is_placeholder(part) or (patient_id != "" and part == patient_id) for part in parts)

@@ -1,9 +1,8 @@
 """The stored pixel values of one slice. In: a slice header. Out: (rows, cols) integers as stored, not yet HU.
 
-Uncompressed pixels are taken from where they lie; compressed ones go through pydicom's decoders (Pillow,
-OpenJPEG, RLE, GDCM). GDCM also decodes 12-bit JPEG, which pydicom refuses to ask it for: measured on the
-renderings of one slice, what it returns is within the loss of the compression, so it is asked here
-directly.
+Uncompressed pixels are read directly; compressed ones go through pydicom's decoders (Pillow, OpenJPEG, RLE, GDCM).
+GDCM also decodes 12-bit JPEG, which pydicom does not let it: measured on several encodings of one slice, its result is
+within the loss of the compression, so it is called directly here.
 """
 
 from io import BytesIO
@@ -13,19 +12,18 @@ import numpy as np
 import pydicom
 from pydicom.encaps import generate_frames
 
-from chestgan_core.dicom.file_walk import LARGEST_SLICE_BYTES, READ_ERRORS, Archives
-from chestgan_core.dicom.headers import JPEG_12_BIT, SliceHeader, plain
+from chestgan_core.dicom.file_walk import MAX_SLICE_BYTES, READ_ERRORS, Archives
+from chestgan_core.dicom.headers import JPEG_12_BIT, SliceHeader, inflated
 from chestgan_core.dicom.left_out import LeftOut
 
-# Damaged pixels are counted with a reason. (On 12-bit JPEG the library inside GDCM still prints
-# "Unsupported JPEG data precision 12" to standard error, when it tries its 8-bit decoder before the right
-# one.)
+# Damaged pixels are counted with a reason. (On 12-bit JPEG the library inside GDCM still prints "Unsupported JPEG data
+# precision 12" to standard error, because it tries its 8-bit decoder first.)
 gdcm.Trace.ErrorOff()
 gdcm.Trace.WarningOff()
 
 
 class PixelsLeftOut(Exception):
-    """The pixels of one slice cannot be had; carries the reason."""
+    """The pixels of one slice cannot be read or decoded; carries the reason."""
 
     def __init__(self, reason: LeftOut, cause: str) -> None:
         self.reason, self.cause = reason, cause
@@ -35,11 +33,11 @@ class PixelsLeftOut(Exception):
 def stored_pixels(header: SliceHeader, archives: Archives) -> np.ndarray:
     """(rows, cols) integers, as stored. Raises PixelsLeftOut. The file is read and decoded exactly once."""
     try:
-        raw = plain(archives.read(header.source, LARGEST_SLICE_BYTES), LARGEST_SLICE_BYTES)
+        raw = inflated(archives.read(header.location, MAX_SLICE_BYTES), MAX_SLICE_BYTES)
         if header.offset:
             pixels = np.frombuffer(raw, header.dtype, header.rows * header.columns, header.offset)
             if header.unused:
-                # Overlays and scanners' marks may lie there. Shifting back down repeats the sign of a signed value.
+                # The high bits may hold overlays. Shifting back down extends the sign of a signed value.
                 pixels = (pixels << header.unused) >> header.unused
             return pixels.reshape(header.rows, header.columns)
     except READ_ERRORS as error:
@@ -48,10 +46,10 @@ def stored_pixels(header: SliceHeader, archives: Archives) -> np.ndarray:
         pixels = _decoded(raw)
     except NotImplementedError as error:
         raise PixelsLeftOut(LeftOut.UNSUPPORTED_COMPRESSION, "no decoder for these pixels") from error
-    except Exception as error:  # decoders raise whatever they like on damaged data
+    except Exception as error:  # decoders raise any exception on damaged data
         raise PixelsLeftOut(LeftOut.UNREADABLE, "the compressed pixels are damaged") from error
     if pixels.shape != (header.rows, header.columns) or pixels.dtype.kind not in "iu":
-        raise PixelsLeftOut(LeftOut.UNREADABLE, "the compressed image has another size than the header says")
+        raise PixelsLeftOut(LeftOut.UNREADABLE, "the size of the compressed image is not that of the header")
     return pixels
 
 
@@ -81,7 +79,7 @@ def _jpeg_12_bit(dataset: pydicom.Dataset) -> np.ndarray:
     image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
     bits, signed = dataset.BitsStored, dataset.PixelRepresentation
     image.SetPixelFormat(gdcm.PixelFormat(1, dataset.BitsAllocated, bits, bits - 1, signed))
-    # GDCM hands C bytes to Python as text; this gives the bytes back.
+    # GDCM returns bytes as text; this restores the bytes.
     decoded = image.GetBuffer().encode("utf-8", "surrogateescape")
     pixels = np.frombuffer(decoded, "<i2" if signed else "<u2")
     return pixels.reshape(dataset.Rows, dataset.Columns)

@@ -1,8 +1,8 @@
-"""What a patient, a series and a slice are called in keys, rows and reports.
+"""The names of patients, series and slices in keys, rows and reports.
 
-Public collections and the phantom keep their ids: they are pseudonyms already. In a private folder an id
-may name a person, so it is replaced by a keyed hash: the same patient gets the same name on this machine,
-and nobody without the key can find out whose it is, not even by trying all possible ids.
+Public collections and phantoms keep their ids, which are pseudonyms already. In a private folder an id may name a
+person, so it is replaced by a keyed hash: the same patient gets the same name on this machine, and without the key the
+id cannot be found, not even by trying all possible ids.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from chestgan_core.errors import BadInput
-from chestgan_core.local.files import create_secret
+from chestgan_core.local.files import create_secret, file_error
 
 if TYPE_CHECKING:
     from chestgan_core.config.dataset import Dataset
@@ -27,16 +27,15 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Pseudonyms:
-    """secret None: public ids, kept and checked. Otherwise the key of the hash."""
+    """secret: the key of the hash; None: ids are public, and only checked."""
 
     secret: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def private(cls, home: Path) -> Self:
-        """Keyed by the environment variable CHESTGAN_PATIENT_KEY, else by home/patient-key, made on first
-        use.
+        """With the key in $CHESTGAN_PATIENT_KEY, else in home/patient-key, which is generated at first use.
 
-        Raises BadInput if the key is too short to be one, or the file cannot be read or made.
+        Raises BadInput: the key is too short, or the file cannot be read or written.
         """
         given = os.environ.get(KEY_VARIABLE)
         if given is not None:
@@ -48,14 +47,12 @@ class Pseudonyms:
                 create_secret(path, secrets.token_hex(32))
             return cls(_checked(path.read_bytes().strip(), path))
         except OSError as error:
-            cause = f"cannot be read or made ({error.strerror})"
-            raise BadInput(path, cause, "set CHESTGAN_HOME to a folder of yours") from error
+            raise file_error(path, error, "set CHESTGAN_HOME to a folder of yours") from error
 
     def patient(self, patient_id: str) -> str:
-        """A name that can stand in a key: the id itself, or P and 12 hexadecimal digits.
+        """A name that can be part of a key: the id itself, or P and 12 hexadecimal digits.
 
-        Raises BadInput, without the id, if a public id has other characters than letters, digits, dot, _
-        and -.
+        Raises BadInput, without the id: a public id has other characters than letters, digits, dot, _ and -.
         """
         if self.secret is None:
             return _safe("patient id", patient_id)
@@ -70,7 +67,7 @@ class Pseudonyms:
         return self._uid("sop", uid)
 
     def file(self, path: str) -> str:
-        """The path of a file below a folder, or F and 32 hexadecimal digits: folders are often called as people are."""
+        """The path of a file below a folder, or F and 32 hexadecimal digits: folders often have names of people."""
         return path if self.secret is None else "F" + _hash(self.secret, "file", path)[:32]
 
     def _uid(self, kind: str, uid: str) -> str:
@@ -80,7 +77,7 @@ class Pseudonyms:
 
 
 def pseudonyms_of(dataset: "Dataset", home: Path) -> Pseudonyms:
-    """How the patients of a dataset are called; home holds the key of private names. Raises BadInput."""
+    """The pseudonyms of a dataset. home: the local folder, with the key for private datasets. Raises BadInput."""
     return Pseudonyms.private(home) if dataset.private else Pseudonyms()
 
 
@@ -98,7 +95,7 @@ def _safe(what: str, value: str) -> str:
     if not SAFE_NAME.fullmatch(value) or ".." in value:
         raise BadInput(
             what,
-            "has characters that no key may have, or is empty",
+            "has characters that a key of the store must not have, or is empty",
             "treat the folder as private, so that ids are replaced",
         )
     return value

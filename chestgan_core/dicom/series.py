@@ -1,7 +1,7 @@
-"""Headers of a delivery to series: grouped by SeriesInstanceUID, ordered along the normal, the rest counted.
+"""CT series from files: grouped by SeriesInstanceUID, ordered along the normal, all other files counted.
 
-In: paths of folders, files and zips. Out: `Reading`. Pixels are decoded later, slice by slice (pixels.py).
-Memory: a few hundred bytes per slice; nothing of the pixels.
+In: paths of folders, files and zips. Out: `Reading`. Pixels are decoded later, slice by slice (pixels.py). Memory: a
+few hundred bytes per slice.
 """
 
 from collections import Counter, defaultdict
@@ -21,14 +21,14 @@ from chestgan_core.reasons import in_words
 
 SAME_POSITION_DIGITS = 2  # 0.01 mm
 SAME_NORMAL_COSINE = 0.9994  # 2 degrees
-MOST_WARNINGS = 50
-# Reasons that somebody may want to look into, file by file.
+MAX_WARNINGS = 50
+# Reasons that a person may want to check file by file.
 WORTH_A_WARNING = (LeftOut.UNREADABLE, LeftOut.UNSAFE_NAME, LeftOut.UNSUPPORTED_COMPRESSION)
 
 
 @dataclass(frozen=True)
 class Series:
-    """One CT series that can be used, slices from the lowest to the highest position, no position twice.
+    """One usable CT series. slices: from the lowest to the highest position, no position twice.
 
     patient_id and the descriptions are raw and must not reach keys, logs or errors. histology: `histology_of` the
     patient. thickness_mm is what the header says; spacing_mm is the median distance of neighbouring slices, 0 for a
@@ -58,12 +58,12 @@ class Reading:
 
 
 @dataclass
-class _Found:
-    """What the pass over the files collects."""
+class _Collected:
+    """What is collected while files are read. not_axial: by series, whether it has axial slices decides the reason."""
 
     common: dict[tuple[str, str], SeriesHeader] = field(default_factory=dict)
     slices: defaultdict[tuple[str, str], list[SliceHeader]] = field(default_factory=lambda: defaultdict(list))
-    across: Counter[tuple[str, str]] = field(default_factory=Counter)
+    not_axial: Counter[tuple[str, str]] = field(default_factory=Counter)
     left_out: Counter[LeftOut] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
@@ -71,30 +71,48 @@ class _Found:
 
     def leave_out(self, reason: LeftOut, name: str, cause: str) -> None:
         self.left_out[reason] += 1
-        if reason in WORTH_A_WARNING and len(self.warnings) < MOST_WARNINGS:
+        if reason in WORTH_A_WARNING and len(self.warnings) < MAX_WARNINGS:
             self.warnings.append(f"{name}: {reason}: {cause}")
 
 
 def read_series(paths: Sequence[Path], progress: Progress | None = None) -> Reading:
-    """Every usable CT series under `paths`, sorted by patient and series UID, whatever the order of the
-    files.
+    """Find the usable CT series below some paths. Headers only: pixels are not decoded.
 
-    Raises BadInput for a path that does not exist and for an empty folder.
+    Args:
+        paths: Folders, DICOM files and zips, nested as they come.
+        progress: Gets one step per file.
+
+    Returns:
+        The series, sorted by PatientID and SeriesInstanceUID, whatever the order of the files; the reasons why the
+        other files are left out, counted; and a line for each damaged file.
+
+    Raises:
+        BadInput: A path does not exist, or a folder is empty.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from chestgan_core.dicom.series import read_series
+        >>> reading = read_series([Path("collection"), Path("more.zip")])
+        >>> series = reading.series[0]
+        >>> len(series.slices), series.spacing_mm  # mm
+        (128, 2.5)
+        >>> reading.left_out
+        Counter({<LeftOut.LOCALIZER: 'localizer'>: 1})
     """
-    found = _Found()
+    found = _Collected()
     with Archives() as archives:
         for file in walk(paths, archives):
             found.files += 1
             if isinstance(file, Refused):
                 found.leave_out(file.reason, file.name, file.cause)
             else:
-                _take(file, archives, found)
+                _collect(file, archives, found)
             if progress is not None:
                 progress.step(note=f"left out {in_words(found.left_out)}")
     series = tuple(
         _ordered(found.common[key], found.slices[key], found.left_out) for key in sorted(found.slices)
     )
-    for key, count in found.across.items():
+    for key, count in found.not_axial.items():
         mixed = key in found.slices
         found.left_out[LeftOut.MIXED_ORIENTATION if mixed else LeftOut.NOT_AXIAL] += count
     left_out = Counter({reason: count for reason, count in found.left_out.items() if count})
@@ -102,20 +120,20 @@ def read_series(paths: Sequence[Path], progress: Progress | None = None) -> Read
 
 
 def require_series(reading: Reading) -> None:
-    """Raises BadInput, with the reasons and their counts, where nothing can be used."""
+    """Raises BadInput, with the reasons and their counts: there is no usable series."""
     if not reading.series:
         raise BadInput(
             f"{reading.files} files",
-            f"no usable CT series; left out: {in_words(reading.left_out)}",
+            f"have no usable CT series; left out: {in_words(reading.left_out)}",
             "give axial CT slices in Hounsfield units (CT Image Storage, MONOCHROME2)",
         )
 
 
-def _take(file: Found, archives: Archives, found: _Found) -> None:
-    read = read_header(file, lambda limit: archives.read(file.source, limit))
+def _collect(file: Found, archives: Archives, found: _Collected) -> None:
+    read = read_header(file, lambda limit: archives.read(file.location, limit))
     if isinstance(read, Rejected):
         if read.reason is LeftOut.NOT_AXIAL:
-            found.across[read.series] += 1  # the reason depends on the rest of its series
+            found.not_axial[read.series] += 1  # the reason depends on the rest of its series
         else:
             found.leave_out(read.reason, file.name, read.cause)
         return
@@ -154,16 +172,16 @@ def _ordered(common: SeriesHeader, headers: list[SliceHeader], left_out: Counter
 
 
 def _largest_stack(headers: list[SliceHeader]) -> list[SliceHeader]:
-    """The slices that are parallel (within 2 degrees) to the orientation that most slices share."""
+    """The slices that are parallel (within 2 degrees) to the most frequent orientation."""
     counts = Counter(tuple(round(part, 3) for part in header.geometry.normal) for header in headers)
     if len(counts) == 1:
         return headers
 
-    def shared(normal: tuple[float, ...]) -> int:
+    def parallel(normal: tuple[float, ...]) -> int:
         return sum(count for other, count in counts.items() if _parallel(normal, other))
 
-    most = max(sorted(counts), key=shared)
-    return [header for header in headers if _parallel(most, header.geometry.normal)]
+    most_frequent = max(sorted(counts), key=parallel)
+    return [header for header in headers if _parallel(most_frequent, header.geometry.normal)]
 
 
 def _parallel(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

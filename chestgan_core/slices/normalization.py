@@ -26,11 +26,11 @@ from PIL import Image
 
 from chestgan_core.dicom.file_walk import Archives
 from chestgan_core.dicom.headers import SliceHeader
-from chestgan_core.dicom.hounsfield import HIGHEST_HU, LOWEST_HU, to_hounsfield
+from chestgan_core.dicom.hounsfield import MAX_HU, MIN_HU, to_hounsfield
 from chestgan_core.dicom.left_out import LeftOut
 from chestgan_core.dicom.pixels import PixelsLeftOut, stored_pixels
 from chestgan_core.dicom.pseudonyms import Pseudonyms
-from chestgan_core.dicom.series import MOST_WARNINGS, Series, read_series, require_series
+from chestgan_core.dicom.series import MAX_WARNINGS, Series, read_series, require_series
 from chestgan_core.errors import BadInput
 from chestgan_core.imaging.lung_mask import Chest, coarse_step, find_chest
 from chestgan_core.imaging.perceptual_hash import perceptual_hash
@@ -45,7 +45,7 @@ READ_AHEAD = 3  # slices; decompression releases the interpreter lock, so it run
 # negative weights, which make dark rims along bone that the scanner never measured, and costs half.
 FILTER = Image.Resampling.HAMMING
 # Each HU from the lowest to the highest as grey through the lung window: a table is five times as fast as the window.
-_GREY = ((WINDOWS["lung"].to_unit(np.arange(LOWEST_HU, HIGHEST_HU + 1)) + 1) * 127.5).astype(np.uint8)
+_GREY = ((WINDOWS["lung"].to_unit(np.arange(MIN_HU, MAX_HU + 1)) + 1) * 127.5).astype(np.uint8)
 MARGIN = 0.02  # of the body's larger extent, on each side, so that the skin is not at the edge
 
 
@@ -168,7 +168,7 @@ def normalize(
             for outcome in normalize_series(series, recipe, archives):
                 if isinstance(outcome, SliceLeftOut):
                     left_out[outcome.reason] += 1
-                    if outcome.cause and len(warnings) < MOST_WARNINGS:
+                    if outcome.cause and len(warnings) < MAX_WARNINGS:
                         warnings.append(f"{outcome.where}: {outcome.reason}: {outcome.cause}")
                 else:
                     slices[len(rows)] = outcome.hu
@@ -248,7 +248,7 @@ def _row(series: Series, normalized: NormalizedSlice, pseudonyms: Pseudonyms) ->
         pixel_mm=normalized.pixel_mm,
         kernel=series.kernel,
         thickness_mm=series.thickness_mm,
-        phash=perceptual_hash(_GREY[normalized.hu - LOWEST_HU]),
+        phash=perceptual_hash(_GREY[normalized.hu - MIN_HU]),
         stored_rows=header.rows,
         stored_columns=header.columns,
         upright="".join(letter for letter, done in zip(TURNS, turned, strict=True) if done),
@@ -277,7 +277,7 @@ def _cropped(upright: np.ndarray, header: SliceHeader, crop: Crop) -> np.ndarray
     hu = to_hounsfield(inside, header.rescale)
     if hu.shape == (crop.rows, crop.columns):
         return hu.astype(np.float32)
-    box = np.full((crop.rows, crop.columns), LOWEST_HU, np.float32)
+    box = np.full((crop.rows, crop.columns), MIN_HU, np.float32)
     y, x = y - crop.top, x - crop.left
     box[y : y + hu.shape[0], x : x + hu.shape[1]] = hu
     return box
@@ -307,4 +307,4 @@ def _load(header: SliceHeader, archives: Archives) -> np.ndarray | SliceLeftOut:
         return stored_pixels(header, archives)
     except PixelsLeftOut as left_out:
         # The name is looked up here, as archives belong to the thread that reads.
-        return SliceLeftOut(header, left_out.reason, left_out.cause, archives.name(header.source))
+        return SliceLeftOut(header, left_out.reason, left_out.cause, archives.name(header.location))

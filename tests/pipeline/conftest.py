@@ -88,7 +88,7 @@ def files_of(store: Store, delivery: Path, home: Path, patient: str) -> list[Pat
     """Where the slices of a patient lie, from feet to head: the catalog tells it by keyed hashes."""
     files = FolderFiles(delivery, Pseudonyms.private(home))
     row = read_catalog(store, "folder").of(patient)[0]
-    return [Path(files.located(file).path) for file in row.files]
+    return [Path(files.location_of(file).path) for file in row.files]
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chestgan_core.dicom.file_walk import Archives, Source
+from chestgan_core.dicom.file_walk import Archives, FileLocation
 from chestgan_core.dicom.left_out import LeftOut
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.dicom.series import read_series
@@ -117,13 +117,13 @@ class RecordingArchives(Archives):
         super().__init__()
         self.threads: set[int] = set()
 
-    def entries(self, archive: Source) -> list[zipfile.ZipInfo]:
+    def entries(self, archive: FileLocation) -> list[zipfile.ZipInfo]:
         self.threads.add(threading.get_ident())
         return super().entries(archive)
 
-    def open(self, source: Source) -> IO[bytes]:
+    def open(self, location: FileLocation) -> IO[bytes]:
         self.threads.add(threading.get_ident())
-        return super().open(source)
+        return super().open(location)
 
 
 def damaged_zips(folder: Path, count: int) -> list[Path]:

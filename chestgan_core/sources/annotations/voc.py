@@ -49,7 +49,7 @@ def read_voc_files(
                 name = PurePosixPath(file.name.replace("\\", "/").replace(":", "/"))
                 if name.suffix.lower() == ".xml":
                     try:
-                        data = archives.read(file.source, MAX_FILE_BYTES)
+                        data = archives.read(file.location, MAX_FILE_BYTES)
                     except READ_ERRORS:
                         defects[Defect.UNREADABLE] += 1
                     else:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chestgan_core.config.dataset import Dataset, dataset_named
-from chestgan_core.dicom.audit_report import AuditReport, no_audit
+from chestgan_core.dicom.audit_report import AuditReport, empty_report
 from chestgan_core.dicom.pseudonyms import pseudonyms_of
 from chestgan_core.errors import BadInput, ChestganError, IdentityFound, NotInStore, SourceRefused
 from chestgan_core.local.files import require_space
@@ -256,7 +256,7 @@ def _terms(dataset: Dataset, rows: Iterable[SeriesRow]) -> dict[str, str]:
 
 
 def _sum(series: Iterable[_Series]) -> AuditReport:
-    return sum((one.audit for one in series), no_audit())
+    return sum((one.audit for one in series), empty_report())
 
 
 def _require_space(
@@ -275,7 +275,7 @@ def _require_space(
 
 def _require_no_identity(dataset: Dataset, patient: str, series: Sequence[_Series]) -> None:
     audit = _sum(series)
-    if stopping := audit.stopping(dataset.accepted_findings):
+    if stopping := audit.blocking(dataset.accepted_findings):
         found = ", ".join(f"{finding} in {audit.findings[finding]}" for finding in stopping)
         raise IdentityFound(
             f"patient {patient}",

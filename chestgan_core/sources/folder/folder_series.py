@@ -15,7 +15,7 @@ from chestgan_core.sources.series_rows import Catalog, SeriesRow, single_spaced
 from chestgan_core.store.artefacts import content_version
 
 if TYPE_CHECKING:
-    from chestgan_core.dicom.file_walk import Archives, Source
+    from chestgan_core.dicom.file_walk import Archives, FileLocation
     from chestgan_core.dicom.pseudonyms import Pseudonyms
     from chestgan_core.dicom.series import Series
 
@@ -36,10 +36,10 @@ def folder_series(
     with Progress(label, None, "files") as progress:
         reading = read_series([folder], progress)
     require_series(reading)
-    located = FolderFiles(folder, pseudonyms)
+    names = FolderFiles(folder, pseudonyms)
     with Archives() as archives:
         rows = [
-            _row(series, located, archives, pseudonyms, licence, doi, generated) for series in reading.series
+            _row(series, names, archives, pseudonyms, licence, doi, generated) for series in reading.series
         ]
     return Catalog(tuple(rows), {str(why): n for why, n in sorted(reading.left_out.items())}, reading.files)
 
@@ -53,25 +53,25 @@ class FolderFiles:
     def __init__(self, folder: Path, pseudonyms: "Pseudonyms") -> None:
         self._folder, self._pseudonyms = folder, pseudonyms
 
-    def locate(self, source: "Source") -> str:
+    def text_of(self, location: "FileLocation") -> str:
         """A file as text: its path below the folder (or the hash of that), then `//` and the index of the entry for
         each zip around it.
 
         No path has two slashes in a row. Its bytes are written as Latin-1, one character each: a file name may be any
         bytes, and Parquet accepts only Unicode.
         """
-        path = _text(Path(source.path).relative_to(self._folder))
-        return SEPARATOR.join([self._pseudonyms.file(path), *map(str, source.entries)])
+        path = _text(Path(location.path).relative_to(self._folder))
+        return SEPARATOR.join([self._pseudonyms.file(path), *map(str, location.entries)])
 
-    def located(self, text: str) -> "Source":
-        """The inverse of `locate`. Raises FileNotFoundError: the folder no longer has such a file."""
-        from chestgan_core.dicom.file_walk import Source
+    def location_of(self, text: str) -> "FileLocation":
+        """The inverse of `text_of`. Raises FileNotFoundError: the folder no longer has such a file."""
+        from chestgan_core.dicom.file_walk import FileLocation
 
         name, *entries = text.split(SEPARATOR)
         path = name if self._pseudonyms.secret is None else self._paths.get(name)
         if path is None:
             raise FileNotFoundError(name)
-        return Source(str(self._folder / os.fsdecode(path.encode("latin-1"))), tuple(map(int, entries)))
+        return FileLocation(str(self._folder / os.fsdecode(path.encode("latin-1"))), tuple(map(int, entries)))
 
     @cached_property
     def _paths(self) -> dict[str, str]:
@@ -83,15 +83,15 @@ class FolderFiles:
 
 def _row(
     series: "Series",
-    located: FolderFiles,
+    names: FolderFiles,
     archives: "Archives",
     pseudonyms: "Pseudonyms",
     licence: str,
     doi: str,
     generated: bool,
 ) -> SeriesRow:
-    files = [located.locate(header.source) for header in series.slices]
-    states = [_state(header.source, archives) for header in series.slices]
+    files = [names.text_of(header.location) for header in series.slices]
+    states = [_state(header.location, archives) for header in series.slices]
     sizes = [size for size, _ in states]
     # Name, size and UID stay the same when pixels are blanked in place, so the time or CRC counts, too.
     marks = [0 if generated else mark for _, mark in states]
@@ -121,15 +121,15 @@ def _text(path: Path) -> str:
     return os.fsencode(path.as_posix()).decode("latin-1")
 
 
-def _state(source: "Source", archives: "Archives") -> tuple[int, int]:
+def _state(location: "FileLocation", archives: "Archives") -> tuple[int, int]:
     """Bytes, and a number that changes with the content: time of the last change (ns), or CRC of a zip entry."""
-    from chestgan_core.dicom.file_walk import READ_ERRORS, Source
+    from chestgan_core.dicom.file_walk import READ_ERRORS, FileLocation
 
     try:
-        if not source.entries:
-            status = Path(source.path).stat()
+        if not location.entries:
+            status = Path(location.path).stat()
             return status.st_size, status.st_mtime_ns
-        entry = archives.entries(Source(source.path, source.entries[:-1]))[source.entries[-1]]
+        entry = archives.entries(FileLocation(location.path, location.entries[:-1]))[location.entries[-1]]
     except READ_ERRORS as error:
         cause = "changed while it was read: a file is gone"
         raise BadInput("the folder", cause, "run again when nothing writes to it") from error

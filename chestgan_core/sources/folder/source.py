@@ -66,7 +66,7 @@ class FolderSource(Source):
         with Archives() as archives:
             for number, file in enumerate(row.files):
                 try:
-                    stream = archives.open(self._files.located(file))
+                    stream = archives.open(self._files.location_of(file))
                 except READ_ERRORS as error:
                     raise UnreadableFile from error
                 with stream:

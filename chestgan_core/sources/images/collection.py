@@ -32,7 +32,7 @@ from chestgan_core.store.artefacts import Artefact, content_version
 from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
-    from chestgan_core.dicom.file_walk import Archives, Found, Source
+    from chestgan_core.dicom.file_walk import Archives, FileLocation, Found
 
 ROWS, SHEET = "images.parquet", "contact-sheet.png"
 
@@ -84,10 +84,10 @@ class ImageCollection:
 
 @dataclass(frozen=True)
 class _Scan:
-    """rows: one per file, sorted by path. sources: where each file lies, None if it cannot be opened."""
+    """rows: one per file, sorted by path. locations: where each file lies, None if it cannot be opened."""
 
     rows: list[ImageRow]
-    sources: "list[Source | None]"
+    locations: "list[FileLocation | None]"
 
 
 def collect_images(store: Store, dataset_name: str, home: Path) -> StoredImages:
@@ -107,11 +107,11 @@ def collect_images(store: Store, dataset_name: str, home: Path) -> StoredImages:
     manifest_key = keys.images_manifest(dataset.name, version)
     if not store.is_complete(manifest_key):
         with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
-            zips = write_zips(scan.rows, scan.sources, Path(scratch))
+            zips = write_zips(scan.rows, scan.locations, Path(scratch))
             files: dict[str, Path | bytes] = {
                 **zips,
                 ROWS: rows_to_parquet(scan.rows),
-                SHEET: sheet_png(scan.rows, scan.sources),
+                SHEET: sheet_png(scan.rows, scan.locations),
             }
             manifest = {
                 "kind": "raw-images",
@@ -190,11 +190,11 @@ def _scan(dataset: Dataset, config: ImagesConfig, root: Path) -> _Scan:
         scanned = []
         for path, found, status in files:
             row = _row(path, found, status, archives, config, with_splits)
-            scanned.append((row, None if found is None else found.source))
+            scanned.append((row, None if found is None else found.location))
             progress.step()
     scanned.sort(key=lambda item: item[0].path)
     rows = mark_duplicates([row for row, _ in scanned], config.splits if with_splits else {})
-    return _Scan(rows, [source for _, source in scanned])
+    return _Scan(rows, [location for _, location in scanned])
 
 
 def _files(root: Path, archives: "Archives") -> "Iterator[tuple[PurePosixPath, Found | None, ImageStatus]]":
@@ -211,17 +211,17 @@ def _files(root: Path, archives: "Archives") -> "Iterator[tuple[PurePosixPath, F
             name = _text(item.name.removeprefix(str(root)).lstrip("/:"))
             yield PurePosixPath(name), None, status
         else:
-            yield _path_of(item.source, root, archives), item, ImageStatus.SELECTED
+            yield _path_of(item.location, root, archives), item, ImageStatus.SELECTED
 
 
-def _path_of(source: "Source", root: Path, archives: "Archives") -> PurePosixPath:
+def _path_of(location: "FileLocation", root: Path, archives: "Archives") -> PurePosixPath:
     """The path below the root. Entries of a zip lie below its name, those of the root zip itself at the top."""
-    from chestgan_core.dicom.file_walk import Source
+    from chestgan_core.dicom.file_walk import FileLocation
 
-    below = "" if Path(source.path) == root else Path(source.path).relative_to(root).as_posix()
+    below = "" if Path(location.path) == root else Path(location.path).relative_to(root).as_posix()
     parts = [_text(below)]
-    for depth, index in enumerate(source.entries):
-        name = archives.entries(Source(source.path, source.entries[:depth]))[index].filename
+    for depth, index in enumerate(location.entries):
+        name = archives.entries(FileLocation(location.path, location.entries[:depth]))[index].filename
         parts.append(_text(name.replace("\\", "/")))
     return PurePosixPath(*[part for part in parts if part])
 
@@ -257,7 +257,7 @@ def _row(
     if found.size > MAX_BYTES:
         return left_out(ImageStatus.TOO_LARGE)
     try:
-        data = archives.read(found.source, MAX_BYTES)
+        data = archives.read(found.location, MAX_BYTES)
         image = decode_image(data, path.suffix)
     except READ_ERRORS:
         return left_out(ImageStatus.UNREADABLE)

@@ -16,12 +16,12 @@ from chestgan_core.sources.images.decoding import decode_image
 from chestgan_core.sources.images.image_rows import ImageRow
 
 if TYPE_CHECKING:
-    from chestgan_core.dicom.file_walk import Source
+    from chestgan_core.dicom.file_walk import FileLocation
 
 COLUMNS, LINES, EDGE, LABEL = 8, 2, 112, 26
 
 
-def sheet_png(rows: Sequence[ImageRow], sources: "Sequence[Source | None]") -> bytes:
+def sheet_png(rows: Sequence[ImageRow], locations: "Sequence[FileLocation | None]") -> bytes:
     """At most 16 images of each class, evenly spaced over those in use."""
     from chestgan_core.dicom.file_walk import Archives
 
@@ -35,9 +35,9 @@ def sheet_png(rows: Sequence[ImageRow], sources: "Sequence[Source | None]") -> b
             spaced = np.linspace(0, len(members) - 1, min(COLUMNS * LINES, len(members))).round().astype(int)
             cells = []
             for at in (members[index] for index in spaced):
-                source = sources[at]
-                assert source is not None  # noqa: S101 (an image that is used has been opened)
-                data = archives.read(source, rows[at].bytes)
+                location = locations[at]
+                assert location is not None  # noqa: S101 (an image that is used has been opened)
+                data = archives.read(location, rows[at].bytes)
                 cells.append(fitted(decode_image(data, PurePosixPath(rows[at].path).suffix).grey, EDGE))
             label = f"{name}: {len(members)} images"
             blocks.append((label, image_grid(from_grey(np.stack(cells)), columns=COLUMNS)))

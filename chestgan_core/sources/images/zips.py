@@ -15,7 +15,7 @@ from chestgan_core.local.files import ZIP_EPOCH
 from chestgan_core.sources.images.image_rows import ImageRow
 
 if TYPE_CHECKING:
-    from chestgan_core.dicom.file_walk import Source
+    from chestgan_core.dicom.file_walk import FileLocation
 
 # Not larger, as an interrupted upload starts over with the whole zip.
 ZIP_BYTES = 512 * 1024**2
@@ -26,8 +26,10 @@ def entry_name(row: ImageRow) -> str:
     return row.sha256 + PurePosixPath(row.path).suffix.lower()
 
 
-def write_zips(rows: Sequence[ImageRow], sources: "Sequence[Source | None]", folder: Path) -> dict[str, Path]:
-    """Write all images into zips in the folder; name -> zip. Raises BadInput: a file has changed since it was scanned."""
+def write_zips(
+    rows: Sequence[ImageRow], locations: "Sequence[FileLocation | None]", folder: Path
+) -> dict[str, Path]:
+    """Write all images into zips in the folder; name -> zip. Raises BadInput: a file has changed since."""
     from chestgan_core.dicom.file_walk import READ_ERRORS, Archives
 
     written: set[str] = set()
@@ -35,12 +37,12 @@ def write_zips(rows: Sequence[ImageRow], sources: "Sequence[Source | None]", fol
     archive: zipfile.ZipFile | None = None
     room = 0
     with Archives() as archives:
-        for row, source in zip(rows, sources, strict=True):
-            if not row.is_image or source is None or row.sha256 in written:
+        for row, location in zip(rows, locations, strict=True):
+            if not row.is_image or location is None or row.sha256 in written:
                 continue
             written.add(row.sha256)
             try:
-                data = archives.read(source, row.bytes + 1)
+                data = archives.read(location, row.bytes + 1)
             except READ_ERRORS:
                 data = b""
             if hashlib.sha256(data).hexdigest() != row.sha256:

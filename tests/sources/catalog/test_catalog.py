@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chestgan_core.config.dataset import dataset_named
-from chestgan_core.dicom.file_walk import Source
+from chestgan_core.dicom.file_walk import FileLocation
 from chestgan_core.dicom.pseudonyms import Pseudonyms, pseudonyms_of
 from chestgan_core.errors import BadInput
 from chestgan_core.slices.normalization import normalize
@@ -29,22 +29,22 @@ NAMES = st.binary(min_size=1, max_size=20).filter(
 @given(st.lists(NAMES, min_size=1, max_size=3), st.lists(st.integers(0, 70000), max_size=3))
 def test_every_possible_file_name_survives_the_catalog(names, entries):
     folder = Path("/some/folder")
-    source = Source(str(folder.joinpath(*map(os.fsdecode, names))), tuple(entries))
+    location = FileLocation(str(folder.joinpath(*map(os.fsdecode, names))), tuple(entries))
     files = FolderFiles(folder, Pseudonyms())
-    text = files.locate(source)
+    text = files.text_of(location)
     text.encode()  # Parquet accepts it
-    assert files.located(text) == source
+    assert files.location_of(text) == location
 
 
 def test_a_private_path_appears_as_its_hash_and_is_found_again(delivery: Path) -> None:
     files = FolderFiles(delivery, Pseudonyms(b"a key that nobody knows"))
     for path in delivery.iterdir():
-        source = Source(str(path), (3,))
-        text = files.locate(source)
+        location = FileLocation(str(path), (3,))
+        text = files.text_of(location)
         assert path.name not in text
-        assert FolderFiles(delivery, Pseudonyms(b"a key that nobody knows")).located(text) == source
+        assert FolderFiles(delivery, Pseudonyms(b"a key that nobody knows")).location_of(text) == location
     with pytest.raises(FileNotFoundError):
-        files.located("F0123//1")
+        files.location_of("F0123//1")
 
 
 def _slice_at(z: float) -> bytes:

@@ -151,7 +151,7 @@ def test_descriptions_of_a_private_folder_are_matched_but_not_kept(
     assert {(row.description, row.study_description) for row in catalog.rows} == {("", "")}
     files = FolderFiles(phantom_folder, Pseudonyms.private(tmp_path))
     assert all(
-        row.bytes == sum(Path(files.located(file).path).stat().st_size for file in row.files)
+        row.bytes == sum(Path(files.location_of(file).path).stat().st_size for file in row.files)
         for row in catalog.rows
     )
 
