@@ -65,7 +65,7 @@ def audit(args: argparse.Namespace) -> Answer:
 
     with Progress("audit", None, "files") as progress:
         report = audit_paths(args.paths, progress)
-    stopping = report.stopping()
+    stopping = report.blocking()
     lines = [
         f"{found:36} {count:6}  {'refused ' if found in stopping else 'reported'}  {found.meaning}"
         for found, count in report.findings.items()
@@ -92,8 +92,8 @@ def normalize(args: argparse.Namespace) -> Answer:
         done = normalize(args.paths, NormalizationRecipe(size=args.size, trim=args.trim), names, progress)
     write_shard(done.shard, args.out)
     report = done.report
+    patients = "1 patient" if report.patients == 1 else f"{report.patients} patients"
     return Answer(
         {"out": str(args.out), **report.as_json()},
-        f"{report.kept} slices of {report.patients} patient(s); left out: {in_words(report.left_out)}\n"
-        f"written to {args.out}",
+        f"{report.kept} slices of {patients}; left out: {in_words(report.left_out)}\nwritten to {args.out}",
     )

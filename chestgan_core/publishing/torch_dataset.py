@@ -12,7 +12,7 @@ class SyntheticSet(SetReader, Dataset[tuple[Tensor, Label]]):
     """A synthetic set as a torch Dataset. Made by `open_set`.
 
     Item k is the image, (1, H, W) float32 in [-1, 1], and its label: `index`, `seed`, `class` (empty where the set has
-    no classes) and `file` (its name in the tar). Images are read when they are asked for, also by the workers of a
+    no classes) and `file` (its name in the tar). Images are read on access, also by the workers of a
     DataLoader, and each is checked against its sha256.
 
     Attributes:

@@ -15,7 +15,7 @@ from safetensors import safe_open
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.errors import BadInput, DamagedObject
-from chestgan_core.evaluation.scoring.metric_rows import FEATURE_MEASURES, Measured
+from chestgan_core.evaluation.scoring.metric_rows import FEATURE_MEASURES, RowContext
 from chestgan_core.imaging.pictures import to_grey
 from chestgan_core.networks.registry import build_generator
 from chestgan_core.publishing import open_set, writing
@@ -32,7 +32,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def measured() -> list[dict[str, object]]:
     """Rows of a metric report as plain data; all measures have the same numbers."""
-    rows = Measured("net:abc:1", (50, 50), "held-out patients: 1 of 6", "", 0).absent("", FEATURE_MEASURES)
+    rows = RowContext("net:abc:1", (50, 50), "held-out patients: 1 of 6", "", 0).absent("", FEATURE_MEASURES)
     return [{**vars(row), "value": 0.0123, "sd": 0.001, "floor": 0.0031, "floor_n": 40} for row in rows]
 
 
@@ -171,7 +171,7 @@ def test_the_card_shows_metrics_with_their_floor_and_says_when_there_are_few_ima
     assert "| KID (lower is better) | 12.3 ± 1.0 x 1000 | 3.1 x 1000 | 50, 50, 40 | net:abc:1 |" in card
     assert "held-out patients: 1 of 6" in card
     assert "- Few images: 50 on each side. All numbers are coarse" in card
-    assert "- Few patients: the real side is 1 patient(s)." in card
+    assert "- Few patients: the real side has 1 patient(s)." in card
 
 
 def test_the_card_of_a_set_trained_on_phantoms_calls_them_neither_real_nor_ct_data(
@@ -187,7 +187,7 @@ def test_the_card_of_a_set_trained_on_phantoms_calls_them_neither_real_nor_ct_da
         assert not re.search(r"\breal\b", card, re.IGNORECASE)
         assert "| measure | value | phantom against phantom | n phantom, synthetic, floor |" in card
         assert "between two groups of phantom patients" in card
-        assert "- Few patients: the phantom side is 1 patient(s)." in card
+        assert "- Few patients: the phantom side has 1 patient(s)." in card
 
 
 def test_a_folder_without_a_manifest_is_not_a_set_and_a_foreign_one_is_refused(
