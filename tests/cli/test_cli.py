@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -180,6 +181,21 @@ def test_an_unknown_word_is_answered_with_the_nearest_known_ones(
     assert status_of(arguments) in (1, 2)
     [line] = capfd.readouterr().err.strip().splitlines()
     assert said in line
+
+
+def test_a_wrong_command_line_is_an_error_in_a_log_of_json_lines() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "chestgan_core.cli", "trian"],
+        env={**os.environ, "CHESTGAN_LOG": "json"},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 2
+    line = json.loads(answer.stderr)
+    assert (line["level"], line["message"]) == (
+        "ERROR",
+        "chestgan: unknown command trian; did you mean train?",
+    )
 
 
 def test_every_command_explains_each_of_its_arguments(capsys: pytest.CaptureFixture[str]) -> None:
