@@ -76,6 +76,7 @@ def test_a_training_whose_worker_dies_says_so(images: torch.Tensor, tmp_path: Pa
         )
 
 
+@pytest.mark.slow
 def test_two_processes_share_every_batch_and_the_first_one_writes(
     images: torch.Tensor, tmp_path: Path
 ) -> None:
