@@ -7,6 +7,8 @@ import pytest
 import torch
 
 MODULES = [
+    "chestgan_core.evaluation.evaluate_files",
+    "chestgan_core.evaluation.scoring.evaluate",
     "chestgan_core.metrics.bootstrap",
     "chestgan_core.metrics.classifiers",
     "chestgan_core.metrics.discriminator_accuracy",
@@ -22,6 +24,7 @@ MODULES = [
     "chestgan_core.slices.normalization",
     "chestgan_core.slices.shards",
     "chestgan_core.training.loop",
+    "chestgan_core.tuning.study",
 ]
 
 

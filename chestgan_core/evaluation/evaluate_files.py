@@ -66,8 +66,23 @@ def evaluate_files(
         BadCheckpoint: a discriminator that cannot be loaded.
 
     Examples:
-        >>> report = evaluate_files([Path("other-patients.safetensors")], Path("fake.safetensors"))  # doctest: +SKIP
-        >>> print(report.as_text())  # doctest: +SKIP
+        >>> from tempfile import mkdtemp
+        >>> from safetensors.torch import save_file
+        >>> from chestgan_core.dicom.pseudonyms import Pseudonyms
+        >>> from chestgan_core.slices.normalization import normalize
+        >>> from chestgan_core.slices.recipe import NormalizationRecipe
+        >>> from chestgan_core.slices.shards import write_shard
+        >>> from chestgan_core.sources.phantom.patients import write_phantoms
+        >>> folder = Path(mkdtemp())
+        >>> patients = write_phantoms(folder / "dicom", patients=2, seed=0, slices=10)
+        >>> shard = normalize([folder / "dicom"], NormalizationRecipe(size=32), Pseudonyms()).shard
+        >>> write_shard(shard, folder / "real.safetensors")
+        >>> save_file({"slices": torch.from_numpy(shard.slices)}, folder / "fake.safetensors")
+        >>> report = evaluate_files(
+        ...     [folder / "real.safetensors"], folder / "fake.safetensors", extractors=(), image_kind="phantom"
+        ... )
+        >>> report.row("KS grey levels").value
+        0.0
     """
     slices, trained = _read_slices(fake)
     held_out = _read_real(real)

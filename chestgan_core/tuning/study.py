@@ -154,7 +154,7 @@ def find_study(storage: RDBStorage, experiment: str, caller: str = "") -> OpenSt
         >>> from pathlib import Path
         >>> from tempfile import mkdtemp
         >>> from chestgan_core.tuning.storage import study_storage
-        >>> find_study(study_storage(Path(mkdtemp())), "demo")
+        >>> find_study(study_storage(Path(mkdtemp())), "demo")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
         chestgan_core.errors.NotInStore: experiment demo: has no study in the storage of studies; ...
