@@ -56,16 +56,16 @@ def main() -> int:
 
 def _measure(dev: Dev, patients: int) -> None:
     print(f"| {patients:,} patients | seconds |\n|---|---|", flush=True)
-    _row("catalog, as a run", lambda: dev.finish(dev.launch("catalog", "listed")))
+    _row("catalog, as a run", lambda: dev.finish(dev.launch("series_catalog_job", "listed")))
     _row("until the sensor has registered all", lambda: dev.await_patients("listed", patients, 1200))
     time.sleep(20)  # the tick that finds nothing to do any more
-    for tick in reversed(dev.ticks("patient_partitions")):
+    for tick in reversed(dev.ticks("patient_partitions_sensor")):
         if "registered" in (tick["skipReason"] or ""):
             print(
                 f"| a tick that registers 5,000 | {tick['endTimestamp'] - tick['timestamp']:.1f} |",
                 flush=True,
             )
-    last = dev.ticks("patient_partitions")[0]
+    last = dev.ticks("patient_partitions_sensor")[0]
     print(f"| a tick with nothing to do | {last['endTimestamp'] - last['timestamp']:.1f} |", flush=True)
     for name, query in QUERIES.items():
         _row(name, lambda query=query: dev.ask(query))  # type: ignore[misc]
@@ -78,8 +78,10 @@ def _measure(dev: Dev, patients: int) -> None:
     for name, query in QUERIES.items():
         _row(f"{name}, during the backfill", lambda query=query: dev.ask(query))  # type: ignore[misc]
     dev.ask("mutation($id: String!) { cancelPartitionBackfill(backfillId: $id) { __typename } }", id=backfill)
-    for tick in dev.ticks("slices_follow_raw")[:1]:
-        print(f"| a tick of slices_follow_raw | {tick['endTimestamp'] - tick['timestamp']:.1f} |")
+    for tick in dev.ticks("slice_tensors_automation_sensor")[:1]:
+        print(
+            f"| a tick of slice_tensors_automation_sensor | {tick['endTimestamp'] - tick['timestamp']:.1f} |"
+        )
     memory = sum(_rss(child) for child in psutil.Process(dev.process.pid).children(recursive=True))
     print(f"| all processes together, GiB | {memory / 2**30:.2f} |", flush=True)
 

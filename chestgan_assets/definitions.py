@@ -1,4 +1,6 @@
-"""The code location `chestgan`: what Dagster loads, as plain explicit lists."""
+"""The code location `chestgan`, which Dagster loads: explicit lists of all definitions."""
+
+import warnings
 
 import dagster as dg
 
@@ -11,69 +13,83 @@ from chestgan_assets.assets.slices import slice_tensors, training_set
 from chestgan_assets.assets.study import hyperparameter_study
 from chestgan_assets.assets.training import generator_checkpoint
 from chestgan_assets.automation.health_checks import (
-    catalogs_current,
-    catalogs_weekly,
+    catalogs_fresh,
     collections,
-    failed_partitions_daily,
+    daily_health_checks_schedule,
     no_failed_partitions,
+    weekly_series_catalogs_schedule,
 )
-from chestgan_assets.automation.monthly import experiments_monthly, reports_monthly, training_sets_monthly
-from chestgan_assets.automation.new_series import new_series
-from chestgan_assets.automation.patient_partitions import patient_partitions
-from chestgan_assets.automation.retraining import retraining
-from chestgan_assets.automation.study_when_short import study_when_short
-from chestgan_assets.automation.webhook_messages import failure_messages, release_messages
-from chestgan_assets.conditions import publication_follows_training
+from chestgan_assets.automation.monthly_schedules import (
+    monthly_reports_schedule,
+    monthly_synthetic_sets_schedule,
+    monthly_training_sets_schedule,
+)
+from chestgan_assets.automation.new_series import new_series_sensor
+from chestgan_assets.automation.patient_partitions import patient_partitions_sensor
+from chestgan_assets.automation.retraining import retraining_sensor
+from chestgan_assets.automation.study_requests import hyperparameter_study_sensor
+from chestgan_assets.automation.webhook_messages import (
+    run_failure_webhook_sensor,
+    synthetic_set_webhook_sensor,
+)
+from chestgan_assets.conditions import publication_automation_sensor
 from chestgan_assets.execution.executor import executor
-from chestgan_assets.jobs.backfills import backfill_patients
-from chestgan_assets.jobs.jobs import jobs
-from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.jobs.asset_jobs import asset_jobs
+from chestgan_assets.jobs.backfills import backfill_patients_job
+from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_core.local.log_lines import configure_logging
 
 configure_logging()  # what loads this runs steps, or evaluates sensors
 
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", dg.BetaWarning)
+    # Links to the code on the page of each asset: files of this machine, which need no git host.
+    assets = dg.with_source_code_references(
+        [
+            series_catalog,
+            collections,
+            raw_dicom,
+            raw_images,
+            tumour_annotations,
+            slice_tensors,
+            training_set,
+            generator_checkpoint,
+            hyperparameter_study,
+            metric_report,
+            architecture_comparison,
+            tuning_comparison,
+            synthetic_image_set,
+            synthetic_set_index,
+            monthly_report,
+        ]
+    )
+
 defs = dg.Definitions(
-    assets=[
-        series_catalog,
-        collections,
-        raw_dicom,
-        raw_images,
-        tumour_annotations,
-        slice_tensors,
-        training_set,
-        generator_checkpoint,
-        hyperparameter_study,
-        metric_report,
-        architecture_comparison,
-        tuning_comparison,
-        synthetic_image_set,
-        synthetic_set_index,
-        monthly_report,
-    ],
-    asset_checks=[no_failed_partitions, catalogs_current],
-    jobs=[*jobs, backfill_patients],
+    assets=assets,
+    asset_checks=[no_failed_partitions, catalogs_fresh],
+    jobs=[*asset_jobs, backfill_patients_job],
     sensors=[
-        patient_partitions,
-        new_series,
-        retraining,
-        study_when_short,
-        failure_messages,
-        release_messages,
-        publication_follows_training,
+        patient_partitions_sensor,
+        new_series_sensor,
+        retraining_sensor,
+        hyperparameter_study_sensor,
+        run_failure_webhook_sensor,
+        synthetic_set_webhook_sensor,
+        publication_automation_sensor,
         dg.AutomationConditionSensorDefinition(
-            "slices_follow_raw",
+            "slice_tensors_automation_sensor",
             target=dg.AssetSelection.assets("slice_tensors"),
             default_status=dg.DefaultSensorStatus.RUNNING,
-            description="Normalizes the patients whose raw archive is new.",
+            description="Normalizes patients whose raw archive is new. On by default.",
         ),
     ],
     schedules=[
-        failed_partitions_daily,
-        catalogs_weekly,
-        training_sets_monthly,
-        experiments_monthly,
-        reports_monthly,
+        daily_health_checks_schedule,
+        weekly_series_catalogs_schedule,
+        monthly_training_sets_schedule,
+        monthly_synthetic_sets_schedule,
+        monthly_reports_schedule,
     ],
-    resources={"store": StoreResource(), "workplace": Workplace()},
+    resources={"store": StoreResource(), "machine": MachineResource()},
     executor=executor(),
 )

@@ -1,32 +1,59 @@
-"""What people see of a materialization: pictures, tables and numbers that plot themselves over time.
+"""What people see of a materialization: its address, pictures, tables, and numbers that Dagster plots over time.
 
-Metadata is stored in Dagster's event log for ever: pictures are kept small, and nothing that could identify a
-person goes in.
+Metadata stays in Dagster's event log for ever: pictures are kept small, and nothing that could identify a person is
+written.
 """
 
 import base64
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import dagster as dg
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 PICTURE_LIMIT = 120_000  # bytes; the event log is a database, and keeps every materialization
+
+# The names by which the UI knows where data is and what it holds.
+URI, ROW_COUNT, COLUMNS, SIZE = (
+    "dagster/uri",
+    "dagster/row_count",
+    "dagster/column_schema",
+    "dagster/size_bytes",
+)
+
+Cell = str | int | float | bool | None
+_TYPES = {str: "string", int: "int", float: "float", bool: "bool", list[str]: "list[string]"}
 
 
 def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
-    """A picture, which the UI shows after a click, with its title below; made smaller where it is too large to keep."""
+    """A picture, which the UI shows after a click, with its title below it; scaled down where it is too large."""
     from chestgan_core.imaging.pictures import thumbnail
 
     data, mime = thumbnail(png, PICTURE_LIMIT)
     return dg.MetadataValue.md(f"![{title}](data:{mime};base64,{base64.b64encode(data).decode()})\n\n{title}")
 
 
-def table(head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> dg.MarkdownMetadataValue:
-    """A Markdown table."""
-    lines = [
-        " | ".join(str(cell).replace("|", "\\|") for cell in row)
-        for row in (head, tuple("---" for _ in head), *rows)
-    ]
-    return dg.MetadataValue.md("\n".join(f"| {line} |" for line in lines))
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[Cell]], descriptions: Mapping[str, str] | None = None
+) -> dg.TableMetadataValue:
+    """A table; the type of a column is that of its values. descriptions: column -> what it means, with its unit."""
+    described = descriptions or {}
+    schema = dg.TableSchema(
+        [
+            dg.TableColumn(name, _type_of([row[at] for row in rows]), described.get(name))
+            for at, name in enumerate(columns)
+        ]
+    )
+    records = [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in rows]
+    return dg.MetadataValue.table(records, schema)
+
+
+def compact_table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> dg.TableMetadataValue:
+    """A table without its empty columns."""
+    kept = [at for at in range(len(columns)) if any(row[at] not in ("", None) for row in rows)]
+    return table([columns[at] for at in kept], [[row[at] for at in kept] for row in rows])
 
 
 def counts(
@@ -34,10 +61,8 @@ def counts(
     unit: str = "files",
     what: str = "reason",
     meanings: Mapping[str, str] | None = None,
-) -> dg.MarkdownMetadataValue:
-    """Reasons and how often, the most frequent first; unit: what is counted; meanings: an explanation of each."""
-    if not reasons:
-        return dg.MetadataValue.md("none")
+) -> dg.TableMetadataValue:
+    """Reasons and their frequency, the most frequent first. unit: what is counted; meanings: reason -> explanation."""
     ordered = sorted(reasons, key=lambda reason: -reasons[reason])
     if meanings is None:
         return table((what, unit), [(reason, reasons[reason]) for reason in ordered])
@@ -46,10 +71,21 @@ def counts(
     )
 
 
-def filled(head: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> dg.MarkdownMetadataValue:
-    """A table without the columns in which nothing stands."""
-    kept = [at for at in range(len(head)) if any(row[at] not in ("", None) for row in rows)]
-    return table(tuple(head[at] for at in kept), [tuple(row[at] for at in kept) for row in rows])
+def columns_of_rows(row: type) -> dg.TableSchema:
+    """The columns of a Parquet file whose rows are of this dataclass or TypedDict."""
+    return dg.TableSchema(
+        [dg.TableColumn(name, _TYPES.get(kind, "string")) for name, kind in get_type_hints(row).items()]
+    )
+
+
+def columns_of_parquet(schema: "pa.Schema") -> dg.TableSchema:
+    """The columns of a Parquet file with this schema."""
+    return dg.TableSchema([dg.TableColumn(field.name, str(field.type)) for field in schema])
+
+
+def beside(manifest_uri: str, name: str) -> dg.PathMetadataValue:
+    """The address of another file of the artefact with this manifest. A path, as browsers do not open s3://."""
+    return dg.MetadataValue.path(f"{manifest_uri.rpartition('/')[0]}/{name}")
 
 
 def blocking(name: str, asset: str, description: str) -> dg.AssetCheckSpec:
@@ -60,3 +96,10 @@ def blocking(name: str, asset: str, description: str) -> dg.AssetCheckSpec:
 def check(name: str, passed: bool, **metadata: float | int | str) -> dg.AssetCheckResult:
     """The result of an inline check."""
     return dg.AssetCheckResult(check_name=name, passed=passed, metadata=metadata)
+
+
+def _type_of(values: Sequence[Any]) -> str:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float}:
+        return "float"
+    return _TYPES.get(kinds.pop(), "string") if len(kinds) == 1 else "string"

@@ -1,8 +1,8 @@
-"""The partitions: datasets (static, one per YAML file), patients (registered by a sensor), experiments (static),
-months (UTC, from January 2026 to the one that is not over).
+"""The partitions: datasets (static, one per YAML file), patients (dynamic, registered by a sensor), experiments
+(static), months (UTC, from January 2026 to the current one).
 
-Experiments are YAML files, shipped, one's own, or written by a hyperparameter study into the store. The last are asked
-for at every load, by one short request; where the store is down, those of the last time count.
+Experiments are YAML files: shipped, your own, or written to the store by a hyperparameter study. The last are read at
+every load, by one short request; while the store is down, those of the last load are used.
 """
 
 import logging
@@ -20,28 +20,30 @@ _log = logging.getLogger("chestgan")
 
 
 def _usable_datasets() -> dict[str, Dataset]:
-    """One broken file must not take the whole code location with it."""
+    """Without those whose file is invalid: one file must not break the whole code location."""
     usable = {}
     for name, path in dataset_files().items():
         try:
             usable[name] = load_dataset(path)
         except BadInput as error:
-            _log.warning("left out: %s", error)
+            _log.warning("ignored: %s", error)
     return usable
 
 
 def _usable_experiments() -> dict[str, Experiment]:
     if os.environ.get("CHESTGAN_STORE"):
         try:
-            fetch_tuned(Store.open(hasty=True))
+            fetch_tuned(Store.open(fail_fast=True))
         except ChestganError as error:
-            _log.warning("tuned experiments are those of the last time: %s", error)
+            _log.warning(
+                "the store cannot be read, so tuned experiments are those of the last load: %s", error
+            )
     usable = {}
     for name, path in experiment_files().items():
         try:
             usable[name] = load_experiment(path)
         except BadExperiment as error:
-            _log.warning("left out: %s", error)
+            _log.warning("ignored: %s", error)
     return usable
 
 
@@ -55,14 +57,14 @@ datasets = dg.StaticPartitionsDefinition(sorted(DATASETS))
 dicom_datasets = dg.StaticPartitionsDefinition(DICOM)
 image_datasets = dg.StaticPartitionsDefinition(IMAGES)
 annotated_datasets = dg.StaticPartitionsDefinition(ANNOTATED)
-PATIENT_PARTITIONS = "patient"  # the name by which the instance stores them
+PATIENT_PARTITIONS = "patient"  # their name in the instance
 patients = dg.DynamicPartitionsDefinition(name=PATIENT_PARTITIONS)
 experiments = dg.StaticPartitionsDefinition(sorted(EXPERIMENTS))
 months = dg.MonthlyPartitionsDefinition(start_date="2026-01", fmt="%Y-%m", end_offset=1)
 
 
 def same_dataset(upstream: list[str], downstream: list[str]) -> dg.StaticPartitionMapping:
-    """Each dataset to itself, where both assets have it as a partition."""
+    """Each dataset to itself, where it is a partition of both assets."""
     return dg.StaticPartitionMapping({name: [name] for name in upstream if name in downstream})
 
 

@@ -1,4 +1,4 @@
-"""What assets need from the outside: the object store, the local folder, the device."""
+"""The resources of assets: the object store, and the machine that a step runs on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ from chestgan_core.store.store import Store
 
 
 class StoreResource(dg.ConfigurableResource[Store]):
-    """The object store. uri: s3://bucket/prefix; empty takes $CHESTGAN_STORE.
+    """The object store. uri: s3://bucket/prefix; empty: $CHESTGAN_STORE.
 
-    Endpoint and credentials come from the ordinary AWS chain and are never part of the configuration, which
-    Dagster keeps and shows.
+    Endpoint and credentials come from the standard AWS chain and are never part of the configuration, which Dagster
+    stores and shows.
     """
 
     uri: str = ""
@@ -25,18 +25,18 @@ class StoreResource(dg.ConfigurableResource[Store]):
         return Store.open(self.uri or None)
 
 
-class Workplace(dg.ConfigurableResource[None]):
-    """Where a step computes. device: auto, cpu, cuda or mps."""
+class MachineResource(dg.ConfigurableResource[None]):
+    """The machine that a step runs on. device: auto, cpu, cuda or mps."""
 
     device: str = "auto"
 
     @property
     def home(self) -> Path:
-        """The folder for what is not in the store: generated phantoms, the key of private patient names."""
+        """The folder for what is not in the store: generated phantoms, the key of patient pseudonyms."""
         return home()
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder that vanishes with the step."""
+        """A folder that is deleted when the step ends."""
         with scratch_folder(self.home) as folder:
             yield folder

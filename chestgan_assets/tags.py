@@ -1,4 +1,4 @@
-"""The tags of runs that this project reads or writes."""
+"""The tags of runs and assets that this project reads or writes."""
 
 # Dagster's own, as the UI and its documentation name it.
 PARTITION_TAG = "dagster/partition"
@@ -7,3 +7,10 @@ PARTITION_TAG = "dagster/partition"
 REQUEST_KEY_TAG = "chestgan/request_key"
 DATASET_TAG = "chestgan/dataset"
 HISTOLOGY_TAG = "chestgan/histology"
+
+# Tags of assets: what they hold, so that the catalog of the UI can be searched for what is confidential.
+PATIENT_IMAGES = {"chestgan/content": "patient-images"}
+PATIENT_DATA = {"chestgan/content": "patient-data"}  # no pixels
+MODEL_WEIGHTS = {"chestgan/content": "model-weights"}
+REPORT = {"chestgan/content": "report"}
+SYNTHETIC_IMAGES = {"chestgan/content": "synthetic-images"}

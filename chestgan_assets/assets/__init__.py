@@ -1,1 +1,1 @@
-"""The asset graph, one file a group."""
+"""The asset graph, one module per group of assets."""

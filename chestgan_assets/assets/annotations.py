@@ -1,13 +1,14 @@
-"""tumour_annotations: where the tumours are, as experts drew them."""
+"""tumour_annotations: where the tumours are, as drawn by experts."""
 
 import dagster as dg
 
 from chestgan_assets.assets.acquisition import series_catalog
 from chestgan_assets.execution.executor import DOWNLOAD_POOL, OWNERS, RETRY
 from chestgan_assets.execution.failures import one_line_failures
-from chestgan_assets.metadata import counts
+from chestgan_assets.metadata import COLUMNS, ROW_COUNT, URI, columns_of_rows, counts
 from chestgan_assets.partitions import ANNOTATED, DICOM, annotated_datasets, same_dataset
-from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.resources import MachineResource, StoreResource
+from chestgan_assets.tags import PATIENT_DATA
 
 
 @dg.asset(
@@ -15,24 +16,28 @@ from chestgan_assets.resources import StoreResource, Workplace
     deps=[dg.AssetDep(series_catalog, partition_mapping=same_dataset(DICOM, ANNOTATED))],
     group_name="acquisition",
     kinds={"dicom", "xml", "parquet", "s3"},
+    tags=PATIENT_DATA,
     owners=OWNERS,
     code_version="1",
     pool=DOWNLOAD_POOL,
     retry_policy=RETRY,
 )
 def tumour_annotations(
-    context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
+    context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
 ) -> dg.MaterializeResult:
-    """Tumour boxes by SOP instance, from structured reports and PASCAL VOC files; what is defect is counted."""
+    """Tumour boxes by SOP instance, from structured reports and PASCAL VOC files; defects are counted."""
+    from chestgan_core.sources.annotations.boxes import TumourBox
     from chestgan_core.sources.annotations.gather import gather_annotations
 
     with one_line_failures():
-        stored = gather_annotations(store.open(), context.partition_key, workplace.home)
+        stored = gather_annotations(store.open(), context.partition_key, machine.home)
     boxes = stored.annotations.boxes
     return dg.MaterializeResult(
         data_version=dg.DataVersion(stored.version),
         metadata={
-            "uri": stored.uri,
+            URI: stored.uri,
+            ROW_COUNT: len(boxes),
+            COLUMNS: columns_of_rows(TumourBox),
             "boxes": len(boxes),
             "slices": len({box.sop_uid for box in boxes}),
             "patients": len({box.patient for box in boxes}),

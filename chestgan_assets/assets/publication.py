@@ -1,4 +1,4 @@
-"""synthetic_image_set and synthetic_set_index: what users fetch."""
+"""synthetic_image_set and synthetic_set_index: what users download."""
 
 import dagster as dg
 
@@ -8,9 +8,20 @@ from chestgan_assets.conditions import FOLLOWS, FOLLOWS_ANY
 from chestgan_assets.execution.executor import GPU_POOL, OWNERS, RETRY
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.execution.usage import metered
-from chestgan_assets.metadata import blocking, check, picture, table
+from chestgan_assets.metadata import (
+    COLUMNS,
+    ROW_COUNT,
+    SIZE,
+    URI,
+    blocking,
+    check,
+    columns_of_rows,
+    picture,
+    table,
+)
 from chestgan_assets.partitions import experiments
-from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.resources import MachineResource, StoreResource
+from chestgan_assets.tags import SYNTHETIC_IMAGES
 from chestgan_core.config.experiment import load_experiment
 
 
@@ -18,7 +29,8 @@ from chestgan_core.config.experiment import load_experiment
     partitions_def=experiments,
     deps=[generator_checkpoint, metric_report],
     group_name="publication",
-    kinds={"pytorch", "s3"},
+    kinds={"pytorch", "parquet", "s3"},
+    tags=SYNTHETIC_IMAGES,
     owners=OWNERS,
     code_version="2",
     pool=GPU_POOL,
@@ -28,27 +40,30 @@ from chestgan_core.config.experiment import load_experiment
         blocking(
             "complete",
             "synthetic_image_set",
-            "The set has a label for every image that the experiment asks for.",
+            "The set has all images that the experiment requests, each with a label.",
         )
     ],
 )
 def synthetic_image_set(
-    context: dg.AssetExecutionContext, store: StoreResource, workplace: Workplace
+    context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
 ) -> dg.MaterializeResult:
-    """Images from numbered seeds, with labels, card and manifest. Image k depends on the model and its seed only."""
+    """Images from numbered seeds, with labels, card and manifest. An image depends on the model and its seed only."""
+    from chestgan_core.publishing.labels import LabelRow
     from chestgan_core.publishing.release import release_experiment
 
-    with one_line_failures(), metered(store, workplace) as meter, workplace.scratch() as folder:
+    with one_line_failures(), metered(store, machine) as meter, machine.scratch() as folder:
         experiment = load_experiment(context.partition_key)
-        released = release_experiment(meter.store, experiment, workplace.device, folder)
+        released = release_experiment(meter.store, experiment, machine.device, folder)
     return dg.MaterializeResult(
         data_version=dg.DataVersion(released.version),
         metadata={
-            "uri": released.uri,
+            URI: released.uri,
+            ROW_COUNT: released.images,
+            COLUMNS: columns_of_rows(LabelRow),
+            SIZE: released.bytes,
             "samples": picture(released.samples_png, "the first synthetic images"),
             "images": released.images,
-            "bytes": released.bytes,
-            "fetch": dg.MetadataValue.md(f"`chestgan sets fetch {experiment.name}`"),
+            "download command": dg.MetadataValue.md(f"`chestgan sets fetch {experiment.name}`"),
             **meter.read().metadata(released.images),
         },
         check_results=[
@@ -65,13 +80,14 @@ def synthetic_image_set(
     deps=[dg.AssetDep(synthetic_image_set, partition_mapping=dg.AllPartitionMapping())],
     group_name="publication",
     kinds={"json", "s3"},
+    tags=SYNTHETIC_IMAGES,
     owners=OWNERS,
     code_version="1",
     retry_policy=RETRY,
     automation_condition=FOLLOWS_ANY,
 )
 def synthetic_set_index(store: StoreResource) -> dg.MaterializeResult:
-    """The list of all published sets, made anew from the manifests in the store."""
+    """The list of all published sets, rebuilt from the manifests in the store."""
     from chestgan_core.publishing.index_rebuild import rebuild_index
 
     with one_line_failures():
@@ -79,10 +95,11 @@ def synthetic_set_index(store: StoreResource) -> dg.MaterializeResult:
     return dg.MaterializeResult(
         data_version=dg.DataVersion(index.version),
         metadata={
-            "uri": index.uri,
+            URI: index.uri,
+            ROW_COUNT: len(index.entries),
             "sets": len(index.entries),
             "damaged manifests": len(index.damaged),
-            "published": table(
+            "published sets": table(
                 ("set", "version", "images", "bytes"),
                 [(entry.name, entry.version, entry.images, entry.bytes) for entry in index.entries],
             ),

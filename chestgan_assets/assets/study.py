@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import dagster as dg
 from pydantic import Field
 
-from chestgan_assets.execution.executor import OWNERS, RETRY, steps_share_processor, study_pool
+from chestgan_assets.execution.executor import OWNERS, RETRY, steps_share_cpu, study_pool
 from chestgan_assets.execution.failures import one_line_failures
-from chestgan_assets.execution.usage import Use, metered, together
-from chestgan_assets.metadata import picture, table
+from chestgan_assets.execution.usage import Usage, metered, total
+from chestgan_assets.metadata import URI, picture, table
 from chestgan_assets.partitions import dataset_to_experiments, experiments
-from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.resources import MachineResource, StoreResource
+from chestgan_assets.tags import MODEL_WEIGHTS
 from chestgan_core.config.experiment import load_experiment
 from chestgan_core.tuning.version import VERSION
 
@@ -55,7 +56,7 @@ class StudyConfig(dg.Config):
 
 
 @dg.config_mapping
-def chosen_once(config: StudyConfig) -> dict[str, Any]:
+def study_config(config: StudyConfig) -> dict[str, Any]:
     """The configuration of the study, for each step that needs it."""
     step = {"config": config.model_dump()}
     return {"open_study": step, "run_trials": step}
@@ -68,7 +69,7 @@ def chosen_once(config: StudyConfig) -> dict[str, Any]:
     retry_policy=RETRY,
 )
 def open_study(
-    context: dg.OpExecutionContext, config: StudyConfig, store: StoreResource, workplace: Workplace
+    context: dg.OpExecutionContext, config: StudyConfig, store: StoreResource, machine: MachineResource
 ) -> Iterator[dg.DynamicOutput[None]]:
     """Create the study or resume it; one output per worker."""
     from chestgan_core.tuning.requirements import require_optuna
@@ -81,7 +82,7 @@ def open_study(
     from chestgan_core.tuning.stored_study import open_experiment_study
     from chestgan_core.tuning.study import record_usage
 
-    with one_line_failures(), metered(store, workplace) as meter, workplace.scratch() as folder:
+    with one_line_failures(), metered(store, machine) as meter, machine.scratch() as folder:
         settings = StudySettings(
             trials=config.trials,
             minutes=config.minutes,
@@ -91,11 +92,11 @@ def open_study(
         )
         study = open_experiment_study(
             meter.store,
-            study_storage(workplace.home),
+            study_storage(machine.home),
             load_experiment(context.partition_key),
             load_space(config.space),
             settings,
-            workplace.device,
+            machine.device,
             folder,
             _caller(context),
         )
@@ -114,7 +115,7 @@ def open_study(
     retry_policy=RETRY,
 )
 def run_trials(
-    context: dg.OpExecutionContext, config: StudyConfig, store: StoreResource, workplace: Workplace
+    context: dg.OpExecutionContext, config: StudyConfig, store: StoreResource, machine: MachineResource
 ) -> None:
     """Trials, one after the other, until the study has the requested number; other workers do the same."""
     from chestgan_core.tuning.storage import study_storage
@@ -136,17 +137,17 @@ def run_trials(
             dg.AssetObservation("hyperparameter_study", partition=context.partition_key, metadata=metadata)
         )
 
-    threads = max(1, (os.cpu_count() or 1) // config.workers) if steps_share_processor() else None
-    with one_line_failures(), metered(store, workplace) as meter, workplace.scratch() as folder:
-        study = find_study(study_storage(workplace.home), context.partition_key, _caller(context))
-        here = work_on_study(meter.store, study, config.trials, workplace.device, folder, threads, observe)
+    threads = max(1, (os.cpu_count() or 1) // config.workers) if steps_share_cpu() else None
+    with one_line_failures(), metered(store, machine) as meter, machine.scratch() as folder:
+        study = find_study(study_storage(machine.home), context.partition_key, _caller(context))
+        here = work_on_study(meter.store, study, config.trials, machine.device, folder, threads, observe)
         record_usage(study, _step(context), asdict(meter.read()))
-        context.log.info(f"{here} trials ended here")
+        context.log.info(f"{here} trials ended in this step")
 
 
 @dg.op(ins={"worked": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing), retry_policy=RETRY)
 def commit_study(
-    context: dg.OpExecutionContext, store: StoreResource, workplace: Workplace
+    context: dg.OpExecutionContext, store: StoreResource, machine: MachineResource
 ) -> dg.Output[None]:
     """Commit trials, figures and report, and put the best configuration where every machine finds it."""
     from chestgan_core.tuning.storage import study_storage
@@ -155,9 +156,9 @@ def commit_study(
     from chestgan_core.tuning.tuned import tuned_name
 
     with one_line_failures(), metered(store) as meter:
-        study = find_study(study_storage(workplace.home), context.partition_key, _caller(context))
+        study = find_study(study_storage(machine.home), context.partition_key, _caller(context))
         stored = commit_study(meter.store, study)
-        used = together([*(Use(**usage) for usage in recorded_usage(study, _caller(context))), meter.read()])
+        used = total([*(Usage(**usage) for usage in recorded_usage(study, _caller(context))), meter.read()])
     manifest = stored.manifest
     best, initial = manifest.best, manifest.initial
     scores = {
@@ -171,8 +172,8 @@ def commit_study(
     }
     name = tuned_name(context.partition_key)
     metadata = {
-        "uri": stored.uri,
-        "in words": dg.MetadataValue.md("\n".join(f"- {line}" for line in manifest.summary)),
+        URI: stored.uri,
+        "summary": dg.MetadataValue.md("\n".join(f"- {line}" for line in manifest.summary)),
         **{
             label: picture(stored.figures[file], title)
             for file, (label, title) in FIGURES.items()
@@ -203,18 +204,19 @@ def commit_study(
         "training_set": dg.AssetIn(dagster_type=dg.Nothing, partition_mapping=dataset_to_experiments),
     },
     group_name="training",
-    kinds={"optuna", "pytorch", "s3"},
+    kinds={"optuna", "pytorch", "parquet", "s3"},
+    tags=MODEL_WEIGHTS,
     owners=OWNERS,
     code_version=str(VERSION),
-    config=chosen_once,
+    config=study_config,
 )
 def hyperparameter_study(training_set: Any) -> Any:
-    """Configurations of an experiment, tried and scored on held-out patients; the best becomes `<experiment>-tuned`."""
+    """Trial trainings of an experiment, scored on held-out patients; the best becomes `<experiment>-tuned`."""
     return commit_study(open_study(training_set).map(run_trials).collect())
 
 
 def _caller(context: dg.OpExecutionContext) -> str:
-    """What all steps of a run have in common, and those of a run that takes up a failed one."""
+    """The same for all steps of a run, and for a run that retries a failed one."""
     return str(context.run.root_run_id or context.run_id)
 
 

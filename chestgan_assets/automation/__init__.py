@@ -1,1 +1,1 @@
-"""What starts runs, and tells people: sensors, schedules, health checks, webhook messages."""
+"""What starts runs and notifies people: sensors, schedules, health checks, webhook messages."""

@@ -1,4 +1,4 @@
-"""What looks after the collections: failed partitions and old catalogs are told daily, catalogs are made weekly."""
+"""Daily checks for failed patients and outdated catalogs; weekly catalogs."""
 
 import time
 from collections.abc import Iterator
@@ -9,31 +9,30 @@ import dagster as dg
 from chestgan_assets.automation.partition_runs import count_partitions, failed_partitions
 from chestgan_assets.automation.patient_partitions import PATIENT_ASSETS, catalogued
 from chestgan_assets.execution.executor import OWNERS
-from chestgan_assets.jobs import jobs
+from chestgan_assets.jobs.asset_jobs import health_checks_job, series_catalog_job
 from chestgan_assets.metadata import table
 from chestgan_assets.partitions import DATASETS, PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
 
 SHOWN = 50
-OLDEST = timedelta(days=15)  # the schedule makes them weekly
-
+MAX_CATALOG_AGE = timedelta(days=15)  # a schedule makes them weekly
 
 collections = dg.AssetSpec(
     "collections",
     deps=["series_catalog", "slice_tensors"],
     group_name="acquisition",
     owners=OWNERS,
-    description="All collections as they stand. Nothing is made here: once a day its checks tell what needs somebody.",
+    description="All collections as a whole. It is never materialized; its daily checks show what needs attention.",
 )
 
 
 @dg.asset_check(
-    asset=collections.key, description="No patient's last run failed, in raw_dicom or slice_tensors."
+    asset=collections.key, description="No patient's last run of raw_dicom or slice_tensors failed."
 )
 def no_failed_partitions(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """Counts the patients whose newest run failed and names the first of them.
+    """Counts the failed patients and names the first of them.
 
-    On an asset that nobody materializes: elsewhere it would run, and turn red, with every single partition.
+    On an asset that is never materialized: on any other it would run, and fail, with every single partition.
     """
     # Where raw_dicom failed, slice_tensors was never made either: the first of them says why.
     failed = failed_partitions(context.instance, PATIENT_PARTITIONS, PATIENT_ASSETS)
@@ -42,62 +41,57 @@ def no_failed_partitions(context: dg.AssetCheckExecutionContext) -> dg.AssetChec
         passed=not failed,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "failed": len(failed),
+            "failed patients": len(failed),
             "patients": count_partitions(context.instance, PATIENT_PARTITIONS),
-            f"the first {SHOWN}": table(("patient", "failed in"), shown),
+            f"first {SHOWN} failed patients": table(("patient", "failed asset"), shown),
         },
     )
 
 
-@dg.asset_check(asset=collections.key, description=f"No catalog is older than {OLDEST.days} days.")
-def catalogs_current(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
-    """By dataset: the freshness policy of series_catalog looks at whichever catalog was made last."""
+@dg.asset_check(asset=collections.key, description=f"No catalog is older than {MAX_CATALOG_AGE.days} days.")
+def catalogs_fresh(context: dg.AssetCheckExecutionContext, store: StoreResource) -> dg.AssetCheckResult:
+    """Per dataset; the freshness policy of series_catalog considers only the catalog that was made last."""
     now, ages = time.time(), {}
     for dataset, _ in catalogued(store.open()):
-        if not DATASETS[dataset].source.generated:
-            ages[dataset] = (now - _made(context.instance, dataset)) / 86400
-    old = {dataset: age for dataset, age in ages.items() if age > OLDEST.days}
-    rows = [(dataset, f"{age:.1f}") for dataset, age in sorted(ages.items())]
+        if DATASETS[dataset].source.kind != "phantom":
+            ages[dataset] = (now - _materialized(context.instance, dataset)) / 86400
+    old = {dataset: age for dataset, age in ages.items() if age > MAX_CATALOG_AGE.days}
+    rows = [(dataset, round(age, 1)) for dataset, age in sorted(ages.items())]
     return dg.AssetCheckResult(
         passed=not old,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"too old": len(old), "days": table(("dataset", "days since its catalog was made"), rows)},
+        metadata={"outdated catalogs": len(old), "ages": table(("dataset", "days since its catalog"), rows)},
     )
 
 
-def _made(instance: dg.DagsterInstance, dataset: str) -> float:
-    """When the catalog of a dataset was materialized last, seconds since 1970; 0 where that was elsewhere."""
-    records = instance.get_event_records(
-        dg.EventRecordsFilter(
-            dg.DagsterEventType.ASSET_MATERIALIZATION,
-            asset_key=dg.AssetKey("series_catalog"),
-            asset_partitions=[dataset],
-        ),
-        limit=1,
+def _materialized(instance: dg.DagsterInstance, dataset: str) -> float:
+    """When the catalog of a dataset was last materialized, in seconds since 1970; 0 where another instance did it."""
+    last = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=dg.AssetKey("series_catalog"), asset_partitions=[dataset]), limit=1
     )
-    return records[0].timestamp if records else 0.0
+    return last.records[0].timestamp if last.records else 0.0
 
 
-failed_partitions_daily = dg.ScheduleDefinition(
-    name="failed_partitions_daily",
-    job=jobs.failed_partitions,
+daily_health_checks_schedule = dg.ScheduleDefinition(
+    name="daily_health_checks_schedule",
+    job=health_checks_job,
     cron_schedule="0 6 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Tells once a day which patients failed and which catalogs are old.",
+    description="Checks daily for failed patients and outdated catalogs.",
 )
 
 
 @dg.schedule(
-    job=jobs.catalog,
+    job=series_catalog_job,
     cron_schedule="0 5 * * 1",
-    description="Makes every catalog again that somebody has made once, except that of the phantoms.",
+    description="Updates every existing catalog weekly, except those of the phantoms.",
 )
-def catalogs_weekly(
+def weekly_series_catalogs_schedule(
     context: dg.ScheduleEvaluationContext, store: StoreResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Makes every catalog again that somebody has made once, except that of the phantoms."""
-    again = [name for name, _ in catalogued(store.open()) if not DATASETS[name].source.generated]
-    if not again:
+    """Updates every existing catalog, except those of the phantoms."""
+    names = [name for name, _ in catalogued(store.open()) if DATASETS[name].source.kind != "phantom"]
+    if not names:
         yield dg.SkipReason("no collection has a catalog yet")
-    for name in again:
+    for name in names:
         yield dg.RunRequest(partition_key=name)

@@ -1,7 +1,7 @@
-"""New and revised series: the patients whose series differ between two catalogs are archived and normalized again.
+"""New and revised series: patients whose series differ between two catalogs are archived and normalized again.
 
-In: the catalog that was dealt with last (the cursor) and the newest one. Out: run requests, a part at a time. The
-first catalog of a dataset asks for nothing: the first load is a backfill that a person starts.
+Input: the catalog that was processed last (the cursor) and the newest one. Output: run requests, some at a time. The
+first catalog of a dataset requests nothing: the first load is a backfill that a person starts.
 """
 
 import json
@@ -11,62 +11,68 @@ from collections.abc import Mapping
 import dagster as dg
 
 from chestgan_assets.automation.patient_partitions import catalogued, listed_patients
-from chestgan_assets.jobs.jobs import patient_slices
+from chestgan_assets.jobs.asset_jobs import patient_slices_job
 from chestgan_assets.partitions import PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
+from chestgan_assets.tags import DATASET_TAG
 from chestgan_core.config.dataset import patient_partition
 
-AT_ONCE = 100
+MAX_PER_TICK = 100
 
 
 def changed_patients(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Patients of now who are new or whose fingerprint is another, sorted."""
+    """Patients of `now` who are new or have another fingerprint, sorted. Both: patient -> fingerprint."""
     return sorted(patient for patient, fingerprint in now.items() if before.get(patient) != fingerprint)
 
 
 @dg.sensor(
-    job=patient_slices,
+    job=patient_slices_job,
     minimum_interval_seconds=60,
-    description="Asks for the patients with new or revised series, at most 100 a tick. Off until somebody turns it on.",
+    description=f"Updates patients with new or revised series, at most {MAX_PER_TICK} per tick. Off by default.",
 )
-def new_series(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
-    """Asks for the patients with new or revised series, at most 100 a tick. Off until somebody turns it on.
+def new_series_sensor(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
+    """Updates patients with new or revised series.
 
-    The cursor holds per dataset two catalog versions, the last patient asked for on the way between them, and when that
-    way began. A run is asked for once per patient and way: a patient may get a content back that was revised before.
+    The cursor holds the transition of each dataset from one catalog version to another: both versions, the last patient
+    requested, and when it began. A patient is requested once per transition: a revision may restore an earlier content.
     """
-    ways: dict[str, dict[str, str]] = json.loads(context.cursor or "{}")
+    transitions: dict[str, dict[str, str]] = json.loads(context.cursor or "{}")
     opened = store.open()
-    said = "no catalog has new or revised series"
+    reason = "no catalog has new or revised series"
     for dataset, newest in catalogued(opened):
-        way = ways.setdefault(dataset, {"from": newest, "to": newest, "after": "", "began": ""})
-        if way["from"] == way["to"] == newest:
+        transition = transitions.setdefault(dataset, {"from": newest, "to": newest, "after": "", "began": ""})
+        if transition["from"] == transition["to"] == newest:
             continue
-        if way["from"] == way["to"]:
-            way.update(to=newest, after="", began=f"{time.time():.3f}")
-        first, second = (listed_patients(opened, dataset, way[end]) for end in ("from", "to"))
-        present = second if way["to"] == newest else listed_patients(opened, dataset, newest)
+        if transition["from"] == transition["to"]:
+            transition.update(to=newest, after="", began=f"{time.time():.3f}")
+        first, second = (listed_patients(opened, dataset, transition[end]) for end in ("from", "to"))
+        present = second if transition["to"] == newest else listed_patients(opened, dataset, newest)
         if first is None or second is None or present is None:
-            said = f"a catalog of {dataset} is damaged: materialize series_catalog again"
+            reason = f"a catalog of {dataset} is damaged; materialize series_catalog again"
             continue
-        before, now = ({p: told[0] for p, told in listed.items()} for listed in (first, second))
-        # Who has left again in the meantime never becomes a partition: waiting would last for ever.
-        left = [p for p in changed_patients(before, now) if p > way["after"] and p in present]
+        before, now = (
+            {patient: fingerprint for patient, (fingerprint, _) in listed.items()}
+            for listed in (first, second)
+        )
+        # A patient who has left again in the meantime never becomes a partition: waiting would last for ever.
+        remaining = [
+            patient
+            for patient in changed_patients(before, now)
+            if patient > transition["after"] and patient in present
+        ]
         registered = set(context.instance.get_dynamic_partitions(PATIENT_PARTITIONS))
         requests = []
-        for patient in left[:AT_ONCE]:
+        for patient in remaining[:MAX_PER_TICK]:
             key = patient_partition(dataset, patient)
             if key not in registered:
-                # The other sensor comes first; this one goes on at its next tick.
-                said = f"{key} is no partition yet: waits for the sensor patient_partitions"
+                # The other sensor comes first; this one continues at its next tick.
+                reason = f"{key} is not a partition yet; waits for patient_partitions_sensor"
                 break
-            run_key = f"{key}:{now[patient]}:{way['began']}"
-            requests.append(
-                dg.RunRequest(run_key=run_key, partition_key=key, tags={"chestgan/dataset": dataset})
-            )
-            way["after"] = patient
-        if len(requests) == len(left):
-            way.update({"from": way["to"], "after": ""})
+            run_key = f"{key}:{now[patient]}:{transition['began']}"
+            requests.append(dg.RunRequest(run_key=run_key, partition_key=key, tags={DATASET_TAG: dataset}))
+            transition["after"] = patient
+        if len(requests) == len(remaining):
+            transition.update({"from": transition["to"], "after": ""})
         if requests:
-            return dg.SensorResult(run_requests=requests, cursor=json.dumps(ways))
-    return dg.SensorResult(skip_reason=said, cursor=json.dumps(ways))
+            return dg.SensorResult(run_requests=requests, cursor=json.dumps(transitions))
+    return dg.SensorResult(skip_reason=reason, cursor=json.dumps(transitions))

@@ -120,9 +120,9 @@ def listed_patients(store: Store, dataset: str, version: str) -> Mapping[str, tu
 @dg.sensor(
     minimum_interval_seconds=15,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description=f"Registers one partition per patient in a catalog, at most {MAX_PER_TICK:,} per tick.",
+    description=f"Registers one partition per patient in a catalog, at most {MAX_PER_TICK:,} per tick. On by default.",
 )
-def patient_partitions(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
+def patient_partitions_sensor(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
     """Registers one partition per patient in a catalog.
 
     The cursor holds one catalog version per dataset: the one whose patients are all registered.

@@ -1,15 +1,15 @@
-"""Retraining by itself: enough new slices, or slices of another kind.
+"""Retraining after enough new slices, or after drift.
 
-In: the store (current runs, training sets, slices) and what was asked for before (the cursor, Dagster's runs). Out: run
-requests. First the training set is made again, then the experiments that were trained on an older one.
+Input: the store (current runs, training sets, slices) and what was requested before (the cursor, Dagster's runs).
+Output: run requests, first for the training set, then for the experiments that were trained on an older one.
 """
 
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from chestgan_assets.automation.run_requests import ASKED, each_experiment, run_request
-from chestgan_assets.jobs.jobs import split, synthetic_set
+from chestgan_assets.automation.run_requests import for_each_experiment, latest_run, run_request
+from chestgan_assets.jobs.asset_jobs import synthetic_set_job, training_set_job
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.resources import StoreResource
 from chestgan_core.evaluation.thresholds import Thresholds, current_training_set, thresholds
@@ -17,78 +17,80 @@ from chestgan_core.store import keys
 from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
-    from chestgan_core.slices.drift import News
+    from chestgan_core.slices.drift import Drift
 
 
 @dg.sensor(
-    jobs=[split, synthetic_set],
+    jobs=[training_set_job, synthetic_set_job],
     minimum_interval_seconds=3600,
-    description="Trains again where enough slices are new, or of another kind. Off until somebody turns it on.",
+    description="Retrains experiments after enough new slices or after drift. Off by default.",
 )
-def retraining(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
-    """Trains again where enough slices are new, or of another kind. Off until somebody turns it on.
+def retraining_sensor(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
+    """Retrains experiments after enough new slices or after drift.
 
-    The cursor holds the last run key by dataset and by experiment: the same state is never asked for twice, also where
-    the run failed.
+    The cursor holds the last request key per dataset and per experiment: a state is never requested twice, even if its
+    run failed.
     """
     opened, limits = store.open(), thresholds()
-    return each_experiment(
-        context, EXPERIMENTS, lambda name, asked: _next(context.instance, opened, name, limits, asked)
+    return for_each_experiment(
+        context,
+        EXPERIMENTS,
+        lambda name, requested: _next(context.instance, opened, name, limits, requested),
     )
 
 
 def _next(
-    instance: dg.DagsterInstance, store: Store, experiment: str, limits: Thresholds, asked: dict[str, str]
+    instance: dg.DagsterInstance, store: Store, experiment: str, limits: Thresholds, requested: dict[str, str]
 ) -> tuple[dg.RunRequest | None, str]:
-    """The next step of one experiment, and why. Writes into asked."""
-    from chestgan_core.slices.drift import news_since
+    """The next run of one experiment, and why. Writes into requested."""
+    from chestgan_core.slices.drift import drift_since
     from chestgan_core.slices.training_set import open_training_set
 
     current = current_training_set(store, experiment)
     if current is None:
-        return None, "has no checkpoint: the first training is a person's"
+        return None, "has no checkpoint; the first training has to be started by a person"
     dataset, version = current
-    news = news_since(store, open_training_set(store, dataset, version))
-    why = enough(news, limits)
+    drift = drift_since(store, open_training_set(store, dataset, version))
+    why = enough(drift, limits)
     if why is None:
-        return None, f"{news.slices} slices of {news.patients} patients are new: not enough, and no drift"
-    newest = str(store.get_pointer(keys.training_set_latest(dataset))[0]["version"])
-    split_key = f"split:{dataset}:{news.state}"
-    if newest != version and not news_since(store, open_training_set(store, dataset, newest)).slices:
-        status = None  # somebody has made it of all that is there
-    elif asked.get(dataset) != split_key and not _runs(instance, split_key):
-        asked[dataset] = split_key
-        return run_request(split_key, dataset, "split"), f"{why}: training set of {dataset} asked for"
+        return None, f"{drift.slices} slices of {drift.patients} patients are new: not enough, and no drift"
+    (newest,) = store.read_pointer(keys.training_set_latest(dataset), "version")
+    key = f"training-set:{dataset}:{drift.state}"
+    if newest != version and not drift_since(store, open_training_set(store, dataset, newest)).slices:
+        status = dg.DagsterRunStatus.SUCCESS  # somebody has built it from all current slices
+    elif (run := latest_run(instance, key)) is not None:
+        status = run.status
+    elif requested.get(dataset) == key:
+        status = dg.DagsterRunStatus.QUEUED  # the daemon is about to launch it
     else:
-        runs = _runs(instance, split_key)
-        status = runs[0].status if runs else dg.DagsterRunStatus.QUEUED
+        requested[dataset] = key
+        return run_request(key, dataset, training_set_job.name), f"{why}: training set of {dataset} requested"
     if status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED):
-        return None, f"{why}, but the training set failed: see its run; not asked again before slices change"
-    if status not in (None, dg.DagsterRunStatus.SUCCESS):
-        return None, f"{why}: waits for the training set of {dataset}"
-    if newest == version:
         return (
             None,
-            f"{why}, but the rules of {dataset} leave the new slices out: the training set is the same",
+            f"{why}, but the run of the training set failed; not requested again before slices change",
         )
-    key = f"retrain:{experiment}:{newest}"
-    if asked.get(f"experiment {experiment}") == key or _runs(instance, key):
-        return None, f"{why}: training on {newest} was asked for already"
-    asked[f"experiment {experiment}"] = key
-    return run_request(key, experiment, "synthetic_set"), f"{why}: training on {newest} asked for"
+    if status is not dg.DagsterRunStatus.SUCCESS:
+        return None, f"{why}: waits for the training set of {dataset}"
+    if newest == version:
+        return None, f"{why}, but the rules of {dataset} exclude the new slices: same training set"
+    key = f"retraining:{experiment}:{newest}"
+    if requested.get(f"experiment {experiment}") == key or latest_run(instance, key) is not None:
+        return None, f"{why}: training on {newest} was already requested"
+    requested[f"experiment {experiment}"] = key
+    return run_request(key, experiment, synthetic_set_job.name), f"{why}: training on {newest} requested"
 
 
-def enough(news: "News", limits: Thresholds) -> str | None:
-    """Why the news are enough; None where they are not."""
-    if news.slices and (
-        news.slices >= limits.retrain_slices or news.slices >= limits.retrain_share * news.known
+def enough(drift: "Drift", limits: Thresholds) -> str | None:
+    """Why the drift is enough to retrain; None where it is not."""
+    if drift.slices and (
+        drift.slices >= limits.retrain_slices or drift.slices >= limits.retrain_fraction * drift.known
     ):
-        return f"{news.slices} slices are new or revised, beside {news.known}"
-    for drift in news.drifts:
-        if drift.distance > max(limits.drift, drift.least):
-            return f"{drift.measure} of the new patients is {drift.distance:.2f} away (chance: {drift.least:.2f})"
+        return f"{drift.slices} slices are new or revised, next to {drift.known}"
+    for shift in drift.shifts:
+        if shift.distance > max(limits.drift, shift.critical):
+            return (
+                f"{shift.variable} of the new patients has shifted by {shift.distance:.2f} "
+                f"(chance: {shift.critical:.2f})"
+            )
     return None
-
-
-def _runs(instance: dg.DagsterInstance, key: str) -> list[dg.DagsterRun]:
-    return list(instance.get_runs(dg.RunsFilter(tags={ASKED: key}), limit=1))

@@ -1,7 +1,7 @@
-"""Runs that nobody starts by hand: how they are asked for, and how a sensor goes through the experiments.
+"""Run requests of sensors and schedules, and how a sensor goes through the experiments.
 
-In: experiments, and what a sensor does with one. Out: run requests that carry their key as a tag, and a tick that says
-of each experiment why it did or did not act.
+Input: experiments, and what a sensor does with each. Output: run requests that carry their key as a tag, and a tick
+that says for every experiment why it did or did not act.
 """
 
 import json
@@ -10,34 +10,41 @@ from typing import TypeAlias
 
 import dagster as dg
 
+from chestgan_assets.tags import REQUEST_KEY_TAG
 from chestgan_core.errors import ChestganError
 
-ASKED = "chestgan/asked_for"  # tag: what asked for the run, and of which state
-
-# Experiment and cursor -> the next step, and why. It writes into the cursor.
+# Experiment and cursor -> the next run, and why. It writes into the cursor.
 Step: TypeAlias = Callable[[str, dict[str, str]], tuple[dg.RunRequest | None, str]]
 
 
 def run_request(key: str, partition: str, job: str | None = None) -> dg.RunRequest:
-    """job: where a sensor has several."""
-    return dg.RunRequest(run_key=key, job_name=job, partition_key=partition, tags={ASKED: key})
+    """key: what is requested and for which state; Dagster launches a key once. job: for sensors with several jobs."""
+    return dg.RunRequest(run_key=key, job_name=job, partition_key=partition, tags={REQUEST_KEY_TAG: key})
 
 
-def each_experiment(context: dg.SensorEvaluationContext, names: Iterable[str], step: Step) -> dg.SensorResult:
-    """A tick over these experiments. The cursor holds what was asked for, by names that the step chooses."""
-    asked: dict[str, str] = json.loads(context.cursor or "{}")
+def latest_run(instance: dg.DagsterInstance, key: str) -> dg.DagsterRun | None:
+    """The newest run with this request key."""
+    records = instance.get_run_records(dg.RunsFilter(tags={REQUEST_KEY_TAG: key}), limit=1)
+    return records[0].dagster_run if records else None
+
+
+def for_each_experiment(
+    context: dg.SensorEvaluationContext, names: Iterable[str], step: Step
+) -> dg.SensorResult:
+    """One tick over these experiments. The cursor holds what was requested, by keys that the step chooses."""
+    requested: dict[str, str] = json.loads(context.cursor or "{}")
     requests: list[dg.RunRequest] = []
-    said = []
+    reasons = []
     for name in names:
         try:
-            request, why = step(name, asked)
+            request, reason = step(name, requested)
         except ChestganError as error:
-            request, why = None, str(error)  # the other experiments must not wait for it
-        said.append(f"{name}: {why}")
+            request, reason = None, str(error)  # the other experiments must not wait for it
+        reasons.append(f"{name}: {reason}")
         if request is not None:
             requests.append(request)
-    told = "; ".join(said)
-    context.log.info(told)
+    summary = "; ".join(reasons)
+    context.log.info(summary)
     return dg.SensorResult(
-        run_requests=requests, skip_reason=None if requests else told, cursor=json.dumps(asked)
+        run_requests=requests, skip_reason=None if requests else summary, cursor=json.dumps(requested)
     )

@@ -1,13 +1,13 @@
-"""Failed runs and new synthetic sets, told to a webhook.
+"""Webhook messages about failed runs and new synthetic sets.
 
-In: Dagster's event log after the cursor (a storage id). Out: messages; the cursor stands after the last one delivered.
-Not Dagster's run_failure_sensor: its cursor moves on where a delivery failed. A message that is refused for a day is
-left out: one that a receiver can never take must not keep back all others. A message names job, run, steps, and the
-dataset or the experiment; no patient, and no words of an error, which may name one.
+Input: Dagster's event log after the cursor (a storage id). Output: messages; the cursor is that of the last one
+delivered. Not Dagster's run_failure_sensor, whose cursor advances even where a delivery failed. A message that is
+refused for a day is dropped: one that a receiver never accepts must not hold back all others. A message names job, run,
+steps, and the dataset or the experiment; no patient, and nothing from an error message, which may name one.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -16,70 +16,73 @@ from chestgan_assets.tags import PARTITION_TAG
 from chestgan_core.errors import ChestganError, SourceRefused
 from chestgan_core.local.webhook import Webhook
 
-AT_ONCE = 20
-PATIENCE = 24 * 3600.0  # seconds
-LONGEST = 25.0  # seconds after which a tick begins no more deliveries; the daemon gives it 60
+MAX_PER_TICK = 20
+MAX_AGE = 24 * 3600.0  # seconds for which a refused message is retried
+MAX_TICK = 25.0  # seconds after which a tick starts no more deliveries; the daemon gives it 60
 SET = dg.AssetKey("synthetic_image_set")
 
 
 @dg.sensor(
-    minimum_interval_seconds=30, description="Tells $CHESTGAN_WEBHOOK which runs failed. Off by default."
+    minimum_interval_seconds=30,
+    description="Sends a message about each failed run to $CHESTGAN_WEBHOOK. Off by default.",
 )
-def failure_messages(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Tells $CHESTGAN_WEBHOOK which runs failed. Begins with those after it was turned on."""
+def run_failure_webhook_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Sends a message about each run that fails after it was turned on."""
     if context.cursor is None:
         last = context.instance.fetch_run_status_changes(dg.DagsterEventType.RUN_FAILURE, limit=1).records
-        return _begins(last)
+        return _start(last)
     after = dg.RunStatusChangeRecordsFilter(
         event_type=dg.DagsterEventType.RUN_FAILURE, after_storage_id=int(context.cursor)
     )
-    records = context.instance.fetch_run_status_changes(after, limit=AT_ONCE, ascending=True).records
+    records = context.instance.fetch_run_status_changes(after, limit=MAX_PER_TICK, ascending=True).records
     return _deliver(context, records, lambda record: _failure(context.instance, record))
 
 
 @dg.sensor(
     minimum_interval_seconds=30,
-    description="Tells $CHESTGAN_WEBHOOK which synthetic sets are new. Off by default.",
+    description="Sends a message about each published synthetic set to $CHESTGAN_WEBHOOK. Off by default.",
 )
-def release_messages(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-    """Tells $CHESTGAN_WEBHOOK which synthetic sets were published. Begins with those after it was turned on."""
+def synthetic_set_webhook_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Sends a message about each synthetic set that is published after it was turned on."""
     if context.cursor is None:
-        return _begins(context.instance.fetch_materializations(SET, limit=1).records)
+        return _start(context.instance.fetch_materializations(SET, limit=1).records)
     after = dg.AssetRecordsFilter(asset_key=SET, after_storage_id=int(context.cursor))
-    records = context.instance.fetch_materializations(after, limit=AT_ONCE, ascending=True).records
+    records = context.instance.fetch_materializations(after, limit=MAX_PER_TICK, ascending=True).records
     return _deliver(context, records, _release)
 
 
-def _begins(last: Sequence[dg.EventLogRecord]) -> dg.SensorResult:
-    begin = last[0].storage_id if last else 0
-    return dg.SensorResult(skip_reason="begins with what comes after now", cursor=str(begin))
+def _start(last: Sequence[dg.EventLogRecord]) -> dg.SensorResult:
+    storage_id = last[0].storage_id if last else 0
+    return dg.SensorResult(skip_reason="messages start from now on", cursor=str(storage_id))
 
 
 def _deliver(
-    context: dg.SensorEvaluationContext, records: Sequence[dg.EventLogRecord], told: Any
+    context: dg.SensorEvaluationContext,
+    records: Sequence[dg.EventLogRecord],
+    message_of: Callable[[dg.EventLogRecord], dict[str, Any]],
 ) -> dg.SensorResult:
-    cursor, sent, left_out, began = context.cursor, 0, 0, time.monotonic()
-    said = ""
+    cursor, sent, dropped, started = context.cursor, 0, 0, time.monotonic()
+    problem = ""
     try:
-        webhook = Webhook.of_environment()
+        webhook = Webhook.from_environment()
         for record in records:
-            if time.monotonic() - began > LONGEST:
+            if time.monotonic() - started > MAX_TICK:
                 break
-            message = told(record)
+            message = message_of(record)
             try:
                 webhook.deliver(f"{message['kind']}-{message['run']}-{record.storage_id}", message)
                 sent += 1
             except SourceRefused as error:
-                if time.time() - record.timestamp < PATIENCE:
+                if time.time() - record.timestamp < MAX_AGE:
                     raise
-                context.log.warning(f"left out {message['kind']} of run {message['run']}: {error}")
-                left_out += 1
+                context.log.warning(f"dropped {message['kind']} of run {message['run']}: {error}")
+                dropped += 1
             cursor = str(record.storage_id)
     except ChestganError as error:
-        said = f"; {error}"
-    waiting = len(records) - sent - left_out
-    counts = f"{sent} delivered, {waiting} waiting, {left_out} left out"
-    return dg.SensorResult(skip_reason=counts + said, cursor=cursor)
+        problem = f"; {error}"
+    waiting = len(records) - sent - dropped
+    counts = f"{sent} delivered, {waiting} waiting, {dropped} dropped"
+    return dg.SensorResult(skip_reason=counts + problem, cursor=cursor)
 
 
 def _failure(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> dict[str, Any]:
@@ -92,7 +95,7 @@ def _failure(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> dict[st
         "at": round(record.timestamp, 3),
         "run": record.run_id,
         "job": run.job_name if run else "",
-        "partition": partition.partition(":")[0],  # of <dataset>:<patient>, the dataset
+        "partition": partition.partition(":")[0],  # the dataset of <dataset>:<patient>
         "steps": sorted(failed),
     }
 

@@ -1,1 +1,1 @@
-"""How and where steps run: executor, processes, pods, retries, usage, log lines."""
+"""How and where steps run: executor, processes, pods, retries, usage, log handler."""

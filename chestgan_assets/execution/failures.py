@@ -1,4 +1,4 @@
-"""Errors of the core as Dagster failures: one line for the person, and no retry where a retry cannot help."""
+"""Errors of the core as Dagster failures: one line for people, and no retry where a retry cannot help."""
 
 import logging
 import traceback
@@ -11,20 +11,19 @@ import dagster as dg
 from chestgan_assets.execution.executor import on_kubernetes
 from chestgan_core.errors import ChestganError, PointerMoved, StoreUnreachable
 
-MOVES = 10  # a training of days may meet as many upgrades of its nodes
+MAX_INTERRUPTIONS = 10  # a training that takes days may see as many upgrades of its nodes
 
-
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
 def one_line_failures() -> Iterator[None]:
-    """Only a store that does not answer, or a pointer that others moved, is tried again by a RetryPolicy.
+    """Turn errors into dg.Failure, of which only a silent store and a moved pointer are retried by a RetryPolicy.
 
-    In pods, a step that is told to end is one that moves. Everything else fails for good: bad input, a refused key, a
-    damaged object, a bug; and a source that did not answer for as long as sources/download/retry.py is patient: it
-    would hold a place of the pool for three times as long.
-    What an error of the core came from is not passed on: Dagster keeps whole chains, and a system's error may name a
+    In pods, a step that received SIGTERM is retried in another pod. Everything else fails permanently: bad input, a
+    refused key, a damaged object, a bug; also a source that did not answer for as long as sources/download/retry.py
+    waits: a retry would hold its slot in the pool for three times as long.
+    The cause of an error is dropped: Dagster stores whole chains, and an error of the operating system may name a
     patient's file or a signed URL.
     """
     try:
@@ -38,17 +37,17 @@ def one_line_failures() -> Iterator[None]:
         ) from error
     except dg.DagsterExecutionInterruptedError as error:
         if on_kubernetes():
-            # The node is emptied, or the pod makes room: another one goes on. Of a run that a person ended nobody is
-            # left to start it.
-            raise dg.RetryRequested(max_retries=MOVES, seconds_to_wait=1) from error
+            # The node is drained, or the pod is preempted: another pod resumes. Where a person has terminated the run,
+            # no process is left that would start it.
+            raise dg.RetryRequested(max_retries=MAX_INTERRUPTIONS, seconds_to_wait=1) from error
         raise
     except Exception as error:
-        # Neither its words nor its chain: a system's error names the file, and the file may name a patient. The places
-        # in the code are enough to find it.
+        # Neither its message nor its cause: an error of the operating system names the file, which may name a patient.
+        # The places in the code are enough to find it.
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}, line {place.lineno}, in {place.name}"
-        log.error("".join(traceback.format_tb(error.__traceback__)))
+        _log.error("".join(traceback.format_tb(error.__traceback__)))
         raise dg.Failure(
-            description=f"{type(error).__name__} in {where}; this is a defect: please report it with the log",
+            description=f"{type(error).__name__} in {where}; this is a bug; please report it with the log",
             allow_retries=False,
         ) from None

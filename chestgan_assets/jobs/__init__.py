@@ -1,1 +1,1 @@
-"""Jobs that a person starts: the chain with one partition, backfills of chosen patients."""
+"""Jobs that a person launches: the steps of the chain for one partition, backfills of selected patients."""

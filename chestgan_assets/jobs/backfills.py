@@ -95,7 +95,7 @@ def _listed(instance: dg.DagsterInstance, store: StoreResource, config: Backfill
         raise BadInput(
             config.dataset,
             f"{len(waiting)} of {len(listed)} patients are not registered yet",
-            "turn on the sensor patient_partitions and wait for it",
+            "turn on patient_partitions_sensor and wait for it",
         )
     return listed
 
@@ -118,6 +118,6 @@ def _tag(text: str) -> str:
     # What the launchpad opens with.
     config={"ops": {"start_backfill": {"config": {"dataset": "lung_pet_ct_dx"}}}},
 )
-def backfill_patients() -> None:
+def backfill_patients_job() -> None:
     """The job of one step."""
     start_backfill()

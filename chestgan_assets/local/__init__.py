@@ -1,1 +1,1 @@
-"""One machine: `make dev`, `make demo`, and the environment of both."""
+"""One machine: `make dev`, `make demo`, and the installation that both use."""

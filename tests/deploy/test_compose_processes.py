@@ -153,7 +153,7 @@ def _server(composed: Composed, service: str) -> Iterator[None]:
 def test_a_run_goes_from_the_webserver_over_queue_and_daemon_into_the_code_server(
     composed: Composed, embedded: EmbeddedStore
 ) -> None:
-    run = composed.web("webserver").launch("catalog", "phantom")  # which needs no network
+    run = composed.web("webserver").launch("series_catalog_job", "phantom")  # which needs no network
     assert composed.web("visitors").finish(run, 300) == "SUCCESS", composed.log("code")
     connection = psycopg2.connect(composed.database)
     try:
@@ -172,7 +172,7 @@ def test_a_run_goes_from_the_webserver_over_queue_and_daemon_into_the_code_serve
 
 def test_visitors_see_everything_and_start_nothing(composed: Composed) -> None:
     visitors = composed.web("visitors")
-    assert visitors.try_to_launch("catalog", "phantom")["__typename"] == "UnauthorizedError"
+    assert visitors.try_to_launch("series_catalog_job", "phantom")["__typename"] == "UnauthorizedError"
     told = visitors.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]
     assert ["generator_checkpoint"] in [node["assetKey"]["path"] for node in told]
     with pytest.raises(urllib.error.HTTPError, match="401"):

@@ -131,7 +131,7 @@ def connections(deployment: Deployment) -> Iterator[list[int]]:
 def old_tick(instance: dg.DagsterInstance) -> int:
     """A tick of 40 days ago of the sensor that registers patients."""
     sensor = InstigatorSelector(
-        location_name="chestgan", repository_name="__repository__", name="patient_partitions"
+        location_name="chestgan", repository_name="__repository__", name="patient_partitions_sensor"
     )
     tick = TickData(
         instigator_origin_id="of another place",
@@ -157,7 +157,7 @@ def test_history_is_in_postgresql_and_the_log_of_a_step_in_s3_line_by_line(
     with deployment.instance() as instance:
         old = old_tick(instance)
         with connections(deployment) as seen:
-            job = ["job", "execute", "-m", "chestgan_assets.definitions", "-j", "catalog"]
+            job = ["job", "execute", "-m", "chestgan_assets.definitions", "-j", "series_catalog_job"]
             ran = subprocess.run(
                 [BIN / "dagster", *job, "--tags", json.dumps({"dagster/partition": "folder"})],
                 env=deployment.environment,

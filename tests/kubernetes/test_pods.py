@@ -43,14 +43,14 @@ def doomed(deployment: Deployment) -> dict[str, str]:
     config = {"execution": {"config": {"per_step_k8s_config": {"series_catalog": image}}}}
     return {
         "memory": deployment.materialize("generator_checkpoint", "hungry"),
-        "image": deployment.web.launch("catalog", "phantom", config),
+        "image": deployment.web.launch("series_catalog_job", "phantom", config),
     }
 
 
 @pytest.fixture(scope="module")
 def phantoms(deployment: Deployment) -> list[str]:
     """The patients of a catalog that pods made."""
-    deployment.succeed(deployment.web.launch("catalog", "phantom"))
+    deployment.succeed(deployment.web.launch("series_catalog_job", "phantom"))
     return deployment.web.await_patients("phantom", PATIENTS)
 
 
@@ -60,7 +60,7 @@ def split(deployment: Deployment, doomed: dict[str, str], phantoms: list[str]) -
     web = deployment.web
     backfill = web.backfill(phantoms, "raw_dicom", "slice_tensors")
     assert web.finish_backfill(backfill, 500) == "COMPLETED_SUCCESS"
-    run = web.launch("split", "phantom")
+    run = web.launch("training_set_job", "phantom")
     deployment.succeed(run)
     return run
 
@@ -71,7 +71,7 @@ def study(deployment: Deployment, split: str) -> str:
     # One worker at a time, as a GPU would have it, is not what is to be seen.
     deployment.web.ask('mutation { setConcurrencyLimit(concurrencyKey: "gpu", limit: 3) }')
     asked = {"trials": 3, "parallel": 2, "images": 160, "looks": 2}
-    return deployment.web.launch("study", "tuned", {"ops": {"hyperparameter_study": {"config": asked}}})
+    return deployment.web.launch("hyperparameter_study_job", "tuned", {"ops": {"hyperparameter_study": {"config": asked}}})
 
 
 def test_a_backfill_of_patients_in_pods_makes_one_training_set(deployment: Deployment, split: str) -> None:
@@ -82,7 +82,7 @@ def test_a_backfill_of_patients_in_pods_makes_one_training_set(deployment: Deplo
 def test_a_set_is_trained_on_the_gpu_scored_and_published(
     deployment: Deployment, split: str, cluster_store: Store, tmp_path: Path
 ) -> None:
-    run = deployment.web.launch("synthetic_set", "tiny")
+    run = deployment.web.launch("synthetic_set_job", "tiny")
     deployment.succeed(run)
     fetch_set(cluster_store, "tiny", None, tmp_path / "set")
     assert len(open_set(tmp_path / "set")) == 12
@@ -201,7 +201,7 @@ def test_a_run_waits_for_an_api_server_that_is_away_for_a_minute(
         subprocess.run([sys.executable, "-c", f"import dagster; {code}"], env=environment, check=True)
         told = [
             str(Path(sys.executable).with_name("dagster")), "job", "execute", "-m", "chestgan_assets.definitions",
-            "-j", "patient_slices", "--tags", json.dumps({"dagster/partition": patient}),
+            "-j", "patient_slices_job", "--tags", json.dumps({"dagster/partition": patient}),
         ]  # fmt: skip
         with (tmp_path / "log").open("w") as log:
             process = subprocess.Popen(told, cwd=ROOT, env=environment, stdout=log, stderr=log)
@@ -222,8 +222,8 @@ def test_a_run_waits_for_an_api_server_that_is_away_for_a_minute(
 
 
 def steps_of_patients(deployment: Deployment) -> list[dict[str, Any]]:
-    """The pods of the job patient_slices, oldest first; backfills have a job of their own."""
-    return deployment.namespace.pods("dagster/job=patient_slices")
+    """The pods of the job patient_slices_job, oldest first; backfills have a job of their own."""
+    return deployment.namespace.pods("dagster/job=patient_slices_job")
 
 
 @contextmanager

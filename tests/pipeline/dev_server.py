@@ -180,8 +180,8 @@ class Web:
         """The newest evaluation of an asset check."""
         told = self.ask(
             """query($key: AssetKeyInput!, $name: String!) { assetCheckExecutions(assetKey: $key, checkName: $name,
-                 limit: 1) { evaluation { success metadataEntries { label ... on MarkdownMetadataEntry { mdStr }
-                 ... on IntMetadataEntry { intValue } } } } }""",
+                 limit: 1) { evaluation { success metadataEntries { label ... on IntMetadataEntry { intValue }
+                 ... on TableMetadataEntry { table { records } } } } } }""",
             key={"path": [asset]},
             name=name,
         )
@@ -219,17 +219,22 @@ class Web:
         return {name.removesuffix("Partitions"): list(keys) for name, keys in told.items()}
 
     def materialization(self, asset: str) -> dict[str, Any]:
-        """Metadata of the newest materialization of an asset: label -> value."""
+        """Metadata of the newest materialization of an asset: label -> value, of a table its rows."""
         data = self.ask(
             """query($key: [AssetKeyInput!]) { assetNodes(assetKeys: $key) {
                  assetMaterializations(limit: 1) { partition metadataEntries { label
                    ... on TextMetadataEntry { text } ... on IntMetadataEntry { intValue }
-                   ... on FloatMetadataEntry { floatValue } ... on MarkdownMetadataEntry { mdStr } } } } }""",
+                   ... on FloatMetadataEntry { floatValue } ... on MarkdownMetadataEntry { mdStr }
+                   ... on TableMetadataEntry { table { records } } } } } }""",
             key=[{"path": [asset]}],
         )["assetNodes"][0]["assetMaterializations"][0]
-        return {
+        values = {
             entry["label"]: next((entry[kind] for kind in entry if kind != "label"), None)
             for entry in data["metadataEntries"]
+        }
+        return {
+            label: [json.loads(row) for row in value["records"]] if isinstance(value, dict) else value
+            for label, value in values.items()
         }
 
 

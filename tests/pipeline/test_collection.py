@@ -69,10 +69,10 @@ def loaded(place: Place) -> Iterator[Dev]:
     """After: catalog, registered patients, a backfill of all, power cut in the middle, start, end of the backfill."""
     dev = start_dev(place.environment, place.log)
     try:
-        assert dev.finish(dev.launch("catalog", "commons")) == "SUCCESS"
+        assert dev.finish(dev.launch("series_catalog_job", "commons")) == "SUCCESS"
         dev.await_patients("commons", PATIENTS)
         config = {"ops": {"start_backfill": {"config": {"dataset": "commons"}}}}
-        assert dev.finish(dev.launch("backfill_patients", config=config)) == "SUCCESS"
+        assert dev.finish(dev.launch("backfill_patients_job", config=config)) == "SUCCESS"
         deadline = time.monotonic() + 500
         # In the middle: some patients are complete, and at least one is being worked on.
         while len(dev.partitions("slice_tensors")["materialized"]) < 3 or not dev.runs({}, "STARTED"):
@@ -113,7 +113,7 @@ def test_nothing_is_lost_and_nothing_half_written_is_readable(
 
 
 def test_a_series_that_is_gone_fails_its_own_patient_and_is_named(loaded: Dev, place: Place) -> None:
-    assert loaded.finish(loaded.launch("catalog", "tcia")) == "SUCCESS"
+    assert loaded.finish(loaded.launch("series_catalog_job", "tcia")) == "SUCCESS"
     keys = loaded.await_patients("tcia", 3)
     backfill = loaded.backfill(keys, "raw_dicom", "slice_tensors")
     assert loaded.finish_backfill(backfill) == "COMPLETED_FAILED"
@@ -125,7 +125,7 @@ def test_a_series_that_is_gone_fails_its_own_patient_and_is_named(loaded: Dev, p
     (series,) = [series for series in place.tcia.chest_series() if series.patient == place.gone]
     assert series.uid in loaded.failure(run)
     # The check that runs once a day tells it.
-    assert loaded.finish(loaded.launch("failed_partitions")) == "SUCCESS"
+    assert loaded.finish(loaded.launch("health_checks_job")) == "SUCCESS"
     told = loaded.check("collections", "no_failed_partitions")
     assert not told["success"]
     assert f"tcia:{place.gone}" in str(told["metadataEntries"])
@@ -135,17 +135,17 @@ def test_a_revised_series_is_fetched_again_and_its_slices_follow(
     loaded: Dev, place: Place, embedded: EmbeddedStore
 ) -> None:
     before = loaded.materialization("slice_tensors")
-    loaded.turn_on("new_series")
+    loaded.turn_on("new_series_sensor")
     # The sensor remembers the present catalog at its first tick.
     deadline = time.monotonic() + 120
-    while not loaded.ticks("new_series"):
+    while not loaded.ticks("new_series_sensor"):
         assert time.monotonic() < deadline
         time.sleep(1)
     chosen = place.commons.revise(place.commons.chest_series()[4])
     publish(place.commons, embedded)
     place.commons.write_index(Path(place.environment["CHESTGAN_DATASETS"]) / "commons.parquet")
-    assert loaded.finish(loaded.launch("catalog", "commons")) == "SUCCESS"
-    run = loaded.await_run({"dagster/sensor_name": "new_series"}, 240)
+    assert loaded.finish(loaded.launch("series_catalog_job", "commons")) == "SUCCESS"
+    run = loaded.await_run({"dagster/sensor_name": "new_series_sensor"}, 240)
     assert loaded.finish(run) == "SUCCESS"
     assert loaded.run_tags(run)["dagster/partition"] == f"commons:{chosen.patient}"
     assert loaded.materialization("slice_tensors") != before

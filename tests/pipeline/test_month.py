@@ -243,7 +243,7 @@ def test_a_new_set_is_announced_once(month: Month, receiver: Receiver) -> None:
     assert (message["kind"], message["set"], message["images"]) == ("set-published", "tiny", 6)
 
 
-def test_kid_too_far_above_its_floor_falls_short_where_that_is_asked_for() -> None:
+def test_a_report_falls_short_by_its_gate_or_where_configured_by_a_kid_too_far_above_its_floor() -> None:
     def report(floor: float, *rules: RuleResult) -> RunReport:
         found = Measurement(0.06, "", floor=FloorValue(floor))
         rows = RowContext("net", (9, 9), "", "", 0).rows(lambda: {"KID": found})

@@ -347,7 +347,7 @@ def test_a_patient_whose_archive_failed_is_counted_once(listed: Listed) -> None:
     told = no_failed_partitions(dg.build_asset_check_context(instance=listed.instance))
     assert isinstance(told, dg.AssetCheckResult)
     assert not told.passed
-    assert told.metadata["failed"].value == 1
+    assert told.metadata["failed patients"].value == 1
     (row,) = told.metadata["first 50 failed patients"].value.records
     assert row.data == {"patient": "phantom:PH-A0001", "failed asset": "raw_dicom"}
 

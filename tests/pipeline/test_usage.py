@@ -13,16 +13,16 @@ from chestgan_assets.execution.usage import (
     CPU_HOURS,
     GPU_HOURS,
     Prices,
-    Use,
+    Usage,
     metered,
     month_sums,
-    together,
+    total,
 )
-from chestgan_assets.resources import StoreResource, Workplace
+from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_core.errors import BadInput
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
-from chestgan_core.training.devices import PRESENT
+from chestgan_core.training.devices import DEVICES
 from tests.pipeline.stages import edited
 
 PRICES = ("CHESTGAN_PRICE_GPU_HOUR", "CHESTGAN_PRICE_CPU_HOUR", "CHESTGAN_PRICE_CURRENCY")
@@ -41,44 +41,44 @@ def resource(store: Store, embedded: EmbeddedStore, monkeypatch: pytest.MonkeyPa
     return StoreResource(uri=store.uri())
 
 
-def use(gpu_hours: float = 0.0, cpu_hours: float = 0.0, device: str = "processor") -> Use:
-    return Use(10.0, gpu_hours, cpu_hours, 1, 2, device)
+def use(gpu_hours: float = 0.0, cpu_hours: float = 0.0, device: str = "CPU") -> Usage:
+    return Usage(10.0, gpu_hours, cpu_hours, 1, 2, device)
 
 
-def test_work_without_a_gpu_has_processor_hours_and_bytes_and_no_gpu_hours(resource: StoreResource) -> None:
-    with metered(resource, Workplace(device="cpu")) as meter:
+def test_work_without_a_gpu_has_cpu_hours_and_bytes_and_no_gpu_hours(resource: StoreResource) -> None:
+    with metered(resource, MachineResource(device="cpu")) as meter:
         meter.store.put_bytes(bytes(3000), "written")
         meter.store.get_bytes("written")
         meter.store.get_bytes("written")
         begun = time.process_time()
         while time.process_time() - begun < 0.2:
             json.dumps(list(range(1000)))
-        told = meter.read().metadata(images=50)
-    assert told["computed on"] == "processor"
-    assert told[GPU_HOURS] == 0
-    assert float(told[CPU_HOURS]) * 3600 >= 0.2
-    assert (told["bytes written"], told["bytes read"]) == (3000, 6000)
-    assert 0 < float(told["images per second of the step"]) <= 50 / 0.2
-    assert COST not in told
+        usage = meter.read().metadata(images=50)
+    assert usage["hardware"] == "CPU"
+    assert usage[GPU_HOURS] == 0
+    assert float(usage[CPU_HOURS]) * 3600 >= 0.2
+    assert (usage["bytes written"], usage["bytes read"]) == (3000, 6000)
+    assert 0 < float(usage["images per second of the step"]) <= 50 / 0.2
+    assert COST not in usage
 
 
 @pytest.mark.parametrize(
-    ("executor", "team", "held"),
+    ("executor", "processes", "held"),
     [("k8s", 1, 3), ("multiprocess", 1, 1), ("multiprocess", 2, 2), ("multiprocess", 8, 3)],
 )
 def test_gpu_hours_are_of_all_that_are_kept_from_others(
-    executor: str, team: int, held: int, resource: StoreResource, monkeypatch: pytest.MonkeyPatch
+    executor: str, processes: int, held: int, resource: StoreResource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a pod of its own that is every GPU it sees, on a shared machine the team's. No GPU here: three are told."""
+    """In a pod of its own that is every GPU it sees, on a shared machine one per process. Three GPUs are pretended."""
     monkeypatch.setenv("CHESTGAN_EXECUTOR", executor)
-    monkeypatch.setitem(PRESENT, "cuda", lambda: True)
+    monkeypatch.setitem(DEVICES, "cuda", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
-    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "Told GPU")
-    with metered(resource, Workplace(device="cuda"), edited(compute={"gpus": team})) as meter:
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda device: "Pretended GPU")
+    with metered(resource, MachineResource(device="cuda"), edited(compute={"gpus": processes})) as meter:
         time.sleep(0.05)
-        told = meter.read()
-    assert told.gpu_hours == pytest.approx(told.seconds * held / 3600)
-    assert told.device == "Told GPU"
+        usage = meter.read()
+    assert usage.gpu_hours == pytest.approx(usage.seconds * held / 3600)
+    assert usage.device == "Pretended GPU"
 
 
 def test_a_cost_is_hours_times_price(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +86,8 @@ def test_a_cost_is_hours_times_price(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHESTGAN_PRICE_CURRENCY", "EUR")
     assert use(gpu_hours=4, cpu_hours=7).metadata()[COST] == 10.0
     monkeypatch.setenv("CHESTGAN_PRICE_CPU_HOUR", "0.5")
-    told = use(gpu_hours=4, cpu_hours=7).metadata()
-    assert (told[COST], told["currency"]) == (13.5, "EUR")
+    usage = use(gpu_hours=4, cpu_hours=7).metadata()
+    assert (usage[COST], usage["currency"]) == (13.5, "EUR")
 
 
 @pytest.mark.parametrize("price", ["cheap", "-1", "inf", "nan", "1,5"])
@@ -105,7 +105,7 @@ def test_a_wrong_price_is_refused_before_the_work_begins(
 def test_a_price_needs_a_currency(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHESTGAN_PRICE_CPU_HOUR", "1")
     with pytest.raises(BadInput, match="CHESTGAN_PRICE_CURRENCY: is not set"):
-        Prices.of_environment()
+        Prices.from_environment()
 
 
 def test_work_that_fails_says_in_its_log_what_it_used(
@@ -118,10 +118,10 @@ def test_work_that_fails_says_in_its_log_what_it_used(
 
 
 def test_what_workers_used_is_added_and_the_gpu_of_some_is_named() -> None:
-    summed = together([use(cpu_hours=1), use(2, 3, "a GPU"), use(4, 5, "a GPU")])
+    summed = total([use(cpu_hours=1), use(2, 3, "a GPU"), use(4, 5, "a GPU")])
     assert (summed.gpu_hours, summed.cpu_hours, summed.bytes_written) == (6, 9, 6)
     assert summed.device == "a GPU"
-    assert together([use(), use()]).device == "processor"
+    assert total([use(), use()]).device == "CPU"
 
 
 def test_a_month_has_what_was_materialized_in_it_and_no_other() -> None:

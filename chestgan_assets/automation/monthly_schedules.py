@@ -1,7 +1,7 @@
-"""What the first days of a month ask for: training sets, trainings with reports and sets, the report of the month.
+"""The first days of a month: training sets, then trainings with reports and sets, then the report of the month.
 
-In: the experiments that have a checkpoint. Out: run requests, one a partition and month; Dagster's run keys see to it
-that no schedule asks twice.
+Input: the experiments that have a checkpoint. Output: run requests, one per partition and month; Dagster's run keys
+prevent a second request.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from chestgan_assets.automation.run_requests import run_request
-from chestgan_assets.jobs.jobs import report_month, split, synthetic_set
+from chestgan_assets.jobs.asset_jobs import monthly_report_job, synthetic_set_job, training_set_job
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.resources import StoreResource
 from chestgan_core.evaluation.thresholds import current_training_set
@@ -17,14 +17,14 @@ from chestgan_core.store.store import Store
 
 
 @dg.schedule(
-    job=split,
+    job=training_set_job,
     cron_schedule="0 1 1 * *",
-    description="On the first of the month: the training sets of all experiments that have a checkpoint.",
+    description="Builds the training sets of all experiments that have a checkpoint, on the 1st of the month.",
 )
-def training_sets_monthly(
+def monthly_training_sets_schedule(
     context: dg.ScheduleEvaluationContext, store: StoreResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """On the first of the month: the training sets of all experiments that have a checkpoint."""
+    """Builds the training sets of all experiments that have a checkpoint."""
     names = sorted(set(_trained(store.open()).values()))
     if not names:
         yield dg.SkipReason("no experiment has a checkpoint")
@@ -33,14 +33,14 @@ def training_sets_monthly(
 
 
 @dg.schedule(
-    job=synthetic_set,
+    job=synthetic_set_job,
     cron_schedule="0 4 1 * *",
-    description="On the first of the month, after training_sets_monthly: training, report and set.",
+    description="Trains, evaluates and publishes all experiments that have a checkpoint, on the 1st of the month.",
 )
-def experiments_monthly(
+def monthly_synthetic_sets_schedule(
     context: dg.ScheduleEvaluationContext, store: StoreResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """On the first of the month: training (nothing where the training set is the same), report and set."""
+    """Trains (unless the training set is unchanged), evaluates and publishes all experiments with a checkpoint."""
     names = sorted(_trained(store.open()))
     skipped = ", ".join(sorted(set(EXPERIMENTS) - set(names)))
     context.log.info(f"skipped, without a checkpoint: {skipped or 'none'}")
@@ -51,12 +51,12 @@ def experiments_monthly(
 
 
 @dg.schedule(
-    job=report_month,
+    job=monthly_report_job,
     cron_schedule="0 8 2 * *",
-    description="On the second of the month: the report of the month before.",
+    description="Reports on the previous month, on the 2nd of the month.",
 )
-def reports_monthly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    """On the second of the month, when nothing is committed any more in it: the report of the month before."""
+def monthly_reports_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Reports on the previous month, once nothing is committed in it any more."""
     from chestgan_core.evaluation.monthly.month import month_before
 
     return _request(context, month_before(f"{context.scheduled_execution_time:%Y-%m}"))
