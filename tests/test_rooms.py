@@ -16,6 +16,7 @@ HEAVY = (
     [
         ("chestgan_assets.definitions", HEAVY),
         ("chestgan_core.cli.main", (*HEAVY, "dagster")),
+        ("chestgan_core.config.dataset", (*HEAVY, "urllib3", "dagster")),
         ("chestgan_core.config.experiment", (*HEAVY, "dagster")),
         ("chestgan_core.store.store", (*HEAVY, "dagster")),
         ("chestgan_core.sources.archive.raw_archive", ("torch", "skimage", "numpy", "dagster")),

@@ -5,13 +5,11 @@ with a module `source.py`. It is found by the name of the folder, so a new one n
 """
 
 import importlib
-from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from types import ModuleType
+from typing import ClassVar
 
 from chestgan_core.config.yaml_models import Section
-
-PROVIDERS = Path(__file__).parent.parent / "sources"
 
 
 class SourceConfig(Section):
@@ -31,8 +29,7 @@ class SourceConfig(Section):
         return ()
 
 
-@cache
-def provider(kind: str) -> Any:
+def provider(kind: str) -> ModuleType:
     """The module of a provider.
 
     It has `CONFIG`, the class of its section, and `SOURCE`, which makes a Source (sources/source.py) of
@@ -43,7 +40,8 @@ def provider(kind: str) -> Any:
 
 def source_kinds() -> tuple[str, ...]:
     """The names of all providers, sorted."""
-    return tuple(sorted(file.parent.name for file in PROVIDERS.glob("*/source.py")))
+    folders = importlib.import_module("chestgan_core.sources").__path__
+    return tuple(sorted(file.parent.name for folder in folders for file in Path(folder).glob("*/source.py")))
 
 
 def source_configs() -> tuple[type[SourceConfig], ...]:
