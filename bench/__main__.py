@@ -20,15 +20,17 @@ from bench import (
     training_step,
 )
 from bench.ratio import Ratio
+from chestgan_core.local.log_lines import configure_logging
 
 ROOT = Path(__file__).parent.parent
 
 
 def main() -> int:
-    """Measure everything; exit status 1 when a ratio misses what is wanted."""
+    """Measure everything; exit status 1 when a ratio misses its target."""
+    configure_logging()
     real_data = Path(os.environ.get("CHESTGAN_REAL_DATA", ROOT.parent / "shared" / "data"))
     measured: list[Ratio] = []
-    print("| what | ours | baseline | unit | ratio | wanted | | note |\n|---|---|---|---|---|---|---|---|")
+    print("| what | ours | baseline | unit | ratio | target | | note |\n|---|---|---|---|---|---|---|---|")
     parts: list[Callable[[], list[Ratio]]] = [
         lambda: normalize.measure(real_data),
         training_step.measure,

@@ -1,14 +1,15 @@
 """Which loss, with or without augmentation, makes the best images per minute of one CPU core.
 
 In: `python -m bench.ablations`, real DICOM below $CHESTGAN_REAL_DATA (at least two patients), seeds, minutes. Out:
-Markdown tables on standard output, and with --out the runs with their pictures (of people: keep them to yourself).
-Every training has one thread and the same minutes of processor time, so that other work on the machine changes little;
-as many run at once as there are cores. Held-out patients are those of the split that a training set would make; every
-score is at the end of the training, nothing is selected.
+Markdown tables on standard output, and with --out the runs with their images (of people: keep them private).
+Every training has one thread and the same minutes of CPU time, so that other work on the machine changes little; as
+many run at once as there are cores. Held-out patients are those of the split that a training set would make; every
+score is of the end of a training, without validation.
 """
 
 import argparse
 import json
+import logging
 import os
 import statistics
 import subprocess
@@ -21,8 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from chestgan_core.config.experiment import load_experiment, parse_experiment
+from chestgan_core.local.log_lines import configure_logging
 
 ROOT = Path(__file__).parent.parent
+log = logging.getLogger("chestgan.bench")
 AUGMENTATION: dict[str, Any] = {}
 ADAM = {"lr": 1e-3, "beta1": 0.5, "beta2": 0.99}
 NARROW = {"generator_width": 16, "discriminator_width": 16}
@@ -47,37 +50,39 @@ RECIPES: dict[str, dict[str, Any]] = {
         },
     },
 }
-COMPARED = ("thesis-dcgan-final", "lung-spectral-64")
+COMPLETE_RECIPES = ("thesis-dcgan-final", "lung-spectral-64")
 
 
 def main() -> int:
-    """Normalize, train all of it, print."""
-    asked = _arguments()
-    if asked.one:
-        print(json.dumps(_train(json.loads(asked.one), asked)))
+    """Normalize, train every recipe, print the tables."""
+    configure_logging()
+    args = _arguments()
+    if args.one:
+        print(json.dumps(_train(json.loads(args.one), args)))
         return 0
     with tempfile.TemporaryDirectory(prefix="chestgan-ablations-") as scratch:
-        folder = asked.out or Path(scratch)
+        folder = args.out or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        _normalize(asked.dicom, folder)
-        jobs = list(_jobs(asked))
+        _normalize(args.dicom, folder)
+        jobs = list(_jobs(args))
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             for job, found in zip(
-                jobs, pool.map(lambda job: _in_a_process(job, folder, asked), jobs), strict=True
+                jobs, pool.map(lambda job: _in_a_process(job, folder, args), jobs), strict=True
             ):
                 job.update(found)
-                told = f"{job['name']}, augmentation {job['augmentation']}, seed {job['seed']}: KID {found['kid']:.0f}"
-                print(told, file=sys.stderr, flush=True)
-        _print(jobs, asked)
+                log.info(
+                    f"{job['name']}, augmentation {job['augmentation']}, seed {job['seed']}: KID {found['kid']:.0f}"
+                )
+        _print(jobs, args)
     return 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=2.5, help="processor time of each ablation")
+    parser.add_argument("--minutes", type=float, default=2.5, help="CPU time of each ablation")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
-        "--compared-minutes", type=float, default=10.0, help="of the two whole recipes; 0: leave out"
+        "--compared-minutes", type=float, default=10.0, help="of the two complete recipes; 0 skips them"
     )
     real = Path(os.environ.get("CHESTGAN_REAL_DATA", ROOT.parent / "shared" / "data"))
     parser.add_argument("--dicom", type=Path, default=real / "dicom")
@@ -87,15 +92,15 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _jobs(asked: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """The longest first, so that no core waits for them at the end."""
-    if asked.compared_minutes:
-        for name in COMPARED:
-            yield {"name": name, "augmentation": "its own", "seed": 0, "minutes": asked.compared_minutes}
-    for seed in range(asked.seeds):
+def _jobs(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The longest first, so that they do not run alone at the end."""
+    if args.compared_minutes:
+        for name in COMPLETE_RECIPES:
+            yield {"name": name, "augmentation": "its own", "seed": 0, "minutes": args.compared_minutes}
+    for seed in range(args.seeds):
         for name in RECIPES:
             for augmentation in ("off", "on"):
-                yield {"name": name, "augmentation": augmentation, "seed": seed, "minutes": asked.minutes}
+                yield {"name": name, "augmentation": augmentation, "seed": seed, "minutes": args.minutes}
 
 
 def _normalize(dicom: Path, folder: Path) -> None:
@@ -112,12 +117,10 @@ def _normalize(dicom: Path, folder: Path) -> None:
         chosen = [at for at, row in enumerate(shard.rows) if split.side(row.patient) == side]
         rows = tuple(shard.rows[at] for at in chosen)
         write_shard(Shard(shard.slices[chosen], rows), folder / f"{side}.safetensors")
-        print(
-            f"{side}: {len(rows)} slices of {len({row.patient for row in rows})} patient(s)", file=sys.stderr
-        )
+        log.info(f"{side}: {len(rows)} slices of {len({row.patient for row in rows})} patient(s)")
 
 
-def _in_a_process(job: dict[str, Any], folder: Path, asked: argparse.Namespace) -> dict[str, Any]:
+def _in_a_process(job: dict[str, Any], folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     command = [sys.executable, "-m", "bench.ablations", "--one", json.dumps(job), "--folder", str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
@@ -126,12 +129,12 @@ def _in_a_process(job: dict[str, Any], folder: Path, asked: argparse.Namespace) 
     return dict(json.loads(ran.stdout.splitlines()[-1]))
 
 
-def _train(job: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
+def _train(job: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from chestgan_core.metrics.distances import fid, kid
     from chestgan_core.metrics.feature_extractors import open_extractor
-    from chestgan_core.metrics.precision_recall import manifolds
+    from chestgan_core.metrics.precision_recall import precision_recall
     from chestgan_core.training.data import load_slices, load_training_slices
     from chestgan_core.training.generation import generate
     from chestgan_core.training.loop import train
@@ -140,27 +143,27 @@ def _train(job: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     if job["name"] in RECIPES:
-        recipe = RECIPES[job["name"]]
-        training = {**recipe["training"], "batch_size": 16, "ema_images": 4000, "minutes": 1}
+        fields = RECIPES[job["name"]]
+        training = {**fields["training"], "batch_size": 16, "ema_images": 4000, "minutes": 1}
         if job["augmentation"] == "on":
             training["augmentation"] = AUGMENTATION
         fields = {
             "dataset": "folder",
-            "network": recipe["network"],
+            "network": fields["network"],
             "training": training,
             "seed": job["seed"],
         }
         experiment = parse_experiment(fields, "ablation", "bench")
     else:
-        told = load_experiment(job["name"])
-        plan = told.training.model_copy(update={"validation": None, "snapshots": 0})
-        experiment = told.model_copy(
+        recipe = load_experiment(job["name"])
+        plan = recipe.training.model_copy(update={"validation": None, "snapshots": 0})
+        experiment = recipe.model_copy(
             update={"dataset": "folder", "window": "lung", "seed": job["seed"], "training": plan}
         )
-    slices = load_training_slices([asked.folder / "train.safetensors"], experiment)
-    real = load_slices([asked.folder / "held-out.safetensors"], experiment).images
+    slices = load_training_slices([args.folder / "train.safetensors"], experiment)
+    real = load_slices([args.folder / "held-out.safetensors"], experiment).images
     words = f"{job['name']} {job['augmentation']} {job['seed']}".replace("(", "").replace(")", "")
-    out = asked.folder / "-".join(words.split())
+    out = args.folder / "-".join(words.split())
     budget = Budget(minutes=job["minutes"], images=None)
     outcome = train(experiment, slices, out, torch.device("cpu"), budget, clock=time.process_time)
     extractor = open_extractor()
@@ -169,13 +172,13 @@ def _train(job: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
     # As many training slices, evenly spaced: real against real.
     every = [at * len(slices) // len(real) for at in range(len(real))]
     floor = extractor.features(slices.images[every], None)
-    shares = manifolds(reference, fake)
+    found = precision_recall(reference, fake)
     return {
         "kid": 1000 * kid(reference, fake, 0).value,
         "fid": fid(reference, fake),
         "floor": 1000 * kid(reference, floor, 0).value,
-        "coverage": shares.coverage,
-        "recall": shares.recall,
+        "coverage": found.coverage,
+        "recall": found.recall,
         "images_seen": outcome.images_seen,
         "rate": outcome.images_per_second,
         "n": len(real),
@@ -183,22 +186,22 @@ def _train(job: dict[str, Any], asked: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _print(jobs: list[dict[str, Any]], asked: argparse.Namespace) -> None:
+def _print(jobs: list[dict[str, Any]], args: argparse.Namespace) -> None:
     first = jobs[0]
     print(
         f"Extractor {first['extractor']}; {first['n']} held-out and {first['n']} generated slices; "
         f"floor (held-out against training patients): KID x 1000 {first['floor']:.0f}.\n"
     )
-    if asked.compared_minutes:
-        print(f"{asked.compared_minutes:g} minutes of one core, one seed:\n")
+    if args.compared_minutes:
+        print(f"{args.compared_minutes:g} minutes of one core, one seed:\n")
         print("| recipe | images seen | images/s | KID x 1000 | FID | coverage |\n|---|---|---|---|---|---|")
-        for job in jobs[: len(COMPARED)]:
+        for job in jobs[: len(COMPLETE_RECIPES)]:
             print(
                 f"| {job['name']} | {job['images_seen']:,} | {job['rate']:.1f} | {job['kid']:.0f} | {job['fid']:.0f} | "
                 f"{job['coverage']:.0%} |"
             )
         print()
-    print(f"{asked.minutes:g} minutes of one core, {asked.seeds} seeds, KID x 1000 (each seed):\n")
+    print(f"{args.minutes:g} minutes of one core, {args.seeds} seeds, KID x 1000 (each seed):\n")
     print("| loss | augmentation | images/s | KID, mean | each | coverage, mean |\n|---|---|---|---|---|---|")
     for name in RECIPES:
         for augmentation in ("off", "on"):

@@ -1,6 +1,6 @@
 """A series from a bucket: ours (checked, packed into a zip on the disk) against the plain boto3 transfer manager.
 
-The bucket is a SeaweedFS of this machine, which takes its share of the cores from both. 64 MiB in 128 files. The
+The bucket is a SeaweedFS of this machine, which takes cores from both. 64 MiB in 128 files. The
 baseline writes the files and checks nothing.
 """
 
@@ -66,7 +66,7 @@ def measure() -> list[Ratio]:
             ours=statistics.median(ours),
             theirs=statistics.median(theirs),
             unit="MiB/s",
-            wanted=0.8,
+            target=0.8,
             note=f"{FILES} files of {FILE_BYTES // 1024} KiB, checked and zipped, against the plain boto3 transfer "
             f"manager, median of {ROUNDS}",
         )

@@ -1,9 +1,9 @@
-"""A metric report against the bare forward passes of its extractor, and its memory at N and at 2N images a side.
+"""A metric report against the bare forward passes of its extractor, and its memory at N and at 2N images per side.
 
 In: nothing; smooth random images of many patients, as large as slices of 64 pixels. Out: two rows. The report compares
 N real with N synthetic images, with N of other patients for floor and memorization, and writes its page. The bare
-passes take the same batches through the same network. Seconds are those of the processor, all threads together: the two
-parts follow each other, and another process must not decide.
+passes take the same batches through the same network. Seconds are CPU time of all threads: the two parts run one after
+the other, and other processes must not decide.
 """
 
 import subprocess
@@ -24,7 +24,7 @@ from chestgan_core.imaging.windows import WINDOWS
 from chestgan_core.metrics.feature_extractors import open_extractor
 
 IMAGES, SIZE, SLICES = 2_000, 64, 20
-# What the measures, figures and the page may take beside the passes.
+# What metrics, figures and the page may take in addition to the passes.
 REST_SECONDS = 10.0
 MEMORY = f"""
 import sys
@@ -34,7 +34,7 @@ report(int(sys.argv[1]))
 
 
 def measure(images: int = IMAGES) -> list[Ratio]:
-    """Time at `images` a side and memory at a quarter and half of them; some minutes."""
+    """Time at `images` per side and memory at a quarter and half of them; some minutes."""
     extractor = open_extractor()
     extractor.features(_images(64, 0), label=None)  # warms up
     started = time.process_time()
@@ -44,18 +44,18 @@ def measure(images: int = IMAGES) -> list[Ratio]:
     started = time.process_time()
     report(images)
     ours = time.process_time() - started
-    note = f"{ours:.0f} s in all; {images:,} real, synthetic and others' images; {REST_SECONDS:g} s are allowed beside"
+    note = f"{ours:.0f} s in all; {images:,} real, synthetic and others' images; {REST_SECONDS:g} s more are allowed"
     once, twice = (_peak(images * part // 4) for part in (1, 2))
     return [
         Ratio("metric report / bare passes", max(ours - REST_SECONDS, 0.01), bare, "s", 1.3, note,
               at_most=True),
         Ratio("memory of a report, N and 2N", twice / 1024, once / 1024, "MiB", 1.25,
-              f"peak of a process at {images // 2:,} and {images // 4:,} images a side", at_most=True),
+              f"peak of a process at {images // 2:,} and {images // 4:,} images per side", at_most=True),
     ]  # fmt: skip
 
 
 def report(images: int) -> None:
-    """One report, written and thrown away."""
+    """One report, written and discarded."""
     with tempfile.TemporaryDirectory(prefix="chestgan-bench-") as scratch:
         found = evaluate(
             _real(images, 0, "held-out"),

@@ -21,7 +21,7 @@ def measure() -> list[Ratio]:
             ours=sorted(ours)[ROUNDS // 2],
             theirs=sorted(theirs)[ROUNDS // 2],
             unit="s user CPU",
-            wanted=1.3,
+            target=1.3,
             at_most=True,
         )
     ]

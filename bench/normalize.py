@@ -49,20 +49,20 @@ def measure(real_data: Path) -> list[Ratio]:
         patients = _phantom_zips(Path(scratch))
         zips = sorted((real_data / "dicom" / "qin_lung_ct").rglob("*.zip"))
         if zips:
-            speed = _speed(zips, "CT slices in zips", wanted=0.7)
+            speed = _speed(zips, "CT slices in zips", target=0.7)
         else:
-            # 256 x 256 and smooth: little to inflate, so that the cost of a header weighs more.
-            speed = _speed(patients[:2], "generated slices in zips", wanted=0.4)
+            # 256 x 256 and smooth: little to decompress, so that the cost of a header weighs more.
+            speed = _speed(patients[:2], "generated slices in zips", target=0.4)
         at_once = _two_processes(zips or patients[:2])
         return [*speed, *at_once, _memory(patients, Path(scratch) / "shard.safetensors")]
 
 
-def _speed(zips: list[Path], what: str, wanted: float) -> list[Ratio]:
-    ratios = [_compare(zips, what, wanted)]
+def _speed(zips: list[Path], what: str, target: float) -> list[Ratio]:
+    ratios = [_compare(zips, what, target)]
     if hasattr(os, "sched_setaffinity"):  # Linux
         with _one_core():
             # Nothing is read ahead here, so body, lungs, crop and perceptual hash add up to the reading.
-            alone = _compare(zips, what, wanted - 0.1)
+            alone = _compare(zips, what, target - 0.1)
             ratios.append(replace(alone, name="normalize on one core"))
     return ratios
 
@@ -78,7 +78,7 @@ def _one_core() -> Iterator[None]:
         os.sched_setaffinity(0, cores)
 
 
-def _compare(zips: list[Path], what: str, wanted: float) -> Ratio:
+def _compare(zips: list[Path], what: str, target: float) -> Ratio:
     slices = _read_plainly(zips)  # also warms the page cache
     _normalize(zips)
     ours, theirs = [], []
@@ -90,7 +90,7 @@ def _compare(zips: list[Path], what: str, wanted: float) -> Ratio:
         ours=statistics.median(ours),
         theirs=statistics.median(theirs),
         unit="slices/s",
-        wanted=wanted,
+        target=target,
         note=f"{slices} {what}, against zipfile and pydicom pixel_array, median of {ROUNDS}",
     )
 
@@ -119,7 +119,7 @@ def _two_processes(zips: list[Path]) -> list[Ratio]:
             ours=statistics.median(together),
             theirs=statistics.median(alone),
             unit="slices/s",
-            wanted=1.2,
+            target=1.2,
             note=f"{slices} slices in zips as two deliveries, {cores} cores, median of {ROUNDS}",
         )
     ]
@@ -136,7 +136,7 @@ def _memory(patients: list[Path], shard: Path) -> Ratio:
         ours=_peak_mib(patients, shard),
         theirs=_peak_mib(patients[:PATIENTS], shard),
         unit="MiB peak RSS",
-        wanted=1.1,
+        target=1.1,
         note="generated slices in zips, to a shard on the disk, one process each",
         at_most=True,
     )

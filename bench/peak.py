@@ -1,6 +1,6 @@
-"""The end of a program that is measured in a process of its own: it prints its peak memory in KiB.
+"""The last lines of a program that is measured in its own process: they print its peak memory in KiB.
 
-The peak of this program alone: what getrusage tells of a child begins with the peak of its parent on Linux.
+The peak of this program alone: on Linux, getrusage of a child begins with the peak of its parent.
 """
 
 PEAK = """

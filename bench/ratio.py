@@ -1,4 +1,4 @@
-"""One row of the bench table: our figure beside the one it is measured against."""
+"""One row of the bench table: our figure, and the baseline it is compared with."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 class Ratio:
     """ours and theirs in `unit`, the same work on the same machine, interleaved.
 
-    wanted: the least ratio, or with at_most the largest.
+    target: the minimum of the ratio, with at_most the maximum.
     """
 
     name: str
     ours: float
     theirs: float
     unit: str
-    wanted: float
+    target: float
     note: str = ""
     at_most: bool = False
 
@@ -25,14 +25,14 @@ class Ratio:
 
     @property
     def reached(self) -> bool:
-        """Whether the ratio is what is wanted."""
-        return self.ratio <= self.wanted if self.at_most else self.ratio >= self.wanted
+        """Whether the ratio meets its target."""
+        return self.ratio <= self.target if self.at_most else self.ratio >= self.target
 
     def row(self) -> str:
         """A row of a Markdown table."""
         sign = "at most" if self.at_most else "at least"
         verdict = "reached" if self.reached else "MISSED"
         numbers = (
-            f"{self.ours:.4g} | {self.theirs:.4g} | {self.unit} | {self.ratio:.2f} | {sign} {self.wanted:g}"
+            f"{self.ours:.4g} | {self.theirs:.4g} | {self.unit} | {self.ratio:.2f} | {sign} {self.target:g}"
         )
         return f"| {self.name} | {numbers} | {verdict} | {self.note} |"

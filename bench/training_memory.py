@@ -1,4 +1,4 @@
-"""Peak memory of training the largest DCGAN: 512 pixels, batch 8, in a process of its own.
+"""Peak memory of training the largest DCGAN: 512 pixels, batch 8, in its own process.
 
 In: nothing. Out: one row. On a CPU the peak of the whole process counts, PyTorch included; on a GPU what its allocator
 held.
@@ -11,7 +11,7 @@ from bench.peak import PEAK
 from bench.ratio import Ratio
 from chestgan_core.config.experiment import load_experiment
 
-LARGEST, MOST_GIB, STEPS = "lung-dcgan-512", 8.0, 3
+LARGEST, MAX_GIB, STEPS = "lung-dcgan-512", 8.0, 3
 PROGRAM = f"""
 import torch
 from chestgan_core.config.experiment import load_experiment
@@ -35,14 +35,14 @@ if device.type == "cuda":
 def measure() -> list[Ratio]:
     """Some seconds on two cores."""
     ran = subprocess.run([sys.executable, "-c", PROGRAM + PEAK], check=True, capture_output=True, text=True)
-    told = load_experiment(LARGEST)
-    widths = f"widths {told.network.generator_width} and {told.network.discriminator_width}"
-    note = f"{STEPS} steps, batch {told.training.batch_size}, {widths}, with PyTorch and 64 slices"
+    experiment = load_experiment(LARGEST)
+    widths = f"widths {experiment.network.generator_width} and {experiment.network.discriminator_width}"
+    note = f"{STEPS} steps, batch {experiment.training.batch_size}, {widths}, with PyTorch and 64 slices"
     return [
         Ratio(
             f"peak memory of training {LARGEST}",
             int(ran.stdout) / 2**20,
-            MOST_GIB,
+            MAX_GIB,
             "GiB",
             1.0,
             note,

@@ -152,7 +152,7 @@ def _halves(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def fid(x: Features, y: Features) -> float:
-    """Fréchet inception distance of two Gaussians fitted to the features (Heusel et al. 2017); biased upwards at small N.
+    """Fréchet inception distance: of Gaussians fitted to the features (Heusel et al. 2017); biased upwards at small N.
 
     |mu1 - mu2|^2 + Tr(S1) + Tr(S2) - 2 Tr((S1 S2)^(1/2)). With S1 = A'A and S2 = B'B, where A and B are the centred
     features over sqrt(N - 1), the last trace is the sum of the singular values of A B': without the square root of a
