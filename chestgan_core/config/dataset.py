@@ -1,4 +1,4 @@
-"""What a dataset is: one YAML file that says where its images come from, which series count, what may be said of it.
+"""A dataset: one YAML file with the source of its images, the rules that select series and slices, and its licence.
 
 In: a name (a file `<name>.yaml` shipped in chestgan_core/config/datasets or put into $CHESTGAN_DATASETS). Out: a
 frozen, validated Dataset. The name is a partition key and a part of store keys.
@@ -28,13 +28,14 @@ ImageKind: TypeAlias = Literal["real", "phantom"]
 
 
 class SeriesRules(Section):
-    """Which series count. Empty lists allow everything, and a rule on what a source does not say leaves nothing out.
+    """Which series are selected. Empty lists allow everything; a rule about a field that a source does not have
+    excludes nothing.
 
-    include_description, exclude_description: regular expressions, searched in the description of the series and in
-    that of its study, with white space made single and case ignored (where case matters: `(?-i:Chest)`); a series needs
-    one of the first and none of the second. kernel: the family of the reconstruction kernel (kernels.py); one of
-    unknown family stays. series_per_patient: every series that is left, or per patient the one with the fewest images.
-    exclude_patients, exclude_series: as the catalog names them, which is a pseudonym where the dataset is private.
+    include_description, exclude_description: regular expressions, searched in the descriptions of the series and of its
+    study, with white space reduced to single spaces and case ignored (`(?-i:Chest)` respects it); a series must match
+    one of the first and none of the second. kernel: family of the reconstruction kernel (kernels.py); an unknown family
+    is allowed. series_per_patient: all that are left, or per patient the smallest, with the fewest images.
+    exclude_patients, exclude_series: names of the catalog, which are pseudonyms where the dataset is private.
     """
 
     modality: tuple[str, ...] = ("CT",)
@@ -70,12 +71,12 @@ class VocFiles(Section):
 
 
 class ReferenceRules(Section):
-    """Which slices are like reference slices (slices/reference_selection.py; docs/selection.md has measured numbers).
+    """Selection by reference slices (slices/reference_selection.py; docs/selection.md has measured numbers).
 
-    path_variable: names the folder with `keep/` and `discard/`: pictures or DICOM slices. A slice counts that is
-    nearer to one of keep than to all of discard. max_distance: to the nearest of keep; needed where there is no
-    discard/. network: what measures the distance; a threshold holds for one network. min_psnr, discard_psnr (dB): the
-    best PSNR to keep must reach the first, the best to discard must stay below the second.
+    path_variable: the environment variable that names the folder with `keep/` and `discard/`: images or DICOM slices. A
+    slice is selected if it is nearer to one in keep/ than to all in discard/. max_distance: to the nearest in keep/;
+    required without a discard/. network: measures the distance; a threshold holds for one network only. min_psnr,
+    discard_psnr (dB): minimum of the best PSNR to keep/, and the value that the best PSNR to discard/ must be below.
     """
 
     path_variable: str
@@ -86,12 +87,12 @@ class ReferenceRules(Section):
 
 
 class TrainingSetRules(Section):
-    """Which slices of a dataset are trained on.
+    """Which slices of a dataset are in its training set.
 
     slices: lung: those that show lung; tumour: those with a tumour box; all. selector: anatomical decides by the area
-    of lung; reference by the likeness to reference slices (as the thesis system did), which `reference` describes.
-    max_slices_per_patient: evenly spaced over the patient's slices. balance: classes: no class has more training slices
-    than the smallest one. held_out_fraction: of the patients.
+    of lung; reference by the similarity to reference slices (as the thesis system did), see `reference`.
+    max_slices_per_patient: evenly spaced over the patient's slices. balance: with `classes`, no class has more training
+    slices than the smallest one. held_out_fraction: fraction of the patients.
     """
 
     slices: Literal["lung", "tumour", "all"] = "lung"
@@ -113,12 +114,11 @@ class TrainingSetRules(Section):
 
 
 class Dataset(Section):
-    """title: how reports call it. slice_size: pixels a side of the normalized slices.
+    """One dataset. title: its name in reports. slice_size: pixels per side of the normalized slices.
 
-    image_kind: how reports call an image of it and its patients; a phantom is neither real nor CT data.
-    private: patient and series identifiers are replaced by keyed hashes before they become keys or rows, and files
-    that still name a person are refused. accepted_findings: findings of the de-identification audit that the owner
-    has looked at and accepts.
+    image_kind: the word for its images and patients in reports; a phantom is neither real nor CT. private: patient and
+    series identifiers are replaced by keyed hashes before they become keys or rows, and files that still name a person
+    are refused. accepted_findings: findings of the de-identification audit that the owner has checked and accepts.
     """
 
     name: str
@@ -158,7 +158,24 @@ def dataset_files() -> dict[str, Path]:
 
 
 def dataset_named(name: str) -> Dataset:
-    """Raises UnknownName, BadInput: broken YAML (line), a wrong field (line, name and why)."""
+    """Load a dataset by its name.
+
+    Args:
+        name: Of a file in chestgan_core/config/datasets or in $CHESTGAN_DATASETS, without `.yaml`.
+
+    Returns:
+        The dataset, frozen and validated.
+
+    Raises:
+        UnknownName: There is no such dataset; names the nearest ones.
+        BadInput: The file is not YAML (line), or a field is wrong (line, field, cause).
+
+    Examples:
+        >>> from chestgan_core.config.dataset import dataset_named
+        >>> phantom = dataset_named("phantom")
+        >>> phantom.slice_size, phantom.has_hounsfield  # pixels per side; slices in HU
+        (64, True)
+    """
     files = dataset_files()
     if name not in files:
         raise UnknownName(name, "is not a known dataset", nearest(name, files))
@@ -166,7 +183,7 @@ def dataset_named(name: str) -> Dataset:
 
 
 def load_dataset(path: Path) -> Dataset:
-    """The dataset that a YAML file describes; its name is the file's. Raises BadInput."""
+    """The dataset in a YAML file; its name is that of the file. Raises BadInput."""
     return _load(path, path.stat().st_mtime_ns)
 
 
@@ -176,7 +193,7 @@ def _load(path: Path, changed: int) -> Dataset:
 
 
 def patient_partition(dataset: str, patient: str) -> str:
-    """The partition key of one patient: patients of all datasets share one set of partitions."""
+    """The partition key of one patient. Patients of all datasets are in one set of partitions."""
     return f"{dataset}:{patient}"
 
 

@@ -1,8 +1,8 @@
-"""What an experiment is: one YAML file that says data, network, training, evaluation and publication.
+"""An experiment: one YAML file with dataset, network, training, evaluation and publication.
 
 In: a name (a file `<name>.yaml` shipped in chestgan_core/config/experiments or put into $CHESTGAN_EXPERIMENTS) or a
-path. Out: a frozen, validated Experiment. Everything a model depends on, besides the slices, is in it, so its
-fingerprint together with that of the training set names a training run.
+path. Out: a frozen, validated Experiment. It holds everything that a model depends on besides the slices, so its
+fingerprint together with the version of the training set names a training run.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 from pydantic import Field, field_validator, model_validator
 
 from chestgan_core.config.dataset import dataset_files, dataset_named
-from chestgan_core.config.training_plan import FREE_ON_RESUME, Relativistic, Share, TrainingPlan, Wasserstein
+from chestgan_core.config.training_plan import (
+    FREE_ON_RESUME,
+    Fraction,
+    Relativistic,
+    TrainingPlan,
+    Wasserstein,
+)
 from chestgan_core.config.yaml_models import Fields, Section, files_in, read_fields, validated
 from chestgan_core.errors import BadExperiment, BadInput, nearest
 from chestgan_core.local.home import home
@@ -22,8 +28,8 @@ if TYPE_CHECKING:
     from chestgan_core.imaging.windows import Window
 
 SHIPPED = Path(__file__).parent / "experiments"
-MOST_VANILLA = 128
-# What does not decide the trained weights: how the experiment is called, and what follows training.
+MAX_VANILLA_RESOLUTION = 128
+# Fields that do not affect the trained weights: the name of the experiment, and what follows training.
 NOT_IN_WEIGHTS = frozenset(
     {"name", "description", "evaluation", "release", "publication", "compute", "provenance"}
 )
@@ -40,11 +46,12 @@ class CustomWindow(Section):
 
 
 class Network(Section):
-    """latent_dim: dimensions of z. Widths: feature maps at the largest resolution of each network (networks/ says
-    which).
+    """The generator and the discriminator. latent_dim: dimensions of z. generator_width, discriminator_width: feature
+    maps at the highest resolution (the modules in networks/ say which that is).
 
-    vanilla: perceptrons. dcgan: convolutions with batch normalization. wgan, spectral: the same generator against a
-    critic without it, and against a spectrally normalized discriminator. r3: residual, without normalization.
+    family: vanilla: fully connected layers. dcgan: convolutions with batch normalization. wgan: the same generator with
+    a critic without batch normalization. spectral: with a spectrally normalized discriminator. r3: residual networks
+    without normalization.
     """
 
     family: Family = "dcgan"
@@ -54,26 +61,25 @@ class Network(Section):
 
 
 class Evaluation(Section):
-    """images: at most so many on each side; the held-out patients may have fewer slices."""
+    """How the generator is scored. images: maximum number on each side; held-out patients may have fewer slices."""
 
     extractor: Literal["efficientnet-lite0", "inception-v3"] = "efficientnet-lite0"
     images: Annotated[int, Field(ge=2)] = 500
 
 
 class Publication(Section):
-    """images: size of the synthetic set, made from the seeds first_seed, first_seed + 1, ..."""
+    """The synthetic set. images: their number; they come from the seeds first_seed, first_seed + 1, ..."""
 
     images: Annotated[int, Field(ge=1)] = 200
     first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
 
 
 class Compute(Section):
-    """What the steps of this experiment need. It decides nothing about the model.
+    """Resources for the steps of this experiment. They do not affect the model.
 
-    gpus: on which a training divides its batches, as far as the machine has them; null is one. Where each step has a
-    pod of its own, they are those of the pod, 0 computes on the processor, and null is what the profile of the step
-    says (chestgan_assets/execution/pod_profiles.yaml), as it is of cpu (cores) and memory_gib (of the machine, not the
-    GPU).
+    gpus: GPUs among which a training divides its batches, as far as the machine has them; null: one. Where each step
+    has a pod of its own, they are requested for the pod: 0 trains on the CPU, and null takes the step's profile
+    (chestgan_assets/execution/pod_profiles.yaml), as for cpu (cores) and memory_gib (main memory, not that of the GPU).
     """
 
     gpus: Annotated[int, Field(ge=0, le=16)] | None = None
@@ -82,25 +88,26 @@ class Compute(Section):
 
 
 class ReleaseRules(Section):
-    """What a report must say before a set is published (evaluation/scoring/gate.py). null turns a rule off.
+    """The release gate: what a report must show before a set is published (evaluation/scoring/gate.py). null turns a
+    rule off.
 
-    max_kid_above_floor: KID x 1000 at most so much above that between real patients. min_coverage_of_floor: coverage
-    at least this share of that between real patients. max_memorized_fraction: at most this share of the images is
-    nearer to a training image than to a held-out one (0.5 where nothing is memorized). grey_levels: Kolmogorov-Smirnov
-    distance of values from those of real images.
+    max_kid_above_floor: maximum of KID x 1000 minus that between real patients (the floor). min_coverage_of_floor:
+    minimum of the coverage, as a fraction of that between real patients. max_memorized_fraction: maximum fraction of
+    images that are nearer to a training image than to a held-out one (0.5 without memorization). grey_levels: maximum
+    Kolmogorov-Smirnov distance between the values of synthetic and real images.
     """
 
     max_kid_above_floor: Annotated[float, Field(ge=0)] | None = 300.0
     min_coverage_of_floor: Annotated[float, Field(ge=0)] | None = 0.1
-    max_memorized_fraction: Share | None = 0.8
-    grey_levels: Share | None = 0.3
+    max_memorized_fraction: Fraction | None = 0.8
+    grey_levels: Fraction | None = 0.3
 
 
 class Provenance(Section):
-    """Where the configuration of a tuned experiment comes from: a trial of a study, and what it scored.
+    """The trial of a study from which a tuned experiment comes, and its score.
 
-    experiment: the one that was tuned. kid: against held-out patients, not times 1000; with which extractor, and how
-    far training patients are from the same held-out ones (floor), on as many images. budget: of a trial, in words.
+    experiment: the one that was tuned. kid: against held-out patients, not times 1000. floor: KID of training patients
+    against the same held-out ones, with as many images. budget: of a trial, in words.
     """
 
     experiment: str
@@ -115,12 +122,12 @@ class Provenance(Section):
 
 
 class Experiment(Section):
-    """One experiment. resolution: pixels a side, a power of two. seed: of the networks, the order of the slices and the
-    noise. window: of CT in Hounsfield units; `grey`, all of it, for pictures, which have no others.
+    """One experiment. resolution: pixels per side, a power of two. seed: of the initial weights, the order of the
+    slices and the noise. window: in Hounsfield units for CT; `grey` for images without them.
 
-    classes: those that the generator is told (histology letters of CT, folders of pictures); slices of others are not
-    trained on. Empty: all slices, without a class. min_patients_per_class: that a class must have to train on.
-    provenance: of an experiment that a hyperparameter study wrote; it decides nothing.
+    classes: on which the generator is conditioned (histology letters of CT, folders of images); slices of other classes
+    are not used. Empty: all slices, unconditional. min_patients_per_class: for training. provenance: of an experiment
+    that a hyperparameter study wrote.
     """
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -147,16 +154,18 @@ class Experiment(Section):
             dataset = dataset_named(self.dataset)
         except BadInput as error:
             raise ValueError(f"dataset: {error}") from error
-        measured, most = dataset.has_hounsfield, dataset.slice_size
-        if self.resolution > most:
+        size = dataset.slice_size
+        if self.resolution > size:
             raise ValueError(
-                f"resolution: {self.resolution} is more than the {most} pixels a side of the slices of {self.dataset}; "
-                f"choose {1 << (most.bit_length() - 1)} or less, or a dataset with a larger slice_size"
+                f"resolution: {self.resolution} is more than the {size} pixels per side of slices of {self.dataset}; "
+                f"choose {1 << (size.bit_length() - 1)} or less, or a dataset with a larger slice_size"
             )
-        if measured and self.window == "grey":
-            raise ValueError(f"window: grey is for pictures, and {self.dataset} is CT; choose lung or wide")
-        if not measured and self.window != "grey":
-            raise ValueError(f"window: {self.dataset} has pictures without Hounsfield units; choose grey")
+        if dataset.has_hounsfield and self.window == "grey":
+            raise ValueError(
+                f"window: grey is for images without Hounsfield units, and {self.dataset} is CT; choose lung or wide"
+            )
+        if not dataset.has_hounsfield and self.window != "grey":
+            raise ValueError(f"window: {self.dataset} has images without Hounsfield units; choose grey")
         return self
 
     @field_validator("resolution")
@@ -177,9 +186,9 @@ class Experiment(Section):
     @model_validator(mode="after")
     def _loss_fits_the_network(self) -> Self:
         family, loss = self.network.family, self.training.loss
-        if family == "vanilla" and self.resolution > MOST_VANILLA:
+        if family == "vanilla" and self.resolution > MAX_VANILLA_RESOLUTION:
             raise ValueError(
-                f"network: vanilla is for at most {MOST_VANILLA} pixels: its layers see every pixel"
+                f"network: vanilla is for at most {MAX_VANILLA_RESOLUTION} pixels: its layers connect all of them"
             )
         if isinstance(loss, Wasserstein) and family not in ("wgan", "r3"):
             raise ValueError(
@@ -187,7 +196,7 @@ class Experiment(Section):
             )
         if isinstance(loss, Relativistic) and family == "dcgan" and max(loss.gamma):
             raise ValueError(
-                f"training.loss: penalties on the slope bound nothing through the batch normalization of {family}; "
+                f"training.loss: gradient penalties do not work with the batch normalization of {family}; "
                 "choose the network r3, wgan or spectral"
             )
         if "E" in self.classes and dataset_named(self.dataset).has_hounsfield:
@@ -199,7 +208,7 @@ class Experiment(Section):
 
     @property
     def display_window(self) -> "Window":
-        """The window with its numbers."""
+        """The window with its centre and width."""
         from chestgan_core.imaging.windows import WINDOWS, Window
 
         if isinstance(self.window, str):
@@ -214,8 +223,8 @@ class Experiment(Section):
 def resume_fields(experiment: Mapping[str, Any]) -> dict[str, Any]:
     """`seed` -> 0, `training.batch_size` -> 32 and so on: what must be equal for a checkpoint to be resumed.
 
-    experiment: its fields as JSON gives them. Left out is what decides nothing about the weights (NOT_IN_WEIGHTS), and
-    what a second attempt may change (FREE_ON_RESUME).
+    experiment: its fields as JSON gives them. Without those that do not affect the weights (NOT_IN_WEIGHTS), and those
+    that a second attempt may change (FREE_ON_RESUME).
     """
     fields = {name: value for name, value in experiment.items() if name not in NOT_IN_WEIGHTS}
     training = fields.pop("training", {})
@@ -231,24 +240,40 @@ def _flatten(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def experiment_files() -> dict[str, Path]:
-    """Name -> YAML file; a file in $CHESTGAN_EXPERIMENTS hides a shipped one of the same name, and both hide a
-    tuned one that was brought from the store (tuning/tuned.py).
+    """Name -> YAML file. A file in $CHESTGAN_EXPERIMENTS hides a shipped one of the same name, and both hide a tuned
+    one that was fetched from the store (tuning/tuned.py).
 
-    Raises BadExperiment when $CHESTGAN_EXPERIMENTS is no folder.
+    Raises BadExperiment: $CHESTGAN_EXPERIMENTS is not a folder.
     """
     tuned = {path.stem: path for path in sorted(tuned_folder().glob("*.yaml"))}
     return {**tuned, **files_in(SHIPPED, "CHESTGAN_EXPERIMENTS", BadExperiment)}
 
 
 def tuned_folder() -> Path:
-    """Where the tuned experiments of the store lie on this machine; it may not exist."""
+    """The folder of tuned experiments that were fetched from the store; it may not exist."""
     return home() / "tuned-experiments"
 
 
 def load_experiment(name_or_path: str | Path) -> Experiment:
-    """An experiment by name or by the path of its YAML file.
+    """Load an experiment.
 
-    Raises BadExperiment: unknown name (lists the known ones), broken YAML (line), a wrong field (line, name and why).
+    Args:
+        name_or_path: Its name (shipped, in $CHESTGAN_EXPERIMENTS, or tuned), or the path of its YAML file.
+
+    Returns:
+        The experiment, frozen and validated.
+
+    Raises:
+        BadExperiment: The name is unknown (names the nearest ones), the file is not YAML (line), or a field is wrong
+            (line, field, cause).
+
+    Examples:
+        >>> from chestgan_core.config.experiment import load_experiment
+        >>> demo = load_experiment("demo")
+        >>> demo.dataset, demo.resolution, demo.training.batch_size  # resolution in pixels
+        ('phantom', 64, 32)
+        >>> str(demo.display_window)
+        '-1350 to 150 HU'
     """
     known = experiment_files()
     path = known.get(str(name_or_path)) or Path(name_or_path)
@@ -256,12 +281,12 @@ def load_experiment(name_or_path: str | Path) -> Experiment:
         raise BadExperiment(
             name_or_path, "is neither a known experiment nor a file", nearest(str(name_or_path), known)
         )
-    told = read_fields(path, "experiments", BadExperiment)
-    if (name := told.values.get("name", path.stem)) != path.stem:
+    fields = read_fields(path, "experiments", BadExperiment)
+    if (name := fields.values.get("name", path.stem)) != path.stem:
         raise BadExperiment(path, f"has the name {name}", "leave the name out: it is that of the file")
-    return validated(Experiment, told, "experiment", BadExperiment, name=path.stem)
+    return validated(Experiment, fields, "experiment", BadExperiment, name=path.stem)
 
 
-def parse_experiment(told: Mapping[str, object], name: str, where: object) -> Experiment:
-    """Fields as YAML or JSON gives them to an Experiment; where: what an error names. Raises BadExperiment."""
-    return validated(Experiment, Fields({"name": name, **told}, where), "experiment", BadExperiment)
+def parse_experiment(fields: Mapping[str, object], name: str, where: object) -> Experiment:
+    """An Experiment from fields as YAML or JSON gives them. where: named by errors. Raises BadExperiment."""
+    return validated(Experiment, Fields({"name": name, **fields}, where), "experiment", BadExperiment)

@@ -1,4 +1,4 @@
-"""How an experiment is trained: loss, augmentation, optimizer, budget. The section `training` of its YAML file.
+"""The training of an experiment: loss, augmentation, optimizer, budget. The section `training` of its YAML file.
 
 In: fields. Out: a frozen, validated TrainingPlan. Imports nothing heavy: the pipeline reads it for every experiment.
 """
@@ -9,32 +9,36 @@ from pydantic import Field, model_validator
 
 from chestgan_core.config.yaml_models import Section
 
-# What may change between two attempts of one training: when it ends and what it keeps for people, not what is learned.
+# Fields that may change when a training is resumed: when it ends and what it records, not what it learns.
 FREE_ON_RESUME = frozenset(
     {"minutes", "images", "epochs", "checkpoint_every_images", "sample_every_images", "snapshots"}
 )
 
-Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 LearningRate: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 
 
 class CrossEntropy(Section):
-    """The non-saturating loss of the first GAN.
+    """The non-saturating loss (Goodfellow et al. 2014, arXiv 1406.2661).
 
-    real_targets, fake_targets: the discriminator's targets, drawn anew for each batch between the two numbers.
-    smoothed_generator: the generator is held to the same real target, as in the thesis; else to 1.
-    update_above: the discriminator learns only from batches on which its loss is above this (the thesis' rule: 0.1).
+    real_targets, fake_targets: targets of D, drawn between the two numbers for each batch (label smoothing).
+    smoothed_generator: G has the same real target, as in the thesis; otherwise 1. update_above: D is updated only with
+    batches on which its loss is above this (the thesis: 0.1).
     """
 
     kind: Literal["cross-entropy"]
-    real_targets: tuple[Share, Share] = (1.0, 1.0)
-    fake_targets: tuple[Share, Share] = (0.0, 0.0)
+    real_targets: tuple[Fraction, Fraction] = (1.0, 1.0)
+    fake_targets: tuple[Fraction, Fraction] = (0.0, 0.0)
     smoothed_generator: bool = False
     update_above: Annotated[float, Field(ge=0)] = 0.0
 
 
 class Wasserstein(Section):
-    """Differences of scores. One of: clip, the largest absolute weight of the critic; gradient_penalty."""
+    """The Wasserstein loss (Arjovsky et al. 2017, arXiv 1701.07875), with one of two constraints on the critic.
+
+    clip: maximum absolute value of its weights. gradient_penalty: weight of the gradient penalty (Gulrajani et al.
+    2017, arXiv 1704.00028).
+    """
 
     kind: Literal["wasserstein"]
     clip: Annotated[float, Field(gt=0)] | None = None
@@ -48,18 +52,18 @@ class Wasserstein(Section):
 
 
 class Hinge(Section):
-    """Scores beyond a margin of 1 count as right (Lim and Ye 2017, arXiv 1705.02894)."""
+    """The hinge loss, with a margin of 1 (Lim and Ye 2017, arXiv 1705.02894)."""
 
     kind: Literal["hinge"]
 
 
 class Relativistic(Section):
-    """Real and generated images in pairs: how much more real is the real one (Jolicoeur-Martineau 2019, arXiv
-    1807.00734), with zero-centred penalties on the slope at real (R1) and at generated images (R2).
+    """The relativistic pairing loss (Jolicoeur-Martineau 2019, arXiv 1807.00734) with zero-centred gradient penalties
+    at real (R1) and generated images (R2).
 
-    gamma: weight of both penalties at the start and at the end of the planned training; needs to grow with the
-    resolution: 1 at 64, 8 at 128, 60 at 256 pixels. penalty_every: steps from one penalty to the next, which then
-    counts as many times: the second backward pass costs more than the step itself.
+    gamma: weight of both penalties at the start and at the end of the planned training; it needs to grow with the
+    resolution: 1 at 64, 8 at 128, 60 at 256 pixels. penalty_every: steps from one penalty to the next, which is
+    weighted accordingly: its second backward pass costs more than the step itself.
     """
 
     kind: Literal["relativistic"]
@@ -71,16 +75,16 @@ Loss: TypeAlias = Annotated[CrossEntropy | Wasserstein | Hinge | Relativistic, F
 
 
 class Augmentation(Section):
-    """What is done, at random, to every image that the discriminator sees, real or generated (DiffAugment, Zhao et al.
-    2020, arXiv 2006.10738). Neither flips nor turns: what cannot be told from the data leaks into what is generated,
-    and hearts would come to lie on the right.
+    """Random changes to every image that D sees, real or generated (DiffAugment, Zhao et al. 2020, arXiv 2006.10738).
+    Without flips and rotations: they would leak into generated images, with hearts on the right.
 
-    probability: share of the batches. translation: largest shift, of the side; what comes in is air. cutout: side of
-    the square that is blanked, of the side. brightness: largest shift of the grey levels, of their range; contrast:
-    largest change of their distance from the mean, as a factor. Small ones: Hounsfield units mean something.
+    probability: fraction of the batches. translation: maximum shift, as a fraction of the side; air is shifted in.
+    cutout: side of the blanked square, as a fraction of the side. brightness: maximum shift of the grey levels, as a
+    fraction of their range. contrast: maximum change of their distance from the mean, as a factor. Both are small,
+    because Hounsfield units have a meaning.
     """
 
-    probability: Share = 1.0
+    probability: Fraction = 1.0
     translation: Annotated[float, Field(ge=0, lt=0.5)] = 0.125
     cutout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     brightness: Annotated[float, Field(ge=0, lt=1)] = 0.05
@@ -88,9 +92,10 @@ class Augmentation(Section):
 
 
 class Optimizer(Section):
-    """Rates go from the first to the final one along half a cosine over the planned training, and so does beta2.
+    """The optimizer of G and D. lr and beta2 change to their final values along half a cosine over the planned
+    training.
 
-    discriminator_lr: of the discriminator, where it is another one; it falls by the same factor.
+    discriminator_lr: where D has another learning rate; it falls by the same factor.
     """
 
     kind: Literal["adam", "rmsprop"] = "adam"
@@ -103,10 +108,10 @@ class Optimizer(Section):
 
 
 class Sampling(Section):
-    """Which slices a batch is made of. classes: each class gets the same share, however many slices it has.
+    """How slices are drawn into batches. balance: `classes` draws all classes equally often.
 
-    max_slices_per_patient: a patient with more slices counts as if it had so many, or a series of 852 would outweigh
-    all.
+    max_slices_per_patient: a patient with more slices is drawn as if it had this many; otherwise a series of 852 slices
+    would dominate.
     """
 
     balance: Literal["none", "classes"] = "none"
@@ -114,10 +119,11 @@ class Sampling(Section):
 
 
 class Validation(Section):
-    """The generator that is kept: the one with the lowest KID against held-out patients.
+    """Validation during training; the generator with the lowest KID against held-out patients is kept.
 
-    every_images: images seen between two looks. images: on each side, at most. patience: looks without a better one
-    until the training stops early. One set of patients selects and judges then, which flatters a little.
+    every_images: images seen between two validations. images: maximum number on each side. patience: validations
+    without a better KID until the training stops early. The same patients select and evaluate the generator, which
+    favours it a little.
     """
 
     every_images: Annotated[int, Field(ge=1)]
@@ -126,15 +132,15 @@ class Validation(Section):
 
 
 class TrainingPlan(Section):
-    """The whole plan. The budget is what is reached first: minutes, images (seen) or epochs (over all slices).
+    """The whole plan. The budget ends with what is reached first: minutes, images (seen) or epochs (over all slices).
 
-    critic_steps: of the discriminator for each one of the generator. ema_images: half-life of the averaged weights,
-    images seen; 0 publishes the weights as they are. max_grad_norm: largest norm of a network's gradient.
-    instance_noise: standard deviation of the noise on all that the discriminator sees, of images in [-1, 1]; it halves
-    every instance_noise_half_life images seen (0: it stays). checkpoint_every_images, sample_every_images: how often a
-    state is kept and a row of history and pictures is made, images seen. snapshots: generators of earlier moments that
-    stay with the run, evenly spread. precision: bf16 computes the networks in 16 bits, penalties never; auto does so
-    where the hardware multiplies them, which is 1.4 to 1.8 times faster on a processor that does.
+    critic_steps: steps of D per step of G. ema_images: half-life of the exponential moving average of G's weights, in
+    images seen; 0: no average. max_grad_norm: maximum norm of a network's gradient, which is clipped. instance_noise:
+    standard deviation of the noise on all images that D sees, which are in [-1, 1]; it halves every
+    instance_noise_half_life images seen (0: it is constant). checkpoint_every_images, sample_every_images: images seen
+    between two checkpoints, and between two rows of the history with their sample images. snapshots: number of earlier
+    generators that are kept with the run, evenly spaced. precision: bf16 runs the networks in bfloat16, but never the
+    penalties; auto does so where the hardware supports it, which is 1.4 to 1.8 times faster on a CPU that does.
     """
 
     loss: Loss = CrossEntropy(kind="cross-entropy")

@@ -1,7 +1,7 @@
-"""Things that one YAML file describes, named by it: experiments and datasets.
+"""Models that are read from one YAML file each and have its name: experiments, datasets, search spaces.
 
-In: a folder that is shipped and an environment variable that names one of the user's own. Out: name -> file, its
-fields, and a validated model; what is wrong is one line with the file, the line and the field.
+In: a shipped folder, and an environment variable that names the user's own. Out: name -> file, its fields, and a
+validated model. An error is one line with the file, the line, the field, and for a wrong name the nearest known ones.
 """
 
 import os
@@ -34,7 +34,7 @@ Described = TypeVar("Described", bound=Section)
 
 @dataclass(frozen=True)
 class Fields:
-    """What a file or a manifest says. where: what an error names. lines: place of a field -> its line, from 1."""
+    """The fields of a file or a manifest. where: named by errors. lines: path of a field -> its line, from 1."""
 
     values: Mapping[str, Any]
     where: object
@@ -70,7 +70,7 @@ def files_in(shipped: Path, variable: str, error: type[BadInput]) -> dict[str, P
 def read_fields(path: Path, kind: str, error: type[BadInput]) -> Fields:
     """The fields of a file. kind: `datasets`, for the remedy.
 
-    Raises error: broken YAML (line), no fields, a field that is there twice (line).
+    Raises error: not YAML (line), no fields, a field twice (line).
     """
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
@@ -84,7 +84,7 @@ def read_fields(path: Path, kind: str, error: type[BadInput]) -> Fields:
     for place, line in places:
         if place in lines:
             name = ".".join(map(str, place))
-            cause = f"line {line}: {name} is there a second time, after line {lines[place]}"
+            cause = f"line {line}: {name} is a duplicate of line {lines[place]}"
             raise error(path, cause, "leave one of them out")
         lines[place] = line
     return Fields(values, path, lines)

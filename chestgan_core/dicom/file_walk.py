@@ -93,7 +93,7 @@ class _Archive:
 
 
 class Archives:
-    """Opens sources, and keeps the last few archives open for the files that follow. Not thread-safe: one per thread."""
+    """Opens sources, and keeps the last few archives open for the next files. Not thread-safe: one per thread."""
 
     def __init__(self) -> None:
         self._open: OrderedDict[FileLocation, _Archive] = OrderedDict()

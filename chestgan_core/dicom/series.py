@@ -92,12 +92,12 @@ def read_series(paths: Sequence[Path], progress: Progress | None = None) -> Read
     Examples:
         >>> from pathlib import Path
         >>> from chestgan_core.dicom.series import read_series
-        >>> reading = read_series([Path("collection"), Path("more.zip")])
-        >>> series = reading.series[0]
+        >>> reading = read_series([Path("collection")])  # a folder with 40 slices and a licence
+        >>> [series] = reading.series
         >>> len(series.slices), series.spacing_mm  # mm
-        (128, 2.5)
-        >>> reading.left_out
-        Counter({<LeftOut.LOCALIZER: 'localizer'>: 1})
+        (40, 3.0)
+        >>> dict(reading.left_out)
+        {<LeftOut.NOT_DICOM: 'not-dicom'>: 1}
     """
     found = _Collected()
     with Archives() as archives:

@@ -1,7 +1,7 @@
-"""What a document is made of, whoever writes it and in whatever format.
+"""The blocks of a document, independent of its format.
 
-In: plain text, tables of text, PNG pictures. Out: a Document, which html.py and pdf.py render: what the one shows, the
-other shows too. Text is text: no markup in it is interpreted.
+In: plain text, tables of text, PNG images. Out: a Document, which html.py and pdf.py render with the same content. Text
+is text: markup in it is not interpreted.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Notice:
-    """A box that is seen first. tone: passed, refused, read with care, or none of these."""
+    """A highlighted box. tone: passed (good), refused (bad), a caution (care), or none of these (plain)."""
 
     kind: ClassVar = "notice"
     tone: Tone
@@ -39,7 +39,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Tile:
-    """One headline number: what it is, the number, what to hold it against."""
+    """One headline number. label: what it is. remark: what to compare it with."""
 
     label: str
     value: str
@@ -56,7 +56,7 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and values, one a line."""
+    """Names and values, one pair per line."""
 
     kind: ClassVar = "facts"
     pairs: tuple[tuple[str, str], ...]
@@ -64,7 +64,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """widths: of the columns, relative to each other; one for each of head. Every row has as many cells."""
+    """widths: of the columns, relative to each other, as many as head has. Every row has as many cells."""
 
     kind: ClassVar = "table"
     head: tuple[str, ...]
@@ -78,7 +78,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """png: the picture. width: share of the page's width, 0 to 1."""
+    """png: the image. width: fraction of the page's width, 0 to 1."""
 
     kind: ClassVar = "figure"
     png: bytes
@@ -100,7 +100,7 @@ Block: TypeAlias = Paragraph | Bullets | Notice | Tiles | Facts | Table | Figure
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it."""
+    """A heading and the blocks below it."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -108,7 +108,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """summary: what somebody who reads one page must see. Sections without blocks are left out by the renderers."""
+    """summary: what someone who reads one page must see. Renderers leave out sections without blocks."""
 
     title: str
     lead: str

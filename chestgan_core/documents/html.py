@@ -1,4 +1,4 @@
-"""A document as one HTML file that opens offline: no script, no address, pictures inside.
+"""A document as one HTML file that opens offline: no scripts, no links, images inside.
 
 In: a Document. Out: HTML text; the same document gives the same text.
 """

@@ -1,7 +1,7 @@
-"""A document as a PDF of A4 pages: the summary on the first, a bookmark a section, the page's number of how many.
+"""A document as a PDF of A4 pages: the summary on the first page, a bookmark per section, "page 1 of 4" on each.
 
 In: a Document. Out: PDF bytes. The same document gives the same bytes: dates and identifiers are fixed. The fonts are
-those of the figures (DejaVu, which matplotlib brings) and are embedded, so that every name can be written.
+those of the figures (DejaVu, from matplotlib) and are embedded, so that every name can be printed.
 """
 
 import io
@@ -50,7 +50,7 @@ from chestgan_core.documents.blocks import (
     Tiles,
 )
 
-# Pictures as bytes: as letters (ASCII85) they are larger, and reportlab writes the letters in pure Python.
+# Images as bytes: as ASCII85 they are larger, and reportlab encodes that in pure Python.
 rl_config.useA85 = 0
 
 MARGIN, FOOT = 18 * mm, 20 * mm
@@ -62,11 +62,11 @@ TONES = {
     "care": (HexColor("#b35900"), HexColor("#fff6ea")),
     "plain": (HexColor("#6b7280"), HexColor("#f4f5f7")),
 }
-TILES_A_ROW = 4
+TILES_PER_ROW = 4
 CELL_GAP = 6  # points between columns
-FACT_NAMES = 0.24  # of the width
-LEAST = 50 * mm
-HIGHEST = 0.84  # of the page: a figure with its caption, so that a heading fits above it
+FACT_NAMES = 0.24  # fraction of the width
+MIN_TABLE_HEIGHT = 50 * mm  # space that must be left on the page where a table starts
+MAX_FIGURE_HEIGHT = 0.84  # fraction of the page, with its caption, so that a heading fits above it
 
 
 def _style(name: str, size: float, **more: Any) -> ParagraphStyle:
@@ -90,7 +90,7 @@ CAPTION = _style("caption", 7.5, textColor=GREY, spaceBefore=3, spaceAfter=8)
 
 
 def as_pdf(document: Document) -> bytes:
-    """The PDF. What is longer than a page goes on on the next; rows of a table stay whole, its head is repeated."""
+    """The PDF. Long tables continue on the next page under their head; rows are not split."""
     _register_fonts()
     story: list[Flowable] = [Words(_text(document.title), TITLE), Words(_text(document.lead), LEAD)]
     for block in document.summary:
@@ -118,7 +118,7 @@ def _register_fonts() -> None:
 
 
 class _Heading(Words):  # type: ignore[misc]  # reportlab has no types
-    """A heading that the reader's list of sections leads to."""
+    """A heading with a bookmark."""
 
     def draw(self) -> None:
         key = f"section-{self.text}"
@@ -128,7 +128,7 @@ class _Heading(Words):  # type: ignore[misc]  # reportlab has no types
 
 
 def _footed(title: str) -> type[Canvas]:
-    """A canvas that knows how many pages there are when it draws the first footer."""
+    """A canvas that knows the number of pages when it draws the footers."""
 
     class Footed(Canvas):  # type: ignore[misc]
         def __init__(self, *arguments: Any, **more: Any) -> None:
@@ -153,12 +153,12 @@ def _footed(title: str) -> type[Canvas]:
 
 
 def _section(section: Section) -> list[Flowable]:
-    """A heading stays with the first thing under it."""
+    """The flowables of a section; its heading stays with the first block."""
     flowables = [flowable for block in section.blocks for flowable in _flowables(block)]
     heading = _Heading(_text(section.title), HEADING)
     if isinstance(section.blocks[0], (Table, Facts)):
-        # A long table cannot be kept whole; so much of the page must be left for its first rows.
-        return [CondPageBreak(LEAST), heading, *flowables]
+        # A long table cannot be kept on one page, but its first rows must fit below the heading.
+        return [CondPageBreak(MIN_TABLE_HEIGHT), heading, *flowables]
     heading.keepWithNext = 1
     return [heading, *flowables]
 
@@ -209,7 +209,7 @@ def _notice(notice: Notice) -> Flowable:
 
 
 def _tiles(tiles: Tiles) -> Flowable:
-    columns = min(TILES_A_ROW, len(tiles.items))
+    columns = min(TILES_PER_ROW, len(tiles.items))
     cells: list[Any] = [_tile(tile) for tile in tiles.items]
     cells += [""] * (-len(cells) % columns)
     rows = [cells[at : at + columns] for at in range(0, len(cells), columns)]
@@ -236,12 +236,12 @@ def _table(table: Table) -> Flowable:
 
 
 def _cell(text: str, style: ParagraphStyle, width: float) -> Flowable:
-    """Words that are too long for their column are broken where a reader would break them, if they can be."""
+    """Text whose words are broken at dashes, dots and underscores where they are too long for the column."""
     return Words(" ".join(_broken(word, style, width - CELL_GAP) for word in text.split(" ")), style)
 
 
 def _broken(word: str, style: ParagraphStyle, width: float) -> str:
-    """Lines as long as the column is wide, each but the last ending with a dash, a dot or an underscore."""
+    """The word on lines that fit the column, each but the last ending with a dash, a dot or an underscore."""
     lines = [""]
     for part in re.findall(r"[^-._]+[-._]*|[-._]+", word):
         if lines[-1] and pdfmetrics.stringWidth(lines[-1] + part, style.fontName, style.fontSize) > width:
@@ -251,11 +251,11 @@ def _broken(word: str, style: ParagraphStyle, width: float) -> str:
 
 
 def _figure(figure: Figure, width: float) -> list[Flowable]:
-    """The picture with its caption under it, smaller where the page is not high enough."""
+    """The image with its caption below, scaled down where the page is not high enough."""
     words = Words(f"<b>{_text(figure.title)}.</b> {_text(figure.caption)}", CAPTION)
     across, down = ImageReader(io.BytesIO(figure.png)).getSize()
-    most = HEIGHT * HIGHEST - words.wrap(width, HEIGHT)[1]
-    width = min(width, most * across / down)
+    max_height = HEIGHT * MAX_FIGURE_HEIGHT - words.wrap(width, HEIGHT)[1]
+    width = min(width, max_height * across / down)
     image = Image(io.BytesIO(figure.png), width, width * down / across, hAlign="LEFT")
     image.keepWithNext = 1
     return [image, words]
@@ -282,5 +282,5 @@ def _text(text: str) -> str:
     return escape(text)
 
 
-def _shortened(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

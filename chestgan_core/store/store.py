@@ -52,14 +52,17 @@ class Store(ObjectStore):
         >>> from pathlib import Path
         >>> from chestgan_core.store import keys
         >>> from chestgan_core.store.store import Store
-        >>> store = Store.open("s3://bucket/prefix")
-        >>> (run,) = store.read_pointer(keys.run_latest("demo"), "run")
-        >>> artefact = store.read_manifest(keys.run_manifest("demo", run))
+        >>> store = Store.open()  # that of $CHESTGAN_STORE
+        >>> key = keys.comparison_manifest("example", "v1")
+        >>> artefact = store.commit(key, {"notes.txt": b"two reports"}, {"kind": "comparison"})
         >>> artefact.bytes  # of all its objects
-        9173482
-        >>> files = store.fetch(artefact, Path("demo"))  # name -> path, each file verified
-        >>> files["generator.safetensors"]
-        PosixPath('demo/generator.safetensors')
+        11
+        >>> store.update_pointer(keys.comparison_latest("example"), {"version": "v1"})
+        >>> store.read_pointer(keys.comparison_latest("example"), "version")
+        ('v1',)
+        >>> files = store.fetch(key, Path("example"))  # name -> path, each file verified
+        >>> files["notes.txt"].read_text()
+        'two reports'
     """
 
     @classmethod

@@ -32,7 +32,7 @@ def test_every_shipped_experiment_is_valid_and_names_a_known_dataset(name: str) 
         (GOOD + "resolution: 65\n", "line 3: resolution"),
         (GOOD + "widow: lung\n", "line 3: widow"),
         (GOOD + "network:\n\n  generator_width: 0\n", "line 5: network.generator_width"),
-        (GOOD + "training: {images: 200}\n", "line 3: training is there a second time, after line 2"),
+        (GOOD + "training: {images: 200}\n", "line 3: training is a duplicate of line 2"),
         (GOOD + "window: &again [*again]\n", "is not YAML"),
         (GOOD + "window: {centre: -600, width: -1}\n", "width"),
         ("dataset: phantom\ntraining: {}\n", "line 2: training: .*give a budget"),

@@ -40,7 +40,7 @@ def refused(folder: Path, lines: list[str]) -> str:
         (6, "  varable: CHESTGAN_FOLDER", "line 6: source.folder.varable: "),
         (8, "slice_size: large", "line 8: slice_size: "),
         (11, "    variable: [BOXES]", "line 11: annotations.0.voc.variable: "),
-        (8, "title: theirs", "line 8: title is there a second time, after line 1"),
+        (8, "title: theirs", "line 8: title is a duplicate of line 1"),
         (2, "image_kind: phantoms", "image_kind: 'phantoms' is not a valid value, did you mean phantom?"),
         (5, "  kind: foldr", "source: 'foldr' is not a valid value, did you mean folder?"),
         (

@@ -11,9 +11,9 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ImplicitVRLittleEndian, SecondaryCaptureImageStorage
 
-from chestgan_core.dicom.audit import AuditReport, Finding, audit_paths, audit_zip, no_audit
+from chestgan_core.dicom.audit import AuditReport, Finding, audit_paths, audit_zip, empty_report
 from chestgan_core.dicom.identifying_attributes import is_placeholder, reads_like_a_name
-from chestgan_core.errors import BadInput
+from chestgan_core.errors import UnknownName
 from tests.dicom.ct_files import as_bytes, ct_slice
 
 CLEAN: dict[str, Any] = {"PatientName": "PH-A0001", "PatientIdentityRemoved": "YES"}
@@ -40,7 +40,7 @@ def item(**attributes: Any) -> Dataset:
 def test_phantoms_pass_as_a_private_folder(phantom_folder: Path) -> None:
     report = audit_paths([phantom_folder])
     assert report.files > 100
-    assert report.stopping() == ()
+    assert report.blocking() == ()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_may_name_a_person_stops_a_private_folder(
 ) -> None:
     report = audited(tmp_path, ct_slice(**{**CLEAN, **changes}))
     assert report.findings == {finding: 1}
-    assert report.stopping() == (finding,)
+    assert report.blocking() == (finding,)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_what_only_narrows_down_is_reported_and_does_not_stop(
 ) -> None:
     report = audited(tmp_path, ct_slice(**{**CLEAN, **changes}))
     assert report.findings == {finding: 1}
-    assert report.stopping() == ()
+    assert report.blocking() == ()
 
 
 def test_dates_that_were_shifted_are_not_a_finding(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_private_attributes_are_judged_by_their_creator_and_type(
 ) -> None:
     report = audited(tmp_path, private_file(creator, vr, value))
     assert report.findings == {finding: 1}
-    assert bool(report.stopping()) == (finding is Finding.PRIVATE_NAME)
+    assert bool(report.blocking()) == (finding is Finding.PRIVATE_NAME)
 
 
 def test_names_are_found_in_files_that_do_not_state_types(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_finding_behind_a_long_header_is_found(tmp_path: Path) -> None:
 def test_files_are_counted_once_a_finding_and_reports_add_up(tmp_path: Path) -> None:
     named = ct_slice(z=3, **{**CLEAN, "PatientName": "Doe^Jane", "OtherPatientNames": "Roe^Jane"})
     one, other = audited(tmp_path / "a", ct_slice(**CLEAN), named), audited(tmp_path / "b", named)
-    together = no_audit() + one + other
+    together = empty_report() + one + other
     assert (together.files, together.findings) == (3, {Finding.PATIENT_NAME: 2, Finding.PATIENT_DETAILS: 2})
     assert together.line() == "3 files: patient-name 2!, patient-details 2!"
     assert AuditReport.from_json(json.loads(json.dumps(together.as_json()))) == together
@@ -191,7 +191,7 @@ def test_a_header_that_cannot_be_read_stops_as_nobody_can_judge_it(tmp_path: Pat
     (tmp_path / "2.zip").write_bytes(b"PK\x03\x04 cut short")
     report = audit_paths([tmp_path])
     assert (report.files, report.findings) == (2, {Finding.UNREADABLE: 2})
-    assert report.stopping() == (Finding.UNREADABLE,)
+    assert report.blocking() == (Finding.UNREADABLE,)
 
 
 def test_a_value_that_cannot_be_converted_makes_its_file_unreadable_and_no_more(tmp_path: Path) -> None:
@@ -208,12 +208,12 @@ def test_a_value_that_cannot_be_converted_makes_its_file_unreadable_and_no_more(
     assert report.findings.get(Finding.UNREADABLE, 0) <= 1
 
 
-def test_accepted_findings_do_not_stop_and_misspelled_ones_are_refused() -> None:
+def test_accepted_findings_do_not_block_and_misspelled_ones_are_refused() -> None:
     report = AuditReport(3, {Finding.BIRTH_DATE: 3, Finding.STAFF_NAME: 1})
-    assert report.stopping(["birth-date"]) == (Finding.STAFF_NAME,)
-    assert report.stopping(["birth-date", "staff-name"]) == ()
-    with pytest.raises(BadInput, match="no finding is called birthdate"):
-        report.stopping(["birthdate"])
+    assert report.blocking(["birth-date"]) == (Finding.STAFF_NAME,)
+    assert report.blocking(["birth-date", "staff-name"]) == ()
+    with pytest.raises(UnknownName, match="birthdate is not a finding; did you mean birth-date?"):
+        report.blocking(["birthdate"])
 
 
 @pytest.mark.parametrize("name", [
@@ -256,8 +256,8 @@ def test_real_collections_are_judged_sensibly(real_data: Path) -> None:
         qin.findings[Finding.FLAG_MISSING] == 325
     )  # the segmentation has the flag, the images name a method
     assert qin.findings[Finding.RECORD_NUMBER] == qin.findings[Finding.DEVICE] == 326
-    assert qin.stopping() == ()
+    assert qin.blocking() == ()
     compressed = audit_paths([edges / "compressed"])
     assert compressed.findings[Finding.PATIENT_NAME] == compressed.files == 12
     assert audit_paths([edges / "not-ct"]).findings[Finding.CAPTURE_UNCLEAR] == 8
-    assert audit_paths([edges / "neck-only", edges / "orientation"]).stopping() == ()
+    assert audit_paths([edges / "neck-only", edges / "orientation"]).blocking() == ()

@@ -32,8 +32,8 @@ USUAL_FILE_BYTES = 540_000
 
 @dataclass(frozen=True)
 class RawArchive:
-    """What was committed. files: number of images in the archive; expected: in the catalog. reused: nothing was
-    fetched.
+    """What was committed. files: number of images in the archive; expected: by the catalog, if it knows.
+    reused: nothing was fetched.
     """
 
     uri: str
@@ -105,7 +105,7 @@ def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -
         version=version,
         series=len(series),
         files=sum(one.files for one in series),
-        expected=sum(row.images for row in rows),
+        expected=sum(one.row.images or one.files for one in series),
         bytes=artefact.bytes,
         reused=not fetched,
         fetched_series=len(fetched),
