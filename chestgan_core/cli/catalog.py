@@ -18,9 +18,9 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "source",
         metavar="SOURCE",
-        help="idc (the installed index of the Imaging Data Commons), nbia (the NBIA server), folder or phantom; or the "
-        "path of an index (CSV, Parquet), of a metadata.csv from the NBIA Data Retriever, of a folder of DICOM files, "
-        "or, with --dataset, of a folder of images",
+        help="idc (the installed index of the Imaging Data Commons), nbia (the NBIA server), folder, images, phantom; "
+        "or the path of an index (CSV, Parquet), of a metadata.csv from the NBIA Data Retriever, of a folder of DICOM "
+        "files, or, with --dataset, of a folder of images",
     )
     parser.add_argument(
         "--dataset",
@@ -38,7 +38,8 @@ def catalog(args: argparse.Namespace) -> Answer:
     if args.dataset and not dataset_named(args.dataset).has_hounsfield:
         from chestgan_core.sources.images.collection import summarize_images
 
-        summary = summarize_images(args.dataset, Path(args.source), home())
+        path = None if args.source == "images" else Path(args.source)
+        summary = summarize_images(args.dataset, path, home())
         return Answer(summary.as_json(), summary.text())
     dataset, listed = list_named(args.source, args.dataset, home())
     data = {

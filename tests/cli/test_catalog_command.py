@@ -103,6 +103,14 @@ def test_a_source_that_does_not_fit_is_refused_in_one_line(refused: Any, tmp_pat
     )
 
 
+def test_a_dataset_of_images_is_counted_by_the_kind_of_its_source(
+    real_data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CHESTGAN_CHEST_CT_SCAN_IMAGES", str(real_data / "chest-ct-scan-images"))
+    assert main(["catalog", "images", "--dataset", "chest_ct_scan_images"]) == 0
+    assert "286 files, 286 images" in capsys.readouterr().err
+
+
 def test_a_folder_without_images_says_what_it_should_hold(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -72,7 +72,7 @@ def check_series(packed: Packed, row: "SeriesRow", pseudonyms: "Pseudonyms", rem
             f"{strangers} of its {packed.files} files are not DICOM, or of another series",
             "materialize series_catalog again, or leave it out (exclude_series of the dataset)",
         )
-    if packed.files != row.images:
+    if not packed.files or row.images not in (0, packed.files):  # 0: unknown
         raise error(
             f"series {row.key}",
             f"the source delivered {packed.files} files, the catalog lists {row.images}",

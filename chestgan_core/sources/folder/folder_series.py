@@ -36,10 +36,11 @@ def folder_series(
     with Progress(label, None, "files") as progress:
         reading = read_series([folder], progress)
     require_series(reading)
-    names = FolderFiles(folder, pseudonyms)
+    folder_files = FolderFiles(folder, pseudonyms)
     with Archives() as archives:
         rows = [
-            _row(series, names, archives, pseudonyms, licence, doi, generated) for series in reading.series
+            _row(series, folder_files, archives, pseudonyms, licence, doi, generated)
+            for series in reading.series
         ]
     return Catalog(tuple(rows), {str(why): n for why, n in sorted(reading.left_out.items())}, reading.files)
 
@@ -83,14 +84,14 @@ class FolderFiles:
 
 def _row(
     series: "Series",
-    names: FolderFiles,
+    folder_files: FolderFiles,
     archives: "Archives",
     pseudonyms: "Pseudonyms",
     licence: str,
     doi: str,
     generated: bool,
 ) -> SeriesRow:
-    files = [names.text_of(header.location) for header in series.slices]
+    files = [folder_files.text_of(header.location) for header in series.slices]
     states = [_state(header.location, archives) for header in series.slices]
     sizes = [size for size, _ in states]
     # Name, size and UID stay the same when pixels are blanked in place, so the time or CRC counts, too.

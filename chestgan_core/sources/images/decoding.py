@@ -22,7 +22,8 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".tif", ".tiff", ".bmp", 
 # The largest radiographs have 4,300 x 3,600 pixels; four times that in colour is 256 MB.
 MAX_PIXELS = 64_000_000
 MAX_BYTES = 512 * 1024**2
-# An alpha channel is a copy of the grey levels if more than _SAME levels apart in fewer pixels than _MARKED.
+# An alpha channel counts as a copy of the grey levels if no more than the fraction _MARKED of the pixels differs from
+# them by more than _SAME levels.
 _MARKED, _SAME = 0.01, 2
 
 
