@@ -23,7 +23,9 @@ MODULES = [
     "chestgan_core.networks.registry",
     "chestgan_core.slices.normalization",
     "chestgan_core.slices.shards",
+    "chestgan_core.training.generation",
     "chestgan_core.training.loop",
+    "chestgan_core.training.weights",
     "chestgan_core.tuning.study",
 ]
 

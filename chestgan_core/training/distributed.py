@@ -40,7 +40,7 @@ class World:
 
     @classmethod
     def join(cls, store: Any, size: int, rank: int, device: torch.device) -> Self:
-        """The world of `size` processes of one machine that meet at a torch.distributed store; waits for all of them."""
+        """The world of `size` processes of one machine that meet at a torch.distributed store; waits for all."""
         dist.init_process_group(_backend(device), store=store, world_size=size, rank=rank)
         return cls(size, rank, rank, _cpu_group(device))
 

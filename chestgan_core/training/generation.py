@@ -1,11 +1,11 @@
 """Images from numbered seeds: image k depends on the model and on seed k, on nothing else.
 
-A generator with classes makes them in turn: seed k is of class k modulo their number.
+In: a loaded generator and seeds. Out: (N, 1, R, R) float32 in [-1, 1], in the order of the seeds. A generator with
+classes makes them in turn: seed k is of class k modulo their number.
 
-In: a loaded generator and seeds. Out: (N, 1, R, R) float32 in [-1, 1], in the order of the seeds.
-The last bits of a convolution can depend on the size of the batch, on the place in it and on the number
-of threads, because kernels cut their work into blocks. So the network always sees CHUNK places, seed k always
-sits at place k mod CHUNK, and the number of threads divides CHUNK.
+The last bits of a convolution can depend on the size of the batch, on the position in it and on the number of threads,
+because kernels divide their work into blocks. So the network always gets CHUNK positions, seed k is always at position
+k mod CHUNK, and the number of threads divides CHUNK.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ from chestgan_core.local.progress import Progress
 from chestgan_core.training.weights import LoadedGenerator
 
 CHUNK = 32
-# 3 threads, and for some widths 8, were seen to change the last bits; these were not.
+# 3 threads, and for some widths 8, changed the last bits when measured; these did not.
 THREADS = (1, 2, 4)
 # PyTorch's CPU generator keeps 32 bits of a seed: larger ones would repeat images.
 SEEDS = 2**32
@@ -45,18 +45,55 @@ def class_numbers(seeds: Sequence[int], experiment: Experiment) -> Tensor | None
 
 
 def generate_stream(generator: LoadedGenerator, seeds: Iterable[int]) -> Iterator[Tensor]:
-    """One image (1, R, R) float32 in [-1, 1] on the CPU for each seed; memory is one chunk.
+    """Images one by one, with the memory of one chunk; the same as those of `generate`.
 
-    Fastest for seeds that count up: a chunk is computed when the next seed's place in it is taken.
+    Args:
+        generator: From `load_generator`.
+        seeds: 0 to 2^32 - 1; fastest where they count up.
+
+    Yields:
+        (1, R, R) float32 in [-1, 1] on the CPU, one per seed.
+
+    Raises:
+        BadInput: A seed is out of range.
     """
     for images in _chunks(generator, seeds):
         yield from images
 
 
 def generate(generator: LoadedGenerator, seeds: Sequence[int], progress: Progress | None = None) -> Tensor:
-    """(N, 1, R, R) float32 in [-1, 1] on the CPU, image i from seeds[i].
+    """Images from seeds: the same model and seed give the same image, whatever is generated beside it.
 
-    Raises BadInput for a seed out of range.
+    Args:
+        generator: From `load_generator`.
+        seeds: 0 to 2^32 - 1.
+        progress: Advanced by the images of each chunk.
+
+    Returns:
+        (N, 1, R, R) float32 in [-1, 1] on the CPU, image i from seeds[i]; `experiment.display_window.from_unit` makes
+        HU of it.
+
+    Raises:
+        BadInput: A seed is out of range.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from chestgan_core.config.experiment import load_experiment
+        >>> from chestgan_core.networks.registry import build_generator
+        >>> from chestgan_core.training.weights import load_generator, save_generator
+        >>> experiment = load_experiment("demo")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = save_generator(Path(folder), build_generator(experiment), experiment)
+        ...     generator = load_generator(Path(folder))
+        >>> images = generate(generator, range(4))
+        >>> images.shape
+        torch.Size([4, 1, 64, 64])
+        >>> torch.equal(images[3:], generate(generator, [3]))
+        True
+        >>> low, high = experiment.display_window.ends  # HU
+        >>> low <= experiment.display_window.from_unit(images).min() <= high
+        tensor(True)
     """
     size = generator.experiment.resolution
     images = torch.empty(len(seeds), 1, size, size)
@@ -71,7 +108,7 @@ def generate(generator: LoadedGenerator, seeds: Sequence[int], progress: Progres
 
 def _chunks(generator: LoadedGenerator, seeds: Iterable[int]) -> Iterator[Tensor]:
     """(n, 1, R, R) for n seeds that fit into one chunk, in the order of the seeds."""
-    chunk: dict[int, int] = {}  # place -> seed
+    chunk: dict[int, int] = {}  # position -> seed
     for seed in seeds:
         if seed % CHUNK in chunk:
             yield _compute(generator, chunk)
@@ -83,17 +120,17 @@ def _chunks(generator: LoadedGenerator, seeds: Iterable[int]) -> Iterator[Tensor
 
 @torch.inference_mode()
 def _compute(generator: LoadedGenerator, chunk: dict[int, int]) -> Tensor:
-    places = list(chunk)
+    positions = list(chunk)
     z = torch.zeros(CHUNK, generator.experiment.network.latent_dim)
-    z[places] = torch.stack([noise(seed, z.shape[1]) for seed in chunk.values()])
+    z[positions] = torch.stack([noise(seed, z.shape[1]) for seed in chunk.values()])
     classes = None
     if (numbers := class_numbers(list(chunk.values()), generator.experiment)) is not None:
         classes = torch.zeros(CHUNK, dtype=torch.int64)
-        classes[places] = numbers
+        classes[positions] = numbers
         classes = classes.to(generator.device)
     with _threads_that_divide():
         images: Tensor = generator.module(z.to(generator.device), classes)
-    return images[places].clamp(-1, 1).float().cpu()
+    return images[positions].clamp(-1, 1).float().cpu()
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def open_validator(paths: Sequence[Path], experiment: Experiment, device: torch.
 
 
 def validate(state: TrainingState, scorer: KidScorer, images: int) -> None:
-    """Score the averaged generator by so many images (seeds 0, 1, ...); keep its weights if they are the best so far."""
+    """Score the averaged generator by so many images (seeds 0, 1, ...); keep its weights if they are the best yet."""
     calibrate_batch_norm(state.ema, state.experiment)
     loaded = LoadedGenerator(state.ema, state.experiment, "", state.device)
     value = scorer(generate(loaded, range(images)))

@@ -1,8 +1,8 @@
-"""The finished networks on disk: weights as safetensors, with the experiment that made them inside the file.
+"""The final weights on disk: safetensors files that contain the experiment that they were trained with.
 
-In: a folder and a network. Out: `generator.safetensors` (float32; the metadata field `experiment` holds the
-experiment as JSON, so that the file alone is enough), `config.json`, the same for people, and
-`discriminator.safetensors`, which evaluation reads and which is never published.
+In: a folder and a network. Out: `generator.safetensors` (float32; the metadata field `experiment` is the experiment as
+JSON, so that the file is complete in itself), `config.json`, the same for people, and `discriminator.safetensors`,
+which evaluation reads and which is never published.
 """
 
 import hashlib
@@ -58,9 +58,16 @@ class LoadedDiscriminator:
 def save_generator(
     folder: Path, generator: nn.Module, experiment: Experiment, name: str = GENERATOR_FILE
 ) -> str:
-    """Write config.json, then the weights under `name`; returns the sha256 of the latter.
+    """Write config.json, then the weights under `name`.
 
-    The same weights give the same bytes: they are the content address of the model.
+    Args:
+        folder: Exists.
+        generator: The network that `build_generator(experiment)` makes.
+        experiment: Stored with the weights.
+        name: Of the file.
+
+    Returns:
+        The sha256 (hexadecimal) of the weights file. The same weights give the same bytes.
     """
     with replacing(folder / CONFIG_FILE) as path:
         path.write_text(experiment.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -76,9 +83,28 @@ def save_discriminator(
 
 
 def load_generator(folder_or_file: Path, device: torch.device | str = "cpu") -> LoadedGenerator:
-    """The generator of a training folder, or of one generator.safetensors.
+    """A trained generator, ready to generate.
 
-    Raises BadCheckpoint: no such file, cut short, not safetensors, made by something else, another network.
+    Args:
+        folder_or_file: The folder of a training, or its generator.safetensors alone.
+        device: Where to put it.
+
+    Returns:
+        The module in eval mode, its experiment, and the sha256 of the file.
+
+    Raises:
+        BadCheckpoint: There is no such file, it is cut short or not safetensors, it was not written by a training of
+            this version, or its tensors are not those of its experiment.
+
+    Example:
+        >>> import tempfile
+        >>> from chestgan_core.config.experiment import load_experiment
+        >>> experiment = load_experiment("demo")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     sha256 = save_generator(Path(folder), build_generator(experiment), experiment)
+        ...     loaded = load_generator(Path(folder))
+        >>> loaded.sha256 == sha256, loaded.experiment.name, loaded.module.training
+        (True, 'demo', False)
     """
     path = _found(folder_or_file, GENERATOR_FILE)
     fields, tensors = _read(path, _OF_GENERATOR, GENERATOR_FILE)
@@ -88,7 +114,7 @@ def load_generator(folder_or_file: Path, device: torch.device | str = "cpu") -> 
 
 
 def load_discriminator(folder_or_file: Path, device: torch.device | str = "cpu") -> LoadedDiscriminator:
-    """The discriminator of a training folder, or of one discriminator.safetensors. Raises as load_generator does."""
+    """The discriminator of a training folder, or of one discriminator.safetensors. Raises BadCheckpoint."""
     path = _found(folder_or_file, DISCRIMINATOR_FILE)
     metadata, tensors = _read(path, _OF_DISCRIMINATOR, DISCRIMINATOR_FILE)
     try:
