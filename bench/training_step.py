@@ -1,8 +1,8 @@
 """The training step against the plain public DCGAN loop: images per second, interleaved on one machine.
 
-The plain loop is what tutorials and the thesis do: a data loader, sigmoid and BCELoss, new label tensors and losses
-read back to Python in each step, NCHW, Adam with its defaults. All rows measure it on the networks of the thesis
-(latent 100, widths 64 and 128, batch 128), with the number of workers that is fastest.
+The plain loop is what tutorials and the thesis system do: a data loader, sigmoid and BCELoss, new label tensors and
+losses read back to Python in each step, NCHW, Adam with its defaults. All rows measure it on the networks of the
+thesis system (latent 100, widths 64 and 128, batch 128), with the number of workers that is fastest.
 """
 
 import statistics
@@ -46,12 +46,12 @@ def measure() -> list[Ratio]:
     note = f"plain loop with {workers}, {torch.get_num_threads()} threads, {DEVICE.type}"
     network = default.network
     widths = f"widths {network.generator_width} and {network.discriminator_width}"
-    # Where bfloat16 is not used, both rows of the thesis' networks are the same measurement.
+    # Where bfloat16 is not used, both rows of the networks of the thesis system are the same measurement.
     target = {"cpu": 1.5, "cuda": 5.0}[DEVICE.type] if computes_bfloat16(DEVICE) else 1.0
     precision = "bfloat16" if computes_bfloat16(DEVICE) else "float32"
     return [
         Ratio(
-            f"training step, networks of the thesis, {precision}",
+            f"training step, networks of the thesis system, {precision}",
             rates["thesis"],
             plain,
             "images/s",

@@ -31,11 +31,11 @@ class ArchitectureComparisonConfig(dg.Config):
 
     experiments: list[str] = Field(
         default=[],
-        description="Two to twelve experiments. Empty: those of the thesis on the dataset that have a report.",
+        description="Two to twelve experiments. Empty: those of the thesis system on the dataset that have a report.",
     )
     dataset: str = Field(
         default="chest_ct_scan_images",
-        description="Where no experiments are named. If the thesis has none on it, all experiments on it are compared.",
+        description="Where no experiments are named: those of the thesis system on it, or all if it has none.",
     )
 
 
@@ -150,7 +150,7 @@ def monthly_report(
 
 
 def _experiments_of(dataset: str) -> list[str]:
-    """The experiments of the thesis on the dataset; all experiments on it where the thesis has none."""
+    """The experiments of the thesis system on the dataset; all experiments on it where the thesis system has none."""
     dataset_named(dataset)  # an unknown one is answered with the nearest
     names = sorted(name for name, experiment in EXPERIMENTS.items() if experiment.dataset == dataset)
     return [name for name in names if name.startswith(THESIS)] or names

@@ -22,8 +22,8 @@ class CrossEntropy(Section):
     """The non-saturating loss (Goodfellow et al. 2014, arXiv 1406.2661).
 
     real_targets, fake_targets: targets of D, drawn between the two numbers for each batch (label smoothing).
-    smoothed_generator: G has the same real target, as in the thesis; otherwise 1. update_above: D is updated only with
-    batches on which its loss is above this (the thesis: 0.1).
+    smoothed_generator: G has the same real target, as in the thesis system; otherwise 1. update_above: D is updated
+    only with batches on which its loss is above this (the thesis system: 0.1).
     """
 
     kind: Literal["cross-entropy"]

@@ -49,6 +49,7 @@ from chestgan_core.training.data import LoadedSlices, load_slices
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.generation import class_numbers, class_of, generate
 from chestgan_core.training.run import fetch_discriminator, fetch_generator, newest_run
+from chestgan_core.training.run_manifest import read_run_manifest
 from chestgan_core.training.weights import GENERATOR_FILE
 
 log = logging.getLogger(__name__)
@@ -196,7 +197,8 @@ def _score(
     folder: Path,
 ) -> None:
     where = pick_device(device)
-    training_set = open_training_set(store, experiment.dataset, run.manifest["training_set"])
+    trained = read_run_manifest(store, run)
+    training_set = open_training_set(store, experiment.dataset, trained.training_set)
     held_out = _slices(store, training_set, "held-out", experiment, folder)
     reference = _slices(store, training_set, "train", experiment, folder)
     generator = fetch_generator(store, run, folder / "model", where)
@@ -211,7 +213,7 @@ def _score(
         window=experiment.display_window,
         source_title=training_set.dataset.title,
         image_kind=training_set.dataset.image_kind,
-        model_title=f"{experiment.name}, {run.manifest['images_seen']:,} images seen",
+        model_title=f"{experiment.name}, {trained.images_seen:,} images seen",
         reference=_real(reference, experiment),
         fake_classes=[class_of(seed, experiment) for seed in seeds] if experiment.classes else (),
         features_of=CachedFeatures(store, training_set),
@@ -222,7 +224,7 @@ def _score(
         device=where,
         provenance={
             "experiment": experiment.name,
-            "run": run.manifest["run"],
+            "run": trained.run,
             "generator sha256": run.find(GENERATOR_FILE).sha256,
             "training set": f"{training_set.dataset.name} {training_set.version}",
             "licence of the source": training_set.dataset.licence,
@@ -232,7 +234,7 @@ def _score(
     discriminator = RunDiscriminator(
         fetch_discriminator(store, run, folder / "model", where),
         "the run has no discriminator in the store",
-        run.manifest["best_at"],
+        trained.best_at,
     )
     report = with_thesis(
         report,
@@ -252,7 +254,7 @@ def _score(
     files = write_report(report, out, _training_pictures(store, run))
     manifest = _Manifest(
         experiment=experiment.name,
-        run=run.manifest["run"],
+        run=trained.run,
         training_set=training_set.version,
         scoring=scoring,
         spread=float(fake.std(dim=0).mean()),

@@ -24,7 +24,7 @@ from torch.nn import functional
 from chestgan_core.errors import NotAvailable, UnknownName, nearest
 from chestgan_core.imaging.pretrained import efficientnet_grey, efficientnet_lite0, torchvision_weights
 
-SIZE = 224  # both networks were trained on 224 x 224 pixels, and the thesis measured there
+SIZE = 224  # both networks were trained on 224 x 224 pixels, and the thesis system measures there
 BATCH = 16
 _EPSILON = 1e-10
 # LPIPS 0.1 maps [-1, 1] to what AlexNet was trained on.

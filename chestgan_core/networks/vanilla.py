@@ -1,6 +1,6 @@
 """The first GAN: both networks are perceptrons on flat images (Goodfellow et al. 2014, arXiv 1406.2661).
 
-With widths 128 and 256 at 64 pixels these are the networks of the thesis: 100-128-256-512-1024-4096 with batch
+With widths 128 and 256 at 64 pixels these are the networks of the thesis system: 100-128-256-512-1024-4096 with batch
 normalization from 256 on, and 4096-512-256-1.
 """
 

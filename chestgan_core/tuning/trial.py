@@ -128,6 +128,7 @@ def _train(trial: Trial, plan: StudyPlan, experiment: Experiment, inputs: TrialI
             TrainingCallbacks(on_validation=on_validation),
             plan.validations,
             clock,
+            pictures=False,
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -13,7 +13,7 @@ import yaml
 
 from chestgan_core.config.experiment import Experiment, Provenance, tuned_folder
 from chestgan_core.errors import BadInput, NotInStore
-from chestgan_core.local.files import replacing
+from chestgan_core.local.files import file_error, replacing
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import parse_json
 from chestgan_core.store.store import Store
@@ -75,7 +75,7 @@ def write_tuned(folder: Path, name: str, text: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         write_if_changed(folder / f"{name}.yaml", text)
     except OSError as error:
-        raise BadInput(folder, f"cannot be written ({error.strerror})", "give another folder") from error
+        raise file_error(folder, error, "give another folder") from error
     return folder / f"{name}.yaml"
 
 
@@ -109,9 +109,7 @@ def fetch_tuned(store: Store) -> list[str]:
         for name, text in files.items():
             write_if_changed(folder / name, text)
     except OSError as error:
-        raise BadInput(
-            folder, f"cannot be written ({error.strerror})", "set CHESTGAN_HOME to a folder of yours"
-        ) from error
+        raise file_error(folder, error, "set CHESTGAN_HOME to a folder of yours") from error
     return sorted(texts)
 
 

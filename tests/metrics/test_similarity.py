@@ -92,7 +92,7 @@ def blurred(images: torch.Tensor) -> torch.Tensor:
 def test_a_blur_wins_psnr_against_sharp_slices_of_other_patients(
     sides: tuple[torch.Tensor, torch.Tensor],
 ) -> None:
-    """The generator that the thesis' PSNR asks for paints the mean of the data set, the same for all seeds."""
+    """The PSNR of the thesis system rewards a generator that paints the mean of the data set for all seeds."""
     real, sharp = sides
     decibels = [
         float(psnr(real, images).mean()) for images in (sharp, blurred(sharp), sharp.mean(0).expand_as(sharp))

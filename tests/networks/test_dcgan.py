@@ -1,4 +1,4 @@
-"""The DCGAN networks: shapes, the thesis layout, and an initialization that runs."""
+"""The DCGAN networks: shapes, the layout of the thesis system, and an initialization that runs."""
 
 import pytest
 import torch

@@ -21,10 +21,10 @@ def measures_tables(comparison: Comparison) -> list[Block]:
     image_kind = comparison.image_kind
     floors = not comparison.reasons
     for places in _chunks(len(comparison.experiments)):
-        some = comparison.experiments[places]
+        shown = comparison.experiments[places]
         lines = []
         for measure in comparison.measures:
-            rows = [one.row(measure) for one in some]
+            rows = [one.row(measure) for one in shown]
             first = next((row for one in comparison.experiments if (row := one.row(measure))), None)
             if first is None:
                 continue
@@ -39,7 +39,7 @@ def measures_tables(comparison: Comparison) -> list[Block]:
             lines.append((label(first), *cells, *floor))
         head = (
             "measure",
-            *(one.name for one in some),
+            *(one.name for one in shown),
             *([f"{image_kind} against {image_kind}"] if floors else []),
         )
         blocks.append(Table(head, tuple(lines), (2.2, *[2.0] * (len(head) - 1))))
@@ -95,14 +95,16 @@ def provenance_table(found: Sequence[ComparedExperiment]) -> Table:
         (
             one.name,
             one.payload.run.run,
-            str(one.payload.provenance.get("generator sha256", "")),
+            str(one.payload.provenance.get("generator sha256", ""))[:16],
             one.version,
             one.payload.data.snapshot,
         )
         for one in found
     )
     return Table(
-        ("experiment", "run", "generator sha256", "report", "training set"), lines, (2.4, 1.6, 4, 2, 2)
+        ("experiment", "run", "generator sha256, first digits", "report", "training set"),
+        lines,
+        (2.4, 2, 2, 2, 2),
     )
 
 

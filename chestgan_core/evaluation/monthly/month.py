@@ -136,7 +136,7 @@ def read_month(store: Store, month: str) -> Month:
     }
     unreadable: list[str] = []
     reader = _Reader(store, unreadable)
-    of_month = {kind: [one for one in some if one.month == month] for kind, some in found.items()}
+    of_month = {kind: [one for one in listed if one.month == month] for kind, listed in found.items()}
     reports = list(reader.each(of_month["reports"], reader.report))
     newest = {name: (commit, report) for commit, (name, report) in reports}
     earlier = {_experiment(one): one for one in found["reports"] if one.month < month}
@@ -149,8 +149,8 @@ def read_month(store: Store, month: str) -> Month:
         ),
         gates=tuple((_day(commit), report) for commit, (_, report) in reports),
         sets=tuple(one for _, one in reader.each(of_month["sets"], reader.set)),
-        counts={kind: len(some) for kind, some in of_month.items()},
-        counts_before={kind: sum(one.month == before for one in some) for kind, some in found.items()},
+        counts={kind: len(listed) for kind, listed in of_month.items()},
+        counts_before={kind: sum(one.month == before for one in listed) for kind, listed in found.items()},
         unreadable=tuple(unreadable),
     )
 
@@ -181,8 +181,8 @@ class _Reader:
     store: Store
     unreadable: list[str]
 
-    def each(self, some: Sequence[Commit], read: Callable[[Commit], Item]) -> Iterator[tuple[Commit, Item]]:
-        for commit in some:
+    def each(self, listed: Sequence[Commit], read: Callable[[Commit], Item]) -> Iterator[tuple[Commit, Item]]:
+        for commit in listed:
             try:
                 yield commit, read(commit)
             except (DamagedObject, NotInStore, BadInput) as error:

@@ -134,9 +134,9 @@ def _document(report: ReportPayload, figures: Mapping[str, bytes], training: Map
 
 def _in_words(rows: Sequence[MetricRow], image_kind: ImageKind) -> list[Block]:
     blocks: list[Block] = []
-    for group, some in groupby(rows, lambda row: row.group):
+    for group, members in groupby(rows, lambda row: row.group):
         blocks.append(Paragraph(f"{GROUPS[group]}:"))
-        blocks.append(Bullets(tuple(sentence(row, image_kind) for row in some)))
+        blocks.append(Bullets(tuple(sentence(row, image_kind) for row in members)))
     return blocks
 
 

@@ -57,7 +57,7 @@ def cautions(rows: Sequence[MetricRow], patients: int, kind: ImageKind) -> list[
 def sentence(row: MetricRow, kind: ImageKind) -> str:
     """One row as a sentence. kind: the word for images that are not synthetic."""
     if row.value is None:
-        return f"{row.measure}: {row.note}."
+        return f"{row.measure} {'was ' if row.note.startswith('not ') else 'has no value: '}{row.note}."
     value = row.number(row.value, row.sd)
     floor = row.number(row.floor, row.floor_sd)
     if row.measure in ("KID", "FID"):
@@ -81,7 +81,7 @@ def _clause(row: MetricRow, kind: ImageKind, value: str) -> str:
         return f"{value} of the pixels of synthetic images have values of {TISSUES[row.measure]}{beside}"
     known = {
         "FID ratio": f"The FID between two groups of {kind} patients is {value} times that of the synthetic images; 1"
-        " would mean: as near as other patients",
+        " means as near as other patients",
         "precision": f"{value} of the synthetic images lie among the {kind} ones{others}",
         "recall": f"{value} of the {kind} images lie among the synthetic ones{others}",
         "density": f"A synthetic image lies in {value} times as many {kind} neighbourhoods as a {kind} one would"

@@ -123,8 +123,8 @@ def evaluate(
             continue
         known.append(ExtractorInfo(extractor.id.partition(":")[0], extractor.id, extractor.about))
         features = {
-            role: features_of(extractor, role, some, f"features  {image_kind if role == 'real' else role}")
-            for role, some in sides.groups.items()
+            role: features_of(extractor, role, group, f"features  {image_kind if role == 'real' else role}")
+            for role, group in sides.groups.items()
         }
         if first is None:
             first, first_features = extractor, features

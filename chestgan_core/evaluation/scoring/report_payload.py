@@ -107,9 +107,9 @@ def _score_card(extractor: str, rows: Sequence[MetricRow], image_kind: ImageKind
             "",
             f"  {'':22} {'value':20} {'95 % interval':22} {f'{image_kind} against {image_kind}':24} better",
         ]
-    for group, some in groupby(measured, lambda row: row.group):
+    for group, members in groupby(measured, lambda row: row.group):
         lines.append(f"  {group}")
-        for row in some:
+        for row in members:
             value, floor = row.number(row.value, row.sd), row.number(row.floor, row.floor_sd)
             interval = row.interval or "none"
             lines.append(f"    {row.measure:20} {value:20} {interval:22} {floor:24} {BETTER[row.better]}")
