@@ -14,7 +14,7 @@
             NotInStore              what would have written the object was not run yet
             DamagedObject           stored bytes that are not what they should be: must be written again
         SourceUnreachable           IDC, NBIA, Kaggle or a webhook did not answer: may pass by itself
-        SourceRefused               it answered, and will not give or take this: asking again cannot help
+        SourceRefused               it answered, and will not give or take this: retrying cannot help
         IdentityFound               files of a private folder still name a person
         TrainingDiverged, ...       training/ and tuning/: a run that ended, and why
 
@@ -108,7 +108,7 @@ class SourceUnreachable(ChestganError):
 
 
 class SourceRefused(ChestganError):
-    """A source does not have what was asked for, or gives it damaged: asking again cannot help. Names the series."""
+    """A source does not have what was requested, or sends it damaged: retrying cannot help. Names the series."""
 
 
 class IdentityFound(ChestganError):

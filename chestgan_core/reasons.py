@@ -1,4 +1,4 @@
-"""Closed lists of reasons, and how they are told.
+"""Closed lists of reasons, and counts of them as text.
 
 In: values with their meanings, counts by reason. Out: `Reason`, and counts as one line. Imports nothing heavy.
 """

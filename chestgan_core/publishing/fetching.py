@@ -76,16 +76,11 @@ def list_sets(store: Store) -> list[SetEntry]:
 
 def newest_version(store: Store, name: str) -> str:
     """The version that was published last. Raises NotInStore, with the names most like it; DamagedObject."""
-    key = keys.set_latest(name)
     try:
-        pointer, _ = store.get_pointer(key)
+        return store.read_pointer(keys.set_latest(name), "version")[0]
     except NotInStore as error:
         names = {entry.name for entry in read_index(store)}
         raise NotInStore(f"set {name}", "has not been published", nearest(name, names)) from error
-    try:
-        return keys.checked_name(str(pointer["version"]))
-    except (KeyError, BadInput) as error:
-        raise DamagedObject(store.uri(key), "does not name a version", "publish the set again") from error
 
 
 def newest(store: Store, name: str) -> SetEntry:

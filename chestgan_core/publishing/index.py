@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chestgan_core.errors import DamagedObject, NotInStore
-from chestgan_core.publishing.manifest import Name, NotNegative, Positive, Sha256, Text, parse
+from chestgan_core.publishing.manifest import Name, NotNegative, Positive, Sha256, Text
 from chestgan_core.publishing.set_folder import SetFolder, parse_set
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import folder_of
+from chestgan_core.store.artefacts import folder_of, parse_typed
 from chestgan_core.store.store import Store
 
 
@@ -114,5 +114,5 @@ def _entries(index: dict[str, Any], store: Store) -> list[SetEntry]:
         return []
     where = store.uri(keys.set_index())
     remedy = "delete it and materialize synthetic_set_index"
-    sets = parse(SetIndex, index, where, "an index of sets", remedy).sets
+    sets = parse_typed(SetIndex, index, where, remedy, "an index of sets").sets
     return sorted(sets, key=lambda entry: entry.name)

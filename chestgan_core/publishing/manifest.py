@@ -4,11 +4,10 @@ In: JSON. Out: SetManifest, whose fields have the types and bounds that the rest
 """
 
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, Field
 
-from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.imaging.windows import Unit, Window
 from chestgan_core.store import keys
 
@@ -17,7 +16,6 @@ Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Text: TypeAlias = Annotated[str, Field(max_length=2_000)]
 Positive: TypeAlias = Annotated[int, Field(ge=1, le=2**53)]
 NotNegative: TypeAlias = Annotated[int, Field(ge=0, le=2**53)]
-Stored = TypeVar("Stored")
 
 
 @dataclass(frozen=True)
@@ -76,18 +74,3 @@ class SetManifest:
     set: SetFacts
     version: Name
     objects: tuple[SetFile, ...]
-
-
-def parse(kind: type[Stored], value: object, where: str, what: str, remedy: str) -> Stored:
-    """Plain data that somebody else wrote, as a dataclass. what: what it should be, for the error.
-
-    Raises DamagedObject with the first field that is missing or out of bounds.
-    """
-    try:
-        return TypeAdapter(kind).validate_python(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "all of it"
-        raise DamagedObject(where, f"is not {what} ({field}: {first['msg']})", remedy) from error
-    except BadInput as error:
-        raise DamagedObject(where, f"is not {what} ({error.what} {error.cause})", remedy) from error

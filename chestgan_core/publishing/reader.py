@@ -23,6 +23,7 @@ from chestgan_core.publishing.manifest import SetFacts
 from chestgan_core.publishing.set_folder import LABELS, SetFolder, read_set_folder
 from chestgan_core.publishing.tars import Member, members, read_member
 from chestgan_core.store import keys
+from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ def _local_folder(where: str | Path, cache: Path | None) -> SetFolder:
         root, name, version = _parse(str(where))
         store = Store.open(root)
         version = version or newest_version(store, name)
-        place = (cache or _cache()) / hashlib.sha256(root.encode()).hexdigest()[:8] / name / version
+        # 8 digits: a folder name that people see, and it only tells the few stores of one user apart.
+        place = (cache or _cache()) / content_version(root, length=8) / name / version
         return fetch_set(store, name, version, place)
     folder = Path(where)
     if not folder.is_dir():

@@ -19,10 +19,10 @@ from chestgan_core.publishing.fetching import verify_set
 from chestgan_core.publishing.set_folder import LABELS
 from chestgan_core.publishing.uploading import publish_set
 from chestgan_core.publishing.writing import write_set
-from chestgan_core.store.artefacts import Artefact
 from chestgan_core.store.store import Store
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.run import fetch_generator, newest_run
+from chestgan_core.training.run_manifest import read_run_manifest
 from chestgan_core.training.weights import GENERATOR_FILE
 
 
@@ -45,8 +45,9 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
     nothing is published then).
     """
     _, run = newest_run(store, experiment)
+    trained = read_run_manifest(store, run)
     report = latest_report(store, experiment.name)
-    _require_passed(report, run, experiment)
+    _require_passed(report, trained.run, experiment)
     generator = fetch_generator(store, run, folder / "model", pick_device(device))
     dataset = dataset_named(experiment.dataset)
     written = write_set(
@@ -58,9 +59,9 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
         provenance={
             "source": dataset.title,
             "source_licence": dataset.licence,
-            "run": run.manifest["run"],
+            "run": trained.run,
             "generator_sha256": run.find(GENERATOR_FILE).sha256,
-            "training_set": run.manifest["training_set"],
+            "training_set": trained.training_set,
             "report": report.version,
             "metrics": report.payload.as_json(),
         },
@@ -78,10 +79,10 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
     )
 
 
-def _require_passed(report: StoredReport, run: Artefact, experiment: Experiment) -> None:
+def _require_passed(report: StoredReport, run: str, experiment: Experiment) -> None:
     """Newest run and newest report are two pointers; what is published is what was scored, and passed."""
     what = f"experiment {experiment.name}"
-    if report.payload.run.run != run.manifest["run"]:
+    if report.payload.run.run != run:
         raise NotInStore(what, "its newest run has no report", "materialize metric_report")
     gate = apply_gate(report.payload.rows, experiment.release)
     if not gate.passed:

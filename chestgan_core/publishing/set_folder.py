@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from chestgan_core.errors import BadInput
-from chestgan_core.publishing.manifest import SetFacts, SetManifest, parse
+from chestgan_core.publishing.manifest import SetFacts, SetManifest
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import StoredObject, folder_of, parse_json, parse_manifest
+from chestgan_core.store.artefacts import StoredObject, folder_of, parse_json, parse_manifest, parse_typed
 
 MANIFEST, LABELS, CARD, SAMPLES = keys.MANIFEST, "labels.parquet", "README.md", "samples.png"
 
@@ -70,7 +70,9 @@ def read_set_folder(folder: Path) -> SetFolder:
 def parse_set(manifest: builtins.bytes, folder: Path, where: str) -> SetFolder:
     """The set whose files are, or will be, in a folder. where: named by an error. Raises DamagedObject."""
     remedy = "fetch the set again; if that does not help, ask whoever published it"
-    fields = parse(SetManifest, parse_json(manifest, where), where, "the manifest of a synthetic set", remedy)
+    fields = parse_typed(
+        SetManifest, parse_json(manifest, where), where, remedy, "the manifest of a synthetic set"
+    )
     # Checks that every file is in the folder of the manifest, too.
     artefact = parse_manifest(keys.set_manifest(fields.set.name, fields.version), manifest, where)
     return SetFolder(folder, fields.version, fields.set, artefact.objects, artefact.manifest)

@@ -101,12 +101,12 @@ def annotation_reports_prefix(dataset: str) -> str:
 
 
 def images_manifest(dataset: str, version: str) -> str:
-    """Manifest of one version of a collection of pictures: images-*.zip, images.parquet, contact-sheet.png."""
+    """Manifest of one version of an image collection: images-*.zip, images.parquet, contact-sheet.png."""
     return _key("images", dataset, version, MANIFEST)
 
 
 def images_latest(dataset: str) -> str:
-    """Pointer to the newest version of a collection of pictures."""
+    """Pointer to the newest version of an image collection."""
     return _key("images", dataset, POINTER)
 
 

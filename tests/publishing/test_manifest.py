@@ -89,7 +89,7 @@ def test_a_damaged_index_is_named_with_its_remedy(index: dict[str, Any], store: 
 def test_a_pointer_that_names_no_version_is_damaged(ready: SetFolder, store: Store) -> None:
     publish_set(store, ready)
     store.put_bytes(b'{"version": "../x"}', keys.set_latest("tiny"))
-    with pytest.raises(DamagedObject, match="does not name a version"):
+    with pytest.raises(DamagedObject, match="is not a pointer with version"):
         newest_version(store, "tiny")
 
 
