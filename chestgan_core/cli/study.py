@@ -103,13 +103,15 @@ def run(args: argparse.Namespace) -> Answer:
     """Run a study on shards and write its report."""
     _require_optuna()
     from chestgan_core.config.experiment import load_experiment
+    from chestgan_core.tuning.space import load_space
+
+    # Before torch, which takes seconds: a name may be mistyped.
+    experiment, space = load_experiment(args.experiment), load_space(args.space)
     from chestgan_core.tuning.plan import StudySettings
     from chestgan_core.tuning.report_files import as_json, as_text
-    from chestgan_core.tuning.space import load_space
     from chestgan_core.tuning.study_files import Shards, run_study, write_report
     from chestgan_core.tuning.table import read_table
 
-    experiment, space = load_experiment(args.experiment), load_space(args.space)
     settings = StudySettings(
         trials=args.trials,
         minutes=args.max_minutes,

@@ -36,16 +36,17 @@ def add_to(commands: Commands) -> None:
 
 def train(args: argparse.Namespace) -> Answer:
     """Train the generator of an experiment on shards."""
+    from chestgan_core.config.experiment import load_experiment
+
+    experiment = load_experiment(args.experiment)  # before torch, which takes seconds: a name may be mistyped
     import torch
 
-    from chestgan_core.config.experiment import load_experiment
     from chestgan_core.training.data import load_training_slices
     from chestgan_core.training.devices import pick_device
     from chestgan_core.training.loop import train
     from chestgan_core.training.schedule import Budget
     from chestgan_core.training.validation import open_validator
 
-    experiment = load_experiment(args.experiment)
     if args.threads:
         torch.set_num_threads(args.threads)
     device = pick_device(args.device)

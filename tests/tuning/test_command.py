@@ -62,9 +62,9 @@ def test_a_study_is_run_shown_and_exported(
     }
     assert "Phantom slices of other patients" in (tmp_path / "out" / "report.html").read_text()
 
-    shown = run("hyperparameter_study_job", "show", "tiny")
+    shown = run("study", "show", "tiny")
     assert {**shown, "files": ran["files"]} == ran
-    exported = run("hyperparameter_study_job", "export", "tiny", "--out", tmp_path / "exported")
+    exported = run("study", "export", "tiny", "--out", tmp_path / "exported")
     assert exported["experiment"] == "tiny-tuned"
     tuned = load_experiment(exported["file"])
     assert tuned == load_experiment(tmp_path / "out" / "tiny-tuned.yaml")
