@@ -48,7 +48,7 @@ def series_catalog(
 ) -> dg.MaterializeResult:
     """The series of a collection, each with its status: selected, or the reason why it was excluded.
 
-    The sensor patient_partitions_sensor registers one partition for every patient with a selected series.
+    patient_partitions_sensor registers one partition for every patient with a selected series.
     """
     from chestgan_core.dicom.left_out import LeftOut
     from chestgan_core.sources.catalog.series_selection import SeriesStatus
@@ -98,7 +98,7 @@ def series_catalog(
                 ],
             ),
             "licence": DATASETS[dataset].licence,
-            "citation": DATASETS[dataset].citation,
+            **({"citation": DATASETS[dataset].citation} if DATASETS[dataset].citation else {}),
         },
     )
 
