@@ -103,6 +103,7 @@ def train(
     validations: int | None = None,
     clock: Callable[[], float] = time.monotonic,
     world: World | None = None,
+    pictures: bool = True,
 ) -> TrainingOutcome:
     """Train, or resume from the checkpoint.pt in `out`.
 
@@ -121,6 +122,7 @@ def train(
         validations: So many, evenly over the budget, instead of one every `validation.every_images`.
         clock: Seconds, from which the minutes of the budget are counted.
         world: The processes of this training; by default what torchrun has started, or this process alone.
+        pictures: Draw curves, samples and progress at the end. A trial, whose folder is deleted, does without.
 
     Returns:
         Counts, losses and speed; the sha256 of generator.safetensors.
@@ -159,7 +161,8 @@ def train(
     if (out / CHECKPOINT_FILE).is_file():
         state.restore(out / CHECKPOINT_FILE, data)
     real_spread = float(slices.images.std(dim=0).mean())
-    run = _Run(state, out, data, budget, scorer, callbacks or TrainingCallbacks(), real_spread, validations)
+    callbacks = callbacks or TrainingCallbacks()
+    run = _Run(state, out, data, budget, scorer, callbacks, real_spread, validations, pictures)
     images = slices.images.to(device).contiguous(memory_format=torch.channels_last)
     classes = None if slices.classes is None else slices.classes.to(device)
     resumed_at, started = state.images_seen, clock() - state.seconds
@@ -199,11 +202,12 @@ class _Run:
 
     def __init__(
         self, state: TrainingState, out: Path, data: str, budget: Budget, scorer: KidScorer | None,
-        callbacks: TrainingCallbacks, real_spread: float, validations: int | None,
+        callbacks: TrainingCallbacks, real_spread: float, validations: int | None, pictures: bool,
     ) -> None:  # fmt: skip
         self.state, self.out, self.data, self.budget = state, out, data, budget
         self.scorer, self.callbacks, self.real_spread = scorer, callbacks, real_spread
         self.validations, self.validations_due = validations, self._validations_due(validations)
+        self.pictures = pictures
 
     def is_over(self) -> bool:
         """Whether the budget is spent, or the patience of the validation."""
@@ -246,7 +250,7 @@ class _Run:
         final = state.best.weights if state.best else last
         state.ema.load_state_dict(final)
         loaded = LoadedGenerator(state.ema.eval(), experiment, "", state.device)
-        samples = generate(loaded, range(FINAL_SAMPLES))
+        samples = generate(loaded, range(FINAL_SAMPLES)) if self.pictures else None
         save_discriminator(self.out, state.discriminator, experiment, state.images_seen)
         sha256 = save_generator(self.out, state.ema, experiment)
         state.ema.load_state_dict(last)

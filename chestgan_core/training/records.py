@@ -82,9 +82,10 @@ def thinned(items: dict[int, Item], number: int, limit: int) -> dict[int, Item]:
     return {key: item for key, item in items.items() if key % every == 0}
 
 
-def write_records(state: TrainingState, out: Path, final: Tensor) -> dict[str, float | None]:
-    """Write the files; returns the last row of the history. final: (FINAL_SAMPLES, 1, R, R) of the generator kept.
+def write_records(state: TrainingState, out: Path, final: Tensor | None) -> dict[str, float | None]:
+    """Write the files; returns the last row of the history.
 
+    final: (FINAL_SAMPLES, 1, R, R) of the generator kept; without them nothing is drawn.
     Steps since the last row make one more, in the file only: a training that is resumed must not find it.
     """
     rows = [*state.history, *([_row(state)] if state.steps else [])]
@@ -92,6 +93,8 @@ def write_records(state: TrainingState, out: Path, final: Tensor) -> dict[str, f
         pq.write_table(pa.Table.from_pylist(rows), path)
     with replacing(out / VALIDATION_FILE) as path:
         pq.write_table(pa.Table.from_pylist(state.validations, schema=_VALIDATION_SCHEMA), path)
+    if final is None:
+        return rows[-1]
     with replacing(out / "curves.png") as path:
         path.write_bytes(curves_png(rows, state.validations, state.loss.as_probability))
     save_png(image_grid(final, COLUMNS), out / "samples.png")

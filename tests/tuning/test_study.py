@@ -64,20 +64,19 @@ def judged(
     return read_table(study)
 
 
-@pytest.mark.slow
 def test_the_same_study_in_another_place_draws_and_scores_the_same(shards: Shards, tmp_path: Path) -> None:
     first, second = (
-        studied(replace(shards, home=tmp_path / name), study_settings(trials=3, validations=1))
+        studied(replace(shards, home=tmp_path / name), study_settings(trials=2, validations=1))
         for name in ("one", "two")
     )
     assert [row.drawn for row in first.rows] == [row.drawn for row in second.rows]
     assert [row.validations for row in first.rows] == [row.validations for row in second.rows]
     assert first.version == second.version
-    assert len({str(row.drawn) for row in first.rows}) == 3
+    assert len({str(row.drawn) for row in first.rows}) == 2
 
 
 def test_the_first_trial_is_the_unchanged_experiment_and_validations_are_even(shards: Shards) -> None:
-    table = studied(shards, study_settings(trials=2, validations=4))
+    table = studied(shards, study_settings(trials=2, validations=2))
     assert table.initial == table.rows[0]
     assert table.rows[0].drawn == {
         "training.augmentation": "none",
@@ -85,7 +84,7 @@ def test_the_first_trial_is_the_unchanged_experiment_and_validations_are_even(sh
         "training.batch_size": "8",
         "network.generator_width": 3,
     }
-    assert [len(row.validations) for row in table.rows] == [4, 4]
+    assert [len(row.validations) for row in table.rows] == [2, 2]
     assert all(row.images_seen == 64 for row in table.rows)
     assert all(row.kid == min(row.validations) for row in table.rows)
     # Phantoms of other patients are nearer to the held-out ones than a generator after 64 images.
@@ -94,12 +93,12 @@ def test_the_first_trial_is_the_unchanged_experiment_and_validations_are_even(sh
 
 
 def test_more_trials_join_those_that_are_there(shards: Shards) -> None:
-    first = studied(shards, study_settings(trials=2))
-    again = studied(shards, study_settings(trials=2))
-    more = studied(shards, study_settings(trials=3))
+    first = studied(shards, study_settings(trials=1, validations=1))
+    again = studied(shards, study_settings(trials=1, validations=1))
+    more = studied(shards, study_settings(trials=2, validations=1))
     assert again.version == first.version
-    assert more.rows[:2] == first.rows
-    assert len(more.rows) == 3
+    assert more.rows[:1] == first.rows
+    assert len(more.rows) == 2
     assert study_table(shards.home, "small").version == more.version
 
 
