@@ -33,7 +33,8 @@ from chestgan_assets.automation.webhook_messages import (
     synthetic_set_webhook_sensor,
 )
 from chestgan_assets.conditions import publication_automation_sensor
-from chestgan_assets.execution.executor import executor
+from chestgan_assets.execution.executor import executor, on_kubernetes
+from chestgan_assets.execution.pod_profiles import load_pod_settings, require_known_steps
 from chestgan_assets.jobs.asset_jobs import asset_jobs
 from chestgan_assets.jobs.backfills import backfill_patients_job
 from chestgan_assets.resources import MachineResource, StoreResource
@@ -93,3 +94,7 @@ defs = dg.Definitions(
     resources={"store": StoreResource(), "machine": MachineResource()},
     executor=executor(),
 )
+
+if on_kubernetes():
+    # A typo would move steps to pods of another size.
+    require_known_steps(load_pod_settings(), (key.to_user_string() for key in defs.resolve_all_asset_keys()))

@@ -7,7 +7,7 @@ and prints the resources of each step.
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -105,6 +105,14 @@ def load_pod_settings() -> PodSettings:
             VARIABLE, f"{path} is not a file", f"copy {SHIPPED.name} of the package chestgan_assets"
         )
     return validated(PodSettings, read_fields(path, "pod profiles", BadInput), "pod profiles", BadInput)
+
+
+def require_known_steps(settings: PodSettings, assets: Iterable[str]) -> None:
+    """Raises BadInput: the settings name a step of an asset that does not exist; its steps would get other pods."""
+    known = sorted(assets)
+    for step in settings.steps:
+        if step.partition(".")[0] not in known:
+            raise BadInput(f"pod profiles: {step}", "is not a step of any asset", nearest(step, known))
 
 
 def pod_config(profile: Profile, settings: PodSettings) -> dict[str, Any]:

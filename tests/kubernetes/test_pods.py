@@ -129,7 +129,7 @@ def test_a_training_goes_on_in_another_pod_until_a_cancel_ends_it(
 def test_too_little_memory_is_told_at_each_attempt(deployment: Deployment, doomed: dict[str, str]) -> None:
     assert deployment.web.finish(doomed["memory"]) == "FAILURE"
     told = deployment.words(doomed["memory"])
-    assert "more than its 154Mi of memory" in told
+    assert "exceeded its memory limit of 154Mi" in told
     assert "raise memory of the step's profile" in told
     assert told.count("OOMKilled") >= told.count("ExecutionStepUpForRetryEvent") == 3
 

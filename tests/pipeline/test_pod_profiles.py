@@ -13,8 +13,15 @@ import yaml
 from dagster_k8s.job import DagsterK8sJobConfig, UserDefinedDagsterK8sConfig, construct_dagster_k8s_job
 from kubernetes.client import ApiClient, V1Pod
 
+from chestgan_assets.definitions import defs
 from chestgan_assets.execution.pod_failures import why_dead, why_waiting
-from chestgan_assets.execution.pod_profiles import SHIPPED, PodSettings, load_pod_settings, step_pod_config
+from chestgan_assets.execution.pod_profiles import (
+    SHIPPED,
+    PodSettings,
+    load_pod_settings,
+    require_known_steps,
+    step_pod_config,
+)
 from chestgan_core.config.experiment import Compute, parse_experiment
 from chestgan_core.errors import BadInput
 
@@ -128,6 +135,15 @@ def test_a_wrong_settings_file_names_the_field(
         load_pod_settings()
 
 
+def test_a_step_of_no_asset_is_answered_with_the_nearest() -> None:
+    assets = [key.to_user_string() for key in defs.resolve_all_asset_keys()]
+    settings = load_pod_settings()
+    require_known_steps(settings, assets)
+    wrong = settings.model_copy(update={"steps": {"generator_checkpont": "gpu"}})
+    with pytest.raises(BadInput, match="did you mean generator_checkpoint"):
+        require_known_steps(wrong, assets)
+
+
 def test_the_settings_can_be_checked_before_they_are_deployed(tmp_path: Path) -> None:
     def ran(path: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -179,15 +195,15 @@ def container(state: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (container({"terminated": {"exitCode": 137, "reason": "OOMKilled"}}), "more than its 2Gi of memory"),
+        (container({"terminated": {"exitCode": 137, "reason": "OOMKilled"}}), "exceeded its memory limit of 2Gi"),
         (container({"terminated": {"exitCode": 17, "reason": "Error"}}), "exit code 17"),
         (container({"terminated": {"exitCode": 137, "reason": "Error"}}), "short of memory"),
-        (container({"terminated": {"exitCode": 143, "reason": "Error"}}), "told to end"),
+        (container({"terminated": {"exitCode": 143, "reason": "Error"}}), "received SIGTERM"),
         ({"reason": "Evicted", "message": "The node was low on\nephemeral-storage."}, "low on ephemeral-storage"),
         ({"reason": "UnexpectedAdmissionError", "message": "no healthy devices"}, "no healthy devices"),
         (
             {"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]},
-            "taken from its node (EvictionByEvictionAPI",
+            "evicted from its node (EvictionByEvictionAPI",
         ),
     ],
 )  # fmt: skip

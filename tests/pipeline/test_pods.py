@@ -126,7 +126,7 @@ def test_a_killed_pod_fails_its_step_with_the_reason_and_the_others_succeed(
     assert failed.step_key == "metric_report"
     error = failed.step_failure_data.error
     assert error is not None
-    assert "more than its 16Gi of memory" in error.message
+    assert "exceeded its memory limit of 16Gi" in error.message
 
 
 def test_jobs_belong_to_the_pod_of_the_run(ran: tuple[Jobs, list[dg.DagsterEvent]]) -> None:
