@@ -53,7 +53,7 @@ def catalogs_fresh(context: dg.AssetCheckExecutionContext, store: StoreResource)
     """Per dataset; the freshness policy of series_catalog considers only the catalog that was made last."""
     now, ages = time.time(), {}
     for dataset, _ in catalogued(store.open()):
-        if DATASETS[dataset].source.kind != "phantom":
+        if not DATASETS[dataset].source.generated:
             ages[dataset] = (now - _materialized(context.instance, dataset)) / 86400
     old = {dataset: age for dataset, age in ages.items() if age > MAX_CATALOG_AGE.days}
     rows = [(dataset, round(age, 1)) for dataset, age in sorted(ages.items())]
@@ -90,7 +90,7 @@ def weekly_series_catalogs_schedule(
     context: dg.ScheduleEvaluationContext, store: StoreResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Updates every existing catalog, except those of the phantoms."""
-    names = [name for name, _ in catalogued(store.open()) if DATASETS[name].source.kind != "phantom"]
+    names = [name for name, _ in catalogued(store.open()) if not DATASETS[name].source.generated]
     if not names:
         yield dg.SkipReason("no collection has a catalog yet")
     for name in names:
