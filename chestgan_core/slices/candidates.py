@@ -12,9 +12,10 @@ from pathlib import Path
 
 from chestgan_core.errors import DamagedObject
 from chestgan_core.slices.shards import SliceRow, parse_rows, rows_path
+from chestgan_core.slices.slices_manifest import REMEDY, WHAT, SlicesManifest
 from chestgan_core.slices.tumour_boxes import SliceBox, on_slice
 from chestgan_core.sources.annotations.boxes import TumourBox
-from chestgan_core.store.artefacts import Artefact
+from chestgan_core.store.artefacts import Artefact, parse_typed
 from chestgan_core.store.objects import PARALLEL
 from chestgan_core.store.store import Store
 
@@ -37,8 +38,8 @@ class StoredShard:
         """The shard that patient_slices.py or image_slices.py has committed."""
         tensors = next(item for item in artefact.objects if item.key.endswith(".safetensors"))
         rows = next(item for item in artefact.objects if item.key.endswith(".parquet"))
-        slices = int(artefact.manifest["slices"])
-        return cls(name, slices, tensors.key, tensors.sha256, rows.key, rows.sha256)
+        manifest = parse_typed(SlicesManifest, artefact.manifest, artefact.manifest_key, REMEDY, WHAT)
+        return cls(name, manifest.slices, tensors.key, tensors.sha256, rows.key, rows.sha256)
 
     def fetch(self, store: Store, path: Path) -> Path:
         """The shard as a verified file, with its rows beside it; returns path."""

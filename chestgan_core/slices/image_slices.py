@@ -10,6 +10,7 @@ the body in them anyway.
 
 import tempfile
 from collections import defaultdict
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -19,6 +20,7 @@ from chestgan_core.errors import NotInStore
 from chestgan_core.imaging.perceptual_hash import perceptual_hash
 from chestgan_core.local.progress import Progress
 from chestgan_core.slices.shards import Shard, SliceRow, write_shard
+from chestgan_core.slices.slices_manifest import REMEDY, WHAT, SlicesManifest
 from chestgan_core.sources.images.collection import ImageCollection, open_images
 from chestgan_core.sources.images.contact_sheet import fitted
 from chestgan_core.sources.images.decoding import decode_image
@@ -55,10 +57,11 @@ def recipe_version(dataset: Dataset) -> str:
 def _present(store: Store, dataset: Dataset, name: str, raw: str, recipe: str) -> Artefact | None:
     try:
         (version,) = store.read_pointer(keys.slices_latest(dataset.name, name), "version")
-        artefact = store.read_manifest(keys.slices_manifest(dataset.name, name, version))
+        key = keys.slices_manifest(dataset.name, name, version)
+        artefact, manifest = store.read_typed(key, SlicesManifest, REMEDY, WHAT)
     except NotInStore:
         return None
-    return artefact if (artefact.manifest["raw"], artefact.manifest["recipe"]) == (raw, recipe) else None
+    return artefact if (manifest.raw, manifest.recipe) == (raw, recipe) else None
 
 
 def _make(
@@ -117,16 +120,7 @@ def _commit(
 ) -> Artefact:
     tensors = scratch / f"{name}.safetensors"
     write_shard(shard, tensors)
-    fields = {
-        "kind": "slices",
-        "dataset": dataset.name,
-        "patient": name,
-        "histology": name,
-        "recipe": recipe,
-        "raw": raw,
-        "slices": len(shard.rows),
-        "left_out": {},
-    }
+    fields = asdict(SlicesManifest(dataset.name, name, name, recipe, raw, len(shard.rows), left_out={}))
     version = content_version(sha256_of(tensors), fields)
     artefact = store.commit(
         keys.slices_manifest(dataset.name, name, version),

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from chestgan_core.config.dataset import Dataset
 from chestgan_core.errors import NotInStore
 from chestgan_core.slices.recipe import LUNG_FRACTION, NormalizationRecipe
+from chestgan_core.slices.slices_manifest import REMEDY, WHAT, SlicesManifest
 from chestgan_core.sources.catalog.stored_catalog import newest_catalog_version, read_patients
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact
@@ -52,6 +53,7 @@ def _newest(store: Store, dataset: str, patient: str, selection: str, recipe: st
         (version,) = store.read_pointer(keys.slices_latest(dataset, patient), "version")
     except NotInStore:
         return None
-    slices = store.read_manifest(keys.slices_manifest(dataset, patient, version))
-    made_of = tuple(slices.manifest.get(name) for name in ("raw", "selection", "recipe"))
+    key = keys.slices_manifest(dataset, patient, version)
+    slices, manifest = store.read_typed(key, SlicesManifest, REMEDY, WHAT)
+    made_of = manifest.raw, manifest.selection, manifest.recipe
     return slices if made_of == (raw, selection, recipe) else None

@@ -4,7 +4,7 @@ In: dataset and patient. Out: `slices/<dataset>/<patient>/<version>.safetensors`
 """
 
 import builtins
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from chestgan_core.config.dataset import dataset_named
@@ -16,6 +16,7 @@ from chestgan_core.slices.newest_slices import recipe_of
 from chestgan_core.slices.normalization import NormalizationReport, normalize
 from chestgan_core.slices.preview import preview_png
 from chestgan_core.slices.shards import write_shard
+from chestgan_core.slices.slices_manifest import SlicesManifest
 from chestgan_core.sources.archive.raw_archive import fetch_archive
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version, sha256_of
@@ -56,17 +57,18 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
         tensors = scratch / "shard.safetensors"
         write_shard(shard, tensors)
         sha256 = sha256_of(tensors)
-        fields = {
-            "kind": "slices",
-            "dataset": dataset.name,
-            "patient": patient,
-            "histology": shard.rows[0].histology,
-            "recipe": recipe.version,
-            "raw": archive.version,
-            "selection": archive.selection,
-            "slices": len(shard.rows),
-            "left_out": {str(reason): count for reason, count in done.report.left_out.items()},
-        }
+        fields = asdict(
+            SlicesManifest(
+                dataset=dataset.name,
+                patient=patient,
+                histology=shard.rows[0].histology,
+                recipe=recipe.version,
+                raw=archive.version,
+                slices=len(shard.rows),
+                left_out={str(reason): count for reason, count in done.report.left_out.items()},
+                selection=archive.selection,
+            )
+        )
         # What was left out belongs to a version as well: a delivery may lose a file that showed no lung.
         version = content_version(sha256, fields)
         manifest_key = keys.slices_manifest(dataset.name, patient, version)

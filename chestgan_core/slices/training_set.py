@@ -56,6 +56,19 @@ class SideShard:
 
 
 @dataclass(frozen=True)
+class _Manifest:
+    """What is read from a committed manifest; `_fields` writes more."""
+
+    shards: tuple[SideShard, ...]
+    in_shards: int
+    left_out: dict[str, int]
+    patients: dict[str, int]
+    slices: dict[str, int]
+    classes: dict[str, dict[str, dict[str, int]]]
+    boxes: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class TrainingSet:
     """A committed training set. missing: patients of the catalog without current slices.
 
@@ -151,15 +164,15 @@ def open_training_set(store: Store, dataset_name: str, version: str | None = Non
     dataset = dataset_named(dataset_name)
     if version is None:
         (version,) = store.read_pointer(keys.training_set_latest(dataset.name), "version")
-    artefact = store.read_manifest(keys.training_set_manifest(dataset.name, version))
+    key = keys.training_set_manifest(dataset.name, version)
+    artefact, manifest = store.read_typed(
+        key, _Manifest, "materialize training_set again", "the manifest of a training set"
+    )
     return TrainingSet(
         dataset=dataset,
         version=version,
         uri=store.uri(artefact.manifest_key),
-        shards=tuple(
-            SideShard(**{**shard, "stored": StoredShard(**shard["stored"])})
-            for shard in artefact.manifest["shards"]
-        ),
+        shards=manifest.shards,
         missing=(),
         artefact=artefact,
     )

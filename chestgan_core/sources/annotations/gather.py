@@ -42,6 +42,13 @@ _Found = tuple[list[TumourBox], Counter[Defect]]
 
 
 @dataclass(frozen=True)
+class _Manifest:
+    """What is read from a committed manifest; `_commit` writes more."""
+
+    defects: dict[str, int]
+
+
+@dataclass(frozen=True)
 class StoredAnnotations:
     """Annotations in the store. sha256: of the Parquet file."""
 
@@ -104,9 +111,14 @@ def read_annotations(store: Store, dataset_name: str) -> Annotations | None:
         (version,) = store.read_pointer(keys.annotations_latest(dataset_name), "version")
     except NotInStore:
         return None
-    artefact = store.read_manifest(keys.annotations_manifest(dataset_name, version))
+    artefact, manifest = store.read_typed(
+        keys.annotations_manifest(dataset_name, version),
+        _Manifest,
+        "materialize tumour_annotations again",
+        "the manifest of tumour annotations",
+    )
     rows = pq.read_table(pa.BufferReader(store.read(artefact, f"{version}.parquet"))).to_pylist()
-    return Annotations(tuple(TumourBox(**row) for row in rows), dict(artefact.manifest["defects"]))
+    return Annotations(tuple(TumourBox(**row) for row in rows), manifest.defects)
 
 
 def _voc_boxes(dataset: Dataset, entry: VocFiles, catalog: Catalog, home: Path) -> _Found:

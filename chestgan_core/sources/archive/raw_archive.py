@@ -6,7 +6,7 @@ and the pointer to it. A series whose content changes gets a new object beside t
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from chestgan_core.store.store import Store
 
 # A slice of 512 x 512 with its header, for series whose size the catalog does not know.
 USUAL_FILE_BYTES = 540_000
+REMEDY = "materialize raw_dicom again"
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,27 @@ class FetchedArchive:
 
     version: str
     zips: tuple[Path, ...]
+    selection: str
+
+
+@dataclass(frozen=True)
+class _Audit:
+    files: int
+    findings: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _SeriesManifest:
+    """What is read from the manifest of a series; `_commit_series` writes more."""
+
+    files: int
+    audit: _Audit
+
+
+@dataclass(frozen=True)
+class _PatientManifest:
+    """What is read from the manifest of a patient; `_commit_patient` writes more."""
+
     selection: str
 
 
@@ -123,9 +145,10 @@ def fetch_archive(store: Store, dataset_name: str, patient: str, folder: Path) -
         raise NotInStore(
             f"raw archive of {patient}", "is not in the store", "materialize raw_dicom for this patient first"
         ) from error
-    artefact = store.read_manifest(keys.raw_manifest(dataset_name, patient, version))
+    key = keys.raw_manifest(dataset_name, patient, version)
+    artefact, manifest = store.read_typed(key, _PatientManifest, REMEDY, "the manifest of a raw archive")
     zips = tuple(store.fetch(artefact, folder).values())
-    return FetchedArchive(version, zips, str(artefact.manifest["selection"]))
+    return FetchedArchive(version, zips, manifest.selection)
 
 
 def _fetch(
@@ -182,14 +205,15 @@ def _manifest_key(dataset: Dataset, row: SeriesRow) -> str:
 def _in_store(store: Store, dataset: Dataset, row: SeriesRow) -> _Series | None:
     """The series in this revision, if it was archived before and its zip is still there."""
     try:
-        artefact = store.read_manifest(_manifest_key(dataset, row))
+        artefact, manifest = store.read_typed(
+            _manifest_key(dataset, row), _SeriesManifest, REMEDY, "the manifest of a series"
+        )
     except NotInStore:
         return None
     (item,) = artefact.objects
     if store.head(item.key) != item:
         return None
-    manifest = artefact.manifest
-    return _Series(row, None, int(manifest["files"]), AuditReport.from_json(manifest["audit"]), item)
+    return _Series(row, None, manifest.files, AuditReport.from_json(asdict(manifest.audit)), item)
 
 
 def _commit_series(store: Store, dataset: Dataset, series: _Series) -> _Series:

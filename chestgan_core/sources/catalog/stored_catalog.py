@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class _Manifest:
+    """What is read from a committed manifest; `_commit` writes more."""
+
+    left_out: dict[str, int]
+    files: int
+
+
+@dataclass(frozen=True)
 class StoredCatalog:
     """A catalog in the store. sha256: of the rows."""
 
@@ -70,14 +78,14 @@ def read_catalog(
     left_out and files are always those of the whole catalog. Raises NotInStore, DamagedObject, BadInput.
     """
     version = version or newest_catalog_version(store, dataset_name)
-    artefact = store.read_manifest(keys.catalog_manifest(dataset_name, version))
-    rows = _read(store.read(artefact, _rows_file(version)), patient)
-    manifest = artefact.manifest
-    return Catalog(
-        tuple(SeriesRow(**row) for row in rows.to_pylist()),
-        dict(manifest["left_out"]),
-        int(manifest["files"]),
+    artefact, manifest = store.read_typed(
+        keys.catalog_manifest(dataset_name, version),
+        _Manifest,
+        "materialize series_catalog again",
+        "the manifest of a catalog",
     )
+    rows = _read(store.read(artefact, _rows_file(version)), patient)
+    return Catalog(tuple(SeriesRow(**row) for row in rows.to_pylist()), manifest.left_out, manifest.files)
 
 
 def read_patients(store: Store, dataset_name: str, version: str) -> dict[str, tuple[str, str]]:
