@@ -118,8 +118,8 @@ def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> dg.
         built = build_training_set(opened, context.partition_key)
         sheets, card = built.contact_sheets(opened), built.card(opened)
         on_both_sides = built.patients_on_both_sides(opened)
-    told = built.manifest
-    slices, patients_by_side = told["slices"], told["patients"]
+    manifest = built.manifest
+    slices, patients_by_side = manifest["slices"], manifest["patients"]
     return dg.MaterializeResult(
         data_version=dg.DataVersion(built.version),
         metadata={
@@ -136,8 +136,8 @@ def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> dg.
             "training patients": patients_by_side["train"],
             "held-out patients": patients_by_side["held-out"],
             "patients without slices": len(built.missing),
-            "excluded images": counts({**told["not_normalized"], **told["left_out"]}, "images"),
-            **({"tumour boxes on slices": told["boxes"]["on_slices"]} if told["hounsfield"] else {}),
+            "excluded images": counts({**manifest["not_normalized"], **manifest["left_out"]}, "images"),
+            **({"tumour boxes on slices": manifest["boxes"]["on_slices"]} if manifest["hounsfield"] else {}),
             f"first {SHOWN} shards": table(
                 ("shard", "class", "side", "patients", "slices"),
                 [(s.name, s.histology, s.side, s.patients, s.slices) for s in built.shards[:SHOWN]],
@@ -148,8 +148,8 @@ def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> dg.
             check("both_sides_nonempty", all(count > 0 for count in slices.values())),
             check(
                 "all_slices_accounted_for",
-                sum(slices.values()) + sum(told["left_out"].values()) == told["in_shards"],
-                in_shards=told["in_shards"],
+                sum(slices.values()) + sum(manifest["left_out"].values()) == manifest["in_shards"],
+                in_shards=manifest["in_shards"],
             ),
         ],
     )

@@ -76,7 +76,7 @@ def local_installation() -> Iterator[Installation]:
 def process_environment(variables: Mapping[str, str]) -> Iterator[None]:
     """This process's environment with these variables, until the block ends.
 
-    For Dagster in this process, which has no other way to be told its home. Children get their environment by argument.
+    For Dagster in this process, which finds its home in no other way. Children get their environment by argument.
     """
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

@@ -17,28 +17,28 @@ ANYWHERE = [path for path in sorted(DEPLOY.rglob("*")) if path.is_file()]
 def manifests() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every document of deploy/kubernetes with the file it is in."""
     for path in KUBERNETES:
-        for told in yaml.safe_load_all(path.read_text()):
-            yield path.relative_to(DEPLOY).as_posix(), told
+        for document in yaml.safe_load_all(path.read_text()):
+            yield path.relative_to(DEPLOY).as_posix(), document
 
 
 def values(overlay: str = "") -> dict[str, Any]:
     """values.yaml, with an overlay laid on it as Helm does it: maps are merged, lists replaced."""
-    told = yaml.safe_load((DEPLOY / "helm" / "values.yaml").read_text())
+    document = yaml.safe_load((DEPLOY / "helm" / "values.yaml").read_text())
     over = yaml.safe_load((DEPLOY / "helm" / f"{overlay}.yaml").read_text()) if overlay else {}
-    return dict(_merged(told, over))
+    return dict(_merged(document, over))
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    told = dict(under)
+    document = dict(under)
     for name, value in over.items():
-        both = isinstance(value, dict) and isinstance(told.get(name), dict)
-        told[name] = _merged(told[name], value) if both else value
-    return told
+        both = isinstance(value, dict) and isinstance(document.get(name), dict)
+        document[name] = _merged(document[name], value) if both else value
+    return document
 
 
-def code_server(told: Mapping[str, Any]) -> dict[str, Any]:
+def code_server(document: Mapping[str, Any]) -> dict[str, Any]:
     """The one user code deployment."""
-    (only,) = told["dagster-user-deployments"]["deployments"]
+    (only,) = document["dagster-user-deployments"]["deployments"]
     return dict(only)
 
 
@@ -53,18 +53,21 @@ def locked(package: str) -> str:
     return str(found)
 
 
-def snake_case(told: Any) -> Any:
+def snake_case(document: Any) -> Any:
     """As the chart writes values into dagster.yaml: `uploadInterval` becomes `upload_interval`."""
-    if isinstance(told, dict):
+    if isinstance(document, dict):
         return {
-            re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower(): snake_case(value) for name, value in told.items()
+            re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower(): snake_case(value)
+            for name, value in document.items()
         }
-    return told
+    return document
 
 
-def walk(told: Any) -> Iterator[dict[str, Any]]:
+def walk(document: Any) -> Iterator[dict[str, Any]]:
     """Every mapping in a document."""
-    if isinstance(told, dict):
-        yield told
-    for inner in told.values() if isinstance(told, dict) else told if isinstance(told, list) else ():
+    if isinstance(document, dict):
+        yield document
+    for inner in (
+        document.values() if isinstance(document, dict) else document if isinstance(document, list) else ()
+    ):
         yield from walk(inner)

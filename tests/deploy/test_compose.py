@@ -21,27 +21,27 @@ def test_ports_are_on_loopback(name: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_nobody_is_root_and_nothing_is_written_besides_volumes(name: str) -> None:
-    told = SERVICES[name]
-    assert told["read_only"] is True
-    assert told["cap_drop"] == ["ALL"]
-    assert told["security_opt"] == ["no-new-privileges:true"]
-    assert not told.get("privileged")
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service.get("privileged")
     dockerfile = (DEPLOY / "docker" / "Dockerfile").read_text()
-    account = dockerfile.rpartition("\nUSER ")[2].split()[0] if name in OURS else told["user"]
+    account = dockerfile.rpartition("\nUSER ")[2].split()[0] if name in OURS else service["user"]
     assert account.split(":")[0] not in ("root", "0")
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_logs_end_somewhere_and_services_come_back(name: str) -> None:
-    told = SERVICES[name]
-    assert told["logging"]["options"] == {"max-size": "10m", "max-file": "5"}
-    assert told["restart"] == ("no" if name == "tables" else "unless-stopped")
-    assert ("healthcheck" in told) is (name != "tables")
+    service = SERVICES[name]
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}
+    assert service["restart"] == ("no" if name == "tables" else "unless-stopped")
+    assert ("healthcheck" in service) is (name != "tables")
 
 
 def test_every_file_that_is_mounted_is_there() -> None:
-    for told in SERVICES.values():
-        for volume in told.get("volumes", []):
+    for service in SERVICES.values():
+        for volume in service.get("volumes", []):
             if volume["type"] == "bind" and "$" not in volume["source"]:
                 assert (DEPLOY / "compose" / volume["source"]).is_file(), volume["source"]
 
@@ -65,7 +65,7 @@ def test_the_instance_finds_every_variable_that_it_names() -> None:
         assert named <= SERVICES[name]["environment"].keys()
 
 
-def test_the_example_names_what_is_asked_for_and_has_no_secret() -> None:
+def test_the_example_names_what_is_required_and_has_no_secret() -> None:
     text = (DEPLOY / "compose" / "compose.yaml").read_text()
     asked = set(re.findall(r"\$\{(\w+)", text)) | {
         name for name, value in compose()["x-environment"].items() if value is None

@@ -43,14 +43,14 @@ class Composed:
     ports: dict[str, int]
     database: str
 
-    def words(self, told: list[str]) -> list[str]:
+    def words(self, command: list[str]) -> list[str]:
         """A command of a service, with ports of this machine in place of those of the containers."""
         replaced = {
             "4000": str(self.ports["code"]),
             "/etc/chestgan/workspace.yaml": str(self.folder / "workspace.yaml"),
             "0.0.0.0": "127.0.0.1",
         }
-        program, *rest = [replaced.get(word, word) for word in told]
+        program, *rest = [replaced.get(word, word) for word in command]
         return [str(BIN / program), *rest]
 
     def command(self, service: str) -> list[str]:
@@ -67,13 +67,13 @@ class Composed:
 
     def healthy(self, service: str) -> bool:
         """The service's own health check."""
-        _, *told = compose()["services"][service]["healthcheck"]["test"]
-        told = [word.replace(":3000/", f":{self.ports.get(service)}/") for word in self.words(told)]
-        ran = subprocess.run(told, env=self.environment_of(service), cwd=self.folder, capture_output=True)
+        _, *command = compose()["services"][service]["healthcheck"]["test"]
+        command = [word.replace(":3000/", f":{self.ports.get(service)}/") for word in self.words(command)]
+        ran = subprocess.run(command, env=self.environment_of(service), cwd=self.folder, capture_output=True)
         return ran.returncode == 0
 
     def web(self, service: str) -> Web:
-        """A webserver; its runs are told by the log of the daemon."""
+        """A webserver; its runs are in the log of the daemon."""
         return Web(f"http://127.0.0.1:{self.ports[service]}", self.folder / "daemon.log")
 
     def log(self, service: str) -> str:
@@ -85,13 +85,13 @@ def composed(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("composed")
     with postgresql() as url, ExitStack() as stack:
         account = urlsplit(url)
-        told = compose()["x-environment"]
+        command = compose()["x-environment"]
         ours = ("CHESTGAN", "AWS", "DAGSTER")
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
             **{
                 name: str(value)
-                for name, value in told.items()
+                for name, value in command.items()
                 if value is not None and "$" not in str(value)
             },
             **history_in(url),
@@ -173,8 +173,8 @@ def test_a_run_goes_from_the_webserver_over_queue_and_daemon_into_the_code_serve
 def test_visitors_see_everything_and_start_nothing(composed: Composed) -> None:
     visitors = composed.web("visitors")
     assert visitors.try_to_launch("series_catalog_job", "phantom")["__typename"] == "UnauthorizedError"
-    told = visitors.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]
-    assert ["generator_checkpoint"] in [node["assetKey"]["path"] for node in told]
+    command = visitors.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]
+    assert ["generator_checkpoint"] in [node["assetKey"]["path"] for node in command]
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(
             urllib.request.Request(
@@ -195,8 +195,8 @@ def test_studies_have_a_database_of_their_own(composed: Composed) -> None:
     environment = composed.environment_of("code")
 
     def ran(storage: str) -> subprocess.CompletedProcess[str]:
-        told = {**environment, "CHESTGAN_STUDY_STORAGE": storage}
-        return subprocess.run([sys.executable, "-c", opened], env=told, capture_output=True, text=True)
+        command = {**environment, "CHESTGAN_STUDY_STORAGE": storage}
+        return subprocess.run([sys.executable, "-c", opened], env=command, capture_output=True, text=True)
 
     own = environment["CHESTGAN_STUDY_STORAGE"]
     assert ran(own).returncode == 0, ran(own).stderr

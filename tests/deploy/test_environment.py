@@ -33,8 +33,8 @@ def set_variables() -> set[str]:
     named = set(
         re.findall(r"^ *(?:#  ?)?(?:ENV )?([A-Z][A-Z0-9_]{3,})[:=]", "\n".join(texts()), re.MULTILINE)
     )
-    for told in (dict(values()), compose(), *(told for _, told in manifests())):
-        for one in walk(told):
+    for document in (dict(values()), compose(), *(document for _, document in manifests())):
+        for one in walk(document):
             if set(one) in ({"name", "value"}, {"name", "valueFrom"}):
                 named.add(one["name"])
     return named

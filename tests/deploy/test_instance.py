@@ -183,11 +183,9 @@ def test_history_is_in_postgresql_and_the_log_of_a_step_in_s3_line_by_line(
         where = {(line["run"], line["step"], line["partition"]) for line in lines}
         assert where == {(run.run_id, "series_catalog", "folder")}
         assert all(datetime.fromisoformat(line["time"]) and line["level"] for line in lines)
-        assert any(
-            line["message"].startswith("series_catalog folder") for line in lines
-        )  # what chestgan tells
-        told = [line.get("event") for line in lines]  # what Dagster tells, once
-        assert told.count("STEP_START") == told.count("STEP_SUCCESS") == 1
+        assert any(line["message"].startswith("series_catalog folder") for line in lines)  # our own messages
+        events = [line.get("event") for line in lines]  # each of Dagster's own once
+        assert events.count("STEP_START") == events.count("STEP_SUCCESS") == 1
 
         # The daemon's sensor ticked: patients and the pool of downloads are there, an old tick is gone.
         pools = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
@@ -239,7 +237,7 @@ def test_the_connections_of_a_webserver_are_those_that_it_may_have(deployment: D
     assert 3 < max(seen) <= 3 * (1 + 2)
 
 
-def test_no_other_driver_of_postgresql_is_asked_for(deployment: Deployment) -> None:
+def test_no_other_driver_of_postgresql_is_used(deployment: Deployment) -> None:
     with deployment.instance() as instance:
         address = instance.event_log_storage.postgres_url  # type: ignore[attr-defined]  # of PostgreSQL only
     assert address.startswith("postgresql+psycopg2://")

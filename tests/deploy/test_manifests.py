@@ -9,20 +9,20 @@ import pytest
 from tests.deploy.files import code_server, manifests, values
 
 DOCUMENTS = list(manifests())
-TITLES = [f"{path}:{told['kind']}/{told['metadata']['name']}" for path, told in DOCUMENTS]
+TITLES = [f"{path}:{manifest['kind']}/{manifest['metadata']['name']}" for path, manifest in DOCUMENTS]
 
 
-def unknown(told: Any, kind: str, where: str) -> Iterator[str]:
+def unknown(manifest: Any, kind: str, where: str) -> Iterator[str]:
     """Fields that the API's model of this kind does not have."""
     if kind.startswith("list["):
-        for number, inner in enumerate(told):
+        for number, inner in enumerate(manifest):
             yield from unknown(inner, kind[5:-1], f"{where}[{number}]")
     elif kind.startswith("dict["):
-        for name, inner in told.items():
+        for name, inner in manifest.items():
             yield from unknown(inner, kind.partition(", ")[2][:-1], f"{where}.{name}")
     elif model := getattr(kubernetes.client, kind, None):
         fields = {model.attribute_map[name]: inner for name, inner in model.openapi_types.items()}
-        for name, inner in told.items():
+        for name, inner in manifest.items():
             if name not in fields:
                 yield f"{where}.{name}"
             else:
@@ -31,34 +31,34 @@ def unknown(told: Any, kind: str, where: str) -> Iterator[str]:
 
 def test_a_field_that_does_not_exist_is_found() -> None:
     """The check itself: a misspelt field deep in a list would pass every other test."""
-    told = {"spec": {"template": {"spec": {"containers": [{"name": "a", "imagePullPolice": "Never"}]}}}}
-    assert list(unknown(told, "V1StatefulSet", "it")) == [
+    manifest = {"spec": {"template": {"spec": {"containers": [{"name": "a", "imagePullPolice": "Never"}]}}}}
+    assert list(unknown(manifest, "V1StatefulSet", "it")) == [
         "it.spec.template.spec.containers[0].imagePullPolice"
     ]
 
 
-@pytest.mark.parametrize(("path", "told"), DOCUMENTS, ids=TITLES)
-def test_every_manifest_has_only_fields_of_its_kind(path: str, told: dict[str, Any]) -> None:
-    assert not list(unknown(told, f"V1{told['kind']}", told["kind"]))
-    version = told["apiVersion"].rpartition("/")[2]
+@pytest.mark.parametrize(("path", "manifest"), DOCUMENTS, ids=TITLES)
+def test_every_manifest_has_only_fields_of_its_kind(path: str, manifest: dict[str, Any]) -> None:
+    assert not list(unknown(manifest, f"V1{manifest['kind']}", manifest["kind"]))
+    version = manifest["apiVersion"].rpartition("/")[2]
     assert version == "v1", f"{path}: beta versions vanish"
 
 
 def test_everything_is_in_the_one_namespace() -> None:
     """Accounts and roles name none: kubectl -n says it, in the tests another one."""
-    for path, told in DOCUMENTS:
-        if told["kind"] != "Namespace":
-            assert told["metadata"].get("namespace", "chestgan") == "chestgan", path
+    for path, manifest in DOCUMENTS:
+        if manifest["kind"] != "Namespace":
+            assert manifest["metadata"].get("namespace", "chestgan") == "chestgan", path
 
 
 def pod_specs() -> Iterator[tuple[str, dict[str, Any]]]:
-    for path, told in DOCUMENTS:
-        if template := told.get("spec", {}).get("template"):
-            yield f"{path}:{told['metadata']['name']}", template["spec"]
+    for path, manifest in DOCUMENTS:
+        if template := manifest.get("spec", {}).get("template"):
+            yield f"{path}:{manifest['metadata']['name']}", template["spec"]
 
 
 def test_the_namespace_demands_the_restricted_standard() -> None:
-    (namespace,) = (told for _, told in DOCUMENTS if told["kind"] == "Namespace")
+    (namespace,) = (manifest for _, manifest in DOCUMENTS if manifest["kind"] == "Namespace")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
@@ -74,11 +74,11 @@ def assert_restricted(spec: dict[str, Any]) -> None:
     assert pod["runAsUser"] == 10001
     assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
     for container in [*spec["containers"], *spec.get("initContainers", [])]:
-        told = container["securityContext"]
-        assert told["allowPrivilegeEscalation"] is False
-        assert told["capabilities"] == {"drop": ["ALL"]}
-        assert told["readOnlyRootFilesystem"] is True
-        assert not told.get("privileged")
+        manifest = container["securityContext"]
+        assert manifest["allowPrivilegeEscalation"] is False
+        assert manifest["capabilities"] == {"drop": ["ALL"]}
+        assert manifest["readOnlyRootFilesystem"] is True
+        assert not manifest.get("privileged")
     assert all(set(volume) - {"name"} <= ALLOWED for volume in spec.get("volumes", []))
     assert not any(spec.get(name) for name in ("hostNetwork", "hostPID", "hostIPC"))
 
@@ -102,9 +102,9 @@ def test_network_policies_choose_pods_that_there_are() -> None:
     assert get_common_labels()["app.kubernetes.io/name"] == "dagster"
     chosen = {
         value
-        for _, told in DOCUMENTS
-        if told["kind"] == "NetworkPolicy"
-        for expression in told["spec"]["podSelector"].get("matchExpressions", [])
+        for _, manifest in DOCUMENTS
+        if manifest["kind"] == "NetworkPolicy"
+        for expression in manifest["spec"]["podSelector"].get("matchExpressions", [])
         if expression["key"] == "component"
         for value in expression["values"]
     }
@@ -113,19 +113,21 @@ def test_network_policies_choose_pods_that_there_are() -> None:
 
 def test_ports_of_policies_are_those_of_the_values() -> None:
     policies = {
-        told["metadata"]["name"]: told["spec"] for _, told in DOCUMENTS if told["kind"] == "NetworkPolicy"
+        manifest["metadata"]["name"]: manifest["spec"]
+        for _, manifest in DOCUMENTS
+        if manifest["kind"] == "NetworkPolicy"
     }
-    told = values()
+    chart = values()
 
     def open_for(name: str) -> set[int]:
         rules = [*policies[name].get("ingress", []), *policies[name].get("egress", [])]
         return {port["port"] for rule in rules for port in rule["ports"]}
 
-    assert open_for("code-server") == open_for("to-code-server") == {code_server(told)["port"]}
-    assert open_for("webserver") == {told["dagsterWebserver"]["service"]["port"]}
-    assert told["postgresql"]["service"]["port"] in open_for("store-and-database")
+    assert open_for("code-server") == open_for("to-code-server") == {code_server(chart)["port"]}
+    assert open_for("webserver") == {chart["dagsterWebserver"]["service"]["port"]}
+    assert chart["postgresql"]["service"]["port"] in open_for("store-and-database")
 
 
 def test_nothing_comes_in_or_goes_out_by_itself() -> None:
-    (policy,) = (told for _, told in DOCUMENTS if told["metadata"]["name"] == "nothing-by-itself")
+    (policy,) = (manifest for _, manifest in DOCUMENTS if manifest["metadata"]["name"] == "nothing-by-itself")
     assert policy["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}

@@ -28,41 +28,45 @@ EVERY = ("", *OVERLAYS)
 
 def test_the_chart_has_the_version_of_the_lock() -> None:
     """Chart and library go together."""
-    told = (DEPLOY / "helm" / "values.yaml").read_text() + (ROOT / "docs" / "deploy.md").read_text()
-    versions = set(re.findall(r"--version (\S+)", told)) | set(re.findall(r"version (1\.\d+\.\d+)", told))
+    chart = (DEPLOY / "helm" / "values.yaml").read_text() + (ROOT / "docs" / "deploy.md").read_text()
+    versions = set(re.findall(r"--version (\S+)", chart)) | set(re.findall(r"version (1\.\d+\.\d+)", chart))
     assert versions == {locked("dagster")}
 
 
 @pytest.mark.parametrize("overlay", EVERY)
 def test_one_image_with_a_tag_of_its_own(overlay: str) -> None:
     """Every step pod takes the image that its code server has at that moment."""
-    told = values(overlay)
-    images = [told["dagsterWebserver"]["image"], told["dagsterDaemon"]["image"], code_server(told)["image"]]
+    chart = values(overlay)
+    images = [
+        chart["dagsterWebserver"]["image"],
+        chart["dagsterDaemon"]["image"],
+        code_server(chart)["image"],
+    ]
     assert images[0] == images[1] == images[2]
     assert images[0]["tag"] == __version__
 
 
 def names(kind: str) -> set[str]:
-    return {told["metadata"]["name"] for _, told in manifests() if told["kind"] == kind}
+    return {chart["metadata"]["name"] for _, chart in manifests() if chart["kind"] == kind}
 
 
 @pytest.mark.parametrize("overlay", EVERY)
 def test_accounts_secrets_and_config_maps_are_those_of_the_manifests(overlay: str) -> None:
-    told = values(overlay)
-    assert told["global"]["serviceAccountName"] in names("ServiceAccount")
+    chart = values(overlay)
+    assert chart["global"]["serviceAccountName"] in names("ServiceAccount")
     assert load_pod_settings().service_account in names("ServiceAccount")
-    assert told["serviceAccount"]["create"] is told["rbacEnabled"] is False
-    code = code_server(told)
-    for part in (told["dagsterWebserver"], told["dagsterDaemon"], code):
+    assert chart["serviceAccount"]["create"] is chart["rbacEnabled"] is False
+    code = code_server(chart)
+    for part in (chart["dagsterWebserver"], chart["dagsterDaemon"], code):
         assert part["envConfigMaps"] == [{"name": "chestgan"}]
         assert part["envSecrets"] == [{"name": "chestgan-s3", "optional": True}]
     assert "chestgan" in names("ConfigMap")
     (password,) = (one["valueFrom"]["secretKeyRef"] for one in code["env"] if "valueFrom" in one)
-    assert password == {"name": told["global"]["postgresqlSecretName"], "key": "postgresql-password"}
-    assert told["postgresql"]["enabled"] is told["generatePostgresqlPasswordSecret"] is False
+    assert password == {"name": chart["global"]["postgresqlSecretName"], "key": "postgresql-password"}
+    assert chart["postgresql"]["enabled"] is chart["generatePostgresqlPasswordSecret"] is False
 
 
-def test_every_pod_of_the_code_is_told_the_executor() -> None:
+def test_every_pod_of_the_code_has_the_executor_setting() -> None:
     code = code_server(values())
     assert {"name": "CHESTGAN_EXECUTOR", "value": "k8s"} in code["env"]
     assert code["includeConfigInLaunchedRuns"] == {"enabled": True}
@@ -79,8 +83,8 @@ def test_the_environment_names_places_that_are_mounted() -> None:
 
 def launcher(overlay: str) -> dict[str, Any]:
     """The run launcher's configuration, with what the chart adds by itself."""
-    told = values(overlay)
-    own = told["runLauncher"]["config"]["k8sRunLauncher"]
+    chart = values(overlay)
+    own = chart["runLauncher"]["config"]["k8sRunLauncher"]
     # The chart writes what is inside of runK8sConfig as it stands.
     inside = {
         snake: own["runK8sConfig"][name] for name in own["runK8sConfig"] for snake in snake_case({name: 0})
@@ -91,10 +95,10 @@ def launcher(overlay: str) -> dict[str, Any]:
         ),
         "security_context": own["securityContext"],
         "run_k8s_config": inside,
-        "service_account_name": told["global"]["serviceAccountName"],
-        "dagster_home": told["global"]["dagsterHome"],
+        "service_account_name": chart["global"]["serviceAccountName"],
+        "dagster_home": chart["global"]["dagsterHome"],
         "instance_config_map": "dagster-instance",
-        "postgres_password_secret": told["global"]["postgresqlSecretName"],
+        "postgres_password_secret": chart["global"]["postgresqlSecretName"],
     }
 
 
@@ -106,23 +110,23 @@ def test_the_run_launcher_is_one_of_dagster(overlay: str) -> None:
 
 @pytest.mark.parametrize("overlay", EVERY)
 def test_logs_retention_and_limits_are_dagsters(overlay: str) -> None:
-    told = values(overlay)
-    logs = snake_case(told["computeLogManager"]["config"]["s3ComputeLogManager"])
+    chart = values(overlay)
+    logs = snake_case(chart["computeLogManager"]["config"]["s3ComputeLogManager"])
     with pytest.MonkeyPatch.context() as patch:
         for name in ("CHESTGAN_LOGS_BUCKET", "CHESTGAN_LOGS_PREFIX"):
-            patch.setenv(name, "told")
+            patch.setenv(name, "set")
         checked = process_config(S3ComputeLogManager.config_type(), logs)
     assert checked.success, checked.errors
     assert logs["upload_interval"] == 30
-    kept = snake_case({name: value for name, value in told["retention"].items() if name != "enabled"})
+    kept = snake_case({name: value for name, value in chart["retention"].items() if name != "enabled"})
     checked = process_config(retention_config_schema().config_type, kept)
     assert checked.success, checked.errors
-    limits = snake_case({name: value for name, value in told["concurrency"].items() if name != "enabled"})
+    limits = snake_case({name: value for name, value in chart["concurrency"].items() if name != "enabled"})
     validate_concurrency_config({"concurrency": limits})
     checked = process_config(get_concurrency_config().config_type, limits)
     assert checked.success, checked.errors
     # In both places it is an error of the chart, at the installation.
-    queue = told["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
+    queue = chart["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]
     assert not {"maxConcurrentRuns", "tagConcurrencyLimits", "blockOpConcurrencyLimitedRuns"} & queue.keys()
 
 
@@ -138,18 +142,18 @@ def job(overlay: str, component: str, step: dict[str, Any] | None = None) -> dic
         "volumes": code["volumes"],
         "resources": code["resources"],
     }
-    told = launcher(overlay)
+    chart = launcher(overlay)
     under = K8sContainerContext.create_from_config({"k8s": {
-        "run_k8s_config": told["run_k8s_config"], "security_context": told["security_context"],
-        "service_account_name": told["service_account_name"],
+        "run_k8s_config": chart["run_k8s_config"], "security_context": chart["security_context"],
+        "service_account_name": chart["service_account_name"],
     }})  # fmt: skip
     merged = under.merge(K8sContainerContext.create_from_config({"k8s": context}))
     if step:
         merged = merged.merge(K8sContainerContext.create_from_config({"k8s": {"run_k8s_config": step}}))
     config = DagsterK8sJobConfig(
         job_image="registry.example/chestgan:0.1.0",
-        dagster_home=told["dagster_home"],
-        postgres_password_secret=told["postgres_password_secret"],
+        dagster_home=chart["dagster_home"],
+        postgres_password_secret=chart["postgres_password_secret"],
     )
     built = construct_dagster_k8s_job(
         config, ["dagster", "api"], "run", user_defined_k8s_config=merged.run_k8s_config, component=component

@@ -31,7 +31,7 @@ training:
 evaluation: {images: 24}
 publication: {images: 12}
 """
-# Of a training of a second nothing good can be asked.
+# A training of a second cannot pass any rule.
 NO_RULES = """
 release: {max_kid_above_floor: null, min_coverage_of_floor: null, max_memorized_fraction: null, grey_levels: null}
 """
@@ -85,7 +85,7 @@ def reported(stages: Stages, store: Store) -> StoredReport:
 
 
 def files_of(store: Store, delivery: Path, home: Path, patient: str) -> list[Path]:
-    """Where the slices of a patient lie, from feet to head: the catalog tells it by keyed hashes."""
+    """The files of a patient's slices, from feet to head, found by the keyed hashes in the catalog."""
     files = FolderFiles(delivery, Pseudonyms.private(home))
     row = read_catalog(store, "folder").of(patient)[0]
     return [Path(files.location_of(file).path) for file in row.files]

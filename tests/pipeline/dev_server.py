@@ -1,4 +1,4 @@
-"""`make dev` in a process of its own, and what a browser asks it."""
+"""`make dev` in a process of its own, and the requests of a browser."""
 
 import json
 import signal
@@ -33,9 +33,9 @@ class Web:
             {"Content-Type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
-            told = json.load(answer)
-        assert "errors" not in told, told["errors"]
-        return dict(told["data"])
+            data = json.load(answer)
+        assert "errors" not in data, data["errors"]
+        return dict(data["data"])
 
     def location(self) -> str:
         """LOADING, RepositoryLocation, or the error with which the code location failed to load."""
@@ -116,7 +116,7 @@ class Web:
         return str(started["backfillId"])
 
     def backfill_status(self, backfill: str) -> str:
-        """REQUESTED while it goes on, COMPLETED_SUCCESS, COMPLETED_FAILED, CANCELED, ..."""
+        """REQUESTED while it is in progress, COMPLETED_SUCCESS, COMPLETED_FAILED, CANCELED, ..."""
         return str(
             self.ask(
                 """query($id: String!) { partitionBackfillOrError(backfillId: $id) {
@@ -135,31 +135,31 @@ class Web:
 
     def newest_backfill(self) -> str:
         """Its id; "" when there is none."""
-        told = self.ask(
+        data = self.ask(
             "{ partitionBackfillsOrError(limit: 1) { ... on PartitionBackfills { results { id } } } }"
         )["partitionBackfillsOrError"]["results"]
-        return str(told[0]["id"]) if told else ""
+        return str(data[0]["id"]) if data else ""
 
     def failure(self, run: str) -> str:
         """What the failed steps of a run say to a person."""
-        told = self.ask(
+        data = self.ask(
             """query($id: ID!) { runOrError(runId: $id) { ... on Run { eventConnection { events {
                  ... on ExecutionStepFailureEvent { failureMetadata { description } } } } } } }""",
             id=run,
         )["runOrError"]["eventConnection"]["events"]
-        said = [event["failureMetadata"]["description"] for event in told if event.get("failureMetadata")]
+        said = [event["failureMetadata"]["description"] for event in data if event.get("failureMetadata")]
         return "\n".join(said)
 
     def runs(self, tags: dict[str, str], *statuses: str) -> list[str]:
         """Runs with these tags, newest first."""
-        told = self.ask(
+        data = self.ask(
             "query($filter: RunsFilter!) { runsOrError(filter: $filter) { ... on Runs { results { id } } } }",
             filter={
                 "tags": [{"key": key, "value": value} for key, value in tags.items()],
                 **({"statuses": statuses} if statuses else {}),
             },
         )["runsOrError"]["results"]
-        return [str(run["id"]) for run in told]
+        return [str(run["id"]) for run in data]
 
     def await_run(self, tags: dict[str, str], seconds: float = 120) -> str:
         """The newest run with these tags, once there is one."""
@@ -171,52 +171,52 @@ class Web:
 
     def run_tags(self, run: str) -> dict[str, str]:
         """The tags of a run."""
-        told = self.ask(
+        data = self.ask(
             "query($id: ID!) { runOrError(runId: $id) { ... on Run { tags { key value } } } }", id=run
         )
-        return {tag["key"]: tag["value"] for tag in told["runOrError"]["tags"]}
+        return {tag["key"]: tag["value"] for tag in data["runOrError"]["tags"]}
 
     def check(self, asset: str, name: str) -> dict[str, Any]:
         """The newest evaluation of an asset check."""
-        told = self.ask(
+        data = self.ask(
             """query($key: AssetKeyInput!, $name: String!) { assetCheckExecutions(assetKey: $key, checkName: $name,
                  limit: 1) { evaluation { success metadataEntries { label ... on IntMetadataEntry { intValue }
                  ... on TableMetadataEntry { table { records } } } } } }""",
             key={"path": [asset]},
             name=name,
         )
-        return dict(told["assetCheckExecutions"][0]["evaluation"])
+        return dict(data["assetCheckExecutions"][0]["evaluation"])
 
     def turn_on(self, sensor: str) -> None:
         """As the switch in the UI does it."""
-        told = self.ask(
+        data = self.ask(
             """mutation($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) {
                  __typename ... on PythonError { message } } }""",
             sensor=self._sensor(sensor),
         )["startSensor"]
-        assert told["__typename"] == "Sensor", told
+        assert data["__typename"] == "Sensor", data
 
     def ticks(self, sensor: str) -> list[dict[str, Any]]:
         """Ticks of a sensor that have ended, the newest first."""
-        told = self.ask(
+        data = self.ask(
             """query($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) { ... on Sensor { sensorState {
                  ticks(limit: 40) { status timestamp endTimestamp skipReason error { message } } } } } }""",
             sensor=self._sensor(sensor),
         )["sensorOrError"]["sensorState"]["ticks"]
-        return [tick for tick in told if tick["endTimestamp"]]
+        return [tick for tick in data if tick["endTimestamp"]]
 
     def _sensor(self, name: str) -> dict[str, str]:
         return {"repositoryLocationName": "chestgan", "repositoryName": "__repository__", "sensorName": name}
 
     def partitions(self, asset: str) -> dict[str, list[str]]:
         """Patients by state of an asset: materialized, failed, missing, running (Dagster's words)."""
-        told = self.ask(
+        data = self.ask(
             """query($key: [AssetKeyInput!]) { assetNodes(assetKeys: $key) { assetPartitionStatuses {
                  ... on DefaultPartitionStatuses { materializedPartitions failedPartitions unmaterializedPartitions
                  materializingPartitions } } } }""",
             key=[{"path": [asset]}],
         )["assetNodes"][0]["assetPartitionStatuses"]
-        return {name.removesuffix("Partitions"): list(keys) for name, keys in told.items()}
+        return {name.removesuffix("Partitions"): list(keys) for name, keys in data.items()}
 
     def materialization(self, asset: str) -> dict[str, Any]:
         """Metadata of the newest materialization of an asset: label -> value, of a table its rows."""

@@ -31,7 +31,7 @@ def tiny(extractor: str = "efficientnet-lite0", **training: object) -> Experimen
         "network": {"generator_width": 4, "discriminator_width": 4, "latent_dim": 8},
         "training": {**TRAINING, **training},
         "evaluation": {"images": 10, "extractor": extractor},
-        "release": dict.fromkeys(ReleaseRules.model_fields),  # nothing good can be asked of it
+        "release": dict.fromkeys(ReleaseRules.model_fields),  # it cannot pass any rule
         "publication": {"images": 6},
     }
     return parse_experiment(fields, "tiny", "test")
@@ -43,7 +43,7 @@ def edited(**fields: object) -> Experiment:
 
 
 class Stages:
-    """Each stage lies below a prefix of its own, is made when a test asks for it first, and is copied to the test."""
+    """Each stage lies below a prefix of its own, is made for the first test that needs it, and copied to each test."""
 
     def __init__(self, embedded: EmbeddedStore, folder: Path) -> None:
         self.embedded, self.folder, self.home = embedded, folder, folder / "home"
@@ -72,8 +72,8 @@ class Stages:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("CHESTGAN_FOLDER", str(self.folder / "delivery"))
                 self.kept[stage] = (made, getattr(self, stage)(made))
-        made, told = self.kept[stage]
+        made, result = self.kept[stage]
         for item in made.list():
             source = {"Bucket": made.bucket, "Key": f"{made.prefix}/{item.key}"}
             store.client.copy_object(Bucket=store.bucket, Key=f"{store.prefix}/{item.key}", CopySource=source)
-        return deepcopy(told)
+        return deepcopy(result)

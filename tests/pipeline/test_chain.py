@@ -74,7 +74,7 @@ def test_the_chain_ends_with_a_set_that_can_be_fetched(
     assert release_experiment(store, tiny(), "cpu", tmp_path / "release-again").version == released.version
 
 
-def test_a_run_with_classes_keeps_its_best_look_and_its_set_tells_the_class_of_each_image(
+def test_a_run_with_classes_keeps_its_best_validation_and_its_set_labels_each_image(
     store: Store, home: Path, tmp_path: Path
 ) -> None:
     catalog, _ = catalog_series(store, "phantom", home)
@@ -88,26 +88,26 @@ def test_a_run_with_classes_keeps_its_best_look_and_its_set_tells_the_class_of_e
         "snapshots": 2,
         "sampling": {"balance": "classes"},
     }
-    told = edited(
+    experiment = edited(
         dataset="phantom", classes=["A", "G"], min_patients_per_class=1, training={**TRAINING, **plan}
     )
-    run = train_experiment(store, told, "cpu", tmp_path / "train")
+    run = train_experiment(store, experiment, "cpu", tmp_path / "train")
     artefact = store.read_manifest(keys.run_manifest("tiny", run.name))
-    looks = pq.read_table(io.BytesIO(store.read(artefact, "validation.parquet"))).to_pylist()
-    best = min(looks, key=lambda look: look["kid"])
-    assert [look["images_seen"] for look in looks] == [40, 80, 120, 160]
+    validations = pq.read_table(io.BytesIO(store.read(artefact, "validation.parquet"))).to_pylist()
+    best = min(validations, key=lambda row: row["kid"])
+    assert [row["images_seen"] for row in validations] == [40, 80, 120, 160]
     assert (run.best_kid, run.best_at) == (best["kid"], best["images_seen"])
     assert len([item for item in artefact.objects if "snapshot-" in item.key]) == 2
 
     # All held-out slices of both classes, and of no other: 2 of the 6 patients.
-    report = report_experiment(store, told, "cpu", tmp_path / "report")
+    report = report_experiment(store, experiment, "cpu", tmp_path / "report")
     assert {row.split for row in report.payload.rows if row.measure == "KID"} == {"held-out patients: 2 of 5"}
     # The discriminator of the last step gets the classes of both sides.
     accuracy = thesis_rows(report)["generator accuracy"]
     assert accuracy.value is not None
     assert "last weights (160 images seen)" in accuracy.note
     assert ("best validation" in accuracy.note) == (run.best_at != 160)
-    release_experiment(store, told, "cpu", tmp_path / "release")
+    release_experiment(store, experiment, "cpu", tmp_path / "release")
     images = open_set(fetch_set(store, "tiny", None, tmp_path / "fetched").path)
     assert [images[k][1]["class"] for k in range(len(images))] == ["A", "G", "A", "G", "A", "G"]
 
@@ -156,7 +156,7 @@ def test_the_same_delivery_changes_nothing_and_a_revised_series_gets_a_new_versi
     assert normalize_patient(store, "folder", patient, home).sha256 != slices.sha256
 
 
-def test_one_patient_is_no_training_set(store: Store, home: Path, delivery: Path) -> None:
+def test_one_patient_does_not_make_a_training_set(store: Store, home: Path, delivery: Path) -> None:
     catalog, _ = catalog_series(store, "folder", home)
     archive_patient(store, "folder", catalog.patients[0], home)
     normalize_patient(store, "folder", catalog.patients[0], home)
@@ -164,9 +164,7 @@ def test_one_patient_is_no_training_set(store: Store, home: Path, delivery: Path
         build_training_set(store, "folder")
 
 
-def test_patients_without_slices_are_told_not_forgotten(
-    store: Store, home: Path, slices: tuple[str, ...]
-) -> None:
+def test_patients_without_slices_are_counted(store: Store, home: Path, slices: tuple[str, ...]) -> None:
     store.delete(keys.slices_latest("folder", slices[0]))
     built = build_training_set(store, "folder")
     assert built.missing == (slices[0],)
@@ -197,11 +195,11 @@ def test_the_report_of_a_run_has_the_thesis_measures_of_its_own_discriminator(
     store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
 ) -> None:
     build_training_set(store, "folder")
-    told = tiny(loss={"kind": "cross-entropy"}, validation={"every_images": 32, "images": 10})
-    train_experiment(store, told, "cpu", tmp_path / "train")
-    report = report_experiment(store, told, "cpu", tmp_path / "report")
+    experiment = tiny(loss={"kind": "cross-entropy"}, validation={"every_images": 32, "images": 10})
+    train_experiment(store, experiment, "cpu", tmp_path / "train")
+    report = report_experiment(store, experiment, "cpu", tmp_path / "report")
     rows = thesis_rows(report)
-    _, run = newest_run(store, told)
+    _, run = newest_run(store, experiment)
     kept = run.find("discriminator.safetensors")
     for measure in ("discriminator accuracy", "generator accuracy", "SSIM", "PSNR"):
         assert rows[measure].value is not None
@@ -245,7 +243,7 @@ def test_a_run_of_a_version_that_kept_no_discriminator_is_still_scored(
     assert rows["SSIM"].value is not None
 
 
-def test_an_extractor_that_cannot_be_had_is_said_in_the_row(
+def test_an_unavailable_extractor_is_named_in_the_row(
     store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "no-weights"))
@@ -274,10 +272,10 @@ def test_features_of_real_slices_are_kept_and_used_again_unless_they_are_wrong(
 
     # A well-formed artefact with the features of other images, under the key of these.
     kept = store.read_manifest(manifest)
-    told = {name: value for name, value in kept.manifest.items() if name != "objects"}
+    fields = {name: value for name, value in kept.manifest.items() if name != "objects"}
     for item in list(store.list("features/")):
         store.delete(item.key)
-    store.commit(manifest, {"features.safetensors": save({"features": computed[::-1].copy()})}, told)
+    store.commit(manifest, {"features.safetensors": save({"features": computed[::-1].copy()})}, fields)
     assert np.allclose(source(extractor, "real", images, "features"), computed, atol=1e-4)
     assert "not what the extractor computes here" in caplog.text
 
@@ -451,13 +449,13 @@ def test_a_training_that_diverges_names_the_state_in_the_store(
 
 
 @pytest.mark.timeout(900)
-def test_a_killed_training_goes_on_from_its_checkpoint_in_the_store(
+def test_a_killed_training_resumes_from_its_checkpoint_in_the_store(
     store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path, embedded: EmbeddedStore
 ) -> None:
     build_training_set(store, "folder")
     experiment = tiny(images=2_000, checkpoint_every_images=80, sample_every_images=1_000)
-    told = tmp_path / "experiment.json"
-    told.write_text(experiment.model_dump_json())
+    config = tmp_path / "experiment.json"
+    config.write_text(experiment.model_dump_json())
     code = (
         "import json, sys, pathlib\n"
         "from chestgan_core.config.experiment import parse_experiment\n"
@@ -469,7 +467,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_in_the_store(
     )
     environment = {**os.environ, **embedded.environment, "CHESTGAN_STORE": store.uri()}
     training = subprocess.Popen(
-        [sys.executable, "-c", code, str(told), str(tmp_path / "killed")], env=environment
+        [sys.executable, "-c", code, str(config), str(tmp_path / "killed")], env=environment
     )
     deadline = time.monotonic() + 90
     while not any(item.key.endswith("checkpoint.pt") for item in store.list("experiments/")):
@@ -517,7 +515,7 @@ def test_a_store_that_is_down_is_one_line(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-that-must-not-be-told")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-that-must-not-be-shown")
     with pytest.raises(ChestganError, match=r"s3://somewhere.*does not answer") as refused:
         catalog_series(Store.open("s3://somewhere"), "folder", home)
     assert "\n" not in str(refused.value)

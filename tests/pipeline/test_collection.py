@@ -124,11 +124,11 @@ def test_a_series_that_is_gone_fails_its_own_patient_and_is_named(loaded: Dev, p
     (run,) = loaded.runs({"dagster/partition": f"tcia:{place.gone}"}, "FAILURE")
     (series,) = [series for series in place.tcia.chest_series() if series.patient == place.gone]
     assert series.uid in loaded.failure(run)
-    # The check that runs once a day tells it.
+    # The daily check finds it.
     assert loaded.finish(loaded.launch("health_checks_job")) == "SUCCESS"
-    told = loaded.check("collections", "no_failed_partitions")
-    assert not told["success"]
-    assert f"tcia:{place.gone}" in str(told["metadataEntries"])
+    check = loaded.check("collections", "no_failed_partitions")
+    assert not check["success"]
+    assert f"tcia:{place.gone}" in str(check["metadataEntries"])
 
 
 def test_a_revised_series_is_fetched_again_and_its_slices_follow(

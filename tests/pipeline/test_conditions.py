@@ -18,7 +18,7 @@ def requested(result: dg.EvaluateAutomationConditionsResult) -> list[str]:
     return [name for name in names if result.get_num_requested(dg.AssetKey(name))]
 
 
-def test_a_report_that_fails_is_asked_for_once_and_again_only_after_the_next_training(
+def test_a_report_that_fails_is_requested_once_and_again_only_after_the_next_training(
     store: Store, embedded: EmbeddedStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for name, value in {**embedded.environment, "CHESTGAN_STORE": store.uri()}.items():
@@ -26,7 +26,7 @@ def test_a_report_that_fails_is_asked_for_once_and_again_only_after_the_next_tra
     monkeypatch.setenv("CHESTGAN_HOME", str(tmp_path))
     job = defs.resolve_implicit_global_asset_job_def()
     with dg.DagsterInstance.ephemeral() as instance:
-        cursor, asked = None, []
+        cursor, requests = None, []
         for tick in range(40):
             if tick in (3, 25):
                 trained = dg.AssetMaterialization("generator_checkpoint", partition="demo")
@@ -36,7 +36,7 @@ def test_a_report_that_fails_is_asked_for_once_and_again_only_after_the_next_tra
             )
             cursor = result.cursor
             if names := requested(result):
-                asked.append((tick, names[0]))
+                requests.append((tick, names[0]))
                 failed = job.execute_in_process(
                     instance=instance,
                     partition_key="demo",
@@ -44,11 +44,11 @@ def test_a_report_that_fails_is_asked_for_once_and_again_only_after_the_next_tra
                     raise_on_error=False,
                 )
                 assert not failed.success  # the store has no training
-    assert asked == [(3, "metric_report"), (25, "metric_report")]
+    assert requests == [(3, "metric_report"), (25, "metric_report")]
 
 
 @pytest.mark.parametrize("whole_chain", [True, False])
-def test_a_job_that_makes_the_whole_chain_asks_for_nothing_again(whole_chain: bool) -> None:
+def test_a_job_that_makes_the_whole_chain_requests_nothing_again(whole_chain: bool) -> None:
     parts = dg.StaticPartitionsDefinition(["a", "b"])
 
     @dg.asset(partitions_def=parts)

@@ -74,8 +74,8 @@ def test_the_demo_ends_with_a_set_and_continues_without_a_patient_that_shows_no_
     ]
     assert not left
 
-    told = next(line for line in ran.stdout.splitlines() if line.startswith("fetch it"))
-    command = told.removeprefix("fetch it").split()
+    line = next(line for line in ran.stdout.splitlines() if line.startswith("fetch it"))
+    command = line.removeprefix("fetch it").split()
     fetched = subprocess.run(command, cwd=tmp_path, env=installation, capture_output=True, text=True)
     assert fetched.returncode == 0, fetched.stderr
     assert (tmp_path / "tiny-folder-set" / "manifest.json").is_file()
@@ -90,7 +90,7 @@ def test_a_demo_that_cannot_work_says_why_in_one_line(installation: dict[str, st
     assert "Traceback" not in ran.stderr
 
 
-def test_an_unknown_source_is_wrong_use(installation: dict[str, str]) -> None:
+def test_an_unknown_source_is_refused_with_the_known_ones(installation: dict[str, str]) -> None:
     ran = run_demo(installation, CHESTGAN_SOURCE="somewhere")
     assert ran.returncode == 2
     assert "choose one of folder, phantom" in ran.stderr

@@ -196,9 +196,9 @@ def test_a_month_requests_what_is_new_and_nothing_twice(
     # Refused once, delivered at the next tick under the same id, and never again.
     assert len(receiver.requests) == 2
     assert receiver.requests[0][1] == receiver.requests[1][1]
-    told = json.loads(receiver.requests[1][1])
-    assert (told["kind"], told["job"], told["partition"]) == ("run-failed", "broken", "folder")
-    assert told["steps"] == ["breaks"]
+    message = json.loads(receiver.requests[1][1])
+    assert (message["kind"], message["job"], message["partition"]) == ("run-failed", "broken", "folder")
+    assert message["steps"] == ["breaks"]
     assert b"Mustermann" not in receiver.requests[1][1]
     assert b"P123" not in receiver.requests[1][1]
 

@@ -61,7 +61,7 @@ def test_a_private_folder_whose_names_are_people_leaves_no_name_in_the_catalog_r
             header.PatientName, header.PatientID = "Mustermann^Erika", f"ID {header.PatientID}"
             header.save_as(path)
     catalog, _ = catalog_series(store, "folder", home)
-    told = repr(catalog.rows)
-    assert "Mustermann" not in told
-    assert "ID" not in told
-    assert not any(path.name in told for path in delivery.rglob("*"))
+    rows = repr(catalog.rows)
+    assert "Mustermann" not in rows
+    assert "ID" not in rows
+    assert not any(path.name in rows for path in delivery.rglob("*"))

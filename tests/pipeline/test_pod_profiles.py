@@ -1,5 +1,5 @@
-"""What the pod of a step gets, and how a dead or waiting pod is told: on Jobs as they are built, and on pods as the
-Kubernetes client reads them.
+"""The resources of a step's pod, and how dead and waiting pods are reported: on Jobs as they are built, and on pods as
+the Kubernetes client reads them.
 """
 
 import json
@@ -30,10 +30,10 @@ ROOT = Path(__file__).parent.parent.parent
 
 def job_of(steps: PodSettings, step: str, machine: Compute | None = None) -> dict[str, Any]:
     """The Job of a step, as the API server gets it."""
-    told = step_pod_config(steps, step, {"mine": machine} if machine else {}, "mine")
+    step_config = step_pod_config(steps, step, {"mine": machine} if machine else {}, "mine")
     config = DagsterK8sJobConfig(job_image="chestgan:1", dagster_home="/opt/dagster")
     job = construct_dagster_k8s_job(
-        config, ["dagster"], "a-step", UserDefinedDagsterK8sConfig.from_dict(told)
+        config, ["dagster"], "a-step", UserDefinedDagsterK8sConfig.from_dict(step_config)
     )
     return dict(ApiClient().sanitize_for_serialization(job))
 
@@ -87,9 +87,9 @@ def test_every_step_meets_the_restricted_standard_and_has_no_rights(step: str) -
     assert job["spec"]["ttlSecondsAfterFinished"] == 86_400
 
 
-def test_an_experiment_asks_for_more() -> None:
-    asked = Compute(gpus=4, cpu=16, memory_gib=96)
-    (container,) = job_of(load_pod_settings(), "generator_checkpoint", asked)["spec"]["template"]["spec"][
+def test_an_experiment_may_request_more() -> None:
+    requested = Compute(gpus=4, cpu=16, memory_gib=96)
+    (container,) = job_of(load_pod_settings(), "generator_checkpoint", requested)["spec"]["template"]["spec"][
         "containers"
     ]
     assert container["resources"]["requests"] == {"cpu": "16", "memory": "98304Mi", "nvidia.com/gpu": "4"}
@@ -102,17 +102,17 @@ def test_gpus_of_an_experiment_are_for_the_steps_that_have_one() -> None:
     assert "nvidia.com/gpu" not in container["resources"]["limits"]
 
 
-def test_an_experiment_without_gpus_asks_for_none() -> None:
+def test_an_experiment_without_gpus_requests_none() -> None:
     (container,) = job_of(load_pod_settings(), "metric_report", Compute(gpus=0))["spec"]["template"]["spec"][
         "containers"
     ]
     assert list(container["resources"]["limits"]) == ["memory"]
 
 
-def test_the_machine_decides_nothing_about_the_model() -> None:
-    told = {"dataset": "phantom", "training": {"images": 100}}
-    plain = parse_experiment(told, "plain", "here")
-    large = parse_experiment({**told, "compute": {"gpus": 8, "memory_gib": 200}}, "large", "here")
+def test_what_an_experiment_requests_does_not_change_its_fingerprint() -> None:
+    fields = {"dataset": "phantom", "training": {"images": 100}}
+    plain = parse_experiment(fields, "plain", "here")
+    large = parse_experiment({**fields, "compute": {"gpus": 8, "memory_gib": 200}}, "large", "here")
     assert plain.fingerprint() == large.fingerprint()
 
 
@@ -128,8 +128,8 @@ def test_the_machine_decides_nothing_about_the_model() -> None:
 def test_a_wrong_settings_file_names_the_field(
     change: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = {"service_account": "s", "default_profile": "cpu", "profiles": {"cpu": {}}, **change}
-    (tmp_path / "pod_profiles.yaml").write_text(yaml.safe_dump(told))
+    fields = {"service_account": "s", "default_profile": "cpu", "profiles": {"cpu": {}}, **change}
+    (tmp_path / "pod_profiles.yaml").write_text(yaml.safe_dump(fields))
     monkeypatch.setenv("CHESTGAN_POD_PROFILES", str(tmp_path / "pod_profiles.yaml"))
     with pytest.raises(BadInput, match=said.replace(".", r"\.")):
         load_pod_settings()
@@ -158,11 +158,11 @@ def test_the_settings_can_be_checked_before_they_are_deployed(tmp_path: Path) ->
     assert len(refused.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize(("told", "status"), [({}, 1), ({"CHESTGAN_EXECUTOR": "multiprocess"}, 0)])
-def test_a_pod_that_was_not_told_its_executor_refuses_to_work(told: dict[str, str], status: int) -> None:
+@pytest.mark.parametrize(("variables", "status"), [({}, 1), ({"CHESTGAN_EXECUTOR": "multiprocess"}, 0)])
+def test_a_pod_without_an_executor_setting_refuses_to_work(variables: dict[str, str], status: int) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", "from chestgan_assets.execution.executor import executor; print(executor().name)"],
-        env={"KUBERNETES_SERVICE_HOST": "10.0.0.1", "PATH": "/usr/bin:/bin", **told},
+        env={"KUBERNETES_SERVICE_HOST": "10.0.0.1", "PATH": "/usr/bin:/bin", **variables},
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert ran.returncode == status, ran.stderr
@@ -171,17 +171,17 @@ def test_a_pod_that_was_not_told_its_executor_refuses_to_work(told: dict[str, st
 
 def pod(status: dict[str, Any], memory: str = "2Gi") -> V1Pod:
     """A pod as the client reads it from the API server."""
-    told = {
+    fields = {
         "metadata": {"name": "step-1"},
         "spec": {"containers": [{"name": "dagster", "resources": {"limits": {"memory": memory}}}]},
         "status": status,
     }
-    answer = type("Answer", (), {"data": json.dumps(told)})
+    answer = type("Answer", (), {"data": json.dumps(fields)})
     return ApiClient().deserialize(answer, "V1Pod")
 
 
 def container(state: dict[str, Any]) -> dict[str, Any]:
-    told = {
+    fields = {
         "name": "dagster",
         "image": "chestgan:1",
         "imageID": "",
@@ -189,7 +189,7 @@ def container(state: dict[str, Any]) -> dict[str, Any]:
         "restartCount": 0,
         "state": state,
     }
-    return {"containerStatuses": [told]}
+    return {"containerStatuses": [fields]}
 
 
 @pytest.mark.parametrize(
@@ -207,32 +207,32 @@ def container(state: dict[str, Any]) -> dict[str, Any]:
         ),
     ],
 )  # fmt: skip
-def test_a_dead_pod_is_told_in_one_line_with_a_remedy(status: dict[str, Any], said: str) -> None:
-    told = why_dead(pod(status))
-    assert told is not None
-    assert said in told
-    assert told.startswith("pod step-1: ")
-    assert ";" in told
-    assert "\n" not in told
+def test_a_dead_pod_is_reported_in_one_line_with_a_remedy(status: dict[str, Any], said: str) -> None:
+    reason = why_dead(pod(status))
+    assert reason is not None
+    assert said in reason
+    assert reason.startswith("pod step-1: ")
+    assert ";" in reason
+    assert "\n" not in reason
 
 
 @pytest.mark.parametrize(
     "status", [container({"running": {}}), container({"terminated": {"exitCode": 0}}), {}]
 )
-def test_a_pod_that_is_well_is_not_told(status: dict[str, Any]) -> None:
+def test_a_healthy_pod_is_not_reported(status: dict[str, Any]) -> None:
     assert why_dead(pod(status)) is None
     assert why_waiting(pod(status)) is None
 
 
 @pytest.mark.parametrize("reason", ["ImagePullBackOff", "ErrImageNeverPull", "CreateContainerConfigError"])
-def test_what_waiting_cannot_cure_is_known(reason: str) -> None:
+def test_pods_that_will_never_start_are_known(reason: str) -> None:
     waiting = why_waiting(pod(container({"waiting": {"reason": reason, "message": "of chestgan:2"}})))
     assert waiting is not None
     assert waiting.never
     assert "of chestgan:2" in waiting.text
 
 
-def test_a_pod_that_waits_for_a_gpu_waits_on() -> None:
+def test_a_pod_may_wait_for_a_gpu() -> None:
     condition = {
         "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
         "message": "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.",
@@ -243,5 +243,5 @@ def test_a_pod_that_waits_for_a_gpu_waits_on() -> None:
     assert "Insufficient nvidia.com/gpu" in waiting.text
 
 
-def test_a_pod_that_is_about_to_start_is_not_told() -> None:
+def test_a_pod_that_is_about_to_start_is_not_reported() -> None:
     assert why_waiting(pod(container({"waiting": {"reason": "ContainerCreating"}}))) is None

@@ -1,4 +1,4 @@
-"""The executor in pods, on a stand-in for a cluster: what a Job gets, and what a run says of a dead pod."""
+"""The executor in pods, on a stand-in for a cluster: what a Job gets, and how a dead pod is reported."""
 
 import os
 import subprocess

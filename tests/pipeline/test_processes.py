@@ -61,12 +61,12 @@ def notes(tmp_path: Path) -> Path:
 
 def ran(notes: Path, job: str, *steps: str) -> list[dict[str, Any]]:
     """Run a job as a launcher does; what its steps wrote down."""
-    told = subprocess.run(
+    result = subprocess.run(
         [str(Path(sys.executable).with_name("dagster")), "job", "execute", "-f", "small_pipeline.py", "-j", job],
         cwd=notes, capture_output=True, text=True,
         env={**os.environ, "DAGSTER_HOME": str(notes), "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert told.returncode == 0, told.stderr[-4000:]
+    assert result.returncode == 0, result.stderr[-4000:]
     return [json.loads((notes / step).read_text()) for step in steps]
 
 
@@ -77,7 +77,7 @@ def test_steps_without_torch_share_the_process_of_their_run(notes: Path) -> None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forked on Linux only")
-def test_steps_that_open_torch_are_forked_with_it_and_a_killed_one_is_tried_again(notes: Path) -> None:
+def test_steps_that_import_torch_are_forked_with_it_and_a_killed_one_is_tried_again(notes: Path) -> None:
     training, report = ran(notes, "set", "generator_checkpoint", "metric_report")
     assert (notes / "killed").exists()
     assert training["pid"] != report["pid"]
@@ -85,7 +85,7 @@ def test_steps_that_open_torch_are_forked_with_it_and_a_killed_one_is_tried_agai
     assert report["torch"]
 
 
-def test_the_steps_that_are_alone_are_steps_of_the_pipeline() -> None:
+def test_the_isolated_steps_are_steps_of_the_pipeline() -> None:
     assert {key.to_user_string() for key in defs.resolve_all_asset_keys()} >= ISOLATED
     assert is_isolated("hyperparameter_study.run_trials[worker_0]")
     assert not is_isolated("synthetic_set_index")

@@ -47,7 +47,7 @@ def tiny(name: str, images: int = 10, seed: int = 0, **training: object) -> Expe
         "network": {"generator_width": 4, "discriminator_width": 4, "latent_dim": 8},
         "training": plan,
         "evaluation": {"images": images},
-        "release": dict.fromkeys(ReleaseRules.model_fields),  # nothing good can be asked of it
+        "release": dict.fromkeys(ReleaseRules.model_fields),  # it cannot pass any rule
         "publication": {"images": 6},
     }
     return parse_experiment(fields, name, "test")
@@ -58,13 +58,13 @@ def dated(store: Store, when: str, *prefixes: str) -> None:
     for prefix in prefixes:
         for commit in commits(store, prefix):
             key = f"{store.prefix}/{commit.manifest_key}"
-            told = store.client.head_object(Bucket=store.bucket, Key=key)["Metadata"]
+            head = store.client.head_object(Bucket=store.bucket, Key=key)["Metadata"]
             store.client.copy_object(
                 Bucket=store.bucket,
                 Key=key,
                 CopySource={"Bucket": store.bucket, "Key": key},
                 MetadataDirective="REPLACE",
-                Metadata={**told, "committed": when},
+                Metadata={**head, "committed": when},
             )
 
 
@@ -196,8 +196,8 @@ def test_the_month_of_an_artefact_is_that_of_its_first_commit(filled: Store) -> 
 def test_a_manifest_without_a_note_is_of_the_month_in_which_the_store_last_changed_it(store: Store) -> None:
     store.put_bytes(b'{"objects": []}', "reports/old/run/v/manifest.json")
     (commit,) = commits(store, "reports/")
-    told = store.client.head_object(Bucket=store.bucket, Key=f"{store.prefix}/{commit.manifest_key}")
-    assert commit.at == told["LastModified"]
+    head = store.client.head_object(Bucket=store.bucket, Key=f"{store.prefix}/{commit.manifest_key}")
+    assert commit.at == head["LastModified"]
 
 
 def test_a_month_has_what_was_committed_beside_what_was_there_before(filled: Store, tmp_path: Path) -> None:

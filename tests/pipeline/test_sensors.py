@@ -1,4 +1,4 @@
-"""Sensors and the backfill job: patients become partitions a part at a time, and only what changed is asked for."""
+"""Sensors and the backfill job: patients become partitions, and only what has changed is requested."""
 
 import json
 import tracemalloc
@@ -74,7 +74,7 @@ def listed(
         yield Listed(tmp_path, store, instance)
 
 
-def test_patients_become_partitions_a_part_at_a_time(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patients_become_partitions_some_at_a_time(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patient_partitions_module, "MAX_PER_TICK", 2)
     listed.catalogue(A1="x", A2="x", B1="x")
     listed.tick(patient_partitions_sensor)
@@ -93,7 +93,7 @@ def test_patients_who_left_a_dataset_lose_their_partition_and_others_keep_theirs
     assert listed.partitions == {"folder:A1", "listed:A1"}
 
 
-def test_what_somebody_typed_into_the_dialog_of_partitions_is_removed(listed: Listed) -> None:
+def test_keys_typed_into_the_dialog_of_partitions_are_removed(listed: Listed) -> None:
     listed.instance.add_dynamic_partitions("patient", ["", "A1", "nowhere:A1", "folder:P1"])
     listed.catalogue(A1="x")
     listed.tick(patient_partitions_sensor)
@@ -122,18 +122,18 @@ def test_the_cursor_stays_small_whatever_the_number_of_patients(listed: Listed) 
     assert len(listed.cursors["patient_partitions_sensor"] or "") < 100
 
 
-def test_the_first_catalog_asks_for_no_run(listed: Listed) -> None:
+def test_the_first_catalog_requests_no_run(listed: Listed) -> None:
     listed.catalogue(A1="x")
     listed.tick(patient_partitions_sensor)
     assert not listed.tick(new_series_sensor).run_requests
 
 
-def test_only_new_and_revised_patients_are_asked_for_and_only_once(listed: Listed) -> None:
+def test_only_new_and_revised_patients_are_requested_and_only_once(listed: Listed) -> None:
     listed.catalogue(A1="x", A2="x", A3="x")
     listed.tick(patient_partitions_sensor)
     listed.tick(new_series_sensor)
     listed.catalogue(A1="x", A2="revised", A3="x", B1="x")
-    # The new patient has no partition yet: the sensor waits for it, and asks for the other one.
+    # The new patient has no partition yet: the sensor waits for it, and requests the other one.
     first = listed.tick(new_series_sensor).run_requests or []
     assert [request.partition_key for request in first] == ["listed:A2"]
     assert "waits for patient_partitions_sensor" in str(listed.tick(new_series_sensor).skip_reason)
@@ -144,7 +144,7 @@ def test_only_new_and_revised_patients_are_asked_for_and_only_once(listed: Liste
     assert len({request.run_key for request in [*first, *second]}) == 2
 
 
-def test_a_patient_who_came_and_left_between_two_ticks_holds_nobody_up(listed: Listed) -> None:
+def test_a_patient_who_came_and_left_between_two_ticks_holds_up_nobody(listed: Listed) -> None:
     listed.catalogue(A1="x")
     listed.tick(patient_partitions_sensor)
     listed.tick(new_series_sensor)
@@ -152,11 +152,11 @@ def test_a_patient_who_came_and_left_between_two_ticks_holds_nobody_up(listed: L
     assert not listed.tick(new_series_sensor).run_requests  # waits for the partition of B1
     listed.catalogue(A1="revised")
     listed.tick(patient_partitions_sensor)
-    asked = [request for _ in range(2) for request in listed.tick(new_series_sensor).run_requests or []]
-    assert [request.partition_key for request in asked] == ["listed:A1"]
+    requests = [request for _ in range(2) for request in listed.tick(new_series_sensor).run_requests or []]
+    assert [request.partition_key for request in requests] == ["listed:A1"]
 
 
-def test_a_content_that_comes_back_is_asked_for_again(listed: Listed) -> None:
+def test_a_content_that_comes_back_is_requested_again(listed: Listed) -> None:
     listed.catalogue(A1="x")
     listed.tick(patient_partitions_sensor)
     listed.tick(new_series_sensor)
@@ -169,16 +169,16 @@ def test_a_content_that_comes_back_is_asked_for_again(listed: Listed) -> None:
     assert len(set(run_keys)) == 4
 
 
-def test_many_changes_are_asked_for_a_part_at_a_time(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_changes_are_requested_some_at_a_time(listed: Listed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(new_series_module, "MAX_PER_TICK", 3)
     patients = {f"A{number}": "x" for number in range(8)}
     listed.catalogue(**patients)
     listed.tick(patient_partitions_sensor)
     listed.tick(new_series_sensor)
     listed.catalogue(**dict.fromkeys(patients, "revised"))
-    asked = [listed.tick(new_series_sensor).run_requests or [] for _ in range(4)]
-    assert [len(requests) for requests in asked] == [3, 3, 2, 0]
-    assert {request.partition_key for requests in asked for request in requests} == {
+    ticks = [listed.tick(new_series_sensor).run_requests or [] for _ in range(4)]
+    assert [len(requests) for requests in ticks] == [3, 3, 2, 0]
+    assert {request.partition_key for requests in ticks for request in requests} == {
         f"listed:{patient}" for patient in patients
     }
 
@@ -344,11 +344,11 @@ def test_a_patient_whose_archive_failed_is_counted_once(listed: Listed) -> None:
         raise_on_error=False,
     )
     assert not result.success  # no catalog
-    told = no_failed_partitions(dg.build_asset_check_context(instance=listed.instance))
-    assert isinstance(told, dg.AssetCheckResult)
-    assert not told.passed
-    assert told.metadata["failed patients"].value == 1
-    (row,) = told.metadata["first 50 failed patients"].value.records
+    checked = no_failed_partitions(dg.build_asset_check_context(instance=listed.instance))
+    assert isinstance(checked, dg.AssetCheckResult)
+    assert not checked.passed
+    assert checked.metadata["failed patients"].value == 1
+    (row,) = checked.metadata["first 50 failed patients"].value.records
     assert row.data == {"patient": "phantom:PH-A0001", "failed asset": "raw_dicom"}
 
 

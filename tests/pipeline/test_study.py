@@ -56,7 +56,7 @@ def environment(
     (tmp_path / "own" / "tiny.yaml").write_text(TINY)
     (tmp_path / "spaces").mkdir()
     (tmp_path / "spaces" / "few.yaml").write_text(SPACE)
-    told = {
+    variables = {
         **embedded.environment,
         "CHESTGAN_STORE": store.uri(),
         "CHESTGAN_HOME": str(tmp_path / "home"),
@@ -65,7 +65,7 @@ def environment(
         "DAGSTER_DISABLE_TELEMETRY": "yes",
         "OMP_NUM_THREADS": "1",
     }
-    for name, value in told.items():
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     monkeypatch.setenv("DAGSTER_HOME", str(dagster_home()))
@@ -83,19 +83,19 @@ def execute(
     """A job as a launcher starts it: in a process of its own, each step in another."""
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(config or {}))
-    told = [
+    command = [
         str(Path(sys.executable).with_name("dagster")), "job", "execute", "-m", "chestgan_assets.definitions",
         "-j", job, "-c", str(path), "--tags", json.dumps({"dagster/partition": partition}),
     ]  # fmt: skip
-    ran = subprocess.run(told, cwd=ROOT, env=environment, capture_output=True, text=True)
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-6000:]
 
 
 def test_the_job_runs_with_what_a_sensor_gives_it_a_partition_and_nothing_else() -> None:
-    told = dg.validate_run_config(defs.resolve_job_def("hyperparameter_study_job"), {})
-    assert told is not None
+    validated = dg.validate_run_config(defs.resolve_job_def("hyperparameter_study_job"), {})
+    assert validated is not None
     for step in ("open_study", "run_trials"):
-        config = told["ops"][f"hyperparameter_study.{step}"]["config"]
+        config = validated["ops"][f"hyperparameter_study.{step}"]["config"]
         assert (config["trials"], config["space"]) == (20, "modern")
 
 
@@ -136,8 +136,8 @@ def test_trials_run_side_by_side_and_the_best_is_an_experiment_after_a_reload(
     with dg.DagsterInstance.get() as instance:
         observed = instance.fetch_observations(dg.AssetKey("hyperparameter_study"), limit=10).records
         event = instance.get_latest_materialization_event(dg.AssetKey("hyperparameter_study"))
-    told = [record.asset_observation for record in observed]
-    assert sorted(one.metadata["trial"].value for one in told if one) == [0, 1, 2, 3]
+    observations = [record.asset_observation for record in observed]
+    assert sorted(one.metadata["trial"].value for one in observations if one) == [0, 1, 2, 3]
     assert event is not None
     materialized = event.asset_materialization
     assert materialized is not None
@@ -169,7 +169,7 @@ def test_trials_run_side_by_side_and_the_best_is_an_experiment_after_a_reload(
     assert run.manifest["experiment"]["provenance"] == tuned.provenance.model_dump(mode="json")
 
 
-def test_tuned_experiments_of_the_last_time_stay_while_the_store_is_down(
+def test_tuned_experiments_of_the_last_load_stay_while_the_store_is_down(
     tmp_path: Path, embedded: EmbeddedStore, store: Store
 ) -> None:
     store.update_pointer(keys.tuned_experiments(), {"tiny-tuned": TINY})
@@ -182,8 +182,10 @@ def test_tuned_experiments_of_the_last_time_stay_while_the_store_is_down(
     code = "from chestgan_assets.partitions import EXPERIMENTS; print('tiny-tuned' in EXPERIMENTS)"
 
     def load(**more: str) -> tuple[str, str]:
-        told = {**environment, **more}
-        ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=told, capture_output=True, text=True)
+        variables = {**environment, **more}
+        ran = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True
+        )
         return ran.stdout.strip(), ran.stderr
 
     assert load() == ("True", "")
@@ -191,6 +193,6 @@ def test_tuned_experiments_of_the_last_time_stay_while_the_store_is_down(
     said, why = load(AWS_ENDPOINT_URL=down, AWS_ENDPOINT_URL_S3=down)
     assert said == "True"
     assert "tuned experiments are those of the last load" in why
-    # What is no longer in force goes.
+    # An experiment that is no longer listed is removed.
     store.update_pointer(keys.tuned_experiments(), {})
     assert load() == ("False", "")

@@ -66,7 +66,7 @@ def test_work_without_a_gpu_has_cpu_hours_and_bytes_and_no_gpu_hours(resource: S
     ("executor", "processes", "held"),
     [("k8s", 1, 3), ("multiprocess", 1, 1), ("multiprocess", 2, 2), ("multiprocess", 8, 3)],
 )
-def test_gpu_hours_are_of_all_that_are_kept_from_others(
+def test_gpu_hours_count_every_gpu_that_no_other_step_can_use(
     executor: str, processes: int, held: int, resource: StoreResource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a pod of its own that is every GPU it sees, on a shared machine one per process. Three GPUs are pretended."""

@@ -21,17 +21,17 @@ def test_the_catalog_registers_a_partition_for_every_patient(dev: Dev) -> None:
     keys = dev.await_patients("phantom", 6)
     assert len(keys) == 6
     assert all(key.startswith("phantom:PH-") for key in keys)
-    told = dev.materialization("series_catalog")
-    assert told["patients"] == 6
-    assert "localizer" in {row["reason"] for row in told["excluded files"]}
+    metadata = dev.materialization("series_catalog")
+    assert metadata["patients"] == 6
+    assert "localizer" in {row["reason"] for row in metadata["excluded files"]}
 
 
 def test_patients_are_backfilled_as_the_ui_does_it(dev: Dev) -> None:
     backfill = dev.backfill(dev.patients()[:3], "raw_dicom", "slice_tensors")
     assert dev.finish_backfill(backfill) == "COMPLETED_SUCCESS"
-    told = dev.materialization("slice_tensors")
-    assert told["slices"] > 0
-    assert told["preview"].startswith("![")
+    metadata = dev.materialization("slice_tensors")
+    assert metadata["slices"] > 0
+    assert metadata["preview"].startswith("![")
 
 
 def test_an_experiment_goes_from_training_to_a_published_set(dev: Dev) -> None:
@@ -60,12 +60,12 @@ def test_what_the_gate_refuses_has_a_report_and_is_not_published(dev: Dev) -> No
         id=run,
     )["runOrError"]["eventConnection"]["events"]
     checks = {
-        told["evaluation"]["checkName"]: told["evaluation"]["success"]
-        for told in events
-        if "evaluation" in told
+        event["evaluation"]["checkName"]: event["evaluation"]["success"]
+        for event in events
+        if "evaluation" in event
     }
     assert (checks["finite"], checks["distance"]) == (True, False)
-    made = {told["assetKey"]["path"][0] for told in events if "assetKey" in told}
+    made = {event["assetKey"]["path"][0] for event in events if "assetKey" in event}
     assert "metric_report" in made
     assert "synthetic_image_set" not in made
 

@@ -38,7 +38,7 @@ ROOT = Path(__file__).parent.parent.parent
         (RuntimeError("CUDA out of memory"), False),
     ],
 )
-def test_only_what_may_pass_by_itself_is_tried_again(error: Exception, tried_again: bool) -> None:
+def test_only_transient_errors_are_retried(error: Exception, tried_again: bool) -> None:
     with pytest.raises(dg.Failure) as failed, one_line_failures():
         raise error
     assert failed.value.allow_retries is tried_again
@@ -65,12 +65,12 @@ def test_what_an_error_came_from_stays_out_of_the_history_as_it_may_name_a_patie
     assert "Mustermann" not in str(failure.step_failure_data)
 
 
-def test_a_defect_is_told_by_its_place_in_the_code_and_not_by_its_words() -> None:
+def test_a_bug_is_reported_by_its_place_in_the_code_and_not_by_its_message() -> None:
     with pytest.raises(dg.Failure) as failed, one_line_failures():
         Path("/nowhere/Mustermann_Erika/IM1").read_bytes()
-    told = str(failed.value.description)
-    assert "FileNotFoundError in pathlib.py" in told
-    assert "Mustermann" not in told
+    description = str(failed.value.description)
+    assert "FileNotFoundError in pathlib.py" in description
+    assert "Mustermann" not in description
     assert failed.value.__cause__ is None
     assert failed.value.__suppress_context__
 
@@ -93,7 +93,7 @@ def test_runs_of_a_killed_process_fail_and_those_being_canceled_are_canceled(tmp
     assert ended[waiting] is dg.DagsterRunStatus.NOT_STARTED
 
 
-def test_runs_of_a_demo_that_works_are_no_orphans(tmp_path: Path) -> None:
+def test_runs_of_a_running_demo_are_not_orphans(tmp_path: Path) -> None:
     with dg.DagsterInstance.ephemeral() as instance, demo_lock(tmp_path):
         started_run(instance, dg.DagsterRunStatus.STARTED, launched=False)
         assert fail_orphaned_runs(instance, tmp_path) == 0
@@ -151,16 +151,14 @@ def test_one_broken_experiment_does_not_take_the_code_location_with_it(tmp_path:
     ("port", "said"),
     [("abc", "is not a number from 1 to 65535"), ("0", "is not a number"), ("taken", "is in use")],
 )
-def test_a_port_that_cannot_be_had_is_told_before_anything_starts(
-    port: str, said: str, tmp_path: Path
-) -> None:
+def test_an_unusable_port_is_reported_before_anything_starts(port: str, said: str, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        told = str(taken.getsockname()[1]) if port == "taken" else port
+        value = str(taken.getsockname()[1]) if port == "taken" else port
         ran = subprocess.run(
             [sys.executable, "-m", "chestgan_assets.local.dev"],
-            env={"CHESTGAN_PORT": told, "CHESTGAN_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"},
+            env={"CHESTGAN_PORT": value, "CHESTGAN_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"},
             cwd=ROOT,
             capture_output=True,
             text=True,
