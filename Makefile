@@ -1,6 +1,6 @@
 # make demo   the whole chain on generated patients, in minutes
 # make dev    store, webserver and daemon, to work with in a browser
-# make test   every check that CI runs
+# make test   lint and the tests that take minutes; make test-all adds the slow ones, make test-slow runs only these
 # make coverage  which lines of some rooms their own tests run
 # make docs   the documentation site into site/, warnings are errors
 # make bench  speed as ratios, measured in one run
@@ -13,7 +13,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 # All of these work on this machine, also where it is a pod.
 export CHESTGAN_EXECUTOR ?= multiprocess
 
-.PHONY: demo dev test coverage bench docs lint lock clean
+.PHONY: demo dev test test-slow test-all coverage bench docs lint lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/python -m chestgan_assets.local.demo
@@ -21,8 +21,18 @@ demo: $(VENV)/installed
 dev: $(VENV)/installed
 	@$(BIN)/python -m chestgan_assets.local.dev
 
+# One process per core, one thread each; large tensors from memory that the process keeps, which saves a tenth; modules
+# compiled once, not by each of the hundred processes that tests start.
+TEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=1073741824 \
+  PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n logical --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/installed lint
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/pytest -n 3 --no-loadscope-reorder
+	$(TEST) -m "not slow and not kubernetes"
+
+test-slow: $(VENV)/installed
+	$(TEST) -m "slow and not kubernetes"
+
+test-all: test test-slow
 
 # Rooms that need no PyTorch. Tracing costs a fifth of the time, too much for every test: make coverage ROOMS="slices metrics"
 ROOMS ?= config dicom documents local

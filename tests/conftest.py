@@ -1,6 +1,7 @@
-"""Fixtures that more than one room needs, and how files share the processes of a parallel run."""
+"""Fixtures that more than one room needs, the order of the files, and what a run says it left out."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -8,48 +9,50 @@ import pytest
 pytest_plugins = ["tests.store_fixtures"]
 
 ROOT = Path(__file__).parent.parent
-# Files that start servers, daemons, several processes that others wait for; each group one after the other, as more at
-# once starve each other. The second is a file that mostly waits.
-SERVERS = {
-    f"tests/{file}.py": group
-    for group, files in {
-        "servers": (
-            "deploy/test_compose_processes", "deploy/test_instance", "pipeline/test_demo", "pipeline/test_study",
-            "pipeline/test_webserver", "tuning/test_postgresql", "tuning/test_workers",
-        ),
-        "collection": ("pipeline/test_collection",),
-    }.items()
-    for file in files
-}  # fmt: skip
-NICER = 10  # how far arithmetic steps back
+# In a parallel run these begin, so that the end does not wait for one of them alone: the longest first.
+LONGEST = (
+    "pipeline/test_collection", "pipeline/test_webserver", "deploy/test_compose_processes", "pipeline/test_month",
+    "pipeline/test_chain", "tuning/test_workers", "pipeline/test_reports", "pipeline/test_study", "pipeline/test_demo",
+)  # fmt: skip
+ORDER = {f"tests/{file}.py": place for place, file in enumerate(LONGEST)}
+LEFT_OUT = pytest.StashKey[dict[str, str]]()
+COMMANDS = {"slow": "make test-slow", "kubernetes": "pytest -m kubernetes (needs a cluster)"}
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """In a parallel run, arithmetic takes what servers leave of the processors. They come first, so once is enough."""
-    if "PYTEST_XDIST_WORKER" in os.environ and file_of(item.nodeid) not in SERVERS and not os.nice(0):
-        os.nice(NICER)
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LEFT_OUT] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files with servers take longest, so they begin."""
-    items.sort(key=lambda item: SERVERS.get(file_of(item.nodeid), ""), reverse=True)
+    items.sort(key=lambda item: ORDER.get(item.nodeid.partition("::")[0], len(ORDER)))
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    for item in items:
+        for mark in ("kubernetes", "slow"):
+            if item.get_closest_marker(mark):
+                item.config.stash[LEFT_OUT][item.nodeid] = mark
+                break
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process of a parallel run tells the one that prints; all of them have left out the same."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash[LEFT_OUT]
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Whatever --dist says: a process gets a file at a time, and a group of files with servers as if it were one."""
-    from xdist.scheduler import LoadScopeScheduling
-
-    class Files(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file = file_of(nodeid)
-            return SERVERS.get(file, file)
-
-    return Files(config, log)
+def pytest_testnodedown(node: object) -> None:
+    node.config.stash[LEFT_OUT].update(getattr(node, "workeroutput", {}).get("left_out", {}))  # type: ignore[attr-defined]
 
 
-def file_of(nodeid: str) -> str:
-    return nodeid.partition("::")[0]
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Nothing is left out silently. The line after these is pytest's: what ran, and how long."""
+    for mark, count in Counter(config.stash[LEFT_OUT].values()).items():
+        terminalreporter.write_line(
+            f"LEFT OUT: {count} tests with the mark {mark}; they run with: {COMMANDS[mark]}"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +66,15 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def phantom_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five generated patients as DICOM files."""
+    """Five generated patients as DICOM files: one folder for all processes of a parallel run, not to be changed."""
+    from chestgan_core.local.files import file_lock
     from chestgan_core.sources.phantom.patients import write_phantoms
 
-    folder = tmp_path_factory.mktemp("phantoms")
-    write_phantoms(folder, patients=5, seed=1, size=128, slices=24)
-    return folder
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with file_lock(folder / "phantoms.lock"):
+        if not (folder / "phantoms").exists():
+            write_phantoms(folder / "phantoms.part", patients=5, seed=1, size=128, slices=24)
+            (folder / "phantoms.part").rename(folder / "phantoms")
+    return folder / "phantoms"
