@@ -1,7 +1,7 @@
--- Dagster keeps the events of runs for ever. This drops those older than 90 days that nothing is computed from: messages,
--- the machinery's own events, where captured logs lie, and what a training showed of itself while it went on.
--- Materializations, checks, and beginning and end of runs and steps stay: lineage, and what is up to date, is read from
--- them. That is why whole runs are not deleted: `dagster run delete` takes the materializations of a run with it.
+-- Dagster keeps the events of runs for ever. This deletes those older than 90 days that nothing is computed from: messages,
+-- engine events, locations of captured logs, and observations of trainings. Materializations, checks, and start and end
+-- of runs and steps stay: lineage and freshness are computed from them. Whole runs are not deleted for that reason:
+-- `dagster run delete` deletes the materializations of a run too.
 DELETE FROM event_logs
 WHERE timestamp < (now() AT TIME ZONE 'utc') - INTERVAL '90 days'
   AND (

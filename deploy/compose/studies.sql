@@ -1,2 +1,2 @@
--- Run once, when the database is made, by the account that owns both: chestgan.
+-- Runs once, when the database is created, by the account that owns both: chestgan.
 CREATE DATABASE studies;

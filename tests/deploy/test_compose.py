@@ -10,7 +10,7 @@ from tests.deploy.files import DEPLOY, ROOT, compose, locked
 
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
 # Those of the project's image, whose account is in the image.
-OURS = ("tables", "code", "webserver", "visitors", "daemon")
+OURS = ("tables", "code", "webserver", "webserver-read-only", "daemon")
 
 
 @pytest.mark.parametrize("name", SERVICES)

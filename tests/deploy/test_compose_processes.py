@@ -28,7 +28,7 @@ from tests.standins.ports import free_port
 from tests.standins.postgresql import history_in, postgresql, run_once
 
 BIN = Path(sys.executable).parent
-SERVERS = ("code", "webserver", "visitors", "daemon")
+SERVERS = ("code", "webserver", "webserver-read-only", "daemon")
 
 # Four servers of Dagster begin at once, each with some seconds of imports; beside other tests that is minutes.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -118,7 +118,7 @@ def composed(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) 
         )
         assert tables.returncode == 0, tables.stderr
         # In the order in which compose starts them: each when what it depends on is healthy.
-        for wave in (("code",), ("webserver", "visitors", "daemon")):
+        for wave in (("code",), ("webserver", "webserver-read-only", "daemon")):
             for service in wave:
                 stack.enter_context(_server(composed, service))
             for service in wave:
@@ -154,7 +154,7 @@ def test_a_run_goes_from_the_webserver_over_queue_and_daemon_into_the_code_serve
     composed: Composed, embedded: EmbeddedStore
 ) -> None:
     run = composed.web("webserver").launch("series_catalog_job", "phantom")  # which needs no network
-    assert composed.web("visitors").finish(run, 300) == "SUCCESS", composed.log("code")
+    assert composed.web("webserver-read-only").finish(run, 300) == "SUCCESS", composed.log("code")
     connection = psycopg2.connect(composed.database)
     try:
         with connection, connection.cursor() as cursor:
@@ -170,15 +170,15 @@ def test_a_run_goes_from_the_webserver_over_queue_and_daemon_into_the_code_serve
     assert {"phantom"} == {line["partition"] for line in said if "partition" in line}
 
 
-def test_visitors_see_everything_and_start_nothing(composed: Composed) -> None:
-    visitors = composed.web("visitors")
-    assert visitors.try_to_launch("series_catalog_job", "phantom")["__typename"] == "UnauthorizedError"
-    command = visitors.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]
-    assert ["generator_checkpoint"] in [node["assetKey"]["path"] for node in command]
+def test_the_read_only_webserver_shows_everything_and_starts_nothing(composed: Composed) -> None:
+    read_only = composed.web("webserver-read-only")
+    assert read_only.try_to_launch("series_catalog_job", "phantom")["__typename"] == "UnauthorizedError"
+    nodes = read_only.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]
+    assert ["generator_checkpoint"] in [node["assetKey"]["path"] for node in nodes]
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(
             urllib.request.Request(
-                f"{visitors.address}/report_asset_materialization/synthetic_set_index",
+                f"{read_only.address}/report_asset_materialization/synthetic_set_index",
                 data=b"{}",
                 headers={"Content-Type": "application/json"},
             ),
