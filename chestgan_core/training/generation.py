@@ -76,7 +76,7 @@ def generate(generator: LoadedGenerator, seeds: Sequence[int], progress: Progres
     Raises:
         BadInput: A seed is out of range.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from pathlib import Path
         >>> from chestgan_core.config.experiment import load_experiment

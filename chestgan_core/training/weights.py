@@ -96,7 +96,7 @@ def load_generator(folder_or_file: Path, device: torch.device | str = "cpu") -> 
         BadCheckpoint: There is no such file, it is cut short or not safetensors, it was not written by a training of
             this version, or its tensors are not those of its experiment.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from chestgan_core.config.experiment import load_experiment
         >>> experiment = load_experiment("demo")
