@@ -200,6 +200,7 @@ def test_history_is_in_postgresql_and_the_log_of_a_step_in_s3_line_by_line(
     assert seen[-1] == 0
 
 
+@pytest.mark.slow
 def test_old_events_go_and_what_was_made_stays(deployment: Deployment) -> None:
     """Of the run of the test before."""
     script = (ROOT / "deploy" / "trim-event-log.sql").read_text()

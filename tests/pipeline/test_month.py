@@ -158,6 +158,7 @@ def broken() -> None:
     breaks()
 
 
+@pytest.mark.slow
 def test_a_month_requests_what_is_new_and_nothing_twice(
     month: Month, receiver: Receiver, phantom_folder: Path, delivery: Path, slices: object, stages: Stages
 ) -> None:

@@ -45,7 +45,7 @@ def row(number: int, kid: float | None, rate: float, **more: object) -> TrialRow
     return replace(trial, **more)  # type: ignore[arg-type]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def table() -> StudyTable:
     """Nine trials of which seven are complete; the third is the best."""
     rows = [row(number, 0.5 - 0.01 * number, 1e-3 * (number + 1)) for number in range(7)]
@@ -67,8 +67,14 @@ def table() -> StudyTable:
     return StudyTable(plan, KidFloor("efficientnet-lite0:abc", 8, 0.02), tuple(rows), shares, failed=1)
 
 
-def test_the_report_is_one_file_without_addresses_and_every_figure_can_be_opened(table: StudyTable) -> None:
-    files = report_files(table)
+@pytest.fixture(scope="module")
+def files(table: StudyTable) -> dict[str, bytes]:
+    return report_files(table)
+
+
+def test_the_report_is_one_file_without_addresses_and_every_figure_can_be_opened(
+    files: dict[str, bytes],
+) -> None:
     page = files["report.html"].decode()
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert "phantoms &lt;generated&gt;" in page
@@ -86,21 +92,23 @@ def test_the_report_is_one_file_without_addresses_and_every_figure_can_be_opened
     )
 
 
-def test_the_report_puts_the_outcome_and_its_limits_into_words(table: StudyTable) -> None:
+def test_the_report_puts_the_outcome_and_its_limits_into_words(
+    table: StudyTable, files: dict[str, bytes]
+) -> None:
     text = " ".join(summary(table))
     assert "Trial 2 is the best of 9: KID 300.0 x 1000" in text
     assert "The unchanged experiment scored 500.0 x 1000: the best trial is 40% lower." in text
     assert "Phantom slices of other patients score 20.0 x 1000" in text
     assert "2 trial(s) were pruned." in text
     assert "1 attempt(s) were lost" in text
-    page = report_files(table)["report.html"].decode()
+    page = files["report.html"].decode()
     assert "Each configuration was trained once" in page
     assert "a loss or a weight is NaN or infinite" in page
     assert "2 attempts" in page
 
 
-def test_the_table_of_trials_has_a_column_for_each_parameter(table: StudyTable) -> None:
-    read = pq.read_table(io.BytesIO(report_files(table)["trials.parquet"])).to_pylist()
+def test_the_table_of_trials_has_a_column_for_each_parameter(files: dict[str, bytes]) -> None:
+    read = pq.read_table(io.BytesIO(files["trials.parquet"])).to_pylist()
     assert [one["number"] for one in read] == list(range(9))
     assert [one["state"] for one in read].count("pruned") == 2
     assert read[2]["kid"] == 0.3
@@ -109,8 +117,10 @@ def test_the_table_of_trials_has_a_column_for_each_parameter(table: StudyTable) 
     assert read[8]["reason"] == "a loss or a weight is NaN or infinite"
 
 
-def test_the_same_trials_give_the_same_bytes_and_another_one_another_version(table: StudyTable) -> None:
-    assert report_files(table) == report_files(table)
+def test_the_same_trials_give_the_same_bytes_and_another_one_another_version(
+    table: StudyTable, files: dict[str, bytes]
+) -> None:
+    assert report_files(table) == files
     fewer = replace(table, rows=table.rows[:-1])
     assert fewer.version != table.version
     slower = replace(table, rows=tuple(replace(one, seconds=9.0) for one in table.rows))
@@ -129,9 +139,9 @@ def test_a_study_in_which_nothing_ran_to_its_end_still_has_a_report_and_no_exper
 
 
 def test_the_tuned_experiment_is_that_of_the_best_trial_and_says_where_it_is_from(
-    table: StudyTable, tmp_path: Path
+    table: StudyTable, files: dict[str, bytes], tmp_path: Path
 ) -> None:
-    path = write_tuned(tmp_path, tuned_name("small"), report_files(table)["best.yaml"].decode())
+    path = write_tuned(tmp_path, tuned_name("small"), files["best.yaml"].decode())
     read = load_experiment(path)
     assert read == tuned_experiment(table)
     assert read.name == "small-tuned"
