@@ -7,7 +7,7 @@
             NotHounsfield           dicom.hounsfield: a slice whose values are not Hounsfield units
         DiskFull                    this machine has no space left: no fault of the input
         NotAvailable                weights, an extra or a device are missing here; others can do without
-        BadCheckpoint               a generator or a training state of another network or training, or damaged
+        BadCheckpoint               a generator or a checkpoint of another network or training, or a damaged one
         StoreError                  the store refused, or is not set up
             StoreUnreachable        it did not answer: may pass by itself, so Dagster tries the step again
             PointerMoved            another writer was first: Dagster tries the step again
@@ -80,7 +80,7 @@ class DiskFull(ChestganError):
 
 
 class BadCheckpoint(ChestganError):
-    """A generator or a training state that cannot be loaded, or belongs to another network."""
+    """A generator or a checkpoint that cannot be loaded, or belongs to another network or training."""
 
 
 class StoreError(ChestganError):

@@ -1,7 +1,7 @@
-"""Networks that were trained on photographs, and are measuring instruments here: features for distances between images.
+"""Networks trained on photographs (ImageNet), whose features are used here to compare images.
 
-In: nothing; the weights come with an installed package. Out: the frozen network, and where its weights lie. Two rooms
-need it (the reference selector of slices, the extractors of evaluation), so it stands below both.
+In: weights of an installed package, or in torchvision's cache. Out: the frozen network, and the path of its weights.
+The reference selector of slices and the extractors of metrics both use it, so it is in a room below both.
 """
 
 from copy import deepcopy
@@ -18,7 +18,7 @@ from chestgan_core.errors import NotAvailable
 def efficientnet_lite0() -> tuple[Any, Path]:
     """EfficientNet-Lite0 (Tan and Le 2019, without squeeze-and-excite) for 224 x 224 pixels, and its weights' file.
 
-    Raises NotAvailable when the extra `features` is not installed.
+    Raises NotAvailable: the extra `features` is not installed.
     """
     try:
         import efficientnet_lite_pytorch  # noqa: F401
@@ -62,7 +62,7 @@ def inception_v3() -> tuple[nn.Module, Path]:
 
 
 def torchvision_weights(what: str, name: str) -> Path:
-    """Where torchvision keeps the weights of that file name, without opening torchvision, which takes a second.
+    """The path at which torchvision keeps the weights of that file name, without importing torchvision (a second).
 
     Never downloads. Raises NotAvailable.
     """
@@ -97,5 +97,5 @@ def _fuse(network: nn.Module) -> None:
                 setattr(module, convolution, fused)
                 setattr(module, normalisation, nn.Identity())
         if isinstance(module, nn.ReLU6):
-            # On the output of a convolution, which nobody else reads: 1.1 to 1.3 times the images/s, features equal.
+            # On the output of a convolution, which nothing else reads: 1.1 to 1.3 times the images/s, features equal.
             module.inplace = True
