@@ -43,6 +43,7 @@ def tiny(name: str, images: int = 10, seed: int = 0, **training: object) -> Expe
     }
     fields: dict[str, object] = {
         "dataset": "folder",
+        "resolution": 32,
         "seed": seed,
         "network": {"generator_width": 4, "discriminator_width": 4, "latent_dim": 8},
         "training": plan,
@@ -258,7 +259,7 @@ def test_report_and_compare_read_the_store_from_the_command_line(
     assert main(["compare", "first", "second", "--out", str(tmp_path / "alike")]) == 0
     assert main(["compare", "first", "fewer", "--out", str(tmp_path / "unlike")]) == 1
     assert "not comparable: The number of images" in capsys.readouterr().err
-    assert main(["report", "nobody", "--out", str(tmp_path / "nobody")]) == 1
+    assert main(["report", "nobody", "--out", str(tmp_path / "nobody")]) == 2
 
 
 @pytest.mark.usefixtures("elsewhere")
