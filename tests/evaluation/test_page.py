@@ -121,7 +121,7 @@ def test_page_and_pdf_have_data_run_training_and_every_measure(report: MetricRep
     curves = png_of(image_grid(report.pictures.samples["real"]))
     write_report(report, tmp_path, {"curves.png": curves, "progress.png": curves})
     page, pdf = (tmp_path / "report.html").read_text(encoding="utf-8"), text_of(tmp_path / "report.pdf")
-    for said in (
+    for text in (
         "CC BY 4.0",
         "train: 1,112 slices of 4 patients; held-out: 54 slices of 2 patients",
         "feed0123",
@@ -133,8 +133,8 @@ def test_page_and_pdf_have_data_run_training_and_every_measure(report: MetricRep
         "0123456789ab",
         *(sentence(one, "real") for one in report.rows),
     ):
-        assert said in page
-        assert said in pdf
+        assert text in page
+        assert text in pdf
 
 
 def test_the_same_report_has_the_same_page_and_pdf(report: MetricReport, tmp_path: Path) -> None:

@@ -273,8 +273,8 @@ def test_the_report_has_the_block_in_its_page_its_card_and_its_json(tmp_path: Pa
     fields = report.as_json()
     assert fields["thesis"] == report.thesis.as_json()
     values = json.dumps([list(row.values()) for row in fields["thesis"]["rows"]])
-    for said in (thesis, report.thesis.as_text(), values):
-        assert not re.search(r"\breal\b", said, re.IGNORECASE)
+    for text in (thesis, report.thesis.as_text(), values):
+        assert not re.search(r"\breal\b", text, re.IGNORECASE)
     assert plain.as_json()["thesis"] is None
     write_report(plain, tmp_path / "plain")
     assert "<h2>Scores of the thesis system" not in (tmp_path / "plain" / "report.html").read_text(

@@ -115,7 +115,7 @@ def test_weights_of_ones_own_are_named_by_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("changed", "to", "said"),
+    ("changed", "to", "message"),
     [
         ("weight: 0.2,", "weight: 0.3,", "the weights add up to 1.1, not 1"),
         ("weight: 0.2,", "weight: -0.2,", r"line 7: ssim.weight: Input should be greater than or equal to 0"),
@@ -127,12 +127,12 @@ def test_weights_of_ones_own_are_named_by_the_environment(
     ],
 )
 def test_weights_that_are_wrong_are_refused_with_the_field(
-    changed: str, to: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changed: str, to: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "own.yaml"
     path.write_text(SHIPPED.read_text().replace(changed, to))
     monkeypatch.setenv("CHESTGAN_THESIS_WEIGHTS", str(path))
-    with pytest.raises(BadInput, match=said) as caught:
+    with pytest.raises(BadInput, match=message) as caught:
         load_weights()
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)

@@ -77,16 +77,16 @@ def test_without_the_extra_a_study_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     assert main(["study", "show", "demo"]) == 1
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert "Optuna is not installed; install the extra: pip install 'chestgan[studies]'" in said
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "Optuna is not installed; install the extra: pip install 'chestgan[studies]'" in message
 
 
 RUN = ["study", "run", "demo", "--data", "x", "--held-out", "y", "--out", "z"]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "message"),
     [
         (["study", "show", "demo"], 1, "experiment demo: has no study in the storage of studies"),
         (["study", "export", "demo"], 1, "run one"),
@@ -100,11 +100,11 @@ RUN = ["study", "run", "demo", "--data", "x", "--held-out", "y", "--out", "z"]
 def test_a_mistake_is_told_in_one_line(
     arguments: list[str],
     status: int,
-    said: str,
+    message: str,
     home: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         sys.exit(main(arguments))
     assert ended.value.code == status
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -30,8 +30,8 @@ def test_workers_share_a_study_in_postgresql_and_nothing_prints_the_password(
     assert table.best is not None
     assert not (shards.home / EMBEDDED).exists()
     assert storage_title() == "PostgreSQL, postgres at 127.0.0.1"
-    said = capfd.readouterr()
-    assert "geheim" not in said.out + said.err
+    printed = capfd.readouterr()
+    assert "geheim" not in printed.out + printed.err
 
 
 def test_the_database_of_something_else_is_refused(

@@ -78,7 +78,7 @@ def test_a_section_that_is_absent_comes_with_the_first_field_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         (
             "training.bach_size: {kind: integer, low: 1, high: 2}",
@@ -101,10 +101,10 @@ def test_a_section_that_is_absent_comes_with_the_first_field_of_it() -> None:
         ),
     ],
 )
-def test_an_error_in_a_space_names_line_and_field(line: str, said: str, tmp_path: Path) -> None:
+def test_an_error_in_a_space_names_line_and_field(line: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(f"parameters:\n  {line}\n")
-    with pytest.raises(BadSpace, match=said) as refused:
+    with pytest.raises(BadSpace, match=message) as refused:
         load_space(path)
     assert "\n" not in str(refused.value)
 
