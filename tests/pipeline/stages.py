@@ -28,6 +28,7 @@ TRAINING = {"batch_size": 8, "images": 64, "checkpoint_every_images": 32, "sampl
 def tiny(extractor: str = "efficientnet-lite0", **training: object) -> Experiment:
     fields: dict[str, object] = {
         "dataset": "folder",
+        "resolution": 32,
         "network": {"generator_width": 4, "discriminator_width": 4, "latent_dim": 8},
         "training": {**TRAINING, **training},
         "evaluation": {"images": 10, "extractor": extractor},

@@ -75,7 +75,7 @@ def test_the_chain_ends_with_a_set_that_can_be_fetched(
 
 
 def test_a_run_with_classes_keeps_its_best_validation_and_its_set_labels_each_image(
-    store: Store, home: Path, tmp_path: Path
+    store: Store, home: Path, small_phantoms: None, tmp_path: Path
 ) -> None:
     catalog, _ = catalog_series(store, "phantom", home)
     for patient in catalog.patients:
@@ -83,8 +83,8 @@ def test_a_run_with_classes_keeps_its_best_validation_and_its_set_labels_each_im
         normalize_patient(store, "phantom", patient, home)
     build_training_set(store, "phantom")
     plan = {
-        "images": 160,
-        "validation": {"every_images": 40, "images": 20},
+        "images": 96,
+        "validation": {"every_images": 32, "images": 16},
         "snapshots": 2,
         "sampling": {"balance": "classes"},
     }
@@ -95,7 +95,7 @@ def test_a_run_with_classes_keeps_its_best_validation_and_its_set_labels_each_im
     artefact = store.read_manifest(keys.run_manifest("tiny", run.name))
     validations = pq.read_table(io.BytesIO(store.read(artefact, "validation.parquet"))).to_pylist()
     best = min(validations, key=lambda row: row["kid"])
-    assert [row["images_seen"] for row in validations] == [40, 80, 120, 160]
+    assert [row["images_seen"] for row in validations] == [32, 64, 96]
     assert (run.best_kid, run.best_at) == (best["kid"], best["images_seen"])
     assert len([item for item in artefact.objects if "snapshot-" in item.key]) == 2
 
@@ -105,8 +105,8 @@ def test_a_run_with_classes_keeps_its_best_validation_and_its_set_labels_each_im
     # The discriminator of the last step gets the classes of both sides.
     accuracy = thesis_rows(report)["generator accuracy"]
     assert accuracy.value is not None
-    assert "last weights (160 images seen)" in accuracy.note
-    assert ("best validation" in accuracy.note) == (run.best_at != 160)
+    assert "last weights (96 images seen)" in accuracy.note
+    assert ("best validation" in accuracy.note) == (run.best_at != 96)
     release_experiment(store, experiment, "cpu", tmp_path / "release")
     images = open_set(fetch_set(store, "tiny", None, tmp_path / "fetched").path)
     assert [images[k][1]["class"] for k in range(len(images))] == ["A", "G", "A", "G", "A", "G"]
@@ -453,7 +453,7 @@ def test_a_killed_training_resumes_from_its_checkpoint_in_the_store(
     store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path, embedded: EmbeddedStore
 ) -> None:
     build_training_set(store, "folder")
-    experiment = tiny(images=2_000, checkpoint_every_images=80, sample_every_images=1_000)
+    experiment = tiny(images=800, checkpoint_every_images=80, sample_every_images=400)
     config = tmp_path / "experiment.json"
     config.write_text(experiment.model_dump_json())
     code = (
@@ -482,7 +482,7 @@ def test_a_killed_training_resumes_from_its_checkpoint_in_the_store(
 
     run = train_experiment(store, experiment, "cpu", tmp_path / "resumed")
     assert run.resumed_at >= 80
-    assert run.images_seen == 2_000
+    assert run.images_seen == 800
     assert not any(item.key.endswith("checkpoint.pt") for item in store.list("experiments/"))
 
 
