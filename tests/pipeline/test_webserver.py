@@ -11,8 +11,6 @@ import pytest
 
 from tests.pipeline.dev_server import Dev, start_dev, stop_dev
 
-pytestmark = pytest.mark.slow
-
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
@@ -38,7 +36,7 @@ def test_an_experiment_goes_from_training_to_a_published_set(dev: Dev) -> None:
     assert dev.finish(dev.launch("training_set_job", "phantom")) == "SUCCESS"
     assert dev.finish(dev.launch("synthetic_set_job", "tiny")) == "SUCCESS"
     report = dev.materialization("metric_report")
-    assert "efficientnet-lite0" in {row["extractor"] for row in report["measures"]}
+    assert any(row["extractor"].startswith("efficientnet-lite0") for row in report["measures"])
     assert isinstance(report["KID x 1000"], float)
     assert report["KID x 1000, floor"] > 0
     assert report["contact sheet"].startswith("![")
