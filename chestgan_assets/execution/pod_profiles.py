@@ -5,6 +5,7 @@ partition, the `dagster-k8s/config` of its Job. `python -m chestgan_assets.execu
 and prints the resources of each step.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,10 +17,13 @@ from pydantic import Field, model_validator
 from chestgan_core.config.experiment import Compute
 from chestgan_core.config.yaml_models import Section, read_fields, validated
 from chestgan_core.errors import BadInput, nearest
+from chestgan_core.local.log_lines import configure_logging
 
 SHIPPED = Path(__file__).with_suffix(".yaml")
 VARIABLE = "CHESTGAN_POD_PROFILES"
 SCRATCH = "/scratch"
+
+_log = logging.getLogger(__name__)
 
 # A Kubernetes quantity: bytes, or a number with a unit.
 Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]
@@ -175,10 +179,11 @@ def step_pod_config(
 
 def main() -> int:
     """Validate the file and print the resources of each step; returns the exit status."""
+    configure_logging()
     try:
         settings = load_pod_settings()
     except BadInput as error:
-        print(f"pod_profiles: {error}", file=sys.stderr)
+        _log.error("pod_profiles: %s", error)
         return 2
     for step in (*settings.steps, "every other step"):
         profile = settings.profile(step)
