@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 Place: TypeAlias = tuple[Hashable, ...]
 
-# libyaml where PyYAML has it: ten times as fast, and each process of the pipeline reads every experiment.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Each process of the pipeline reads every experiment, with libyaml, where PyYAML has it, in a tenth of the time. Its C
+# code does not survive tens of thousands of nested brackets, so larger files are read in Python, which raises an error.
+_LIBYAML, _LIBYAML_CHARACTERS = getattr(yaml, "CSafeLoader", yaml.SafeLoader), 4000
 
 
 class Section(BaseModel):
@@ -76,7 +77,8 @@ def read_fields(path: Path, kind: str, error: type[BadInput]) -> Fields:
     Raises error: not YAML (line), no fields, a field twice (line).
     """
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_LOADER)
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=_LIBYAML if len(text) <= _LIBYAML_CHARACTERS else yaml.SafeLoader)
         places = list(_places(node, ()))
         values = {} if node is None else yaml.SafeLoader("").construct_document(node)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as fault:
