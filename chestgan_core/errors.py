@@ -11,7 +11,7 @@
         StoreError                  the store refused, or is not set up
             StoreUnreachable        it did not answer: may pass by itself, so Dagster tries the step again
             PointerMoved            another writer was first: Dagster tries the step again
-            NotInStore              what would have written the object was not run yet
+            NotInStore              the step that writes the object has not run yet
             DamagedObject           stored bytes that are not what they should be: must be written again
         SourceUnreachable           IDC, NBIA, Kaggle or a webhook did not answer: may pass by itself
         SourceRefused               it answered, and will not give or take this: retrying cannot help

@@ -40,13 +40,6 @@ def test_every_link_and_picture_of_a_page_beside_the_site_is_there(page: str) ->
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
-def test_every_link_and_picture_of_a_page_beside_the_site_is_there(page: str) -> None:
-    """Those inside of docs/ are looked after by `make docs`."""
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text(encoding="utf-8"))
-    assert [link for link in links if not (ROOT / link).exists()] == []
-
-
 def test_the_reference_shows_examples_of_docstrings_as_code() -> None:
     """Its reader knows the section Examples; Example would be a box with running text."""
     singular = re.compile(r"^\s+Example:$", re.MULTILINE)

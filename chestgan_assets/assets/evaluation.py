@@ -15,7 +15,7 @@ from chestgan_assets.metadata import URI, Cell, beside, blocking, check, picture
 from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import REPORT
-from chestgan_core.config.experiment import load_experiment
+from chestgan_core.config.experiment import RELEASE_CHECKS, load_experiment
 from chestgan_core.evaluation.version import VERSION
 
 if TYPE_CHECKING:
@@ -37,15 +37,6 @@ SHOWN = (
     "note",
 )
 
-# The release gate (chestgan_core/evaluation/scoring/gate.py): each rule is a check that blocks the publication.
-RULES = {
-    "finite": "Every number of the report is finite.",
-    "distance": "KID is near enough to that between real patients (release.max_kid_above_floor).",
-    "coverage": "Real images are covered as far as real patients cover each other (release.min_coverage_of_floor).",
-    "memorization": "Images are not copies of training images (release.max_memorized_fraction).",
-    "plausibility": "Hounsfield units or grey levels are distributed like real ones (release.grey_levels).",
-}
-
 
 @dg.asset(
     partitions_def=experiments,
@@ -63,7 +54,7 @@ RULES = {
             "extractor_available", asset="metric_report", description="The feature extractor is installed."
         ),
         blocking("images_vary", "metric_report", "The generated images differ from each other."),
-        *(blocking(name, "metric_report", description) for name, description in RULES.items()),
+        *(blocking(name, "metric_report", description) for name, description in RELEASE_CHECKS.items()),
     ],
 )
 def metric_report(
@@ -98,7 +89,7 @@ def metric_report(
 def _rule_checks(gate: "GateResult") -> Iterator[dg.AssetCheckResult]:
     """The release gate, one check per rule; a rule that the experiment has turned off passes and says so."""
     known = {rule.check: rule for rule in gate.rules}
-    for name in RULES:
+    for name in RELEASE_CHECKS:
         if rule := known.get(name):
             numbers = {"value": rule.value, "limit": rule.limit, "exceeded_by": rule.exceeded_by}
             present = {key: number for key, number in numbers.items() if number is not None}

@@ -1,4 +1,4 @@
-"""A hyperparameter study of an experiment whose report falls short.
+"""A hyperparameter study of an experiment whose report does not pass.
 
 Input: the newest reports. Output: run requests of hyperparameter_study_job, one per experiment and training set.
 """
@@ -16,10 +16,10 @@ from chestgan_core.store.store import Store
 @dg.sensor(
     job=hyperparameter_study_job,
     minimum_interval_seconds=600,
-    description="Starts a hyperparameter study of experiments whose report falls short. Off by default.",
+    description="Starts a hyperparameter study of experiments whose report does not pass. Off by default.",
 )
 def hyperparameter_study_sensor(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
-    """Starts a hyperparameter study of experiments whose report falls short.
+    """Starts a hyperparameter study of experiments whose report does not pass.
 
     The cursor holds per experiment the training set for which a study was requested: another study on the same slices
     would repeat the search. Experiments that come from a study are not studied again.

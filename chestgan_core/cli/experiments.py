@@ -64,7 +64,7 @@ def validate(args: argparse.Namespace) -> Answer:
 def explain_unknown(*names: str) -> Iterator[None]:
     """Around a look into the store: what is not there, and not among the experiments here either, was mistyped.
 
-    Raises UnknownName in place of NotInStore. An experiment that only others have is no reason not to look.
+    Raises UnknownName in place of NotInStore. An experiment unknown here may still be in the store.
     """
     from chestgan_core.config.experiment import experiment_files
 

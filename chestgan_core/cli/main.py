@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from chestgan_core import __version__
 from chestgan_core.cli import (
     catalog,
-    data,
+    dicom,
     doctor,
     evaluate,
     experiments,
@@ -26,7 +26,7 @@ from chestgan_core.local.log_lines import configure_logging
 
 log = logging.getLogger(__name__)
 
-GROUPS = (catalog, data, train, generate, evaluate, experiments, study, sets, doctor)
+GROUPS = (catalog, dicom, train, generate, evaluate, experiments, study, sets, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

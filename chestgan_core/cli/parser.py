@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
     def _refuse_unknown_options(self, arguments: list[str]) -> None:
-        """Before argparse looks for required arguments: it would call the option that was mistyped missing."""
+        """Before argparse looks for required arguments: it would report the mistyped option as missing."""
         for argument in arguments:
             if argument == "--" or (self._subparsers is not None and not argument.startswith("-")):
                 return

@@ -87,6 +87,16 @@ class Compute(Section):
     memory_gib: Annotated[float, Field(gt=0)] | None = None
 
 
+# What each rule of the release gate says: the asset checks that block a publication (evaluation/scoring/gate.py).
+RELEASE_CHECKS = {
+    "finite": "Every number of the report is finite.",
+    "distance": "KID is near enough to that between real patients (release.max_kid_above_floor).",
+    "coverage": "Real images are covered as far as real patients cover each other (release.min_coverage_of_floor).",
+    "memorization": "Images are not copies of training images (release.max_memorized_fraction).",
+    "plausibility": "Hounsfield units or grey levels are distributed like real ones (release.grey_levels).",
+}
+
+
 class ReleaseRules(Section):
     """The release gate: what a report must show before a set is published (evaluation/scoring/gate.py). null turns a
     rule off.
@@ -190,7 +200,7 @@ class Experiment(Section):
             raise ValueError(
                 f"network: vanilla is for at most {MAX_VANILLA_RESOLUTION} pixels: its layers connect all of them"
             )
-        if isinstance(loss, Wasserstein) and family not in ("wgan", "r3"):
+        if isinstance(loss, Wasserstein) and family in ("vanilla", "dcgan", "spectral"):
             raise ValueError(
                 f"training.loss: wasserstein needs a critic; choose the network wgan, not {family}"
             )

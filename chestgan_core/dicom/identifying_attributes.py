@@ -109,7 +109,6 @@ def _rules() -> dict[BaseTag, Finding]:
 _RULES = _rules()
 _DATES = frozenset(Tag(keyword) for keyword in DATES)
 _PATIENT_NAME = Tag("PatientName")
-_SAYS_HOW = Tag("LongitudinalTemporalInformationModified")
 
 
 def findings_of(header: Dataset) -> set[Finding]:

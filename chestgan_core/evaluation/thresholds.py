@@ -58,7 +58,7 @@ def newest_payload(store: Store, experiment: str) -> RunReport | None:
 
 
 def shortfall(report: RunReport, floors: float | None) -> tuple[bool, str]:
-    """Whether a report falls short, and why: its release gate, or a KID above `floors` times its floor."""
+    """Whether a report does not pass, and why: its release gate, or a KID above `floors` times its floor."""
     measured = [row for row in report.rows if row.measure == "KID" and row.value is not None]
     # A floor at or below 0 is within its error of 0: no multiple of it means anything.
     if floors is not None and measured and (floor := measured[0].floor or 0.0) > 0:

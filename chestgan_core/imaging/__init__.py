@@ -1,1 +1,1 @@
-"""Image processing that several rooms use: windows, sheets, perceptual hash, lung mask, pretrained networks."""
+"""Image processing that several folders use: windows, sheets, perceptual hash, lung mask, pretrained networks."""

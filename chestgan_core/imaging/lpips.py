@@ -81,7 +81,7 @@ def distances(vectors: np.ndarray, references: np.ndarray) -> np.ndarray:
 
 
 def open_perceptual_network(name: str) -> PerceptualNetwork:
-    """The network of that name. Raises UnknownName, NotAvailable (its weights are not here)."""
+    """The network of that name. Raises UnknownName, NotAvailable (its weights are not installed)."""
     if name not in NETWORKS:
         raise UnknownName(f"network {name}", "is not known", nearest(name, NETWORKS))
     return NETWORKS[name]()
@@ -146,7 +146,7 @@ NETWORK = "lpips-alex"
 
 
 def open_lpips() -> PerceptualNetwork:
-    """LPIPS 0.1 on AlexNet. Raises NotAvailable: its weights are not here; says where to put them."""
+    """LPIPS 0.1 on AlexNet. Raises NotAvailable: its weights are not installed; says where to put them."""
     return open_perceptual_network(NETWORK)
 
 

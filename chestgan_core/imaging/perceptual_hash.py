@@ -3,9 +3,9 @@
 In: grey images. Out: their hashes, which of them are near each other, and the groups that these pairs form. Imports
 numpy and Pillow when called, because catalogs must load without them.
 
-Measured on 286 CT images and 379 X-rays of two public collections (bits of 256 that differ): - The same image: with a
-line drawn on it 0 to 5; at half the size at max_bits 3; as JPEG of quality 75 at max_bits 7, of
-  quality 30 at max_bits 10; with gamma 0.7 more than 10 for 3 % of the CT images.
+Measured on 286 CT images and 379 X-rays of two public collections, in bits of 256 that differ:
+- The same image: with a line drawn on it 0 to 5; at half the size at most 3; as JPEG of quality 75 at most 7, of
+  quality 30 at most 10; with gamma 0.7 more than 10 for 3 % of the CT images.
 - Different images: the nearest two CT images are 11 apart and show neighbouring slices of one person. The nearest
   two X-rays, of different children, are 19 apart.
 A crop by 1 % on each side changes the hash of half the images by more than 10 bits, and so do clipped bright parts:
@@ -57,7 +57,7 @@ def distance(a: str, b: str) -> int:
 
 
 def near_pairs(hashes: Sequence[str], max_bits: int) -> list[tuple[int, int, int]]:
-    """All pairs (i, j, distance), i < j, of hashes that differ in at max_bits `max_bits` bits, sorted.
+    """All pairs (i, j, distance), i < j, of hashes that differ in at most `max_bits` bits, sorted.
 
     Every pair is compared: 50,000 hashes within 10 bits take about ten seconds on one core and 100 MB.
     Raises BadInput: not 64 hex digits.
@@ -88,7 +88,7 @@ def near_pairs(hashes: Sequence[str], max_bits: int) -> list[tuple[int, int, int
 
 
 def near_to(hashes: Sequence[str], others: Sequence[str], max_bits: int) -> set[int]:
-    """Which of the hashes, by place, differ in at max_bits `max_bits` bits from one of the others. Raises BadInput.
+    """Which of the hashes, by place, differ in at most `max_bits` bits from one of the others. Raises BadInput.
 
     Time grows with the product of both: 20,000 against 80,000 take some ten seconds on one core.
     """
@@ -148,7 +148,7 @@ def _words(hashes: Sequence[str]) -> "tuple[np.ndarray, np.ndarray]":
 
 
 def _near(a: "np.ndarray", b: "np.ndarray", max_bits: int) -> "tuple[np.ndarray, np.ndarray, np.ndarray]":
-    """Rows of a, rows of b and the bits between them, where these are at max_bits `max_bits`. a, b: (N, 4) uint64."""
+    """Rows of a, rows of b and the bits between them, where these are at most `max_bits`. a, b: (N, 4) uint64."""
     import numpy as np
 
     rows, columns = np.nonzero(np.bitwise_count(a[:, None, 0] ^ b[None, :, 0]) <= max_bits)

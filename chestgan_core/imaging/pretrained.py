@@ -1,7 +1,7 @@
 """Networks trained on photographs (ImageNet), whose features are used here to compare images.
 
 In: weights of an installed package, or in torchvision's cache. Out: the frozen network, and the path of its weights.
-The reference selector of slices and the extractors of metrics both use it, so it is in a room below both.
+The reference selector of slices and the extractors of metrics both use it, so it is in a folder below both.
 """
 
 from copy import deepcopy
@@ -71,7 +71,7 @@ def torchvision_weights(what: str, name: str) -> Path:
     weights = Path(torch.hub.get_dir()) / "checkpoints" / name
     if not weights.is_file():
         remedy = f"put https://download.pytorch.org/models/{name} at {weights}"
-        raise NotAvailable(what, "its weights are not here", remedy)
+        raise NotAvailable(what, "its weights are not installed", remedy)
     return weights
 
 

@@ -88,7 +88,7 @@ class NetworkExtractor:
         """(N, d) features to (N, classes) logits. Raises NotAvailable: the network has no classes."""
         if self._classifier is None:
             remedy = f"measure with one of {', '.join(EXTRACTORS)}"
-            raise NotAvailable(f"extractor {self.id}", "its features lead to no classes", remedy)
+            raise NotAvailable(f"extractor {self.id}", "it has no classification layer", remedy)
         weight, bias = (values.detach().cpu().numpy() for values in self._classifier.parameters())
         logits: NDArray[np.float32] = features @ weight.T + bias
         return logits

@@ -1,6 +1,6 @@
 """The index of all published sets: synthetic/index.json, a pointer moved by conditional puts.
 
-In: an entry. Out: the list of entries. Of two publishers at once neither loses the other's entry. The index is for
+In: an entry. Out: the list of entries. Concurrent publishers do not overwrite each other's entries. The index is for
 people and programs that look for sets; which sets exist is decided by the manifests alone.
 """
 

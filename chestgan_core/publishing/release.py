@@ -87,7 +87,9 @@ def _require_passed(report: StoredReport, run: str, experiment: Experiment) -> N
     gate = apply_gate(report.payload.rows, experiment.release)
     if not gate.passed:
         raise BadInput(
-            what, f"its report falls short: {gate.line()}", "train it longer, or change its section release"
+            what,
+            f"its report does not pass the release gate: {gate.line()}",
+            "train it longer, or change its section `release`",
         )
     if gate != report.payload.gate:
         # The set names its report, which must show the result that let it pass. Nothing is scored again for it.

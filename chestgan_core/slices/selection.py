@@ -145,7 +145,7 @@ def _side_of_folder(folder: str, dataset: Dataset) -> str:
     if folder not in dataset.source.splits:
         raise BadInput(
             f"dataset {dataset.name}",
-            f"its folder {folder!r} has no side",
+            f"its folder {folder!r} is assigned to neither train nor held-out",
             "add it to source.splits of the dataset",
         )
     return dataset.source.splits[folder]

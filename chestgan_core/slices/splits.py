@@ -1,7 +1,7 @@
 """Which patients to train on, and which are held out.
 
 In: patient keys with their stratum (the histology). Out: the two groups. Patients are split, never slices:
-neighbouring slices of one chest are near copies, and a score on them would measure memory.
+neighbouring slices of one chest are near copies, and a score on them would measure memorization.
 """
 
 import hashlib

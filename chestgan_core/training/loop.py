@@ -316,7 +316,7 @@ class _Run:
     def _require_finite(self) -> None:
         state, path = self.state, self.out / CHECKPOINT_FILE
         if not state.is_finite():
-            kept = f"{path} holds the state before" if path.is_file() else "there is no checkpoint before"
+            kept = f"{path} holds the state before" if path.is_file() else "there is no earlier checkpoint"
             raise TrainingDiverged(
                 f"training {state.experiment.name}",
                 f"a loss or a weight is NaN or infinite after {state.images_seen:,} images",

@@ -1,6 +1,6 @@
 """The losses of discriminator (D) and generator (G), one class per loss, and the gradient penalties.
 
-In: logits (N,), above 0 means real. Out: scalar tensors, means over the batch. From logits, and not from
+In: logits (N,), larger means more real. Out: scalar tensors, means over the batch. From logits, and not from
 probabilities, because the logarithm of a saturated sigmoid has no gradient left.
 Gradient penalties are computed in float32: their second backward pass is fragile in bfloat16.
 """
@@ -20,11 +20,17 @@ class GanLoss(Protocol):
     """real, fake: (N,) logits of real and of generated images; real[i] and fake[i] are a pair.
 
     needs_real: whether G's loss needs the logits of real images. as_probability: whether the sigmoid of a logit is the
-    probability of being real.
+    probability of being real. real_above: the logit above which an image counts as real; None where logits have no
+    threshold.
     """
 
     needs_real: bool
     as_probability: bool
+
+    @property
+    def real_above(self) -> float | None:
+        """The threshold of logits, or None."""
+        ...
 
     def discriminator(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
         """What D minimizes. random: for losses that draw something."""
@@ -64,6 +70,7 @@ class CrossEntropy:
     smoothed_generator: bool
     needs_real = False
     as_probability = True
+    real_above = 0.0
 
     def discriminator(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
         """D's loss."""
@@ -83,6 +90,7 @@ class Wasserstein:
 
     needs_real = False
     as_probability = False
+    real_above = None
 
     def discriminator(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
         """D's loss."""
@@ -99,6 +107,7 @@ class Hinge:
 
     needs_real = False
     as_probability = False
+    real_above = 0.0
 
     def discriminator(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
         """D's loss."""
@@ -115,6 +124,7 @@ class Relativistic:
 
     needs_real = True
     as_probability = False
+    real_above = None
 
     def discriminator(self, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
         """D's loss."""

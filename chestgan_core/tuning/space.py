@@ -208,4 +208,4 @@ def _check_span(span: Number | Integer) -> None:
     if span.low >= span.high:
         raise ValueError(f"low {span.low} is not below high {span.high}")
     if span.log and span.low <= 0:
-        raise ValueError(f"low {span.low} has no logarithm; start above 0, or leave log out")
+        raise ValueError(f"low is {span.low}, and must be above 0 on a log scale; raise it, or leave log out")

@@ -212,7 +212,7 @@ def test_accepted_findings_do_not_block_and_misspelled_ones_are_refused() -> Non
     report = AuditReport(3, {Finding.BIRTH_DATE: 3, Finding.STAFF_NAME: 1})
     assert report.blocking(["birth-date"]) == (Finding.STAFF_NAME,)
     assert report.blocking(["birth-date", "staff-name"]) == ()
-    with pytest.raises(UnknownName, match="birthdate is not a finding; did you mean birth-date?"):
+    with pytest.raises(UnknownName, match=r"birthdate is not a finding; did you mean birth-date\?"):
         report.blocking(["birthdate"])
 
 

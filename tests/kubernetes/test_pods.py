@@ -70,8 +70,10 @@ def study(deployment: Deployment, split: str) -> str:
     """A study of two workers, which needs no GPU here."""
     # One worker at a time, as a GPU would have it, is not what is to be seen.
     deployment.web.ask('mutation { setConcurrencyLimit(concurrencyKey: "gpu", limit: 3) }')
-    asked = {"trials": 3, "parallel": 2, "images": 160, "looks": 2}
-    return deployment.web.launch("hyperparameter_study_job", "tuned", {"ops": {"hyperparameter_study": {"config": asked}}})
+    config = {"trials": 3, "workers": 2, "images": 160, "validations": 2}
+    return deployment.web.launch(
+        "hyperparameter_study_job", "tuned", {"ops": {"hyperparameter_study": {"config": config}}}
+    )
 
 
 def test_a_backfill_of_patients_in_pods_makes_one_training_set(deployment: Deployment, split: str) -> None:
@@ -103,12 +105,12 @@ def test_a_set_is_trained_on_the_gpu_scored_and_published(
 
 
 @pytest.mark.slow
-def test_a_training_goes_on_in_another_pod_until_a_cancel_ends_it(
+def test_a_training_resumes_in_another_pod_until_a_cancel_ends_it(
     deployment: Deployment, split: str, cluster_store: Store
 ) -> None:
     run = deployment.materialize("generator_checkpoint", "endless")
     first = await_true(lambda: pod_of(deployment, run, 1), 100, lambda: deployment.words(run))
-    await_true(lambda: states(cluster_store, "endless"), 200, lambda: deployment.words(run))
+    await_true(lambda: checkpoints(cluster_store, "endless"), 200, lambda: deployment.words(run))
     assert seen_inside(deployment, first) == "device GPU-0, user 10001, no token"
     # More than its scratch may hold: the node throws it out, without a word to the process.
     fill = "head -c 200M /dev/zero > /scratch/full"
@@ -116,11 +118,15 @@ def test_a_training_goes_on_in_another_pod_until_a_cancel_ends_it(
     told = deployment.await_words(run, "Evicted")
     assert "raise scratch or memory of the step's profile" in told
     second = await_true(lambda: pod_of(deployment, run, 2), 200, lambda: deployment.words(run))
-    resumed = await_true(lambda: went_on_at(deployment, second), 200, lambda: deployment.words(run))
+    first_resumed = await_true(lambda: resumed_at(deployment, second), 200, lambda: deployment.words(run))
     # Its node is emptied: the process is told to end, and has its grace.
     deployment.namespace.kubectl("delete", "pod", name_of(second), "--wait=false")
     third = await_true(lambda: pod_of(deployment, run, 3), 200, lambda: deployment.words(run))
-    assert await_true(lambda: went_on_at(deployment, third), 200, lambda: deployment.words(run)) > resumed > 0
+    assert (
+        await_true(lambda: resumed_at(deployment, third), 200, lambda: deployment.words(run))
+        > first_resumed
+        > 0
+    )
     deployment.end(run)
     assert deployment.web.finish(run) == "CANCELED"
     await_true(lambda: not alive(deployment, run), 90, lambda: alive(deployment, run))
@@ -155,7 +161,7 @@ def test_the_workers_of_a_study_share_its_trials(
 ) -> None:
     deployment.succeed(study)
     stored = latest_study(cluster_store, "tuned")
-    assert stored.told["trials"] == 3
+    assert stored.manifest.trials == 3
     workers = [pod for pod in deployment.namespace.steps(study) if "run_trials" in step_of(pod)]
     (first, second) = sorted(times(pod) for pod in workers)
     assert second[0] < first[1]  # side by side
@@ -163,7 +169,7 @@ def test_the_workers_of_a_study_share_its_trials(
 
 
 @pytest.mark.slow
-def test_a_training_goes_on_when_the_store_was_away_for_a_minute(
+def test_a_training_resumes_when_the_store_was_away_for_a_minute(
     deployment: Deployment, split: str, cluster_store: Store, s3_line: Proxy
 ) -> None:
     run = deployment.materialize("generator_checkpoint", "endless")
@@ -175,7 +181,7 @@ def test_a_training_goes_on_when_the_store_was_away_for_a_minute(
     back = datetime.now(UTC)
     await_true(lambda: moment(cluster_store, "endless") > back, 200, lambda: deployment.words(run))
     newest = deployment.namespace.steps(run)[-1]
-    assert went_on_at(deployment, newest) > 0
+    assert resumed_at(deployment, newest) > 0
     deployment.end(run)
     assert deployment.web.finish(run) == "CANCELED"
     await_true(lambda: not alive(deployment, run), 90, lambda: alive(deployment, run))
@@ -284,14 +290,16 @@ def limits(pod: dict[str, Any]) -> dict[str, str]:
     return dict(pod["spec"]["containers"][0]["resources"]["limits"])
 
 
-def states(store: Store, experiment: str) -> list[str]:
-    """The training states of an experiment in the store."""
-    return [item.key for item in store.list(f"experiments/{experiment}/") if "state" in item.key]
+def checkpoints(store: Store, experiment: str) -> list[str]:
+    """The checkpoints of an experiment in the store."""
+    return [
+        item.key for item in store.list(f"experiments/{experiment}/") if item.key.endswith("/checkpoint.pt")
+    ]
 
 
 def moment(store: Store, experiment: str) -> datetime | None:
-    """When a training last saved its state."""
-    found = states(store, experiment)
+    """When a training last saved its checkpoint."""
+    found = checkpoints(store, experiment)
     if not found:
         return None
     told = store.client.head_object(Bucket=store.bucket, Key=f"{store.prefix}/{found[0]}")
@@ -317,7 +325,7 @@ def pod_of(deployment: Deployment, run: str, attempt: int) -> dict[str, Any] | N
     return None
 
 
-def went_on_at(deployment: Deployment, pod: dict[str, Any]) -> int:
+def resumed_at(deployment: Deployment, pod: dict[str, Any]) -> int:
     """The images that a training had seen when this pod took it up, 0 as long as it has not."""
     said = re.search(
         r"resumed at ([\d,]+) images", deployment.namespace.kubectl("logs", name_of(pod), check=False)

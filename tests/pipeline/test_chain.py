@@ -343,7 +343,9 @@ def test_the_gate_refuses_what_its_rules_do_not_allow_and_the_report_says_so(
     assert loose.payload.gate.passed
     assert release_experiment(store, tiny(), "cpu", tmp_path / "release").images == 6
     rules = edited(release={"min_coverage_of_floor": 0.9})
-    with pytest.raises(BadInput, match=r"falls short: .*coverage divided by its floor is .* too low"):
+    with pytest.raises(
+        BadInput, match=r"not pass the release gate: .*coverage divided by its floor is .* too low"
+    ):
         release_experiment(store, rules, "cpu", tmp_path / "again")
     strict = report_experiment(store, rules, "cpu", tmp_path / "strict")
     assert strict.version != loose.version

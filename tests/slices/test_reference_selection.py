@@ -106,9 +106,7 @@ def test_the_vectors_give_the_distance_of_the_paper(network: PerceptualNetwork) 
     (together,) = distances(network.vectors(a), network.vectors(b))[0]
     layers = []
     with torch.inference_mode():
-        for one, other in zip(
-            *(network._maps(image.expand(-1, 3, -1, -1)) for image in (a, b)), strict=True
-        ):
+        for one, other in zip(*(network._maps(image.expand(-1, 3, -1, -1)) for image in (a, b)), strict=True):
             difference = functional.normalize(one, dim=1) - functional.normalize(other, dim=1)
             layers.append(float(difference.square().sum(1).mean()))
     assert len(layers) == 5
@@ -116,7 +114,9 @@ def test_the_vectors_give_the_distance_of_the_paper(network: PerceptualNetwork) 
     assert 0 < together < 2
 
 
-def test_an_image_is_at_no_distance_from_itself_and_gets_farther_as_it_is_blurred(network: PerceptualNetwork) -> None:
+def test_an_image_is_at_no_distance_from_itself_and_gets_farther_as_it_is_blurred(
+    network: PerceptualNetwork,
+) -> None:
     sharp = noise(1, 64)
     blurred = torch.cat([sharp, *(functional.avg_pool2d(sharp, k, 1, k // 2) for k in (3, 5, 9))])
     from_sharp = distances(network.vectors(blurred), network.vectors(sharp))[:, 0]
@@ -146,7 +146,9 @@ def test_dicom_references_are_cut_as_slices_are_and_pictures_are_padded(tmp_path
     assert wide[:8].max() < -0.9
 
 
-def test_references_that_change_are_read_again(network: PerceptualNetwork, phantoms: Shard, references: Path) -> None:
+def test_references_that_change_are_read_again(
+    network: PerceptualNetwork, phantoms: Shard, references: Path
+) -> None:
     before = open_selector(rules(), SIZE).id
     assert open_selector(rules(), SIZE).id == before
     (references / "keep" / "0.png").unlink()

@@ -229,7 +229,9 @@ def test_pictures_are_split_by_their_folders_and_a_patient_that_is_trained_on_is
 
 
 def test_a_folder_without_a_side_is_named() -> None:
-    with pytest.raises(BadInput, match="its folder 'other' has no side; add it"):
+    with pytest.raises(
+        BadInput, match="its folder 'other' is assigned to neither train nor held-out; add it"
+    ):
         select_slices([*slices("a", 1, folder="train"), *slices("b", 1, folder="other")], dataset(FOLDERS))
 
 

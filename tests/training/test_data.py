@@ -82,7 +82,9 @@ def test_a_class_with_too_few_patients_is_refused(tmp_path: Path, experiment: Ex
     path = shard(tmp_path / "x.safetensors", np.zeros((60, 64, 64)), "P1 P2 P3 P1", "AABA" * 15)
     enough = with_classes(experiment, min_patients_per_class=1)
     assert len(load_training_slices([path], enough)) == 60
-    with pytest.raises(BadInput, match=r"class B of .* has 1 patient\(s\) to train on, at least 2 are needed"):
+    with pytest.raises(
+        BadInput, match=r"class B of .* has 1 patient\(s\) to train on, at least 2 are needed"
+    ):
         load_training_slices([path], with_classes(experiment, min_patients_per_class=2))
     with pytest.raises(BadInput, match=r"hold no slices of the classes C, D"):
         load_slices([path], experiment.model_copy(update={"classes": ("C", "D")}))

@@ -212,7 +212,7 @@ def test_a_loss_that_is_nan_stops_a_training_and_is_never_kept(
     assert all(tensor.isfinite().all() for tensor in kept["generator"].values())
     assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT_FILE}
     images[:] = torch.nan
-    with pytest.raises(TrainingDiverged, match="there is no checkpoint before"):
+    with pytest.raises(TrainingDiverged, match="there is no earlier checkpoint"):
         run(experiment, images, tmp_path / "at once")
 
 

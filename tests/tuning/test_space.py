@@ -92,7 +92,10 @@ def test_a_section_that_is_absent_comes_with_the_first_field_of_it() -> None:
             "line 2: .*'gama' is not a field; did you mean gamma",
         ),
         ("training.batch_size: {kind: integer, low: 9, high: 2}", "line 2: .*low 9 is not below high 2"),
-        ("training.optimizer.lr: {kind: number, low: 0, high: 1, log: true}", "line 2: .*no logarithm"),
+        (
+            "training.optimizer.lr: {kind: number, low: 0, high: 1, log: true}",
+            "line 2: .*above 0 on a log scale",
+        ),
         ("training.batch_size: {kind: choice, choices: [8]}", "line 2: .*choices"),
         ("training.batch_size: {kind: choice, choices: [8, 8]}", "line 2: .*two choices are the same"),
         (

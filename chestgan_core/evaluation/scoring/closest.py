@@ -1,7 +1,7 @@
 """The synthetic images that are most similar to a training image, each with that image and the nearest held-out one.
 
-In: the sides of a comparison; all training images are searched, not only those that were drawn. Out: the triples, for a
-figure that only those may see who may see the training images.
+In: the sides of a comparison; all training images are searched, not only those that were drawn. Out: the triples, for
+a figure as confidential as the training images.
 """
 
 from dataclasses import dataclass

@@ -11,9 +11,6 @@ from typing import Any, Literal
 from chestgan_core.config.experiment import ReleaseRules
 from chestgan_core.evaluation.scoring.metric_rows import NOT_FINITE, MetricRow
 
-# The rules by the names of their asset checks.
-CHECKS = ("finite", "distance", "coverage", "memorization", "plausibility")
-
 
 @dataclass(frozen=True)
 class RuleResult:

@@ -34,6 +34,7 @@ from chestgan_core.metrics.feature_extractors import Extractor
 from chestgan_core.metrics.inception_score import inception_score
 from chestgan_core.metrics.similarity import psnr, ssim
 from chestgan_core.training.discriminator_logits import discriminator_logits
+from chestgan_core.training.losses import build_loss
 from chestgan_core.training.weights import LoadedDiscriminator
 
 MAX_IMAGES = 500  # per side: more change the third digit
@@ -193,7 +194,8 @@ def _add_discriminator_rows(
     loss, image_kind = discriminator.experiment.training.loss, rows.image_kind
     if not isinstance(loss, Wasserstein):
         rows.add_missing(ESTIMATE, f"only a critic estimates it, and the loss of this run is {loss.kind}")
-    if isinstance(loss, Wasserstein | Relativistic):
+    threshold = build_loss(loss).real_above
+    if threshold is None:
         reason = "the output of a critic has no threshold"
         if isinstance(loss, Relativistic):
             reason = "a relativistic loss only fixes differences of outputs, so that no output means 0.5"
@@ -226,9 +228,19 @@ def _add_discriminator_rows(
             f"{note}, in the unit of this critic (the published sign is that of the thesis system)",
         )
         return
-    note = f"threshold 0.5, half held-out {image_kind}, half synthetic images; high where it recognizes these, which"
-    add(ACCURACIES[0], discriminator_accuracy, f"{note} the thesis system counts as a merit; 50% is chance")
-    add(ACCURACIES[1], lambda _, logits: generator_accuracy(logits), "fraction of synthetic images above 0.5")
+    if threshold is None:
+        return
+    note = f"half held-out {image_kind}, half synthetic images; high where the discriminator recognizes these, which"
+    add(
+        ACCURACIES[0],
+        lambda real, fake: discriminator_accuracy(real - threshold, fake - threshold),
+        f"{note} the thesis system counts as a merit; 50% is chance",
+    )
+    add(
+        ACCURACIES[1],
+        lambda _, fake: generator_accuracy(fake - threshold),
+        "fraction of synthetic images taken for real",
+    )
 
 
 def _weights_note(run: RunDiscriminator, discriminator: LoadedDiscriminator) -> str:

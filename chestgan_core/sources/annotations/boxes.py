@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-ORIGINS = ("voc", "sr")
-
 
 @dataclass(frozen=True, slots=True)
 class TumourBox:
