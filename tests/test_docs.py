@@ -56,7 +56,12 @@ COMMANDS = sorted(
         if line.startswith("chestgan ")
     }
 )
-SNIPPETS = [(page.name, snippet) for page in PAGES for snippet in blocks(page, "python")]
+# The proof that a blur wins PSNR takes 19 s; tests/metrics/test_similarity.py has it on fewer slices.
+SNIPPETS = [
+    pytest.param(page.name, snippet, marks=[pytest.mark.slow] if "write_phantoms" in snippet else [])
+    for page in PAGES
+    for snippet in blocks(page, "python")
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

