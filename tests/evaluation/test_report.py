@@ -219,7 +219,7 @@ def test_an_unavailable_extractor_leaves_rows_without_a_number_and_the_reason(
     assert len(of_features) == len(FEATURE_MEASURES) - 2  # no classes, hence nothing about utility
     assert all(row.value is None for row in of_features)
     assert row_of(found, "MS-SSIM").value is not None
-    assert "its weights are not here" in row_of(found, "KID").note
+    assert "its weights are not installed" in row_of(found, "KID").note
     write_report(found, tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     assert "With inception-v3 nothing was measured" in page

@@ -185,7 +185,7 @@ def test_lpips_without_its_backbone_is_reported_without_a_path_of_this_machine(
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     block = block_of()
-    assert row_of(block, "LPIPS").note == "not measured: network lpips-alex, its weights are not here"
+    assert row_of(block, "LPIPS").note == "not measured: network lpips-alex, its weights are not installed"
     assert str(tmp_path) not in json.dumps(block.as_json())
 
 
@@ -240,7 +240,7 @@ def test_the_inception_score_uses_the_network_and_the_features_of_the_report(
     assert row.value is not None
     assert row.real is not None
     assert 1 <= row.value <= 18
-    assert row_of(block_of(), "inception score").note.endswith("its features lead to no classes")
+    assert row_of(block_of(), "inception score").note.endswith("it has no classification layer")
 
 
 def test_the_report_has_the_block_in_its_page_its_card_and_its_json(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_an_extractor_without_weights_says_where_to_put_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(NotAvailable, match=r"weights are not here; put https://.* at "):
+    with pytest.raises(NotAvailable, match=r"weights are not installed; put https://.* at "):
         open_extractor("inception-v3")
 
 

@@ -59,5 +59,5 @@ def test_the_logits_of_features_are_those_of_the_whole_network() -> None:
 
 def test_an_extractor_without_a_classifier_has_no_logits() -> None:
     bare = NetworkExtractor(nn.Identity(), "my-network:abc", 5, "", 8, lambda unit: unit, torch.device("cpu"))
-    with pytest.raises(NotAvailable, match="lead to no classes; measure with one of efficientnet-lite0"):
+    with pytest.raises(NotAvailable, match="no classification layer; measure with one of efficientnet-lite0"):
         bare.class_logits(np.zeros((2, 5), np.float32))

@@ -198,7 +198,7 @@ def test_the_published_lpips_is_used_where_both_of_its_weights_are(
     from torchvision.models import AlexNet_Weights, alexnet
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(NotAvailable, match=r"weights are not here; put https://.* at "):
+    with pytest.raises(NotAvailable, match=r"weights are not installed; put https://.* at "):
         open_perceptual_network("lpips-alex")
     weights = tmp_path / "hub" / "checkpoints" / Path(AlexNet_Weights.IMAGENET1K_V1.url).name
     weights.parent.mkdir(parents=True)

@@ -107,3 +107,16 @@ def test_a_penalty_has_a_gradient_for_the_weights() -> None:
     squared_gradient_norm(images, (images.flatten(1) @ weights.T).flatten()).backward()
     assert weights.grad is not None
     assert weights.grad.flatten().tolist() == pytest.approx([6, 8])
+
+
+@pytest.mark.parametrize("loss", [PLAIN, Hinge(), Wasserstein(), Relativistic()])
+def test_an_image_that_may_be_either_lies_on_the_threshold_of_its_loss(loss: GanLoss) -> None:
+    """What the discriminator minimizes where real and generated images are equally likely, or no threshold at all."""
+    outputs = torch.linspace(-3, 3, 601, dtype=torch.float64)
+    losses = torch.stack([loss.discriminator(c[None], c[None], random()) for c in outputs])
+    if loss.real_above is None:
+        assert losses.max() - losses.min() < 1e-9  # only differences of outputs count
+    else:
+        at_threshold = loss.discriminator(*torch.full((2, 1), loss.real_above, dtype=torch.float64), random())
+        assert at_threshold <= losses.min() + 1e-9
+        assert losses.max() > losses.min()

@@ -239,7 +239,7 @@ def _add_discriminator_rows(
     add(
         ACCURACIES[1],
         lambda _, fake: generator_accuracy(fake - threshold),
-        "fraction of synthetic images taken for real",
+        f"fraction of synthetic images taken for {image_kind} ones",
     )
 
 
