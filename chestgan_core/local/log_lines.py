@@ -110,7 +110,8 @@ def configure_logging() -> JsonLines | None:
     root = logging.getLogger()
     if not any(isinstance(handler, StandardError) for handler in root.handlers):
         root.addHandler(StandardError())
-    for name in ("chestgan", "chestgan_core", "chestgan_assets"):
+    # A module that is started with `python -m` logs as __main__.
+    for name in ("chestgan", "chestgan_core", "chestgan_assets", "__main__"):
         logging.getLogger(name).setLevel(logging.INFO)
     for name in QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -153,3 +153,14 @@ def test_a_record_with_a_traceback_is_one_object(monkeypatch: pytest.MonkeyPatch
     assert logged["level"] == "ERROR"
     assert logged["message"].startswith("failed\nTraceback")
     assert logged["message"].endswith("ValueError: no")
+
+
+def test_a_program_that_is_started_as_main_says_what_it_logs() -> None:
+    code = (
+        "import logging\n"
+        "from chestgan_core.local.log_lines import configure_logging\n"
+        "configure_logging()\n"
+        "logging.getLogger(__name__).info('three runs were marked as failed')\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stderr == "three runs were marked as failed\n"

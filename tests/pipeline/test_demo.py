@@ -69,8 +69,10 @@ def test_the_demo_ends_with_a_set_and_continues_without_a_patient_that_shows_no_
     assert "PH-" not in ran.stdout + ran.stderr
     sheet = tmp_path / "home" / "demo" / "tiny-folder-contact-sheet.png"
     assert sheet.read_bytes().startswith(b"\x89PNG")
-    left = [
-        p for p in psutil.process_iter() if str(tmp_path) in " ".join(p.cmdline()) and p.pid != os.getpid()
+    left = [  # a process that ends meanwhile has no command line
+        process.info
+        for process in psutil.process_iter(["pid", "cmdline"])
+        if str(tmp_path) in " ".join(process.info["cmdline"] or []) and process.info["pid"] != os.getpid()
     ]
     assert not left
 
