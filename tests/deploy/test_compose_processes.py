@@ -5,13 +5,14 @@ server, with the instance of deployments. What is left out are the containers ar
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ import pytest
 from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from chestgan_core.store.objects import s3_client
 from tests.deploy.files import DEPLOY, ROOT, compose
+from tests.pipeline.conftest import write_small_phantoms
 from tests.pipeline.dev_server import Web
 from tests.standins.ports import free_port
 from tests.standins.postgresql import history_in, postgresql, run_once
@@ -72,6 +74,14 @@ class Composed:
         ran = subprocess.run(command, env=self.environment_of(service), cwd=self.folder, capture_output=True)
         return ran.returncode == 0
 
+    def listens(self, service: str) -> bool:
+        """Whether it takes connections; the daemon, which is started last, takes none."""
+        if service == "daemon":
+            return True
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.ports[service]), 5):
+            return True
+        return False
+
     def web(self, service: str) -> Web:
         """A webserver; its runs are in the log of the daemon."""
         return Web(f"http://127.0.0.1:{self.ports[service]}", self.folder / "daemon.log")
@@ -100,6 +110,7 @@ def composed(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) 
             **embedded.environment,
             "CHESTGAN_LOGS_BUCKET": BUCKET,
             "CHESTGAN_LOGS_PREFIX": "composed/logs",
+            "CHESTGAN_DATASETS": str(write_small_phantoms(folder / "datasets")),
             "PYTHONPATH": str(ROOT),
             "DAGSTER_DISABLE_TELEMETRY": "yes",
         }
@@ -122,11 +133,17 @@ def composed(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) 
             for service in wave:
                 stack.enter_context(_server(composed, service))
             for service in wave:
-                deadline = time.monotonic() + 300
-                while not composed.healthy(service):
-                    assert time.monotonic() < deadline, composed.log(service)
-                    time.sleep(2)
+                # A health check imports Dagster: the first when there is something to be healthy.
+                await_true(lambda service=service: composed.listens(service), composed, service)
+                await_true(lambda service=service: composed.healthy(service), composed, service)
         yield composed
+
+
+def await_true(condition: Callable[[], bool], composed: Composed, service: str) -> None:
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < deadline, composed.log(service)
+        time.sleep(1)
 
 
 @contextmanager
