@@ -49,7 +49,11 @@ parameters:
 
 @pytest.fixture
 def environment(
-    store: Store, embedded: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store,
+    embedded: EmbeddedStore,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    small_phantoms: None,
 ) -> dict[str, str]:
     """An installation with the training set of the phantoms in its store, `tiny` and a space of its own."""
     (tmp_path / "own").mkdir()
