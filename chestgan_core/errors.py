@@ -25,6 +25,8 @@ status 2 for UnknownName and BadExperiment (wrong use), and with status 1 for al
 import difflib
 from collections.abc import Iterable
 
+from chestgan_core.escaping import escaped
+
 _LISTED = 12  # known names that still fit in one line
 _MIN_PART = 3  # characters of a name that is looked for inside longer ones
 
@@ -52,11 +54,14 @@ def _plain(name: str) -> str:
 
 
 class ChestganError(Exception):
-    """what: the object (path, key, series); cause: what is wrong with it; remedy: what the reader can do."""
+    """what: the object (path, key, series); cause: what is wrong with it; remedy: what the reader can do.
+
+    All three are `escaped`: names of files, keys and header values may hold characters that act on a terminal.
+    """
 
     def __init__(self, what: object, cause: str, remedy: str) -> None:
-        self.what, self.cause, self.remedy = str(what), cause, remedy
-        super().__init__(f"{what}: {cause}; {remedy}")
+        self.what, self.cause, self.remedy = escaped(what), escaped(cause), escaped(remedy)
+        super().__init__(f"{self.what}: {self.cause}; {self.remedy}")
 
     def __reduce__(self) -> tuple[type["ChestganError"], tuple[str, str, str]]:
         # The default would call the class with one argument when the error crosses a process border.

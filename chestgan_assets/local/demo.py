@@ -21,7 +21,7 @@ from chestgan_core.config.dataset import patient_partition
 from chestgan_core.config.experiment import load_experiment
 from chestgan_core.errors import BadExperiment, ChestganError, nearest
 from chestgan_core.local.home import home
-from chestgan_core.local.log_lines import configure_logging
+from chestgan_core.local.log_lines import LINES, configure_logging
 from chestgan_core.sources.catalog.stored_catalog import read_catalog
 from chestgan_core.store.store import Store
 
@@ -79,7 +79,7 @@ def materialize_chain(store: Store, dataset: str, experiment: str) -> None:
     with dg.DagsterInstance.get() as instance:
 
         def run(job: str, partition: str) -> None:
-            _log.info("\n== %s %s", job, partition)
+            _log.info("\n== %s %s", job, partition, extra=LINES)
             result = defs.resolve_job_def(job).execute_in_process(
                 partition_key=partition, instance=instance, run_config=QUIET, raise_on_error=False
             )

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from chestgan_core.cli.parser import Answer, Commands, add_command
+from chestgan_core.escaping import escaped
 from chestgan_core.local.home import home
 
 
@@ -49,4 +50,4 @@ def catalog(args: argparse.Namespace) -> Answer:
         "left_out_files": listed.left_out,
         "selected_series": [{"patient": row.patient, "key": row.key} for row in listed.selected],
     }
-    return Answer(data, as_text(f"{args.source}, with the rules of {dataset.name}", listed))
+    return Answer(data, as_text(f"{escaped(args.source)}, with the rules of {dataset.name}", listed))

@@ -12,6 +12,7 @@ from chestgan_core.cli.parser import (
     positive,
     trim_fraction,
 )
+from chestgan_core.escaping import escaped
 from chestgan_core.local.home import home
 from chestgan_core.local.progress import Progress
 
@@ -95,5 +96,5 @@ def normalize(args: argparse.Namespace) -> Answer:
     patients = "1 patient" if report.patients == 1 else f"{report.patients} patients"
     return Answer(
         {"out": str(args.out), **report.as_json()},
-        f"{report.kept} slices of {patients}; left out: {in_words(report.left_out)}\nwritten to {args.out}",
+        f"{report.kept} slices of {patients}; left out: {in_words(report.left_out)}\nwritten to {escaped(args.out)}",
     )

@@ -14,6 +14,7 @@ from chestgan_core.cli.parser import (
     add_phantom,
     add_seed,
 )
+from chestgan_core.escaping import escaped
 from chestgan_core.local.home import home
 
 NAME = "name of an experiment"
@@ -118,7 +119,7 @@ def report(args: argparse.Namespace) -> Answer:
         fetched = fetch_report(store, args.experiment, args.out)
     data = {"folder": str(args.out), "uri": fetched.uri, **fetched.payload.as_json()}
     files = "report.html, report.pdf, report.json, figures"
-    return Answer(data, f"{fetched.payload.as_text()}\nwritten to {args.out}: {files}")
+    return Answer(data, f"{fetched.payload.as_text()}\nwritten to {escaped(args.out)}: {files}")
 
 
 def compare(args: argparse.Namespace) -> Answer:
@@ -132,4 +133,4 @@ def compare(args: argparse.Namespace) -> Answer:
     files = write_comparison(comparison, "Experiments compared", args.out)
     data = {**comparison.as_json(), "folder": str(args.out), "exit_status": 1 if comparison.reasons else 0}
     names = ", ".join(file.name for file in files)
-    return Answer(data, f"{as_text(comparison)}\nwritten to {args.out}: {names}")
+    return Answer(data, f"{as_text(comparison)}\nwritten to {escaped(args.out)}: {names}")

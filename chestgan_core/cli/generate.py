@@ -12,6 +12,7 @@ from chestgan_core.cli.parser import (
     add_seed,
     positive,
 )
+from chestgan_core.escaping import escaped
 
 
 def add_to(commands: Commands) -> None:
@@ -44,4 +45,6 @@ def generate(args: argparse.Namespace) -> Answer:
     generator = load_generator(args.model, pick_device(args.device))
     written = write_images(generator, range(args.seed, args.seed + args.count), args.out)
     last = args.seed + args.count - 1
-    return Answer(written, f"{args.count} images, seeds {args.seed} to {last}, written to {args.out}")
+    return Answer(
+        written, f"{args.count} images, seeds {args.seed} to {last}, written to {escaped(args.out)}"
+    )

@@ -22,7 +22,7 @@ from chestgan_core.cli import (
 )
 from chestgan_core.cli.parser import Parser
 from chestgan_core.errors import BadExperiment, ChestganError, UnknownName
-from chestgan_core.local.log_lines import configure_logging
+from chestgan_core.local.log_lines import LINES, configure_logging
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if args.json:
         print(json.dumps(answer.data, indent=2, sort_keys=True, allow_nan=False))
     else:
-        log.info(answer.text)
+        log.info(answer.text, extra=LINES)
     return int(answer.data.get("exit_status", 0))
 
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from chestgan_core.cli.parser import Answer, Commands, Parser, add_command, add_group, add_out
+from chestgan_core.escaping import escaped
 from chestgan_core.local.home import home
 
 
@@ -40,7 +41,9 @@ def list_all(args: argparse.Namespace) -> Answer:
 
     with open_store(home()) as store:
         entries = list_sets(store)
-    lines = [f"{one.name:20} {one.version}  {one.images} images  {one.bytes:,} bytes" for one in entries]
+    lines = [
+        escaped(f"{one.name:20} {one.version}  {one.images} images  {one.bytes:,} bytes") for one in entries
+    ]
     text = "\n".join(lines) or "no set has been published yet"
     return Answer({"sets": [one.as_json() for one in entries]}, text)
 
@@ -63,7 +66,7 @@ def fetch(args: argparse.Namespace) -> Answer:
     with open_store(home()) as store:
         fetched = fetch_set(store, args.name, args.version, args.out or Path(args.name))
     data = {"folder": str(fetched.path), "version": fetched.version, "images": fetched.images}
-    return Answer(data, f"{fetched.images} images downloaded and verified: {fetched.path}")
+    return Answer(data, f"{fetched.images} images downloaded and verified: {escaped(fetched.path)}")
 
 
 def verify(args: argparse.Namespace) -> Answer:

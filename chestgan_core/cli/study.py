@@ -20,6 +20,7 @@ from chestgan_core.cli.parser import (
     add_threads,
     positive,
 )
+from chestgan_core.escaping import escaped
 from chestgan_core.local.home import home
 
 
@@ -172,7 +173,9 @@ def export(args: argparse.Namespace) -> Answer:
             text = as_yaml(tuned_experiment(study_table(home(), args.experiment)))
     path = write_tuned(args.out, tuned_name(args.experiment), text)
     data = {"file": str(path), "experiment": path.stem}
-    return Answer(data, f"written to {path}; to use it by name, move it to the folder $CHESTGAN_EXPERIMENTS")
+    return Answer(
+        data, f"written to {escaped(path)}; to use it by name, move it to the folder $CHESTGAN_EXPERIMENTS"
+    )
 
 
 def _require_optuna() -> None:

@@ -13,6 +13,7 @@ from chestgan_core.cli.parser import (
     add_out,
     add_threads,
 )
+from chestgan_core.escaping import escaped
 
 
 def add_to(commands: Commands) -> None:
@@ -57,4 +58,4 @@ def train(args: argparse.Namespace) -> Answer:
         budget = Budget.from_plan(experiment.training, len(slices))
     scorer = open_validator(args.held_out, experiment, device) if args.held_out else None
     outcome = train(experiment, slices, args.out, device, budget, scorer)
-    return Answer(outcome.as_json(), f"{outcome.line()}\nwritten to {args.out}")
+    return Answer(outcome.as_json(), f"{outcome.line()}\nwritten to {escaped(args.out)}")

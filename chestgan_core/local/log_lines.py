@@ -18,11 +18,15 @@ import re
 import sys
 import threading
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Any, TextIO
 
+from chestgan_core.escaping import escaped, escaped_json, escaped_lines
 from chestgan_core.local.environment import choice_from_environment
 
 VARIABLE = "CHESTGAN_LOG"
+# A module that is started with `python -m` logs as __main__.
+OURS = ("chestgan", "chestgan_core", "chestgan_assets", "__main__")
+LINES = {"lines": True}  # for `extra`: the message has several lines on purpose
 # Of these, only errors: their warnings say nothing that a person could act on.
 QUIET_LIBRARIES = ("botocore", "boto3", "urllib3", "s3transfer", "matplotlib", "pydicom", "PIL")
 _CLEAR_LINE = "\r\033[K"
@@ -57,7 +61,7 @@ class JsonLines(io.TextIOBase):
         """Write one object. fields: beside or instead of those of the context."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         values = {"time": now, "level": level, **self.context, **fields, "message": message}
-        line = message if _is_object(message) else json.dumps(values, ensure_ascii=False)
+        line = escaped_json(message if _is_object(message) else json.dumps(values, ensure_ascii=False))
         with self._lock:
             self._out.write(line + "\n")
             self._out.flush()
@@ -79,8 +83,34 @@ class JsonLines(io.TextIOBase):
         return True
 
 
+class EscapedFormatter(logging.Formatter):
+    """Messages in which a path, a key or a header value cannot act on a terminal, nor begin a line of its own.
+
+    A message of chestgan is one line, unless the record says `extra=LINES`: text that was laid out in lines, with
+    values that are escaped already. Of libraries the lines stay, indented, so that none looks like a message. Lines of
+    tracebacks stay.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        """The message without the traceback, escaped."""
+        message = super().formatMessage(record)
+        if getattr(record, "lines", False):
+            return escaped_lines(message)
+        if record.name.partition(".")[0] in OURS:
+            return escaped(message)
+        return escaped_lines(message).replace("\n", "\n    ")
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        """The traceback, escaped."""
+        return escaped_lines(super().formatException(ei))
+
+
 class StandardError(logging.Handler):
     """Writes records to standard error as it is at that moment: Dagster and pytest replace it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(EscapedFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record, unless a handler of a logger below the root has it already (those of Dagster, Optuna)."""
@@ -110,8 +140,7 @@ def configure_logging() -> JsonLines | None:
     root = logging.getLogger()
     if not any(isinstance(handler, StandardError) for handler in root.handlers):
         root.addHandler(StandardError())
-    # A module that is started with `python -m` logs as __main__.
-    for name in ("chestgan", "chestgan_core", "chestgan_assets", "__main__"):
+    for name in OURS:
         logging.getLogger(name).setLevel(logging.INFO)
     for name in QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(logging.ERROR)

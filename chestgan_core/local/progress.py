@@ -11,6 +11,8 @@ import time
 from types import TracebackType
 from typing import Self
 
+from chestgan_core.escaping import escaped
+
 TERMINAL_SECONDS = 0.2
 # Between two messages: a fiftieth of the time that has passed, within these bounds.
 MIN_LOG_SECONDS, MAX_LOG_SECONDS = 5.0, 60.0
@@ -73,7 +75,7 @@ class Progress:
     def _show(self, end: str) -> None:
         self._shown_done = self.done
         if self._terminal:
-            self._terminal.write("\r\033[K" + self.line() + end)
+            self._terminal.write("\r\033[K" + escaped(self.line()) + end)
             self._terminal.flush()
         else:
             log.info(self.line())

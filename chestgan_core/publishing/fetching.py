@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from chestgan_core.errors import BadInput, ChestganError, DamagedObject, NotInStore, nearest
+from chestgan_core.escaping import escaped
 from chestgan_core.local.files import replacing
 from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.index import SetEntry, read_entry, read_index
@@ -44,8 +45,8 @@ class Verification:
     def line(self) -> str:
         """For people: one line, or one per broken file and one that says what to do."""
         if not self.broken:
-            return f"{self.folder}: all {self.files} files are as published, version {self.version}"
-        lines = [f"{self.folder / name}: {cause}" for name, cause in self.broken.items()]
+            return escaped(f"{self.folder}: all {self.files} files are as published, version {self.version}")
+        lines = [escaped(f"{self.folder / name}: {cause}") for name, cause in self.broken.items()]
         count = "1 file is" if len(lines) == 1 else f"{len(lines)} files are"
         return "\n".join([*lines, f"{count} broken; fetch the set again: only those are downloaded"])
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from chestgan_core.escaping import escaped
 from chestgan_core.reasons import in_words
 from chestgan_core.sources.images.image_rows import ImageRow, ImageStatus
 
@@ -68,7 +69,7 @@ class ImageSummary:
                 f" {self.patients} patients or images without one",
                 f"  {'class':{width}}  {'split':{splits}}  {'images':>7}  {'selected':>8}",
                 *(
-                    f"  {each.class_name:{width}}  {each.split:{splits}}  {each.images:>7}  {each.selected:>8}"
+                    f"  {escaped(each.class_name):{width}}  {escaped(each.split):{splits}}  {each.images:>7}  {each.selected:>8}"
                     for each in self.by_class
                 ),
                 f"  duplicates: {self.distinct_images} distinct images in {self.distinct_files} distinct files;"
