@@ -69,7 +69,8 @@ class ImageSummary:
                 f" {self.patients} patients or images without one",
                 f"  {'class':{width}}  {'split':{splits}}  {'images':>7}  {'selected':>8}",
                 *(
-                    f"  {escaped(each.class_name):{width}}  {escaped(each.split):{splits}}  {each.images:>7}  {each.selected:>8}"
+                    f"  {escaped(each.class_name):{width}}  {escaped(each.split):{splits}}"
+                    f"  {each.images:>7}  {each.selected:>8}"
                     for each in self.by_class
                 ),
                 f"  duplicates: {self.distinct_images} distinct images in {self.distinct_files} distinct files;"
