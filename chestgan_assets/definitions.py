@@ -1,4 +1,7 @@
-"""The code location `chestgan`, which Dagster loads: explicit lists of all definitions."""
+"""The code location `chestgan`, which Dagster loads: explicit lists of all definitions.
+
+A broken file or setting does not end the load: see load_faults.py.
+"""
 
 import warnings
 
@@ -15,6 +18,7 @@ from chestgan_assets.assets.training import generator_checkpoint
 from chestgan_assets.automation.health_checks import (
     catalogs_fresh,
     collections,
+    configuration_loads,
     daily_health_checks_schedule,
     no_failed_partitions,
     weekly_series_catalogs_schedule,
@@ -33,14 +37,17 @@ from chestgan_assets.automation.webhook_messages import (
     synthetic_set_webhook_sensor,
 )
 from chestgan_assets.conditions import publication_automation_sensor
-from chestgan_assets.execution.executor import executor, on_kubernetes
+from chestgan_assets.execution.executor import loadable_executor, on_kubernetes, refusing_executor
 from chestgan_assets.execution.pod_profiles import load_pod_settings, require_known_steps
 from chestgan_assets.jobs.asset_jobs import asset_jobs
 from chestgan_assets.jobs.backfills import backfill_patients_job
+from chestgan_assets.load_faults import left_out, load_faults, note_fault
 from chestgan_assets.resources import MachineResource, StoreResource
+from chestgan_core.errors import BadInput
 from chestgan_core.local.log_lines import configure_logging
 
-configure_logging()  # what loads this runs steps, or evaluates sensors
+with left_out("CHESTGAN_LOG", "messages are plain lines"):
+    configure_logging()  # what loads this runs steps, or evaluates sensors
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", dg.BetaWarning)
@@ -65,9 +72,20 @@ with warnings.catch_warnings():
         ]
     )
 
+chosen_executor = loadable_executor()
+if on_kubernetes():
+    try:
+        # A typo would move steps to pods of another size.
+        steps = [one for one in assets if isinstance(one, dg.AssetsDefinition)]
+        names = [key.to_user_string() for one in steps for key in one.keys]
+        require_known_steps(load_pod_settings(), names)
+    except BadInput as error:
+        note_fault(f"{error} (every run fails until then)")
+        chosen_executor = refusing_executor(error)
+
 defs = dg.Definitions(
     assets=assets,
-    asset_checks=[no_failed_partitions, catalogs_fresh],
+    asset_checks=[no_failed_partitions, catalogs_fresh, configuration_loads],
     jobs=[*asset_jobs, backfill_patients_job],
     sensors=[
         patient_partitions_sensor,
@@ -92,9 +110,7 @@ defs = dg.Definitions(
         monthly_reports_schedule,
     ],
     resources={"store": StoreResource(), "machine": MachineResource()},
-    executor=executor(),
+    executor=chosen_executor,
+    # On the page of the code location.
+    metadata={f"left out {number}": fault for number, fault in enumerate(load_faults(), 1)},
 )
-
-if on_kubernetes():
-    # A typo would move steps to pods of another size.
-    require_known_steps(load_pod_settings(), (key.to_user_string() for key in defs.resolve_all_asset_keys()))

@@ -5,7 +5,8 @@ written.
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import dagster as dg
@@ -88,14 +89,64 @@ def beside(manifest_uri: str, name: str) -> dg.PathMetadataValue:
     return dg.MetadataValue.path(f"{manifest_uri.rpartition('/')[0]}/{name}")
 
 
-def blocking(name: str, asset: str, description: str) -> dg.AssetCheckSpec:
-    """A check that stops everything downstream when it fails."""
-    return dg.AssetCheckSpec(name, asset=asset, blocking=True, description=description)
+def check_spec(
+    name: str,
+    asset: str,
+    description: str,
+    partitions: dg.PartitionsDefinition | None = None,
+    blocking: bool = True,
+) -> dg.AssetCheckSpec:
+    """A check of an asset. partitions: those of the asset, which has a result for each. blocking: a failure stops
+    everything downstream of that partition.
+    """
+    with warnings.catch_warnings():
+        # Without partitions the last result of any patient or experiment replaces those of all others. Dagster calls
+        # partitioned checks a preview; its UI shows them.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return dg.AssetCheckSpec(
+            name, asset=asset, blocking=blocking, description=description, partitions_def=partitions
+        )
 
 
-def check(name: str, passed: bool, **metadata: float | int | str) -> dg.AssetCheckResult:
-    """The result of an inline check."""
-    return dg.AssetCheckResult(check_name=name, passed=passed, metadata=metadata)
+def check(
+    name: str, passed: bool, sentence: str, warn: bool = False, metadata: Mapping[str, Cell] | None = None
+) -> dg.AssetCheckResult:
+    """The result of an inline check. sentence: the result in words. warn: a failure stops nothing."""
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN if warn else dg.AssetCheckSeverity.ERROR,
+        description=sentence,
+        metadata=dict(metadata or {}),
+    )
+
+
+def refused_by_checks(result: dg.MaterializeResult[Any]) -> Iterator[dg.MaterializeResult[Any]]:
+    """The result; then, where a check of it failed with severity ERROR, the failure of the step with its sentences.
+
+    Dagster by itself would end the step with "1 blocking asset check failed" and a stack trace. Retrying cannot help.
+    """
+    yield result
+    failed = [
+        one for one in result.check_results if not one.passed and one.severity is dg.AssetCheckSeverity.ERROR
+    ]
+    if failed:
+        said = " ".join(one.description or "" for one in failed)
+        raise dg.Failure(
+            description=f"Refused: {said}",
+            metadata={"refused": said, "checks": ", ".join(one.check_name or "" for one in failed)},
+            allow_retries=False,
+        )
+
+
+def images_vary(spread: float) -> dg.AssetCheckResult:
+    """The check of the same name. spread: mean over pixels of the standard deviation between images in [-1, 1]."""
+    said = (
+        f"Between images a pixel varies by {spread:.2g} (standard deviation; grey values are from -1 to 1)."
+        if spread > 0
+        else "All images are the same: the generator has collapsed."
+    )
+    return check("images_vary", spread > 0, said, metadata={"standard deviation": round(spread, 4)})
 
 
 def _type_of(values: Sequence[Any]) -> str:

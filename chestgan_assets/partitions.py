@@ -2,56 +2,73 @@
 (static), months (UTC, from January 2026 to the current one).
 
 Experiments are YAML files: shipped, your own, or written to the store by a hyperparameter study. The last are read at
-every load, by one short request; while the store is down, those of the last load are used.
+every load, by one short request; while the store is down, those of the last load are used. A file that cannot be used
+is left out, and load_faults.py says so.
 """
 
-import logging
 import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
 
 import dagster as dg
 
-from chestgan_core.config.dataset import Dataset, dataset_files, load_dataset
-from chestgan_core.config.experiment import Experiment, experiment_files, load_experiment
-from chestgan_core.errors import BadExperiment, BadInput, ChestganError
+from chestgan_assets.load_faults import left_out
+from chestgan_core.config.dataset import dataset_files, load_dataset
+from chestgan_core.config.experiment import experiment_files, load_experiment
 from chestgan_core.store.store import Store
 from chestgan_core.tuning.tuned import fetch_tuned
 
-_log = logging.getLogger("chestgan")
+_Loaded = TypeVar("_Loaded")
 
 
-def _usable_datasets() -> dict[str, Dataset]:
-    """Without those whose file is invalid: one file must not break the whole code location."""
+def _usable(files: Mapping[str, Path], load: Callable[[Path], _Loaded]) -> dict[str, _Loaded]:
+    """Name -> what its file says. A file that cannot be used is left out: it must not break the whole code location."""
     usable = {}
-    for name, path in dataset_files().items():
-        try:
-            usable[name] = load_dataset(path)
-        except BadInput as error:
-            _log.warning("ignored: %s", error)
+    for name, path in files.items():
+        with left_out(path):
+            dg.StaticPartitionsDefinition([name])  # raises where Dagster takes no such key
+            usable[name] = load(path)
     return usable
 
 
-def _usable_experiments() -> dict[str, Experiment]:
+def _unusable_folders() -> list[str]:
+    """The variables that name no folder of a person's own files."""
+    unusable = []
+    for variable, files in (("CHESTGAN_DATASETS", dataset_files), ("CHESTGAN_EXPERIMENTS", experiment_files)):
+        usable = False
+        with left_out(variable, "none of its files is loaded"):
+            files()
+            usable = True
+        if not usable:
+            unusable.append(variable)
+    return unusable
+
+
+def _fetch_tuned_experiments() -> None:
     if os.environ.get("CHESTGAN_STORE"):
-        try:
+        with left_out("CHESTGAN_STORE", "tuned experiments are those of the last load"):
             fetch_tuned(Store.open(fail_fast=True))
-        except ChestganError as error:
-            _log.warning(
-                "the store cannot be read, so tuned experiments are those of the last load: %s", error
-            )
-    usable = {}
-    for name, path in experiment_files().items():
-        try:
-            usable[name] = load_experiment(path)
-        except BadExperiment as error:
-            _log.warning("ignored: %s", error)
-    return usable
 
 
-DATASETS = _usable_datasets()
+@contextmanager
+def _without(variables: Sequence[str]) -> Iterator[None]:
+    kept = {name: os.environ.pop(name) for name in variables}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+# Only while loading: a step that needs a file of such a folder fails, instead of using a shipped one of the same name.
+with _without(_unusable_folders()):
+    DATASETS = _usable(dataset_files(), load_dataset)
+    _fetch_tuned_experiments()
+    EXPERIMENTS = _usable(experiment_files(), load_experiment)
 DICOM = sorted(name for name, dataset in DATASETS.items() if dataset.has_hounsfield)
 IMAGES = sorted(name for name, dataset in DATASETS.items() if not dataset.has_hounsfield)
 ANNOTATED = sorted(name for name, dataset in DATASETS.items() if dataset.annotations)
-EXPERIMENTS = _usable_experiments()
 
 datasets = dg.StaticPartitionsDefinition(sorted(DATASETS))
 dicom_datasets = dg.StaticPartitionsDefinition(DICOM)

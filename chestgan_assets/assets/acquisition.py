@@ -1,7 +1,8 @@
 """series_catalog, raw_dicom and raw_images: which images exist, and their files in the store."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -13,12 +14,13 @@ from chestgan_assets.metadata import (
     ROW_COUNT,
     SIZE,
     URI,
-    blocking,
     check,
+    check_spec,
     columns_of_rows,
     compact_table,
     counts,
     picture,
+    refused_by_checks,
     table,
 )
 from chestgan_assets.partitions import DATASETS, dicom_datasets, image_datasets, patients
@@ -26,6 +28,9 @@ from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PATIENT_DATA, PATIENT_IMAGES
 from chestgan_core.config.dataset import parse_patient_partition
 from chestgan_core.errors import IdentityFound
+
+if TYPE_CHECKING:
+    from chestgan_core.dicom.audit_report import Finding
 
 SHOWN = 50
 
@@ -114,8 +119,8 @@ def series_catalog(
     pool=DOWNLOAD_POOL,
     retry_policy=RETRY,
     check_specs=[
-        blocking("files_complete", "raw_dicom", "Every file in the catalog is in the archive."),
-        blocking("deidentified", "raw_dicom", "No file of a private folder names a person."),
+        check_spec("files_complete", "raw_dicom", "Every file in the catalog is in the archive.", patients),
+        check_spec("deidentified", "raw_dicom", "No file of a private folder names a person.", patients),
     ],
 )
 def raw_dicom(
@@ -129,12 +134,12 @@ def raw_dicom(
         try:
             archive = archive_patient(meter.store, dataset, patient, machine.home)
         except IdentityFound as found:
-            yield check("deidentified", False, found=found.cause)
+            yield check("deidentified", False, f"Refused, nothing was stored: {found.cause}.")
             raise
     audit = archive.audit
     # The files of a public collection have been published by others: their audit is a warning.
     blocking_findings = audit.blocking(DATASETS[dataset].accepted_findings)
-    yield dg.MaterializeResult(
+    result: dg.MaterializeResult[None] = dg.MaterializeResult(
         data_version=dg.DataVersion(archive.version),
         metadata={
             URI: archive.uri,
@@ -153,17 +158,28 @@ def raw_dicom(
             **meter.read().metadata(),
         },
         check_results=[
-            check("files_complete", archive.files == archive.expected, expected=archive.expected),
-            dg.AssetCheckResult(
-                check_name="deidentified",
-                passed=not blocking_findings,
-                severity=dg.AssetCheckSeverity.ERROR
-                if DATASETS[dataset].private
-                else dg.AssetCheckSeverity.WARN,
+            check(
+                "files_complete",
+                archive.files == archive.expected,
+                f"{archive.files:,} of {archive.expected:,} files are in the archive.",
+            ),
+            check(
+                "deidentified",
+                not blocking_findings,
+                _audited(blocking_findings, archive.files),
+                warn=not DATASETS[dataset].private,
                 metadata={str(finding): audit.findings[finding] for finding in blocking_findings},
             ),
         ],
     )
+    yield from refused_by_checks(result)
+
+
+def _audited(findings: Sequence["Finding"], files: int) -> str:
+    """The result of the de-identification audit in words."""
+    if not findings:
+        return f"Nothing that identifies a person was found in {files:,} files."
+    return f"Found in files that are to be de-identified: {', '.join(map(str, findings))}."
 
 
 @dg.asset(

@@ -1,5 +1,7 @@
 """synthetic_image_set and synthetic_set_index: what users download."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from chestgan_assets.assets.evaluation import metric_report
@@ -13,10 +15,11 @@ from chestgan_assets.metadata import (
     ROW_COUNT,
     SIZE,
     URI,
-    blocking,
     check,
+    check_spec,
     columns_of_rows,
     picture,
+    refused_by_checks,
     table,
 )
 from chestgan_assets.partitions import experiments
@@ -37,16 +40,17 @@ from chestgan_core.config.experiment import load_experiment
     retry_policy=RETRY,
     automation_condition=FOLLOWS,
     check_specs=[
-        blocking(
+        check_spec(
             "complete",
             "synthetic_image_set",
             "The set has all images that the experiment requests, each with a label.",
+            experiments,
         )
     ],
 )
 def synthetic_image_set(
     context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
-) -> dg.MaterializeResult:
+) -> Iterator[dg.MaterializeResult]:
     """Images from numbered seeds, with labels, card and manifest. An image depends on the model and its seed only."""
     from chestgan_core.publishing.labels import LabelRow
     from chestgan_core.publishing.release import release_experiment
@@ -54,25 +58,27 @@ def synthetic_image_set(
     with one_line_failures(), metered(store, machine) as meter, machine.scratch() as folder:
         experiment = load_experiment(context.partition_key)
         released = release_experiment(meter.store, experiment, machine.device, folder)
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(released.version),
-        metadata={
-            URI: released.uri,
-            ROW_COUNT: released.images,
-            COLUMNS: columns_of_rows(LabelRow),
-            SIZE: released.bytes,
-            "samples": picture(released.samples_png, "the first synthetic images"),
-            "images": released.images,
-            "download command": dg.MetadataValue.md(f"`chestgan sets fetch {experiment.name}`"),
-            **meter.read().metadata(released.images),
-        },
-        check_results=[
-            check(
-                "complete",
-                released.images == experiment.publication.images,
-                images=released.images,
-            )
-        ],
+    yield from refused_by_checks(
+        dg.MaterializeResult(
+            data_version=dg.DataVersion(released.version),
+            metadata={
+                URI: released.uri,
+                ROW_COUNT: released.images,
+                COLUMNS: columns_of_rows(LabelRow),
+                SIZE: released.bytes,
+                "samples": picture(released.samples_png, "the first synthetic images"),
+                "images": released.images,
+                "download command": dg.MetadataValue.md(f"`chestgan sets fetch {experiment.name}`"),
+                **meter.read().metadata(released.images),
+            },
+            check_results=[
+                check(
+                    "complete",
+                    released.images == experiment.publication.images,
+                    f"The set has {released.images:,} of {experiment.publication.images:,} images.",
+                )
+            ],
+        )
     )
 
 

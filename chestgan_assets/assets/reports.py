@@ -1,6 +1,6 @@
 """architecture_comparison, tuning_comparison and monthly_report: reports on several experiments."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -11,7 +11,7 @@ from chestgan_assets.assets.publication import synthetic_image_set
 from chestgan_assets.execution.executor import OWNERS, RETRY
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.execution.usage import CPU_HOURS, GPU_HOURS, month_sums
-from chestgan_assets.metadata import URI, beside, blocking, check, picture, table
+from chestgan_assets.metadata import URI, beside, check, check_spec, picture, refused_by_checks, table
 from chestgan_assets.partitions import EXPERIMENTS, months
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import REPORT
@@ -54,11 +54,11 @@ class TuningComparisonConfig(dg.Config):
     owners=OWNERS,
     code_version=str(VERSION),
     retry_policy=RETRY,
-    check_specs=[blocking("comparable", "architecture_comparison", COMPARABLE)],
+    check_specs=[check_spec("comparable", "architecture_comparison", COMPARABLE)],
 )
 def architecture_comparison(
     config: ArchitectureComparisonConfig, store: StoreResource, machine: MachineResource
-) -> dg.MaterializeResult:
+) -> Iterator[dg.MaterializeResult]:
     """Samples, metrics with their floors, curves and scores of several experiments, side by side."""
     from chestgan_core.evaluation.comparison.comparison import with_report
 
@@ -66,7 +66,8 @@ def architecture_comparison(
         opened = store.open()
         of_dataset = with_report(opened, _experiments_of(config.dataset))
         names = _known(opened, config.experiments) or of_dataset
-        return _compared(opened, machine, "architecture", "Comparison of architectures", names)
+        result = _compared(opened, machine, "architecture", "Comparison of architectures", names)
+    yield from refused_by_checks(result)
 
 
 @dg.asset(
@@ -77,16 +78,17 @@ def architecture_comparison(
     owners=OWNERS,
     code_version=str(VERSION),
     retry_policy=RETRY,
-    check_specs=[blocking("comparable", "tuning_comparison", COMPARABLE)],
+    check_specs=[check_spec("comparable", "tuning_comparison", COMPARABLE)],
 )
 def tuning_comparison(
     config: TuningComparisonConfig, store: StoreResource, machine: MachineResource
-) -> dg.MaterializeResult:
+) -> Iterator[dg.MaterializeResult]:
     """An experiment before and after tuning: which settings differ, and how the metrics changed."""
     with one_line_failures():
         opened = store.open()
         names = _known(opened, [config.initial, config.final])
-        return _compared(opened, machine, "tuning", "Before and after tuning", names)
+        result = _compared(opened, machine, "tuning", "Before and after tuning", names)
+    yield from refused_by_checks(result)
 
 
 @dg.asset(
@@ -102,16 +104,18 @@ def tuning_comparison(
     code_version=str(VERSION),
     retry_policy=RETRY,
     check_specs=[
-        dg.AssetCheckSpec(
+        check_spec(
             "artefacts_readable",
-            asset="monthly_report",
-            description="All artefacts of the month can be read.",
+            "monthly_report",
+            "All artefacts of the month can be read.",
+            months,
+            blocking=False,
         )
     ],
 )
 def monthly_report(
     context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
-) -> dg.MaterializeResult:
+) -> Iterator[dg.MaterializeResult]:
     """What was trained, evaluated, refused and published in a month, compared with the month before."""
     from chestgan_core.evaluation.monthly.page import PAGE, PDF, report_month
 
@@ -124,28 +128,39 @@ def monthly_report(
         if stored.picture_png
         else {}
     )
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(stored.version),
-        metadata={
-            URI: stored.uri,
-            "report": beside(stored.uri, PAGE),
-            "report, PDF": beside(stored.uri, PDF),
-            **pictures,
-            **month.counts,
-            "gates passed": sum(report.payload.gate.passed for _, report in month.gates),
-            "gates refused": sum(not report.payload.gate.passed for _, report in month.gates),
-            GPU_HOURS: sum(one.gpu_hours for one in sums.values()),
-            CPU_HOURS: sum(one.cpu_hours for one in sums.values()),
-            "usage by asset": table(
-                ("asset", "materializations", GPU_HOURS, CPU_HOURS),
-                [
-                    (name, one.materializations, round(one.gpu_hours, 2), round(one.cpu_hours, 2))
-                    for name, one in sums.items()
-                ],
-            ),
-            **{f"cost in {currency}": cost for currency, cost in costs.items()},
-        },
-        check_results=[check("artefacts_readable", not month.unreadable, unreadable=len(month.unreadable))],
+    yield from refused_by_checks(
+        dg.MaterializeResult(
+            data_version=dg.DataVersion(stored.version),
+            metadata={
+                URI: stored.uri,
+                "report": beside(stored.uri, PAGE),
+                "report, PDF": beside(stored.uri, PDF),
+                **pictures,
+                **month.counts,
+                "gates passed": sum(report.payload.gate.passed for _, report in month.gates),
+                "gates refused": sum(not report.payload.gate.passed for _, report in month.gates),
+                GPU_HOURS: sum(one.gpu_hours for one in sums.values()),
+                CPU_HOURS: sum(one.cpu_hours for one in sums.values()),
+                "usage by asset": table(
+                    ("asset", "materializations", GPU_HOURS, CPU_HOURS),
+                    [
+                        (name, one.materializations, round(one.gpu_hours, 2), round(one.cpu_hours, 2))
+                        for name, one in sums.items()
+                    ],
+                ),
+                **{f"cost in {currency}": cost for currency, cost in costs.items()},
+            },
+            check_results=[
+                check(
+                    "artefacts_readable",
+                    not month.unreadable,
+                    f"{len(month.unreadable)} artefacts cannot be read: {month.unreadable[0]}"
+                    if month.unreadable
+                    else "All artefacts of the month can be read.",
+                    warn=True,
+                )
+            ],
+        )
     )
 
 
@@ -190,5 +205,7 @@ def _compared(
                 ],
             ),
         },
-        check_results=[check("comparable", not found.reasons, reasons=" ".join(found.reasons) or "none")],
+        check_results=[
+            check("comparable", not found.reasons, " ".join(found.reasons) or "The numbers are comparable.")
+        ],
     )

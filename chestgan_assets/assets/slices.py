@@ -1,5 +1,7 @@
 """slice_tensors and training_set: what networks are trained on."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from chestgan_assets.assets.acquisition import raw_dicom, raw_images
@@ -11,12 +13,13 @@ from chestgan_assets.metadata import (
     ROW_COUNT,
     SIZE,
     URI,
-    blocking,
     check,
+    check_spec,
     columns_of_parquet,
     columns_of_rows,
     counts,
     picture,
+    refused_by_checks,
     table,
 )
 from chestgan_assets.partitions import ANNOTATED, DATASETS, IMAGES, datasets, patients, same_dataset
@@ -39,15 +42,18 @@ SHOWN = 50
     retry_policy=RETRY,
     automation_condition=dg.AutomationCondition.eager(),
     check_specs=[
-        blocking("hounsfield_range", "slice_tensors", "All values are in [-1024, 3071] HU."),
-        blocking(
-            "lung_fraction", "slice_tensors", "Every slice shows the minimum fraction of lung of the recipe."
+        check_spec("hounsfield_range", "slice_tensors", "All values are in [-1024, 3071] HU.", patients),
+        check_spec(
+            "lung_fraction",
+            "slice_tensors",
+            "Every slice shows the minimum fraction of lung of the recipe.",
+            patients,
         ),
     ],
 )
 def slice_tensors(
     context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
-) -> dg.MaterializeResult:
+) -> Iterator[dg.MaterializeResult]:
     """The slices of one patient that show lung, in Hounsfield units. Training sets are made of them."""
     from chestgan_core.slices.patient_slices import normalize_patient
     from chestgan_core.slices.shards import SliceRow
@@ -56,34 +62,35 @@ def slice_tensors(
         dataset, patient = parse_patient_partition(context.partition_key)
         slices = normalize_patient(store.open(), dataset, patient, machine.home)
     report = slices.report
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(slices.sha256),
-        metadata={
-            URI: slices.uri,
-            ROW_COUNT: report.kept,
-            COLUMNS: columns_of_rows(SliceRow),
-            SIZE: slices.bytes,
-            "preview": picture(slices.preview_png, "slices from feet to head, lung window"),
-            "slices": report.kept,
-            "series": report.series,
-            "files": report.files,
-            "excluded files": counts({str(reason): n for reason, n in report.left_out.items()}),
-            "slices per second": round(report.slices_per_second, 1),
-        },
-        check_results=[
-            check(
-                "hounsfield_range",
-                slices.lowest_hu >= -1024 and slices.highest_hu <= 3071,
-                lowest_hu=slices.lowest_hu,
-                highest_hu=slices.highest_hu,
-            ),
-            check(
-                "lung_fraction",
-                slices.lowest_lung_fraction >= slices.configured_lung_fraction,
-                lowest=slices.lowest_lung_fraction,
-                minimum=slices.configured_lung_fraction,
-            ),
-        ],
+    yield from refused_by_checks(
+        dg.MaterializeResult(
+            data_version=dg.DataVersion(slices.sha256),
+            metadata={
+                URI: slices.uri,
+                ROW_COUNT: report.kept,
+                COLUMNS: columns_of_rows(SliceRow),
+                SIZE: slices.bytes,
+                "preview": picture(slices.preview_png, "slices from feet to head, lung window"),
+                "slices": report.kept,
+                "series": report.series,
+                "files": report.files,
+                "excluded files": counts({str(reason): n for reason, n in report.left_out.items()}),
+                "slices per second": round(report.slices_per_second, 1),
+            },
+            check_results=[
+                check(
+                    "hounsfield_range",
+                    slices.lowest_hu >= -1024 and slices.highest_hu <= 3071,
+                    f"All values are from {slices.lowest_hu} to {slices.highest_hu} HU.",
+                ),
+                check(
+                    "lung_fraction",
+                    slices.lowest_lung_fraction >= slices.configured_lung_fraction,
+                    f"The slice with the least lung has {slices.lowest_lung_fraction:.1%}; at least "
+                    f"{slices.configured_lung_fraction:.1%} is needed.",
+                ),
+            ],
+        )
     )
 
 
@@ -101,14 +108,21 @@ def slice_tensors(
     code_version="2",
     retry_policy=RETRY,
     check_specs=[
-        blocking("patients_disjoint", "training_set", "No patient is on both sides of the split."),
-        blocking("both_sides_nonempty", "training_set", "There are training slices and held-out slices."),
-        blocking(
-            "all_slices_accounted_for", "training_set", "Every slice is used, or excluded for a reason."
+        check_spec(
+            "patients_disjoint", "training_set", "No patient is on both sides of the split.", datasets
+        ),
+        check_spec(
+            "both_sides_nonempty", "training_set", "There are training slices and held-out slices.", datasets
+        ),
+        check_spec(
+            "all_slices_accounted_for",
+            "training_set",
+            "Every slice is used, or excluded for a reason.",
+            datasets,
         ),
     ],
 )
-def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> dg.MaterializeResult:
+def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> Iterator[dg.MaterializeResult]:
     """The slices of a dataset, split by patient. It is immutable, and the only data that a training reads."""
     from chestgan_core.slices.training_rows import SCHEMA
     from chestgan_core.slices.training_set import build_training_set
@@ -120,36 +134,51 @@ def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> dg.
         on_both_sides = built.patients_on_both_sides(opened)
     manifest = built.manifest
     slices, patients_by_side = manifest["slices"], manifest["patients"]
-    return dg.MaterializeResult(
-        data_version=dg.DataVersion(built.version),
-        metadata={
-            URI: built.uri,
-            ROW_COUNT: sum(slices.values()),
-            COLUMNS: columns_of_parquet(SCHEMA),
-            **{
-                f"contact sheet, {name}": picture(png, f"slices of class {name}")
-                for name, png in sheets.items()
+    yield from refused_by_checks(
+        dg.MaterializeResult(
+            data_version=dg.DataVersion(built.version),
+            metadata={
+                URI: built.uri,
+                ROW_COUNT: sum(slices.values()),
+                COLUMNS: columns_of_parquet(SCHEMA),
+                **{
+                    f"contact sheet, {name}": picture(png, f"slices of class {name}")
+                    for name, png in sheets.items()
+                },
+                "card": dg.MetadataValue.md(card),
+                "training images": slices["train"],
+                "held-out images": slices["held-out"],
+                "training patients": patients_by_side["train"],
+                "held-out patients": patients_by_side["held-out"],
+                "patients without slices": len(built.missing),
+                "excluded images": counts({**manifest["not_normalized"], **manifest["left_out"]}, "images"),
+                **(
+                    {"tumour boxes on slices": manifest["boxes"]["on_slices"]}
+                    if manifest["hounsfield"]
+                    else {}
+                ),
+                f"first {SHOWN} shards": table(
+                    ("shard", "class", "side", "patients", "slices"),
+                    [(s.name, s.histology, s.side, s.patients, s.slices) for s in built.shards[:SHOWN]],
+                ),
             },
-            "card": dg.MetadataValue.md(card),
-            "training images": slices["train"],
-            "held-out images": slices["held-out"],
-            "training patients": patients_by_side["train"],
-            "held-out patients": patients_by_side["held-out"],
-            "patients without slices": len(built.missing),
-            "excluded images": counts({**manifest["not_normalized"], **manifest["left_out"]}, "images"),
-            **({"tumour boxes on slices": manifest["boxes"]["on_slices"]} if manifest["hounsfield"] else {}),
-            f"first {SHOWN} shards": table(
-                ("shard", "class", "side", "patients", "slices"),
-                [(s.name, s.histology, s.side, s.patients, s.slices) for s in built.shards[:SHOWN]],
-            ),
-        },
-        check_results=[
-            check("patients_disjoint", on_both_sides == 0, patients_on_both_sides=on_both_sides),
-            check("both_sides_nonempty", all(count > 0 for count in slices.values())),
-            check(
-                "all_slices_accounted_for",
-                sum(slices.values()) + sum(manifest["left_out"].values()) == manifest["in_shards"],
-                in_shards=manifest["in_shards"],
-            ),
-        ],
+            check_results=[
+                check(
+                    "patients_disjoint",
+                    on_both_sides == 0,
+                    f"{on_both_sides} patients are on both sides of the split.",
+                ),
+                check(
+                    "both_sides_nonempty",
+                    all(count > 0 for count in slices.values()),
+                    f"{slices['train']:,} slices to train on, {slices['held-out']:,} held out.",
+                ),
+                check(
+                    "all_slices_accounted_for",
+                    sum(slices.values()) + sum(manifest["left_out"].values()) == manifest["in_shards"],
+                    f"Of {manifest['in_shards']:,} slices, {sum(slices.values()):,} are used and "
+                    f"{sum(manifest['left_out'].values()):,} are excluded with a reason.",
+                ),
+            ],
+        )
     )

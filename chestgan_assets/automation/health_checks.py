@@ -10,6 +10,7 @@ from chestgan_assets.automation.partition_runs import count_partitions, failed_p
 from chestgan_assets.automation.patient_partitions import PATIENT_ASSETS, catalogued
 from chestgan_assets.execution.executor import OWNERS
 from chestgan_assets.jobs.asset_jobs import health_checks_job, series_catalog_job
+from chestgan_assets.load_faults import load_faults
 from chestgan_assets.metadata import table
 from chestgan_assets.partitions import DATASETS, PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
@@ -61,6 +62,21 @@ def catalogs_fresh(context: dg.AssetCheckExecutionContext, store: StoreResource)
         passed=not old,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"outdated catalogs": len(old), "ages": table(("dataset", "days since its catalog"), rows)},
+    )
+
+
+@dg.asset_check(
+    asset=collections.key,
+    description="Every file of an experiment or a dataset, and every setting, can be used.",
+)
+def configuration_loads() -> dg.AssetCheckResult:
+    """What the code location left out when it loaded."""
+    faults = load_faults()
+    return dg.AssetCheckResult(
+        passed=not faults,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=faults[0] if faults else "Everything was loaded.",
+        metadata={"left out": len(faults), "faults": table(("fault",), [(fault,) for fault in faults])},
     )
 
 

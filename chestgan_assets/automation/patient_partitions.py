@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import dagster as dg
 
 from chestgan_assets.automation.partition_runs import pages, partitions_in_flight
+from chestgan_assets.automation.tick_lines import lines
 from chestgan_assets.execution.dagster_internals import is_backfill_in_progress
 from chestgan_assets.execution.executor import widen_download_pool
+from chestgan_assets.load_faults import load_faults
 from chestgan_assets.partitions import DATASETS, DICOM, PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
 from chestgan_core.config.dataset import patient_partition
@@ -130,11 +132,13 @@ def patient_partitions_sensor(context: dg.SensorEvaluationContext, store: StoreR
     done: dict[str, str] = json.loads(context.cursor or "{}")
     opened = store.open()
     present = context.instance.get_dynamic_partitions(PATIENT_PARTITIONS)
-    if unknown := unknown_keys(present):
+    # A dataset that could not be loaded looks like one that does not exist: its patients must stay.
+    if not load_faults() and (unknown := unknown_keys(present)):
         deleted = delete_idle(context.instance, unknown, MAX_PER_TICK)
         if deleted:
             said = f"{deleted} partitions that belong to no dataset deleted"
             return dg.SensorResult(skip_reason=said, cursor=json.dumps(done))
+    faults = [f"left out: {fault}" for fault in load_faults()]
     waiting = []
     for dataset, version in catalogued(opened):
         if done.get(dataset) == version:
@@ -153,6 +157,6 @@ def patient_partitions_sensor(context: dg.SensorEvaluationContext, store: StoreR
             waiting.append(said)  # the other datasets must not wait for it
             continue
         context.log.info(said)
-        return dg.SensorResult(skip_reason=said, cursor=json.dumps(done))
-    said = "; ".join(waiting) or "the partitions are those of the newest catalogs"
-    return dg.SensorResult(skip_reason=said, cursor=json.dumps(done))
+        return dg.SensorResult(skip_reason=lines([*faults, said]), cursor=json.dumps(done))
+    state = waiting or ["the partitions are those of the newest catalogs"]
+    return dg.SensorResult(skip_reason=lines([*faults, *state]), cursor=json.dumps(done))

@@ -7,7 +7,8 @@ from pathlib import Path
 import dagster as dg
 
 from chestgan_assets.execution.processes import step_processes
-from chestgan_core.errors import BadInput
+from chestgan_assets.load_faults import note_fault
+from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.local.environment import choice_from_environment
 
 OWNERS = ["team:chestgan"]
@@ -66,9 +67,39 @@ def executor() -> dg.ExecutorDefinition:
     return step_processes.configured({"max_concurrent": 2})
 
 
+def loadable_executor() -> dg.ExecutorDefinition:
+    """The same; where the settings allow none, one that fails every run with the reason, so that the rest loads."""
+    chosen = None
+    try:
+        chosen = executor()
+    except (BadInput, ImportError) as error:
+        refused = (
+            error
+            if isinstance(error, BadInput)
+            else BadInput("CHESTGAN_EXECUTOR", f"k8s needs {error.name}", "pip install 'chestgan[k8s]'")
+        )
+        note_fault(f"{refused} (every run fails until then)")
+        return refusing_executor(refused)
+    return chosen
+
+
+def refusing_executor(error: ChestganError) -> dg.ExecutorDefinition:
+    """Fails every run with this error, before any of its steps starts."""
+
+    @dg.executor(
+        name="refused",
+        config_schema=dg.multiprocess_executor.config_schema.as_field(),
+        requirements=dg.multiple_process_executor_requirements(),
+    )
+    def refused(init_context: dg.InitExecutorContext) -> dg.Executor:
+        raise error
+
+    return refused
+
+
 def study_executor() -> dg.ExecutorDefinition:
     """The same executor, with as many steps at a time as a study has workers."""
-    usual = executor()
+    usual = loadable_executor()
     return step_processes if usual.name == step_processes.name else usual
 
 

@@ -10,7 +10,7 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,10 +160,11 @@ def _patient_key(home: Path) -> str:
 
 def _datasets() -> str:
     """All of them, and the files and folders that their environment variables name."""
-    from chestgan_core.config.dataset import VocFiles, dataset_files, dataset_named
+    from chestgan_core.config.dataset import VocFiles, dataset_files, dataset_named, load_dataset
     from chestgan_core.local.environment import path_from_environment
 
     names = list(dataset_files())
+    _all_usable("datasets", dataset_files(), load_dataset)
     for name in names:
         dataset = dataset_named(name)
         variables = [entry.path_variable for entry in dataset.annotations if isinstance(entry, VocFiles)]
@@ -171,6 +172,21 @@ def _datasets() -> str:
             if os.environ.get(variable):
                 path_from_environment(variable, f"the files of {name}")
     return f"{len(names)} are valid: {', '.join(names)}"
+
+
+def _all_usable(kind: str, files: Mapping[str, Path], load: Callable[[Path], object]) -> None:
+    """Raises ChestganError: every file that cannot be used, with its cause. The pipeline loads all others."""
+    causes = []
+    for path in files.values():
+        try:
+            load(path)
+        except ChestganError as error:
+            causes.append(f"{error.what}: {error.cause}")
+        except Exception as error:
+            causes.append(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}")
+    if causes:
+        what = f"{len(causes)} of {len(files)} {kind}"
+        raise ChestganError(what, "; ".join(causes), "correct these files; all others are used")
 
 
 def _index() -> str:
@@ -183,8 +199,7 @@ def _experiments() -> str:
     from chestgan_core.config.experiment import experiment_files, load_experiment
 
     files = experiment_files()
-    for path in files.values():
-        load_experiment(path)
+    _all_usable("experiments", files, load_experiment)
     return f"{len(files)} are valid; chestgan experiments list prints them"
 
 

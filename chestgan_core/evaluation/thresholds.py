@@ -14,6 +14,8 @@ from chestgan_core.store import keys
 from chestgan_core.store.store import Store
 from chestgan_core.training.run_manifest import read_run_manifest
 
+PASSED = "the report passed the release gate"
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -67,4 +69,4 @@ def shortfall(report: RunReport, floors: float | None) -> tuple[bool, str]:
             return True, f"KID is {times:.1f} times its floor, more than {floors:g}"
     if not report.gate.passed:
         return True, f"refused by the release gate: {report.gate.line()}"
-    return False, "the report passed the release gate"
+    return False, PASSED

@@ -12,6 +12,7 @@ import jinja2
 
 from chestgan_core.dicom.histology import HISTOLOGIES
 from chestgan_core.evaluation.pages.sentences import cautions
+from chestgan_core.evaluation.scoring.gate import GateResult, RuleResult
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.report_payload import BETTER
 from chestgan_core.publishing.manifest import SetFacts
@@ -34,6 +35,7 @@ def write_card(facts: SetFacts, network: Mapping[str, Any], provenance: Mapping[
     low, high = facts.window.ends
     metrics = provenance.get("metrics", {})
     rows = [MetricRow(**row) for row in metrics.get("rows", ())]
+    gate = metrics.get("gate")
     known = ("metrics", "source", "source_licence")
     return environment.get_template("card.md.j2").render(
         facts=facts,
@@ -42,9 +44,14 @@ def write_card(facts: SetFacts, network: Mapping[str, Any], provenance: Mapping[
         provenance={name: value for name, value in provenance.items() if name not in known},
         rows=rows,
         better=BETTER,
+        gate=_gate(gate) if gate else None,
         tested_for_copies=any(row.measure == "memorized fraction" and row.value is not None for row in rows),
         image_kind=metrics.get("image_kind"),
         cautions=cautions(rows, metrics["patients_real"], metrics["image_kind"]) if rows else (),
         low=f"{low:g}",
         high=f"{high:g}",
     )
+
+
+def _gate(gate: Mapping[str, Any]) -> GateResult:
+    return GateResult(gate["passed"], tuple(RuleResult(**rule) for rule in gate["rules"]))

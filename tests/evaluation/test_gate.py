@@ -7,6 +7,7 @@ from dataclasses import asdict
 import pytest
 
 from chestgan_core.config.experiment import RELEASE_CHECKS, ReleaseRules
+from chestgan_core.evaluation.pages.verdict import gate_table
 from chestgan_core.evaluation.scoring.gate import apply_gate
 from chestgan_core.evaluation.scoring.metric_rows import (
     FloorValue,
@@ -46,16 +47,16 @@ def test_a_report_that_keeps_all_rules_passes() -> None:
     gate = apply_gate(rows(), RULES)
     assert gate.passed
     assert tuple(rule.check for rule in gate.rules) == tuple(RELEASE_CHECKS)
-    assert gate.line() == "all rules passed"
+    assert gate.line() == "5 rules passed"
 
 
 @pytest.mark.parametrize(
     ("measure", "numbers", "check", "by", "note"),
     [
-        ("KID", (0.180, 0.030), "distance", 50, "KID x 1000 above its floor is 150; maximum 100, 50 too high"),
-        ("coverage", (0.10, 0.80), "coverage", 0.125, "coverage divided by its floor is 0.125; minimum 0.25, 0.125"),
-        ("memorized fraction", (0.9, 0.5), "memorization", 0.1, "fraction is 0.9; maximum 0.8, 0.1 too high"),
-        ("KS grey levels", (0.35, 0.02), "plausibility", 0.25, "KS grey levels is 0.35; maximum 0.1, 0.25 too high"),
+        ("KID", (0.180, 0.030), "distance", 50, "KID x 1000 above its floor is 150, at most 100 is allowed"),
+        ("coverage", (0.10, 0.80), "coverage", 0.125, "coverage divided by its floor is 0.125, at least 0.25"),
+        ("memorized fraction", (0.9, 0.5), "memorization", 0.1, "fraction is 0.9, at most 0.8 is allowed"),
+        ("KS grey levels", (0.35, 0.02), "plausibility", 0.25, "KS grey levels is 0.35, at most 0.1 is allowed"),
     ],
 )  # fmt: skip
 def test_a_failed_rule_says_by_how_much(
@@ -73,7 +74,8 @@ def test_what_was_not_measured_is_not_known_to_be_good(numbers: tuple[float | No
     gate = apply_gate(rows(KID=numbers), RULES)
     assert not gate.passed
     why = "no extractor" if numbers[0] is None else "one patient"
-    assert gate.line() == f"KID x 1000 above its floor has no value ({why}); maximum 100"
+    assert gate.line() == f"KID x 1000 above its floor is not judged: {why}; at most 100 is allowed"
+    assert [rule.state for rule in gate.rules].count("not judged") == 1
 
 
 def test_a_number_that_is_not_finite_is_refused_even_without_rules() -> None:
@@ -88,12 +90,45 @@ def test_a_number_that_is_not_finite_is_refused_even_without_rules() -> None:
     assert gate.line() == "numbers that are not finite: 1"
 
 
-def test_a_floor_below_zero_counts_as_zero_and_without_covered_real_images_no_coverage_is_required() -> None:
-    assert apply_gate(rows(KID=(0.1, -0.003), coverage=(0.0, 0.0)), RULES).passed
+def test_a_floor_below_zero_counts_as_zero() -> None:
+    assert apply_gate(rows(KID=(0.1, -0.003)), RULES).passed
     assert not apply_gate(rows(KID=(0.101, -0.003)), RULES).passed
 
 
 @pytest.mark.parametrize("measure", list(GOOD))
 def test_a_report_that_lacks_a_measure_is_refused(measure: str) -> None:
     gate = apply_gate(rows(**{measure: None}), RULES)
-    assert "has no value; m" in gate.line()
+    assert "is not judged: it was not measured; at " in gate.line()
+
+
+@pytest.mark.parametrize(
+    ("measure", "numbers", "why"),
+    [
+        ("coverage", (0.0, 0.0), "two groups of real patients do not cover each other at all"),
+        ("memorized fraction", (0.7, 0.93), "images of other real patients have 0.93 themselves"),
+        ("memorized fraction", (0.95, 0.93), "images of other real patients have 0.93 themselves"),
+        ("KS grey levels", (0.05, 0.2), "images of other real patients have 0.2 themselves"),
+    ],
+)
+def test_a_limit_that_real_patients_exceed_judges_nothing_and_lets_nothing_pass(
+    measure: str, numbers: tuple[float, float], why: str
+) -> None:
+    gate = apply_gate(rows(**{measure: numbers}), RULES)
+    assert not gate.passed
+    (rule,) = [rule for rule in gate.rules if not rule.passed]
+    assert (rule.state, rule.value, rule.exceeded_by) == ("not judged", None, None)
+    assert why in gate.line()
+
+
+def test_a_rule_that_is_off_is_named_and_never_counts_as_passed() -> None:
+    gate = apply_gate(rows(), NO_RULES.model_copy(update={"grey_levels": 0.1}))
+    assert gate.passed
+    assert gate.passed_line() == "2 rules passed"
+    assert gate.off == (
+        "KID x 1000 above its floor",
+        "coverage divided by its floor",
+        "memorized fraction",
+    )
+    assert gate.line() == f"2 rules passed; no rule for {', '.join(gate.off)}"
+    lines = gate_table(gate).rows
+    assert [line[-1] for line in lines] == ["passed", "passed", "no rule", "no rule", "no rule"]

@@ -177,18 +177,23 @@ def test_a_refused_release_says_which_measure_and_by_how_much(report: MetricRepo
     notice = verdict(replace(report, gate=GATE))
     assert notice.tone == "bad"
     assert notice.lines == (
-        "KID x 1000 above its floor is 125; maximum 75, 50 too high.",
-        "Memorized fraction has no value; maximum 0.6.",
+        "KID x 1000 above its floor is 125, at most 75 is allowed.",
+        "Memorized fraction is not judged: it was not measured; at most 0.6 is allowed.",
     )
     table = gate_table(GATE)
     assert table.rows[1] == ("KID x 1000 above its floor", "at most 75", "125", "failed, by 50")
     assert table.rows[2] == ("coverage divided by its floor", "at least 0.2", "2", "passed")
-    assert table.rows[3] == ("memorized fraction", "at most 0.6", "none", "failed")
+    assert table.rows[3] == ("memorized fraction", "at most 0.6", "none", "not judged")
 
 
 def test_a_passed_gate_is_the_verdict_and_without_one_nothing_passes(report: MetricReport) -> None:
     passed = gate(ReleaseRules(max_memorized_fraction=None, grey_levels=None))
-    assert verdict(replace(report, gate=passed)).tone == "good"
+    notice = verdict(replace(report, gate=passed))
+    assert notice.tone == "care"  # not everything that a gate can require was required
+    assert notice.lines == (
+        "3 rules passed.",
+        "There is no rule for memorized fraction, KS grey levels.",
+    )
     assert verdict(replace(report, gate=None)).tone == "plain"
     unmeasured = (row("KID", None, note="not measured: no weights"),)
     assert verdict(replace(report, gate=None, rows=unmeasured)).tone == "care"

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from chestgan_assets.execution.executor import refusing_executor
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.local.installation import dagster_home, process_environment
 from chestgan_assets.local.orphaned_runs import LAUNCHED, demo_lock, dev_lock, fail_orphaned_runs
@@ -24,6 +25,15 @@ from chestgan_core.errors import (
 )
 
 ROOT = Path(__file__).parent.parent.parent
+
+
+@dg.op
+def nothing() -> None: ...
+
+
+@dg.job(executor_def=refusing_executor(BadInput("CHESTGAN_EXECUTOR", "is 'pods'", "unset it")))
+def refused_job() -> None:
+    nothing()
 
 
 @pytest.mark.parametrize(
@@ -131,20 +141,83 @@ def test_the_environment_of_the_process_is_as_before_after_the_block(monkeypatch
     assert os.environ.pop("LEFT_BY_OTHERS") == "stays"
 
 
-def test_one_broken_experiment_does_not_take_the_code_location_with_it(tmp_path: Path) -> None:
-    (tmp_path / "broken.yaml").write_text("dataset: nowhere\n")
-    code = "from chestgan_assets.partitions import EXPERIMENTS; print(sorted(EXPERIMENTS))"
-    ran = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"CHESTGAN_EXPERIMENTS": str(tmp_path), "PATH": "/usr/bin:/bin"},
+EXPERIMENT = "dataset: phantom\ntraining: {images: 10}\n"
+LOADED = "from chestgan_assets.definitions import defs; from chestgan_assets.partitions import *; "
+
+
+def loaded(code: str, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The code location in a fresh process, and then some code."""
+    return subprocess.run(
+        [sys.executable, "-c", LOADED + code],
+        env={"CHESTGAN_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin", **variables},
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert "demo" in ran.stdout
-    assert "broken" not in ran.stdout
-    assert "ignored" in ran.stderr
+
+
+def test_files_that_cannot_be_used_are_left_out_and_named_and_everything_else_loads(tmp_path: Path) -> None:
+    experiments, datasets = tmp_path / "experiments", tmp_path / "datasets"
+    experiments.mkdir()
+    datasets.mkdir()
+    (experiments / "unknown-dataset.yaml").write_text("dataset: nowhere\n")
+    (experiments / "no-yaml.yaml").write_text("dataset: [\n")
+    (experiments / "no-date.yaml").write_text(EXPERIMENT + "seed: 2026-99-99\n")
+    (experiments / "not-utf-8.yaml").write_bytes(b"\xff\xfe")
+    (experiments / "no...key.yaml").write_text(EXPERIMENT)
+    (experiments / "a-folder.yaml").mkdir()
+    (experiments / "fine.yaml").write_text(EXPERIMENT)
+    (datasets / "no-fields.yaml").write_text("a: [")
+    ran = loaded(
+        "print(sorted(EXPERIMENTS)); print(sorted(DATASETS)); defs.get_repository_def(); "
+        "print(*defs.metadata.values(), sep=chr(10))",
+        tmp_path,
+        CHESTGAN_EXPERIMENTS=str(experiments),
+        CHESTGAN_DATASETS=str(datasets),
+    )
+    names, known, *said = ran.stdout.splitlines()
+    assert "'demo'" in names
+    assert "'fine'" in names
+    assert "phantom" in known
+    bad = ["unknown-dataset", "no-yaml", "no-date", "not-utf-8", "no...key", "a-folder", "no-fields"]
+    assert len(said) == len(bad)
+    for name in bad:
+        assert f"'{name}'" not in names + known
+        assert sum(f"{name}.yaml" in line for line in said) == 1
+        assert f"{name}.yaml" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"CHESTGAN_STORE": "s3://b", "AWS_ENDPOINT_URL": "localhost:8333"}, "tuned experiments are those of"),
+        ({"CHESTGAN_STORE": "nonsense"}, "CHESTGAN_STORE"),
+        ({"CHESTGAN_DATASETS": "/nowhere"}, "/nowhere is not a folder"),
+        ({"CHESTGAN_EXPERIMENTS": "/nowhere"}, "/nowhere is not a folder"),
+        ({"CHESTGAN_EXECUTOR": "pods"}, "'pods' is not a valid value"),
+        ({"CHESTGAN_LOG": "xml"}, "'xml' is not a valid value"),
+        ({"CHESTGAN_EXECUTOR": "k8s", "CHESTGAN_POD_PROFILES": "/nowhere"}, "/nowhere is not a file"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_cannot_be_used_is_named_and_the_code_location_loads(
+    variables: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    if variables.get("CHESTGAN_EXECUTOR") == "k8s":
+        pytest.importorskip("dagster_k8s")
+    ran = loaded(
+        "print('demo' in EXPERIMENTS, 'phantom' in DATASETS, *defs.metadata.values())", tmp_path, **variables
+    )
+    assert ran.stdout.startswith("True True")
+    assert said in ran.stdout
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_an_executor_that_cannot_be_used_fails_the_run_with_the_reason() -> None:
+    with dg.instance_for_test() as instance, pytest.raises(BadInput, match="is 'pods'; unset it"):
+        dg.execute_job(dg.reconstructable(refused_job), instance=instance)
 
 
 @pytest.mark.parametrize(

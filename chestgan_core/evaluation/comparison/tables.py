@@ -51,9 +51,14 @@ def gates_table(found: Sequence[ComparedExperiment]) -> Table:
     lines = []
     for one in found:
         gate = one.payload.gate
-        failed = [rule.measure for rule in gate.rules if not rule.passed]
-        lines.append((one.name, "passed" if gate.passed else "refused", ", ".join(failed) or "none"))
-    return Table(("experiment", "release gate", "failed rules"), tuple(lines), (3, 2, 5))
+        failed = [
+            rule.measure if rule.state == "failed" else f"{rule.measure} (not judged)"
+            for rule in gate.rules
+            if not rule.passed
+        ]
+        result = "passed" if gate.passed else "refused"
+        lines.append((one.name, result, ", ".join(failed) or "none", ", ".join(gate.off) or "none"))
+    return Table(("experiment", "release gate", "failed rules", "no rule for"), tuple(lines), (3, 2, 4, 4))
 
 
 def trainings_table(found: Sequence[ComparedExperiment]) -> Table:

@@ -195,7 +195,12 @@ def _gates(month: Month) -> list[Block]:
             report.name,
             day,
             "passed" if report.payload.gate.passed else "refused",
-            " ".join(refusals(report.payload.gate)) or "All rules passed.",
+            " ".join(
+                (
+                    *(refusals(report.payload.gate) or (f"{report.payload.gate.passed_line()}.",)),
+                    *((f"There is {report.payload.gate.off_line()}.",) if report.payload.gate.off else ()),
+                )
+            ),
         )
         for day, report in month.gates
     )

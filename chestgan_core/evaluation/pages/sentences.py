@@ -99,7 +99,8 @@ def _clause(row: MetricRow, kind: ImageKind, value: str) -> str:
         f" held-out {kind} patients; 0.5 is chance",
         "utility ceiling": f"The same classifier, trained on {kind} images, reaches {value}",
         "memorized fraction": f"{value} of the synthetic images are nearer to a training image than to a held-out one"
-        f"{others}; far above 50% means that training images are copied, lower values do not prove privacy",
+        f"{others}; 50% is chance. It compares two distances and says of neither that it is small: far above 50% can"
+        " mean copies, or images that are like neither side, such as noise. 50% does not prove privacy",
     }
     return known.get(row.measure, f"{row.measure} is {value}{others}")
 

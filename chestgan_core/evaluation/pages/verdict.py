@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from chestgan_core.config.dataset import ImageKind
 from chestgan_core.documents.blocks import Notice, Table, Tile, Tiles
 from chestgan_core.evaluation.pages.sentences import sentence
-from chestgan_core.evaluation.scoring.gate import GateResult
+from chestgan_core.evaluation.scoring.gate import GateResult, shown
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.report_payload import ReportPayload
 
@@ -19,7 +19,12 @@ MAX_TILES = 4
 # Measures of the verdict of a report without a gate.
 VERDICT = ("FID", "coverage")
 THOUSANDTHS = " x 1000"
-BETTER = {"lower": "lower is better", "higher": "higher is better", "floor": "nearest to the floor is best"}
+BETTER = {
+    "lower": "lower is better",
+    "higher": "higher is better",
+    "floor": "nearest to the floor is best",
+    "half": "50% is best",
+}
 
 
 def verdict(report: ReportPayload) -> Notice:
@@ -34,24 +39,25 @@ def verdict(report: ReportPayload) -> Notice:
         first = [row for row in measured if row.measure in VERDICT] or measured[:1]
         return Notice("plain", "In short", tuple(sentence(row, image_kind) for row in first))
     if gate.passed:
-        return Notice("good", "Passed the release gate", (f"All {len(gate.rules)} rules passed.",))
+        lines = (f"{gate.passed_line()}.", *((f"There is {gate.off_line()}.",) if gate.off else ()))
+        return Notice("care" if gate.off else "good", "Passed the release gate", lines)
     return Notice("bad", "Refused by the release gate", refusals(gate))
 
 
 def refusals(gate: GateResult) -> tuple[str, ...]:
-    """A sentence for each rule that failed: which measure, and by how much."""
+    """A sentence for each rule that failed or could not be judged."""
     return tuple(f"{rule.note[:1].upper()}{rule.note[1:]}." for rule in gate.rules if not rule.passed)
 
 
 def gate_table(gate: GateResult) -> Table:
-    """Every rule of the gate: limit, value, result."""
+    """Every rule of the gate: limit, value, result; and what no rule limits."""
     lines = []
     for rule in gate.rules:
         side = "at most" if rule.better == "lower" else "at least"
-        value = "none" if rule.value is None else f"{rule.value:.3g}"
-        beyond = f", by {rule.exceeded_by:.3g}" if rule.exceeded_by else ""
-        result = "passed" if rule.passed else f"failed{beyond}"
-        lines.append((rule.measure, f"{side} {rule.limit:g}", value, result))
+        value = "none" if rule.value is None else shown(rule.value)
+        beyond = f", by {shown(rule.exceeded_by)}" if rule.exceeded_by else ""
+        lines.append((rule.measure, f"{side} {rule.limit:g}", value, f"{rule.state}{beyond}"))
+    lines += [(measure, "no rule", "", "no rule") for measure in gate.off]
     return Table(("measure", "limit", "value", "result"), tuple(lines), (3, 2, 2, 3))
 
 

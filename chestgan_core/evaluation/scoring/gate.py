@@ -1,15 +1,25 @@
 """The release gate: whether the images of a report may be published, and if not, which limits are exceeded.
 
 In: the rows of a metric report, and the release rules of an experiment. Out: one result per rule. The gate needs no
-images: when rules change, it is computed again from the stored rows (stored_report.py). Imports nothing heavy.
+images: when rules change, it is computed again from the stored rows (stored_report.py). A rule that cannot be judged
+does not pass: who wants to publish nevertheless turns it off, and card and report say so. Imports nothing heavy.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from chestgan_core.config.experiment import ReleaseRules
+from chestgan_core.config.experiment import RELEASE_CHECKS, ReleaseRules
 from chestgan_core.evaluation.scoring.metric_rows import NOT_FINITE, MetricRow
+
+# What each rule of RELEASE_CHECKS limits.
+RULE_MEASURES = {
+    "finite": "numbers that are not finite",
+    "distance": "KID x 1000 above its floor",
+    "coverage": "coverage divided by its floor",
+    "memorization": "memorized fraction",
+    "plausibility": "KS grey levels",
+}
 
 
 @dataclass(frozen=True)
@@ -18,7 +28,7 @@ class RuleResult:
 
     check: its name as an asset check. value: of what the rule limits, None where it was not measured. limit: the
     highest allowed value where lower is better, else the lowest. exceeded_by: how far the value is beyond the limit, 0
-    where the rule passed, None where there is no value. note: the same in words.
+    where the rule passed, None where it was not judged. note: the same in words.
     """
 
     check: str
@@ -30,6 +40,11 @@ class RuleResult:
     exceeded_by: float | None
     note: str
 
+    @property
+    def state(self) -> Literal["passed", "failed", "not judged"]:
+        """The result in a word or two."""
+        return "passed" if self.passed else "not judged" if self.exceeded_by is None else "failed"
+
 
 @dataclass(frozen=True)
 class GateResult:
@@ -38,9 +53,25 @@ class GateResult:
     passed: bool
     rules: tuple[RuleResult, ...]
 
+    @property
+    def off(self) -> tuple[str, ...]:
+        """What no rule of the experiment limits."""
+        known = {rule.check for rule in self.rules}
+        return tuple(RULE_MEASURES[check] for check in RELEASE_CHECKS if check not in known)
+
     def line(self) -> str:
-        """What exceeds its limit, and by how much, in one line."""
-        return "; ".join(rule.note for rule in self.rules if not rule.passed) or "all rules passed"
+        """Why the gate refuses, in one line; where it does not, how many rules passed and what no rule limits."""
+        refused = "; ".join(rule.note for rule in self.rules if not rule.passed)
+        return refused or "; ".join(filter(None, [self.passed_line(), self.off_line()]))
+
+    def passed_line(self) -> str:
+        """`4 rules passed`."""
+        passed = sum(rule.passed for rule in self.rules)
+        return f"{passed} rule{'' if passed == 1 else 's'} passed"
+
+    def off_line(self) -> str:
+        """`no rule for coverage divided by its floor`; "" where every rule is on."""
+        return f"no rule for {', '.join(self.off)}" if self.off else ""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -48,79 +79,74 @@ class GateResult:
 
 
 def apply_gate(rows: Sequence[MetricRow], rules: ReleaseRules) -> GateResult:
-    """The gate for the rows of a report. A rule whose measure has no value fails: it is not known to be good."""
+    """The gate for the rows of a report. A rule that cannot be judged does not pass: it is not known to be good."""
     known = {row.measure: row for row in reversed(rows)}  # of several extractors, the first one counts
     results = [_finite(rows)]
-    if rules.max_kid_above_floor is not None:
-        row = known.get("KID")
-        value = None if row is None else _above_floor(row)
+    if (limit := rules.max_kid_above_floor) is not None:
+        results.append(_result("distance", _above_floor(known.get("KID")), limit, "lower"))
+    if (limit := rules.min_coverage_of_floor) is not None:
+        results.append(_result("coverage", _of_floor(known.get("coverage")), limit, "higher"))
+    if (limit := rules.max_memorized_fraction) is not None:
         results.append(
-            _at_most("distance", "KID x 1000 above its floor", value, rules.max_kid_above_floor, row)
+            _result("memorization", _at_most(known.get("memorized fraction"), limit), limit, "lower")
         )
-    if rules.min_coverage_of_floor is not None:
-        row = known.get("coverage")
-        value = None if row is None else _of_floor(row)
-        results.append(
-            _at_least("coverage", "coverage divided by its floor", value, rules.min_coverage_of_floor, row)
-        )
-    if rules.max_memorized_fraction is not None:
-        row = known.get("memorized fraction")
-        value = None if row is None else row.value
-        results.append(
-            _at_most("memorization", "memorized fraction", value, rules.max_memorized_fraction, row)
-        )
-    if rules.grey_levels is not None:
-        row = known.get("KS grey levels")
-        value = None if row is None else row.value
-        results.append(_at_most("plausibility", "KS grey levels", value, rules.grey_levels, row))
+    if (limit := rules.grey_levels) is not None:
+        results.append(_result("plausibility", _at_most(known.get("KS grey levels"), limit), limit, "lower"))
     return GateResult(all(result.passed for result in results), tuple(results))
+
+
+# A value, or the reason why there is none that a limit could be applied to.
+Judged: TypeAlias = float | str
 
 
 def _finite(rows: Sequence[MetricRow]) -> RuleResult:
     wrong = sum(note.startswith(NOT_FINITE) for row in rows for note in (row.note, row.floor_note))
     note = f"numbers that are not finite: {wrong}" if wrong else "all numbers are finite"
-    return RuleResult("finite", "numbers that are not finite", wrong, 0, "lower", not wrong, wrong, note)
+    return RuleResult("finite", RULE_MEASURES["finite"], wrong, 0, "lower", not wrong, wrong, note)
 
 
-def _above_floor(row: MetricRow) -> float | None:
+def _above_floor(row: MetricRow | None) -> Judged:
     """KID x 1000 above that between real patients."""
-    return None if row.value is None or row.floor is None else 1000 * (row.value - max(row.floor, 0.0))
+    if row is None or row.value is None or row.floor is None:
+        return _unknown(row)
+    return 1000 * (row.value - max(row.floor, 0.0))
 
 
-def _of_floor(row: MetricRow) -> float | None:
-    """Coverage as a fraction of that between real patients; 1 where that is 0, so that nothing can be required."""
-    if row.value is None or row.floor is None:
-        return None
-    return 1.0 if row.floor <= 0 else row.value / row.floor
+def _of_floor(row: MetricRow | None) -> Judged:
+    """Coverage as a fraction of that between real patients."""
+    if row is None or row.value is None or row.floor is None:
+        return _unknown(row)
+    if row.floor <= 0:
+        return "images of two groups of real patients do not cover each other at all"
+    return row.value / row.floor
 
 
-def _at_most(
-    check: str, measure: str, value: float | None, limit: float, row: MetricRow | None
-) -> RuleResult:
-    return _result(check, measure, value, limit, "lower", row)
+def _at_most(row: MetricRow | None, limit: float) -> Judged:
+    """The value, unless images of other real patients would not be allowed either."""
+    if row is None or row.value is None:
+        return _unknown(row)
+    if row.floor is not None and row.floor > limit:
+        return f"images of other real patients have {row.floor:.3g} themselves"
+    return row.value
 
 
-def _at_least(
-    check: str, measure: str, value: float | None, limit: float, row: MetricRow | None
-) -> RuleResult:
-    return _result(check, measure, value, limit, "higher", row)
+def _unknown(row: MetricRow | None) -> str:
+    if row is None:
+        return "it was not measured"
+    return row.note if row.value is None else row.floor_note
 
 
-def _result(
-    check: str,
-    measure: str,
-    value: float | None,
-    limit: float,
-    better: Literal["lower", "higher"],
-    row: MetricRow | None,
-) -> RuleResult:
-    bound = f"{'maximum' if better == 'lower' else 'minimum'} {limit:g}"
-    if value is None:
-        why = "" if row is None else f" ({row.floor_note if row.value is not None else row.note})"
-        return RuleResult(
-            check, measure, None, limit, better, False, None, f"{measure} has no value{why}; {bound}"
-        )
-    exceeded_by = max(value - limit if better == "lower" else limit - value, 0.0)
-    beyond = f", {exceeded_by:.3g} too {'high' if better == 'lower' else 'low'}" if exceeded_by else ""
-    note = f"{measure} is {value:.3g}; {bound}{beyond}"
-    return RuleResult(check, measure, value, limit, better, not exceeded_by, exceeded_by, note)
+def _result(check: str, found: Judged, limit: float, better: Literal["lower", "higher"]) -> RuleResult:
+    measure = RULE_MEASURES[check]
+    bound = f"at most {limit:g} is allowed" if better == "lower" else f"at least {limit:g} is required"
+    if isinstance(found, str):
+        note = f"{measure} is not judged: {found}; {bound}"
+        return RuleResult(check, measure, None, limit, better, False, None, note)
+    exceeded_by = max(found - limit if better == "lower" else limit - found, 0.0)
+    note = f"{measure} is {shown(found)}, {bound}"
+    return RuleResult(check, measure, found, limit, better, not exceeded_by, exceeded_by, note)
+
+
+def shown(value: float) -> str:
+    """Three digits, without an exponent: 841, 0.55."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from chestgan_core.metrics.bootstrap import Interval
 
-# floor: the nearest to the floor is best.
-Better: TypeAlias = Literal["lower", "higher", "floor"]
+# floor: the nearest to the floor is best; half: the nearest to 0.5 is.
+Better: TypeAlias = Literal["lower", "higher", "floor", "half"]
 Group: TypeAlias = Literal[
     "distance", "manifold", "diversity", "plausibility", "classifier", "utility", "memorization"
 ]
@@ -47,7 +47,7 @@ MEASURES: dict[str, Measure] = {
     "AUC": Measure("lower", "classifier"),
     "utility": Measure("higher", "utility"),
     "utility ceiling": Measure("higher", "utility"),
-    "memorized fraction": Measure("lower", "memorization", "percent"),
+    "memorized fraction": Measure("half", "memorization", "percent"),
 }
 PIXELS = "pixels"
 NOT_FINITE = "the result is not a finite number"

@@ -18,7 +18,7 @@ from chestgan_core.imaging.windows import Window
 
 TERMINAL_WIDTH = 110
 # Which values of a measure are better, for readers.
-BETTER = {"lower": "lower", "higher": "higher", "floor": "near floor"}
+BETTER = {"lower": "lower", "higher": "higher", "floor": "near floor", "half": "near 50%"}
 
 
 @dataclass(frozen=True)
