@@ -16,7 +16,7 @@ from chestgan_core.slices.slices_manifest import REMEDY, WHAT, SlicesManifest
 from chestgan_core.slices.tumour_boxes import SliceBox, on_slice
 from chestgan_core.sources.annotations.boxes import TumourBox
 from chestgan_core.store.artefacts import Artefact, parse_typed
-from chestgan_core.store.objects import PARALLEL
+from chestgan_core.store.client import PARALLEL
 from chestgan_core.store.store import Store
 
 

@@ -7,7 +7,6 @@ significant above what equal populations of these sizes exceed once in a hundred
 the variables).
 """
 
-import io
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,13 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.parquet as pq
 
+from chestgan_core.local.parquet import read_parquet
 from chestgan_core.slices.candidates import StoredShard
 from chestgan_core.slices.newest_slices import newest_slices
+from chestgan_core.slices.training_rows import REMEDY, WHERE
 from chestgan_core.slices.training_set import ROWS, TrainingSet
 from chestgan_core.store.artefacts import content_version
-from chestgan_core.store.objects import PARALLEL
+from chestgan_core.store.client import PARALLEL
 from chestgan_core.store.store import Store
 
 VARIABLES = ("lung_fraction", "pixel_mm", "thickness_mm")
@@ -75,9 +75,8 @@ def drift_since(store: Store, training_set: TrainingSet) -> Drift:
 def _shifts(store: Store, training_set: TrainingSet, new: Sequence[StoredShard]) -> tuple[Shift, ...]:
     if not new:
         return ()
-    table = pq.read_table(
-        io.BytesIO(store.read(training_set.artefact, ROWS)), columns=["patient", *VARIABLES]
-    ).to_pylist()
+    data = store.read(training_set.artefact, ROWS)
+    table = read_parquet(data, WHERE, REMEDY, columns=["patient", *VARIABLES]).to_pylist()
     with ThreadPoolExecutor(PARALLEL) as pool:
         rows = [row for rows in pool.map(lambda shard: shard.rows(store), new) for row in rows]
     shifts = []

@@ -12,7 +12,7 @@ from chestgan_core.slices.slices_manifest import REMEDY, WHAT, SlicesManifest
 from chestgan_core.sources.catalog.stored_catalog import newest_catalog_version, read_patients
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact
-from chestgan_core.store.objects import PARALLEL
+from chestgan_core.store.client import PARALLEL
 from chestgan_core.store.store import Store
 
 

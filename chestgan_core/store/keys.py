@@ -22,6 +22,7 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     synthetic/<set>/<version>/manifest.json              images-*.tar, labels.parquet, README.md
     synthetic/<set>/latest.json, synthetic/index.json    the newest version, all sets
     doctor/<token>                                       written and deleted by a check of the store
+    doctor/conditional-writes                            stays: the object that conditional writes are tried out on
 
 Manifests and the objects they list never change once written; latest.json and index.json are pointers, changed by
 conditional puts; checkpoint.pt is replaced while a training runs. All functions raise BadInput for a name that cannot
@@ -37,6 +38,7 @@ from chestgan_core.errors import BadInput
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 MANIFEST = "manifest.json"
 POINTER = "latest.json"
+CONDITIONAL_WRITES = "doctor/conditional-writes"
 
 
 def checked_name(name: str) -> str:

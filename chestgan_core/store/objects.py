@@ -10,26 +10,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
-from chestgan_core.errors import BadInput, DamagedObject, NotInStore
+from chestgan_core.errors import BadInput, DamagedObject, NotInStore, StoreError
 from chestgan_core.local.environment import choice_from_environment
 from chestgan_core.local.files import replacing
+from chestgan_core.store import keys
 from chestgan_core.store.artefacts import AGAIN, StoredObject, sha256_of
-from chestgan_core.store.errors import file_errors, store_errors
+from chestgan_core.store.client import ATTEMPTS, PARALLEL
+from chestgan_core.store.conditional_writes import conditional_put, require_conditional_writes
+from chestgan_core.store.errors import VAGUE, file_errors, store_errors
 
 if TYPE_CHECKING:
-    import botocore.loaders
     from boto3.s3.transfer import S3Transfer
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 PART_BYTES = 8 * 2**20
-PARALLEL = 8
 COMMITTED = "committed"  # metadata of a manifest: when it was first written, ISO 8601, UTC
-_ATTEMPTS = 3
 # Encryption at the server: AES256 or aws:kms, and the id or ARN of a key (by default the one that AWS keeps for the
 # account).
 ENCRYPTION, KMS_KEY = "CHESTGAN_S3_ENCRYPTION", "CHESTGAN_S3_KMS_KEY"
@@ -48,63 +47,6 @@ def encryption_arguments() -> dict[str, str]:
         )
     arguments = {"ServerSideEncryption": kind, "SSEKMSKeyId": key}
     return {name: value for name, value in arguments.items() if value}
-
-
-@dataclass(frozen=True)
-class Access:
-    """An S3 server (URL) and the credentials for it."""
-
-    endpoint: str
-    key: str
-    secret: str = field(repr=False)
-    region: str = "us-east-1"
-
-
-def s3_client(
-    access: Access | None = None, attempts: int = _ATTEMPTS, answer_within: float = 10
-) -> "S3Client":
-    """A boto3 client that reports a store that is down within about 10 s, all attempts together.
-
-    answer_within: seconds of one attempt, after at most 2.5 for the connection. access: by default what AWS tools use
-    (environment, profile, role).
-    """
-    import botocore.session
-    from botocore.config import Config
-
-    from_environment = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    endpoint = access.endpoint if access else from_environment or ""
-    config = Config(
-        connect_timeout=2.5,
-        read_timeout=answer_within,
-        retries={"mode": "standard", "total_max_attempts": attempts},
-        max_pool_connections=2 * PARALLEL,
-        # Servers other than AWS seldom have a DNS name for each bucket.
-        s3={"addressing_style": "path" if endpoint else "auto"},
-        # A company's proxy cannot reach this machine.
-        proxies={} if urlsplit(endpoint).hostname in ("127.0.0.1", "localhost", "::1") else None,
-    )
-    # Credentials and profile are read anew each time, what S3 can do only once.
-    session = botocore.session.get_session()
-    session.register_component("data_loader", _service_descriptions())
-    if access is None:
-        return cast("S3Client", session.create_client("s3", config=config))
-    client = session.create_client(
-        "s3",
-        endpoint_url=access.endpoint,
-        aws_access_key_id=access.key,
-        aws_secret_access_key=access.secret,
-        region_name=access.region,
-        config=config,
-    )
-    return cast("S3Client", client)
-
-
-@cache
-def _service_descriptions() -> "botocore.loaders.Loader":
-    """What botocore knows of services. To read that of S3 takes 80 ms, and a daemon opens the store at each tick."""
-    import botocore.loaders
-
-    return botocore.loaders.create_loader()
 
 
 class Traffic:
@@ -145,8 +87,12 @@ class ObjectStore:
 
     def check(self) -> None:
         """Send one small request. Raises StoreError: down, credentials refused, no such bucket."""
-        with self._errors_of(""):
-            self.client.list_objects_v2(Bucket=self.bucket, Prefix=self._full(""), MaxKeys=1)
+        try:
+            with self._errors_of(""):
+                self.client.list_objects_v2(Bucket=self.bucket, Prefix=self._full(""), MaxKeys=1)
+        except NotInStore as error:  # 404 to a listing, without a word of the bucket
+            remedy = "correct CHESTGAN_STORE, or AWS_ENDPOINT_URL if this is not the address of the S3 API"
+            raise StoreError(self.uri(), "the store has no such bucket", remedy) from error
 
     def put_file(self, path: Path, key: str) -> StoredObject:
         """Write a file, in parallel parts when it is large. The object appears whole or not at all."""
@@ -199,7 +145,7 @@ class ObjectStore:
         a bucket resets.
         """
         with self._errors_of(key):
-            head = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
+            head = self._head_object(key)
         noted = head["Metadata"].get(COMMITTED, "")
         try:
             return datetime.fromisoformat(noted).astimezone(UTC)
@@ -236,7 +182,7 @@ class ObjectStore:
             multipart_threshold=2 * PART_BYTES,
             multipart_chunksize=PART_BYTES,
             max_concurrency=PARALLEL,
-            num_download_attempts=_ATTEMPTS,
+            num_download_attempts=ATTEMPTS,
         )
         return S3Transfer(client=self.client, config=config)  # type: ignore[arg-type]  # its stub means botocore's
 
@@ -265,7 +211,7 @@ class ObjectStore:
         from urllib3.exceptions import HTTPError
 
         with self._errors_of(key):
-            for left in reversed(range(_ATTEMPTS)):
+            for left in reversed(range(ATTEMPTS)):
                 answer = self.client.get_object(Bucket=self.bucket, Key=self._full(key))
                 try:
                     data = answer["Body"].read()
@@ -281,10 +227,23 @@ class ObjectStore:
     def _head(self, key: str) -> StoredObject | None:
         try:
             with self._errors_of(key):
-                head = self.client.head_object(Bucket=self.bucket, Key=self._full(key))
+                head = self._head_object(key)
         except NotInStore:
             return None
         return StoredObject(key, head["ContentLength"], head["Metadata"].get("sha256", ""))
+
+    def _head_object(self, key: str) -> "HeadObjectOutputTypeDef":
+        """Head of an object. The answer to a refused HEAD has no body, so a GET finds out the cause."""
+        from botocore.exceptions import ClientError
+
+        try:
+            return self.client.head_object(Bucket=self.bucket, Key=self._full(key))
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            if code == "404" or not VAGUE.fullmatch(code):
+                raise
+            self.client.get_object(Bucket=self.bucket, Key=self._full(key))["Body"].close()
+            raise  # the same request goes through with GET: HEAD alone is refused
 
     def _conditional_put(
         self, key: str, data: bytes, expected: str | None, noted: Mapping[str, str] | None = None
@@ -295,18 +254,17 @@ class ObjectStore:
         """
         from botocore.exceptions import ClientError
 
-        condition: dict[str, Any] = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
+        require_conditional_writes(
+            self.client, self.bucket, self._full(keys.CONDITIONAL_WRITES), self._encrypted()
+        )
+        arguments = {
+            "ContentType": "application/json",
+            "Metadata": {"sha256": sha256_of(data), **(noted or {})},
+            **self._encrypted(),
+        }
         with self._errors_of(key):
             try:
-                etag = self.client.put_object(
-                    Bucket=self.bucket,
-                    Key=self._full(key),
-                    Body=data,
-                    ContentType="application/json",
-                    Metadata={"sha256": sha256_of(data), **(noted or {})},
-                    **self._encrypted(),
-                    **condition,
-                )["ETag"]
+                etag = conditional_put(self.client, self.bucket, self._full(key), data, expected, arguments)
             except ClientError as error:
                 # A first attempt whose answer was lost may have been written; the second one is then refused.
                 if not error.response["ResponseMetadata"].get("RetryAttempts"):

@@ -32,9 +32,10 @@ from chestgan_core.store.artefacts import (
     parse_typed,
     sha256_of,
 )
+from chestgan_core.store.client import PARALLEL, s3_client
 from chestgan_core.store.errors import file_errors, store_errors
 from chestgan_core.store.keys import MANIFEST, checked_name
-from chestgan_core.store.objects import COMMITTED, PARALLEL, ObjectStore, s3_client
+from chestgan_core.store.objects import COMMITTED, ObjectStore
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import S3Transfer

@@ -22,7 +22,7 @@ import psycopg2
 import pytest
 
 from chestgan_core.store.embedded import BUCKET, EmbeddedStore
-from chestgan_core.store.objects import s3_client
+from chestgan_core.store.client import s3_client
 from tests.deploy.files import DEPLOY, ROOT, compose
 from tests.pipeline.conftest import write_small_phantoms
 from tests.pipeline.dev_server import Web

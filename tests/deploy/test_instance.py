@@ -22,7 +22,8 @@ from dagster._core.definitions.selector import InstigatorSelector
 from dagster._core.scheduler.instigation import InstigatorType, TickData, TickStatus
 
 from chestgan_core.store.embedded import BUCKET, EmbeddedStore
-from chestgan_core.store.objects import ObjectStore, s3_client
+from chestgan_core.store.client import s3_client
+from chestgan_core.store.objects import ObjectStore
 from tests.standins.postgresql import history_in, postgresql
 
 ROOT = Path(__file__).parent.parent.parent

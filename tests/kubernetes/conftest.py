@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from chestgan_core.store.embedded import BUCKET, EmbeddedStore
-from chestgan_core.store.objects import s3_client
+from chestgan_core.store.client import s3_client
 from chestgan_core.store.store import Store
 from tests.kubernetes.cluster import (
     ADDRESS,

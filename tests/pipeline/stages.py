@@ -17,8 +17,8 @@ from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import build_training_set
 from chestgan_core.sources.archive.raw_archive import archive_patient
 from chestgan_core.sources.catalog.stored_catalog import catalog_series
+from chestgan_core.store.client import s3_client
 from chestgan_core.store.embedded import BUCKET, EmbeddedStore
-from chestgan_core.store.objects import s3_client
 from chestgan_core.store.store import Store
 from chestgan_core.training.run import TrainedRun, train_experiment
 

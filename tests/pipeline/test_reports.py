@@ -26,8 +26,8 @@ from chestgan_core.evaluation.stored_report import report_experiment
 from chestgan_core.publishing.release import release_experiment
 from chestgan_core.slices.training_set import build_training_set
 from chestgan_core.store import keys
+from chestgan_core.store.client import s3_client
 from chestgan_core.store.embedded import BUCKET, EmbeddedStore
-from chestgan_core.store.objects import s3_client
 from chestgan_core.store.store import Store, commits
 from chestgan_core.training.run import train_experiment
 from tests.pipeline.stages import Stages

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
-from chestgan_core.store.objects import Access
+from chestgan_core.store.client import Access
 from tests.standins.posts import PostServer
 
 _KEYS = """<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from chestgan_core.store.client import s3_client
 from chestgan_core.store.embedded import EmbeddedStore
-from chestgan_core.store.objects import s3_client
 from chestgan_core.store.store import Store
 
 
