@@ -1,41 +1,81 @@
-"""Every file below some paths: in folders, in zips, in zips in folders and in zips in zips.
+"""Every file below some paths: in folders, and in zips, tars and compressed files, also in one another.
 
-In: paths. Out: one `Found` or `Refused` for every file, with the first bytes of each, in an order that depends on names
-only. Nothing is ever extracted under its own name: entries are read from the archive in memory, and an inner zip is
-copied to an anonymous temporary file. Memory: the first bytes of one file, and the tables of contents of open archives.
+In: paths of folders, files, zips, tars (plain, or compressed by gzip, bzip2 or xz) and single compressed files. Out:
+one `Found` or `Refused` for every file, with the first bytes of each, in an order that depends on names only. Nothing
+is ever extracted under its own name: members are read from the archive in memory, and an archive that cannot be read
+in place is copied to an anonymous temporary file. Memory: the first bytes of one file, and the tables of contents of
+open archives. archive_members.py has the limits that a delivery must keep.
 """
 
 import lzma
 import os
 import re
 import struct
-import tempfile
 import zipfile
 import zlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import IO, Self
 
+from chestgan_core.dicom.archive_members import (
+    BLOCK,
+    MAX_MEMBERS,
+    BadArchive,
+    Member,
+    OpenArchive,
+    allowance,
+    spooled,
+)
+from chestgan_core.dicom.compressed import SingleFile, is_compressed, unpacked
+from chestgan_core.dicom.folder_files import Refused, files_of
 from chestgan_core.dicom.left_out import LeftOut
+from chestgan_core.dicom.tar_archive import TarArchive, is_tar
+from chestgan_core.dicom.zip_archive import ZIP_MAGIC, ZipArchive
 from chestgan_core.errors import BadInput
+
+__all__ = [
+    "HEAD_BYTES",
+    "MAX_SLICE_BYTES",
+    "READ_ERRORS",
+    "Archives",
+    "FileLocation",
+    "Found",
+    "Refused",
+    "files_below",
+    "is_unsafe",
+    "walk",
+]
 
 # The header of a CT slice has about 3 KB; of a file with a longer header more is read.
 HEAD_BYTES = 8192
 # Of an inflated zip entry. The largest slice that a scanner makes has 4096 x 4096 x 2 bytes.
 MAX_SLICE_BYTES = 256 * 1024**2
-# Deflate expands at most 1032 times (zlib's manual), so an entry of this size whose stated size is false costs half a
-# gigabyte at worst. Larger entries are inflated step by step.
-ONE_SHOT_BYTES = 512 * 1024
-MAX_INNER_ZIP_BYTES = 64 * 1024**3
-MAX_ZIP_DEPTH = 3
+MAX_DEPTH = 3
 OPEN_ARCHIVES = 4
 
-ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-# What zipfile and zlib raise on damaged, encrypted or unusual archives (RuntimeError: password needed).
+# How archives begin that are not read: 7-Zip, RAR, Zstandard, LZ4, compress, lzip, cabinet, cpio, ar.
+_OTHER_ARCHIVES = (
+    b"7z\xbc\xaf\x27\x1c",
+    b"Rar!\x1a\x07",
+    b"\x28\xb5\x2f\xfd",
+    b"\x04\x22\x4d\x18",
+    b"\x1f\x9d",
+    b"LZIP",
+    b"MSCF",
+    b"070701",
+    b"070707",
+    b"!<arch>\n",
+)
+_ARCHIVE_NAME = re.compile(
+    r"\.(zipx?|z\d\d|7z|rar|tar|t?gz|tbz2?|bz2|t?xz|t?zst|lz4?|lzma|lha|arj|cab|iso|dmg)(\.\d{3})?$",
+    re.IGNORECASE,
+)
+# What zipfile and zlib raise on damaged, encrypted or unusual archives (RuntimeError: password needed). BadArchive is a
+# ValueError.
 READ_ERRORS = (
     OSError,
     EOFError,
@@ -51,13 +91,18 @@ READ_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class FileLocation:
-    """The location of one file: a path, and inside archives the index of the entry at each level.
+    """The location of one file: a path, and inside archives the index of the member at each level.
 
     It is an index and not a name because two entries of one zip may have the same name.
     """
 
     path: str
     entries: tuple[int, ...] = ()
+
+    @property
+    def archive(self) -> "FileLocation":
+        """The archive that it is a member of."""
+        return FileLocation(self.path, self.entries[:-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,33 +115,15 @@ class Found:
     head: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A file or a whole archive that cannot or must not be opened."""
-
-    name: str
-    reason: LeftOut
-    cause: str
-
-
-@dataclass(frozen=True)
-class _Archive:
-    """An open zip and its table of contents."""
-
-    file: IO[bytes]
-    zip: zipfile.ZipFile
-    entries: list[zipfile.ZipInfo]
-
-    def close(self) -> None:
-        self.zip.close()
-        self.file.close()
-
-
 class Archives:
     """Opens sources, and keeps the last few archives open for the next files. Not thread-safe: one per thread."""
 
     def __init__(self) -> None:
-        self._open: OrderedDict[FileLocation, _Archive] = OrderedDict()
+        self._open: OrderedDict[FileLocation, OpenArchive] = OrderedDict()
+        # Of everything inside one delivered file: archives seen, their members, and bytes unpacked for them.
+        self._seen: set[FileLocation] = set()
+        self._members: Counter[str] = Counter()
+        self._unpacked: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         return self
@@ -107,105 +134,134 @@ class Archives:
         while self._open:
             self._open.popitem()[1].close()
 
-    def entries(self, archive: FileLocation) -> list[zipfile.ZipInfo]:
-        """The table of contents of the zip at `archive`."""
-        return self._archive(archive).entries
+    def members(self, archive: FileLocation) -> tuple[Member, ...]:
+        """The table of contents of the archive at `archive`. Raises DiskFull, READ_ERRORS."""
+        return self._archive(archive).members
 
     def open(self, location: FileLocation) -> IO[bytes]:
         """The bytes of one file, uncompressed, from the start."""
         if not location.entries:
             return Path(location.path).open("rb")
-        archive = self._archive(FileLocation(location.path, location.entries[:-1]))
-        return archive.zip.open(archive.entries[location.entries[-1]])
+        return self._archive(location.archive).open(location.entries[-1])
 
     def read(self, location: FileLocation, limit: int) -> bytes:
-        """At most `limit` bytes; a whole zip entry is checked against its CRC."""
+        """At most `limit` bytes; a whole member of an archive is checked against its checksum.
+
+        Raises BadArchive: a member has fewer bytes than the archive states.
+        """
         if location.entries:
-            archive = self._archive(FileLocation(location.path, location.entries[:-1]))
-            entry = archive.entries[location.entries[-1]]
-            if entry.file_size <= limit and _fits_one_shot(entry):
-                return _inflate(archive.file, entry)
-        else:  # reading allocates `limit` bytes, whatever the size of the file is
-            limit = min(limit, Path(location.path).stat().st_size)
-        with self.open(location) as stream:
-            return stream.read(limit)
+            archive, index = self._archive(location.archive), location.entries[-1]
+            data = archive.read(index, limit)
+            if len(data) < min(limit, archive.members[index].size):
+                raise BadArchive("a file in the archive is shorter than the archive states")
+            return data
+        # Reading allocates `limit` bytes, whatever the size of the file is.
+        with Path(location.path).open("rb") as stream:
+            return stream.read(min(limit, os.fstat(stream.fileno()).st_size))
+
+    def state(self, location: FileLocation) -> tuple[int, int]:
+        """Bytes, and a number that changes with the content: time of the last change (ns), or CRC-32 of a member."""
+        if not location.entries:
+            status = Path(location.path).stat()
+            return status.st_size, status.st_mtime_ns
+        archive, index = self._archive(location.archive), location.entries[-1]
+        return archive.members[index].size, archive.checksum(index)
 
     def name(self, location: FileLocation) -> str:
         """`folder/delivery.zip:entry.dcm`, for warnings; entry numbers where the archive can no longer be read."""
         parts = [location.path]
         for depth, index in enumerate(location.entries):
             try:
-                parts.append(
-                    self.entries(FileLocation(location.path, location.entries[:depth]))[index].filename
-                )
+                parts.append(self.members(FileLocation(location.path, location.entries[:depth]))[index].name)
             except READ_ERRORS:
                 parts.append(f"entry {index + 1}")
         return ":".join(parts)
 
-    def _archive(self, location: FileLocation) -> "_Archive":
+    def _archive(self, location: FileLocation) -> OpenArchive:
         if location in self._open:
             self._open.move_to_end(location)
             return self._open[location]
-        file = self._seekable(location)
+        opened = self._opened(location)
         try:
-            archive = zipfile.ZipFile(file)
+            self._require_bounded(location, opened)
         except BaseException:
-            file.close()
+            opened.close()
             raise
-        opened = self._open[location] = _Archive(file, archive, archive.infolist())
+        self._open[location] = opened
         while len(self._open) > OPEN_ARCHIVES:
             self._open.popitem(last=False)[1].close()
         return opened
 
-    def _seekable(self, location: FileLocation) -> IO[bytes]:
-        """A compressed zip inside a zip is not seekable: it is copied to an anonymous file."""
+    def _opened(self, location: FileLocation) -> OpenArchive:
+        file, packed = self._seekable(location)
+        try:
+            head = file.read(HEAD_BYTES)
+            file.seek(0)
+            if is_compressed(head):
+                with file:
+                    limit = self._allowance(location, packed)
+                    copy, size = spooled(unpacked(file), limit, location.path)
+                file = copy
+                self._spent(location, size)
+                head = file.read(HEAD_BYTES)
+                file.seek(0)
+                if not is_tar(head):
+                    return SingleFile(file, size, _name_inside(PurePath(self.name(location)).name))
+            return TarArchive(file) if is_tar(head) else ZipArchive(file)
+        except BaseException:
+            file.close()
+            raise
+
+    def _seekable(self, location: FileLocation) -> tuple[IO[bytes], int]:
+        """The file and its size. A member of an archive is not seekable: it is copied to an anonymous file."""
         if not location.entries:
-            return Path(location.path).open("rb")
-        copy = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the archive that reads it)
+            file = Path(location.path).open("rb")  # noqa: SIM115 (lives as long as the archive that reads it)
+            return file, os.fstat(file.fileno()).st_size
         with self.open(location) as stream:
-            while block := stream.read(1024**2):
-                copy.write(block)
-        return copy
+            limit = self._allowance(location, 0)
+            copy, size = spooled(iter(lambda: stream.read(BLOCK), b""), limit, location.path)
+        self._spent(location, size)
+        return copy, size
 
+    def _allowance(self, location: FileLocation, packed: int) -> int:
+        """To how many bytes an archive may be unpacked: all that lie in one delivered file share one allowance."""
+        if not location.entries:
+            return allowance(packed)
+        whole = allowance(Path(location.path).stat().st_size)
+        return whole if location in self._seen else whole - self._unpacked[location.path]
 
-def _fits_one_shot(entry: zipfile.ZipInfo) -> bool:
-    encrypted = entry.flag_bits & 1
-    return (
-        entry.compress_type == zipfile.ZIP_DEFLATED
-        and not encrypted
-        and entry.compress_size <= ONE_SHOT_BYTES
-    )
+    def _spent(self, location: FileLocation, size: int) -> None:
+        if location.entries and location not in self._seen:
+            self._unpacked[location.path] += size
 
-
-def _inflate(file: IO[bytes], entry: zipfile.ZipInfo) -> bytes:
-    """A whole entry in one call, a quarter faster than with zipfile, which inflates into growing pieces.
-
-    Raises BadZipFile or zlib.error where zipfile would refuse, too: another length, another CRC.
-    """
-    file.seek(entry.header_offset)
-    local = file.read(30)  # .ZIP specification 4.3.7: it ends with the lengths of name and extra field
-    file.seek(sum(struct.unpack_from("<HH", local, 26)), os.SEEK_CUR)
-    data = zlib.decompress(file.read(entry.compress_size), -zlib.MAX_WBITS, entry.file_size)
-    if local[:4] != ZIP_MAGIC[0] or len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
-        raise zipfile.BadZipFile("damaged entry")
-    return data
+    def _require_bounded(self, location: FileLocation, opened: OpenArchive) -> None:
+        if location in self._seen or (not location.entries and len(opened.members) <= 1):
+            return
+        self._seen.add(location)
+        self._members[location.path] += len(opened.members)
+        if self._members[location.path] > MAX_MEMBERS:
+            raise BadArchive(f"it holds more than {MAX_MEMBERS} files")
 
 
 def walk(paths: Sequence[Path], archives: Archives) -> Iterator[Found | Refused]:
     """Every file below `paths`, each once, also those inside archives.
 
-    Links to folders are followed; a folder that is reached a second time is refused as a duplicate. A folder that
-    cannot be listed is refused as unreadable, and counts as one file.
+    Links are followed within `paths` only. A folder that is reached a second time is refused as a duplicate, one that
+    cannot be listed as unreadable; each counts as one file, and so does an archive that cannot be read.
 
-    Raises BadInput: a path does not exist, or a folder has no file.
+    Raises BadInput: a path does not exist, or a folder has no file. DiskFull: no space to unpack an archive.
     """
     for path in paths:
-        if not path.exists():
-            raise BadInput(path, "there is no such file or folder", "check the path")
-        names = _files_of(path)
+        if not _exists(path):
+            raise BadInput(path, "there is no such file or folder", "check the path and its permissions")
+    delivered = tuple(path.resolve() for path in paths)
+    for path in paths:
+        names = files_of(path, delivered)
         first = next(names, None)
         if first is None:
-            raise BadInput(path, "the folder is empty", "give a folder, a zip or a file with DICOM images")
+            raise BadInput(
+                path, "the folder is empty", "give a folder, an archive or a file with DICOM images"
+            )
         for name in chain((first,), names):
             if isinstance(name, Refused):
                 yield name
@@ -213,81 +269,87 @@ def walk(paths: Sequence[Path], archives: Archives) -> Iterator[Found | Refused]
                 yield from _files_in(FileLocation(name), name, archives)
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # no permission for a folder above it, or a name that is too long
+        return False
+
+
 def files_below(folder: Path) -> Iterator[Path]:
-    """The files that `walk` opens, in the same order, without those inside zips."""
-    yield from (Path(found) for found in _files_of(folder) if not isinstance(found, Refused))
-
-
-def _files_of(path: Path) -> Iterator[str | Refused]:
-    if not path.is_dir():
-        yield str(path)
-        return
-    failed: list[OSError] = []
-    seen: set[tuple[int, int]] = set()
-    for folder, folders, files in os.walk(path, onerror=failed.append, followlinks=True):
-        yield from _refused_folders(failed)
-        folders.sort()
-        status = Path(folder).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            yield Refused(folder, LeftOut.DUPLICATE, "the same folder was read already, under another name")
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        for file in sorted(files):
-            yield str(Path(folder, file))
-    yield from _refused_folders(failed)
-
-
-def _refused_folders(failed: list[OSError]) -> Iterator[Refused]:
-    while failed:
-        error = failed.pop(0)
-        yield Refused(str(error.filename), LeftOut.UNREADABLE, _cause(error))
+    """The files that `walk` opens, in the same order, without those inside archives."""
+    found = files_of(folder, (folder.resolve(),))
+    yield from (Path(name) for name in found if not isinstance(name, Refused))
 
 
 def _files_in(location: FileLocation, name: str, archives: Archives) -> Iterator[Found | Refused]:
     try:
-        if not location.entries and not Path(location.path).is_file():
-            yield Refused(name, LeftOut.NOT_DICOM, "a pipe, a device or a broken link")
-            return
         size = _size(location, archives)
         head = archives.read(location, HEAD_BYTES)
-        if not head.startswith(ZIP_MAGIC):
-            yield Found(location, name, size, head)
+        if not _is_archive(head):
+            if head.startswith(_OTHER_ARCHIVES) or (_ARCHIVE_NAME.search(name) and not _is_dicom(head)):
+                yield Refused(name, LeftOut.ARCHIVE, _unread_archive(head))
+            else:
+                yield Found(location, name, size, head)
             return
-        if len(location.entries) >= MAX_ZIP_DEPTH or (location.entries and size > MAX_INNER_ZIP_BYTES):
-            yield Refused(name, LeftOut.UNREADABLE, "zips are nested too deeply or an inner zip is too large")
+        if len(location.entries) >= MAX_DEPTH:
+            yield Refused(name, LeftOut.UNREADABLE, "archives are nested too deeply")
             return
-        entries = archives.entries(location)
+        members = archives.members(location)
     except READ_ERRORS as error:
         yield Refused(name, LeftOut.UNREADABLE, _cause(error))
         return
-    for index, entry in enumerate(entries):
-        inside = f"{name}:{entry.filename}"
-        if is_unsafe(entry.filename):
+    if not members:
+        yield Refused(name, LeftOut.ARCHIVE, "an archive without files")
+    for index, member in enumerate(members):
+        inside = f"{name}:{member.name}"
+        if member.refused is not None:
+            yield Refused(inside, *member.refused)
+        elif is_unsafe(member.name):
             yield Refused(inside, LeftOut.UNSAFE_NAME, "the name of the entry leaves the archive")
-        elif not entry.is_dir():
+        elif not member.is_folder:
             yield from _files_in(FileLocation(location.path, (*location.entries, index)), inside, archives)
 
 
 def is_unsafe(name: str) -> bool:
-    """Whether a zip entry's name is absolute, has a drive letter, or leads out of its folder."""
+    """Whether a name in an archive is absolute, has a drive letter, or leads out of its folder."""
     return bool(re.match(r"[/\\]|[A-Za-z]:", name)) or ".." in re.split(r"[/\\]", name)
+
+
+def _is_dicom(head: bytes) -> bool:
+    return head[128:132] == b"DICM"
+
+
+def _is_archive(head: bytes) -> bool:
+    # The preamble of a DICOM file may hold anything, also what an archive begins with (PS3.10 7.1).
+    return not _is_dicom(head) and (head.startswith(ZIP_MAGIC) or is_compressed(head) or is_tar(head))
+
+
+def _unread_archive(head: bytes) -> str:
+    if head.startswith(_OTHER_ARCHIVES):
+        return "an archive of a kind that is not read: unpack it first"
+    return "named as an archive, but not one that can be read: unpack it, or fetch it again"
+
+
+def _name_inside(name: str) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and suffix.lower() in ("gz", "bz2", "xz") and stem else name
 
 
 def _size(location: FileLocation, archives: Archives) -> int:
     if not location.entries:
         return Path(location.path).stat().st_size
-    return archives.entries(FileLocation(location.path, location.entries[:-1]))[
-        location.entries[-1]
-    ].file_size
+    return archives.members(location.archive)[location.entries[-1]].size
 
 
 def _cause(error: Exception) -> str:
     # Only the kind of failure: messages of libraries may quote contents.
+    if isinstance(error, BadArchive):
+        return str(error)
     if isinstance(error, PermissionError):
         return "no permission to read it"
     if isinstance(error, zipfile.BadZipFile | zlib.error | EOFError | struct.error):
-        return "the zip is damaged or cut short"
+        return "the archive is damaged or cut short"
     if isinstance(error, RuntimeError):
-        return "the zip is encrypted or uses an unknown compression"
+        return "the archive is encrypted or uses an unknown compression"
     return "it cannot be read"

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chestgan_core.dicom.archive_members import Member
 from chestgan_core.dicom.file_walk import Archives, FileLocation
 from chestgan_core.dicom.left_out import LeftOut
 from chestgan_core.dicom.pseudonyms import Pseudonyms
@@ -117,9 +118,13 @@ class RecordingArchives(Archives):
         super().__init__()
         self.threads: set[int] = set()
 
-    def entries(self, archive: FileLocation) -> list[zipfile.ZipInfo]:
+    def members(self, archive: FileLocation) -> tuple[Member, ...]:
         self.threads.add(threading.get_ident())
-        return super().entries(archive)
+        return super().members(archive)
+
+    def read(self, location: FileLocation, limit: int) -> bytes:
+        self.threads.add(threading.get_ident())
+        return super().read(location, limit)
 
     def open(self, location: FileLocation) -> IO[bytes]:
         self.threads.add(threading.get_ident())

@@ -123,15 +123,11 @@ def _text(path: Path) -> str:
 
 
 def _state(location: "FileLocation", archives: "Archives") -> tuple[int, int]:
-    """Bytes, and a number that changes with the content: time of the last change (ns), or CRC of a zip entry."""
-    from chestgan_core.dicom.file_walk import READ_ERRORS, FileLocation
+    """Bytes, and a number that changes with the content."""
+    from chestgan_core.dicom.file_walk import READ_ERRORS
 
     try:
-        if not location.entries:
-            status = Path(location.path).stat()
-            return status.st_size, status.st_mtime_ns
-        entry = archives.entries(FileLocation(location.path, location.entries[:-1]))[location.entries[-1]]
+        return archives.state(location)
     except READ_ERRORS as error:
         cause = "changed while it was read: a file is gone"
         raise BadInput("the folder", cause, "run again when nothing writes to it") from error
-    return entry.file_size, entry.CRC

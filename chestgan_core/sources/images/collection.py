@@ -206,8 +206,11 @@ def _files(root: Path, archives: "Archives") -> "Iterator[tuple[PurePosixPath, F
         raise BadInput(root, "is not a folder or zip, or is empty", "name the folder or zip of the images")
     for item in walk([root], archives):
         if isinstance(item, Refused):
-            unsafe = item.reason == LeftOut.UNSAFE_NAME
-            status = ImageStatus.UNSAFE_NAME if unsafe else ImageStatus.UNREADABLE
+            status = {
+                LeftOut.UNSAFE_NAME: ImageStatus.UNSAFE_NAME,
+                LeftOut.ARCHIVE: ImageStatus.ARCHIVE,
+                LeftOut.SPECIAL_FILE: ImageStatus.SPECIAL_FILE,
+            }.get(item.reason, ImageStatus.UNREADABLE)
             name = _text(item.name.removeprefix(str(root)).lstrip("/:"))
             yield PurePosixPath(name), None, status
         else:
@@ -221,7 +224,7 @@ def _path_of(location: "FileLocation", root: Path, archives: "Archives") -> Pure
     below = "" if Path(location.path) == root else Path(location.path).relative_to(root).as_posix()
     parts = [_text(below)]
     for depth, index in enumerate(location.entries):
-        name = archives.entries(FileLocation(location.path, location.entries[:depth]))[index].filename
+        name = archives.members(FileLocation(location.path, location.entries[:depth]))[index].name
         parts.append(_text(name.replace("\\", "/")))
     return PurePosixPath(*[part for part in parts if part])
 

@@ -6,7 +6,6 @@ In: nothing. Out: the row, the closed list of statuses, and rows as Parquet and 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from io import BytesIO
 
 from chestgan_core.reasons import Reason
 from chestgan_core.store.artefacts import canonical_json
@@ -19,6 +18,11 @@ class ImageStatus(Reason):
     HIDDEN = "hidden", "a hidden file, or one that macOS or Windows adds"
     NOT_AN_IMAGE = "not-an-image", "another kind of file: text, table, DICOM"
     UNSAFE_NAME = "unsafe-name", "a zip entry whose name is absolute or leads out of the folder with .."
+    SPECIAL_FILE = (
+        "special-file",
+        "a link out of the folder or within an archive, a pipe, a socket or a device: never opened",
+    )
+    ARCHIVE = "archive", "an archive that is not read (.7z, .rar, ...) or holds no files: unpack it first"
     UNREADABLE = "unreadable", "damaged, truncated, encrypted, or of a pixel type without a grey range"
     TOO_LARGE = "too-large", "more pixels or bytes than a chest image has: possibly a decompression bomb"
     SEVERAL_FRAMES = "several-frames", "an animation or a stack of pages"
@@ -80,19 +84,20 @@ def rows_digest(rows: Iterable[ImageRow]) -> str:
 def rows_to_parquet(rows: Iterable[ImageRow]) -> bytes:
     """The rows as one Parquet file, in the order given."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from chestgan_core.local.parquet import write_parquet
 
     types: dict[object, pa.DataType] = {str: pa.string(), int: pa.int64()}
     schema = pa.schema([(field.name, types[field.type]) for field in fields(ImageRow)])
-    stream = BytesIO()
-    pq.write_table(
-        pa.Table.from_pylist([asdict(row) for row in rows], schema=schema), stream, compression="zstd"
+    return write_parquet(
+        pa.Table.from_pylist([asdict(row) for row in rows], schema=schema), compression="zstd"
     )
-    return stream.getvalue()
 
 
 def rows_from_parquet(data: bytes) -> tuple[ImageRow, ...]:
     """The inverse of rows_to_parquet."""
-    import pyarrow.parquet as pq
+    from chestgan_core.local.parquet import read_parquet
 
-    return tuple(ImageRow(**row) for row in pq.read_table(BytesIO(data)).to_pylist())
+    names = [field.name for field in fields(ImageRow)]
+    table = read_parquet(data, "the rows of raw images", "materialize raw_images again", columns=names)
+    return tuple(ImageRow(**row) for row in table.to_pylist())

@@ -9,7 +9,6 @@ import base64
 import json
 import os
 import re
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -96,9 +95,10 @@ def fetch_kaggle(config: ImagesConfig, credentials: KaggleCredentials, home: Pat
 def _check_zip(path: Path, what: str) -> None:
     """Raises SourceRefused: its table of contents or an entry is damaged."""
     from chestgan_core.dicom.file_walk import READ_ERRORS
+    from chestgan_core.dicom.zip_archive import open_zip
 
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             damaged = archive.testzip()
     except READ_ERRORS:
         raise SourceRefused(what, "the answer is not a zip", "try again") from None

@@ -68,15 +68,18 @@ def read_zips(zips: Iterable[Path], rows: Iterable[ImageRow]) -> Iterator[tuple[
 
     Raises BadInput: an image is not in the zips, or its bytes are not those of its row.
     """
-    opened = [zipfile.ZipFile(path) for path in zips]
+    from chestgan_core.dicom.zip_archive import open_zip
+
+    opened: list[zipfile.ZipFile] = []
     try:
+        opened += map(open_zip, zips)
         # By content: a copy of an image may have another suffix (.jpg, .jpeg) than the one that was kept.
         by_sha256 = {
             name.partition(".")[0]: (archive, name) for archive in opened for name in archive.namelist()
         }
         for row in rows:
             archive, name = by_sha256.get(row.sha256, (None, ""))
-            data = archive.read(name) if archive is not None else b""
+            data = _content(archive, name) if archive is not None else b""
             if hashlib.sha256(data).hexdigest() != row.sha256:
                 raise BadInput(
                     entry_name(row),
@@ -87,3 +90,13 @@ def read_zips(zips: Iterable[Path], rows: Iterable[ImageRow]) -> Iterator[tuple[
     finally:
         for archive in opened:
             archive.close()
+
+
+def _content(archive: zipfile.ZipFile, name: str) -> bytes:
+    """The bytes of an image, b"" where the entry is damaged."""
+    from chestgan_core.dicom.file_walk import READ_ERRORS
+
+    try:
+        return archive.read(name)
+    except READ_ERRORS:
+        return b""

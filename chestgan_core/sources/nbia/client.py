@@ -22,6 +22,7 @@ MD5_LIST = "md5hashes.csv"
 LICENCE = "LICENSE"
 # This service accepts no parameter but the series; it answers any other with 400.
 _DELIVERY = "getImageWithMD5Hash"
+_MAX_MD5_LIST_BYTES = 16 * 1024**2  # a line for each file of one series
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,15 @@ def verify(path: Path, images: int) -> None:
     A server that fails midway still closes the zip properly: it can be read, but has no list of MD5 sums.
     """
     from chestgan_core.dicom.file_walk import READ_ERRORS
+    from chestgan_core.dicom.zip_archive import open_zip
 
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             names = dicom_names(archive)
             if MD5_LIST not in archive.namelist():
                 raise DamagedDownload("the zip ends before its list of checksums")
-            expected = _md5_list(archive.read(MD5_LIST))
+            with archive.open(MD5_LIST) as stream:
+                expected = _md5_list(stream.read(_MAX_MD5_LIST_BYTES))
             for name in names:
                 if expected.get(name) != _md5(archive, name):
                     raise DamagedDownload(
