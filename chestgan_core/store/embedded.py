@@ -1,11 +1,13 @@
 """The S3 server of a laptop, and the store that a command uses.
 
 In: the local folder. Out: a store, or the environment in which Store.open finds it. The server (SeaweedFS) listens on
-127.0.0.1 only, requires a generated key, sends no telemetry and keeps its data in `<home>/s3`. On Linux it never
-outlives the process that started it. Production sets CHESTGAN_STORE instead, and none of this runs.
+127.0.0.1 only, requires a generated key, sends no telemetry and keeps its data in `<home>/s3`. No other account of the
+machine and no web page reads, writes or deletes there. On Linux it never outlives the process that started it.
+Production sets CHESTGAN_STORE instead, and none of this runs.
 """
 
 import json
+import logging
 import os
 import random
 import secrets
@@ -19,8 +21,8 @@ from typing import TYPE_CHECKING, Self
 
 from chestgan_core.errors import StoreError
 from chestgan_core.local.files import create_secret, file_lock, replacing
-from chestgan_core.store.objects import Access, s3_client
-from chestgan_core.store.seaweedfs import IDENTITIES, LISTENERS, Server
+from chestgan_core.store.client import Access, s3_client
+from chestgan_core.store.seaweedfs import IDENTITIES, LISTENERS, Server, grpc_socket, remove_dead_sockets
 from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ BUCKET = "chestgan"
 _READY = ".ready"
 _READY_SECONDS = 60
 _MAX_LAUNCHES = 3
+
+_log = logging.getLogger(__name__)
 
 
 class EmbeddedStore:
@@ -117,6 +121,8 @@ class EmbeddedStore:
         """
         try:
             with file_lock(self.folder / "lock", wait=False) as lock:
+                if removed := remove_dead_sockets(self._recorded_ports()):
+                    _log.info("%d sockets of killed stores were removed", removed)
                 server = Server(self.folder, self.log, self._ports(), lock)
                 (self.folder / "server.pid").write_text(str(server.pid))
                 return server
@@ -161,9 +167,9 @@ class EmbeddedStore:
         with ExitStack() as held:
             try:
                 for name in names:
-                    held.enter_context(_listener(ports[name]))
+                    held.enter_context(_listener(name, ports[name]))
             except (KeyError, OSError):
-                ports = {name: _free_port(held) for name in names}
+                ports = {name: _free_port(name, held) for name in names}
         with replacing(self._ports_file) as part:
             part.write_text(json.dumps(ports))
         return ports
@@ -210,8 +216,12 @@ class EmbeddedStore:
             client.put_object(Bucket=BUCKET, Key=_READY, Body=b"ready")
 
 
-def _listener(port: int) -> socket.socket:
-    """A socket that occupies a port until it is closed. Raises OSError: the port is taken."""
+def _listener(name: str, port: int) -> socket.socket:
+    """A socket that occupies a port until it is closed. Raises OSError: the port, or the socket beside it, is taken."""
+    listener, _, kind = name.partition(".")
+    if kind and os.path.lexists(grpc_socket(listener, port)):
+        # Ours were removed: this one is of a server that runs, or of another account, who could stop ours that way.
+        raise FileExistsError(grpc_socket(listener, port))
     held = socket.socket()
     try:
         # As the server does it: a port whose last connections are still being closed is free.
@@ -225,12 +235,12 @@ def _listener(port: int) -> socket.socket:
     return held
 
 
-def _free_port(held: ExitStack) -> int:
+def _free_port(name: str, held: ExitStack) -> int:
     """A free port below those that systems use for outgoing connections; `held` occupies it."""
     while True:
         port = random.SystemRandom().randrange(20_000, 32_000)
         with suppress(OSError):
-            held.enter_context(_listener(port))
+            held.enter_context(_listener(name, port))
             return port
 
 
