@@ -48,6 +48,8 @@ def catalog(args: argparse.Namespace) -> Answer:
         **listed.summary().as_json(),
         "files": listed.files,
         "left_out_files": listed.left_out,
+        "causes": [cause.as_json() for cause in listed.causes],
+        "warnings": [doubt.as_json() for doubt in listed.doubts],
         "selected_series": [{"patient": row.patient, "key": row.key} for row in listed.selected],
     }
     return Answer(data, as_text(f"{escaped(args.source)}, with the rules of {dataset.name}", listed))

@@ -82,6 +82,7 @@ def audit(args: argparse.Namespace) -> Answer:
 
 def normalize(args: argparse.Namespace) -> Answer:
     """DICOM files to a shard of normalized slices."""
+    from chestgan_core.dicom.left_out import shown
     from chestgan_core.dicom.pseudonyms import Pseudonyms
     from chestgan_core.reasons import in_words
     from chestgan_core.slices.normalization import normalize
@@ -94,7 +95,10 @@ def normalize(args: argparse.Namespace) -> Answer:
     write_shard(done.shard, args.out)
     report = done.report
     patients = "1 patient" if report.patients == 1 else f"{report.patients} patients"
-    return Answer(
-        {"out": str(args.out), **report.as_json()},
-        f"{report.kept} slices of {patients}; left out: {in_words(report.left_out)}\nwritten to {escaped(args.out)}",
-    )
+    lines = [
+        f"{report.kept} slices of {patients}; left out: {in_words(report.left_out)}",
+        *(f"  {line}" for line in shown(report.causes)),
+        *(f"warning: {line}" for line in shown(report.doubts)),
+        f"written to {escaped(args.out)}",
+    ]
+    return Answer({"out": str(args.out), **report.as_json()}, "\n".join(lines))

@@ -14,6 +14,7 @@ from io import BytesIO
 
 import pydicom
 from pydicom import uid
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import _read_file_meta_info, read_dataset
 from pydicom.tag import BaseTag
@@ -69,6 +70,14 @@ def parse(head: bytes, tags: Sequence[int | BaseTag] | None = None) -> Parsed:
     end = stream.tell()
     pixels = _pixel_element(head, end, implicit, little)
     return Parsed(header, meta, _syntax(stated, implicit, little), pixels, end)
+
+
+def ends_within_header(raw: bytes) -> bool:
+    """Whether a whole file without pixels ends within an element: a copy that broke off. Raises what `parse` raises."""
+    last = max(parse(raw).header.values(), key=lambda element: element.tag, default=None)
+    if not isinstance(last, RawDataElement) or last.length == 0xFFFFFFFF:
+        return last is None
+    return last.value_tell + last.length != len(raw)
 
 
 def inflated(raw: bytes, limit: int) -> bytes:

@@ -4,35 +4,33 @@ In: the first bytes of a file. Out: `SliceHeader`, or `Rejected` with the reason
 or inflated here, and only a few attributes are kept, because a folder may have a quarter of a million slices.
 """
 
-import zlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
+from functools import lru_cache
 
-import pydicom
 from pydicom import uid
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.tag import Tag
 
+from chestgan_core.dicom.acquisition import KEYWORDS as ACQUISITION
+from chestgan_core.dicom.acquisition import Acquisition, acquisition_of
+from chestgan_core.dicom.attributes import number_of, printable_of, problem_of, whole_of
+from chestgan_core.dicom.dicom_file import PREAMBLE, Parsed, ends_within_header, inflated, is_dicom, parse
 from chestgan_core.dicom.file_walk import MAX_SLICE_BYTES, READ_ERRORS, FileLocation, Found
-from chestgan_core.dicom.geometry import Geometry, geometry_of
+from chestgan_core.dicom.geometry import BadGeometry, Geometry, geometry_of
 from chestgan_core.dicom.hounsfield import NotHounsfield, Rescale, rescale_of
+from chestgan_core.dicom.identity import text_of, uid_of
 from chestgan_core.dicom.left_out import LeftOut
+from chestgan_core.dicom.patient_ids import normal_patient_id
+from chestgan_core.dicom.pixel_layout import BadLayout, PixelLayout, layout_of, side_of
 
-# Attributes that violate their value representation are common and harmless; validation costs a third of the time, and
-# its warnings quote values, which may name a person.
-pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-
-NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.ExplicitVRBigEndian)
-# JPEG with 12 bits: GDCM decodes it, but not through pydicom (pixels.py).
-JPEG_12_BIT = (uid.JPEGExtended12Bit, "1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55")
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # with .1 to .4: the multi-frame ones
 ENHANCED_CT = (uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage)
 
 ATTRIBUTES = [Tag(keyword) for keyword in (
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "PatientID", "Modality", "ImageType",
+    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "PatientSex",
+    "PatientBirthDate", "Modality", *ACQUISITION,
     "NumberOfFrames", "PhotometricInterpretation", "SamplesPerPixel", "Rows", "Columns", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation",
     "RescaleSlope", "RescaleIntercept", "RescaleType", "PixelPaddingValue", "PixelPaddingRangeLimit",
@@ -40,17 +38,18 @@ ATTRIBUTES = [Tag(keyword) for keyword in (
     "SliceThickness", "ConvolutionKernel", "Manufacturer", "SeriesDescription", "StudyDescription",
 )]  # fmt: skip
 
-PREAMBLE = 132  # 128 free bytes and DICM; the file meta information follows, always explicit little endian
-PIXEL_DATA = {True: b"\xe0\x7f\x10\x00", False: b"\x7f\xe0\x00\x10"}  # its tag, by "is little endian"
+_CODE = re.compile(r"[A-Z0-9_]{2,16}")  # a modality: other text in its place is not repeated
 READ_FURTHER = 16  # factor by which more is read of a header that is longer than what was read
+MAX_THICKNESS_MM = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class SliceHeader:
     """One usable CT slice.
 
-    dtype: of stored values, as numpy names it. unused: how many high bits of a stored value do not belong to it (DICOM
-    PS3.5 8.1.1) and may hold anything. offset: of the pixels in the inflated file, 0 where they are compressed.
+    sop_uid: as in the file. content: a hash of pixels and place where other files have the same SOP instance UID and
+    other content (series.py), else empty. series: shared by the slices of equal series headers. layout:
+    how its pixels are stored.
     """
 
     location: FileLocation
@@ -59,9 +58,10 @@ class SliceHeader:
     rescale: Rescale
     rows: int
     columns: int
-    dtype: str
-    unused: int
-    offset: int
+    layout: PixelLayout
+    series: "SeriesHeader"
+    acquisition: Acquisition
+    content: str = ""
 
     @property
     def position_mm(self) -> float:
@@ -71,10 +71,16 @@ class SliceHeader:
 
 @dataclass(frozen=True, slots=True)
 class SeriesHeader:
-    """What the slices of a series share. patient_id and descriptions are raw: they must stay in memory."""
+    """What the slices of a series share. patient_id and descriptions are raw: they must stay in memory.
+
+    patient_id: empty where the file has none. study_uid: where it is missing, that of the series. person: birth date
+    and sex as they are written, to find one id that several people have.
+    """
 
     uid: str
     patient_id: str
+    study_uid: str
+    person: tuple[str, str]
     kernel: str
     manufacturer: str
     thickness_mm: float
@@ -84,157 +90,134 @@ class SeriesHeader:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A file that is left out. series: PatientID and SeriesInstanceUID where they are known, else empty."""
+    """A file that is left out. series: `series_key` of its series where the reason depends on that, else empty."""
 
     reason: LeftOut
     cause: str = ""
-    series: tuple[str, str] = ("", "")
+    series: tuple[str, str, str] = ("", "", "")
 
 
-def read_header(found: Found, read: Callable[[int], bytes]) -> tuple[SliceHeader, SeriesHeader] | Rejected:
+def series_key(series: SeriesHeader) -> tuple[str, str, str]:
+    """What the files of a series share: PatientID (or StudyInstanceUID where there is none) and SeriesInstanceUID."""
+    return series.patient_id, "" if series.patient_id else series.study_uid, series.uid
+
+
+def read_header(found: Found, read: Callable[[int], bytes]) -> SliceHeader | Rejected:
     """The header of one file. read(n) returns its first n bytes, for the rare header that is longer than found.head."""
     head = found.head
-    if head[128:PREAMBLE] != b"DICM":
+    if not head.strip(b"\0"):
+        return Rejected(LeftOut.EMPTY, "it begins with nothing but zeros" if head else "it has no bytes")
+    if not is_dicom(head):
         return Rejected(LeftOut.NOT_DICOM)
     while True:
         whole = len(head) >= min(found.size, MAX_SLICE_BYTES)
         try:
-            dataset, at = _parse(inflated(head, READ_FURTHER * len(head)))
-            if at is not None or whole:
-                return _classify(found, dataset, at)
+            raw = inflated(head, min(READ_FURTHER * len(head), MAX_SLICE_BYTES))
+            parsed = parse(raw, ATTRIBUTES)
+            if parsed.pixels is None and whole and ends_within_header(raw):
+                return Rejected(LeftOut.UNREADABLE, "cut off inside the header")
+            if parsed.pixels is not None or whole:
+                read_from = _classify(found, parsed, head[128:PREAMBLE] == b"DICM")
+                return read_from if raw is not head else _not_cut(read_from, found.size)
         except Exception:
             # The head ends within a sequence, or the file is damaged (pydicom raises any exception then): only the
             # whole file shows which.
             if whole:
                 return Rejected(LeftOut.UNREADABLE, "the DICOM header is damaged or cut short")
         try:
-            head = read(READ_FURTHER * len(head))
+            head = read(min(READ_FURTHER * len(head), MAX_SLICE_BYTES))
         except READ_ERRORS:
             return Rejected(LeftOut.UNREADABLE, "the file is damaged or cut short")
 
 
-def inflated(raw: bytes, limit: int) -> bytes:
-    """A deflated file (PS3.5 A.5) as the explicit little endian file that it contains; other files unchanged.
-
-    limit: maximum number of inflated bytes; a small file can hold an arbitrarily long run of zeros.
-    """
-    end = 144 + int.from_bytes(raw[140:144], "little") if raw[132:136] == b"\x02\x00\x00\x00" else 0
-    deflated = str(uid.DeflatedExplicitVRLittleEndian).encode()
-    if deflated not in raw[PREAMBLE:end]:
-        return raw
-    # A UID may be padded with zeros (PS3.5 6.2), so the shorter one can replace the longer one.
-    explicit = str(uid.ExplicitVRLittleEndian).encode().ljust(len(deflated), b"\0")
-    meta = raw[:PREAMBLE] + raw[PREAMBLE:end].replace(deflated, explicit)
-    return meta + zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw[end:], limit)
-
-
-@dataclass(frozen=True, slots=True)
-class _PixelElement:
-    offset: int
-    length: int
-
-
-def _parse(head: bytes) -> tuple[Dataset, _PixelElement | None]:
-    """The attributes before the pixel data, and the position of the pixel data if `head` reaches that far."""
-    stream = BytesIO(head)
-    dataset = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=list(ATTRIBUTES))
-    at = stream.tell()
-    little = dataset.file_meta.TransferSyntaxUID != uid.ExplicitVRBigEndian
-    if head[at : at + 4] != PIXEL_DATA[little]:
-        return dataset, None
-    implicit = dataset.file_meta.TransferSyntaxUID == uid.ImplicitVRLittleEndian
-    offset = at + (8 if implicit else 12)
-    if len(head) < offset:
-        return dataset, None
-    length = int.from_bytes(head[offset - 4 : offset], "little" if little else "big")
-    return dataset, _PixelElement(offset, length)
-
-
-def _classify(
-    found: Found, dataset: Dataset, at: _PixelElement | None
-) -> tuple[SliceHeader, SeriesHeader] | Rejected:
-    modality, sop_class = dataset.get("Modality"), str(dataset.get("SOPClassUID") or "")
-    if dataset.file_meta.get("MediaStorageSOPClassUID") == uid.MediaStorageDirectoryStorage:
+def _classify(found: Found, parsed: Parsed, marked: bool) -> SliceHeader | Rejected:
+    """marked: whether the file says that it is DICOM."""
+    dataset = parsed.header
+    modality = text_of(dataset, "Modality").strip(" \0").upper()
+    sop_class = uid_of(dataset, "SOPClassUID", "MediaStorageSOPClassUID")
+    if not marked and not modality and not sop_class:
         return Rejected(LeftOut.NOT_DICOM)
-    if modality not in ("CT", None, ""):
-        return Rejected(LeftOut.NOT_CT)
+    if parsed.meta.get("MediaStorageSOPClassUID") == uid.MediaStorageDirectoryStorage:
+        return Rejected(LeftOut.NOT_DICOM, "a DICOMDIR")
+    if modality not in ("CT", ""):
+        named = modality if _CODE.fullmatch(modality) else "another one"
+        return Rejected(LeftOut.NOT_CT, f"its modality is {named}")
     if sop_class.startswith(SECONDARY_CAPTURE):
         return Rejected(LeftOut.SECONDARY_CAPTURE)
     if sop_class in ENHANCED_CT:
-        return Rejected(LeftOut.MULTI_FRAME)
-    if modality != "CT" or sop_class != uid.CTImageStorage:
-        return Rejected(LeftOut.NOT_CT)
-    series = str(dataset.get("PatientID") or ""), str(dataset.get("SeriesInstanceUID") or "")
-    sop_uid = str(dataset.get("SOPInstanceUID") or "")
-    if not sop_uid or not series[1]:
-        return Rejected(LeftOut.UNREADABLE, "the SOP instance UID or the series UID is missing")
-    if int(dataset.get("NumberOfFrames") or 1) > 1:
-        return Rejected(LeftOut.MULTI_FRAME)
-    if at is None:
+        return Rejected(LeftOut.MULTI_FRAME, "an enhanced CT object")
+    if (
+        sop_class != uid.CTImageStorage
+    ):  # that of an image without a modality is enough: nothing else is stored as one
+        return Rejected(
+            LeftOut.NOT_CT, "it has another SOP class" if sop_class else "its SOP class is missing"
+        )
+    sop_uid = uid_of(dataset, "SOPInstanceUID", "MediaStorageSOPInstanceUID")
+    series = _series_of(dataset)
+    if not sop_uid or not series.uid:
+        missing = "SOP instance UID" if series.uid else "series instance UID"
+        return Rejected(LeftOut.UNREADABLE, f"the {missing} is missing")
+    if (whole_of(dataset, "NumberOfFrames") or 1) > 1:
+        return Rejected(LeftOut.MULTI_FRAME, problem_of(dataset, "NumberOfFrames"))
+    if parsed.pixels is None:
         return Rejected(LeftOut.NO_PIXEL_DATA)
-    if dataset.get("PhotometricInterpretation") != "MONOCHROME2" or dataset.get("SamplesPerPixel", 1) != 1:
+    if text_of(dataset, "PhotometricInterpretation").strip(" \0").upper() != "MONOCHROME2":
         return Rejected(LeftOut.NOT_MONOCHROME2)
-    if "LOCALIZER" in (dataset.get("ImageType") or ()):
+    if "SamplesPerPixel" in dataset and whole_of(dataset, "SamplesPerPixel") != 1:
+        return Rejected(LeftOut.NOT_MONOCHROME2, problem_of(dataset, "SamplesPerPixel"))
+    acquisition = acquisition_of(dataset)
+    if "LOCALIZER" in acquisition.scans[0].split("\\"):
         return Rejected(LeftOut.LOCALIZER)
-    geometry = geometry_of(dataset)
-    if geometry is None:
-        return Rejected(LeftOut.NO_POSITION)
-    if not geometry.axial:
-        return Rejected(LeftOut.NOT_AXIAL, series=series)
     try:
-        rescale = rescale_of(dataset)
-    except NotHounsfield:
-        return Rejected(LeftOut.NO_RESCALE)
-    stored = _stored(found, dataset, at, rescale)
-    if isinstance(stored, Rejected):
-        return stored
-    rows, columns = int(dataset.Rows), int(dataset.Columns)
-    header = SliceHeader(found.location, sop_uid, geometry, rescale, rows, columns, *stored)
-    return header, SeriesHeader(
-        series[1],
-        series[0],
-        _text(dataset.get("ConvolutionKernel")),
-        str(dataset.get("Manufacturer") or ""),
-        float(dataset.get("SliceThickness") or 0),
-        _text(dataset.get("SeriesDescription")),
-        _text(dataset.get("StudyDescription")),
+        geometry = geometry_of(dataset)
+        if not geometry.axial:
+            return Rejected(LeftOut.NOT_AXIAL, series=series_key(series))
+        layout = layout_of(dataset, parsed.syntax, parsed.pixels, found.size)
+        rescale = rescale_of(dataset, layout)
+    except BadGeometry as error:
+        return Rejected(LeftOut.NO_POSITION, str(error))
+    except BadLayout as error:
+        return Rejected(error.reason, error.cause)
+    except NotHounsfield as error:
+        return Rejected(LeftOut.NO_RESCALE, error.cause)
+    rows, columns = side_of(dataset, "Rows"), side_of(dataset, "Columns")
+    return SliceHeader(
+        found.location, sop_uid, geometry, rescale, rows, columns, layout, _shared(series), acquisition
     )
 
 
-def _stored(
-    found: Found, dataset: Dataset, at: _PixelElement, rescale: Rescale
-) -> tuple[str, int, int] | Rejected:
-    """dtype, unused bits and offset of the pixels, after checking that they are complete and can be decoded."""
-    syntax = dataset.file_meta.TransferSyntaxUID
-    bits, signed = int(dataset.BitsAllocated), bool(dataset.PixelRepresentation)
-    if bits not in (8, 16):
-        return Rejected(LeftOut.UNREADABLE, f"{bits} bits allocated")
-    stored = int(dataset.get("BitsStored") or bits)
-    high = dataset.get("HighBit")
-    if not 0 < stored <= bits or high not in (None, stored - 1):
-        cause = f"{stored} bits stored in {bits} with the highest at {high}"
-        return Rejected(LeftOut.UNREADABLE, cause)
-    unused = 0 if rescale.pads_beyond(stored, signed) else bits - stored
-    expected = int(dataset.Rows) * int(dataset.Columns) * bits // 8
-    if not 0 < expected <= MAX_SLICE_BYTES or found.size > MAX_SLICE_BYTES:
-        return Rejected(LeftOut.UNREADABLE, "its size cannot be that of an image")
-    dtype = f"{'>' if syntax == uid.ExplicitVRBigEndian else '<'}{'i' if signed else 'u'}{bits // 8}"
-    if syntax not in NATIVE:
-        if syntax in JPEG_12_BIT or _has_decoder(syntax):
-            return dtype, unused, 0
-        return Rejected(LeftOut.UNSUPPORTED_COMPRESSION, "no decoder for its transfer syntax")
-    if at.length not in (expected, expected + expected % 2):  # values have an even length
-        return Rejected(LeftOut.UNREADABLE, f"the pixel data has {at.length} bytes instead of {expected}")
-    return dtype, unused, at.offset
+def _not_cut(read: SliceHeader | Rejected, size: int) -> SliceHeader | Rejected:
+    """The slice if the file holds all of its pixels. Whether compressed pixels are complete is known when decoded."""
+    if isinstance(read, Rejected) or not read.layout.native:
+        return read
+    expected = read.rows * read.columns * read.layout.allocated // 8
+    if size - read.layout.offset >= expected:
+        return read
+    return Rejected(LeftOut.UNREADABLE, "cut off inside the pixels")
 
 
-def _has_decoder(syntax: uid.UID) -> bool:
-    try:
-        return get_decoder(syntax).is_available
-    except NotImplementedError:
-        return False
+def _series_of(dataset: Dataset) -> SeriesHeader:
+    series_uid = uid_of(dataset, "SeriesInstanceUID")
+    return SeriesHeader(
+        uid=series_uid,
+        patient_id=normal_patient_id(text_of(dataset, "PatientID")),
+        study_uid=uid_of(dataset, "StudyInstanceUID") or series_uid,
+        person=(text_of(dataset, "PatientBirthDate"), text_of(dataset, "PatientSex")),
+        kernel=printable_of(dataset, "ConvolutionKernel"),
+        manufacturer=printable_of(dataset, "Manufacturer"),
+        thickness_mm=_thickness_mm(dataset),
+        description=printable_of(dataset, "SeriesDescription"),
+        study_description=printable_of(dataset, "StudyDescription"),
+    )
 
 
-def _text(value: object) -> str:
-    """The text of an attribute; several values, which some vendors write, are joined as in DICOM."""
-    return "\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value or "")
+@lru_cache(4096)
+def _shared(series: SeriesHeader) -> SeriesHeader:
+    """One object for all slices with equal values."""
+    return series
+
+
+def _thickness_mm(dataset: Dataset) -> float:
+    """SliceThickness, mm; 0 where it is unknown: absent, text such as `2,5`, or nothing that a slice can have."""
+    thickness = number_of(dataset, "SliceThickness")
+    return thickness if thickness is not None and 0 < thickness <= MAX_THICKNESS_MM else 0.0

@@ -1,42 +1,45 @@
-"""CT series from files: grouped by SeriesInstanceUID, ordered along the normal, all other files counted.
+"""CT series from files: split into stacks, ordered along the normal, all other files counted.
 
-In: paths of folders, files and zips. Out: `Reading`. Pixels are decoded later, slice by slice (pixels.py). Memory: a
-few hundred bytes per slice.
+In: paths of folders, files and archives. Out: `Reading`. Pixels are decoded later, slice by slice (pixels.py); here
+only those of files that may be copies of each other (contents.py). Memory: a few hundred bytes per slice.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+from chestgan_core.dicom.contents import Dropped, distinct
 from chestgan_core.dicom.file_walk import Archives, Found, Refused, walk
-from chestgan_core.dicom.headers import Rejected, SeriesHeader, SliceHeader, read_header
+from chestgan_core.dicom.headers import SeriesHeader, SliceHeader, read_header, series_key
 from chestgan_core.dicom.histology import histology_of
-from chestgan_core.dicom.left_out import LeftOut
+from chestgan_core.dicom.left_out import Cause, Causes, Doubt, LeftOut, in_brackets
+from chestgan_core.dicom.patient_ids import is_placeholder
+from chestgan_core.dicom.stacks import Stack, stacks_of
 from chestgan_core.errors import BadInput
 from chestgan_core.local.progress import Progress
 from chestgan_core.reasons import in_words
 
-SAME_POSITION_DIGITS = 2  # 0.01 mm
-SAME_NORMAL_COSINE = 0.9994  # 2 degrees
-MAX_WARNINGS = 50
-# Reasons that a person may want to check file by file.
-WORTH_A_WARNING = (LeftOut.UNREADABLE, LeftOut.UNSAFE_NAME, LeftOut.UNSUPPORTED_COMPRESSION)
-
 
 @dataclass(frozen=True)
 class Series:
-    """One usable CT series. slices: from the lowest to the highest position, no position twice.
+    """One stack of a usable CT series: one scan in one reconstruction. Most series have one.
 
-    patient_id and the descriptions are raw and must not reach keys, logs or errors. histology: `histology_of` the
-    patient. thickness_mm is what the header says; spacing_mm is the median distance of neighbouring slices, 0 for a
-    single one. They differ where slices overlap or are missing.
+    stack: 8 hexadecimal digits that tell it from the other stacks of its series, empty where there is no other.
+    slices: from the lowest to the highest position, no position twice.
+
+    patient_id and the descriptions are raw and must not reach keys, logs or errors. patient_id is empty where the files
+    have none: then study_uid stands for the patient. histology: `histology_of` the patient. thickness_mm is what the
+    header says; spacing_mm is the median distance of neighbouring slices, 0 for a single one. They differ where slices
+    overlap or are missing.
     """
 
     uid: str
+    stack: str
     patient_id: str
+    study_uid: str
     histology: str
     kernel: str
     manufacturer: str
@@ -46,45 +49,63 @@ class Series:
     study_description: str
     slices: tuple[SliceHeader, ...]
 
+    @property
+    def patient(self) -> tuple[str, str]:
+        """Equal for the series of one patient: the PatientID, or the study where there is none."""
+        return self.patient_id, "" if self.patient_id else self.study_uid
+
 
 @dataclass(frozen=True)
 class Reading:
-    """files = slices in series + sum of left_out. warnings: one line each for damaged files, at most 50."""
+    """files = slices in series + sum of left_out. causes: why files are left out, doubts: what is doubtful about those
+    that are used; both grouped.
+    """
 
     series: tuple[Series, ...]
     left_out: Counter[LeftOut]
     files: int
-    warnings: tuple[str, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    doubts: tuple[Cause, ...] = ()
 
 
 @dataclass
 class _Collected:
     """What is collected while files are read. not_axial: by series, whether it has axial slices decides the reason."""
 
-    common: dict[tuple[str, str], SeriesHeader] = field(default_factory=dict)
-    slices: defaultdict[tuple[str, str], list[SliceHeader]] = field(default_factory=lambda: defaultdict(list))
-    not_axial: Counter[tuple[str, str]] = field(default_factory=Counter)
+    slices: list[SliceHeader] = field(default_factory=list)
+    not_axial: defaultdict[tuple[str, str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
     left_out: Counter[LeftOut] = field(default_factory=Counter)
-    warnings: list[str] = field(default_factory=list)
-    seen: set[str] = field(default_factory=set)
+    causes: Causes = field(default_factory=Causes)
+    doubts: Causes = field(default_factory=Causes)
     files: int = 0
 
     def leave_out(self, reason: LeftOut, name: str, cause: str) -> None:
         self.left_out[reason] += 1
-        if reason in WORTH_A_WARNING and len(self.warnings) < MAX_WARNINGS:
-            self.warnings.append(f"{name}: {reason}: {cause}")
+        self.causes.add(reason, cause, name)
+
+    def drop(self, dropped: Iterable[Dropped], archives: Archives) -> None:
+        for header, reason, cause in dropped:
+            self.leave_out(reason, archives.name(header.location), cause)
+
+    def doubt(self, doubt: Doubt, headers: Sequence[SliceHeader], archives: Archives) -> None:
+        """Counts the files; the first by name becomes the example."""
+        first = min(headers, key=lambda one: (one.location.path, one.location.entries))
+        self.doubts.add(doubt, doubt.meaning, archives.name(first.location), len(headers))
 
 
 def read_series(paths: Sequence[Path], progress: Progress | None = None) -> Reading:
-    """Find the usable CT series below some paths. Headers only: pixels are not decoded.
+    """Find the usable CT series below some paths, split into stacks.
+
+    Only headers are read, and the pixels of files that share a SOP instance UID or a position: whether they are copies
+    is decided by content.
 
     Args:
-        paths: Folders, DICOM files and zips, nested as they come.
+        paths: Folders, DICOM files and archives, nested as they come.
         progress: Gets one step per file.
 
     Returns:
-        The series, sorted by PatientID and SeriesInstanceUID, whatever the order of the files; the reasons why the
-        other files are left out, counted; and a line for each damaged file.
+        The series, sorted by patient, SeriesInstanceUID and stack, whatever the names and the order of the files; the
+        reasons why the other files are left out, counted; and the causes and doubts, grouped, with a file each.
 
     Raises:
         BadInput: A path does not exist, or a folder is empty.
@@ -109,80 +130,114 @@ def read_series(paths: Sequence[Path], progress: Progress | None = None) -> Read
                 _collect(file, archives, found)
             if progress is not None:
                 progress.step(note=f"left out {in_words(found.left_out)}")
-    series = tuple(
-        _ordered(found.common[key], found.slices[key], found.left_out) for key in sorted(found.slices)
-    )
-    for key, count in found.not_axial.items():
-        mixed = key in found.slices
-        found.left_out[LeftOut.MIXED_ORIENTATION if mixed else LeftOut.NOT_AXIAL] += count
+        series = tuple(_series(found, archives))
     left_out = Counter({reason: count for reason, count in found.left_out.items() if count})
-    return Reading(series, left_out, found.files, tuple(found.warnings))
+    return Reading(series, left_out, found.files, found.causes.listed(), found.doubts.listed())
 
 
 def require_series(reading: Reading) -> None:
-    """Raises BadInput, with the reasons and their counts: there is no usable series."""
+    """Raises BadInput, with the reasons, their counts and the first causes: there is no usable series."""
     if not reading.series:
         raise BadInput(
             f"{reading.files} files",
-            f"have no usable CT series; left out: {in_words(reading.left_out)}",
+            f"have no usable CT series; left out: {in_words(reading.left_out)}{in_brackets(reading.causes)}",
             "give axial CT slices in Hounsfield units (CT Image Storage, MONOCHROME2)",
         )
 
 
 def _collect(file: Found, archives: Archives, found: _Collected) -> None:
     read = read_header(file, lambda limit: archives.read(file.location, limit))
-    if isinstance(read, Rejected):
-        if read.reason is LeftOut.NOT_AXIAL:
-            found.not_axial[read.series] += 1  # the reason depends on the rest of its series
-        else:
-            found.leave_out(read.reason, file.name, read.cause)
-        return
-    header, common = read
-    if header.sop_uid in found.seen:
-        found.leave_out(LeftOut.DUPLICATE, file.name, "")
-        return
-    found.seen.add(header.sop_uid)
-    key = common.patient_id, common.uid
-    found.common.setdefault(key, common)
-    found.slices[key].append(header)
+    if isinstance(read, SliceHeader):
+        found.slices.append(read)
+    elif read.reason is LeftOut.NOT_AXIAL:
+        found.not_axial[read.series].append(file.name)  # the reason depends on the rest of its series
+    else:
+        found.leave_out(read.reason, file.name, read.cause)
 
 
-def _ordered(common: SeriesHeader, headers: list[SliceHeader], left_out: Counter[LeftOut]) -> Series:
-    stack = _largest_stack(headers)
-    left_out[LeftOut.MIXED_ORIENTATION] += len(headers) - len(stack)
-    # The SOP UID decides between two slices at one position, so that the order of the files does not.
-    by_position: dict[float, SliceHeader] = {}
-    for header in sorted(stack, key=lambda header: header.sop_uid):
-        by_position.setdefault(round(header.position_mm, SAME_POSITION_DIGITS), header)
-    left_out[LeftOut.DUPLICATE] += len(stack) - len(by_position)
-    slices = tuple(by_position[position] for position in sorted(by_position))
-    gaps = [above.position_mm - below.position_mm for below, above in pairwise(slices)]
+def _series(found: _Collected, archives: Archives) -> Iterable[Series]:
+    grouped: defaultdict[tuple[str, str, str], list[SliceHeader]] = defaultdict(list)
+    for header in _with_own_uids(found, archives):
+        grouped[series_key(header.series)].append(header)
+    for key, names in found.not_axial.items():
+        reason = LeftOut.MIXED_ORIENTATION if key in grouped else LeftOut.NOT_AXIAL
+        for name in names:
+            found.leave_out(reason, name, "")
+    _doubt_patients([header for headers in grouped.values() for header in headers], found, archives)
+    for key in sorted(grouped):
+        stacks, dropped = stacks_of(grouped[key], lambda headers: distinct(headers, archives))
+        found.drop(dropped, archives)
+        if len(stacks) > 1:
+            slices = [one for stack in stacks for one in stack.slices]
+            found.doubt(Doubt.SEVERAL_STACKS, slices, archives)
+        for stack in stacks:
+            if stack.by_slice_location:
+                found.doubt(Doubt.SLICE_LOCATION, stack.slices, archives)
+            yield _as_series(stack)
+
+
+def _with_own_uids(found: _Collected, archives: Archives) -> list[SliceHeader]:
+    """The slices without copies; those that share a SOP instance UID with other content have `content`."""
+    by_uid: defaultdict[str, list[SliceHeader]] = defaultdict(list)
+    for header in found.slices:
+        by_uid[header.sop_uid].append(header)
+    slices: list[SliceHeader] = []
+    for headers in by_uid.values():
+        if len(headers) == 1:
+            slices += headers
+            continue
+        kept, dropped = distinct(headers, archives)
+        found.drop(dropped, archives)
+        if len(kept) <= 1:
+            slices += kept.values()
+            continue
+        slices += [replace(header, content=content) for content, header in kept.items()]
+        patients = {series_key(header.series)[:2] for header in kept.values()}
+        doubt = Doubt.UID_COLLISION if len(patients) == 1 else Doubt.UID_OF_SEVERAL_PATIENTS
+        found.doubt(doubt, list(kept.values()), archives)
+    return slices
+
+
+def _doubt_patients(headers: Sequence[SliceHeader], found: _Collected, archives: Archives) -> None:
+    by_id: defaultdict[str, list[SliceHeader]] = defaultdict(list)
+    for header in headers:
+        by_id[header.series.patient_id].append(header)
+    for patient_id, files in by_id.items():
+        if not patient_id:
+            found.doubt(Doubt.NO_PATIENT_ID, files, archives)
+            continue
+        if is_placeholder(patient_id):
+            found.doubt(Doubt.PLACEHOLDER_ID, files, archives)
+        persons = {header.series.person for header in files}
+        if any(len({one for one in values if one}) > 1 for values in zip(*persons, strict=True)):
+            found.doubt(Doubt.SHARED_ID, files, archives)
+
+
+def _as_series(stack: Stack) -> Series:
+    header = _common(stack.slices)
+    gaps = [above.position_mm - below.position_mm for below, above in pairwise(stack.slices)]
     return Series(
-        uid=common.uid,
-        patient_id=common.patient_id,
-        histology=histology_of(common.patient_id),
-        kernel=common.kernel,
-        manufacturer=common.manufacturer,
-        thickness_mm=common.thickness_mm,
+        uid=header.uid,
+        stack=stack.label,
+        patient_id=header.patient_id,
+        study_uid=header.study_uid,
+        histology=histology_of(header.patient_id),
+        kernel=header.kernel,
+        manufacturer=header.manufacturer,
+        thickness_mm=header.thickness_mm,
         spacing_mm=median(gaps) if gaps else 0.0,
-        description=common.description,
-        study_description=common.study_description,
-        slices=slices,
+        description=header.description,
+        study_description=header.study_description,
+        slices=stack.slices,
     )
 
 
-def _largest_stack(headers: list[SliceHeader]) -> list[SliceHeader]:
-    """The slices that are parallel (within 2 degrees) to the most frequent orientation."""
-    counts = Counter(tuple(round(part, 3) for part in header.geometry.normal) for header in headers)
-    if len(counts) == 1:
-        return headers
+def _common(slices: Sequence[SliceHeader]) -> SeriesHeader:
+    """The header with the most values; the slices of a stack differ in unknown ones only, and in case and blanks."""
+    headers = {header.series for header in slices}
 
-    def parallel(normal: tuple[float, ...]) -> int:
-        return sum(count for other, count in counts.items() if _parallel(normal, other))
+    def order(header: SeriesHeader) -> tuple[int, str]:
+        values = header.kernel, header.manufacturer, header.description, header.study_description
+        return -sum(map(bool, (*values, header.thickness_mm))), repr(header)
 
-    most_frequent = max(sorted(counts), key=parallel)
-    return [header for header in headers if _parallel(most_frequent, header.geometry.normal)]
-
-
-def _parallel(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-    return sum(x * y for x, y in zip(a, b, strict=True)) >= SAME_NORMAL_COSINE
+    return min(headers, key=order)

@@ -6,7 +6,6 @@ the old pair, the new pair, or a pair that `read_shard` refuses.
 """
 
 import hashlib
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from chestgan_core.errors import BadInput
 from chestgan_core.local.files import replacing
+from chestgan_core.local.parquet import read_parquet, write_parquet
 
 REMEDY = "make the shard again"
 
@@ -28,9 +27,10 @@ REMEDY = "make the shard again"
 class SliceRow:
     """What is known about one slice. A field with a default may be unknown, and then has the default.
 
-    patient, series_uid, sop_uid: pseudonyms where the source is private. position_mm: along the normal, larger towards
-    the head. lung_fraction: lung area / body area. pixel_mm: the edge of a pixel of the normalized slice. kernel,
-    thickness_mm: of the reconstruction. phash: perceptual hash (imaging/perceptual_hash.py) of the normalized slice as
+    patient, series_uid, sop_uid: pseudonyms where the source is private; patient and sop_uid together name one slice.
+    stack: which scan or reconstruction of its series (dicom/stacks.py), empty where it has one. position_mm: along the
+    normal, larger towards the head. lung_fraction: lung area / body area. pixel_mm: the edge of a pixel of the
+    normalized slice. kernel, thickness_mm: of the reconstruction, from the header of the slice itself. phash: perceptual hash (imaging/perceptual_hash.py) of the normalized slice as
     it is displayed. stored_rows, stored_columns: the size of the stored image. upright: how it was turned (letters of
     `TURNS`, in that order). crop_top to crop_columns: the part of the upright image that became the normalized slice,
     in its pixels; it may reach beyond the image, so that crop_top and crop_left may be negative.
@@ -53,6 +53,7 @@ class SliceRow:
     crop_left: int = 0
     crop_rows: int = 0
     crop_columns: int = 0
+    stack: str = ""
 
 
 TURNS = "TRC"
@@ -102,10 +103,8 @@ def write_shard(shard: Shard, path: Path) -> None:
     """
     if path.suffix != ".safetensors":
         raise BadInput(path, "does not end in .safetensors", "give the shard that ending")
-    stream = io.BytesIO()
     columns = {name: [getattr(row, name) for row in shard.rows] for name in SCHEMA.names}
-    pq.write_table(pa.table(columns, schema=SCHEMA), stream)
-    rows = stream.getvalue()
+    rows = write_parquet(pa.table(columns, schema=SCHEMA))
     # One entry of metadata only: safetensors writes several in a random order.
     metadata = {"rows_sha256": hashlib.sha256(rows).hexdigest()}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,12 +164,7 @@ def read_shard(path: Path, chosen: Sequence[int] | None = None) -> Shard:
 
 def parse_rows(data: bytes, where: object) -> tuple[SliceRow, ...]:
     """The rows in the bytes of FILE.parquet. where: what an error names. Raises BadInput."""
-    try:
-        table = pq.read_table(io.BytesIO(data))
-    except pa.ArrowException as error:
-        raise BadInput(where, "is not a Parquet file", REMEDY) from error
-    if table.schema != SCHEMA:
-        raise BadInput(where, "does not have the columns of this version of chestgan", REMEDY)
+    table = read_parquet(data, where, REMEDY, schema=SCHEMA, exact=True, error=BadInput)
     columns = [table.column(name).to_pylist() for name in SCHEMA.names]
     return tuple(SliceRow(*values) for values in zip(*columns, strict=True))
 

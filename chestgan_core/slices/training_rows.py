@@ -3,15 +3,14 @@
 In: the used slices. Out: rows as plain data, Parquet bytes, and from these the chosen slices of each shard.
 """
 
-import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from chestgan_core.local.parquet import read_parquet, write_parquet
 from chestgan_core.slices.selection import UsedSlice
 
 _BOX = pa.struct(
@@ -25,6 +24,7 @@ _COLUMNS: dict[str, pa.DataType] = {
     "side": pa.string(),
     "series_uid": pa.string(),
     "sop_uid": pa.string(),
+    "stack": pa.string(),
     "position_mm": pa.float64(),
     "pixel_mm": pa.float64(),
     "lung_fraction": pa.float64(),
@@ -33,6 +33,7 @@ _COLUMNS: dict[str, pa.DataType] = {
     "boxes": pa.list_(_BOX),
 }
 SCHEMA = pa.schema(_COLUMNS)
+WHERE, REMEDY = "the rows of a training set", "materialize training_set again"
 _OF_SLICE = [name for name in _COLUMNS if name not in ("shard", "index", "side", "boxes")]
 
 
@@ -56,14 +57,12 @@ def rows_of(used: Sequence[UsedSlice]) -> list[dict[str, Any]]:
 
 def rows_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """The rows as Parquet; equal rows give equal bytes."""
-    stream = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=SCHEMA), stream, compression="zstd")
-    return stream.getvalue()
+    return write_parquet(pa.Table.from_pylist(list(rows), schema=SCHEMA), compression="zstd")
 
 
 def chosen_indices(data: bytes) -> Mapping[tuple[str, str], Sequence[int]]:
     """(name of a shard, side) -> indices of its slices, ascending as in the rows. data: Parquet bytes, verified."""
-    table = pq.read_table(io.BytesIO(data), columns=["shard", "side", "index"])
+    table = read_parquet(data, WHERE, REMEDY, columns=["shard", "side", "index"])
     chosen: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for shard, side, index in zip(*(column.to_pylist() for column in table.columns), strict=True):
         chosen[shard, side].append(index)
@@ -72,5 +71,6 @@ def chosen_indices(data: bytes) -> Mapping[tuple[str, str], Sequence[int]]:
 
 def patients_of(data: bytes, side: str) -> set[str]:
     """The patients of one side. data: Parquet bytes, verified."""
-    table = pq.read_table(io.BytesIO(data), columns=["patient"], filters=[("side", "=", side)])
-    return {str(patient) for patient in table.column("patient").to_pylist()}
+    table = read_parquet(data, WHERE, REMEDY, columns=["patient", "side"])
+    sides = zip(table.column("patient").to_pylist(), table.column("side").to_pylist(), strict=True)
+    return {str(patient) for patient, found in sides if found == side}

@@ -1,4 +1,4 @@
-"""The rows of a catalog: one per series, with its status; and their sums.
+"""The rows of a catalog: one per series (of a folder: per stack of a series), with its status; and their sums.
 
 In: what a source says about its series. Out: SeriesRow, Catalog, CatalogSummary. Nothing here reads or writes.
 """
@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from chestgan_core.dicom.left_out import Cause
 from chestgan_core.store.artefacts import content_version
 
 SELECTED = "selected"
@@ -21,7 +22,8 @@ class SeriesRow:
     """One series of a collection. An empty text and the number 0 mean unknown.
 
     patient, key: `Pseudonyms.patient` of the PatientID and `Pseudonyms.series` of the SeriesInstanceUID, as they appear
-    in the store. images: how many slices the source has. revision: any text that changes whenever the content of the
+    in the store. stack: where a series of a folder has several scans or reconstructions, each is a row; then the label
+    of this one, with which the key ends (`stack_key`). images: how many slices the source has. revision: any text that changes whenever the content of the
     series does. bytes: of its files. description, study_description: `single_spaced`; removed later where the dataset
     is private. histology: `histology_of` the PatientID. thickness_mm, spacing_mm: of the slices. licence, doi: of this
     series; where unknown, those of the dataset hold. analysis: the analysis result of the Imaging Data Commons that it
@@ -51,6 +53,12 @@ class SeriesRow:
     location: str = ""
     files: list[str] = field(default_factory=list)
     status: str = ""
+    stack: str = ""
+
+    @property
+    def series(self) -> str:
+        """The key of the whole series, whichever of its stacks this is."""
+        return self.key.removesuffix(f"-{self.stack}") if self.stack else self.key
 
 
 @dataclass(frozen=True)
@@ -91,13 +99,16 @@ class CatalogSummary:
 class Catalog:
     """rows: every series, sorted by patient and key.
 
-    left_out: reason -> number of files that belong to no row. files: how many files were read. {} and 0 where the
-    source is not a folder.
+    left_out: reason -> number of files that belong to no row. files: how many files were read. causes: why files are
+    left out, doubts: what is doubtful about those of rows; grouped, with a file each, by its path in the folder. Empty
+    and 0 where the source is not a folder.
     """
 
     rows: tuple[SeriesRow, ...]
     left_out: dict[str, int] = field(default_factory=dict)
     files: int = 0
+    causes: tuple[Cause, ...] = ()
+    doubts: tuple[Cause, ...] = ()
 
     @cached_property
     def selected(self) -> tuple[SeriesRow, ...]:
@@ -148,6 +159,11 @@ def amount(rows: Iterable[SeriesRow]) -> Amount:
         sum(row.images for row in rows),
         sum(row.bytes for row in rows),
     )
+
+
+def stack_key(series: str, stack: str) -> str:
+    """The key of one stack of a series; that of the series where it has no other."""
+    return f"{series}-{stack}" if stack else series
 
 
 def delivery_name(row: SeriesRow) -> str:

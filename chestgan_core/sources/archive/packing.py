@@ -65,7 +65,7 @@ def pack_series(
 def check_series(packed: Packed, row: "SeriesRow", pseudonyms: "Pseudonyms", remote: bool) -> None:
     """Raises SourceRefused (BadInput if not remote): files are missing, or belong to another series than the row's."""
     error = SourceRefused if remote else BadInput
-    strangers = sum(not belongs for belongs in _of_series(packed.path, row.key, pseudonyms))
+    strangers = sum(not belongs for belongs in _of_series(packed.path, row.series, pseudonyms))
     if strangers:
         raise error(
             f"series {row.key}",
@@ -118,18 +118,14 @@ def _key(pseudonyms: "Pseudonyms", uid: str) -> str:
 
 def _series_uid(head: bytes) -> str:
     """SeriesInstanceUID of a file, "" if the bytes end before it or are not DICOM."""
-    import io
-
-    import pydicom
-    from pydicom.filereader import read_partial
+    from chestgan_core.dicom.dicom_file import inflated, is_dicom, parse
+    from chestgan_core.dicom.file_walk import MAX_SLICE_BYTES
+    from chestgan_core.dicom.identity import uid_of
 
     try:
-        header = read_partial(
-            io.BytesIO(head),
-            stop_when=lambda tag, vr, length: tag > _SERIES_UID,
-            specific_tags=[pydicom.tag.Tag(_SERIES_UID)],
-        )
-        return str(header.get("SeriesInstanceUID", ""))
+        if not is_dicom(head):
+            return ""
+        return uid_of(parse(inflated(head, MAX_SLICE_BYTES), [_SERIES_UID]).header, "SeriesInstanceUID")
     except Exception:
         # Bytes that end within a sequence, or are not DICOM at all: pydicom raises errors of any class.
         return ""

@@ -3,7 +3,8 @@
 In: SeriesRow with the fields that its source knows, SeriesRules. Out: the same rows with `status`, sorted. The order of
 the input does not matter.
 
-A rule never excludes a row in which its field is unknown ("" or 0): NBIA's list of series has neither SOP class nor
+A row of a folder is one stack of a series: each scan and reconstruction is judged by its own description and kernel. A
+rule never excludes a row in which its field is unknown ("" or 0): NBIA's list of series has neither SOP class nor
 photometric interpretation, and series that are not CT images are found when their files arrive. The rules apply in the
 order of `SeriesStatus`; the first that a series does not meet gives its status.
 """
@@ -13,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from chestgan_core.config.dataset import SeriesRules
+from chestgan_core.dicom.patient_ids import normal_patient_id
 from chestgan_core.reasons import Reason
 from chestgan_core.sources.catalog.kernels import kernel_family
 from chestgan_core.sources.series_rows import ANOTHER_CHOSEN, SELECTED, SeriesRow, single_spaced
@@ -82,7 +84,7 @@ def _status_of(
     include: tuple[re.Pattern[str], ...],
     exclude: tuple[re.Pattern[str], ...],
 ) -> SeriesStatus:
-    if row.patient in rules.exclude_patients or row.key in rules.exclude_series:
+    if row.patient in _ids(rules.exclude_patients) or {row.key, row.series} & _ids(rules.exclude_series):
         return SeriesStatus.EXCLUDED
     if _excluded(row.modality, rules.modality):
         return SeriesStatus.OTHER_MODALITY
@@ -103,6 +105,11 @@ def _status_of(
     if rules.kernel != "any" and kernel_family(row.kernel, row.description) not in (rules.kernel, "unknown"):
         return SeriesStatus.OTHER_KERNEL
     return SeriesStatus.SELECTED
+
+
+def _ids(listed: tuple[str, ...]) -> set[str]:
+    """As the names of the catalog were made: in the form in which ids are compared."""
+    return {normal_patient_id(name) for name in listed}
 
 
 def _excluded(value: str, allowed: tuple[str, ...]) -> bool:

@@ -7,11 +7,12 @@ a hash of the rows, of the rules and of the counts of files left out. Patients o
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chestgan_core.config.dataset import Dataset, dataset_named
+from chestgan_core.dicom.left_out import Cause
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.reasons import in_words
 from chestgan_core.sources.catalog.listing import list_series
@@ -31,6 +32,8 @@ class _Manifest:
 
     left_out: dict[str, int]
     files: int
+    causes: tuple[Cause, ...]
+    doubts: tuple[Cause, ...]
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def catalog_series(store: Store, dataset_name: str, home: Path) -> tuple[Catalog
     Raises what `list_series` raises, and BadInput if no series is selected (with reasons and counts).
     """
     dataset = _with_series(dataset_name)
-    catalog = list_series(dataset, home)
+    catalog = _for_the_store(dataset, list_series(dataset, home))
     summary = catalog.summary()
     if not catalog.selected:
         raise BadInput(
@@ -85,7 +88,13 @@ def read_catalog(
         "the manifest of a catalog",
     )
     rows = _read(store.read(artefact, _rows_file(version)), patient)
-    return Catalog(tuple(SeriesRow(**row) for row in rows.to_pylist()), manifest.left_out, manifest.files)
+    return Catalog(
+        tuple(SeriesRow(**row) for row in rows.to_pylist()),
+        manifest.left_out,
+        manifest.files,
+        manifest.causes,
+        manifest.doubts,
+    )
 
 
 def read_patients(store: Store, dataset_name: str, version: str) -> dict[str, tuple[str, str]]:
@@ -114,6 +123,8 @@ def _commit(store: Store, dataset: Dataset, catalog: Catalog) -> StoredCatalog:
             "dataset": dataset.name,
             "left_out": catalog.left_out,
             "files": catalog.files,
+            "causes": [cause.as_json() for cause in catalog.causes],
+            "doubts": [doubt.as_json() for doubt in catalog.doubts],
             "summary": catalog.summary().as_json(),
             "rules": dataset.selection.model_dump(mode="json"),
         }
@@ -122,6 +133,16 @@ def _commit(store: Store, dataset: Dataset, catalog: Catalog) -> StoredCatalog:
         store.commit(manifest_key, {_rows_file(version): rows, _patients_file(version): patients}, manifest)
     store.update_pointer(keys.catalog_latest(dataset.name), {"version": version})
     return StoredCatalog(store.uri(manifest_key), sha256, version)
+
+
+def _for_the_store(dataset: Dataset, catalog: Catalog) -> Catalog:
+    """Without names of files where the dataset is private: folders often have names of people."""
+    if not dataset.private:
+        return catalog
+    causes, doubts = (
+        tuple(replace(one, example="") for one in found) for found in (catalog.causes, catalog.doubts)
+    )
+    return replace(catalog, causes=causes, doubts=doubts)
 
 
 def _rows_file(version: str) -> str:
@@ -160,18 +181,22 @@ def _patients(catalog: Catalog) -> "pa.Table":
 
 
 def _write(path: Path, table: "pa.Table") -> None:
-    import pyarrow.parquet as pq
+    from chestgan_core.local.parquet import write_parquet
 
-    pq.write_table(table, path, compression="zstd")
+    path.write_bytes(write_parquet(table, compression="zstd"))
 
 
 def _read(data: bytes, patient: str | None = None) -> "pa.Table":
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
+    from chestgan_core.local.parquet import read_parquet
+
+    table = read_parquet(data, "the rows of a catalog", "materialize series_catalog again")
     if patient is None:
-        return pq.read_table(pa.BufferReader(data))
-    return pq.read_table(pa.BufferReader(data), filters=[("patient", "=", patient)])
+        return table
+    return table.filter(
+        pa.array([found == patient for found in table.column("patient").to_pylist()], pa.bool_())
+    )
 
 
 def _with_series(dataset_name: str) -> Dataset:

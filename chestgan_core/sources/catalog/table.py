@@ -1,10 +1,11 @@
 """A catalog as a table for a terminal: what is listed, what is selected, what is left out and why.
 
-In: Catalog. Out: text of about twenty lines that names no series and no patient.
+In: Catalog. Out: text of about thirty lines that names no series and no patient. With the causes it names a file each: a
+folder is read by its owner, in a terminal.
 """
 
 from chestgan_core.dicom.histology import HISTOLOGIES
-from chestgan_core.dicom.left_out import LeftOut
+from chestgan_core.dicom.left_out import LeftOut, shown
 from chestgan_core.sources.catalog.series_selection import SeriesStatus
 from chestgan_core.sources.series_rows import Amount, Catalog
 
@@ -26,6 +27,9 @@ def as_text(title: str, catalog: Catalog) -> str:
     if catalog.left_out:
         lines += ["", f"{f'of {catalog.files:,} files left out':30}{'files':>9}"]
         lines += _reasons(catalog.left_out, {str(reason): reason.meaning for reason in LeftOut})
+        lines += [f"    {line}" for line in shown(catalog.causes)]
+    if catalog.doubts:
+        lines += ["", "warnings", *(f"  {line}" for line in shown(catalog.doubts))]
     return "\n".join(lines)
 
 

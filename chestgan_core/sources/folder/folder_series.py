@@ -5,17 +5,19 @@ Hounsfield units becomes rows (dicom/left_out.py lists the other files).
 """
 
 import os
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chestgan_core.errors import BadInput
 from chestgan_core.local.progress import Progress
-from chestgan_core.sources.series_rows import Catalog, SeriesRow, single_spaced
+from chestgan_core.sources.series_rows import Catalog, SeriesRow, single_spaced, stack_key
 from chestgan_core.store.artefacts import content_version
 
 if TYPE_CHECKING:
     from chestgan_core.dicom.file_walk import Archives, FileLocation
+    from chestgan_core.dicom.left_out import Cause
     from chestgan_core.dicom.pseudonyms import Pseudonyms
     from chestgan_core.dicom.series import Series
 
@@ -42,7 +44,14 @@ def folder_series(
             _row(series, folder_files, archives, pseudonyms, licence, doi, generated)
             for series in reading.series
         ]
-    return Catalog(tuple(rows), {str(why): n for why, n in sorted(reading.left_out.items())}, reading.files)
+    left_out = {str(why): count for why, count in sorted(reading.left_out.items())}
+    causes, doubts = (_below(folder, found) for found in (reading.causes, reading.doubts))
+    return Catalog(tuple(rows), left_out, reading.files, causes, doubts)
+
+
+def _below(folder: Path, causes: "tuple[Cause, ...]") -> "tuple[Cause, ...]":
+    """The causes with paths below the folder: the same folder elsewhere gives the same catalog."""
+    return tuple(replace(one, example=one.example.removeprefix(f"{folder}/")) for one in causes)
 
 
 class FolderFiles:
@@ -91,14 +100,15 @@ def _row(
     doi: str,
     generated: bool,
 ) -> SeriesRow:
+    stack = pseudonyms.stack(series.stack)
     files = [folder_files.text_of(header.location) for header in series.slices]
     states = [_state(header.location, archives) for header in series.slices]
     sizes = [size for size, _ in states]
     # Name, size and UID stay the same when pixels are blanked in place, so the time or CRC counts, too.
     marks = [0 if generated else mark for _, mark in states]
     return SeriesRow(
-        patient=pseudonyms.patient(series.patient_id),
-        key=pseudonyms.series(series.uid),
+        patient=pseudonyms.patient(series.patient_id, series.study_uid),
+        key=stack_key(pseudonyms.series(series.uid), stack),
         modality="CT",
         sop_class="1.2.840.10008.5.1.4.1.1.2",  # CT Image Storage: nothing else becomes a Series
         photometric="MONOCHROME2",
@@ -115,6 +125,7 @@ def _row(
         revision=content_version(files, sizes, marks, [header.sop_uid for header in series.slices]),
         files=files,
         study_description=single_spaced(series.study_description),
+        stack=stack,
     )
 
 
