@@ -58,7 +58,7 @@ def publish_set(store: Store, ready: SetFolder) -> PublishedSet:
     files = {ready.name(item): ready.file(item) for item in ready.objects}
     fields = {name: value for name, value in ready.manifest.items() if name != "objects"}
     with Progress(f"publish  {ready.facts.name}", total=len(files), unit="files") as progress:
-        store.commit(ready.manifest_key, files, fields, progress=progress)
+        store.commit(ready.manifest_key, files, fields, progress=progress, plain_keys=True)
     add_to_index(store, entry_of(ready))
     store.update_pointer(keys.set_latest(ready.facts.name), {"version": ready.version})
     uri = store.uri(folder_of(ready.manifest_key)).rstrip("/")

@@ -17,6 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from chestgan_core.errors import BadInput, DamagedObject, nearest
 
 AGAIN = "delete it and materialize its artefact again"
+_DIGITS = 16
 T = TypeVar("T")
 
 
@@ -44,8 +45,8 @@ class Artefact:
         return sum(item.bytes for item in self.objects)
 
     def name(self, item: StoredObject) -> str:
-        """The object's file name: its key relative to the folder of the manifest."""
-        return item.key.removeprefix(folder_of(self.manifest_key))
+        """The object's file name: its key relative to the folder of the manifest, without the part of content_key."""
+        return name_of(item, folder_of(self.manifest_key))
 
     def find(self, name: str) -> StoredObject:
         """The object with this file name. Raises BadInput with the nearest names there are."""
@@ -60,6 +61,17 @@ class Artefact:
 def folder_of(key: str) -> str:
     """`a/b/` of `a/b/c`, and "" where there is no folder."""
     return key[: key.rfind("/") + 1]
+
+
+def content_key(folder: str, name: str, sha256: str) -> str:
+    """The key of an object that other content cannot have: `<folder><16 digits of its sha256>/<name>`."""
+    return f"{folder}{sha256[:_DIGITS]}/{name}"
+
+
+def name_of(item: StoredObject, folder: str) -> str:
+    """The file name of an object below a folder: its relative key, without the part that content_key adds."""
+    parts = item.key.removeprefix(folder).split("/")
+    return "/".join(part for part in parts if part != item.sha256[:_DIGITS])
 
 
 def canonical_json(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
@@ -87,14 +99,34 @@ def sha256_of(source: Path | bytes) -> str:
 
 
 def parse_json(data: bytes, where: str) -> dict[str, Any]:
-    """A JSON object. where: what an error names. Raises DamagedObject."""
+    """A JSON object. where: what an error names.
+
+    Raises DamagedObject: not JSON, no object, NaN or infinity (Python reads them), a name twice, nested so deep that it
+    is no manifest, half of a surrogate pair (no text, and no terminal or file takes it).
+    """
     try:
-        value = json.loads(data)
-    except ValueError:
-        value = None
+        value = json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except json.JSONDecodeError as error:
+        raise DamagedObject(where, "is not a JSON object", AGAIN) from error
+    except ValueError as error:
+        raise DamagedObject(where, f"is not a JSON object ({error})", AGAIN) from error
+    except RecursionError as error:
+        raise DamagedObject(where, "is not a JSON object (it is nested too deeply)", AGAIN) from error
     if not isinstance(value, dict):
         raise DamagedObject(where, "is not a JSON object", AGAIN)
     return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return fields
 
 
 def parse_typed(
@@ -103,11 +135,15 @@ def parse_typed(
     """Plain data that the store holds, as a dataclass or pydantic model whose fields have types and bounds.
 
     where: what an error names. what: what it should be, "the manifest of a run". Fields that kind does not have are
-    ignored: a later version may write more. Raises DamagedObject with the first field that is missing or out of bounds.
+    ignored: a later version may write more. Types are strict: the text "12" is no number, nor are 1.5 and true whole
+    ones. Raises DamagedObject with the first field that is missing or out of bounds.
     """
     try:
-        found: T = _adapter(kind).validate_python(value)  # type: ignore[arg-type]  # a class is hashable
-    except ValidationError as error:
+        # As JSON: strict types of Python would refuse a list for a tuple, and plain data for a dataclass.
+        found: T = _adapter(kind).validate_json(json.dumps(value, allow_nan=False), strict=True)  # type: ignore[arg-type]  # a class is hashable
+    except (TypeError, ValueError, RecursionError) as error:
+        if not isinstance(error, ValidationError):
+            raise DamagedObject(where, f"is not {what}", remedy) from error
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "all of it"
         raise DamagedObject(where, f"is not {what} ({field}: {first['msg']})", remedy) from error
@@ -145,6 +181,11 @@ def parse_manifest(manifest_key: str, data: bytes, where: str) -> Artefact:
     for item in objects:
         if not _lies_in(folder_of(manifest_key), item.key):
             raise DamagedObject(where, "lists an object outside of its folder", "do not use this artefact")
+    names = [name_of(item, folder_of(manifest_key)) for item in objects]
+    if "" in names or len(set(names)) != len(names):
+        raise DamagedObject(
+            where, "lists two objects of one name, or one without a name", "do not use this artefact"
+        )
     return Artefact(manifest_key, sha256_of(data), objects, manifest)
 
 

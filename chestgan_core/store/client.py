@@ -106,7 +106,10 @@ def _service_descriptions() -> "botocore.loaders.Loader":
 
 
 def _require_s3(model: Any, http_response: Any, parsed: Mapping[str, Any], **_: Any) -> None:
-    """Refuse a success without what S3 always sends: a web console, a proxy or a login page may answer 200 to all."""
+    """Refuse a success without what S3 always sends: a web console, a proxy or a login page may answer 200 to all.
+
+    What has another body than XML is an error 500 by now (errors.py).
+    """
     proof = _PROOF.get(model.name)
     if proof and http_response.status_code < http.client.MULTIPLE_CHOICES and proof not in parsed:
         raise AnswerNotS3(model.name)

@@ -160,13 +160,13 @@ def as_store_error(error: BaseException, where: str, endpoint: str) -> StoreErro
     if isinstance(error, RetriesExceededError | boto3.RetriesExceededError):
         error = vars(error)["last_exception"]  # boto3 has it too, and its stub does not
     if isinstance(error, s3.ClientError):
-        return from_answer(error, where)
+        return from_answer(error, where, endpoint)
     inner = error.kwargs.get("error") if isinstance(error, s3.BotoCoreError) else None
     match error:
         case s3.EndpointConnectionError() | s3.ConnectTimeoutError() | s3.ProxyConnectionError():
             cause = f"the store at {plain_endpoint(endpoint)} does not answer"
             remedy = "start it, or correct AWS_ENDPOINT_URL and CHESTGAN_STORE"
-            if not _is_set("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+            if (urlsplit(endpoint).hostname or "").endswith(".amazonaws.com"):
                 remedy = "check the network, AWS_DEFAULT_REGION, and AWS_ENDPOINT_URL if it is not AWS"
             return StoreUnreachable(where, cause, remedy)
         case (
@@ -207,10 +207,6 @@ def as_store_error(error: BaseException, where: str, endpoint: str) -> StoreErro
     )
 
 
-def _is_set(*names: str) -> bool:
-    return any(os.environ.get(name) for name in names)
-
-
 def _connection_lost(where: str) -> StoreError:
     return StoreUnreachable(
         where,
@@ -236,11 +232,16 @@ def _not_s3(where: str, endpoint: str) -> StoreError:
     )
 
 
-def from_answer(error: BaseException, where: str) -> StoreError:
+def from_answer(error: BaseException, where: str, endpoint: str = "") -> StoreError:
     """What an error answer of the server means (botocore's ClientError)."""
     response = getattr(error, "response", {})
     code = str(response.get("Error", {}).get("Code", ""))
-    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    metadata = response.get("ResponseMetadata", {})
+    status = int(metadata.get("HTTPStatusCode", 0))
+    kind = str(metadata.get("HTTPHeaders", {}).get("content-type", ""))
+    if code == "500" and kind and "xml" not in kind:
+        # What botocore makes of a success whose body is not XML. A proxy that fails answers 502 to 504.
+        return _not_s3(where, endpoint)
     for codes, answer in _ANSWERS:
         if code in codes:
             return answer(where, code, response)

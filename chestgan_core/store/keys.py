@@ -24,6 +24,9 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     doctor/<token>                                       written and deleted by a check of the store
     doctor/conditional-writes                            stays: the object that conditional writes are tried out on
 
+Except for sets, whose version is a hash of all their files, the first 16 digits of an object's sha256 stand before its
+file name as one more folder: reports/.../<version>/<digits>/report.json.
+
 Manifests and the objects they list never change once written; latest.json and index.json are pointers, changed by
 conditional puts; checkpoint.pt is replaced while a training runs. All functions raise BadInput for a name that cannot
 be part of a key, or would lead out of its folder.

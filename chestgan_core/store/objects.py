@@ -24,6 +24,7 @@ from chestgan_core.store.errors import VAGUE, file_errors, store_errors
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import S3Transfer
+    from botocore.exceptions import ClientError
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
@@ -195,11 +196,18 @@ class ObjectStore:
         return item
 
     def _download(self, transfer: "S3Transfer", key: str, path: Path, sha256: str) -> StoredObject:
+        from botocore.exceptions import ClientError
+
         with self._errors_of(key), file_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             # Not forced to the disk: what lies there is verified before it is used again.
             with replacing(path, durable=False) as part:
-                transfer.download_file(self.bucket, self._full(key), str(part))
+                try:
+                    transfer.download_file(self.bucket, self._full(key), str(part))
+                except ClientError as error:
+                    if _is_vague(error):  # it asks with HEAD first
+                        self._head_object(key)
+                    raise
                 item = StoredObject(key, part.stat().st_size, sha256_of(part))
                 self._verify(key, item.sha256, sha256)
         self.traffic.read(item.bytes)
@@ -239,8 +247,7 @@ class ObjectStore:
         try:
             return self.client.head_object(Bucket=self.bucket, Key=self._full(key))
         except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            if code == "404" or not VAGUE.fullmatch(code):
+            if not _is_vague(error):
                 raise
             self.client.get_object(Bucket=self.bucket, Key=self._full(key))["Body"].close()
             raise  # the same request goes through with GET: HEAD alone is refused
@@ -279,3 +286,9 @@ class ObjectStore:
         if expected and found != expected:
             cause = f"sha256 is {found[:12]}..., should be {expected[:12]}...: the object is damaged"
             raise DamagedObject(self.uri(key), cause, AGAIN)
+
+
+def _is_vague(error: "ClientError") -> bool:
+    """Whether an answer without a body says only that something is wrong."""
+    code = error.response.get("Error", {}).get("Code", "")
+    return code != "404" and VAGUE.fullmatch(code) is not None

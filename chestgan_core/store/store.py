@@ -26,6 +26,7 @@ from chestgan_core.store.artefacts import (
     Artefact,
     StoredObject,
     canonical_json,
+    content_key,
     folder_of,
     parse_json,
     parse_manifest,
@@ -92,8 +93,12 @@ class Store(ObjectStore):
         manifest: Mapping[str, Any],
         progress: Progress | None = None,
         existing: Sequence[StoredObject] = (),
+        plain_keys: bool = False,
     ) -> Artefact:
         """Write objects in parallel, then the manifest that makes them an artefact.
+
+        The key of an object has the start of its sha256 in it, so two writers of one manifest with different content
+        never write to the same key: one of them wins the manifest, and all that it lists stays as it was.
 
         Committing again sends only what is missing: objects of an interrupted commit, and a manifest that is there
         already, are kept. An artefact that lost objects gets back those that are the same here.
@@ -105,6 +110,8 @@ class Store(ObjectStore):
                 When it was committed is in the metadata of the manifest (`written_at`).
             progress: Gets one step per object.
             existing: Objects below the same folder that another manifest lists already; this one lists them too.
+            plain_keys: Leave the sha256 out of the keys, for an artefact whose version is a hash of all its files: no
+                other content can have the same key then.
 
         Returns:
             The artefact, as read_manifest would read it.
@@ -116,7 +123,9 @@ class Store(ObjectStore):
         """
         folder = folder_of(manifest_key)
         with ThreadPoolExecutor(PARALLEL) as pool:
-            items = _run_all(pool, {name: partial(_describe, folder + name, files[name]) for name in files})
+            items = _run_all(
+                pool, {name: partial(_describe, folder, name, files[name], plain_keys) for name in files}
+            )
             _run_all(pool, {item.key: partial(self._require, item) for item in existing})
         objects = [vars(item) for item in sorted([*items.values(), *existing], key=lambda item: item.key)]
         data = canonical_json({**manifest, "objects": objects})
@@ -316,11 +325,13 @@ def _parse_uri(uri: str) -> tuple[str, str]:
     return parts[1], (parts[2] or "").strip("/")
 
 
-def _describe(key: str, content: Path | bytes) -> StoredObject:
+def _describe(folder: str, name: str, content: Path | bytes, plain: bool) -> StoredObject:
     if isinstance(content, bytes):
-        return StoredObject(key, len(content), sha256_of(content))
-    with file_errors(content):
-        return StoredObject(key, content.stat().st_size, sha256_of(content))
+        size, sha256 = len(content), sha256_of(content)
+    else:
+        with file_errors(content):
+            size, sha256 = content.stat().st_size, sha256_of(content)
+    return StoredObject(folder + name if plain else content_key(folder, name, sha256), size, sha256)
 
 
 def _run_all(

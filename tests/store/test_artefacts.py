@@ -64,21 +64,21 @@ def test_the_same_content_gives_the_same_manifest_bytes_and_is_sent_once(store: 
 
 
 def test_an_artefact_never_changes(store: Store) -> None:
-    store.commit(KEY, {"a": b"1"}, {"kind": "test"})
+    first = store.commit(KEY, {"a": b"1"}, {"kind": "test"})
     with pytest.raises(StoreError, match="holds a different artefact already; commit under a new version"):
         store.commit(KEY, {"a": b"2"}, {"kind": "test"})
-    assert store.get_bytes("synthetic/chest/v1/a") == b"1"
+    assert store.read(first, "a") == b"1"
 
 
 def test_what_an_artefact_lost_comes_back_whatever_else_a_newer_manifest_would_say(store: Store) -> None:
     first = store.commit(KEY, {"a": b"1", "b": b"2"}, {"kind": "test", "citation": "old"})
     assert store.is_complete(KEY)
-    store.delete("synthetic/chest/v1/a")
+    store.delete(first.find("a").key)
     assert not store.is_complete(KEY)
     assert store.commit(KEY, {"a": b"1", "b": b"2"}, {"kind": "test", "citation": "new"}) == first
     assert store.is_complete(KEY)
     assert not store.is_complete("synthetic/chest/v2/manifest.json")
-    store.delete("synthetic/chest/v1/a")
+    store.delete(first.find("a").key)
     with pytest.raises(StoreError, match="holds a different artefact already"):
         store.commit(KEY, {"a": b"other bytes"}, {"kind": "test"})
 
@@ -103,16 +103,65 @@ def test_of_many_writers_of_one_version_exactly_one_wins(store: Store) -> None:
     assert lost == 7 * ["holds a different artefact already"]
 
 
+@pytest.mark.parametrize("size", [10, 3 * PART_BYTES])
+def test_writers_of_one_version_with_different_content_leave_the_winner_whole(
+    store: Store, tmp_path: Path, size: int
+) -> None:
+    won: list[int] = []
+    lost: list[str] = []
+    ready = threading.Barrier(4)
+
+    def write(k: int) -> None:
+        path = tmp_path / f"{k}.bin"
+        path.write_bytes(bytes([k]) * size)
+        ready.wait()
+        try:
+            store.commit("a/manifest.json", {"weights.bin": path}, {"kind": "test"})
+            won.append(k)
+        except StoreError as error:
+            lost.append(error.cause)
+
+    threads = [threading.Thread(target=write, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(won), lost) == (1, 3 * ["holds a different artefact already"])
+    fetched = store.fetch("a/manifest.json", tmp_path / "got")
+    assert fetched["weights.bin"].read_bytes() == bytes([won[0]]) * size
+
+
+def test_an_interrupted_commit_with_other_content_is_in_nobodys_way(store: Store) -> None:
+    (left,) = store.commit("a/manifest.json", {"x": b"of the killed writer"}, {"kind": "test"}).objects
+    store.delete("a/manifest.json")
+    again = store.commit("a/manifest.json", {"x": b"of the next one"}, {"kind": "test"})
+    assert store.read(again, "x") == b"of the next one"
+    assert store.get_bytes(left.key) == b"of the killed writer"
+
+
+def test_plain_keys_are_for_what_is_named_by_its_content(store: Store) -> None:
+    artefact = store.commit("a/manifest.json", {"x.tar": b"1"}, {"kind": "test"}, plain_keys=True)
+    assert [item.key for item in artefact.objects] == ["a/x.tar"]
+
+
+def test_two_objects_of_one_name_are_refused() -> None:
+    objects = [{"key": f"a/{digit * 16}/x", "bytes": 1, "sha256": digit * 64} for digit in "01"]
+    data = canonical_json({"kind": "test", "objects": objects})
+    with pytest.raises(DamagedObject, match="lists two objects of one name"):
+        parse_manifest("a/manifest.json", data, "here")
+
+
 def test_a_damaged_object_is_named_by_a_fetch_and_healed_by_the_next_commit(
     store: Store, tmp_path: Path
 ) -> None:
     files: dict[str, Path | bytes] = {f"{k}.bin": random.Random(k).randbytes(1000) for k in range(20)}
-    store.commit(KEY, files, {"kind": "test"})
-    store.put_bytes(random.Random(99).randbytes(1000), "synthetic/chest/v1/7.bin")
-    with pytest.raises(DamagedObject, match=f"{store.uri('synthetic/chest/v1/7.bin')}: sha256 is"):
+    artefact = store.commit(KEY, files, {"kind": "test"})
+    seventh = artefact.find("7.bin").key
+    store.put_bytes(random.Random(99).randbytes(1000), seventh)
+    with pytest.raises(DamagedObject, match=f"{store.uri(seventh)}: sha256 is"):
         store.fetch(KEY, tmp_path / "got")
     assert not (tmp_path / "got" / "7.bin").exists()
-    store.delete("synthetic/chest/v1/3.bin")
+    store.delete(artefact.find("3.bin").key)
     store.commit(KEY, files, {"kind": "test"})
     fetched = store.fetch(KEY, tmp_path / "got")
     assert {name: path.read_bytes() for name, path in fetched.items()} == files
@@ -123,7 +172,7 @@ def test_an_object_that_is_gone_is_damage_and_a_manifest_that_is_gone_is_not_in_
     store: Store, tmp_path: Path
 ) -> None:
     artefact = store.commit(KEY, {"a": b"1"}, {"kind": "test"})
-    store.delete("synthetic/chest/v1/a")
+    store.delete(artefact.find("a").key)
     with pytest.raises(DamagedObject, match="is listed in a manifest but not in the store"):
         store.fetch(artefact, tmp_path)
     store.delete(KEY)
@@ -199,8 +248,8 @@ def test_a_manifest_may_list_objects_that_another_one_brought(store: Store, tmp_
 
 def test_a_manifest_never_lists_an_object_that_is_not_there(store: Store) -> None:
     part = store.commit("a/parts/one.json", {"one.bin": b"one"}, {"kind": "part"})
-    store.delete("a/parts/one.bin")
-    with pytest.raises(DamagedObject, match=r"a/parts/one\.bin: is not in the store as its manifest says"):
+    store.delete(part.objects[0].key)
+    with pytest.raises(DamagedObject, match=r"/one\.bin: is not in the store as its manifest says"):
         store.commit("a/whole.json", {"two.bin": b"two"}, {"kind": "whole"}, existing=part.objects)
     assert [item.key for item in store.list("a/")] == ["a/parts/one.json"]
 
