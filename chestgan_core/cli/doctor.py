@@ -104,13 +104,15 @@ def _check(part: str, check: Callable[[], str], optional: bool = False) -> Findi
 
 def _store(home: Path) -> str:
     from chestgan_core.store.embedded import open_store
+    from chestgan_core.store.pointer_race import WRITERS, race_for_pointer
 
     with open_store(home) as store:
         probe = keys.probe(secrets.token_hex(8))
         store.put_bytes(b"chestgan doctor", probe)
         store.get_bytes(probe)
         store.delete(probe)
-        return f"{store.uri('')}: an object was written, read and deleted"
+        race_for_pointer(store, keys.probe(secrets.token_hex(8)))
+        return f"{store.uri('')}: an object was written, read and deleted, and of {WRITERS} writers at once one won"
 
 
 def _device() -> str:

@@ -11,6 +11,7 @@ from chestgan_core.errors import NotInStore, StoreError, StoreUnreachable
 from chestgan_core.store import keys
 from chestgan_core.store.client import s3_client
 from chestgan_core.store.conditional_writes import LOCK
+from chestgan_core.store.pointer_race import race_for_pointer
 from chestgan_core.store.store import Store
 from tests.standins.s3 import BadS3, Rule
 
@@ -129,6 +130,19 @@ def test_with_a_shared_folder_for_locks_no_writer_is_lost_on_a_server_that_ignor
         for thread in threads:
             thread.join()
         assert server.store().get_pointer("latest.json")[0] == {"n": 6}
+
+
+def test_of_writers_at_once_one_wins_or_the_store_is_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    race_for_pointer(store, "doctor/race")
+    assert store.head("doctor/race") is None
+    with BadS3() as server:
+        lenient = server.store()
+        lenient.put_pointer("first", {}, None)  # tried out: obeys
+        server.ignores = ("If-None-Match", "If-Match")
+        with pytest.raises(StoreError, match="8 of 8 writers at once were told that theirs is the only one"):
+            race_for_pointer(lenient, "doctor/race")
 
 
 def test_a_pointer_that_is_deleted_while_it_is_changed_is_written_anew() -> None:
