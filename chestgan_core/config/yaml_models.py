@@ -9,21 +9,15 @@ import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from chestgan_core.config.yaml_text import MAX_CHARACTERS, BadYaml, Place, read_yaml
 from chestgan_core.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
-
-Place: TypeAlias = tuple[Hashable, ...]
-
-# Each process of the pipeline reads every experiment, with libyaml, where PyYAML has it, in a tenth of the time. Its C
-# code does not survive tens of thousands of nested brackets, so larger files are read in Python, which raises an error.
-_LIBYAML, _LIBYAML_CHARACTERS = getattr(yaml, "CSafeLoader", yaml.SafeLoader), 4000
 
 
 class Section(BaseModel):
@@ -74,25 +68,29 @@ def files_in(shipped: Path, variable: str, error: type[BadInput]) -> dict[str, P
 def read_fields(path: Path, kind: str, error: type[BadInput]) -> Fields:
     """The fields of a file. kind: `datasets`, for the remedy.
 
-    Raises error: not YAML (line), no fields, a field twice (line).
+    Raises error: not a file that can be read, not YAML (line), no fields, a field twice (line), a word that YAML 1.1
+    and 1.2 read differently (line).
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=_LIBYAML if len(text) <= _LIBYAML_CHARACTERS else yaml.SafeLoader)
-        places = list(_places(node, ()))
-        values = {} if node is None else yaml.SafeLoader("").construct_document(node)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as fault:
-        raise error(path, f"is not YAML ({' '.join(str(fault).split())})", "correct that line") from fault
-    if not isinstance(values, dict) or not values:
+        document = read_yaml(_text(path, error))
+    except BadYaml as fault:
+        raise error(path, str(fault), fault.remedy) from fault
+    if not isinstance(document.values, dict) or not document.values:
         raise error(path, "holds no fields", f"start from one of the shipped {kind}")
-    lines: dict[Place, int] = {}
-    for place, line in places:
-        if place in lines:
-            name = ".".join(map(str, place))
-            cause = f"line {line}: {name} is a duplicate of line {lines[place]}"
-            raise error(path, cause, "leave one of them out")
-        lines[place] = line
-    return Fields(values, path, lines)
+    return Fields(document.values, path, document.lines)
+
+
+def _text(path: Path, error: type[BadInput]) -> str:
+    if not path.is_file():  # a pipe would wait for ever
+        raise error(path, "is not a file", "name a YAML file")
+    try:
+        with path.open("rb") as file:
+            # More than the limit in characters of up to four bytes: what is longer is refused by read_yaml.
+            return file.read(4 * MAX_CHARACTERS + 4).decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        raise error(path, "is not UTF-8", "save it as UTF-8") from fault
+    except OSError as fault:
+        raise error(path, f"cannot be read ({fault.strerror})", "check its permissions") from fault
 
 
 def validated(
@@ -153,16 +151,3 @@ def _kinds(section: type[Section]) -> tuple[Any, ...]:
 
 def _line(number: int | None) -> str:
     return f"line {number}: " if number is not None else ""
-
-
-def _places(node: yaml.Node | None, at: Place) -> Iterator[tuple[Place, int]]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            place = (*at, key.value)
-            yield place, key.start_mark.line + 1
-            yield from _places(value, place)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, item in enumerate(node.value):
-            place = (*at, number)
-            yield place, item.start_mark.line + 1
-            yield from _places(item, place)

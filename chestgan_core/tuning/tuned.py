@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from chestgan_core.config.experiment import Experiment, Provenance, tuned_folder
+from chestgan_core.config.yaml_text import write_yaml
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.local.files import file_error, replacing
 from chestgan_core.store import keys
@@ -64,7 +63,7 @@ def tuned_experiment(table: "StudyTable") -> Experiment:
 def as_yaml(experiment: Experiment) -> str:
     """The YAML of an experiment with all its values, so that a later default changes nothing."""
     fields = experiment.model_dump(mode="json", exclude={"name"})
-    return HEAD + yaml.safe_dump(fields, sort_keys=False, width=110, allow_unicode=True)
+    return HEAD + write_yaml(fields)
 
 
 def write_tuned(folder: Path, name: str, text: str) -> Path:

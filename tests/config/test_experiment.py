@@ -33,7 +33,7 @@ def test_every_shipped_experiment_is_valid_and_names_a_known_dataset(name: str) 
         (GOOD + "widow: lung\n", "line 3: widow"),
         (GOOD + "network:\n\n  generator_width: 0\n", "line 5: network.generator_width"),
         (GOOD + "training: {images: 200}\n", "line 3: training is a duplicate of line 2"),
-        (GOOD + "window: &again [*again]\n", "is not YAML"),
+        (GOOD + "window: &again [*again]\n", r"line 3: \*again stands for nothing"),
         (GOOD + "window: {centre: -600, width: -1}\n", "width"),
         ("dataset: phantom\ntraining: {}\n", "line 2: training: .*give a budget"),
         ("dataset: phantom\ntraining: {images: nan}\n", "training.images"),
@@ -133,8 +133,8 @@ def test_an_experiment_of_an_unknown_dataset_or_extractor_is_refused_before_it_c
         (GOOD.replace("images", "qqq"), "training.qqq: is not a field here, choose one of"),
         (GOOD + "evaluation: {extractor: eficientnet}\n", "evaluation.extractor"),
         (GOOD + "name: other\n", "leave the name out"),
-        ("dataset: phantom\ntraining: {minutes: .inf}\n", "training.minutes"),
-        (GOOD + "window: {centre: .nan, width: 100}\n", "window"),
+        ("dataset: phantom\ntraining: {minutes: .inf}\n", "line 2: .inf is not finite"),
+        (GOOD + "window: {centre: .nan, width: 100}\n", "line 3: .nan is not finite"),
     ]:
         path.write_text(text)
         with pytest.raises(BadExperiment, match=said):
