@@ -5,15 +5,19 @@ written.
 """
 
 import base64
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, get_type_hints
+from urllib.parse import quote
 
 import dagster as dg
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# Below it the webserver answers with files of the store (chestgan_assets/web/files.py).
+FILES = "/files/"
 PICTURE_LIMIT = 120_000  # bytes; the event log is a database, and keeps every materialization
 
 # The names by which the UI knows where data is and what it holds.
@@ -84,9 +88,21 @@ def columns_of_parquet(schema: "pa.Schema") -> dg.TableSchema:
     return dg.TableSchema([dg.TableColumn(field.name, str(field.type)) for field in schema])
 
 
-def beside(manifest_uri: str, name: str) -> dg.PathMetadataValue:
-    """The address of another file of the artefact with this manifest. A path, as browsers do not open s3://."""
-    return dg.MetadataValue.path(f"{manifest_uri.rpartition('/')[0]}/{name}")
+def beside(manifest_uri: str, name: str) -> dg.UrlMetadataValue:
+    """A link to another file of the artefact with this manifest: browsers do not open s3://, the webserver does.
+
+    Without a host, as the same UI is reached at several: through a tunnel, a proxy, on another port.
+    """
+    root = f"{os.environ.get('CHESTGAN_STORE', '').rstrip('/')}/"
+    folder = manifest_uri.rpartition("/")[0].removeprefix(root)
+    return dg.MetadataValue.url(f"{FILES}{folder}/{name}")
+
+
+def where_to_look(asset: str, partition: str, run: str) -> dg.MarkdownMetadataValue:
+    """Links to the log of a run, and to what it reports on the page of its asset, where "Plots" draws the numbers."""
+    log = f"/runs/{run}?logType=stderr"
+    events = f"/assets/{asset}?view=events&partition={quote(partition, safe='')}"
+    return dg.MetadataValue.md(f"[log]({log}), [events and plots]({events})")
 
 
 def check_spec(

@@ -17,7 +17,7 @@ from pydantic import Field
 from chestgan_assets.execution.executor import OWNERS, RETRY, steps_share_cpu, study_pool
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.execution.usage import Usage, metered, total
-from chestgan_assets.metadata import URI, picture, table
+from chestgan_assets.metadata import URI, picture, table, where_to_look
 from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import MODEL_WEIGHTS
@@ -121,17 +121,20 @@ def run_trials(
     from chestgan_core.tuning.storage import study_storage
     from chestgan_core.tuning.stored_study import work_on_study
     from chestgan_core.tuning.study import find_study, record_usage
+    from chestgan_core.tuning.summary import plain, standing
 
     def observe(row: "TrialRow") -> None:
         """What the asset's page shows while the study runs."""
         # After each trial: so the usage of a worker that is killed later is known.
         record_usage(study, _step(context), asdict(meter.read()))
         scores = {} if row.kid is None else {"KID x 1000": round(1000 * row.kid, 1)}
-        metadata = {
+        metadata: dict[str, Any] = {
+            "progress": standing(study, config.trials),
             "trial": row.number,
             **scores,
             **({"pruned": row.reason} if row.reason else {}),
-            **row.drawn,
+            **{path: plain(value) for path, value in row.drawn.items()},
+            "where to look": where_to_look("hyperparameter_study", context.partition_key, context.run_id),
         }
         context.log_event(
             dg.AssetObservation("hyperparameter_study", partition=context.partition_key, metadata=metadata)
@@ -153,6 +156,7 @@ def commit_study(
     from chestgan_core.tuning.storage import study_storage
     from chestgan_core.tuning.stored_study import commit_study
     from chestgan_core.tuning.study import find_study, recorded_usage
+    from chestgan_core.tuning.summary import plain
     from chestgan_core.tuning.tuned import tuned_name
 
     with one_line_failures(), metered(store) as meter:
@@ -170,6 +174,7 @@ def commit_study(
         )
         if value is not None
     }
+    values = [(path, plain(value)) for path, value in best.drawn.items()] if best else []
     name = tuned_name(context.partition_key)
     metadata = {
         URI: stored.uri,
@@ -179,7 +184,7 @@ def commit_study(
             for file, (label, title) in FIGURES.items()
             if file in stored.figures
         },
-        **({"best values": table(("field", "value"), list(best.drawn.items()))} if best else {}),
+        **({"best values": table(("field", "value"), values)} if best else {}),
         **scores,
         "trials": manifest.trials,
         "pruned": manifest.pruned,

@@ -1,8 +1,9 @@
 """generator_checkpoint: a generator trained on a training set."""
 
+import math
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -10,7 +11,15 @@ from chestgan_assets.assets.slices import training_set
 from chestgan_assets.execution.executor import GPU_POOL, OWNERS, RETRY
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.execution.usage import metered
-from chestgan_assets.metadata import URI, beside, check_spec, images_vary, picture, refused_by_checks
+from chestgan_assets.metadata import (
+    URI,
+    beside,
+    check_spec,
+    images_vary,
+    picture,
+    refused_by_checks,
+    where_to_look,
+)
 from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import MODEL_WEIGHTS
@@ -20,7 +29,27 @@ from chestgan_core.training.version import VERSION
 if TYPE_CHECKING:
     from torch import Tensor
 
-OBSERVATION_INTERVAL = 20.0  # seconds; an observation stays in the event log for ever
+# Observations stay in the event log for ever, so long trainings have them less often: see Interval.
+PICTURE_SECONDS, PROGRESS_SECONDS, MAX_PROGRESS_SECONDS = 20.0, 10.0, 60.0
+
+
+class Interval:
+    """Whether it is time for another observation: after `shortest` seconds at first, later after a fiftieth of the time
+    that has passed, but not more than `longest`.
+    """
+
+    def __init__(self, shortest: float, longest: float = math.inf) -> None:
+        self._shortest, self._longest = shortest, longest
+        self._began, self._last = time.monotonic(), -math.inf
+
+    def is_over(self) -> bool:
+        """If so, the next interval begins."""
+        now = time.monotonic()
+        wait = min(max(self._shortest, (now - self._began) / 50), self._longest)
+        if now - self._last < wait:
+            return False
+        self._last = now
+        return True
 
 
 @dg.asset(
@@ -46,32 +75,42 @@ def generator_checkpoint(
     context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
 ) -> Iterator[dg.MaterializeResult]:
     """A trained generator. An interrupted training resumes from its last checkpoint in the store."""
+    from chestgan_core.evaluation.scoring.provenance import duration
     from chestgan_core.imaging.pictures import image_grid, png_of
+    from chestgan_core.training.loop import TrainingCallbacks
     from chestgan_core.training.run import train_experiment
 
-    last_observation = -OBSERVATION_INTERVAL
+    where = where_to_look("generator_checkpoint", context.partition_key, context.run_id)
+    pictures, numbers = Interval(PICTURE_SECONDS), Interval(PROGRESS_SECONDS, MAX_PROGRESS_SECONDS)
 
-    def observe(row: dict[str, float | None], pictures: "Tensor") -> None:
+    def observe(metadata: Mapping[str, Any]) -> None:
         """Show the progress on the page of the asset."""
-        nonlocal last_observation
-        if time.monotonic() - last_observation < OBSERVATION_INTERVAL:
-            return
-        last_observation = time.monotonic()
         context.log_event(
             dg.AssetObservation(
                 context.asset_key,
                 partition=context.partition_key,
-                metadata={
-                    "samples": picture(png_of(image_grid(pictures, 8)), "the first 16 seeds"),
-                    **{name: round(value, 4) for name, value in row.items() if value is not None},
-                },
+                metadata={**metadata, "where to look": where},
             )
         )
+
+    def on_row(row: dict[str, float | None], images: "Tensor") -> None:
+        if pictures.is_over():
+            numbers_of_row = {name: round(value, 4) for name, value in row.items() if value is not None}
+            shown = picture(png_of(image_grid(images, 8)), "the first 16 seeds")
+            observe({"samples": shown, **numbers_of_row})
+
+    def on_progress(progress: dict[str, float]) -> None:
+        if numbers.is_over():
+            done = progress.pop("fraction")
+            left = progress["seconds"] * (1 - done) / done if done else 0.0
+            said = f"{done:.0%}, about {duration(left)} left"
+            observe({"progress": said, **{name: round(value, 4) for name, value in progress.items()}})
 
     with one_line_failures():
         experiment = load_experiment(context.partition_key)
         with metered(store, machine, experiment) as meter, machine.scratch() as folder:
-            run = train_experiment(meter.store, experiment, machine.device, folder, observe)
+            callbacks = TrainingCallbacks(on_row=on_row, on_progress=on_progress)
+            run = train_experiment(meter.store, experiment, machine.device, folder, callbacks)
     yield from refused_by_checks(
         dg.MaterializeResult(
             data_version=dg.DataVersion(run.sha256),

@@ -18,7 +18,7 @@ from chestgan_assets.automation.patient_partitions import register_all
 from chestgan_assets.local.installation import local_installation, process_environment
 from chestgan_assets.local.orphaned_runs import demo_lock
 from chestgan_core.config.dataset import patient_partition
-from chestgan_core.config.experiment import load_experiment
+from chestgan_core.config.experiment import Experiment, load_experiment
 from chestgan_core.errors import BadExperiment, ChestganError, nearest
 from chestgan_core.local.home import home
 from chestgan_core.local.log_lines import LINES, configure_logging
@@ -26,6 +26,8 @@ from chestgan_core.sources.catalog.stored_catalog import read_catalog
 from chestgan_core.store.store import Store
 
 EXPERIMENTS = {"phantom": "demo", "folder": "demo-folder"}
+# Of their trainings, measured on two idle cores without a GPU.
+USUAL_MINUTES = {"demo": "a minute and a half", "demo-folder": "a minute and a half"}
 # The UI shows what Dagster logs; at the terminal the progress of the work is enough.
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -58,6 +60,7 @@ def main() -> int:
             demo_lock(installed.dagster_home),
             process_environment(installed.variables),
         ):
+            _log.info("demo: %s", _estimate(experiment))
             materialize_chain(installed.store, source, name)
             print(_summary(installed.store, name, time.monotonic() - started))
     except BadExperiment as error:
@@ -70,6 +73,20 @@ def main() -> int:
         _log.error("demo: interrupted; run it again to resume from what is complete")
         return 1
     return 0
+
+
+def _estimate(experiment: Experiment) -> str:
+    """What is to come, and how long that takes."""
+    plan = experiment.training
+    parts = [] if plan.images is None else [f"{plan.images:,} images"]
+    parts += [] if plan.epochs is None else [f"{plan.epochs:g} epochs"]
+    limit = "" if plan.minutes is None else f", {plan.minutes:g} minutes at most"
+    usual = (
+        f" (about {USUAL_MINUTES[experiment.name]} on two idle cores)"
+        if experiment.name in USUAL_MINUTES
+        else ""
+    )
+    return f"prepares the patients, then trains on {' or '.join(parts) or 'the clock'}{usual}{limit}"
 
 
 def materialize_chain(store: Store, dataset: str, experiment: str) -> None:

@@ -26,13 +26,14 @@ from chestgan_core.training.distributed import World
 from chestgan_core.training.ema import calibrate_batch_norm
 from chestgan_core.training.generation import generate
 from chestgan_core.training.interruption import Interruption
-from chestgan_core.training.records import FINAL_SAMPLES, add_row, keep_snapshot, write_records
+from chestgan_core.training.records import FINAL_SAMPLES, add_row, keep_snapshot, mean_losses, write_records
 from chestgan_core.training.sampling import IndexSampler, sampling_weights
 from chestgan_core.training.schedule import Budget
 from chestgan_core.training.step import step
 from chestgan_core.training.validation import KidScorer, validate
 from chestgan_core.training.weights import LoadedGenerator, save_discriminator, save_generator
 
+PROGRESS_SECONDS = 10.0  # between two calls of on_progress
 SNAPSHOT_FILE = "snapshot-{:010d}.safetensors"  # images seen
 
 log = logging.getLogger(__name__)
@@ -84,11 +85,14 @@ class TrainingCallbacks:
     """Called while a training runs; what they raise ends it.
 
     on_checkpoint: the path of each new checkpoint.pt. on_row: each new row of the history, and its images (16, 1, R, R)
-    float32 in [-1, 1]. on_validation: images_seen, seconds and kid (not times 1000).
+    float32 in [-1, 1]. on_progress: every 10 s, however slow the machine is: images_seen, seconds, images_per_second,
+    fraction of the budget, and the means of both losses since the last row. on_validation: images_seen, seconds and kid
+    (not times 1000).
     """
 
     on_checkpoint: Callable[[Path], object] = lambda path: None
     on_row: Callable[[dict[str, float | None], Tensor], object] = lambda row, images: None
+    on_progress: Callable[[dict[str, float]], object] = lambda progress: None
     on_validation: Callable[[dict[str, float]], object] = lambda validation: None
 
 
@@ -208,6 +212,7 @@ class _Run:
         self.scorer, self.callbacks, self.real_spread = scorer, callbacks, real_spread
         self.validations, self.validations_due = validations, self._validations_due(validations)
         self.pictures = pictures
+        self.progress_seconds, self.progress_images = state.seconds, state.images_seen
 
     def is_over(self) -> bool:
         """Whether the budget is spent, or the patience of the validation."""
@@ -224,10 +229,26 @@ class _Run:
             images = add_row(self.state, self.real_spread)
             keep_snapshot(self.state)
             self.callbacks.on_row(self.state.history[-1], images)
+        if self.state.seconds - self.progress_seconds >= PROGRESS_SECONDS:
+            self._report_progress()
         if plan.validation and self._is_validation_due(before, plan.validation.every_images):
             self._validate()
         if self._crossed(before, plan.checkpoint_every_images):
             self.checkpoint()
+
+    def _report_progress(self) -> None:
+        state = self.state
+        seconds, images = state.seconds - self.progress_seconds, state.images_seen - self.progress_images
+        self.progress_seconds, self.progress_images = state.seconds, state.images_seen
+        self.callbacks.on_progress(
+            {
+                "images_seen": state.images_seen,
+                "seconds": state.seconds,
+                "images_per_second": images / seconds,
+                "fraction": self.budget.fraction(state),
+                **mean_losses(state),
+            }
+        )
 
     def checkpoint(self) -> None:
         """Write the state."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,6 +20,7 @@ from torch import Tensor
 from chestgan_core.imaging.figures import BLUE, GREEN, RED, figure_png, style
 from chestgan_core.imaging.pictures import image_grid, save_png
 from chestgan_core.local.files import replacing
+from chestgan_core.local.parquet import write_parquet
 from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.ema import calibrate_batch_norm
 from chestgan_core.training.generation import generate
@@ -90,9 +90,9 @@ def write_records(state: TrainingState, out: Path, final: Tensor | None) -> dict
     """
     rows = [*state.history, *([_row(state)] if state.steps else [])]
     with replacing(out / HISTORY_FILE) as path:
-        pq.write_table(pa.Table.from_pylist(rows), path)
+        path.write_bytes(write_parquet(pa.Table.from_pylist(rows)))
     with replacing(out / VALIDATION_FILE) as path:
-        pq.write_table(pa.Table.from_pylist(state.validations, schema=_VALIDATION_SCHEMA), path)
+        path.write_bytes(write_parquet(pa.Table.from_pylist(state.validations, schema=_VALIDATION_SCHEMA)))
     if final is None:
         return rows[-1]
     with replacing(out / "curves.png") as path:
@@ -136,6 +136,15 @@ def _row(state: TrainingState) -> dict[str, float | None]:
         "loss_g": float(state.total_g / state.steps),
         "spread": None,
     }
+
+
+def mean_losses(state: TrainingState) -> dict[str, float]:
+    """loss_d and loss_g over the steps since the last row; {} directly after one."""
+    if not state.steps:
+        return {}
+    steps = state.experiment.training.critic_steps * state.steps
+    loss_d = float(state.totals_d[TOTALS_D.index("loss_d")]) / steps
+    return {"loss_d": loss_d, "loss_g": float(state.total_g) / state.steps}
 
 
 Row = Mapping[str, float | None]

@@ -5,22 +5,18 @@ named by what decides its weights (experiment, training set, version of the code
 last checkpoint in the store, and a finished one is not trained twice.
 """
 
-import io
 import logging
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 
-import pyarrow.parquet as pq
 import torch
-from torch import Tensor
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.errors import BadCheckpoint, BadExperiment, NotInStore
+from chestgan_core.local.parquet import read_parquet
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact, content_version
+from chestgan_core.store.artefacts import AGAIN, Artefact, content_version
 from chestgan_core.store.store import Store
 from chestgan_core.training.checkpoint import CHECKPOINT_FILE, CheckpointUploader
 from chestgan_core.training.data import LoadedSlices, load_training_slices
@@ -48,8 +44,6 @@ from chestgan_core.training.weights import (
     load_discriminator,
     load_generator,
 )
-
-RowCallback: TypeAlias = Callable[[dict[str, float | None], Tensor], object]
 
 SPREAD_SEEDS = 16
 FILES = (
@@ -90,11 +84,15 @@ class TrainedRun:
 
 
 def train_experiment(
-    store: Store, experiment: Experiment, device: str, folder: Path, on_row: RowCallback | None = None
+    store: Store,
+    experiment: Experiment,
+    device: str,
+    folder: Path,
+    callbacks: TrainingCallbacks | None = None,
 ) -> TrainedRun:
     """Train an experiment on the newest training set of its dataset and commit the run. folder: scratch.
 
-    on_row: called with each new row of the history and its images, while the training runs.
+    callbacks: called while the training runs; checkpoints go to the store too.
     Raises NotInStore (no training set), BadCheckpoint, TrainingDiverged and TrainingCollapsed (they name the checkpoint
     in the store from which the training resumes), NotAvailable (no extractor for the validation), StoreError.
     """
@@ -106,7 +104,7 @@ def train_experiment(
         log.info("training %s: run %s is in the store, nothing to train", experiment.name, name)
         artefact = store.read_manifest(manifest_key)
     else:
-        artefact = _train(store, experiment, training_set, name, pick_device(device), folder, on_row)
+        artefact = _train(store, experiment, training_set, name, pick_device(device), folder, callbacks)
     store.update_pointer(keys.run_latest(experiment.name), {"run": name})
     stored = fetch_generator(store, artefact, folder / "stored", torch.device("cpu"))
     spread = float(generate(stored, range(SPREAD_SEEDS)).std(dim=0).mean())
@@ -179,7 +177,7 @@ def _train(
     name: str,
     device: torch.device,
     folder: Path,
-    on_row: RowCallback | None,
+    callbacks: TrainingCallbacks | None,
 ) -> Artefact:
     out = folder / "run"
     out.mkdir(parents=True, exist_ok=True)
@@ -191,7 +189,7 @@ def _train(
     if experiment.training.validation:
         held_out = training_set.fetch(store, "held-out", folder / "held-out")
         scorer = open_validator(held_out, experiment, device)
-    outcome = _train_from(store, experiment, slices, out, device, checkpoint_key, scorer, on_row)
+    outcome = _train_from(store, experiment, slices, out, device, checkpoint_key, scorer, callbacks)
     snapshots = sorted(path.name for path in out.glob(SNAPSHOT_FILE.replace("{:010d}", "*")))
     artefact = store.commit(
         keys.run_manifest(experiment.name, name),
@@ -224,7 +222,7 @@ def _train_from(
     device: torch.device,
     checkpoint_key: str,
     scorer: KidScorer | None,
-    on_row: RowCallback | None,
+    callbacks: TrainingCallbacks | None,
 ) -> TrainingOutcome:
     """train() with its checkpoints in the store; errors name the object there, which is what a person can delete."""
     budget = Budget.from_plan(experiment.training, len(slices))
@@ -235,10 +233,14 @@ def _train_from(
             CheckpointUploader(store, checkpoint_key) as uploader,
             start_gpu_workers(count, experiment, slices, out, device, budget) as world,
         ):
-            callbacks = TrainingCallbacks(on_checkpoint=uploader.upload)
-            if on_row:
-                callbacks = replace(callbacks, on_row=on_row)
-            return train(experiment, slices, out, device, budget, scorer, callbacks, world=world)
+            shown = callbacks or TrainingCallbacks()
+
+            def on_checkpoint(path: Path) -> None:
+                uploader.upload(path)
+                shown.on_checkpoint(path)
+
+            both = replace(shown, on_checkpoint=on_checkpoint)
+            return train(experiment, slices, out, device, budget, scorer, both, world=world)
     except BadCheckpoint as error:
         raise BadCheckpoint(where, error.cause, "delete this object to train from the start") from error
     except (TrainingDiverged, TrainingCollapsed) as error:
@@ -250,7 +252,8 @@ def _train_from(
 
 def _trained_run(store: Store, name: str, artefact: Artefact, spread: float, reused: bool) -> TrainedRun:
     manifest = read_run_manifest(store, artefact)
-    last = pq.read_table(io.BytesIO(store.read(artefact, HISTORY_FILE))).to_pylist()[-1]
+    where = f"{store.uri(artefact.manifest_key)}: {HISTORY_FILE}"
+    last = read_parquet(store.read(artefact, HISTORY_FILE), where, AGAIN).to_pylist()[-1]
     return TrainedRun(
         name=name,
         uri=store.uri(artefact.manifest_key),

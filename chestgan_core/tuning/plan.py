@@ -73,7 +73,7 @@ class StudyPlan(Section):
 
     @classmethod
     def of(cls, experiment: Experiment, space: SearchSpace, data: StudyData, settings: StudySettings) -> Self:
-        """The plan of a study of this experiment on these slices."""
+        """The plan of a study of this experiment on these slices. Raises BadSpace: nothing of the space fits them."""
         plan = experiment.training
         minutes, images = settings.minutes, settings.images
         if minutes is None and images is None:
@@ -86,7 +86,7 @@ class StudyPlan(Section):
         score = plan.validation.images if plan.validation else Validation(every_images=1).images
         return cls(
             experiment=experiment,
-            space=space,
+            space=space.fitting(experiment, data.slices),
             data=data,
             minutes=minutes,
             images=images,

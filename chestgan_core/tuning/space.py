@@ -29,6 +29,8 @@ SET_BY_STUDY = (
     "snapshots",
 )
 
+BATCH_SIZE = "training.batch_size"
+
 Value: TypeAlias = float | int | str
 
 
@@ -85,7 +87,7 @@ class Choice(Section):
     """One of several values: a list of scalars, or named sections (`none: null` names an absent section)."""
 
     kind: Literal["choice"]
-    choices: Annotated[dict[str, Any], Field(min_length=2)]
+    choices: Annotated[dict[str, Any], Field(min_length=1)]
 
     @field_validator("choices", mode="before")
     @classmethod
@@ -95,9 +97,6 @@ class Choice(Section):
             if len(named) < len(choices):
                 raise ValueError("two choices are the same; leave one of them out")
             return named
-        if isinstance(choices, dict):
-            # YAML 1.1 reads the names `no` and `on` as false and true.
-            return {str(name): value for name, value in choices.items()}
         return choices
 
     def value(self, drawn: Value) -> object:
@@ -151,6 +150,51 @@ class SearchSpace(Section):
             base, {path: self.parameters[path].value(value) for path, value in drawn.items()}, what
         )
 
+    def fitting(self, base: Experiment, slices: int) -> Self:
+        """The space without values that no trial can use: batches larger than the set of `slices` training slices, and
+        choices that the experiment allows with no choice of the other parameters.
+
+        Raises BadSpace: nothing is left of a parameter.
+        """
+        fitting: dict[str, Parameter] = {}
+        for path, parameter in self.parameters.items():
+            if isinstance(parameter, Choice):
+                left = {
+                    name: value
+                    for name, value in parameter.choices.items()
+                    if not (path == BATCH_SIZE and value > slices) and self._is_allowed(base, path, value)
+                }
+                fitting[path] = parameter.model_copy(update={"choices": left})
+                nothing = not left
+            elif path == BATCH_SIZE:
+                high = min(parameter.high, slices)
+                fitting[path] = parameter.model_copy(update={"high": high})
+                nothing = high <= parameter.low
+            else:
+                fitting[path], nothing = parameter, False
+            if nothing:
+                raise BadSpace(
+                    f"search space {self.name}",
+                    f"no value of {path} works with {base.name} and its {slices:,} training slices",
+                    f"widen {path}, or leave it out",
+                )
+        return self.model_copy(update={"parameters": fitting})
+
+    def _is_allowed(self, base: Experiment, path: str, value: object) -> bool:
+        others = [
+            {other: choice}
+            for other, parameter in self.parameters.items()
+            if isinstance(parameter, Choice) and other != path
+            for choice in parameter.choices.values()
+        ]
+        for beside in ({}, *others):
+            try:
+                with_values(base, {path: value, **beside}, path)
+            except BadExperiment:
+                continue
+            return True
+        return False
+
     def drawn(self, experiment: Experiment) -> dict[str, Value]:
         """The present values of an experiment by path, where they lie in the space."""
         fields = experiment.model_dump(mode="json")
@@ -179,7 +223,16 @@ def load_space(name_or_path: str | Path) -> SearchSpace:
             "is neither a known space nor a file",
             nearest(str(name_or_path), known),
         )
-    return validated(SearchSpace, read_fields(path, "spaces", BadSpace), "space", BadSpace, name=path.stem)
+    fields = read_fields(path, "spaces", BadSpace)
+    space = validated(SearchSpace, fields, "space", BadSpace, name=path.stem)
+    for name, parameter in space.parameters.items():
+        # One may be left for a small set (`fitting`), but a file that names one is a mistake.
+        if isinstance(parameter, Choice) and len(parameter.choices) < 2:
+            line = fields.line(("parameters", name))
+            raise BadSpace(
+                path, f"line {line}: {name} has only one of choices", "name another, or leave it out"
+            )
+    return space
 
 
 def with_values(base: Experiment, values: Mapping[str, object], what: object) -> Experiment:

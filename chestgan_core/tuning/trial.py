@@ -7,7 +7,6 @@ or validations that are worse than those of other trials.
 
 import math
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import NoReturn, TypeAlias
 import optuna
 import torch
 from optuna.trial import Trial, TrialState
-from torch import Tensor
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
@@ -101,7 +99,7 @@ def _train(trial: Trial, plan: StudyPlan, experiment: Experiment, inputs: TrialI
             f"a batch of {batch} is larger than the set of {slices} slices",
             "narrow the space",
         )
-    step, budget, clock = 0, Budget(minutes=plan.minutes, images=plan.images), _Clock()
+    step, budget = 0, Budget(minutes=plan.minutes, images=plan.images)
 
     def on_validation(validation: dict[str, float]) -> None:
         nonlocal step
@@ -124,10 +122,9 @@ def _train(trial: Trial, plan: StudyPlan, experiment: Experiment, inputs: TrialI
             folder,
             inputs.device,
             budget,
-            clock.excluding(inputs.scorer),
+            inputs.scorer,
             TrainingCallbacks(on_validation=on_validation),
             plan.validations,
-            clock,
             pictures=False,
         )
     finally:
@@ -138,28 +135,6 @@ def _train(trial: Trial, plan: StudyPlan, experiment: Experiment, inputs: TrialI
 class _Elapsed:
     images_seen: int
     seconds: float
-
-
-class _Clock:
-    """Seconds without scoring, which on a slow CPU would take most of a short trial."""
-
-    def __init__(self) -> None:
-        self._scoring = 0.0
-
-    def __call__(self) -> float:
-        return time.monotonic() - self._scoring
-
-    def excluding(self, scorer: KidScorer) -> KidScorer:
-        """The same scorer, whose time is not counted."""
-
-        def timed(images: Tensor) -> float:
-            started = time.monotonic()
-            try:
-                return scorer(images)
-            finally:
-                self._scoring += time.monotonic() - started
-
-        return timed
 
 
 def _prune(trial: Trial, reason: str) -> NoReturn:

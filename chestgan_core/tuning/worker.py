@@ -57,7 +57,7 @@ def work(
             ended = _one(study.optuna, run)
             if ended is not None:
                 here += 1
-                _log_trial(study, ended)
+                _log_trial(study, ended, trials)
                 on_trial(row_of(ended))
 
 
@@ -94,8 +94,8 @@ def _one(study: optuna.Study, run: Callable[[optuna.Trial], float]) -> FrozenTri
     return ended[0] if ended and ended[0].state is not TrialState.FAIL else None
 
 
-def _log_trial(study: OpenStudy, trial: FrozenTrial) -> None:
-    what = f"study {study.plan.name}  trial {trial.number}"
+def _log_trial(study: OpenStudy, trial: FrozenTrial, trials: int) -> None:
+    what = f"study {study.plan.name}  trial {trial.number} ({counts(study.optuna).ended} of {trials})"
     if trial.value is None or trial.state is not TrialState.COMPLETE:
         log.info("%s  pruned: %s", what, trial.user_attrs.get(REASON, ""))
         return

@@ -18,7 +18,7 @@ from chestgan_core.documents.blocks import Document, Section, Table
 from chestgan_core.documents.html import as_html
 from chestgan_core.errors import DamagedObject
 from chestgan_core.evaluation.pages.report_page import write_report
-from chestgan_core.evaluation.pages.sentences import sentence
+from chestgan_core.evaluation.pages.sentences import ended_by_clock, sentence
 from chestgan_core.evaluation.pages.verdict import gate_table, headlines, verdict
 from chestgan_core.evaluation.scoring.closest import Closest
 from chestgan_core.evaluation.scoring.evaluate import evaluate
@@ -248,3 +248,18 @@ def test_report_json_is_read_back_as_it_was_and_a_wrong_field_is_named(report: M
         parse_typed(RunReport, fields, "report.json")
     with pytest.raises(DamagedObject, match="run"):
         parse_typed(RunReport, {**whole.as_json(), "run": None}, "report.json")
+
+
+@pytest.mark.parametrize(
+    ("seen", "seconds", "said"), [(12_000, 1800.5, True), (40_000, 1800.5, False), (12_000, 600.0, False)]
+)
+def test_a_training_that_its_limit_of_minutes_ended_is_named(
+    seen: int, seconds: float, said: bool, report: MetricReport
+) -> None:
+    assert report.run is not None
+    fields = {"training": {"images": 40_000, "minutes": 30}}
+    run = replace(report.run, experiment=fields, images_seen=seen, seconds=seconds)
+    assert ended_by_clock(None) == []
+    assert bool(ended_by_clock(run)) == said
+    if said:
+        assert "limit of 30 minutes after 12,000 of 40,000 images" in ended_by_clock(run)[0]

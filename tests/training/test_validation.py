@@ -1,5 +1,6 @@
 """Validation: the best generator is kept, patience ends a training, a collapse stops it, snapshots are few."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,28 @@ def test_each_row_is_reported_with_its_images_while_the_training_runs(
     )
     train(small(), slices_of(images), tmp_path, CPU, Budget(None, 40), callbacks=callbacks)
     assert reported == [(seen, torch.Size([16, 1, 16, 16])) for seen in (12, 24, 36)]
+
+
+def test_progress_is_reported_by_time_however_few_images_that_is(
+    images: torch.Tensor, tmp_path: Path
+) -> None:
+    reported: list[dict[str, float]] = []
+    seconds = iter(range(0, 10_000, 6))  # a step of 4 images takes six
+    callbacks = TrainingCallbacks(on_progress=reported.append)
+    experiment = small(sample_every_images=1_000)
+    train(
+        experiment,
+        slices_of(images),
+        tmp_path,
+        CPU,
+        Budget(None, 40),
+        callbacks=callbacks,
+        clock=lambda: float(next(seconds)),
+    )
+    assert [row["images_seen"] for row in reported] == [8, 16, 24, 32, 40]
+    assert [row["fraction"] for row in reported] == [0.2, 0.4, 0.6, 0.8, 1.0]
+    assert all(row["images_per_second"] == pytest.approx(8 / 12) for row in reported)
+    assert all(math.isfinite(row["loss_d"]) and math.isfinite(row["loss_g"]) for row in reported)
 
 
 def test_snapshots_are_evenly_spaced_and_not_too_many(images: torch.Tensor, tmp_path: Path) -> None:

@@ -16,9 +16,11 @@ from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.training import step as step_module
 from chestgan_core.training.data import LoadedSlices, load_slices
 from chestgan_core.tuning.plan import StudyData, StudyPlan, StudySettings
+from chestgan_core.tuning.space import BATCH_SIZE, BadSpace, Choice, Integer, SearchSpace
 from chestgan_core.tuning.storage import study_storage
 from chestgan_core.tuning.study import KidFloor, find_study, open_study
 from chestgan_core.tuning.study_files import Shards, run_study, study_table
+from chestgan_core.tuning.summary import standing
 from chestgan_core.tuning.table import StudyTable, read_table
 from chestgan_core.tuning.trial import TrialInputs
 from chestgan_core.tuning.worker import work
@@ -128,20 +130,18 @@ def test_a_trial_has_a_tenth_of_the_budget_where_nobody_says_more() -> None:
 
 def test_what_does_not_fit_is_pruned_with_the_reason_and_the_study_continues(shards: Shards) -> None:
     losses = {"clip": {"kind": "wasserstein", "clip": 0.01}, "hinge": {"kind": "hinge"}}
-    batches = {"kind": "choice", "choices": [8, 4096]}
+    families = {"kind": "choice", "choices": ["spectral", "wgan"]}
     table = judged(
         shards,
         repeat(0.5),
         study_settings(trials=8),
-        **{"training.loss": {"kind": "choice", "choices": losses}, "training.batch_size": batches},
+        **{"training.loss": {"kind": "choice", "choices": losses}, "network.family": families},
     )
-    reasons = {row.reason for row in table.rows if row.drawn.get("training.loss") == "clip"}
+    unfit = {"training.loss": "clip", "network.family": "spectral"}
+    reasons = {row.reason for row in table.rows if row.drawn == unfit}
     assert len(reasons) == 1
     assert "wasserstein needs a critic; choose the network wgan, not spectral" in reasons.pop()
-    hinge = [row for row in table.rows if row.drawn["training.loss"] == "hinge"]
-    large = [row for row in hinge if row.drawn["training.batch_size"] == "4096"]
-    assert large
-    assert all("a batch of 4096 is larger than the set" in row.reason for row in large)
+    assert all(row.kid == 0.5 for row in table.rows if row.drawn != unfit)
     assert len(table.rows) == 8
     assert table.best is not None
 
@@ -187,15 +187,55 @@ def test_a_trial_that_is_worse_than_half_of_the_others_is_pruned(shards: Shards)
     assert table.rows[5].images_seen < 64
 
 
-def test_scoring_takes_nothing_from_a_budget_of_minutes(shards: Shards) -> None:
+def test_a_budget_of_minutes_is_that_of_a_clock_and_includes_scoring(shards: Shards) -> None:
     def slow() -> Iterator[float]:
         while True:
-            time.sleep(1.0)
+            time.sleep(3.0)
             yield 0.5
 
-    table = judged(shards, slow(), study_settings(trials=1, images=None, minutes=0.02, validations=3))
-    assert table.rows[0].steps == (1, 2, 3)
-    assert table.rows[0].seconds < 2.2
+    table = judged(shards, slow(), study_settings(trials=1, images=None, minutes=0.05, validations=3))
+    # After the first validation its three seconds are over: the last one follows.
+    assert len(table.rows[0].validations) <= 2
+    assert table.rows[0].steps[-1] == 3
+    assert table.rows[0].seconds >= 3
+
+
+SLICES = 24
+HINGE, PENALTY = {"kind": "hinge"}, {"kind": "relativistic", "gamma": [1.0, 0.1]}
+
+
+def choices(found: SearchSpace, path: str) -> list[str]:
+    parameter = found.parameters[path]
+    assert isinstance(parameter, Choice)
+    return list(parameter.choices)
+
+
+def test_a_space_loses_batches_that_are_larger_than_the_set() -> None:
+    listed = space(**{BATCH_SIZE: {"kind": "choice", "choices": [8, SLICES, SLICES + 1, 4096]}})
+    assert choices(listed.fitting(small(), SLICES), BATCH_SIZE) == ["8", str(SLICES)]
+    spanned = space(**{BATCH_SIZE: {"kind": "integer", "low": 4, "high": 4096}})
+    fitted = spanned.fitting(small(), SLICES).parameters[BATCH_SIZE]
+    assert isinstance(fitted, Integer)
+    assert (fitted.low, fitted.high) == (4, SLICES)
+    with pytest.raises(BadSpace, match=r"no value of training\.batch_size works with small and its 24 "):
+        space(**{BATCH_SIZE: {"kind": "choice", "choices": [2048, 4096]}}).fitting(small(), SLICES)
+
+
+def test_a_space_loses_choices_that_the_experiment_refuses_whatever_else_is_drawn() -> None:
+    losses = {"kind": "choice", "choices": {"hinge": HINGE, "penalty": PENALTY}}
+    plain = space(**{"training.loss": losses})
+    assert choices(plain.fitting(small("dcgan"), SLICES), "training.loss") == ["hinge"]
+    assert choices(plain.fitting(small("spectral"), SLICES), "training.loss") == ["hinge", "penalty"]
+    # Another network, which is drawn too, allows it.
+    families = {"kind": "choice", "choices": ["dcgan", "r3"]}
+    both = space(**{"training.loss": losses, "network.family": families})
+    assert choices(both.fitting(small("dcgan"), SLICES), "training.loss") == ["hinge", "penalty"]
+
+
+def test_a_study_says_how_far_it_has_come(shards: Shards) -> None:
+    judged(shards, iter([0.5, 0.4, 0.3, 0.2]), study_settings(trials=2))
+    study = find_study(study_storage(shards.home), "small")
+    assert standing(study, 20) == "2 of 20 trials, best so far KID x 1000 200.0 (trial 1), floor 50.0"
 
 
 def test_hyperband_ends_trials_too(shards: Shards) -> None:

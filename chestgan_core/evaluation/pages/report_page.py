@@ -27,7 +27,7 @@ from chestgan_core.documents.blocks import (
 from chestgan_core.documents.html import as_html
 from chestgan_core.documents.pdf import as_pdf
 from chestgan_core.evaluation.pages.figures import chart_blocks, closest_blocks, draw_figures, sheet_block
-from chestgan_core.evaluation.pages.sentences import cautions, sentence
+from chestgan_core.evaluation.pages.sentences import cautions, ended_by_clock, sentence
 from chestgan_core.evaluation.pages.verdict import bare, gate_table, headlines, verdict
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
@@ -104,7 +104,7 @@ def _document(report: ReportPayload, figures: Mapping[str, bytes], training: Map
     rows, image_kind, size = report.rows, report.image_kind, report.resolution
     window = f"window {report.window}" if report.window.unit == "HU" else str(report.window)
     split = f", {rows[0].split}" if rows else ""
-    care = cautions(rows, report.patients_real, image_kind)
+    care = [*ended_by_clock(report.run), *cautions(rows, report.patients_real, image_kind)]
     return Document(
         title=f"Metric report: {report.model_title}",
         lead=f"Compared with: {report.source_title}. {size} x {size} pixels, {window}{split}.",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from chestgan_core.config.dataset import ImageKind
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
+from chestgan_core.evaluation.scoring.provenance import RunFacts
 
 # Below these, the report calls its numbers coarse.
 FEW_PATIENTS, FEW_IMAGES = 10, 1000
@@ -52,6 +53,19 @@ def cautions(rows: Sequence[MetricRow], patients: int, kind: ImageKind) -> list[
             f"There is no floor, so nothing says how far {kind} patients are from each other: {first.floor_note}."
         )
     return lines
+
+
+def ended_by_clock(run: RunFacts | None) -> list[str]:
+    """Whether the limit in minutes ended the training before it had seen its images."""
+    plan = run.experiment["training"] if run else {}
+    if run is None or plan.get("minutes") is None or plan.get("images") is None:
+        return []
+    if run.images_seen >= plan["images"] or run.seconds < 60 * plan["minutes"]:
+        return []
+    return [
+        f"The training was ended by its limit of {plan['minutes']:g} minutes after {run.images_seen:,} of "
+        f"{plan['images']:,} images: on a faster or less busy machine the numbers are better."
+    ]
 
 
 def sentence(row: MetricRow, kind: ImageKind) -> str:
