@@ -4,8 +4,8 @@ In: requests on the socket that its first argument names by its file descriptor.
 of each, sent along with the answer, so that the pixels are not copied between processes. It imports nothing of this
 project and is started by its path (`decoding.py`): it begins to work after a quarter of a second.
 
-A request is `bytes of the codestream, kind, transfer syntax, rows, columns, bits, seconds, memory`, and the codestream. The
-answer is a status byte; with the first status the file comes too. It ends when the socket closes, also by the death
+A request is `bytes of codestream, kind, transfer syntax, rows, columns, bits, seconds, memory`, then the codestream.
+The answer is a status byte; with the first status the file comes too. It ends when the socket closes, also by the death
 of its parent, and a decoder that hangs is ended by an alarm, whether the parent lives or not.
 """
 
@@ -141,7 +141,7 @@ def _jpeg_2000(codestream: bytes, kind: bytes, syntax: str, rows: int, columns: 
 
 
 def _rle(codestream: bytes, kind: bytes, syntax: str, rows: int, columns: int, bits: int) -> bytes:
-    from rle.rle import decode_frame  # type: ignore[import-not-found] # it is written in Rust
+    from rle.rle import decode_frame  # it is written in Rust
 
     return bytes(decode_frame(codestream, rows * columns, bits, "<"))
 

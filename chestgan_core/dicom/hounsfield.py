@@ -3,35 +3,42 @@
 In: a header, stored values. Out: Rescale; HU as int16.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pydicom.dataset import Dataset
 
+from chestgan_core.dicom.attributes import number_of, printable_of, problem_of, whole_of
+from chestgan_core.dicom.pixel_layout import PixelLayout
 from chestgan_core.errors import BadInput
 
 MIN_HU, MAX_HU = -1024, 3071  # air, and the top of the common 12-bit scale
 MIN_PLAUSIBLE_HU = -1000  # nothing in a body is below it, so such values may be padding
 # Empty and absent are common in CT Image Storage; GE's reformats write "Houndsfield Unit".
+# Beyond these no scanner writes: extended scales begin at -8192, slopes of 8-bit exports reach 32.
+MAX_SLOPE, MAX_INTERCEPT = 1000.0, 100_000.0
+MIN_SPAN_HU = 200.0  # of all values that the pixels can hold: less cannot tell air from fat
+_EXACT_INTERCEPT = 2**20  # up to this, stored values and intercept are added as 32-bit integers
 HU_TYPES = ("", "HU", "HOUNSFIELD", "HOUNSFIELD UNIT", "HOUNDSFIELD UNIT", "HOUNSFIELD UNITS")
 
 
 class NotHounsfield(BadInput):
-    """The file does not say how its stored values become Hounsfield units."""
+    """The file does not say how its stored values become Hounsfield units; names the attribute and its value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rescale:
     """HU = stored * slope + intercept; stored values in [padding_from, padding_to] are padding and become air.
 
-    padding_from > padding_to means that there is no padding value.
+    padding_from > padding_to means that there is no padding value. corner_padding: a padding value that tissue has too
+    (0 where 0 is water): only what is connected to a corner of the image is padding (`dicom/pixels.py`).
     """
 
     slope: float
     intercept: float
     padding_from: int = 1
     padding_to: int = 0
+    corner_padding: int | None = None
 
     def pads_beyond(self, bits: int, signed: bool) -> bool:
         """Whether a padding value does not fit into that number of bits.
@@ -45,25 +52,48 @@ class Rescale:
         )
 
 
-def rescale_of(header: Dataset) -> Rescale:
+def rescale_of(header: Dataset, layout: PixelLayout) -> Rescale:
     """The rescale of one slice, from its own header: slope and intercept may differ within a series.
 
-    Raises NotHounsfield: slope or intercept is absent or not a number, or the type is not HU.
+    A missing RescaleType means HU, as in CT Image Storage it may be missing; a missing slope or intercept is never
+    guessed, and neither is a number with a comma.
+
+    Raises NotHounsfield: slope or intercept is absent, not a number or out of range, or the type is not HU.
     """
-    slope, intercept = _number(header.get("RescaleSlope")), _number(header.get("RescaleIntercept"))
-    kind = str(header.get("RescaleType") or "").strip().upper()
-    if slope is None or intercept is None or slope == 0 or kind not in HU_TYPES:
-        raise NotHounsfield("slice", "has no rescale to Hounsfield units", "leave its series out")
-    padding = _number(header.get("PixelPaddingValue"))
+    slope, intercept = number_of(header, "RescaleSlope"), number_of(header, "RescaleIntercept")
+    if printable_of(header, "RescaleType").upper() not in HU_TYPES:
+        raise _not_hounsfield("RescaleType names other units")
+    if slope is None or not 0 < abs(slope) <= MAX_SLOPE:
+        raise _not_hounsfield(problem_of(header, "RescaleSlope"))
+    if intercept is None or abs(intercept) > MAX_INTERCEPT:
+        raise _not_hounsfield(problem_of(header, "RescaleIntercept"))
+    lowest = -(1 << (layout.allocated - 1)) if layout.signed else 0
+    ends = lowest * slope + intercept, (lowest + (1 << layout.allocated) - 1) * slope + intercept
+    if max(ends) - min(ends) < MIN_SPAN_HU or min(ends) > MAX_HU or max(ends) < MIN_HU:
+        raise _not_hounsfield(
+            f"{problem_of(header, 'RescaleSlope')} and {problem_of(header, 'RescaleIntercept')}: pixels would have "
+            f"{min(ends):.6g} to {max(ends):.6g} HU"
+        )
+    return _with_padding(Rescale(slope, intercept), header, layout)
+
+
+def _not_hounsfield(cause: str) -> NotHounsfield:
+    return NotHounsfield("slice", cause, "leave its series out")
+
+
+def _with_padding(rescale: Rescale, header: Dataset, layout: PixelLayout) -> Rescale:
+    padding = whole_of(header, "PixelPaddingValue")
     if padding is None:
-        return Rescale(slope, intercept)
-    limit = _number(header.get("PixelPaddingRangeLimit"))
-    ends = sorted(_as_stored(int(end), header) for end in (padding, padding if limit is None else limit))
-    if any(MIN_PLAUSIBLE_HU < end * slope + intercept < MAX_HU for end in ends):
-        # A padding value that is also one of tissue (0 where 0 is water) comes from some converter: it would cut holes
-        # of air into the body.
-        return Rescale(slope, intercept)
-    return Rescale(slope, intercept, ends[0], ends[1])
+        return rescale
+    limit = whole_of(header, "PixelPaddingRangeLimit")
+    value = _as_stored(padding, layout)
+    start, end = sorted((value, value if limit is None else _as_stored(limit, layout)))
+    low, high = sorted(one * rescale.slope + rescale.intercept for one in (start, end))
+    if high <= MIN_PLAUSIBLE_HU or low >= MAX_HU:
+        return replace(rescale, padding_from=start, padding_to=end)
+    # A padding value that is also one of tissue would cut holes of air into the body. The corners, which no body
+    # reaches, show where it is one.
+    return replace(rescale, corner_padding=value)
 
 
 def to_hounsfield(stored: np.ndarray, rescale: Rescale) -> np.ndarray:
@@ -84,7 +114,8 @@ def to_hounsfield(stored: np.ndarray, rescale: Rescale) -> np.ndarray:
         >>> to_hounsfield(stored, Rescale(slope=1, intercept=-1024))  # air, lung, water, metal in HU
         array([[-1024, -1000,     0,  3071]], dtype=int16)
     """
-    if rescale.slope == 1 and float(rescale.intercept).is_integer():
+    exact = abs(rescale.intercept) <= _EXACT_INTERCEPT and rescale.intercept == int(rescale.intercept)
+    if rescale.slope == 1 and exact:
         intercept = int(rescale.intercept)
         limits = np.iinfo(stored.dtype)
         # Clipped before the sum, in the stored type, so that nothing overflows and no wide copy is needed.
@@ -98,8 +129,7 @@ def to_hounsfield(stored: np.ndarray, rescale: Rescale) -> np.ndarray:
             # The stored type does not cover the whole range, and may even lie outside of it.
             hu = np.clip(hu.astype(np.int32) + intercept, MIN_HU, MAX_HU)
     else:
-        exact = stored * np.float64(rescale.slope) + rescale.intercept
-        hu = np.clip(np.rint(exact), MIN_HU, MAX_HU)
+        hu = np.clip(np.rint(stored * np.float64(rescale.slope) + rescale.intercept), MIN_HU, MAX_HU)
     result: np.ndarray = hu.astype(np.int16, copy=False)
     if rescale.padding_from <= rescale.padding_to:
         padded = (stored >= rescale.padding_from) & (stored <= rescale.padding_to)
@@ -107,16 +137,8 @@ def to_hounsfield(stored: np.ndarray, rescale: Rescale) -> np.ndarray:
     return result
 
 
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if np.isfinite(number) else None
-
-
-def _as_stored(value: int, header: Dataset) -> int:
+def _as_stored(value: int, layout: PixelLayout) -> int:
     """A padding value in the range of the stored type: some files write -2000 as 63536, or the reverse."""
-    bits = int(header.get("BitsAllocated") or 16)
-    value %= 1 << bits
-    return value - (1 << bits) if header.get("PixelRepresentation") and value >= 1 << (bits - 1) else value
+    value %= 1 << layout.allocated
+    negative = layout.signed and value >= 1 << (layout.allocated - 1)
+    return value - (1 << layout.allocated) if negative else value

@@ -1,25 +1,26 @@
 """The stored pixel values of one slice. In: a slice header. Out: (rows, cols) integers as stored, not yet HU.
 
-Uncompressed pixels are read directly; compressed ones go through pydicom's decoders (Pillow, OpenJPEG, RLE, GDCM).
-GDCM also decodes 12-bit JPEG, which pydicom does not let it: measured on several encodings of one slice, its result is
-within the loss of the compression, so it is called directly here.
+Whatever the transfer syntax, pixels become containers first: unsigned words of the bits that are allocated, as an
+uncompressed file has them. From there on there is one path (`_values`): unused bits, sign, padding. Compressed pixels
+are decoded in another process (`decoding.py`), after the size that they declare was compared with the header.
 """
 
-from io import BytesIO
+from collections.abc import Iterator
 
-import gdcm
 import numpy as np
-import pydicom
-from pydicom.encaps import generate_frames
 
+from chestgan_core.dicom import codestreams, decode_worker
+from chestgan_core.dicom.codestreams import BadCodestream, Declared
+from chestgan_core.dicom.decoding import decode
+from chestgan_core.dicom.dicom_file import inflated
 from chestgan_core.dicom.file_walk import MAX_SLICE_BYTES, READ_ERRORS, Archives
-from chestgan_core.dicom.headers import JPEG_12_BIT, SliceHeader, inflated
+from chestgan_core.dicom.headers import SliceHeader
+from chestgan_core.dicom.hounsfield import MIN_HU, Rescale
 from chestgan_core.dicom.left_out import LeftOut
+from chestgan_core.dicom.pixel_layout import JPEG_2000, RLE, PixelLayout
 
-# Damaged pixels are counted with a reason. (On 12-bit JPEG the library inside GDCM still prints "Unsupported JPEG data
-# precision 12" to standard error, because it tries its 8-bit decoder first.)
-gdcm.Trace.ErrorOff()
-gdcm.Trace.WarningOff()
+# Of values that a header and a codestream describe differently. Noise in air goes below -1024 HU; metal does not count.
+LOWEST_HU, HIGHEST_HU = -1200, 3200
 
 
 class PixelsLeftOut(Exception):
@@ -31,55 +32,164 @@ class PixelsLeftOut(Exception):
 
 
 def stored_pixels(header: SliceHeader, archives: Archives) -> np.ndarray:
-    """(rows, cols) integers, as stored. Raises PixelsLeftOut. The file is read and decoded exactly once."""
+    """The stored values of one slice, which `to_hounsfield` with the rescale of its header turns into HU.
+
+    Args:
+        header: Of the slice. The file is read and decoded exactly once.
+        archives: Opens the file.
+
+    Returns:
+        (rows, columns) integers: without unused bits, with their sign, and with padding as values that become air.
+
+    Raises:
+        PixelsLeftOut: The file is cut short or damaged, or its codestream is not what the header says.
+        NotAvailable: The process that decodes does not start on this machine.
+    """
+    layout = header.layout
     try:
         raw = inflated(archives.read(header.location, MAX_SLICE_BYTES), MAX_SLICE_BYTES)
-        if header.offset:
-            pixels = np.frombuffer(raw, header.dtype, header.rows * header.columns, header.offset)
-            if header.unused:
-                # The high bits may hold overlays. Shifting back down extends the sign of a signed value.
-                pixels = (pixels << header.unused) >> header.unused
-            return pixels.reshape(header.rows, header.columns)
+        if layout.native:
+            words = np.frombuffer(raw, layout.dtype, header.rows * header.columns, layout.offset)
+            values = _values(words.reshape(header.rows, header.columns), layout, header.rescale)
+            return _without_corner_padding(values, header.rescale)
     except READ_ERRORS as error:
         raise PixelsLeftOut(LeftOut.UNREADABLE, "the file is damaged or cut short") from error
     try:
-        pixels = _decoded(raw)
-    except NotImplementedError as error:
-        raise PixelsLeftOut(LeftOut.UNSUPPORTED_COMPRESSION, "no decoder for these pixels") from error
-    except Exception as error:  # decoders raise any exception on damaged data
-        raise PixelsLeftOut(LeftOut.UNREADABLE, "the compressed pixels are damaged") from error
-    if pixels.shape != (header.rows, header.columns) or pixels.dtype.kind not in "iu":
-        raise PixelsLeftOut(LeftOut.UNREADABLE, "the size of the compressed image is not that of the header")
-    return pixels
+        return _without_corner_padding(_decoded(memoryview(raw)[layout.offset :], header), header.rescale)
+    except BadCodestream as error:
+        raise PixelsLeftOut(LeftOut.UNREADABLE, str(error)) from error
 
 
-def _decoded(raw: bytes) -> np.ndarray:
-    dataset = pydicom.dcmread(BytesIO(raw))
-    syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax in JPEG_12_BIT and dataset.BitsStored > 8:
-        return _jpeg_12_bit(dataset)
-    return dataset.pixel_array
-
-
-def _jpeg_12_bit(dataset: pydicom.Dataset) -> np.ndarray:
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(next(generate_frames(dataset.PixelData, number_of_frames=1)))
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((dataset.Columns, dataset.Rows, 1))
-    image.SetDataElement(element)
-    image.SetPhotometricInterpretation(
-        gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2)
+def _decoded(encapsulated: memoryview, header: SliceHeader) -> np.ndarray:
+    """Stored values of compressed pixels. Raises BadCodestream."""
+    layout, rows, columns = header.layout, header.rows, header.columns
+    frame = codestreams.frame_of(encapsulated)
+    if layout.syntax in RLE:
+        segments = codestreams.declared_segments(frame)
+        if segments != layout.allocated // 8:
+            raise BadCodestream(f"{segments} RLE segments instead of {layout.allocated // 8}")
+        words = decode(frame, decode_worker.RLE, layout.syntax, rows, columns, layout.allocated)
+        return _values(words, layout, header.rescale)
+    if layout.syntax in JPEG_2000:
+        declared = codestreams.declared_jpeg2000(frame)
+        kind = decode_worker.JP2 if codestreams.is_jp2(frame) else decode_worker.JPEG_2000
+    else:
+        declared, kind = codestreams.declared_jpeg(frame), decode_worker.JPEG
+    _require_size(declared, header)
+    samples = decode(
+        frame, kind, layout.syntax, rows, columns, declared.precision, signed=bool(declared.signed)
     )
-    syntax = gdcm.TransferSyntax.GetTSType(str(dataset.file_meta.TransferSyntaxUID))
-    image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
-    bits, signed = dataset.BitsStored, dataset.PixelRepresentation
-    image.SetPixelFormat(gdcm.PixelFormat(1, dataset.BitsAllocated, bits, bits - 1, signed))
-    # GDCM returns bytes as text; this restores the bytes.
-    decoded = image.GetBuffer().encode("utf-8", "surrogateescape")
-    pixels = np.frombuffer(decoded, "<i2" if signed else "<u2")
-    return pixels.reshape(dataset.Rows, dataset.Columns)
+    return _of_samples(samples, declared, layout, header.rescale)
+
+
+def _require_size(declared: Declared, header: SliceHeader) -> None:
+    if (declared.rows, declared.columns) != (header.rows, header.columns):
+        raise BadCodestream(
+            f"the compressed image has {declared.rows} x {declared.columns} pixels, the header says "
+            f"{header.rows} x {header.columns}"
+        )
+    if declared.components != 1:
+        raise BadCodestream(f"the compressed image has {declared.components} components instead of one")
+    if not 2 <= declared.precision <= (32 if declared.signed is not None else 16):
+        raise BadCodestream(f"the compressed image has {declared.precision} bits a pixel")
+
+
+def _values(words: np.ndarray, layout: PixelLayout, rescale: Rescale) -> np.ndarray:
+    """Containers, unsigned, to stored values: without the bits above them (DICOM PS3.5 8.1.1), which may hold anything.
+
+    Where HighBit says that values lie in the upper bits and the lower ones are empty in all pixels, they are there;
+    otherwise HighBit is a common mistake. A padding value that needs more bits than the values stays whole: cut to 12
+    bits, -2000 in unsigned words would be bone.
+    """
+    whole = words.view(words.dtype.str.replace("u", "i")) if layout.signed else words
+    unused = layout.allocated - layout.stored
+    if not unused:
+        return whole
+    lower = layout.high + 1 - layout.stored
+    if lower and not (words & ((1 << lower) - 1)).any() and words.any():
+        return (whole << (unused - lower)) >> unused
+    # Shifting back down extends the sign of a signed value.
+    values = (whole << unused) >> unused
+    if rescale.pads_beyond(layout.stored, layout.signed):
+        values = np.where(_is_padding(whole, rescale), whole, values)
+    return values
+
+
+def _of_samples(samples: np.ndarray, declared: Declared, layout: PixelLayout, rescale: Rescale) -> np.ndarray:
+    """Samples of a codestream to stored values, by the sign and bits of the header where both agree.
+
+    Where the codestream has another precision, or a sign of its own that is not the header's, one of the two is wrong.
+    Then the reading with the fewest values that no CT has is taken, the header's between equal ones.
+    """
+    bits = samples.astype(np.int64) & ((1 << declared.precision) - 1)
+    signs_itself = layout.signed if declared.signed is None else declared.signed
+    # As the containers of an uncompressed file: the sign reaches up to the highest allocated bit.
+    whole = _signed(bits, declared.precision) if signs_itself else bits
+    container = _signed(whole, layout.allocated) if layout.signed else whole & ((1 << layout.allocated) - 1)
+    whole_padded = _is_padding(container, rescale)
+    best, fewest = None, -1
+    for stored, sign in _readings(declared, layout):
+        low = bits & ((1 << stored) - 1)
+        values = np.where(whole_padded, container, _signed(low, stored) if sign else low)
+        implausible = _implausible(values, rescale)
+        if best is None or implausible < fewest:
+            best, fewest = values, implausible
+    if best is None:
+        raise AssertionError("a codestream without a reading")
+    return _narrow(best)
+
+
+def _is_padding(values: np.ndarray, rescale: Rescale) -> np.ndarray:
+    padded: np.ndarray = (values >= rescale.padding_from) & (values <= rescale.padding_to)
+    return padded
+
+
+def _implausible(values: np.ndarray, rescale: Rescale) -> int:
+    """How many pixels no CT has. Below air one value may be frequent: padding that the header does not declare."""
+    hu = (values * rescale.slope + rescale.intercept)[~_is_padding(values, rescale)]
+    below = np.unique(hu[hu < LOWEST_HU], return_counts=True)[1]
+    return int(np.count_nonzero(hu > HIGHEST_HU) + below.sum() - (below.max() if below.size else 0))
+
+
+def _readings(declared: Declared, layout: PixelLayout) -> Iterator[tuple[int, bool]]:
+    """Bits of a value and whether it is signed: as the header says, then as the codestream does."""
+    precision, stored = declared.precision, layout.stored
+    readings = [(min(precision, stored), layout.signed)]
+    if declared.signed is not None and declared.signed != layout.signed:
+        readings.append((min(precision, stored), declared.signed))
+    if precision > stored:
+        readings += [(precision, sign) for _, sign in readings[:]]
+    elif precision < stored and layout.signed and declared.signed is None:
+        readings.append((precision, False))  # an encoder that took as few bits as the largest value has
+    yield from readings
+
+
+def _signed(bits: np.ndarray, width: int) -> np.ndarray:
+    """Two's complement of so many bits, in wider integers."""
+    top = 1 << (width - 1)
+    return ((bits & ((1 << width) - 1)) ^ top) - top
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:
+    """In the narrowest integers that hold them, at least 16 bits, so that what follows costs as uncompressed pixels."""
+    low, high = int(values.min()), int(values.max())
+    for dtype in (np.int16, np.uint16, np.int32):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return values.astype(dtype)
+    return values
+
+
+def _without_corner_padding(values: np.ndarray, rescale: Rescale) -> np.ndarray:
+    """Padding that has a value of tissue, as one that becomes air: what is connected to a corner of the image."""
+    padding = rescale.corner_padding
+    corners = [(row, column) for row in (0, -1) for column in (0, -1)]
+    if padding is None or not any(values[corner] == padding for corner in corners):
+        return values
+    from skimage.measure import label
+
+    regions: np.ndarray = label(values == padding, connectivity=1)  # type: ignore[no-untyped-call]
+    outside = [regions[corner] for corner in corners if regions[corner]]
+    air = round((MIN_HU - rescale.intercept) / rescale.slope)
+    limits = np.iinfo(values.dtype)
+    fitting = values if limits.min <= air <= limits.max else values.astype(np.int64)
+    return _narrow(np.where(np.isin(regions, outside), air, fitting))
