@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chestgan_core.errors import BadInput, ChestganError, DamagedObject, NotInStore, nearest
+from chestgan_core.errors import BadInput, DamagedObject, NotInStore, nearest
 from chestgan_core.escaping import escaped
-from chestgan_core.local.files import replacing
+from chestgan_core.local.files import is_regular, replacing
 from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.index import SetEntry, read_entry, read_index
 from chestgan_core.publishing.labels import read_labels
+from chestgan_core.publishing.png import decode_grey, max_png_bytes
 from chestgan_core.publishing.set_folder import CARD, LABELS, MANIFEST, SetFolder, parse_set, read_set_folder
-from chestgan_core.publishing.tars import members, read_member
+from chestgan_core.publishing.tars import Member, members, read_member
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, folder_of, sha256_of
 from chestgan_core.store.store import Store
@@ -181,8 +182,9 @@ def verify_set(folder: Path) -> Verification:
     broken: dict[str, str] = {}
     for item in there.objects:
         path, name = there.file(item), there.name(item)
-        if not path.is_file():
-            broken[name] = "is missing"
+        if not is_regular(path):
+            there_is = path.is_symlink() or path.exists()
+            broken[name] = "is a link, a pipe or a folder, not a file" if there_is else "is missing"
         elif path.stat().st_size != item.bytes:
             broken[name] = f"has {path.stat().st_size} bytes, the manifest says {item.bytes}"
         elif (found := sha256_of(path)) != item.sha256:
@@ -214,21 +216,40 @@ def _broken_images(there: SetFolder, broken: dict[str, str]) -> Iterator[tuple[s
     except DamagedObject as error:
         yield LABELS, error.cause
         return
-    for tar in sorted({tar for tar, _ in labelled} - broken.keys()):
+    names = sorted(map(there.name, there.objects))
+    tars = [name for name in names if name.endswith(".tar") and name not in broken]
+    for tar in tars:
         try:
             for member in members(there.path / tar):
-                digest = hashlib.sha256(read_member(member)).hexdigest()
-                if labelled.pop((tar, member.name), None) != digest:
-                    yield f"{tar}/{member.name}", f"is not the image that {LABELS} describes"
-        except ChestganError as error:
+                sha256 = labelled.pop((tar, member.name), None)
+                if cause := _broken_image(member, sha256, there.facts.resolution):
+                    yield f"{tar}/{member.name}", cause
+        except DamagedObject as error:
             yield tar, error.cause
+            labelled = {place: digest for place, digest in labelled.items() if place[0] != tar}
     for tar, file in labelled:
-        if tar not in broken:
+        if tar in tars:
             yield f"{tar}/{file}", "is missing"
 
 
+def _broken_image(member: Member, sha256: str | None, size: int) -> str:
+    """What is wrong with a file of a tar; "" for the image that its label describes."""
+    if sha256 is None:
+        return f"is an image that no row of {LABELS} names"
+    if member.bytes > max_png_bytes(size):
+        return f"has {member.bytes:,} bytes, too many for an image of {size} x {size} pixels"
+    data = read_member(member)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        return f"is not the image that {LABELS} describes"
+    try:
+        decode_grey(data, size, member.name)
+    except DamagedObject as error:
+        return error.cause
+    return ""
+
+
 def _refuse_other(folder: Path, name: str, version: str) -> None:
-    if (folder / MANIFEST).is_file():
+    if is_regular(folder / MANIFEST):
         there = read_set_folder(folder)
         if (there.facts.name, there.version) != (name, version):
             raise BadInput(

@@ -3,14 +3,16 @@
 In: rows, or the folder of a set. Out: the file, or rows whose types and tars were checked.
 """
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypedDict, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from chestgan_core.errors import DamagedObject
-from chestgan_core.local.files import replacing
+from chestgan_core.local.files import is_regular, replacing
+from chestgan_core.local.parquet import read_parquet, write_parquet
 from chestgan_core.publishing.set_folder import LABELS, SetFolder
 
 _NUMBER: pa.DataType = pa.int64()
@@ -22,32 +24,50 @@ SCHEMA = pa.schema(
 LabelRow = TypedDict(
     "LabelRow", {"index": int, "seed": int, "class": str, "tar": str, "file": str, "sha256": str}
 )
+_MIN_IMAGE_BYTES = 1024  # of a tar: the header of a file, and one block of it
+_FILE, _SHA256 = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"), re.compile(r"[0-9a-f]{64}")
 REMEDY = "fetch the set again: files that are intact are not downloaded again"
 
 
 def write_labels(rows: list[LabelRow], path: Path) -> None:
     """Write all rows; the same rows give the same bytes."""
     with replacing(path) as part:
-        pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), part)
+        part.write_bytes(write_parquet(pa.Table.from_pylist(rows, schema=SCHEMA)))
 
 
 def read_labels(folder: SetFolder) -> list[LabelRow]:
     """All rows, in order. Columns that a later version adds are passed over.
 
     Raises DamagedObject: not Parquet, a column missing or of another type, a row too few or too many, a tar that the
-    manifest does not list.
+    manifest does not list, a row that is not that of its image (number, seed, class), two rows of one file.
     """
     path = folder.path / LABELS
-    try:
-        table = pq.read_table(path)
-        table = table.select(SCHEMA.names).cast(SCHEMA)
-    except (pa.ArrowException, KeyError, OSError) as error:
-        raise DamagedObject(path, f"cannot be read ({error})", REMEDY) from error
-    if any(column.null_count for column in table.columns):
-        raise DamagedObject(path, "has empty fields", REMEDY)
+    if not is_regular(path):
+        raise DamagedObject(path, "is missing, or not a file", REMEDY)
+    tars = {folder.name(item): item.bytes for item in folder.objects if folder.name(item).endswith(".tar")}
+    if folder.images * _MIN_IMAGE_BYTES > sum(tars.values()):
+        raise DamagedObject(
+            folder.path, f"has {folder.images:,} image(s), more than fit into its tars", REMEDY
+        )
+    table = read_parquet(path, path, REMEDY, schema=SCHEMA, rows=folder.images)
     rows = cast(list[LabelRow], table.to_pylist())
-    if len(rows) != folder.images:
-        raise DamagedObject(path, f"has {len(rows)} rows, but the set has {folder.images} images", REMEDY)
-    if unknown := {row["tar"] for row in rows} - {folder.name(item) for item in folder.objects}:
-        raise DamagedObject(path, f"names {min(unknown)}, which the manifest does not list", REMEDY)
+    if fault := next(_faults(rows, folder, set(tars)), None):
+        raise DamagedObject(path, fault, REMEDY)
     return rows
+
+
+def _faults(rows: list[LabelRow], folder: SetFolder, tars: set[str]) -> Iterator[str]:
+    facts, seen = folder.facts, set()
+    for at, row in enumerate(rows):
+        place = (row["tar"], row["file"])
+        if row["tar"] not in tars:
+            yield f"names {row['tar'][:100]}, which the manifest does not list"
+        if not _FILE.fullmatch(row["file"]) or not _SHA256.fullmatch(row["sha256"]):
+            yield f"row {at} has no name or no sha256 of a file"
+        if place in seen:
+            yield f"names {row['tar']}/{row['file']} twice"
+        seen.add(place)
+        seed = facts.first_seed + at
+        shown = facts.classes[seed % len(facts.classes)] if facts.classes else ""
+        if (row["index"], row["seed"], row["class"]) != (at, seed, shown):
+            yield f"row {at} is not that of image {at}: seed {seed}{f', class {shown}' if shown else ''}"

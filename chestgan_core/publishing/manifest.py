@@ -14,6 +14,7 @@ from chestgan_core.store import keys
 Name: TypeAlias = Annotated[str, AfterValidator(keys.checked_name)]
 Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Text: TypeAlias = Annotated[str, Field(max_length=2_000)]
+ClassName: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
 Positive: TypeAlias = Annotated[int, Field(ge=1, le=2**53)]
 NotNegative: TypeAlias = Annotated[int, Field(ge=0, le=2**53)]
 
@@ -29,16 +30,16 @@ class SetFacts:
 
     name: Name
     experiment: Name
-    images: Positive
-    first_seed: NotNegative
+    images: Annotated[int, Field(ge=1, le=2**32)]
+    first_seed: Annotated[int, Field(ge=0, lt=2**32)]
     resolution: Annotated[int, Field(ge=1, le=8_192)]
-    window_centre: Annotated[float, Field(allow_inf_nan=False)]
-    window_width: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    window_centre: Annotated[float, Field(ge=-1e5, le=1e5, allow_inf_nan=False)]
+    window_width: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
     model_sha256: Sha256
     source_title: Text
     source_licence: Text
     window_unit: Unit = "HU"
-    classes: tuple[Annotated[str, Field(min_length=1, max_length=128)], ...] = ()
+    classes: Annotated[tuple[ClassName, ...], Field(max_length=10_000)] = ()
 
     @property
     def window(self) -> Window:
@@ -73,4 +74,4 @@ class SetManifest:
     kind: Literal["synthetic-set"]
     set: SetFacts
     version: Name
-    objects: tuple[SetFile, ...]
+    objects: Annotated[tuple[SetFile, ...], Field(max_length=1_000_000)]

@@ -6,20 +6,21 @@ its sha256 when it is read.
 """
 
 import hashlib
-import io
+import operator
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.imaging.pictures import from_grey
+from chestgan_core.local.files import is_regular
 from chestgan_core.publishing.fetching import fetch_set, newest_version
 from chestgan_core.publishing.labels import REMEDY, LabelRow, read_labels
 from chestgan_core.publishing.manifest import SetFacts
+from chestgan_core.publishing.png import decode_grey, max_png_bytes
 from chestgan_core.publishing.set_folder import LABELS, SetFolder, read_set_folder
 from chestgan_core.publishing.tars import Member, members, read_member
 from chestgan_core.store import keys
@@ -45,9 +46,21 @@ class SetReader:
     def __len__(self) -> int:
         return len(self._members)
 
+    def _number(self, k: object) -> int:
+        """A whole number from -N to N - 1 (of Python or numpy) as one from 0 to N - 1. Raises TypeError, IndexError."""
+        if isinstance(k, bool | np.bool_):
+            raise TypeError("the number of an image is a whole number, not a bool")
+        try:
+            number = operator.index(k)  # type: ignore[arg-type]
+        except TypeError:
+            raise TypeError(f"the number of an image is a whole number, not {type(k).__name__}") from None
+        if not -len(self) <= number < len(self):
+            raise IndexError(f"there is no image {number}: the set has {len(self)}")
+        return number % len(self)
+
     def label(self, k: int) -> Label:
         """What is known of image k."""
-        row = self._rows[k]
+        row = self._rows[self._number(k)]
         return {"index": row["index"], "seed": row["seed"], "class": row["class"], "file": row["file"]}
 
     def grey(self, k: int) -> NDArray[np.uint8]:
@@ -57,18 +70,12 @@ class SetReader:
             DamagedObject: It is not the image that the labels describe, or not a PNG of 8-bit grey levels in the size
                 that the manifest says.
         """
-        member, size = self._members[k], self.facts.resolution
+        k = self._number(k)
+        member = self._members[k]
         png, what = read_member(member), f"{member.tar}: {member.name}"
         if hashlib.sha256(png).hexdigest() != self._rows[k]["sha256"]:
             raise DamagedObject(what, f"is not the image in {LABELS}", REMEDY)
-        try:
-            image = Image.open(io.BytesIO(png), formats=["PNG"])
-            if image.size == (size, size) and image.mode == "L":
-                return np.array(image)
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise DamagedObject(what, f"is not a PNG ({error})", "ask whoever published the set") from error
-        cause = f"has {image.width} x {image.height} pixels, mode {image.mode}, not {size} x {size}, mode L"
-        raise DamagedObject(what, cause, "ask whoever published the set")
+        return decode_grey(png, self.facts.resolution, what)
 
     def hounsfield(self, k: int) -> NDArray[np.int16]:
         """Image k in HU: (H, W) int16, within half a grey level; nothing lies outside the window.
@@ -155,13 +162,21 @@ def _images_of(folder: SetFolder) -> tuple[list[LabelRow], list[Member]]:
     """Labels of every image, and where it is. Sizes of files are checked here, images when they are read."""
     for item in folder.objects:
         path = folder.file(item)
-        size = path.stat().st_size if path.is_file() else None
+        size = path.stat().st_size if is_regular(path) else None
         if size != item.bytes:
-            cause = "is missing" if size is None else f"has {size} bytes, the manifest says {item.bytes}"
+            cause = (
+                "is missing, or not a file"
+                if size is None
+                else f"has {size} bytes, the manifest says {item.bytes}"
+            )
             raise DamagedObject(path, cause, REMEDY)
     rows = read_labels(folder)
     tars = dict.fromkeys(row["tar"] for row in rows)
     places = {(tar, member.name): member for tar in tars for member in members(folder.path / tar)}
+    for member in places.values():
+        if member.bytes > max_png_bytes(folder.facts.resolution):
+            cause = f"holds {member.name} of {member.bytes:,} bytes, too many for an image of this set"
+            raise DamagedObject(member.tar, cause, REMEDY)
     try:
         return rows, [places[row["tar"], row["file"]] for row in rows]
     except KeyError as error:

@@ -8,15 +8,12 @@ import builtins
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from chestgan_core.config.dataset import dataset_named
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.evaluation.scoring.gate import apply_gate
 from chestgan_core.evaluation.stored_report import StoredReport, latest_report
 from chestgan_core.publishing.fetching import verify_set
-from chestgan_core.publishing.set_folder import LABELS
 from chestgan_core.publishing.uploading import publish_set
 from chestgan_core.publishing.writing import write_set
 from chestgan_core.store.store import Store
@@ -73,7 +70,7 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
     return Release(
         uri=published.uri,
         version=published.version,
-        images=pq.read_metadata(written.path / LABELS).num_rows,
+        images=written.images,
         bytes=published.bytes,
         samples_png=written.samples_png,
     )

@@ -4,17 +4,23 @@ In: a folder, or the bytes of a manifest. Out: SetFolder. The files that it list
 """
 
 import builtins
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chestgan_core.errors import BadInput
+from chestgan_core.errors import BadInput, DamagedObject
+from chestgan_core.local.files import file_error, is_regular, open_regular
 from chestgan_core.publishing.manifest import SetFacts, SetManifest
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import StoredObject, folder_of, parse_json, parse_manifest, parse_typed
 
 MANIFEST, LABELS, CARD, SAMPLES = keys.MANIFEST, "labels.parquet", "README.md", "samples.png"
+MAX_MANIFEST_BYTES = 64 * 2**20
+REMEDY = "fetch the set again; if that does not help, ask whoever published it"
+# No folder, no hidden file, nothing that a terminal or a shell reads otherwise.
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True)
@@ -62,17 +68,38 @@ def read_set_folder(folder: Path) -> SetFolder:
     Raises BadInput (no manifest), DamagedObject (not the manifest of a set).
     """
     path = folder / MANIFEST
-    if not path.is_file():
+    if not is_regular(path):
         raise BadInput(folder, f"is not a complete set: it has no {MANIFEST}", "run chestgan sets fetch NAME")
-    return parse_set(path.read_bytes(), folder, str(path))
+    try:
+        with open_regular(path) as file:
+            data = file.read(MAX_MANIFEST_BYTES + 1)
+    except OSError as error:
+        raise file_error(path, error) from error
+    if len(data) > MAX_MANIFEST_BYTES:
+        raise DamagedObject(path, "is too large for the manifest of a set", REMEDY)
+    return parse_set(data, folder, str(path))
 
 
 def parse_set(manifest: builtins.bytes, folder: Path, where: str) -> SetFolder:
     """The set whose files are, or will be, in a folder. where: named by an error. Raises DamagedObject."""
-    remedy = "fetch the set again; if that does not help, ask whoever published it"
     fields = parse_typed(
-        SetManifest, parse_json(manifest, where), where, remedy, "the manifest of a synthetic set"
+        SetManifest, parse_json(manifest, where), where, REMEDY, "the manifest of a synthetic set"
     )
     # Checks that every file is in the folder of the manifest, too.
     artefact = parse_manifest(keys.set_manifest(fields.set.name, fields.version), manifest, where)
-    return SetFolder(folder, fields.version, fields.set, artefact.objects, artefact.manifest)
+    found = SetFolder(folder, fields.version, fields.set, artefact.objects, artefact.manifest)
+    _check_names([found.name(item) for item in found.objects], where)
+    return found
+
+
+def _check_names(names: Sequence[str], where: str) -> None:
+    """Files lie directly in the folder, each once, and those of every set are there. Raises DamagedObject."""
+    for name in names:
+        if not _FILE_NAME.fullmatch(name) or name == MANIFEST:
+            raise DamagedObject(
+                where, f"lists {name[:100]}, which is not the name of a file of a set", REMEDY
+            )
+    if len({name.lower() for name in names}) != len(names):
+        raise DamagedObject(where, "lists a file twice", REMEDY)
+    if missing := [name for name in (LABELS, CARD, SAMPLES) if name not in names]:
+        raise DamagedObject(where, f"lists no {missing[0]}", REMEDY)

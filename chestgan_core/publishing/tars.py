@@ -1,15 +1,28 @@
 """Tar archives whose bytes depend on the files in them alone, and the places of these for reading one by one.
 
-In: names and bytes of files. Out: tar entries without times, owners or names of machines; offsets.
+In: names and bytes of files; the tar of a set, perhaps of a stranger. Out: tar entries without times, owners or names
+of machines; offsets. A tar is read as what `add_file` writes and nothing else: regular files one after the other, with
+a plain name each. So there are no links, sparse files, extended headers (which may say 1 TiB) or names with a folder to
+interpret, and nothing is allocated for a size that the file does not have.
 """
 
 import io
+import os
+import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from chestgan_core.errors import DamagedObject
+from chestgan_core.local.files import open_regular
+
+BLOCK = 512
+MAX_PADDING = 20 * BLOCK
+"""Zeros at the end: the two blocks that end a tar, up to the end of its last record."""
+REMEDY = "fetch the set again; if that does not help, ask whoever published it"
+FILE_NAME = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -30,18 +43,74 @@ def add_file(archive: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def members(path: Path) -> Iterator[Member]:
-    """The files of an uncompressed tar in order, without reading their content. Raises DamagedObject."""
+    """The files of an uncompressed tar in order, without reading their content.
+
+    Raises DamagedObject: anything but regular files with plain names that lie inside the tar, or a name twice.
+    """
     try:
-        with tarfile.open(path, mode="r:") as archive:
-            for entry in archive:
-                if entry.isfile():
-                    yield Member(path, entry.name, entry.offset_data, entry.size)
-    except (tarfile.TarError, OSError) as error:
-        raise DamagedObject(path, f"is not a complete tar ({error})", "fetch the set again") from error
+        with open_regular(path) as file:
+            names = set()
+            for member in _walk(path, file):
+                if member.name in names:
+                    raise DamagedObject(path, f"has two files of the name {member.name}", REMEDY)
+                names.add(member.name)
+                yield member
+    except OSError as error:
+        raise DamagedObject(path, f"cannot be read ({error.strerror})", REMEDY) from error
 
 
 def read_member(member: Member) -> bytes:
-    """The bytes of one file. Opens the tar anew: nothing has to survive a fork of data loader workers."""
-    with member.tar.open("rb") as file:
-        file.seek(member.offset)
-        return file.read(member.bytes)
+    """The bytes of one file. Opens the tar anew: nothing has to survive a fork of data loader workers.
+
+    Raises DamagedObject: the tar was removed or cut short since it was opened.
+    """
+    try:
+        with open_regular(member.tar) as file:
+            file.seek(member.offset)
+            data = file.read(member.bytes)
+    except OSError as error:
+        raise DamagedObject(member.tar, f"cannot be read ({error.strerror})", REMEDY) from error
+    if len(data) != member.bytes:
+        raise DamagedObject(member.tar, f"is cut short in {member.name}", REMEDY)
+    return data
+
+
+def _walk(path: Path, file: BinaryIO) -> Iterator[Member]:
+    end, place = os.fstat(file.fileno()).st_size, 0
+    while True:
+        file.seek(place)
+        header = file.read(BLOCK)
+        if len(header) < BLOCK:
+            raise DamagedObject(path, "is not a complete tar: it has no end", REMEDY)
+        if not any(header):
+            break
+        name, size = _parse(path, header)
+        start = place + BLOCK
+        if start + size > end:
+            raise DamagedObject(path, f"is not a complete tar: {name} would end beyond it", REMEDY)
+        yield Member(path, name, start, size)
+        place = start + -(-size // BLOCK) * BLOCK
+    if end - place > MAX_PADDING or any(header + file.read(MAX_PADDING)):
+        raise DamagedObject(path, "has something behind its last file", REMEDY)
+
+
+def _parse(path: Path, header: bytes) -> tuple[str, int]:
+    """Name and size of a regular file (POSIX.1-1988 ustar header)."""
+    name, size, stored_sum, kind = header[:100], header[124:136], header[148:156], header[156:157]
+    link, magic, prefix = header[157:257], header[257:262], header[345:500]
+    without_sum = header[:148] + b" " * 8 + header[156:]
+    if magic != b"ustar" or _octal(stored_sum) != sum(without_sum):
+        raise DamagedObject(path, "is not a tar, or damaged", REMEDY)
+    plain = name.rstrip(b"\0")
+    if kind not in (b"0", b"\0") or any(link) or any(prefix) or not FILE_NAME.fullmatch(plain):
+        shown = plain.decode("ascii", "replace")
+        raise DamagedObject(path, f"holds {shown}, which is not a regular file with a plain name", REMEDY)
+    length = _octal(size)
+    if length is None:
+        raise DamagedObject(path, f"holds {plain.decode()}, whose size is not a number", REMEDY)
+    return plain.decode(), length
+
+
+def _octal(field: bytes) -> int | None:
+    digits = field.strip(b" \0")
+    return int(digits, 8) if re.fullmatch(rb"[0-7]+", digits) else None

@@ -4,18 +4,17 @@ In: an open study. Out: one row per complete or pruned trial, in order of their 
 parameter. Lost attempts are only counted.
 """
 
-import io
 import warnings
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import optuna
 import pyarrow as pa
-import pyarrow.parquet as pq
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.storages import RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
+from chestgan_core.local.parquet import write_parquet
 from chestgan_core.store.artefacts import content_version
 from chestgan_core.tuning.plan import StudyPlan
 from chestgan_core.tuning.space import Choice, Integer, Value
@@ -120,9 +119,7 @@ class StudyTable:
         for path, parameter in self.plan.space.parameters.items():
             plain = {Choice: pa.string(), Integer: pa.int64()}.get(type(parameter), pa.float64())
             columns[path] = pa.array([row.drawn.get(path) for row in self.rows], plain)
-        stream = io.BytesIO()
-        pq.write_table(pa.table(columns), stream)
-        return stream.getvalue()
+        return write_parquet(pa.table(columns))
 
 
 def read_table(study: OpenStudy) -> StudyTable:

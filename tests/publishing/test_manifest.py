@@ -45,7 +45,16 @@ def changed(manifest: Any, *path: str | int, to: Any) -> bytes:
         (("set", "first_seed"), -1, "set.first_seed"),
         (("set", "resolution"), 10**9, "set.resolution"),
         (("set", "window_width"), 0, "set.window_width"),
-        (("set", "window_centre"), float("nan"), "set.window_centre"),
+        (("set", "window_centre"), float("nan"), "NaN is not a number of JSON"),
+        (("set", "window_centre"), "x", "set.window_centre"),
+        (("set", "window_centre"), 1e300, "set.window_centre"),
+        (("set", "images"), True, "set.images"),
+        (("set", "images"), "20", "set.images"),
+        (("set", "images"), 2.5, "set.images"),
+        (("set", "images"), 2**40, "set.images"),
+        (("set", "source_title"), "\ud800", "surrogates"),
+        (("set", "classes"), ["A"] * 20_000, "set.classes"),
+        (("objects", 0, "bytes"), float("inf"), "Infinity is not a number of JSON"),
         (("set", "window_unit"), "Bq/ml", "set.window_unit"),
         (("set", "model_sha256"), "x", "set.model_sha256"),
         (("set", "source_title"), "x" * 100_000, "set.source_title"),
@@ -53,11 +62,19 @@ def changed(manifest: Any, *path: str | int, to: Any) -> bytes:
         (("objects", 0, "bytes"), -1, "objects.0.bytes"),
         (("objects", 0, "sha256"), "", "objects.0.sha256"),
         (("objects", 0, "key"), "synthetic/other/v1/README.md", "outside of its folder"),
+        (("objects", 0, "key"), "{folder}\u001b[31mX\nFORGED", r"lists \x1b[31mX\nFORGED"),
+        (("objects", 0, "key"), "{folder}manifest.json", "lists manifest.json"),
+        (("objects", 0, "key"), "{folder}.bashrc", "lists .bashrc"),
+        (("objects", 0, "key"), "{folder}a/b.tar", "lists a/b.tar"),
+        (("objects", 0, "key"), "{folder}LABELS.parquet", "lists a file twice"),
+        (("objects", 0, "key"), "{folder}other.md", "lists no README.md"),
     ],
 )
 def test_a_manifest_out_of_bounds_is_damaged_and_names_the_field(
     path: tuple[str | int, ...], value: Any, said: str, ready: SetFolder
 ) -> None:
+    if isinstance(value, str):
+        value = value.replace("{folder}", ready.manifest_key.removesuffix("manifest.json"))
     with pytest.raises(DamagedObject) as caught:
         parse_set(changed(ready.manifest, *path, to=value), ready.path, "somewhere/manifest.json")
     error = str(caught.value)
@@ -116,10 +133,10 @@ def point_elsewhere(table: pa.Table) -> pa.Table:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (drop_column, "cannot be read"),
-        (retype, "cannot be read"),
+        (drop_column, "has no column seed"),
+        (retype, "has string in the column seed, not int64"),
         (empty, "has empty fields"),
-        (shorten, "has 5 rows, but the set has 20 images"),
+        (shorten, "has 5 rows, not 20"),
         (point_elsewhere, r"names \.\./\.\./secret\.tar, which the manifest does not list"),
     ],
 )
@@ -165,16 +182,23 @@ def png(mode: str, size: int) -> bytes:
 @pytest.mark.parametrize(
     ("image", "said"),
     [
-        (png("L", 32), "has 32 x 32 pixels, mode L, not 64 x 64"),
-        (png("RGB", 64), "mode RGB, not 64 x 64, mode L"),
+        (png("L", 32), "has 32 x 32 pixels, 8-bit grey, not 64 x 64"),
+        (png("RGB", 64), "has 64 x 64 pixels, 8-bit RGB, not 64 x 64, 8-bit grey"),
+        (png("1", 64), "has 64 x 64 pixels, 1-bit grey, not"),
+        (png("I;16", 64), "has 64 x 64 pixels, 16-bit grey, not"),
+        (png("L", 64) + b"hidden", "is not a PNG of pixels and nothing else, or damaged"),
         (b"GIF89a", "is not a PNG"),
-        (png("L", 64)[:60], "is not a PNG"),
+        (png("L", 64)[:60], "is not a PNG of pixels and nothing else, or damaged"),
+        (png("L", 64)[:60] + png("L", 64)[-12:], "is not a PNG of pixels"),
+        (png("L", 64)[:33] + b"\0\0\0\1tEXtx9\x1e\x8c\xb9" + png("L", 64)[33:], "is not a PNG of pixels"),
     ],
 )
 def test_an_image_that_is_not_what_the_manifest_says_is_damaged(
     image: bytes, said: str, ready: SetFolder
 ) -> None:
     foreign = replace_images(ready, image)
-    assert verify_set(ready.path).broken == {}
+    broken = verify_set(ready.path).broken
+    assert len(broken) == 20
+    assert said in broken["images-0000.tar/000000.png"]
     with pytest.raises(DamagedObject, match=said):
         SetReader(foreign).grey(0)

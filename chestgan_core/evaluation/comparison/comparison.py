@@ -4,12 +4,9 @@ In: names of experiments, each with a report in the store. Out: a Comparison: th
 experiments differ, and the reasons why numbers are not comparable, where there are any.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from chestgan_core.config.dataset import ImageKind
 from chestgan_core.errors import BadInput
@@ -21,8 +18,9 @@ from chestgan_core.evaluation.scoring.read_report import (
     reasons_not_comparable,
     require_report,
 )
+from chestgan_core.local.parquet import read_parquet
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact
+from chestgan_core.store.artefacts import AGAIN, Artefact
 from chestgan_core.store.store import Store
 
 MIN_EXPERIMENTS, MAX_EXPERIMENTS = 2, 12
@@ -114,7 +112,8 @@ def _read(store: Store, name: str) -> ComparedExperiment:
 
 
 def _table(store: Store, run: Artefact, name: str) -> tuple[dict[str, Any], ...]:
-    return tuple(pq.read_table(io.BytesIO(store.read(run, name))).to_pylist())
+    where = store.uri(run.manifest_key)
+    return tuple(read_parquet(store.read(run, name), f"{where}: {name}", AGAIN).to_pylist())
 
 
 def _settings(experiments: Sequence[ComparedExperiment]) -> dict[str, tuple[str, ...]]:

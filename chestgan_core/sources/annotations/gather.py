@@ -104,8 +104,7 @@ def gather_annotations(store: Store, dataset_name: str, home: Path) -> StoredAnn
 
 def read_annotations(store: Store, dataset_name: str) -> Annotations | None:
     """The newest boxes of a dataset, None if none were ever gathered. Raises DamagedObject, StoreError."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from chestgan_core.local.parquet import read_parquet
 
     try:
         (version,) = store.read_pointer(keys.annotations_latest(dataset_name), "version")
@@ -117,7 +116,9 @@ def read_annotations(store: Store, dataset_name: str) -> Annotations | None:
         "materialize tumour_annotations again",
         "the manifest of tumour annotations",
     )
-    rows = pq.read_table(pa.BufferReader(store.read(artefact, f"{version}.parquet"))).to_pylist()
+    data = store.read(artefact, f"{version}.parquet")
+    where = store.uri(artefact.manifest_key)
+    rows = read_parquet(data, where, "materialize tumour_annotations again").to_pylist()
     return Annotations(tuple(TumourBox(**row) for row in rows), manifest.defects)
 
 
@@ -233,7 +234,7 @@ def _merged(boxes: Iterable[TumourBox], defects: Counter[Defect], catalog: Catal
 def _commit(
     store: Store, dataset: Dataset, annotations: Annotations, sources: list[dict[str, Any]]
 ) -> StoredAnnotations:
-    import pyarrow.parquet as pq
+    from chestgan_core.local.parquet import write_parquet
 
     boxes = annotations.boxes
     manifest = {
@@ -248,7 +249,7 @@ def _commit(
     }
     with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
         path = Path(scratch) / "boxes.parquet"
-        pq.write_table(_table(boxes), path, compression="zstd")
+        path.write_bytes(write_parquet(_table(boxes), compression="zstd"))
         sha256 = sha256_of(path)
         version = content_version(sha256, manifest)
         manifest_key = keys.annotations_manifest(dataset.name, version)

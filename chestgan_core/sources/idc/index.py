@@ -98,14 +98,14 @@ def _batches(path: Path) -> "Iterator[pa.RecordBatch]":
     """
     import pyarrow as pa
     import pyarrow.csv
-    import pyarrow.parquet as pq
+
+    from chestgan_core.local.parquet import column_names, iter_parquet
 
     with path.open("rb") as stream:
         is_parquet = stream.read(4) == b"PAR1"
     if is_parquet:
-        with pq.ParquetFile(path) as index:
-            _require_columns(path, index.schema_arrow.names)
-            yield from index.iter_batches(BATCH, columns=list(COLUMNS), use_threads=False)
+        _require_columns(path, column_names(path))
+        yield from iter_parquet(path, COLUMNS, BATCH)
         return
     numbers = {"instanceCount": pa.int64(), "series_size_MB": pa.float64()}
     options = pyarrow.csv.ConvertOptions(column_types={**dict.fromkeys(COLUMNS, pa.string()), **numbers})

@@ -1,0 +1,202 @@
+"""Parquet: the one way in and the one way out.
+
+In: a file, or bytes of one, that may come from anybody. Out: an Arrow table whose columns, types, rows and size are
+those that the caller expects; bytes of a file, equal for equal tables.
+
+Nothing here reads in threads of Arrow. `pyarrow.parquet.read_table` does: a thread that still has a Python object (a
+BytesIO) when the interpreter ends aborts the process, after its work was done and with exit status 134. So no other
+module imports pyarrow.parquet; tests/local/test_parquet.py checks it.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from chestgan_core.errors import ChestganError, DamagedObject
+
+MAX_BYTES = 2**30
+"""Of the values of a table in memory: ten times the largest that the pipeline writes (a million rows of slices)."""
+
+
+def read_parquet(
+    source: Path | bytes,
+    where: object,
+    remedy: str,
+    *,
+    schema: pa.Schema | None = None,
+    columns: Sequence[str] | None = None,
+    rows: int | None = None,
+    exact: bool = False,
+    error: type[ChestganError] = DamagedObject,
+) -> pa.Table:
+    """A Parquet file as a table. Sizes are checked before they are allocated, texts are valid UTF-8.
+
+    Args:
+        source: The file, or its bytes.
+        where: What an error names.
+        remedy: What an error says to do.
+        schema: Columns that must be there with exactly these types, without empty fields; only they are read.
+        columns: Names of columns to read, of any type, where there is no schema. By default all.
+        rows: How many rows there must be.
+        exact: Refuse columns beyond the schema.
+        error: The class of the error.
+
+    Returns:
+        The table, in the order of the schema or of the columns.
+
+    Raises:
+        ChestganError: Of the class `error`: the file cannot be read, is not Parquet, or not what was expected.
+
+    Examples:
+        >>> data = write_parquet(pa.table({"seed": [3, 4]}))
+        >>> read_parquet(data, "seeds.parquet", "write it again", columns=["seed"]).to_pylist()
+        [{'seed': 3}, {'seed': 4}]
+    """
+    try:
+        with _opened(source) as file:
+            names = _names(file, schema, columns, rows, exact)
+            texts = [name for name in names if pa.types.is_string(file.schema_arrow.field(name).type)]
+        # Texts stay a dictionary until their size is known: of one that is repeated 10^8 times the file has one.
+        with _opened(source, texts) as file:
+            table = _read(file, names, texts)
+        if schema is not None:
+            table = _without_empty_fields(table, schema)
+    except _Unexpected as found:
+        raise error(where, str(found), remedy) from found
+    except FileNotFoundError as missing:
+        raise error(where, "is not there", remedy) from missing
+    except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError) as damage:
+        raise error(
+            where, "is not a readable Parquet file: cut short, damaged or of another kind", remedy
+        ) from damage
+    return table
+
+
+def iter_parquet(path: Path, columns: Sequence[str], batch: int) -> Iterator[pa.RecordBatch]:
+    """Batches of some columns of a large file that is part of an installation. Raises what pyarrow raises."""
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        yield from file.iter_batches(batch, columns=list(columns), use_threads=False)
+
+
+def column_names(path: Path) -> list[str]:
+    """The columns of a Parquet file. Raises what pyarrow raises."""
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        return list(file.schema_arrow.names)
+
+
+def write_parquet(table: pa.Table, compression: Literal["snappy", "zstd"] = "snappy") -> bytes:
+    """The bytes of a Parquet file; equal tables give equal bytes."""
+    stream = pa.BufferOutputStream()
+    pq.write_table(table, stream, compression=compression)
+    data: bytes = stream.getvalue().to_pybytes()
+    return data
+
+
+class _Unexpected(Exception):
+    """What is wrong with a file, as the middle of a sentence."""
+
+
+def _opened(source: Path | bytes, texts: Sequence[str] = ()) -> pq.ParquetFile:
+    if isinstance(source, Path) and source.exists() and not source.is_file():
+        raise _Unexpected("is not a file")  # a pipe would be waited for
+    # Arrow never has to call Python for data, and starts no thread (pre_buffer would).
+    reader = pa.BufferReader(source) if isinstance(source, bytes) else pa.memory_map(str(source))
+    return pq.ParquetFile(reader, read_dictionary=list(texts), pre_buffer=False)
+
+
+def _names(
+    file: pq.ParquetFile,
+    schema: pa.Schema | None,
+    columns: Sequence[str] | None,
+    rows: int | None,
+    exact: bool,
+) -> list[str]:
+    """The columns to read, after everything that the metadata of the file says was checked."""
+    there: pa.Schema = file.schema_arrow
+    names = list(schema.names if schema is not None else there.names if columns is None else columns)
+    _check_columns(there, schema, names, exact)
+    count = _row_count(file)
+    if rows is not None and count != rows:
+        raise _Unexpected(f"has {count:,} rows, not {rows:,}")
+    if max(_fixed_bytes(there, names, count), _stored_bytes(file)) > MAX_BYTES:
+        raise _Unexpected(f"has {count:,} rows, more than fit into {MAX_BYTES / 2**30:g} GiB")
+    return names
+
+
+def _read(file: pq.ParquetFile, names: list[str], texts: Sequence[str]) -> pa.Table:
+    table = file.read(columns=names, use_threads=False).select(names)
+    if len(table) != _row_count(file):
+        raise _Unexpected("contradicts itself about the number of its rows")
+    if sum(_text_bytes(table.column(name)) for name in texts) > MAX_BYTES:
+        raise _Unexpected(f"has texts that do not fit into {MAX_BYTES / 2**30:g} GiB")
+    for name in texts:
+        table = table.set_column(names.index(name), name, table.column(name).cast(pa.string()))
+    table.validate(full=True)
+    return table
+
+
+def _without_empty_fields(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    if any(column.null_count for column in table.columns):
+        raise _Unexpected("has empty fields")
+    return table.cast(schema)
+
+
+def _check_columns(there: pa.Schema, schema: pa.Schema | None, names: Sequence[str], exact: bool) -> None:
+    if len(set(there.names)) != len(there.names):
+        raise _Unexpected("has two columns of one name")
+    if exact and schema is not None and list(there.names) != list(schema.names):
+        raise _Unexpected("does not have the columns of this version of chestgan")
+    if missing := [name for name in names if name not in there.names]:
+        raise _Unexpected(f"has no column {missing[0]}")
+    for name in names:
+        kind = there.field(name).type
+        kind = kind.value_type if pa.types.is_list(kind) else kind
+        if schema is None and not (pa.types.is_primitive(kind) or pa.types.is_string(kind)):
+            raise _Unexpected(f"has {kind} in the column {name}, neither numbers nor texts nor lists of them")
+    if schema is not None:
+        for field in schema:
+            if there.field(field.name).type != field.type:
+                raise _Unexpected(
+                    f"has {there.field(field.name).type} in the column {field.name}, not {field.type}"
+                )
+
+
+def _row_count(file: pq.ParquetFile) -> int:
+    metadata = file.metadata
+    count = sum(metadata.row_group(at).num_rows for at in range(metadata.num_row_groups))
+    if metadata.num_rows != count or count < 0:
+        raise _Unexpected("contradicts itself about the number of its rows")
+    return count
+
+
+def _fixed_bytes(there: pa.Schema, names: Sequence[str], count: int) -> int:
+    """Of the numbers, and of the offsets of texts."""
+    return sum(count * max(_width(there.field(name).type), 1) for name in names)
+
+
+def _width(kind: pa.DataType) -> int:
+    try:
+        return (kind.bit_width + 7) // 8
+    except ValueError:
+        return 8
+
+
+def _stored_bytes(file: pq.ParquetFile) -> int:
+    metadata = file.metadata
+    return sum(max(metadata.row_group(at).total_byte_size, 0) for at in range(metadata.num_row_groups))
+
+
+def _text_bytes(column: "pa.ChunkedArray[Any]") -> int:
+    total = 0
+    for chunk in column.chunks:
+        if not isinstance(chunk, pa.DictionaryArray):
+            total += chunk.nbytes
+            continue
+        chunk.validate(full=True)
+        lengths = pc.binary_length(chunk.dictionary)  # type: ignore[call-overload]  # the stubs lack texts
+        total += pc.sum(lengths.cast(pa.int64()).take(chunk.indices)).as_py() or 0
+    return total
