@@ -13,12 +13,18 @@ from urllib.parse import quote
 
 import dagster as dg
 
+from chestgan_core.escaping import escaped
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from chestgan_core.dicom.left_out import Cause
+
 # Below it the webserver answers with files of the store (chestgan_assets/web/files.py).
 FILES = "/files/"
+CAUSES = 20  # rows of a table of causes: a delivery may be wrong in a thousand ways
 PICTURE_LIMIT = 120_000  # bytes; the event log is a database, and keeps every materialization
+PICTURE_WIDTH = 1240  # pixels; what the UI's dialog shows without scrolling
 
 # The names by which the UI knows where data is and what it holds.
 URI, ROW_COUNT, COLUMNS, SIZE = (
@@ -36,7 +42,7 @@ def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
     """A picture, which the UI shows after a click, with its title below it; scaled down where it is too large."""
     from chestgan_core.imaging.pictures import thumbnail
 
-    data, mime = thumbnail(png, PICTURE_LIMIT)
+    data, mime = thumbnail(png, PICTURE_LIMIT, PICTURE_WIDTH)
     return dg.MetadataValue.md(f"![{title}](data:{mime};base64,{base64.b64encode(data).decode()})\n\n{title}")
 
 
@@ -73,6 +79,18 @@ def counts(
         return table((what, unit), [(reason, reasons[reason]) for reason in ordered])
     return table(
         (what, unit, "meaning"), [(reason, reasons[reason], meanings.get(reason, "")) for reason in ordered]
+    )
+
+
+def causes(found: "Sequence[Cause]", what: str = "reason") -> dg.TableMetadataValue:
+    """Why files are left out, or what is doubtful about files that are used: the most frequent, each with a file.
+
+    Only for names of files that may be read by everyone who reads metadata.
+    """
+    ordered = sorted(found, key=lambda one: (-one.files, one.reason, one.cause))[:CAUSES]
+    return compact_table(
+        (what, "cause", "files", "example"),
+        [(escaped(one.reason), escaped(one.cause), one.files, escaped(one.example)) for one in ordered],
     )
 
 

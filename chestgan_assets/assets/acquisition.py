@@ -14,6 +14,7 @@ from chestgan_assets.metadata import (
     ROW_COUNT,
     SIZE,
     URI,
+    causes,
     check,
     check_spec,
     columns_of_rows,
@@ -95,6 +96,8 @@ def series_catalog(
             "excluded files": counts(
                 catalog.left_out, meanings={str(reason): reason.meaning for reason in LeftOut}
             ),
+            **({"causes of exclusion": causes(catalog.causes)} if catalog.causes else {}),
+            **({"warnings": causes(catalog.doubts, "warning")} if catalog.doubts else {}),
             f"first {SHOWN} selected series": compact_table(
                 ("patient", "histology", "images", "kernel", "thickness, mm", "description"),
                 [

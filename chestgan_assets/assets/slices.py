@@ -13,6 +13,7 @@ from chestgan_assets.metadata import (
     ROW_COUNT,
     SIZE,
     URI,
+    causes,
     check,
     check_spec,
     columns_of_parquet,
@@ -75,6 +76,9 @@ def slice_tensors(
                 "series": report.series,
                 "files": report.files,
                 "excluded files": counts({str(reason): n for reason, n in report.left_out.items()}),
+                **({"causes of exclusion": causes(report.causes)} if report.causes else {}),
+                **({"warnings": causes(report.doubts, "warning")} if report.doubts else {}),
+                "scans and reconstructions": report.stacks,
                 "slices per second": round(report.slices_per_second, 1),
             },
             check_results=[

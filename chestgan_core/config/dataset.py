@@ -93,6 +93,8 @@ class TrainingSetRules(Section):
     of lung; reference by the similarity to reference slices (as the thesis system did), see `reference`.
     max_slices_per_patient: evenly spaced over the patient's slices. balance: with `classes`, no class has more training
     slices than the smallest one. held_out_fraction: fraction of the patients.
+    missing_patient_ids: of DICOM files without a PatientID each study counts as one patient; by_study says that no
+    person has two studies, otherwise no training set is made of them.
     """
 
     slices: Literal["lung", "tumour", "all"] = "lung"
@@ -101,6 +103,7 @@ class TrainingSetRules(Section):
     max_slices_per_patient: Annotated[int, Field(ge=1)] | None = None
     balance: Literal["none", "classes"] = "none"
     held_out_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    missing_patient_ids: Literal["refuse", "by_study"] = "refuse"
 
     @model_validator(mode="after")
     def _has_references(self) -> Self:
@@ -184,7 +187,13 @@ def dataset_named(name: str) -> Dataset:
 
 def load_dataset(path: Path) -> Dataset:
     """The dataset in a YAML file; its name is that of the file. Raises BadInput."""
-    return _load(path, path.stat().st_mtime_ns)
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError as error:
+        raise BadInput(
+            path, f"cannot be read ({error.strerror})", "check the path and its permissions"
+        ) from error
+    return _load(path, changed)
 
 
 @cache

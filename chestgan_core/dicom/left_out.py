@@ -5,7 +5,8 @@ report of a million files stays short and still says what is wrong.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from chestgan_core.escaping import escaped
@@ -48,6 +49,10 @@ class LeftOut(Reason):
     MIXED_ORIENTATION = "mixed-orientation", "at an angle to most slices of its series"
     NO_BODY = "no-body", "nothing as dense as a body: air, or a table alone"
     NO_LUNG = "no-lung", "above or below the lungs of its series, or no lung region was found in it"
+    NOT_SELECTED = (
+        "not-selected",
+        "one of several scans or reconstructions of its series, which does not meet the rules of the dataset",
+    )
     TRIMMED = "trimmed", "at an end of the lungs, left out because the recipe trims"
 
 
@@ -144,6 +149,11 @@ def shown(causes: Iterable[Cause], limit: int = SHOWN_CAUSES) -> list[str]:
     lines = [one.line() for one in ordered[:limit]]
     more = len(ordered) - limit
     return [*lines, f"and {more} more causes: --json lists all"] if more > 0 else lines
+
+
+def below(causes: Iterable[Cause], folder: Path) -> tuple[Cause, ...]:
+    """The causes with names of files below a folder: the same files elsewhere give the same report."""
+    return tuple(replace(one, example=one.example.removeprefix(f"{folder}/")) for one in causes)
 
 
 def in_brackets(causes: Iterable[Cause], limit: int = 3) -> str:

@@ -5,7 +5,7 @@ only those of files that may be copies of each other (contents.py). Memory: a fe
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -143,6 +143,24 @@ def require_series(reading: Reading) -> None:
             f"have no usable CT series; left out: {in_words(reading.left_out)}{in_brackets(reading.causes)}",
             "give axial CT slices in Hounsfield units (CT Image Storage, MONOCHROME2)",
         )
+
+
+def without_stacks(reading: Reading, problem: Callable[[Series], str]) -> Reading:
+    """The reading without those stacks that rules exclude, where their series has several.
+
+    A series with one stack was judged by its source before it was fetched. problem: why a stack is excluded, or empty.
+    """
+    causes, left_out = Causes(), Counter(reading.left_out)
+    causes.extend(reading.causes)
+    kept: list[Series] = []
+    for series in reading.series:
+        cause = problem(series) if series.stack else ""
+        if cause:
+            left_out[LeftOut.NOT_SELECTED] += len(series.slices)
+            causes.add(LeftOut.NOT_SELECTED, cause, "", len(series.slices))
+        else:
+            kept.append(series)
+    return replace(reading, series=tuple(kept), left_out=left_out, causes=causes.listed())
 
 
 def _collect(file: Found, archives: Archives, found: _Collected) -> None:

@@ -4,7 +4,7 @@ In: the committed slices of patients (or of the classes of pictures), tumour box
 the order of the shards, and how many boxes are on them.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -73,7 +73,8 @@ class Candidate:
 class BoxCounts:
     """Where the tumour boxes of a dataset are. boxes = on_slices + without_slice + beyond_slice.
 
-    without_slice: the slice that a box names is in no shard (it shows no lung, or its series was not selected).
+    without_slice: the slice that a box names is in no shard (it shows no lung, or its series was not selected), or the
+    UID that it names is that of several slices, so that nobody can say which is meant.
     beyond_slice: the box lies outside of the part of the image that the slice was cropped to.
     """
 
@@ -97,15 +98,31 @@ def read_candidates(store: Store, shards: Sequence[StoredShard]) -> list[Candida
 def with_boxes(
     candidates: Iterable[Candidate], boxes: Iterable[TumourBox], size: int
 ) -> tuple[list[Candidate], BoxCounts]:
-    """The candidates with their tumour boxes, and where the boxes are. size: pixels per side of the slices."""
-    edges_by_uid: defaultdict[str, set[tuple[int, int, int, int]]] = defaultdict(set)
+    """The candidates with their tumour boxes, and where the boxes are. size: pixels per side of the slices.
+
+    A box belongs to the slice of its patient with its UID. Where its patient is none of the candidates' (some files
+    do not name one), its UID must be that of a single slice: a UID does not promise to be one patient's.
+    """
+    candidates = list(candidates)
+    patients = {candidate.row.patient for candidate in candidates}
+    slices_with = Counter(candidate.row.sop_uid for candidate in candidates)
+    slices_of_patient_with = Counter(
+        (candidate.row.patient, candidate.row.sop_uid) for candidate in candidates
+    )
+    edges_of: defaultdict[tuple[str, str], set[tuple[int, int, int, int]]] = defaultdict(set)
     for box in boxes:
-        edges_by_uid[box.sop_uid].add(box.edges)
-    total = sum(map(len, edges_by_uid.values()))
+        edges_of[box.patient if box.patient in patients else "", box.sop_uid].add(box.edges)
+    for (patient, uid), edges in edges_of.items():
+        if patient:  # the same box of an origin that does not name the patient
+            edges_of.get(("", uid), set()).difference_update(edges)
+    total = sum(map(len, edges_of.values()))
     marked: list[Candidate] = []
     on_slices = beyond = 0
     for candidate in candidates:
-        stored = sorted(edges_by_uid.pop(candidate.row.sop_uid, ()))
+        patient, uid = candidate.row.patient, candidate.row.sop_uid
+        of_patient = edges_of[patient, uid] if slices_of_patient_with[patient, uid] == 1 else set()
+        of_anyone = edges_of["", uid] if slices_with[uid] == 1 else set()
+        stored = sorted(of_patient | of_anyone)
         placed = [on_slice(candidate.row, *edges, size=size) for edges in stored]
         shown = tuple(box for box in placed if box is not None)
         on_slices, beyond = on_slices + len(shown), beyond + len(placed) - len(shown)

@@ -9,6 +9,7 @@ from chestgan_core.config.dataset import Dataset
 from chestgan_core.errors import NotInStore
 from chestgan_core.slices.recipe import LUNG_FRACTION, NormalizationRecipe
 from chestgan_core.slices.slices_manifest import REMEDY, WHAT, SlicesManifest
+from chestgan_core.sources.catalog.series_selection import stack_rules
 from chestgan_core.sources.catalog.stored_catalog import newest_catalog_version, read_patients
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact
@@ -24,7 +25,11 @@ def recipe_of(dataset: Dataset) -> NormalizationRecipe:
     """
     rules = dataset.training_set
     by_lung = dataset.has_hounsfield and rules.slices == "lung" and rules.selector == "anatomical"
-    return NormalizationRecipe(size=dataset.slice_size, min_lung_fraction=LUNG_FRACTION if by_lung else 0.0)
+    return NormalizationRecipe(
+        size=dataset.slice_size,
+        min_lung_fraction=LUNG_FRACTION if by_lung else 0.0,
+        stack_rules=stack_rules(dataset.selection),
+    )
 
 
 def newest_slices(store: Store, dataset: Dataset) -> tuple[dict[str, Artefact], tuple[str, ...]]:

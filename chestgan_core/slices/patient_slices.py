@@ -4,10 +4,11 @@ In: dataset and patient. Out: `slices/<dataset>/<patient>/<version>.safetensors`
 """
 
 import builtins
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from chestgan_core.config.dataset import dataset_named
+from chestgan_core.dicom.left_out import below
 from chestgan_core.dicom.pseudonyms import pseudonyms_of
 from chestgan_core.errors import BadInput
 from chestgan_core.local.progress import Progress
@@ -18,6 +19,7 @@ from chestgan_core.slices.preview import preview_png
 from chestgan_core.slices.shards import write_shard
 from chestgan_core.slices.slices_manifest import SlicesManifest
 from chestgan_core.sources.archive.raw_archive import fetch_archive
+from chestgan_core.sources.catalog.series_selection import stack_problem
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version, sha256_of
 from chestgan_core.store.store import Store
@@ -48,7 +50,19 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
     with scratch_folder(home) as scratch:
         archive = fetch_archive(store, dataset.name, patient, scratch / "raw")
         with Progress(f"slice_tensors {patient}", None, "slices") as progress:
-            done = normalize(archive.zips, recipe, pseudonyms_of(dataset, home), progress)
+            done = normalize(
+                archive.zips,
+                recipe,
+                pseudonyms_of(dataset, home),
+                progress,
+                lambda series: stack_problem(series, dataset.selection),
+            )
+        report = replace(
+            done.report,
+            # The names of an archive are numbers below keys of series; the folder around them is this machine's.
+            causes=below(done.report.causes, scratch / "raw"),
+            doubts=below(done.report.doubts, scratch / "raw"),
+        )
         shard = done.shard
         if {row.patient for row in shard.rows} != {patient}:
             raise BadInput(
@@ -82,7 +96,7 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
         uri=store.uri(manifest_key),
         sha256=sha256,
         bytes=artefact.bytes,
-        report=done.report,
+        report=report,
         lowest_hu=int(shard.slices.min()),
         highest_hu=int(shard.slices.max()),
         lowest_lung_fraction=min(row.lung_fraction for row in shard.rows),

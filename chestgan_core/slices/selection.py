@@ -13,7 +13,7 @@ from chestgan_core.errors import BadInput
 from chestgan_core.imaging.perceptual_hash import near_to
 from chestgan_core.reasons import Reason, in_words
 from chestgan_core.slices.candidates import Candidate, by_patient
-from chestgan_core.slices.splits import HELD_OUT, SIDES, TRAIN, rank, split_patients
+from chestgan_core.slices.splits import HELD_OUT, SIDES, TRAIN, rank, require_patient_ids, split_patients
 from chestgan_core.sources.images.source import ImagesConfig
 
 # Of 256. The same slice under another name or compression differs in a few bits. Measured at 256 x 256 on real CT (315
@@ -71,7 +71,7 @@ def select_slices(
     the sides, balance of the classes.
 
     rejected: indices of the candidates that the reference selector rejects. Deterministic. Raises BadInput: no slice
-    meets the rules, fewer than two patients, a split folder without a side, an empty side.
+    meets the rules, fewer than two patients, patients without an id, a split folder without a side, an empty side.
     """
     rules = dataset.training_set
     left_out: Counter[NotUsed] = Counter()
@@ -134,6 +134,8 @@ def _sides(
         patient: "+".join(sorted({candidate.row.histology for candidate in slices}))
         for patient, slices in by_patient(eligible).items()
     }
+    if dataset.training_set.missing_patient_ids == "refuse":
+        require_patient_ids(strata, f"training set of {dataset.name}")
     split = split_patients(strata, dataset.training_set.held_out_fraction)
     for candidate in eligible:
         sides[split.side(candidate.row.patient)].append(candidate)

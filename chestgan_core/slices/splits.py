@@ -6,9 +6,10 @@ neighbouring slices of one chest are near copies, and a score on them would meas
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from chestgan_core.dicom.patient_ids import has_no_id
 from chestgan_core.errors import BadInput
 
 TRAIN, HELD_OUT = "train", "held-out"
@@ -55,6 +56,20 @@ def split_patients(strata: Mapping[str, str], fraction: float = HELD_OUT_FRACTIO
     if not held_out:  # every patient is alone in its stratum
         held_out.update(_first(sorted(strata, key=rank), fraction))
     return Split(train=frozenset(strata.keys() - held_out), held_out=frozenset(held_out))
+
+
+def require_patient_ids(patients: Iterable[str], what: str) -> None:
+    """Raises BadInput: the files of some of these patients have no PatientID, so that each of their studies counts as
+    a patient, and one person with two studies could be on both sides. what: the object of the error.
+    """
+    studies = sum(map(has_no_id, patients))
+    if studies:
+        raise BadInput(
+            what,
+            f"{studies} studies have no PatientID, so that one person could be trained on and held out",
+            "write an id into the files, or say that each study is another person (training_set: "
+            "missing_patient_ids: by_study of the dataset)",
+        )
 
 
 def rank(patient: str) -> float:

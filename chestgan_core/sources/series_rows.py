@@ -23,13 +23,13 @@ class SeriesRow:
 
     patient, key: `Pseudonyms.patient` of the PatientID and `Pseudonyms.series` of the SeriesInstanceUID, as they appear
     in the store. stack: where a series of a folder has several scans or reconstructions, each is a row; then the label
-    of this one, with which the key ends (`stack_key`). images: how many slices the source has. revision: any text that changes whenever the content of the
-    series does. bytes: of its files. description, study_description: `single_spaced`; removed later where the dataset
-    is private. histology: `histology_of` the PatientID. thickness_mm, spacing_mm: of the slices. licence, doi: of this
-    series; where unknown, those of the dataset hold. analysis: the analysis result of the Imaging Data Commons that it
-    belongs to; empty for original images. location: where the source fetches it from. files: where the slices in a
-    folder lie, from feet to head (folder_series.FolderFiles). status: a series_selection.SeriesStatus; empty until the
-    selection rules are applied.
+    of this one, with which the key ends (`stack_key`). images: how many slices the source has. revision: any text that
+    changes whenever the content of the series does. bytes: of its files. description, study_description:
+    `single_spaced`; removed later where the dataset is private. histology: `histology_of` the PatientID. thickness_mm,
+    spacing_mm: of the slices. licence, doi: of this series; where unknown, those of the dataset hold. analysis: the
+    analysis result of the Imaging Data Commons that it belongs to; empty for original images. location: where the
+    source fetches it from. files: where the slices in a folder lie, from feet to head (folder_series.FolderFiles).
+    status: a series_selection.SeriesStatus; empty until the selection rules are applied.
     """
 
     patient: str

@@ -12,13 +12,19 @@ order of `SeriesStatus`; the first that a series does not meet gives its status.
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from chestgan_core.config.dataset import SeriesRules
 from chestgan_core.dicom.patient_ids import normal_patient_id
 from chestgan_core.reasons import Reason
 from chestgan_core.sources.catalog.kernels import kernel_family
 from chestgan_core.sources.series_rows import ANOTHER_CHOSEN, SELECTED, SeriesRow, single_spaced
+from chestgan_core.store.artefacts import content_version
 
+if TYPE_CHECKING:
+    from chestgan_core.dicom.series import Series
+
+_OF_STACKS = ("min_images", "max_images", "include_description", "exclude_description", "kernel")
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # with .1 to .4: the multi-frame ones
 
 
@@ -72,6 +78,32 @@ def select_series(rows: Iterable[SeriesRow], rules: SeriesRules) -> tuple[Series
             for number, status in enumerate(statuses)
         ]
     return tuple(replace(row, status=str(status)) for row, status in zip(ordered, statuses, strict=True))
+
+
+def stack_problem(series: "Series", rules: SeriesRules) -> str:
+    """Why the rules exclude one stack of a fetched series, as its own header describes it; empty: they do not.
+
+    A table of a provider describes a series as a whole, so that its stacks are judged only now.
+    """
+    row = SeriesRow(
+        patient="",
+        key="",
+        images=len(series.slices),
+        revision="",
+        description=series.description,
+        study_description=series.study_description,
+        kernel=series.kernel,
+    )
+    status = _status_of(
+        row, rules, _patterns(rules.include_description), _patterns(rules.exclude_description)
+    )
+    return "" if status is SeriesStatus.SELECTED else f"{status}: {status.meaning}"
+
+
+def stack_rules(rules: SeriesRules) -> str:
+    """16 hexadecimal digits that name the rules that `stack_problem` applies; empty where there are none."""
+    named, none = (one.model_dump(mode="json", include=set(_OF_STACKS)) for one in (rules, SeriesRules()))
+    return "" if named == none else content_version(named)
 
 
 def _patterns(expressions: Iterable[str]) -> tuple[re.Pattern[str], ...]:

@@ -1,7 +1,7 @@
 """A catalog as a table for a terminal: what is listed, what is selected, what is left out and why.
 
-In: Catalog. Out: text of about thirty lines that names no series and no patient. With the causes it names a file each: a
-folder is read by its owner, in a terminal.
+In: Catalog. Out: text of about thirty lines that names no series and no patient. With the causes it names a file
+each: a folder is read by its owner, in a terminal.
 """
 
 from chestgan_core.dicom.histology import HISTOLOGIES

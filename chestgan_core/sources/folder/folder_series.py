@@ -5,11 +5,11 @@ Hounsfield units becomes rows (dicom/left_out.py lists the other files).
 """
 
 import os
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chestgan_core.dicom.left_out import below
 from chestgan_core.errors import BadInput
 from chestgan_core.local.progress import Progress
 from chestgan_core.sources.series_rows import Catalog, SeriesRow, single_spaced, stack_key
@@ -17,7 +17,6 @@ from chestgan_core.store.artefacts import content_version
 
 if TYPE_CHECKING:
     from chestgan_core.dicom.file_walk import Archives, FileLocation
-    from chestgan_core.dicom.left_out import Cause
     from chestgan_core.dicom.pseudonyms import Pseudonyms
     from chestgan_core.dicom.series import Series
 
@@ -45,13 +44,8 @@ def folder_series(
             for series in reading.series
         ]
     left_out = {str(why): count for why, count in sorted(reading.left_out.items())}
-    causes, doubts = (_below(folder, found) for found in (reading.causes, reading.doubts))
+    causes, doubts = below(reading.causes, folder), below(reading.doubts, folder)
     return Catalog(tuple(rows), left_out, reading.files, causes, doubts)
-
-
-def _below(folder: Path, causes: "tuple[Cause, ...]") -> "tuple[Cause, ...]":
-    """The causes with paths below the folder: the same folder elsewhere gives the same catalog."""
-    return tuple(replace(one, example=one.example.removeprefix(f"{folder}/")) for one in causes)
 
 
 class FolderFiles:
