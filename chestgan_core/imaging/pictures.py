@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 INK, PAPER, RULE = 20, 255, 180
+PALETTE = 64  # colours of a thumbnail: enough for charts with a few lines, and their blurred edges
 Images: TypeAlias = "torch.Tensor | NDArray[np.float32]"
 
 
@@ -109,17 +110,36 @@ def png_of(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def thumbnail(png: bytes, limit: int) -> tuple[bytes, str]:
-    """The PNG itself if it has at most `limit` bytes, else a JPEG that is halved until it fits; and its MIME type."""
-    if len(png) <= limit:
+def thumbnail(png: bytes, limit: int, max_width: int) -> tuple[bytes, str]:
+    """A picture of at most `limit` bytes and `max_width` pixels across, with its colours; and its MIME type.
+
+    The PNG itself where it fits. Else the mean of the pixels that fall together, as PNG with a palette where that fits,
+    as JPEG, which is halved until it does.
+    """
+    image: Image.Image = Image.open(io.BytesIO(png))
+    if len(png) <= limit and image.width <= max_width:
         return png, "image/png"
-    image = Image.open(io.BytesIO(png)).convert("L")
+    # A palette cannot be averaged. Grey pictures stay grey: a third of the bytes.
+    image = image.convert("RGB") if _is_coloured(image) else image.convert("L")
+    if image.width > max_width:
+        height = max(1, round(image.height * max_width / image.width))
+        image = image.resize((max_width, height), Image.Resampling.BOX)
+    smaller = png_of(image if image.mode == "L" else image.quantize(PALETTE))
+    if len(smaller) <= limit:
+        return smaller, "image/png"
     while True:
         buffer = io.BytesIO()
         image.save(buffer, format="JPEG", quality=80)
         if buffer.tell() <= limit or min(image.size) < 64:
             return buffer.getvalue(), "image/jpeg"
         image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
+
+
+def _is_coloured(image: Image.Image) -> bool:
+    if image.mode in ("1", "L", "I", "I;16", "F"):
+        return False
+    red, green, blue = image.convert("RGB").split()
+    return red.tobytes() != green.tobytes() or green.tobytes() != blue.tobytes()
 
 
 def shrink_to_width(png: bytes, max_width: int) -> bytes:

@@ -64,11 +64,39 @@ def test_a_contact_sheet_is_the_same_file_each_time_and_has_no_text_chunks(tmp_p
 def test_a_picture_that_is_too_large_to_keep_is_made_smaller() -> None:
     noise = np.random.default_rng(0).uniform(-1, 1, (64, 1, 64, 64)).astype(np.float32)
     png = png_of(image_grid(noise))
-    assert thumbnail(png, len(png)) == (png, "image/png")
-    small, mime = thumbnail(png, 20_000)
+    assert thumbnail(png, len(png), 1240) == (png, "image/png")
+    small, mime = thumbnail(png, 20_000, 1240)
     assert mime == "image/jpeg"
     assert len(small) <= 20_000
     assert Image.open(io.BytesIO(small)).width >= 32
+
+
+@pytest.mark.parametrize("palette", [None, 16])
+@pytest.mark.parametrize(("limit", "kind"), [(100_000, "image/png"), (4_000, "image/jpeg")])
+def test_a_smaller_picture_keeps_its_colours_and_its_shape_and_fits_the_width(
+    limit: int, kind: str, palette: int | None
+) -> None:
+    chart = np.full((600, 2480, 3), 255, np.uint8)
+    chart[:, :1240] = (0, 114, 178)
+    noise = np.random.default_rng(0).integers(0, 256, (300, 600), np.uint8)
+    chart[:300, 1240:1840] = noise[..., None]
+    image = Image.fromarray(chart)
+    data, mime = thumbnail(png_of(image.quantize(palette) if palette else image), limit, 1240)
+    assert mime == kind
+    assert len(data) <= limit
+    small = Image.open(io.BytesIO(data)).convert("RGB")
+    assert small.width <= 1240
+    assert small.width / small.height == pytest.approx(2480 / 600, rel=0.02)
+    left, right = small.getpixel((small.width // 4, small.height // 2)), small.getpixel((small.width - 2, 2))
+    assert np.abs(np.subtract(left, (0, 114, 178))).max() < 12
+    assert min(right) > 240
+
+
+def test_a_grey_picture_stays_grey_whatever_its_mode() -> None:
+    grey = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 2000), np.uint8))
+    for image in (grey, grey.convert("RGB"), grey.convert("P")):
+        data, _ = thumbnail(png_of(image), 1_000_000, 1240)
+        assert Image.open(io.BytesIO(data)).mode == "L"
 
 
 def test_a_picture_that_is_too_wide_for_a_page_is_halved_to_the_mean_of_its_pixels() -> None:
