@@ -71,17 +71,19 @@ class Candidate:
 
 @dataclass(frozen=True)
 class BoxCounts:
-    """Where the tumour boxes of a dataset are. boxes = on_slices + without_slice + beyond_slice.
+    """Where the tumour boxes of a dataset are. boxes = on_slices + without_slice + beyond_slice + other_size.
 
     without_slice: the slice that a box names is in no shard (it shows no lung, or its series was not selected), or the
     UID that it names is that of several slices, so that nobody can say which is meant.
-    beyond_slice: the box lies outside of the part of the image that the slice was cropped to.
+    beyond_slice: the box lies outside of the part of the image that the slice was cropped to. other_size: the
+    annotation states another size of the image than it has, so that nobody can say where the box is.
     """
 
     boxes: int = 0
     on_slices: int = 0
     without_slice: int = 0
     beyond_slice: int = 0
+    other_size: int = 0
 
 
 def read_candidates(store: Store, shards: Sequence[StoredShard]) -> list[Candidate]:
@@ -109,25 +111,36 @@ def with_boxes(
     slices_of_patient_with = Counter(
         (candidate.row.patient, candidate.row.sop_uid) for candidate in candidates
     )
-    edges_of: defaultdict[tuple[str, str], set[tuple[int, int, int, int]]] = defaultdict(set)
+    # Edges of the boxes, and the size that the image must have: (0, 0) where the annotation does not say it.
+    edges_of: defaultdict[tuple[str, str], dict[tuple[int, int, int, int], tuple[int, int]]] = defaultdict(
+        dict
+    )
     for box in boxes:
-        edges_of[box.patient if box.patient in patients else "", box.sop_uid].add(box.edges)
+        patient = box.patient if box.patient in patients else ""
+        sizes = edges_of[patient, box.sop_uid]
+        # Of two origins with the same box the one that states a size can be checked.
+        sizes[box.edges] = max(sizes.get(box.edges, (0, 0)), (box.image_width, box.image_height))
     for (patient, uid), edges in edges_of.items():
         if patient:  # the same box of an origin that does not name the patient
-            edges_of.get(("", uid), set()).difference_update(edges)
+            for same in edges_of.get(("", uid), {}).keys() & edges.keys():
+                del edges_of["", uid][same]
     total = sum(map(len, edges_of.values()))
     marked: list[Candidate] = []
-    on_slices = beyond = 0
+    on_slices = beyond = other_size = 0
     for candidate in candidates:
         patient, uid = candidate.row.patient, candidate.row.sop_uid
-        of_patient = edges_of[patient, uid] if slices_of_patient_with[patient, uid] == 1 else set()
-        of_anyone = edges_of["", uid] if slices_with[uid] == 1 else set()
-        stored = sorted(of_patient | of_anyone)
+        of_patient = edges_of[patient, uid] if slices_of_patient_with[patient, uid] == 1 else {}
+        of_anyone = edges_of["", uid] if slices_with[uid] == 1 else {}
+        size_of = (candidate.row.stored_columns, candidate.row.stored_rows)
+        stated = {**of_anyone, **of_patient}
+        stored = sorted(edges for edges, stated_size in stated.items() if stated_size in ((0, 0), size_of))
+        other_size += len(stated) - len(stored)
         placed = [on_slice(candidate.row, *edges, size=size) for edges in stored]
         shown = tuple(box for box in placed if box is not None)
         on_slices, beyond = on_slices + len(shown), beyond + len(placed) - len(shown)
         marked.append(Candidate(candidate.shard, candidate.index, candidate.row, shown))
-    return marked, BoxCounts(total, on_slices, total - on_slices - beyond, beyond)
+    without = total - on_slices - beyond - other_size
+    return marked, BoxCounts(total, on_slices, without, beyond, other_size)
 
 
 def by_patient(candidates: Iterable[Candidate]) -> Mapping[str, list[Candidate]]:

@@ -174,8 +174,8 @@ def test_balanced_classes_have_as_many_training_slices_as_the_smallest_and_patie
     assert max(plenty) <= 10
 
 
-def box(sop_uid: str, *edges: int, origin: str = "voc") -> TumourBox:
-    return TumourBox("p", sop_uid, *edges, label="A", origin=origin)  # type: ignore[arg-type]
+def box(sop_uid: str, *edges: int, origin: str = "voc", size: tuple[int, int] = (0, 0)) -> TumourBox:
+    return TumourBox("p", sop_uid, *edges, "A", origin, *size)  # type: ignore[arg-type]
 
 
 def test_every_tumour_box_is_on_a_slice_or_counted() -> None:
@@ -191,6 +191,21 @@ def test_every_tumour_box_is_on_a_slice_or_counted() -> None:
     assert boxes_found == BoxCounts(boxes=4, on_slices=2, without_slice=1, beyond_slice=1)
     assert [len(each.boxes) for each in marked] == [0, 2, 0, 0, 0, 0]
     assert [each.row for each in marked] == [each.row for each in candidates]
+
+
+def test_a_box_on_an_image_of_another_size_is_on_no_slice() -> None:
+    candidates = cohort(1, 3)
+    row = candidates[0].row
+    right, wrong = (row.stored_columns, row.stored_rows), (row.stored_columns // 2, row.stored_rows)
+    boxes = [
+        box("patient-00.0", 4, 4, 9, 9, size=right),
+        box("patient-00.1", 4, 4, 9, 9, size=wrong),
+        box("patient-00.2", 4, 4, 9, 9, origin="sr"),
+        box("patient-00.2", 4, 4, 9, 9, size=wrong),
+    ]
+    marked, found = with_boxes(candidates, boxes, 64)
+    assert found == BoxCounts(boxes=3, on_slices=1, other_size=2)
+    assert [len(each.boxes) for each in marked] == [1, 0, 0]
 
 
 def test_a_set_of_tumour_slices_has_no_others() -> None:

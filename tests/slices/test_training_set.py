@@ -244,6 +244,7 @@ def test_tumour_boxes_become_boxes_on_the_slices_and_select_them(own_collection:
         "on_slices": count,
         "without_slice": 1,
         "beyond_slice": 0,
+        "other_size": 0,
     }
     assert len(rows) == count
     assert built.manifest["left_out"]["no-tumour-box"] == built.manifest["in_shards"] - count

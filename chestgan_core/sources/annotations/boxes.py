@@ -16,7 +16,8 @@ class TumourBox:
 
     patient, sop_uid: as in the catalog and the slices (pseudonyms if the dataset is private). label: A, B, E or G as
     the annotator wrote it, empty for anything else. It never decides the histology, which is that of the PatientID.
-    origin: the kind of file.
+    origin: the kind of file. image_width, image_height: of the image in pixels, as the annotation states them, 0 if it
+    does not.
     """
 
     patient: str
@@ -27,6 +28,8 @@ class TumourBox:
     bottom: int
     label: str
     origin: Literal["voc", "sr"]
+    image_width: int = 0
+    image_height: int = 0
 
     @property
     def edges(self) -> tuple[int, int, int, int]:
@@ -59,7 +62,13 @@ class Defect(StrEnum):
         member.meaning = meaning
         return member
 
-    UNREADABLE = "unreadable", True, "a file that cannot be read, or an archive that is damaged"
+    UNREADABLE = (
+        "unreadable",
+        True,
+        "a file or an archive that cannot be read, or a link that leads out of the folder",
+    )
+    TOO_LARGE = "too-large", True, "a file larger, deeper or of more elements than any annotation"
+    NESTED = "nested-object", True, "an object within an object, or a box within a box"
     UNPARSABLE = "unparsable", True, "XML that is not well-formed, or not an annotation"
     DOCTYPE = (
         "doctype",
@@ -68,14 +77,17 @@ class Defect(StrEnum):
     )
     NO_UID = "no-sop-uid", True, "the name of the file is not a SOP instance UID"
     NO_OBJECT = "no-object", True, "an annotation without a box"
-    BAD_BOX = "bad-box", True, "an edge of the box is missing or not a number"
+    BAD_BOX = "bad-box", True, "an edge of the box is missing, repeated or not a number"
+    REVERSED = "reversed-box", True, "a box whose minimum lies above its maximum"
     EMPTY_BOX = "empty-box", True, "a box without an area"
+    FRACTIONS = "fractions", True, "all edges lie between 0 and 1: fractions of the image, not pixels"
+    TINY = "tiny-box", True, "a box of less than 2 pixels in width or height"
     OUTSIDE = "outside-image", True, "a box that lies outside the image"
     REACHES_OUT = "reaches-out", False, "a box that reaches beyond the image: cut at its edge"
     NO_SIZE = (
         "no-image-size",
         False,
-        "the size of the image is missing, so the box cannot be checked against it",
+        "the size of the image is missing or impossible, so the box cannot be checked against it",
     )
     LOWER_CASE = "lower-case-label", False, "a, b, e or g"
     STRAY_LABEL = "stray-label", False, "a label that is not a histology: empty, another letter, an id"

@@ -19,6 +19,7 @@ from chestgan_core.sources.annotations.voc import UID, whole_box
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+MAX_FILE_BYTES = 64 * 1024**2  # a report has some 20 KB
 MEASUREMENT_GROUP = "125007", "DCM"
 FINDING = "121071", "DCM"
 # SNOMED CT, with retired codes, as older reports have them. The reports of Lung-PET-CT-Dx have Neoplasm (108369006) if
@@ -39,6 +40,8 @@ def read_report(path: Path, patient: str) -> tuple[list[TumourBox], Counter[Defe
 
     defects: Counter[Defect] = Counter()
     try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            return [], Counter({Defect.TOO_LARGE: 1})
         report = pydicom.dcmread(path, stop_before_pixels=True)
         groups = [item for item in _items(report) if _concept(item) == MEASUREMENT_GROUP]
         if not groups:
@@ -52,7 +55,9 @@ def read_report(path: Path, patient: str) -> tuple[list[TumourBox], Counter[Defe
 
 def _boxes_of(group: "Dataset", patient: str, defects: Counter[Defect]) -> Iterator[TumourBox]:
     label = _label(group, defects)
-    regions = [item for item in _items(group) if item.get("ValueType") in ("SCOORD", "SCOORD3D")]
+    regions = [
+        item for item in _items(group, into_groups=False) if item.get("ValueType") in ("SCOORD", "SCOORD3D")
+    ]
     defects[Defect.NO_REGION] += not regions
     for region in regions:
         if region.ValueType == "SCOORD3D":
@@ -126,11 +131,12 @@ def _label(group: "Dataset", defects: Counter[Defect]) -> str:
     return letters.pop()
 
 
-def _items(item: "Dataset") -> Iterator["Dataset"]:
-    """The content items below this one, at any depth."""
+def _items(item: "Dataset", into_groups: bool = True) -> Iterator["Dataset"]:
+    """The content items below this one, at any depth; those of other measurement groups only if `into_groups`."""
     for child in item.get("ContentSequence") or ():
         yield child
-        yield from _items(child)
+        if into_groups or _concept(child) != MEASUREMENT_GROUP:
+            yield from _items(child, into_groups)
 
 
 def _concept(item: "Dataset") -> tuple[str, str]:

@@ -18,14 +18,22 @@ from xml.etree import ElementTree
 from chestgan_core.local.progress import Progress
 from chestgan_core.sources.annotations.boxes import Defect, TumourBox
 
+# An annotation has some 500 bytes an object.
 MAX_FILE_BYTES = 1024**2
+MAX_ELEMENTS, MAX_DEPTH = 10_000, 16
 MAX_EDGE = 65535  # Rows and Columns have 16 bits (PS3.3 C.7.6.3)
+MIN_EDGE = 2  # pixels: 1 to 2 mm of a chest
+NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?")
 UID = re.compile(r"(?=.{3,64}$)[0-9]+(\.[0-9]+)+")  # PS3.5 9.1
 LETTERS = "ABEG"
 
 
-class DocumentType(Exception):
-    """The XML declares a document type."""
+class RefusedXml(Exception):
+    """XML that is well-formed so far and must not be read on. defect: why."""
+
+    def __init__(self, defect: Defect) -> None:
+        self.defect = defect
+        super().__init__(defect.meaning)
 
 
 def read_voc_files(
@@ -47,7 +55,9 @@ def read_voc_files(
             else:
                 # The name of an entry in a zip follows after a colon.
                 name = PurePosixPath(file.name.replace("\\", "/").replace(":", "/"))
-                if name.suffix.lower() == ".xml":
+                if name.suffix.lower() == ".xml" and file.size > MAX_FILE_BYTES:
+                    defects[Defect.TOO_LARGE] += 1
+                elif name.suffix.lower() == ".xml":
                     try:
                         data = archives.read(file.location, MAX_FILE_BYTES)
                     except READ_ERRORS:
@@ -65,8 +75,8 @@ def _boxes_of(data: bytes, sop_uid: str, patient: str, defects: Counter[Defect])
         return []
     try:
         root = parse_xml(data)
-    except DocumentType:
-        defects[Defect.DOCTYPE] += 1
+    except RefusedXml as error:
+        defects[error.defect] += 1
         return []
     # LookupError, ValueError: an encoding that neither expat nor Python supports.
     except (ElementTree.ParseError, LookupError, ValueError):
@@ -76,42 +86,75 @@ def _boxes_of(data: bytes, sop_uid: str, patient: str, defects: Counter[Defect])
         defects[Defect.UNPARSABLE] += 1
         return []
     defects[Defect.UNKNOWN_PATIENT] += not patient
-    size = _numbers(root.find("size"), "width", "height")
-    if size is None or min(size) <= 0:
-        size = math.inf, math.inf
-        defects[Defect.NO_SIZE] += 1
+    stated = _numbers(root.find("size"), "width", "height")
+    is_size = stated is not None and all(0 < edge <= MAX_EDGE and edge == int(edge) for edge in stated)
+    width, height = map(int, stated) if stated is not None and is_size else (0, 0)
+    defects[Defect.NO_SIZE] += not is_size
     boxes = []
     # One object may have several boxes; the collection's own reader takes all of them, too.
     found = [(thing, box) for thing in root.iter("object") for box in thing.iter("bndbox")]
     defects[Defect.NO_OBJECT] += not found
     for thing, element in found:
         edges = _numbers(element, "xmin", "ymin", "xmax", "ymax")
-        whole = Defect.BAD_BOX if edges is None else whole_box(edges, size)
+        whole = Defect.BAD_BOX if edges is None else whole_box(edges, (width or math.inf, height or math.inf))
         if isinstance(whole, Defect):
             defects[whole] += 1
             continue
         defects[Defect.REACHES_OUT] += whole.cut
         label = read_label(thing.findtext("name") or "", defects)
-        boxes.append(TumourBox(patient, sop_uid, *whole.edges, label=label, origin="voc"))
+        boxes.append(
+            TumourBox(
+                patient,
+                sop_uid,
+                *whole.edges,
+                label=label,
+                origin="voc",
+                image_width=width,
+                image_height=height,
+            )
+        )
     return boxes
 
 
 def parse_xml(data: bytes) -> ElementTree.Element:
-    """XML without a document type. Raises DocumentType, ElementTree.ParseError, LookupError or ValueError (encoding).
+    """XML without a document type, of the size of an annotation.
 
-    All attacks that the parser of the standard library is vulnerable to (entities that expand, or that read files) need
-    a document type; without one, defusedxml would add nothing.
+    Raises RefusedXml, ElementTree.ParseError, LookupError or ValueError (encoding). All attacks that the parser of the
+    standard library is vulnerable to (entities that expand, or that read files) need a document type; without one,
+    defusedxml would add nothing.
     """
-    parser = ElementTree.XMLParser(target=_NoDocumentType())  # noqa: S314 (document types are refused)
+    parser = ElementTree.XMLParser(target=_AnnotationBuilder())  # noqa: S314 (document types are refused)
     parser.feed(data)
     root: ElementTree.Element = parser.close()
     return root
 
 
-class _NoDocumentType(ElementTree.TreeBuilder):
+class _AnnotationBuilder(ElementTree.TreeBuilder):
+    """Stops at what no annotation has, before it is built."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: list[str] = []
+        self._elements = 0
+
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         """Called at the start of a document type, before anything in it is read."""
-        raise DocumentType
+        raise RefusedXml(Defect.DOCTYPE)
+
+    def start(self, tag: str, attrs: dict[str, str], /) -> ElementTree.Element:
+        """Called for each element."""
+        if tag in ("object", "bndbox") and tag in self._open:
+            raise RefusedXml(Defect.NESTED)
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH:
+            raise RefusedXml(Defect.TOO_LARGE)
+        self._open.append(tag)
+        return super().start(tag, attrs)
+
+    def end(self, tag: str, /) -> ElementTree.Element:
+        """Called at the end of each element."""
+        self._open.pop()
+        return super().end(tag)
 
 
 class WholeBox:
@@ -124,15 +167,22 @@ class WholeBox:
 def whole_box(edges: tuple[float, ...], size: tuple[float, ...]) -> "WholeBox | Defect":
     """left, top, right, bottom in pixels -> the smallest box of whole pixels around them, within the image.
 
-    size: width and height of the image, infinite if unknown; no image is larger than MAX_EDGE.
+    size: width and height of the image, infinite if unknown; no image is larger than MAX_EDGE. What is no box in pixels
+    is a defect: nothing is guessed.
     """
     left, top, right, bottom = edges
-    if left >= right or top >= bottom:
+    if left > right or top > bottom:
+        return Defect.REVERSED
+    if left == right or top == bottom:
         return Defect.EMPTY_BOX
+    if min(edges) >= 0 and max(edges) <= 1:
+        return Defect.FRACTIONS
     width, height = (min(edge, MAX_EDGE) for edge in size)
     if left >= width or top >= height or right <= 0 or bottom <= 0:
         return Defect.OUTSIDE
     within = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    if min(within[2] - within[0], within[3] - within[1]) < MIN_EDGE:
+        return Defect.TINY
     whole = math.floor(within[0]), math.floor(within[1]), math.ceil(within[2]), math.ceil(within[3])
     return WholeBox(whole, within != edges)
 
@@ -150,8 +200,8 @@ def read_label(text: str, defects: Counter[Defect]) -> str:
 def _numbers(element: ElementTree.Element | None, *names: str) -> tuple[float, ...] | None:
     if element is None:
         return None
-    try:
-        numbers = tuple(float(element.findtext(name) or "") for name in names)
-    except ValueError:
+    texts = [[(found.text or "").strip() for found in element.findall(name)] for name in names]
+    if not all(len(found) == 1 and NUMBER.fullmatch(found[0]) for found in texts):
         return None
+    numbers = tuple(float(found[0]) for found in texts)
     return numbers if all(map(math.isfinite, numbers)) else None

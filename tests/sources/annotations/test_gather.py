@@ -100,7 +100,8 @@ def commons(
 
 
 def box(number: int, origin: str = "sr", label: str = "A") -> TumourBox:
-    return TumourBox("PH-A0001", SOP.format(number), 20, 30, 40, 60, label, origin)  # type: ignore[arg-type]
+    size = (128, 128) if origin == "voc" else (0, 0)
+    return TumourBox("PH-A0001", SOP.format(number), 20, 30, 40, 60, label, origin, *size)  # type: ignore[arg-type]
 
 
 def test_reports_are_fetched_once_and_only_new_ones_later(commons: Commons) -> None:
@@ -158,7 +159,7 @@ def test_the_same_box_of_both_origins_counts_once_and_others_stay(
     monkeypatch.setenv("CHESTGAN_TEST_VOC", str(folder))
     found = commons.gather().annotations
     assert set(found.boxes) == {
-        box(1), box(2), box(3), box(7, "voc"), TumourBox("PH-A0001", SOP.format(1), 1, 2, 3, 4, "A", "voc"),
+        box(1), box(2), box(3), box(7, "voc"), TumourBox("PH-A0001", SOP.format(1), 1, 2, 3, 4, "A", "voc", 128, 128),
     }  # fmt: skip
     assert found.defects == {Defect.LOWER_CASE: 1, Defect.REPEATED: 1}
 

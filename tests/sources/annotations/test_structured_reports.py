@@ -88,3 +88,26 @@ def test_nothing_of_a_damaged_report_is_used(tmp_path: Path) -> None:
     path = tmp_path / "report.dcm"
     path.write_bytes(b"<html>503</html>")
     assert read_report(path, PATIENT) == ([], {Defect.UNREADABLE: 1})
+
+
+def test_a_group_within_a_group_has_its_own_region(tmp_path: Path) -> None:
+    outer = group(region(image(SOP)))
+    outer.ContentSequence.append(group(region(image(SOP + ".2")), finding="28899001"))
+    boxes, defects = read(tmp_path, outer)
+    assert [(box.sop_uid, box.label) for box in boxes] == [(SOP, "A"), (SOP + ".2", "G")]
+    assert defects == {}
+
+
+def test_a_report_larger_than_any_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "report.dcm"
+    report(group(region(image(SOP)))).save_as(path, enforce_file_format=True)
+    with path.open("ab") as file:
+        file.truncate(65 * 1024**2)
+    assert read_report(path, PATIENT) == ([], {Defect.TOO_LARGE: 1})
+
+
+@pytest.mark.parametrize("data", [[0.1, 0.1, 0.5, 0.1, 0.5, 0.4, 0.1, 0.1], [4, 4, 5, 4, 5, 9, 4, 4]])
+def test_an_outline_in_fractions_or_of_a_pixel_is_no_box(tmp_path: Path, data: list[float]) -> None:
+    boxes, defects = read(tmp_path, group(region(image(SOP), data=data)))
+    assert boxes == []
+    assert defects in ({Defect.FRACTIONS: 1}, {Defect.TINY: 1})

@@ -28,8 +28,8 @@ def test_every_box_of_a_file_is_kept_with_its_slice_and_patient(tmp_path: Path) 
     boxes, defects = read(tmp_path, voc_xml(voc_object(), voc_object(50, 60, 70, 90)))
     assert defects == {}
     assert boxes == [
-        TumourBox("Lung_Dx-A0001", SOP, 10, 20, 30, 45, "A", "voc"),
-        TumourBox("Lung_Dx-A0001", SOP, 50, 60, 70, 90, "A", "voc"),
+        TumourBox("Lung_Dx-A0001", SOP, 10, 20, 30, 45, "A", "voc", 128, 128),
+        TumourBox("Lung_Dx-A0001", SOP, 50, 60, 70, 90, "A", "voc", 128, 128),
     ]
 
 
@@ -73,6 +73,28 @@ def test_a_deviating_label_is_counted_and_its_box_kept(
         (voc_xml("<object><name>A</name></object>"), Defect.NO_OBJECT),
         (voc_xml(voc_object(left="")), Defect.BAD_BOX),
         (voc_xml(voc_object(left="nan")), Defect.BAD_BOX),
+        (voc_xml(voc_object(left="1_0")), Defect.BAD_BOX),
+        (voc_xml(voc_object(left="10,5")), Defect.BAD_BOX),
+        (voc_xml(voc_object(left="1e999")), Defect.BAD_BOX),
+        (voc_xml(voc_object().replace("<ymin>", "<xmin>5</xmin><ymin>")), Defect.BAD_BOX),
+        (voc_xml(voc_object(30, 20, 10, 45)), Defect.REVERSED),
+        (voc_xml(voc_object(10, 45, 30, 20)), Defect.REVERSED),
+        (voc_xml(voc_object(0.1, 0.2, 0.5, 0.75)), Defect.FRACTIONS),
+        (voc_xml(voc_object(0, 0, 1, 1)), Defect.FRACTIONS),
+        (voc_xml(voc_object(0, "1e-3", "1.0", 1)), Defect.FRACTIONS),
+        (voc_xml(voc_object(10, 20, 11, 45)), Defect.TINY),
+        (voc_xml(voc_object(10.2, 20.4, 11.9, 21.9)), Defect.TINY),
+        (voc_xml(voc_object(127, 20, 140, 45)), Defect.TINY),
+        (voc_xml(voc_object(300, 10, 500, 50), width=256, height=512), Defect.OUTSIDE),
+        (
+            voc_xml("<object>" * 4000 + "<bndbox>" * 4000 + "</bndbox>" * 4000 + "</object>" * 4000),
+            Defect.NESTED,
+        ),
+        (voc_xml(f"<object>{voc_object()}</object>"), Defect.NESTED),
+        (voc_xml("<object><bndbox><bndbox/></bndbox></object>"), Defect.NESTED),
+        (voc_xml("<x>" * 4000 + "</x>" * 4000), Defect.TOO_LARGE),
+        (voc_xml("<x/>" * 20_000), Defect.TOO_LARGE),
+        (voc_xml("x" * 1_100_000), Defect.TOO_LARGE),
         (voc_xml(voc_object(left=30)), Defect.EMPTY_BOX),
         (voc_xml(voc_object(top=45)), Defect.EMPTY_BOX),
         (voc_xml(voc_object(128, 20, 140, 45)), Defect.OUTSIDE),
@@ -102,6 +124,10 @@ def test_one_bad_box_does_not_affect_the_others_of_its_file(tmp_path: Path) -> N
     [
         ((-3, 20, 30, 130), {}, (0, 20, 30, 128), Defect.REACHES_OUT),
         ((10, 20, 3000, 45), {"width": 0}, (10, 20, 3000, 45), Defect.NO_SIZE),
+        ((10, 20, 3000, 45), {"height": -128}, (10, 20, 3000, 45), Defect.NO_SIZE),
+        ((10, 20, 3000, 45), {"height": 12.5}, (10, 20, 3000, 45), Defect.NO_SIZE),
+        ((10, 20, 3000, 45), {"height": 70000}, (10, 20, 3000, 45), Defect.NO_SIZE),
+        ((0, 0, 2, 2), {}, (0, 0, 2, 2), None),
         ((10.5, 20.2, 29.1, 44.9), {}, (10, 20, 30, 45), None),
     ],
 )
