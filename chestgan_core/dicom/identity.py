@@ -6,6 +6,7 @@ In: a data set. Out: text.
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from chestgan_core.dicom.attributes import encodable
 from chestgan_core.dicom.patient_ids import normal_uid
 
 
@@ -17,7 +18,8 @@ def text_of(dataset: Dataset, keyword: str) -> str:
         Exception
     ):  # pydicom converts on access, and raises any exception on a value that it cannot convert
         return ""
-    return "\\".join(map(str, value)) if isinstance(value, MultiValue | list) else str(value or "")
+    text = "\\".join(map(str, value)) if isinstance(value, MultiValue | list) else str(value or "")
+    return encodable(text)  # two ids that differ in a damaged character only stay different
 
 
 def uid_of(dataset: Dataset, keyword: str, meta_keyword: str = "") -> str:

@@ -30,6 +30,7 @@ RLE = (uid.RLELossless,)
 SUPPORTED = frozenset((*NATIVE, *JPEG, *JPEG_2000, *RLE))
 MAX_SIDE = 4096  # pixels; scanners make 512, some 1024 or 2048
 BITS = (8, 16, 32)
+MAX_EXCESS = 4096  # bytes after the pixels, also of a small image; of a large one, up to a second image
 UNDEFINED_LENGTH = 0xFFFFFFFF
 PIXEL_DATA, FLOAT_PIXEL_DATA = 0x7FE00010, (0x7FE00008, 0x7FE00009)
 
@@ -121,11 +122,8 @@ def _require_native_length(length: int, expected: int) -> None:
         )
     if length < expected:
         raise BadLayout(LeftOut.UNREADABLE, f"the pixel data has {length} bytes instead of {expected}")
-    images, more = divmod(length, expected)
-    if images > 1 and more == 0:
-        raise BadLayout(
-            LeftOut.UNREADABLE, f"the pixel data has {length} bytes: {images} images instead of one"
-        )
+    if length >= 2 * expected and length - expected > MAX_EXCESS:
+        raise BadLayout(LeftOut.UNREADABLE, f"the pixel data has {length} bytes, an image has {expected}")
 
 
 def _whole(header: Dataset, keyword: str, allowed: range | tuple[int, ...]) -> int:

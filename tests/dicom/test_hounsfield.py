@@ -5,9 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
 
-from chestgan_core.dicom.hounsfield import NotHounsfield, Rescale, rescale_of, to_hounsfield
+from chestgan_core.dicom import hounsfield
+from chestgan_core.dicom.hounsfield import NotHounsfield, Rescale, to_hounsfield
+from chestgan_core.dicom.pixel_layout import PixelElement, layout_of
 from tests.dicom.ct_files import ct_slice
+
+
+def rescale_of(header: Dataset) -> Rescale:
+    pixels = PixelElement(0x7FE00010, 1000, len(header.PixelData), True)
+    return hounsfield.rescale_of(header, layout_of(header, ExplicitVRLittleEndian, pixels, 10**6))
 
 
 @given(
@@ -60,7 +69,9 @@ def test_a_padding_range_is_air():
 def test_a_padding_value_that_tissue_has_is_not_believed():
     header = ct_slice(RescaleIntercept=0)
     header.add_new("PixelPaddingValue", "SS", 0)
-    assert to_hounsfield(np.array([0, 40], np.int16), rescale_of(header)).tolist() == [0, 40]
+    rescale = rescale_of(header)
+    assert to_hounsfield(np.array([0, 40], np.int16), rescale).tolist() == [0, 40]
+    assert rescale.corner_padding == 0  # stored_pixels makes it air where it is connected to a corner
 
 
 @pytest.mark.parametrize(
@@ -69,6 +80,12 @@ def test_a_padding_value_that_tissue_has_is_not_believed():
         {"RescaleSlope": None},
         {"RescaleIntercept": None},
         {"RescaleSlope": 0},
+        {"RescaleSlope": 1e-8},
+        {"RescaleSlope": 1e6},
+        {"RescaleIntercept": 3e9},
+        {"RescaleIntercept": -3e9},
+        {"RescaleIntercept": 40000},
+        {"RescaleIntercept": -40000},
         {"RescaleType": "US"},
         {"RescaleType": "Z_EFF"},
     ],
@@ -81,3 +98,28 @@ def test_what_is_not_hounsfield_is_refused(changes):
 @pytest.mark.parametrize("kind", ["HU", "", "Houndsfield Unit"])
 def test_the_spellings_of_hounsfield_in_real_files_are_accepted(kind):
     assert rescale_of(ct_slice(RescaleType=kind)).intercept == -1024
+
+
+@pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
+@pytest.mark.parametrize(
+    ("written", "problem"), [("-1024,0", "is not a number"), ("one", "is not a number"), ("", "is empty")]
+)
+def test_a_slope_or_intercept_that_is_no_number_is_named_and_never_guessed(keyword, written, problem):
+    header = ct_slice()
+    del header[keyword]
+    header.add_new(keyword, "LO", written)
+    with pytest.raises(NotHounsfield, match=f"{keyword} {problem}"):
+        rescale_of(header)
+
+
+def test_the_value_that_is_out_of_range_is_named():
+    with pytest.raises(NotHounsfield, match="RescaleIntercept is 3000000000"):
+        rescale_of(ct_slice(RescaleIntercept=3e9))
+
+
+def test_32_bits_do_not_overflow():
+    stored = np.array([0, 1024, 4095, 2**32 - 1], np.uint32)
+    assert to_hounsfield(stored, Rescale(1, -1024)).tolist() == [-1024, 0, 3071, 3071]
+    signed = np.array([-(2**31), -1000, 40, 2**31 - 1], np.int32)
+    assert to_hounsfield(signed, Rescale(1, 0)).tolist() == [-1024, -1000, 40, 3071]
+    assert to_hounsfield(signed, Rescale(1, 3e9)).tolist() == [3071] * 4
