@@ -1,4 +1,4 @@
-"""What of a header decides whether a slice is used: what pixels need is checked, what they do not need never matters."""
+"""What of a header decides whether a slice is used: what pixels need is checked, what they do not, never matters."""
 
 import io
 import subprocess
