@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chestgan_core.cli.parser import (
     Answer,
@@ -16,6 +17,10 @@ from chestgan_core.escaping import escaped
 from chestgan_core.local.home import home
 from chestgan_core.local.progress import Progress
 
+if TYPE_CHECKING:
+    from chestgan_core.dicom.audit import AuditReport
+    from chestgan_core.slices.normalization import NormalizationReport
+
 
 def add_to(commands: Commands) -> None:
     """The commands and their options."""
@@ -25,7 +30,9 @@ def add_to(commands: Commands) -> None:
             "audit",
             audit,
             "Check DICOM files for anything that could identify the patient.",
-            "The exit status is 1 if a private folder with these files would be refused.",
+            "Exit status: 1, a private folder with these files would be refused; 3, nothing was found that refuses "
+            "it, but not every file was examined, or there was none; 0, every file was examined, and nothing refuses "
+            "it.",
         )
     )
     parser = add_command(
@@ -61,29 +68,52 @@ def _add_paths(parser: Parser) -> None:
 
 
 def audit(args: argparse.Namespace) -> Answer:
-    """What in DICOM files could identify the patient; exit status 1 where a private folder would be refused."""
+    """What in DICOM files could identify the patient, and which files were not examined."""
     from chestgan_core.dicom.audit import audit_paths
 
     with Progress("audit", None, "files") as progress:
         report = audit_paths(args.paths, progress)
     stopping = report.blocking()
-    lines = [
-        f"{found:36} {count:6}  {'refused ' if found in stopping else 'reported'}  {found.meaning}"
-        for found, count in report.findings.items()
-    ]
-    verdict = "a private folder would be refused" if stopping else "a private folder would be accepted"
     data = {
         **report.as_json(),
         "stopping": [str(found) for found in stopping],
-        "exit_status": 1 if stopping else 0,
+        "exit_status": report.exit_status(),
     }
-    return Answer(data, "\n".join([f"{report.files} DICOM files", *lines, verdict]))
+    lines = [
+        f"{found:36} {count:6}  {'stops' if found.identifies else 'note '}  {found.meaning}"
+        for found, count in report.findings.items()
+    ]
+    return Answer(data, "\n".join([_examined(report), *lines, *_not_examined(report), _verdict(report)]))
+
+
+def _examined(report: "AuditReport") -> str:
+    files = "1 DICOM file was" if report.files == 1 else f"{report.files} DICOM files were"
+    return f"{files} examined, and the pixels of {report.pictures} searched for burned-in text"
+
+
+def _not_examined(report: "AuditReport") -> list[str]:
+    lines = [f"  {reason:34} {count:6}  {reason.meaning}" for reason, count in report.unexamined.items()]
+    return ["not examined:", *lines] if lines else []
+
+
+def _verdict(report: "AuditReport") -> str:
+    if report.blocking():
+        return (
+            "a private folder with these files would be refused; chestgan deidentify IN OUT writes cleaned files; "
+            "an owner accepts what was reviewed (accepted_findings of the dataset)"
+        )
+    if not report.files:
+        return "no DICOM file was found: nothing can be said"
+    if report.unexamined:
+        return "nothing that stops was found in what was examined; nothing is said of the other files"
+    return "every file was examined, and nothing that stops a private folder was found"
 
 
 def normalize(args: argparse.Namespace) -> Answer:
     """DICOM files to a shard of normalized slices."""
     from chestgan_core.dicom.left_out import shown
     from chestgan_core.dicom.pseudonyms import Pseudonyms
+    from chestgan_core.local.files import replacing
     from chestgan_core.reasons import in_words
     from chestgan_core.slices.normalization import normalize
     from chestgan_core.slices.recipe import NormalizationRecipe
@@ -93,12 +123,26 @@ def normalize(args: argparse.Namespace) -> Answer:
     with Progress("normalize", None, "slices") as progress:
         done = normalize(args.paths, NormalizationRecipe(size=args.size, trim=args.trim), names, progress)
     write_shard(done.shard, args.out)
-    report = done.report
+    report, sheet = done.report, None
+    if png := done.doubtful.png():
+        sheet = args.out.with_suffix(".doubtful.png")
+        with replacing(sheet) as temporary:
+            temporary.write_bytes(png)
     patients = "1 patient" if report.patients == 1 else f"{report.patients} patients"
     lines = [
         f"{report.kept} slices of {patients}; left out: {in_words(report.left_out)}",
         *(f"  {line}" for line in shown(report.causes)),
         *(f"warning: {line}" for line in shown(report.doubts)),
+        *(_doubtful(report, sheet) if sheet else ()),
         f"written to {escaped(args.out)}",
     ]
-    return Answer({"out": str(args.out), **report.as_json()}, "\n".join(lines))
+    named = {"out": str(args.out), "doubtful_sheet": str(sheet) if sheet else None}
+    return Answer({**named, **report.as_json()}, "\n".join(lines))
+
+
+def _doubtful(report: "NormalizationReport", sheet: Path) -> list[str]:
+    count = report.doubtful_kept + report.doubtful_left_out
+    return [
+        f"{count} slices near the ends of the lungs are doubtful ({report.doubtful_kept} used, "
+        f"{report.doubtful_left_out} left out): look at {escaped(sheet)}"
+    ]

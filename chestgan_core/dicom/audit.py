@@ -1,31 +1,45 @@
 """De-identification audit: whether anything in these files still says who the patient is.
 
-In: DICOM files, zips and folders; of each file the header only, never the pixels. Out: `AuditReport`: how many files
-have which finding. Values are neither kept nor printed: a report must not become what it warns of.
+In: DICOM files, archives and folders. Of each file all bytes are accounted for (`whole_file.py`): attributes at any
+depth, private ones, file meta information, preamble, what lies behind the pixels. Of the pixels a sample of each series
+is searched for burned-in text (`burned_in.py`). Out: `AuditReport`: how many files have which finding, and which files
+were not examined. Values are neither kept nor printed: a report must not become what it warns of.
 
-A report without findings does not prove that a patient cannot be identified: a face, a rare disease or a shifted date
-may suffice. It says that the attributes of DICOM PS3.15 annex E that identify are absent.
+A report without findings says that the attributes that DICOM PS3.15 annex E lists are absent, empty or replaced, that
+no free text reads like a name or a date by the rules of `free_text.py`, and that no byte is unaccounted for. It proves
+no more: a face, a rare disease, a shifted date or a single word may suffice to find a patient.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chestgan_core.dicom.audit_report import AuditReport, Finding, empty_report
+from chestgan_core.dicom.audit_report import AuditReport, Finding, Unexamined, empty_report
 from chestgan_core.dicom.left_out import LeftOut
 from chestgan_core.local.progress import Progress
 
 if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
+    from chestgan_core.dicom.burned_in import PixelSample
+    from chestgan_core.dicom.file_walk import Archives, Found, Refused
 
-    from chestgan_core.dicom.file_walk import Found
+__all__ = [
+    "AuditReport",
+    "Finding",
+    "Unexamined",
+    "audit_paths",
+    "audit_zip",
+    "empty_report",
+    "findings_of_file",
+]
 
-__all__ = ["AuditReport", "Finding", "audit_paths", "audit_zip", "empty_report"]
-
-# Most headers are shorter; that of a Siemens scanner has some 100 KB of private text.
-HEADER_LIMITS = (64 * 1024, 1024**2, 256 * 1024**2)
+_UNEXAMINED = {
+    LeftOut.NOT_DICOM: Unexamined.OTHER_FILE,
+    LeftOut.ARCHIVE: Unexamined.ARCHIVE,
+    LeftOut.SPECIAL_FILE: Unexamined.SPECIAL_FILE,
+    LeftOut.UNSAFE_NAME: Unexamined.UNSAFE_NAME,
+}
 
 
 def audit_zip(path: Path) -> AuditReport:
@@ -34,67 +48,65 @@ def audit_zip(path: Path) -> AuditReport:
 
 
 def audit_paths(paths: Sequence[Path], progress: Progress | None = None) -> AuditReport:
-    """Every DICOM file under `paths`, in folders and zips too; other files (licences, tables) are not counted.
+    """Every file under `paths`, in folders and archives too.
 
-    What cannot be read counts as a file with the finding `unreadable`. progress: one step per file.
-    Raises BadInput: a path does not exist, or a folder is empty.
+    What is damaged counts as a file with the finding `unreadable`; what is not DICOM (licences, tables) or is not
+    opened is counted as not examined. progress: one step per file. Raises BadInput: a path does not exist, or a folder
+    is empty.
     """
+    from chestgan_core.dicom.burned_in import PixelSample
     from chestgan_core.dicom.file_walk import Archives, Refused, walk
-    from chestgan_core.dicom.headers import PREAMBLE
 
-    files = 0
-    findings: Counter[Finding] = Counter()
+    report = empty_report()
     with Archives() as archives:
+        pixels = PixelSample(archives)
         for file in walk(paths, archives):
-            if isinstance(file, Refused):
-                if file.reason not in (LeftOut.NOT_DICOM, LeftOut.DUPLICATE):
-                    files += 1
-                    findings[Finding.UNREADABLE] += 1
-            elif file.head[PREAMBLE - 4 : PREAMBLE] == b"DICM":
-                files += 1
-                header = _header(file, partial(archives.read, file.location))
-                findings.update(_findings_in(header))
+            report += _refused(file) if isinstance(file, Refused) else _examined(file, archives, pixels)
             if progress is not None:
                 progress.step()
-    return empty_report() + AuditReport(files, findings)  # the sum is in the order of the findings
+    return report
 
 
-def _findings_in(header: "Dataset | None") -> set[Finding]:
-    from chestgan_core.dicom.identifying_attributes import findings_of
+def findings_of_file(data: bytes) -> set[Finding]:
+    """The findings in the bytes of one DICOM file, without its pixels; `unreadable` where it is damaged."""
+    from chestgan_core.dicom.file_walk import MAX_SLICE_BYTES
+    from chestgan_core.dicom.identifying_attributes import findings_in
+    from chestgan_core.dicom.whole_file import read_whole
 
-    if header is None:
-        return {Finding.UNREADABLE}
     try:
-        return findings_of(header)
+        return findings_in(read_whole(data, MAX_SLICE_BYTES))
     except Exception:
         # Values are converted when they are read, and pydicom raises any exception on damaged ones.
         return {Finding.UNREADABLE}
 
 
-def _header(file: "Found", read: Callable[[int], bytes]) -> "Dataset | None":
-    """All attributes before the pixels; None: the file is damaged. read(n) returns its first n bytes."""
-    from io import BytesIO
+def _refused(file: "Refused") -> AuditReport:
+    if file.reason in (
+        LeftOut.DUPLICATE,
+        LeftOut.EMPTY,
+    ):  # a folder that was reached before; a file without a byte
+        return empty_report()
+    if reason := _UNEXAMINED.get(file.reason):
+        return AuditReport(0, unexamined={reason: 1})
+    return AuditReport(1, {Finding.UNREADABLE: 1})
 
-    import pydicom
 
-    from chestgan_core.dicom.file_walk import READ_ERRORS
-    from chestgan_core.dicom.headers import inflated
+def _examined(file: "Found", archives: "Archives", pixels: "PixelSample") -> AuditReport:
+    from chestgan_core.dicom.dicom_file import is_dicom
+    from chestgan_core.dicom.file_walk import MAX_SLICE_BYTES, READ_ERRORS
 
-    for limit in (len(file.head), *HEADER_LIMITS):
-        whole = limit >= file.size
-        try:
-            head = file.head if limit <= len(file.head) else read(limit)
-            data = inflated(head, 16 * len(head))
-            stream = BytesIO(data)
-            header = pydicom.dcmread(stream, stop_before_pixels=True)
-            if whole or stream.tell() < len(data):
-                # pydicom parses any bytes somehow; without a transfer syntax it has guessed (PS3.10 7.1).
-                return header if header.file_meta.get("TransferSyntaxUID") else None
-        except READ_ERRORS:
-            if whole:
-                return None
-        except Exception:
-            # The head ends within a sequence, or the file is damaged; pydicom raises any exception then.
-            if whole:
-                return None
-    return None
+    if not is_dicom(file.head):
+        return AuditReport(0, unexamined={Unexamined.OTHER_FILE: 1} if file.size else {})
+    if file.size > MAX_SLICE_BYTES:
+        return AuditReport(1, unexamined={Unexamined.TOO_LARGE: 1})
+    try:
+        data = file.head if len(file.head) >= file.size else archives.read(file.location, MAX_SLICE_BYTES)
+    except READ_ERRORS:
+        return AuditReport(1, {Finding.UNREADABLE: 1})
+    findings = Counter(findings_of_file(data))
+    pictures = 0
+    if Finding.UNREADABLE not in findings:
+        pictures, shows_text = pixels.search(file, partial(archives.read, file.location))
+        if shows_text:
+            findings[Finding.TEXT_IN_PIXELS] = 1
+    return AuditReport(1, findings, pictures=pictures)

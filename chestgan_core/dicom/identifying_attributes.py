@@ -1,25 +1,39 @@
-"""Attributes of a header that may identify the patient.
+"""What in the attributes of one file may identify the patient.
 
-In: a DICOM header without pixels. Out: the findings in it, sequences included; no value leaves this module.
+In: a `WholeFile`. Out: the findings in it, sequences included; no value leaves this module.
 
-The attributes are a selection of DICOM PS3.15 table E.1-1 (Basic Application Level Confidentiality Profile): those that
-say who and where, or are free text. Attributes that every image has are not in it (UIDs, descriptions of study, series
-and protocol, age, sex, StudyID, which scanners count from 1): every file would have such a finding.
+Examined are all attributes of DICOM PS3.15 table E.1-1 (`confidentiality.py`) except UIDs, which every image has and
+which name nobody, and besides them: every person's name, date and free text of other attributes, private attributes,
+the file meta information, the preamble, and bytes behind the pixels.
 """
 
-import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydicom.datadict import dictionary_VR, private_dictionary_VR, tag_for_keyword
+from pydicom.datadict import dictionary_VR, get_entry, private_dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
 from chestgan_core.dicom.audit_report import Finding
+from chestgan_core.dicom.confidentiality import rule_of
+from chestgan_core.dicom.free_text import (
+    is_nothing,
+    is_placeholder,
+    mentions,
+    parts_of,
+    reads_like_a_name,
+    reads_like_text_about_a_person,
+)
 from chestgan_core.dicom.headers import SECONDARY_CAPTURE
+from chestgan_core.dicom.whole_file import WholeFile
 
+# The table says what to do with an attribute, not what it tells. These say it; the others follow by the options of
+# their row (`_finding_of`).
 ATTRIBUTES: dict[Finding, tuple[str, ...]] = {
-    Finding.BIRTH_DATE: ("PatientBirthDate", "PatientBirthTime", "PatientBirthDateInAlternativeCalendar"),
+    Finding.BIRTH_DATE: (
+        "PatientBirthDate", "PatientBirthTime", "PatientBirthDateInAlternativeCalendar",
+        "PatientDeathDateInAlternativeCalendar",
+    ),
     Finding.PATIENT_DETAILS: (
         "OtherPatientIDs", "OtherPatientIDsSequence", "OtherPatientNames", "PatientBirthName",
         "PatientMotherBirthName", "PatientAddress", "PatientTelephoneNumbers", "PatientTelecomInformation",
@@ -28,28 +42,30 @@ ATTRIBUTES: dict[Finding, tuple[str, ...]] = {
         "ResponsiblePerson", "ResponsibleOrganization", "PersonAddress", "PersonTelephoneNumbers",
         "PersonTelecomInformation", "PersonIdentificationCodeSequence", "PatientPrimaryLanguageCodeSequence",
         "CurrentPatientLocation", "PatientInstitutionResidence", "ReferencedPatientPhotoSequence",
+        "TelephoneNumberTrial", "VerbalSourceTrial", "AddressTrial", "VisitorPassNumber",
+        "GPSLatitude", "GPSLongitude", "GPSAltitude", "GPSMapDatum", "GPSDestLatitude", "GPSDestLongitude",
+        "GPSAreaInformation", "GPSProcessingMethod",
     ),
     Finding.STAFF_NAME: (  # names of staff are found by their type; these identify staff in other ways
         "ReferringPhysicianAddress", "ReferringPhysicianTelephoneNumbers",
         "ReferringPhysicianIdentificationSequence", "ConsultingPhysicianIdentificationSequence",
         "PerformingPhysicianIdentificationSequence", "PhysiciansOfRecordIdentificationSequence",
         "PhysiciansReadingStudyIdentificationSequence", "OperatorIdentificationSequence",
-        "OrderCallbackPhoneNumber", "OrderEnteredBy",
+        "OrderCallbackPhoneNumber", "OrderCallbackTelecomInformation", "OrderEnteredBy", "OrderEntererLocation",
+        "CertificateOfSigner", "CameraOwnerName", "DistributionName", "DistributionAddress",
     ),
+    Finding.DOCUMENT: ("EncapsulatedDocument",),
     Finding.RECORD_NUMBER: (
-        "AccessionNumber", "IssuerOfAccessionNumberSequence", "AdmissionID", "IssuerOfPatientID",
+        "AccessionNumber", "IssuerOfAccessionNumberSequence", "AdmissionID", "IssuerOfAdmissionID",
+        "IssuerOfAdmissionIDSequence", "IssuerOfPatientID", "IssuerOfServiceEpisodeID",
         "FillerOrderNumberImagingServiceRequest", "PlacerOrderNumberImagingServiceRequest", "RequestedProcedureID",
         "ScheduledProcedureStepID", "PerformedProcedureStepID", "ServiceEpisodeID",
     ),
     Finding.INSTITUTION: (
         "InstitutionName", "InstitutionAddress", "InstitutionalDepartmentName", "InstitutionCodeSequence",
-        "InstitutionalDepartmentTypeCodeSequence", "RequestingService", "ClinicalTrialSiteName",
+        "InstitutionalDepartmentTypeCodeSequence", "RequestingService",
     ),
-    Finding.DEVICE: (
-        "DeviceSerialNumber", "StationName", "GantryID", "DetectorID", "PlateID", "CassetteID", "GeneratorID",
-        "ScheduledStationAETitle", "ScheduledStationName", "PerformedStationName", "PerformedStationAETitle",
-        "DeviceUID", "SourceSerialNumber",
-    ),
+    Finding.DEVICE: ("SourceSerialNumber",),
     Finding.COMMENTS: (
         "ImageComments", "PatientComments", "StudyComments", "FrameComments", "AdditionalPatientHistory",
         "AcquisitionComments", "RequestedProcedureComments", "CommentsOnThePerformedProcedureStep",
@@ -59,10 +75,6 @@ ATTRIBUTES: dict[Finding, tuple[str, ...]] = {
     ),
     Finding.GRAPHICS: ("IconImageSequence", "GraphicAnnotationSequence"),
 }  # fmt: skip
-DATES = (
-    "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "AcquisitionDateTime", "InstanceCreationDate",
-    "PerformedProcedureStepStartDate", "ScheduledProcedureStepStartDate", "AdmittingDate", "OverlayDate",
-)  # fmt: skip
 
 # Creators of private attributes that hold scan and reconstruction parameters: those named in PS3.15 table E.3.10-1
 # (safe private attributes), and blocks of the same vendors that were checked in real files. CTP is the
@@ -77,94 +89,238 @@ SCAN_PARAMETERS = frozenset((
 NUMBERS = frozenset(
     ("AT", "DS", "FD", "FL", "IS", "OD", "OF", "OL", "OV", "SL", "SS", "SV", "UI", "UL", "US", "UV")
 )
-
-# Words that replace a name.
-PLACEHOLDERS = frozenset((
-    "anon", "3dslicer", "anonym", "anonymous", "anonymised", "anonymized", "by", "case", "ctp", "de", "deidentified",
-    "doctor", "dummy", "hidden", "id", "identified", "masked", "name", "no", "noname", "none", "nobody", "observer",
-    "operator", "patient", "phantom", "physician", "pseudonym", "pseudonymised", "pseudonymized", "reader",
-    "redacted", "removed", "reserved", "subject", "test", "unknown", "x", "xx", "xxx", "xxxx",
+TEXTS = frozenset(("AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
+_TIMES = frozenset(("DA", "DT", "TM"))
+# Free text whose words are no prose: codes, companies and products, statements about de-identification.
+_NO_PROSE = frozenset(map(Tag, (
+    "CodeValue", "CodeMeaning", "CodingSchemeDesignator", "CodingSchemeVersion", "LongCodeValue", "CodingSchemeName",
+    "DeidentificationMethod", "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "RescaleType",
+    "ImplementationVersionName",
+)))  # fmt: skip
+# Findings of their own, which need no second one for what the text says.
+_SAID_ALREADY = frozenset((
+    Finding.PATIENT_NAME, Finding.PATIENT_DETAILS, Finding.STAFF_NAME, Finding.RECORD_NUMBER, Finding.INSTITUTION,
+    Finding.DATES, Finding.BIRTH_DATE,
 ))  # fmt: skip
-_SEPARATORS = re.compile(r"[\s^=,;._-]+")
-_LETTERS = re.compile(r"[^\W\d_]+")
-_HASH = re.compile(r"[0-9a-fA-F-]{16,}")
+# A private value is text if nearly all of its bytes can be shown.
+_MIN_PRINTABLE, _MIN_TEXT_BYTES = 0.9, 4
+
+_PATIENT_NAME, _PATIENT_ID = Tag("PatientName"), Tag("PatientID")
+_META_PRIVATE = Tag(0x0002, 0x0102)
 
 
-# Overlay Data and Overlay Comments, in repeating groups (PS3.5 7.6).
-_OVERLAYS = frozenset(
-    Tag(group, element) for group in range(0x6000, 0x6020, 2) for element in (0x3000, 0x4000)
-)
+def _curated() -> dict[BaseTag, Finding]:
+    return {
+        Tag(tag): finding
+        for finding, keywords in ATTRIBUTES.items()
+        for keyword in keywords
+        if (tag := tag_for_keyword(keyword)) is not None
+    }
 
 
-def _rules() -> dict[BaseTag, Finding]:
-    rules = {}
-    for finding, keywords in ATTRIBUTES.items():
-        for keyword in keywords:
-            if (tag := tag_for_keyword(keyword)) is None:
-                raise ValueError(f"{keyword} is not an attribute that pydicom knows")
-            rules[Tag(tag)] = finding
-    return rules | dict.fromkeys(_OVERLAYS, Finding.GRAPHICS)
+_CURATED = _curated()
 
 
-_RULES = _rules()
-_DATES = frozenset(Tag(keyword) for keyword in DATES)
-_PATIENT_NAME = Tag("PatientName")
+class Value(NamedTuple):
+    """An attribute that has a value. dataset: the item that it is in. raw: as pydicom holds it, None for a sequence.
+    depth: of sequences around it.
+    """
+
+    dataset: Dataset
+    tag: BaseTag
+    vr: str
+    raw: Any
+    depth: int
+
+    @property
+    def text(self) -> str:
+        """As UTF-8, else Latin-1: which letters they are does not matter, only that they are the same in all values."""
+        return _text_of(self.raw)
 
 
-def findings_of(header: Dataset) -> set[Finding]:
-    """The findings in one header (without pixels), including its sequences at any depth."""
+def findings_in(file: WholeFile) -> set[Finding]:
+    """The findings in one file, pixels apart. Raises any exception: a value cannot be read."""
+    header, meta = file.parsed.header, list(values_in(file.parsed.meta))
+    values = [*values_in(header), *values_in(file.after)]
     found = _statements(header)
-    patient_id = _text(header, "PatientID")
+    patient_id = next(
+        (one.text.strip(" \0") for one in values if one.tag == _PATIENT_ID and not one.depth), ""
+    )
     if reads_like_a_name(patient_id):
         found.add(Finding.PATIENT_ID)
-    dated = False
-    for dataset, tag, vr, value in _values(header):
-        if tag.is_private:
-            found.add(_private_finding(dataset, tag, vr))
-        elif tag == _PATIENT_NAME:
-            if not _names_nobody(value, patient_id):
-                found.add(Finding.PATIENT_NAME)
-        elif finding := _RULES.get(tag):
-            if vr != "PN" or not _names_nobody(value):
-                found.add(finding)
-        elif vr == "PN":
-            if not _names_nobody(value):
-                found.add(Finding.STAFF_NAME)
-        elif tag in _DATES:
-            dated = True
-    if dated:
+    terms = identifying_terms(values, patient_id)
+    times = False
+    for value in values:
+        own = _finding_in(value, patient_id)
+        if own in (Finding.DATES, Finding.DATES_KEPT):
+            times = True
+        elif own:
+            found.add(own)
+        if is_text(value) and value.vr not in _TIMES and value.tag not in (_PATIENT_NAME, _PATIENT_ID):
+            found |= _text_findings(value, own, terms)
+    if times:
         modified = _text(header, "LongitudinalTemporalInformationModified").upper()
         if modified not in ("MODIFIED", "REMOVED"):
             found.add(Finding.DATES_KEPT if modified == "UNMODIFIED" else Finding.DATES)
+    for value in meta:
+        found |= _meta_findings(value, terms)
+    if file.preamble.strip(b"\0"):
+        found.add(Finding.PREAMBLE)
+    if file.hidden:
+        found.add(Finding.HIDDEN_BYTES)
     return found
 
 
-def is_placeholder(name: str) -> bool:
-    """Whether the value of a name attribute is clearly not a name.
+def identifying_terms(values: list[Value], patient_id: str) -> frozenset[str]:
+    """Parts of names and numbers in name attributes, at any depth, that no other value may hold (in lower case)."""
+    terms: set[str] = set()
+    for value in values:
+        if value.vr == "PN" and not _names_nobody(value, patient_id):
+            terms.update(parts_of(value.text))
+        elif value.tag == _PATIENT_ID and (value.depth or reads_like_a_name(value.text)):
+            terms.update(parts_of(value.text))
+            if (number := value.text.strip(" \0").lower()) != patient_id.lower():
+                terms.add(number)
+        elif value.tag == Tag("OtherPatientIDs"):
+            terms.update(part.strip().lower() for part in value.text.split("\\"))
+    return frozenset(term for term in terms if len(term) >= 3)
 
-    That is so if each of its words is a placeholder (anonymous, patient, ...), a single letter, or a code: it has a
-    digit and at most three letters in a row. A hash or UUID is not a name either. `smith1960` is not clearly a code.
-    """
-    text = name.strip(" ^=\0")
-    if not text or _HASH.fullmatch(text):
+
+def is_text(value: Value) -> bool:
+    """Whether a value is text: by its type, or because nearly all of its bytes can be shown."""
+    if value.vr in TEXTS:
         return True
-    return all(
-        len(word) == 1
-        or word.lower() in PLACEHOLDERS
-        or (any(map(str.isdigit, word)) and all(len(run) <= 3 for run in _LETTERS.findall(word)))
-        for word in _SEPARATORS.split(text)
-        if word
-    )
+    if value.vr not in ("UN", "OB") or not isinstance(value.raw, bytes):
+        return False
+    data = value.raw.strip(b"\0 ")
+    shown = sum(byte >= 32 or byte in b"\t\r\n" for byte in data)
+    return len(data) >= _MIN_TEXT_BYTES and shown >= _MIN_PRINTABLE * len(data)
 
 
-def reads_like_a_name(patient_id: str) -> bool:
-    """Whether a PatientID has two words or more and no digit: `MUELLER_HANS`, `Doe^Jane`."""
-    words = [word for word in _SEPARATORS.split(patient_id.strip()) if word]
-    return (
-        len(words) > 1
-        and not any(map(str.isdigit, patient_id))
-        and not any(word.lower() in PLACEHOLDERS for word in words)
-    )
+def values_in(dataset: Dataset, depth: int = 0) -> Iterator[Value]:
+    """Attributes that have a value, each with the item that it is in; the items of sequences follow their sequence.
+
+    Raw elements are not converted: that would take four times as long.
+    """
+    for tag in dataset.keys():  # noqa: SIM118 (a Dataset iterates over its values)
+        if (
+            tag.element == 0 or tag.is_private_creator
+        ):  # group lengths; creators name the writer, not the content
+            continue
+        raw = dataset.get_item(tag)
+        vr = str(raw.VR or implicit_vr(dataset, tag))
+        if vr == "UN" and not tag.is_private and is_standard(tag):
+            vr = dictionary_VR(tag)
+        if vr == "SQ":
+            items = dataset[tag].value or ()
+            if len(items):
+                yield Value(dataset, tag, vr, None, depth)
+            for item in items:
+                yield from values_in(item, depth + 1)
+        elif raw.value not in (None, "", b"") and not _is_blank(raw.value):
+            yield Value(dataset, tag, vr, raw.value, depth)
+
+
+def implicit_vr(dataset: Dataset, tag: BaseTag) -> str:
+    """The value representation of an attribute that does not state it; UN: nobody knows."""
+    try:
+        if tag.is_private:
+            return private_dictionary_VR(tag, creator_of(dataset, tag))
+        return dictionary_VR(tag)
+    except KeyError:
+        return "UN"
+
+
+def is_standard(tag: BaseTag) -> bool:
+    """Whether the standard has this attribute, those of repeating groups (overlays, curves) too."""
+    try:
+        return bool(get_entry(tag))
+    except KeyError:
+        return rule_of(tag) is not None
+
+
+def creator_of(dataset: Dataset, tag: BaseTag) -> str:
+    """The creator of a private attribute (PS3.5 7.8.1), or an empty text where it is not stated."""
+    reserved = Tag(tag.group, tag.element >> 8)
+    return str(dataset[reserved].value or "").strip(" \0") if reserved in dataset else ""
+
+
+def _finding_in(value: Value, patient_id: str) -> Finding | None:
+    tag, vr = value.tag, value.vr
+    if tag.is_private:
+        return _private_finding(value)
+    if tag == _PATIENT_NAME:
+        return None if _names_nobody(value, patient_id) else Finding.PATIENT_NAME
+    if tag == _PATIENT_ID:
+        other = value.depth and value.text.strip(" \0") != patient_id and not is_nothing(value.text, vr)
+        return Finding.OTHER_ID if other else None
+    finding = _finding_of(tag, vr)
+    if vr == "PN":
+        return None if _names_nobody(value) else _CURATED.get(tag, Finding.STAFF_NAME)
+    if finding is Finding.OVERLAY:
+        return finding if _is_drawn(value) else None
+    if finding and vr != "SQ" and is_nothing(value.text, vr):
+        return None
+    if finding is None and vr not in NUMBERS and not is_standard(tag):
+        return Finding.UNKNOWN
+    return finding
+
+
+def _finding_of(tag: BaseTag, vr: str) -> Finding | None:
+    """What an attribute tells by the table; None: it may stay."""
+    if tag in _CURATED:
+        return _CURATED[tag]
+    if tag.group & 0xFF00 in (0x5000, 0x6000) and tag.group <= 0x60FF:
+        return Finding.OVERLAY if rule_of(tag) else None
+    rule = rule_of(tag)
+    if rule is None:
+        return Finding.DATES if vr in ("DA", "DT") else None
+    if rule.basic == "U" or vr == "UI":
+        return None
+    if vr == "SQ":  # what its items tell is judged by itself
+        return Finding.OTHER
+    if rule.keyword.startswith("ClinicalTrial"):
+        return Finding.TRIAL
+    for option, finding in (
+        ("dates", Finding.DATES),
+        ("patient", Finding.PATIENT_TRAITS),
+        ("device", Finding.DEVICE),
+        ("institution", Finding.INSTITUTION),
+        ("graphics", Finding.GRAPHICS),
+        ("descriptors", Finding.DESCRIPTIONS),
+    ):
+        if option in rule.options:
+            return finding
+    return Finding.DATES if vr in _TIMES else Finding.OTHER
+
+
+def _private_finding(value: Value) -> Finding:
+    if value.vr == "PN":
+        return Finding.PRIVATE_NAME
+    if value.vr in NUMBERS or creator_of(value.dataset, value.tag).upper() in SCAN_PARAMETERS:
+        return Finding.PRIVATE_TAGS
+    return Finding.PRIVATE_TEXT
+
+
+def _text_findings(value: Value, own: Finding | None, terms: frozenset[str]) -> set[Finding]:
+    found = set()
+    if value.vr != "PN" and own not in _SAID_ALREADY and mentions(value.text, terms):
+        found.add(Finding.NAME_REPEATED)
+    prose = value.vr not in ("PN", "CS", "AS") and value.tag not in _NO_PROSE and own not in _SAID_ALREADY
+    if prose and any(map(reads_like_text_about_a_person, value.text.split("\\"))):
+        found.add(Finding.TEXT)
+    return found
+
+
+def _meta_findings(value: Value, terms: frozenset[str]) -> set[Finding]:
+    found = set()
+    if value.tag == _META_PRIVATE or not is_standard(value.tag):
+        found.add(Finding.META_PRIVATE)
+    elif value.vr in ("AE", "UR"):
+        found.add(Finding.DEVICE)
+    if is_text(value):
+        found |= _text_findings(value, None, terms)
+    return found
 
 
 def _statements(header: Dataset) -> set[Finding]:
@@ -186,61 +342,30 @@ def _statements(header: Dataset) -> set[Finding]:
     return found
 
 
-def _private_finding(dataset: Dataset, tag: BaseTag, vr: str) -> Finding:
-    if vr == "PN":
-        return Finding.PRIVATE_NAME
-    if vr in NUMBERS or _creator(dataset, tag).upper() in SCAN_PARAMETERS:
-        return Finding.PRIVATE_TAGS
-    return Finding.PRIVATE_TEXT
-
-
-def _values(dataset: Dataset) -> Iterator[tuple[Dataset, BaseTag, str, Any]]:
-    """Attributes that have a value, each with the item that it is in; the items of sequences follow their sequence.
-
-    Raw elements are not converted: that would take four times as long.
-    """
-    for tag in dataset.keys():  # noqa: SIM118 (a Dataset iterates over its values)
-        if (
-            tag.element == 0 or tag.is_private_creator
-        ):  # group lengths; creators name the writer, not the content
-            continue
-        raw = dataset.get_item(tag)
-        vr = str(raw.VR or _implicit_vr(dataset, tag))
-        if vr == "SQ":
-            items = dataset[tag].value or ()
-            if len(items):
-                yield dataset, tag, vr, None
-            for item in items:
-                yield from _values(item)
-        elif raw.value not in (None, "", b"") and not _is_blank(raw.value):
-            yield dataset, tag, vr, raw.value
-
-
-def _implicit_vr(dataset: Dataset, tag: BaseTag) -> str:
-    try:
-        if tag.is_private:
-            return private_dictionary_VR(tag, _creator(dataset, tag))
-        return dictionary_VR(tag)
-    except KeyError:
-        return "UN"
-
-
-def _creator(dataset: Dataset, tag: BaseTag) -> str:
-    """The creator of a private attribute (PS3.5 7.8.1), or an empty text where it is not stated."""
-    reserved = Tag(tag.group, tag.element >> 8)
-    return str(dataset[reserved].value or "").strip() if reserved in dataset else ""
+def _is_drawn(value: Value) -> bool:
+    return bool(value.raw.strip(b"\0")) if isinstance(value.raw, bytes) else not _is_blank(value.raw)
 
 
 def _is_blank(value: Any) -> bool:
     return isinstance(value, bytes) and not value.strip(b" \0^=\\")
 
 
-def _names_nobody(value: Any, patient_id: str = "") -> bool:
-    # Latin-1 decodes any bytes; which letters they are does not matter, only that they are letters.
-    text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
-    parts = [part.strip(" ^=\0") for part in text.split("\\")]
-    return all(is_placeholder(part) or (patient_id != "" and part == patient_id) for part in parts)
+def _names_nobody(value: Value, patient_id: str = "") -> bool:
+    parts = [part.strip(" ^=\0") for part in value.text.split("\\")]
+    pseudonym = patient_id if not reads_like_a_name(patient_id) else ""
+    return all(is_placeholder(part) or (pseudonym != "" and part == pseudonym) for part in parts)
+
+
+def _text_of(raw: Any) -> str:
+    if isinstance(raw, bytes):
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            return raw.decode("latin-1")
+    if isinstance(raw, str) or not hasattr(raw, "__iter__"):
+        return str(raw)
+    return "\\".join(map(str, raw))
 
 
 def _text(header: Dataset, keyword: str) -> str:
-    return str(header.get(keyword) or "").strip()
+    return str(header.get(keyword) or "").strip(" \0")

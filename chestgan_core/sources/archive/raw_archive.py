@@ -6,7 +6,7 @@ and the pointer to it. A series whose content changes gets a new object beside t
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,8 @@ class FetchedArchive:
 class _Audit:
     files: int
     findings: dict[str, int]
+    unexamined: dict[str, int] = field(default_factory=dict)
+    pictures: int = 0
 
 
 @dataclass(frozen=True)
@@ -304,8 +306,8 @@ def _require_no_identity(dataset: Dataset, patient: str, series: Sequence[_Serie
         raise IdentityFound(
             f"patient {patient}",
             f"some of {audit.files} files may still name a person ({found}); none of them was stored",
-            f"de-identify the folder and materialize series_catalog again, or let its owner accept the findings "
-            f"(accepted_findings of {dataset.name})",
+            "write cleaned files with chestgan deidentify IN OUT, name that folder and materialize series_catalog "
+            f"again, or let its owner accept the findings (accepted_findings of {dataset.name})",
         )
 
 
