@@ -47,7 +47,7 @@ SHOWN = 50
         check_spec(
             "lung_fraction",
             "slice_tensors",
-            "Every slice shows the minimum fraction of lung of the recipe.",
+            "Lungs fill at least the recipe's minimum fraction of the body, in the slice with the most lung.",
             patients,
         ),
     ],
@@ -72,7 +72,13 @@ def slice_tensors(
                 COLUMNS: columns_of_rows(SliceRow),
                 SIZE: slices.bytes,
                 "preview": picture(slices.preview_png, "slices from feet to head, lung window"),
+                **(
+                    {"slices to check": picture(slices.doubtful_png, "slices near the ends of the lungs")}
+                    if slices.doubtful_png
+                    else {}
+                ),
                 "slices": report.kept,
+                "doubtful slices": f"{report.doubtful_kept} used, {report.doubtful_left_out} left out",
                 "series": report.series,
                 "files": report.files,
                 "excluded files": counts({str(reason): n for reason, n in report.left_out.items()}),
@@ -89,9 +95,9 @@ def slice_tensors(
                 ),
                 check(
                     "lung_fraction",
-                    slices.lowest_lung_fraction >= slices.configured_lung_fraction,
-                    f"The slice with the least lung has {slices.lowest_lung_fraction:.1%}; at least "
-                    f"{slices.configured_lung_fraction:.1%} is needed.",
+                    slices.highest_lung_fraction >= slices.configured_lung_fraction,
+                    f"Lungs fill {slices.lowest_lung_fraction:.1%} to {slices.highest_lung_fraction:.1%} of the body; "
+                    f"at least {slices.configured_lung_fraction:.1%} is needed in the middle of the chest.",
                 ),
             ],
         )

@@ -1,4 +1,7 @@
-"""Which slices show lung, and where the body is. In: one upright slice in HU on a coarse grid. Out: `Chest`.
+"""How much lung and how much gas one slice shows, and where the body is.
+
+In: one upright slice in HU on a coarse grid. Out: `Chest`. One slice alone does not say whether it belongs to the
+chest; slices/lung_region.py decides that for a series.
 
 Areas do not need full resolution: every fourth pixel of a 512 x 512 slice (about 3 mm) gives the same
 decision and costs a sixteenth.
@@ -12,18 +15,28 @@ from skimage.measure import label
 GRID = 128  # minimum width of the coarse grid in pixels, where the slice has as many
 TISSUE_HU = -500  # halfway between air and soft tissue
 LUNG_HU = -400  # lung with its small vessels is darker
-# Gas in the trachea, the stomach and the bowel is near -1000; lung contains tissue, even with emphysema.
-GAS_HU = -970
+# Gas in the trachea, the stomach and the bowel is near -1000; lung contains tissue: normal lung is near -850, and what
+# is below -950 counts as emphysema (Gevenois et al., Am J Respir Crit Care Med 1995). A region is gas if GAS_PART of it
+# is. Not half: the rim of a small bubble is mixed with its wall, and a loop of bowel may be joined to one that holds
+# stool or food, which is as dense as lung.
+GAS_HU, GAS_PART = -950, 1 / 3
+# Bowel and stomach are held by their walls and the organs around; gas that reaches over half of the body from front to
+# back fills a side of the chest: severe emphysema, a pneumothorax, or a phantom whose lungs are air.
+LUNG_DEPTH = 0.5
+_LUNG, _DARK, _GAS = 1, 2, 3  # kinds of regions
 MIN_LUNG_PIXELS = 8  # of the coarse grid; less is a bubble or a gap between folds
 
 
 @dataclass(frozen=True)
 class Chest:
-    """lung_fraction: lung area / body area. top to right: the box of the body in pixels of the full slice, the first
-    row and column and one past the last.
+    """lung_fraction: lung area / body area. dark_fraction: the part of it that is as dark as gas. gas_fraction: area of
+    gas in airways, stomach and bowel / body area. top to right: the box of the body in pixels of the full slice, the
+    first row and column and one past the last.
     """
 
     lung_fraction: float
+    dark_fraction: float
+    gas_fraction: float
     top: int
     bottom: int
     left: int
@@ -42,16 +55,28 @@ def find_chest(hu: np.ndarray, step: int) -> Chest | None:
     Returns None where there is no body. The body is the largest connected region that is not air, without the table
     and with what it encloses. Lung is air that tissue encloses, except gas. At the edge of the image the body is taken
     as closed, so that a lung that the field of view cuts still counts.
+
+    Examples:
+        >>> hu = np.full((100, 100), -1000, np.int16)  # air
+        >>> hu[20:80, 10:90] = 40  # a body, 80 pixels wide
+        >>> hu[30:70, 20:40] = -850  # a lung
+        >>> hu[30:40, 60:70] = -990  # gas in the bowel
+        >>> chest = find_chest(hu, step=1)
+        >>> round(chest.lung_fraction, 3), round(chest.gas_fraction, 3), (chest.left, chest.right)
+        (0.167, 0.021, (10, 90))
     """
     tissue = hu > TISSUE_HU
     body = _largest(_without_thin(tissue))
     if body is None:
         return None
-    lung = _lung(hu, tissue, body)
-    whole = body | lung
+    air, kinds = _enclosed_air(hu, tissue, body)
+    whole = body | (kinds != 0)
     rows, columns = np.flatnonzero(whole.any(1)), np.flatnonzero(whole.any(0))
+    areas = np.bincount(kinds[air], minlength=4) / whole.sum()
     return Chest(
-        lung_fraction=float(lung.sum() / whole.sum()),
+        lung_fraction=float(areas[_LUNG] + areas[_DARK]),
+        dark_fraction=float(areas[_DARK]),
+        gas_fraction=float(areas[_GAS]),
         top=int(rows[0]) * step,
         bottom=int(rows[-1] + 1) * step,
         left=int(columns[0]) * step,
@@ -86,8 +111,10 @@ def _without_thin(mask: np.ndarray) -> np.ndarray:
     return opened
 
 
-def _lung(hu: np.ndarray, tissue: np.ndarray, body: np.ndarray) -> np.ndarray:
-    """Air that is enclosed by tissue, lies within the body, and is not gas."""
+def _enclosed_air(hu: np.ndarray, tissue: np.ndarray, body: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels that are at most as dense as lung, and the kind (_LUNG, _DARK, _GAS) of the region of air that a pixel
+    belongs to; 0: a region that tissue does not enclose, or a small one.
+    """
     frame = np.pad(tissue, 1)
     _close_edges(frame, body)
     regions = _regions(~frame)
@@ -95,13 +122,30 @@ def _lung(hu: np.ndarray, tissue: np.ndarray, body: np.ndarray) -> np.ndarray:
     outside = regions[[0, 0, -1, -1], [0, -1, 0, -1]]
     count = regions.max() + 1
     regions = regions[1:-1, 1:-1]
-    within = _surrounded(body)
-    areas = np.bincount(regions[within], minlength=count)
-    denser_than_gas = np.bincount(regions[within & (hu > GAS_HU)], minlength=count)
-    is_lung = (areas >= MIN_LUNG_PIXELS) & (2 * denser_than_gas > areas)
-    is_lung[0] = is_lung[outside] = False
-    lung: np.ndarray = is_lung[regions] & within & (hu < LUNG_HU)
-    return lung
+    within = _surrounded(body) & ~tissue
+    inside = regions[within]
+    areas = np.bincount(inside, minlength=count)
+    enclosed = areas >= MIN_LUNG_PIXELS
+    enclosed[0] = enclosed[outside] = False
+    dark = np.bincount(regions[_dark(hu, within)], minlength=count) >= GAS_PART * areas
+    depth = LUNG_DEPTH * np.count_nonzero(body.any(1))
+    kind_of = np.where(dark, _GAS, _LUNG) * enclosed
+    for region in np.flatnonzero((kind_of == _GAS) & (areas >= depth)):
+        if np.count_nonzero((regions == region).any(1)) >= depth:
+            kind_of[region] = _DARK
+    kinds: np.ndarray = kind_of[regions] * within
+    return within & (hu < LUNG_HU), kinds
+
+
+def _dark(hu: np.ndarray, air: np.ndarray) -> np.ndarray:
+    """Pixels of air that, with their neighbours, are as dark as gas on average. Of the neighbours those count that are
+    air: noise is lower then, and walls do not blur into it.
+    """
+    # The sum of differences has the sign of the difference of the mean.
+    differences = np.pad(np.where(air, hu - np.int16(GAS_HU), np.int16(0)), 1)
+    rows = differences[:-2] + differences[1:-1] + differences[2:]
+    dark: np.ndarray = air & (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] < 0)
+    return dark
 
 
 def _close_edges(frame: np.ndarray, body: np.ndarray) -> None:

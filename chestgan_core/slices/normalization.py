@@ -1,8 +1,12 @@
 """Series to normalized slices: upright, cropped to the chest, `size` x `size`, in Hounsfield units.
 
 In: series of headers (dicom/series.py) and a recipe. Out: slices one by one, or one `Normalized` for all files. Each
-file is decompressed and decoded once, by a thread that reads ahead, while this thread crops and resizes. Memory: a few
+file is decompressed and decoded by a thread that reads ahead, while this thread crops and resizes. Memory: a few
 slices, and the results.
+
+Which slices show lung is decided for a series as a whole (lung_region.py), when its last slice has been seen. So what
+may show lung is cropped and resized before it is known whether it will be kept; the rest leaves three numbers behind,
+and the few slices of it that prove to lie between the lungs' ends are read a second time.
 
 The crop is a box per slice, not per series. A generator of slices learns from chests that fill the frame, from apex to
 base; one box per series would show small chests at the apex, and would need every slice decoded before the first can be
@@ -15,9 +19,9 @@ leave steps in the skin; the box is laid around the body without the table, so l
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +31,18 @@ from PIL import Image
 from chestgan_core.dicom.file_walk import Archives
 from chestgan_core.dicom.headers import SliceHeader
 from chestgan_core.dicom.hounsfield import MAX_HU, MIN_HU, to_hounsfield
-from chestgan_core.dicom.left_out import LeftOut
+from chestgan_core.dicom.left_out import Cause, Causes, LeftOut, in_brackets
 from chestgan_core.dicom.pixels import PixelsLeftOut, stored_pixels
 from chestgan_core.dicom.pseudonyms import Pseudonyms
-from chestgan_core.dicom.series import MAX_WARNINGS, Series, read_series, require_series
+from chestgan_core.dicom.series import Series, read_series, require_series, without_stacks
 from chestgan_core.errors import BadInput
 from chestgan_core.imaging.lung_mask import Chest, coarse_step, find_chest
 from chestgan_core.imaging.perceptual_hash import perceptual_hash
 from chestgan_core.imaging.windows import WINDOWS
 from chestgan_core.local.progress import Progress
 from chestgan_core.reasons import in_words
+from chestgan_core.slices.doubtful import DoubtfulSlices
+from chestgan_core.slices.lung_region import find_lung_region, may_show_lung
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.shards import TURNS, Shard, SliceRow
 
@@ -62,7 +68,7 @@ class Crop:
 @dataclass(frozen=True)
 class NormalizedSlice:
     """hu: (size, size) int16 in [-1024, 3071], patient's left on the right, back below. pixel_mm: edge of a pixel.
-    lung_fraction: lung area / body area.
+    lung_fraction: lung area / body area. doubtful: whether a person should look at it (lung_region.py).
     """
 
     header: SliceHeader
@@ -70,53 +76,70 @@ class NormalizedSlice:
     lung_fraction: float
     pixel_mm: float
     crop: Crop
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)
 class SliceLeftOut:
-    """A slice that is not normalized, and why. cause, where: what is wrong with an unreadable file, and its name."""
+    """A slice that is left out, and why. cause, where: what is wrong with an unreadable file, and its name. doubtful:
+    the slice, if a person should look at it.
+    """
 
     header: SliceHeader
     reason: LeftOut
     cause: str = ""
     where: str = ""
+    doubtful: NormalizedSlice | None = None
 
 
 @dataclass(frozen=True)
 class NormalizationReport:
-    """Counts of files: files = kept + the sum of left_out. size: pixels per side. slices_per_second: slices decoded."""
+    """Counts of files: files = kept + the sum of left_out. size: pixels per side. slices_per_second: slices decoded.
+    stacks: scans and reconstructions, at least one for each series. causes: why files are left out, doubts: what is
+    doubtful about files that are used; grouped, with a file each.
+
+    doubtful_kept, doubtful_left_out: how many of the kept ones and of those without lung a person should look at.
+    """
 
     files: int
     series: int
+    stacks: int
     patients: int
     kept: int
     left_out: dict[LeftOut, int]
     size: int
     seconds: float
     slices_per_second: float
-    warnings: tuple[str, ...]
+    causes: tuple[Cause, ...]
+    doubts: tuple[Cause, ...]
+    doubtful_kept: int = 0
+    doubtful_left_out: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """For json.dumps."""
         return {
             "files": self.files,
             "series": self.series,
+            "stacks": self.stacks,
             "patients": self.patients,
             "kept": self.kept,
             "left_out": {str(reason): self.left_out[reason] for reason in sorted(self.left_out)},
             "size": self.size,
             "seconds": round(self.seconds, 3),
             "slices_per_second": round(self.slices_per_second, 1),
-            "warnings": list(self.warnings),
+            "doubtful": {"kept": self.doubtful_kept, "left_out": self.doubtful_left_out},
+            "causes": [cause.as_json() for cause in self.causes],
+            "warnings": [doubt.as_json() for doubt in self.doubts],
         }
 
 
 @dataclass(frozen=True)
 class Normalized:
-    """The normalized slices of some files, and the report of what was left out."""
+    """The normalized slices of some files, the report of what was left out, and pictures of what is doubtful."""
 
     shard: Shard
     report: NormalizationReport
+    doubtful: DoubtfulSlices
 
 
 def normalize(
@@ -124,22 +147,25 @@ def normalize(
     recipe: NormalizationRecipe,
     pseudonyms: Pseudonyms,
     progress: Progress | None = None,
+    stack_problem: Callable[[Series], str] | None = None,
 ) -> Normalized:
-    """Every axial CT slice under `paths` that shows lung: upright, cropped to the body, resized, in Hounsfield units.
+    """Every axial CT slice under `paths` from the lungs' base to their apex: upright, cropped to the body, resized, in
+    Hounsfield units.
 
     Args:
         paths: Files, folders and zips, in any number and order.
         recipe: Size of the result, and how much lung a slice must show.
         pseudonyms: What the rows of slices name patients, series and slices by.
         progress: Shown while slices are decoded.
+        stack_problem: Why a stack of a series that has several is left out, or empty; by default all are used.
 
     Returns:
         A shard with (N, size, size) int16 HU in [-1024, 3071] and a row per slice, ordered by patient, series and
         position in mm; and a report in which every file is counted exactly once.
 
     Raises:
-        BadInput: A path is missing, a folder is empty, there is no usable series, or no slice shows lung; the message
-            lists the reasons and counts.
+        BadInput: A path is missing, a folder is empty, there is no usable series, or none with a lung region; the
+            message lists the reasons and counts.
 
     Examples:
         >>> import tempfile
@@ -155,9 +181,13 @@ def normalize(
     """
     started = time.monotonic()
     reading = read_series(paths)
+    if stack_problem is not None:
+        reading = without_stacks(reading, stack_problem)
     require_series(reading)
-    left_out, warnings = Counter(reading.left_out), list(reading.warnings)
+    left_out, causes = Counter(reading.left_out), Causes()
+    causes.extend(reading.causes)
     rows: list[SliceRow] = []
+    doubtful = DoubtfulSlices()
     usable = sum(len(series.slices) for series in reading.series)
     # Space for all, in one piece; what stays unwritten takes no memory.
     slices = np.empty((usable, recipe.size, recipe.size), np.int16)
@@ -165,73 +195,119 @@ def normalize(
         progress.total = usable
     with Archives() as archives:
         for series in reading.series:
-            for outcome in normalize_series(series, recipe, archives):
+            # The slices of the series lie where they stay, but for gaps that the left out ones leave.
+            space = slices[len(rows) : len(rows) + len(series.slices)]
+            for outcome in normalize_series(series, recipe, archives, space, progress):
                 if isinstance(outcome, SliceLeftOut):
                     left_out[outcome.reason] += 1
-                    if outcome.cause and len(warnings) < MAX_WARNINGS:
-                        warnings.append(f"{outcome.where}: {outcome.reason}: {outcome.cause}")
+                    if outcome.cause:
+                        causes.add(outcome.reason, outcome.cause, outcome.where)
+                    if outcome.doubtful is not None:
+                        doubtful.add(outcome.doubtful.hu, outcome.header.position_mm, kept=False)
                 else:
+                    if outcome.doubtful:
+                        doubtful.add(outcome.hu, outcome.header.position_mm, kept=True)
                     slices[len(rows)] = outcome.hu
                     rows.append(_row(series, outcome, pseudonyms))
-                if progress is not None:
-                    progress.step(note=f"left out {in_words(left_out)}")
+            if progress is not None:
+                progress.step(0, note=f"left out {in_words(left_out)}")
     if not rows:
+        cause = (
+            "no lung region was found in their series" if recipe.min_lung_fraction else "none shows a body"
+        )
         raise BadInput(
             f"{reading.files} files",
-            f"no slice shows lung; left out: {in_words(left_out)}",
+            f"{cause}; left out: {in_words(left_out)}{in_brackets(causes.listed())}",
             "give CT of a chest that shows the lungs",
         )
     seconds = time.monotonic() - started
     report = NormalizationReport(
         files=reading.files,
-        series=len(reading.series),
-        patients=len({series.patient_id for series in reading.series}),
+        series=len({(*series.patient, series.uid) for series in reading.series}),
+        stacks=len(reading.series),
+        patients=len({series.patient for series in reading.series}),
         kept=len(rows),
         left_out={reason: count for reason, count in left_out.items() if count},
         size=recipe.size,
         seconds=seconds,
         slices_per_second=usable / seconds,
-        warnings=tuple(warnings),
+        causes=causes.listed(),
+        doubts=reading.doubts,
+        doubtful_kept=doubtful.kept,
+        doubtful_left_out=doubtful.left_out,
     )
-    return Normalized(Shard(slices[: len(rows)], tuple(rows)), report)
+    return Normalized(Shard(slices[: len(rows)], tuple(rows)), report, doubtful)
 
 
 def normalize_series(
-    series: Series, recipe: NormalizationRecipe, archives: Archives
+    series: Series,
+    recipe: NormalizationRecipe,
+    archives: Archives,
+    space: np.ndarray | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[NormalizedSlice | SliceLeftOut]:
-    """Each slice of the series once, as a normalized slice or with the reason why not.
+    """Each slice of the series once, as a normalized slice or with the reason why not, from the lowest to the highest.
 
-    From the lowest to the highest; with a trim the normalized ones come when the whole series is read. archives: not
-    to be used elsewhere until the iterator ends: another thread reads from them.
+    They come when the whole series is read. archives: not to be used elsewhere until the iterator ends: another thread
+    reads from them. space: (slices of the series, size, size) int16, where normalized slices are written.
     """
-    shown: list[NormalizedSlice] = []
-    for header, stored in _decoded(series.slices, archives):
-        outcome = stored if isinstance(stored, SliceLeftOut) else normalize_slice(header, stored, recipe)
-        if recipe.trim and isinstance(outcome, NormalizedSlice):
-            shown.append(outcome)
+    if space is None:
+        space = np.empty((len(series.slices), recipe.size, recipe.size), np.int16)
+    chests: list[Chest | None] = []
+    outcomes: dict[int, NormalizedSlice | SliceLeftOut] = {}
+    for index, (header, stored) in enumerate(_decoded(series.slices, archives)):
+        chest = None
+        if isinstance(stored, SliceLeftOut):
+            outcomes[index] = stored
         else:
-            yield outcome
+            upright = header.geometry.upright(stored)
+            chest = _chest(header, upright)
+            if chest is None:
+                outcomes[index] = SliceLeftOut(header, LeftOut.NO_BODY)
+            elif may_show_lung(chest, recipe.min_lung_fraction):
+                outcomes[index] = normalize_slice(header, upright, chest, space[index])
+        chests.append(chest)
+        if progress is not None:
+            progress.step()
+    region = find_lung_region(chests, recipe.min_lung_fraction)
+    missing = [index for index in region.slices if index not in outcomes]
+    again = _decoded([series.slices[index] for index in missing], archives)
+    for index, (header, stored) in zip(missing, again, strict=True):
+        chest = chests[index]
+        if isinstance(stored, SliceLeftOut):
+            outcomes[index] = stored
+        elif chest is not None:
+            upright = header.geometry.upright(stored)
+            outcomes[index] = normalize_slice(header, upright, chest, space[index])
     # The ends of the lungs are trimmed, not those of the scan: how far a scan reaches beyond the lungs is chance.
+    shown = [index for index in region.slices if isinstance(outcomes[index], NormalizedSlice)]
     ends = int(len(shown) * recipe.trim)
-    for index, outcome in enumerate(shown):
-        kept = ends <= index < len(shown) - ends
-        yield outcome if kept else SliceLeftOut(outcome.header, LeftOut.TRIMMED)
+    kept = set(shown[ends : len(shown) - ends])
+    doubtful = set(region.doubtful)
+    for index, header in enumerate(series.slices):
+        outcome = outcomes.get(index, SliceLeftOut(header, LeftOut.NO_LUNG))
+        if isinstance(outcome, NormalizedSlice):
+            outcome = replace(outcome, doubtful=index in doubtful)
+            if index not in kept:
+                reason = LeftOut.TRIMMED if index in region.slices else LeftOut.NO_LUNG
+                outcome = SliceLeftOut(header, reason, doubtful=outcome if outcome.doubtful else None)
+        yield outcome
 
 
 def normalize_slice(
-    header: SliceHeader, stored: np.ndarray, recipe: NormalizationRecipe
-) -> NormalizedSlice | SliceLeftOut:
-    """One slice, or why it is left out. stored: (rows, columns) as decoded."""
-    upright = header.geometry.upright(stored)
-    step = coarse_step(*upright.shape)
-    chest = find_chest(to_hounsfield(upright[::step, ::step], header.rescale), step)
-    if chest is None or chest.lung_fraction < recipe.min_lung_fraction:
-        return SliceLeftOut(header, LeftOut.NO_LUNG)
-    crop = _square(header, chest)
+    header: SliceHeader, upright: np.ndarray, chest: Chest, space: np.ndarray
+) -> NormalizedSlice:
+    """One slice, cropped and resized. upright: (rows, columns), stored. space: (size, size) int16, for the result."""
+    crop, size = _square(header, chest), len(space)
     cropped = Image.fromarray(_cropped(upright, header, crop))
-    hu = np.rint(np.asarray(cropped.resize((recipe.size, recipe.size), FILTER))).astype(np.int16)
-    pixel_mm = crop.columns * header.geometry.upright_mm[1] / recipe.size
-    return NormalizedSlice(header, hu, chest.lung_fraction, pixel_mm, crop)
+    space[:] = np.rint(np.asarray(cropped.resize((size, size), FILTER)))
+    pixel_mm = crop.columns * header.geometry.upright_mm[1] / size
+    return NormalizedSlice(header, space, chest.lung_fraction, pixel_mm, crop)
+
+
+def _chest(header: SliceHeader, upright: np.ndarray) -> Chest | None:
+    step = coarse_step(*upright.shape)
+    return find_chest(to_hounsfield(upright[::step, ::step], header.rescale), step)
 
 
 def _row(series: Series, normalized: NormalizedSlice, pseudonyms: Pseudonyms) -> SliceRow:
@@ -239,15 +315,15 @@ def _row(series: Series, normalized: NormalizedSlice, pseudonyms: Pseudonyms) ->
     geometry = header.geometry
     turned = (geometry.transpose, geometry.flip_rows, geometry.flip_columns)
     return SliceRow(
-        patient=pseudonyms.patient(series.patient_id),
+        patient=pseudonyms.patient(series.patient_id, series.study_uid),
         histology=series.histology,
         series_uid=pseudonyms.series(series.uid),
-        sop_uid=pseudonyms.sop(header.sop_uid),
+        sop_uid=pseudonyms.sop(header.sop_uid, header.content),
         position_mm=header.position_mm,
         lung_fraction=normalized.lung_fraction,
         pixel_mm=normalized.pixel_mm,
-        kernel=series.kernel,
-        thickness_mm=series.thickness_mm,
+        kernel=header.series.kernel,
+        thickness_mm=header.series.thickness_mm,
         phash=perceptual_hash(_GREY[normalized.hu - MIN_HU]),
         stored_rows=header.rows,
         stored_columns=header.columns,
@@ -256,6 +332,7 @@ def _row(series: Series, normalized: NormalizedSlice, pseudonyms: Pseudonyms) ->
         crop_left=crop.left,
         crop_rows=crop.rows,
         crop_columns=crop.columns,
+        stack=pseudonyms.stack(series.stack),
     )
 
 

@@ -27,7 +27,9 @@ from chestgan_core.store.store import Store
 
 @dataclass(frozen=True)
 class PatientSlices:
-    """What was stored. sha256: of the tensor file. HU and lung fraction (0 to 1) are the extremes over all slices."""
+    """What was stored. sha256: of the tensor file. HU and lung fraction (0 to 1) are the extremes over all slices.
+    doubtful_png: slices near the ends of the lungs, used and left out; None where there are none.
+    """
 
     uri: str
     sha256: str
@@ -36,14 +38,16 @@ class PatientSlices:
     lowest_hu: int
     highest_hu: int
     lowest_lung_fraction: float
+    highest_lung_fraction: float
     configured_lung_fraction: float
     preview_png: builtins.bytes
+    doubtful_png: builtins.bytes | None
 
 
 def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path) -> PatientSlices:
     """Normalize the newest raw archive of a patient. The same archive and recipe give the same version.
 
-    Raises BadInput when no slice shows lung, with the reasons; StoreError.
+    Raises BadInput when no lung region was found, with the reasons; StoreError.
     """
     dataset = dataset_named(dataset_name)
     recipe = recipe_of(dataset)
@@ -100,6 +104,8 @@ def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path)
         lowest_hu=int(shard.slices.min()),
         highest_hu=int(shard.slices.max()),
         lowest_lung_fraction=min(row.lung_fraction for row in shard.rows),
+        highest_lung_fraction=max(row.lung_fraction for row in shard.rows),
         configured_lung_fraction=recipe.min_lung_fraction,
         preview_png=preview_png(shard),
+        doubtful_png=done.doubtful.png(),
     )
