@@ -8,7 +8,9 @@ that takes a third of the time and of the memory of a pyarrow.dataset with a fil
 it drops rows.
 """
 
+import codecs
 import importlib.util
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from chestgan_core.dicom.histology import histology_of
 from chestgan_core.errors import BadInput, NotAvailable, UnknownName, nearest
 from chestgan_core.sources.series_rows import SeriesRow, single_spaced
+from chestgan_core.sources.series_tables import each_once
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,13 +45,16 @@ COLUMNS = (
 )
 PACKAGE = "idc_index_data"
 BATCH = 65536
+REMEDY = "name the idc_index.parquet of idc-index-data, or a CSV of it"
+_MAX_COUNT = 10**9
 
 
 def idc_series(collection: str, pseudonyms: "Pseudonyms", index: Path | None = None) -> list[SeriesRow]:
     """Every series of a collection, in the order of the index.
 
-    Raises NotAvailable (no index given and the package is not installed), UnknownName (no such collection), BadInput
-    (no such file, another kind of file, missing columns).
+    A series that is listed again with the same content counts once. Raises NotAvailable (no index given and the package
+    is not installed), UnknownName (no such collection), BadInput (no such file, another kind of file, missing columns,
+    a value that is not valid for its column, a series listed again with other content).
     """
     path = index.expanduser() if index is not None else installed_index()
     if not path.is_file():
@@ -66,13 +72,15 @@ def idc_series(collection: str, pseudonyms: "Pseudonyms", index: Path | None = N
             known.update(pc.unique(collections).to_pylist())
             matches = pc.equal(collections, pa.scalar(collection, collections.type))
             kept.extend(batch.filter(matches).to_pylist())
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError, TypeError) as error:
         cause = f"is not an index of the Imaging Data Commons ({' '.join(str(error).split())[:200]})"
-        raise BadInput(path, cause, "name the idc_index.parquet of idc-index-data, or a CSV of it") from error
+        raise BadInput(path, cause, REMEDY) from error
     if not kept:
         cause = f"is not one of the {len(known)} collections of {path.name}"
         raise UnknownName(collection, cause, nearest(collection, filter(None, known)))
-    return [_row(fields, pseudonyms) for fields in kept]
+    numbered = ((f"row {number} of {collection}", fields) for number, fields in enumerate(kept, 1))
+    rows = ((where, _row(path, where, fields, pseudonyms)) for where, fields in numbered)
+    return each_once(path, rows, REMEDY)
 
 
 def installed_index() -> Path:
@@ -102,7 +110,10 @@ def _batches(path: Path) -> "Iterator[pa.RecordBatch]":
     from chestgan_core.local.parquet import column_names, iter_parquet
 
     with path.open("rb") as stream:
-        is_parquet = stream.read(4) == b"PAR1"
+        start = stream.read(4)
+        is_parquet = start == b"PAR1"
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise BadInput(path, "is text in UTF-16", "save it as UTF-8")
     if is_parquet:
         _require_columns(path, column_names(path))
         yield from iter_parquet(path, COLUMNS, BATCH)
@@ -129,9 +140,20 @@ def _require_columns(path: Path, present: list[str]) -> None:
         )
 
 
-def _row(fields: dict[str, Any], pseudonyms: "Pseudonyms") -> SeriesRow:
+def _row(path: Path, where: str, fields: dict[str, Any], pseudonyms: "Pseudonyms") -> SeriesRow:
     def text(name: str) -> str:
         return str(fields[name] or "")
+
+    def number(name: str) -> float:
+        value = fields[name] or 0
+        is_number = isinstance(value, int | float) and math.isfinite(value)
+        if not is_number or not 0 <= value <= _MAX_COUNT:
+            raise BadInput(path, f"{where} has no valid {name}", REMEDY)
+        return float(value)
+
+    for name in ("PatientID", "SeriesInstanceUID"):
+        if not text(name).strip():
+            raise BadInput(path, f"{where} has no {name}", REMEDY)
 
     return SeriesRow(
         patient=pseudonyms.patient(text("PatientID")),
@@ -141,8 +163,8 @@ def _row(fields: dict[str, Any], pseudonyms: "Pseudonyms") -> SeriesRow:
         photometric=text("PhotometricInterpretation"),
         description=single_spaced(text("SeriesDescription")),
         manufacturer=text("Manufacturer"),
-        images=int(fields["instanceCount"] or 0),
-        bytes=round((fields["series_size_MB"] or 0) * 1e6),
+        images=int(number("instanceCount")),
+        bytes=round(number("series_size_MB") * 1e6),
         histology=histology_of(text("PatientID")),
         licence=text("license_short_name"),
         doi=text("source_DOI"),

@@ -7,7 +7,6 @@ field more than the header, and table readers silently shift the columns. Here t
 again. Any other row that does not fit the header is refused, with the number of its line.
 """
 
-import csv
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from chestgan_core.dicom.histology import histology_of
 from chestgan_core.errors import BadInput, UnknownName, nearest
 from chestgan_core.sources.nbia.series_list import doi_in
 from chestgan_core.sources.series_rows import SeriesRow, collection_id, single_spaced
+from chestgan_core.sources.series_tables import csv_rows, delimiter_of, each_once
 from chestgan_core.store.artefacts import content_version
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ COLUMNS = (
 )
 # The retriever counts in thousands: its 15.82 MB are the 15.82 MB of the index of the Imaging Data Commons.
 UNITS = {"bytes": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9}
-SIZE = re.compile(rf"(\d+(?:[.,]\d+)?) ?({'|'.join(UNITS)})")
-SIZE_END = re.compile(rf"\d+ ?({'|'.join(UNITS)})")
+SIZE = re.compile(rf"([0-9]{{1,12}}(?:[.,][0-9]{{1,12}})?) ?({'|'.join(UNITS)})")
+SIZE_END = re.compile(rf"[0-9]{{1,12}} ?({'|'.join(UNITS)})")
 UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 MODALITY = re.compile(r"[A-Z0-9_]{2,16}")
 REMEDY = "correct this line, or let the NBIA Data Retriever write the file again"
@@ -47,9 +47,7 @@ REMEDY = "correct this line, or let the NBIA Data Retriever write the file again
 
 def is_nbia_csv(path: Path) -> bool:
     """Whether the first line is the header of a metadata.csv."""
-    with path.open("rb") as stream:
-        start = stream.readline(65536).decode("utf-8-sig", "replace")
-    return set(COLUMNS) <= set(next(csv.reader([start]), []))
+    return delimiter_of(path, COLUMNS) is not None
 
 
 def nbia_csv_series(
@@ -59,44 +57,26 @@ def nbia_csv_series(
 
     collection: in the spelling of NBIA or of the Imaging Data Commons. doi, licence: of the collection. Raises BadInput
     with the number of the line (another kind of file, a row that does not fit the header, a value that is not valid for
-    its column, a series listed twice), UnknownName (no row is of the collection).
+    its column, a series listed again with other content), UnknownName (no row is of the collection).
     """
-    rows: list[SeriesRow] = []
-    seen: dict[str, int] = {}
+    rows: list[tuple[str, SeriesRow]] = []
     collections: set[str] = set()
     for line, fields in _fields(path):
         collections.add(fields["Collection"])
-        if collection_id(fields["Collection"]) != collection_id(collection):
-            continue
-        uid = fields["Series UID"]
-        if uid in seen:
-            raise _refused(path, line, f"lists the series of line {seen[uid]} again")
-        seen[uid] = line
-        rows.append(_row(fields, pseudonyms, doi, licence))
+        if collection_id(fields["Collection"]) == collection_id(collection):
+            rows.append((f"line {line}", _row(fields, pseudonyms, doi, licence)))
     if not rows:
         raise UnknownName(path, f"lists no series of {collection}", nearest(collection, collections))
-    return rows
+    return each_once(path, rows, REMEDY)
 
 
 def _fields(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and checked fields of every row."""
-    try:
-        # newline="": the csv module handles \r\n itself.
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = next(reader, [])
-            if missing := [name for name in COLUMNS if name not in header]:
-                raise _refused(path, 1, f"has no column {missing[0]}")
-            size = header.index("File Size")
-            for row in reader:
-                if row:
-                    yield reader.line_num, _checked(path, reader.line_num, header, size, row)
-    except FileNotFoundError as error:
-        raise BadInput(
-            path, "there is no such file", "name a metadata.csv of the NBIA Data Retriever"
-        ) from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise BadInput(path, f"line {reader.line_num + 1} is not CSV in UTF-8 ({error})", REMEDY) from error
+    rows = csv_rows(path, COLUMNS, REMEDY)
+    _, header = next(rows)
+    size = header.index("File Size")
+    for line, row in rows:
+        yield line, _checked(path, line, header, size, row)
 
 
 def _checked(path: Path, line: int, header: list[str], size: int, row: list[str]) -> dict[str, str]:
@@ -110,7 +90,7 @@ def _checked(path: Path, line: int, header: list[str], size: int, row: list[str]
         ("SOP Class UID", UID),
         ("Modality", MODALITY),
         ("File Size", SIZE),
-        ("Number of Images", re.compile(r"[1-9]\d*")),
+        ("Number of Images", re.compile(r"[1-9][0-9]{0,8}")),
         ("Subject ID", re.compile(r".+")),
     ):
         if not form.fullmatch(fields[name]):

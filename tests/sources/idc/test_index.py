@@ -95,6 +95,69 @@ def test_csv_and_parquet_are_distinguished_by_their_content(
     assert (bare.images, bare.bytes, bare.description, bare.location) == (0, 0, "", "")
 
 
+@pytest.mark.parametrize("write", [pq.write_table, pyarrow.csv.write_csv])
+def test_a_row_that_is_there_twice_counts_once_with_a_warning(
+    index: pa.Table, write, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(pa.concat_tables([index, index, index]), tmp_path / "index")
+    assert len(idc_series("some_lungs", PUBLIC, tmp_path / "index")) == 1
+    assert "2 rows repeat a series" in caplog.text
+
+
+def with_value(index: pa.Table, name: str, value: object) -> pa.Table:
+    at = index.schema.get_field_index(name)
+    return index.set_column(at, index.field(at), pa.array([value, None], index.field(at).type))
+
+
+@pytest.mark.parametrize("write", [pq.write_table, pyarrow.csv.write_csv])
+def test_a_series_with_two_contents_is_refused(index: pa.Table, write, tmp_path: Path) -> None:
+    write(pa.concat_tables([index, with_value(index, "instanceCount", 31)]), tmp_path / "index")
+    with pytest.raises(BadInput, match="row 2 of some_lungs lists the series of row 1 of some_lungs again"):
+        idc_series("some_lungs", PUBLIC, tmp_path / "index")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("instanceCount", -1),
+        ("instanceCount", 2**62),
+        ("series_size_MB", float("nan")),
+        ("series_size_MB", float("inf")),
+        ("series_size_MB", -3.0),
+        ("PatientID", " "),
+        ("SeriesInstanceUID", ""),
+    ],
+)
+def test_a_value_that_is_not_valid_is_refused_with_its_row(
+    index: pa.Table, name: str, value: object, tmp_path: Path
+) -> None:
+    pq.write_table(with_value(index, name, value), tmp_path / "index")
+    with pytest.raises(BadInput, match=f"row 1 of some_lungs has no .*{name}"):
+        idc_series("some_lungs", PUBLIC, tmp_path / "index")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+def test_line_ends_and_a_byte_order_mark_do_no_harm(
+    index: pa.Table, end: str, start: str, tmp_path: Path
+) -> None:
+    pyarrow.csv.write_csv(with_value(index, "SeriesDescription", "3D"), tmp_path / "index")
+    text = (tmp_path / "index").read_text()
+    (tmp_path / "index").write_bytes((start + text.replace("\n", end)).encode())
+    assert [row.key for row in idc_series("some_lungs", PUBLIC, tmp_path / "index")] == ["2.25.1"]
+
+
+def test_the_wrong_types_of_a_parquet_file_are_refused(index: pa.Table, tmp_path: Path) -> None:
+    at = index.schema.get_field_index("collection_id")
+    pq.write_table(index.set_column(at, "collection_id", pa.array([1, 2])), tmp_path / "index")
+    with pytest.raises(BadInput, match="is not an index"):
+        idc_series("some_lungs", PUBLIC, tmp_path / "index")
+    at = index.schema.get_field_index("instanceCount")
+    pq.write_table(index.set_column(at, "instanceCount", pa.array(["many", "few"])), tmp_path / "index")
+    with pytest.raises(BadInput, match="instanceCount"):
+        idc_series("some_lungs", PUBLIC, tmp_path / "index")
+
+
 def test_an_unknown_collection_is_answered_with_the_nearest_ones(index: pa.Table, tmp_path: Path) -> None:
     pq.write_table(index, tmp_path / "index.parquet")
     with pytest.raises(
@@ -110,7 +173,10 @@ def test_a_missing_column_is_named(index: pa.Table, write, tmp_path: Path) -> No
         idc_series("some_lungs", PUBLIC, tmp_path / "index")
 
 
-@pytest.mark.parametrize("content", [b"", b"PAR1 truncated", b"collection_id\n\xff\xfe\n", b"\0" * 100])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PAR1 truncated", b"collection_id\n\xff\xfe\n", b"\0" * 100, "collection_id\n".encode("utf-16")],
+)
 def test_a_file_that_is_not_an_index_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "index").write_bytes(content)
     with pytest.raises(BadInput, match="index"):

@@ -77,7 +77,12 @@ def test_every_way_to_write_a_size_is_understood(size: str, expected: int, end: 
         (ROW.format(number=1, size="1 MB").replace(",64,", ",,"), "has no valid Number of Images"),
         (ROW.format(number=1, size="1 MB").replace("Lung_Dx-A0001", ""), "has no valid Subject ID"),
         (ROW.format(number=1, size="1 MB")[:60], "has 4 fields"),
-        (ROW.format(number=0, size="1 MB"), "lists the series of line 2 again"),
+        (ROW.format(number=0, size="2 MB"), "lists the series of line 2 again, with other content"),
+        (
+            ROW.format(number=1, size="1 MB").replace(",64,", f",{'9' * 5000},"),
+            "has no valid Number of Images",
+        ),
+        (ROW.format(number=1, size="9" * 400 + " GB"), "has no valid File Size"),
     ],
 )
 def test_a_row_that_does_not_fit_the_header_is_refused_with_its_line(
@@ -87,7 +92,7 @@ def test_a_row_that_does_not_fit_the_header_is_refused_with_its_line(
         read(table("1 MB") + bad + "\r\n", tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "\n", HEADER.replace(",", ";"), HEADER.replace("File Size", "Size")])
+@pytest.mark.parametrize("text", ["", "\n", HEADER.replace(",", "|"), HEADER.replace("File Size", "Size")])
 def test_another_table_is_refused_at_its_first_line(text: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="line 1 has no column"):
         read(text, tmp_path)
@@ -99,6 +104,61 @@ def test_bytes_that_are_not_text_and_unclosed_quotes_are_refused(content: bytes,
     path.write_bytes(content)
     with pytest.raises(BadInput, match=r"line \d is not CSV in UTF-8"):
         nbia_csv_series(path, "Lung-PET-CT-Dx", Pseudonyms(), "", "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        table("1 MB", end="\r").encode(),
+        ("\ufeff" + table("1 MB")).encode(),
+        table("1 MB").encode("utf-16"),
+        ("\ufeff" + table("1 MB")).encode("utf-16-be"),
+        ("sep=,\r\n" + table("1 MB")).encode(),
+        ("\n\n" + table("1 MB").replace("\r\n", "\n\n")).encode(),
+        table("1 MB").replace(",", ";").encode(),
+        table("1 MB").replace(",", "\t").encode(),
+        table("1 MB").replace(HEADER, HEADER.replace(",", ", ")).encode(),
+        table("1 MB").replace(HEADER, '"' + HEADER.replace(",", '","') + '"').encode(),
+        table("1 MB").rstrip().encode(),
+    ],
+)
+def test_what_spreadsheets_make_of_the_file_is_read(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "metadata.csv"
+    path.write_bytes(content)
+    assert is_nbia_csv(path)
+    (row,) = nbia_csv_series(path, "Lung-PET-CT-Dx", Pseudonyms(), "", "")
+    assert (row.key, row.patient, row.bytes, row.study_description) == (
+        "1.3.6.0",
+        "Lung_Dx-A0001",
+        1_000_000,
+        "Chest 3D",
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        table("1 MB").replace("Philips", "Phil\0ips").encode(),
+        table("1 MB").replace("Philips", "Ph\xefl").encode("latin-1"),
+        table("1 MB").replace("Philips", '"' + "x" * 200_000 + '"').encode(),
+        table("1 MB").replace("Philips", 'Phil"ips"').replace("5mm", '"5"mm').encode(),
+        table("1 MB").encode("utf-16")[:-1],
+    ],
+)
+def test_what_is_no_text_or_no_csv_is_refused_with_its_line(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "metadata.csv"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"line \d+ is not") as error:
+        nbia_csv_series(path, "Lung-PET-CT-Dx", Pseudonyms(), "", "")
+    assert "\n" not in str(error.value)
+
+
+def test_a_series_that_is_listed_again_counts_once_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = table("1 MB", "2 MB") + ROW.format(number=0, size="1 MB").replace("2025-01", "2025-02") + "\n"
+    assert [row.key for row in read(text, tmp_path)] == ["1.3.6.0", "1.3.6.1"]
+    assert "1 rows repeat a series" in caplog.text
 
 
 def test_a_file_of_another_collection_is_refused_and_its_collections_are_named(tmp_path: Path) -> None:
