@@ -1,6 +1,6 @@
 """Tables of series that a person supplies: an index as CSV or Parquet, a metadata.csv.
 
-In: a file in an encoding and with line ends that spreadsheets write. Out: rows with their lines, each series once; or an
+In: a file in an encoding and with line ends that spreadsheets write. Out: rows with lines, each series once; or an
 error that names the line.
 """
 
