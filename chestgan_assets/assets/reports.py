@@ -22,7 +22,7 @@ from chestgan_core.evaluation.version import VERSION
 if TYPE_CHECKING:
     from chestgan_core.store.store import Store
 
-THESIS = "thesis-"
+THESIS_PAIR = ("thesis-dcgan-initial", "thesis-dcgan-final")
 COMPARABLE = "The reports are of the same dataset, snapshot, extractor and number of images."
 
 
@@ -31,19 +31,21 @@ class ArchitectureComparisonConfig(dg.Config):
 
     experiments: list[str] = Field(
         default=[],
-        description="Two to twelve experiments. Empty: those of the thesis system on the dataset that have a report.",
+        description="Two to twelve experiments. Empty: the largest group whose reports can be compared.",
     )
     dataset: str = Field(
-        default="chest_ct_scan_images",
-        description="Where no experiments are named: those of the thesis system on it, or all if it has none.",
+        default="", description="Where no experiments are named: only those on this dataset. Empty: on any."
     )
 
 
 class TuningComparisonConfig(dg.Config):
     """Which two experiments to compare."""
 
-    initial: str = Field(default="thesis-dcgan-initial", description="The experiment before tuning.")
-    final: str = Field(default="thesis-dcgan-final", description="The experiment after tuning.")
+    initial: str = Field(
+        default="",
+        description="The experiment before tuning. Empty: the first with a report whose tuned one has a report too.",
+    )
+    final: str = Field(default="", description="The experiment after tuning. Empty: `<initial>-tuned`.")
 
 
 @dg.asset(
@@ -60,12 +62,14 @@ def architecture_comparison(
     config: ArchitectureComparisonConfig, store: StoreResource, machine: MachineResource
 ) -> Iterator[dg.MaterializeResult]:
     """Samples, metrics with their floors, curves and scores of several experiments, side by side."""
-    from chestgan_core.evaluation.comparison.comparison import with_report
+    from chestgan_core.evaluation.comparison.comparison import comparable_experiments
 
     with one_line_failures():
         opened = store.open()
-        of_dataset = with_report(opened, _experiments_of(config.dataset))
-        names = _known(opened, config.experiments) or of_dataset
+        if config.experiments:
+            names = _known(opened, config.experiments)
+        else:
+            names = comparable_experiments(opened, _experiments_of(config.dataset))
         result = _compared(opened, machine, "architecture", "Comparison of architectures", names)
     yield from refused_by_checks(result)
 
@@ -86,7 +90,7 @@ def tuning_comparison(
     """An experiment before and after tuning: which settings differ, and how the metrics changed."""
     with one_line_failures():
         opened = store.open()
-        names = _known(opened, [config.initial, config.final])
+        names = _known(opened, _tuned_pair(opened, config))
         result = _compared(opened, machine, "tuning", "Before and after tuning", names)
     yield from refused_by_checks(result)
 
@@ -165,10 +169,36 @@ def monthly_report(
 
 
 def _experiments_of(dataset: str) -> list[str]:
-    """The experiments of the thesis system on the dataset; all experiments on it where the thesis system has none."""
-    dataset_named(dataset)  # an unknown one is answered with the nearest
-    names = sorted(name for name, experiment in EXPERIMENTS.items() if experiment.dataset == dataset)
-    return [name for name in names if name.startswith(THESIS)] or names
+    """The experiments on the dataset; all where none is named."""
+    if dataset:
+        dataset_named(dataset)  # an unknown one is answered with the nearest
+    return sorted(name for name, one in EXPERIMENTS.items() if not dataset or one.dataset == dataset)
+
+
+def _tuned_pair(store: "Store", config: TuningComparisonConfig) -> list[str]:
+    """The experiments before and after tuning. Raises BadInput: none are named, and no pair has reports."""
+    from chestgan_core.evaluation.comparison.comparison import with_report
+    from chestgan_core.tuning.tuned import tuned_name
+
+    if config.initial:
+        return [config.initial, config.final or tuned_name(config.initial)]
+    if config.final:
+        _known(store, [config.final])
+        provenance = EXPERIMENTS[config.final].provenance if config.final in EXPERIMENTS else None
+        if provenance is None:
+            cause = f"is not set, and {config.final} does not come from a study"
+            raise BadInput("initial", cause, "name the experiment before tuning")
+        return [provenance.experiment, config.final]
+    reported = set(with_report(store, sorted(EXPERIMENTS)))
+    pairs = [(name, tuned_name(name)) for name in sorted(EXPERIMENTS)]
+    found = [pair for pair in (*pairs, THESIS_PAIR) if pair[0] != pair[1] and reported.issuperset(pair)]
+    if not found:
+        raise BadInput(
+            "the comparison",
+            "no experiment has a report beside that of its tuned one",
+            "materialize hyperparameter_study and then metric_report of both, or name two experiments",
+        )
+    return list(found[0])
 
 
 def _known(store: "Store", names: Sequence[str]) -> Sequence[str]:

@@ -20,7 +20,8 @@ from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.sides import RealImages
 from chestgan_core.evaluation.thesis.measuring import RunDiscriminator, ThesisImages
 from chestgan_core.imaging.windows import WINDOWS, Window
-from chestgan_core.slices.shards import read_shard
+from chestgan_core.slices.other_patients import require_distinct_files
+from chestgan_core.slices.shards import SliceRow, read_shard
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.weights import load_discriminator
 
@@ -127,14 +128,17 @@ def _read_real(paths: Sequence[Path]) -> tuple[Tensor, tuple[str, ...]]:
     """(N, S, S) int16 of all shards, and the patient of each slice."""
     slices: list[Tensor] = []
     patients: list[str] = []
+    rows: list[tuple[SliceRow, ...]] = []
     for path in paths:
         shard = read_shard(path)
+        rows.append(shard.rows)
         slices.append(torch.from_numpy(shard.slices))
         found, first = slices[-1].shape[-1], slices[0].shape[-1]
         if found != first:
             cause = f"holds {found} x {found} slices, the first file {first} x {first}"
             raise BadInput(path, cause, "normalize all files at one --size")
         patients += [row.patient for row in shard.rows]
+    require_distinct_files(paths, rows)
     return torch.cat(slices), tuple(patients)
 
 

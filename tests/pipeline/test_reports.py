@@ -13,12 +13,13 @@ import pypdf
 import pytest
 from PIL import Image
 
+from chestgan_assets.assets import reports
 from chestgan_assets.assets.reports import architecture_comparison, monthly_report, tuning_comparison
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_core.cli.main import main
 from chestgan_core.config.experiment import Experiment, ReleaseRules, parse_experiment
 from chestgan_core.errors import BadInput, NotInStore
-from chestgan_core.evaluation.comparison.comparison import compare
+from chestgan_core.evaluation.comparison.comparison import comparable_experiments, compare
 from chestgan_core.evaluation.comparison.page import as_text, commit_comparison, write_comparison
 from chestgan_core.evaluation.monthly.month import month_before
 from chestgan_core.evaluation.monthly.page import report_month
@@ -127,7 +128,7 @@ def test_comparable_experiments_are_on_one_page(filled: Store, tmp_path: Path) -
     assert kid is not None
     for said in (
         "Two of a kind",
-        "Nearest to held-out patients:",
+        "No difference shown between ",
         "validation every images",
         kid.number(kid.value)[:4],
     ):
@@ -157,6 +158,7 @@ def test_reports_on_other_numbers_of_images_are_refused_with_the_reason(
     assert "These experiments are not comparable" in page
     assert comparison.reasons[0] in page
     assert "Nearest to held-out patients" not in page
+    assert "No difference shown" not in page
     assert json.loads((tmp_path / "comparison.json").read_text())["comparable"] is False
 
 
@@ -276,9 +278,40 @@ def test_the_assets_show_the_picture_and_refuse_what_cannot_be_compared() -> Non
     (event,) = alike.asset_materializations_for_node("architecture_comparison")
     assert "data:image/" in str(event.metadata["samples and measures"].value)
     assert [one.passed for one in alike.get_asset_check_evaluations()] == [True]
-    (unlike,) = run(["first", "fewer"]).get_asset_check_evaluations()
+    refused = run(["first", "fewer"])
+    (unlike,) = refused.get_asset_check_evaluations()
     assert not unlike.passed
-    assert "The number of images is not the same" in str(unlike.metadata["reasons"].value)
+    assert "The number of images is not the same" in str(unlike.description)
+    # The run ends with the sentence, not with a stack trace of Dagster.
+    (failure,) = [event for event in refused.all_events if event.is_step_failure]
+    said = failure.step_failure_data.user_failure_data
+    assert said is not None
+    assert said.description == f"Refused: {unlike.description}"
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_without_a_configuration_what_is_there_is_compared(
+    filled: Store, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {name: tiny(name) for name in ("fewer", "first", "second", "without-report")}
+    monkeypatch.setattr(reports, "EXPERIMENTS", known)
+    assert comparable_experiments(filled, sorted(known)) == ["first", "second"]
+    resources = {"store": StoreResource(), "machine": MachineResource()}
+    compared = dg.materialize([architecture_comparison], resources=resources)
+    (event,) = compared.asset_materializations_for_node("architecture_comparison")
+    table = event.metadata["measures"]
+    assert isinstance(table, dg.TableMetadataValue)
+    assert [record.data["experiment"] for record in table.records] == ["first", "second"]
+    for names, said in (
+        (["first", "without-report"], "only first has a report; materialize metric_report"),
+        ([], "no experiment has a report; materialize metric_report"),
+        (["first", "fewer"], r"no two of 2 reports are comparable\. The number of images is not the same"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            comparable_experiments(filled, names)
+    nothing = dg.materialize([tuning_comparison], resources=resources, raise_on_error=False)
+    (failure,) = [event for event in nothing.all_events if event.is_step_failure]
+    assert "no experiment has a report beside that of its tuned one" in str(failure.step_failure_data)
 
 
 @pytest.mark.usefixtures("elsewhere")

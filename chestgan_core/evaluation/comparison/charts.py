@@ -13,7 +13,6 @@ from PIL import Image
 
 from chestgan_core.evaluation.comparison.comparison import ComparedExperiment, Comparison
 from chestgan_core.evaluation.pages.figures import COLUMNS, GAP
-from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.provenance import duration
 from chestgan_core.imaging.figures import BLACK, DARK_GREY, GREY, LINES, ROLE_COLOURS, figure_png, style
 
@@ -128,7 +127,7 @@ def _bars(ax: Axes, comparison: Comparison, measure: str, centres: Sequence[floa
             ax.text(0, centre, " none", va="center", fontsize=8)
             continue
         value = row.value * scale
-        low, high = (scale * end for end in interval_of(row))
+        low, high = (scale * end for end in row.ends or (row.value, row.value))
         ax.barh(centre, value, thick, color=ROLE_COLOURS["synthetic"])
         if high > low:
             ax.plot([low, high], [centre, centre], color=BLACK, linewidth=1.2, solid_capstyle="butt")
@@ -141,14 +140,6 @@ def _bars(ax: Axes, comparison: Comparison, measure: str, centres: Sequence[floa
     ax.set_yticks([])
     ax.locator_params(axis="x", nbins=3)
     ax.tick_params(labelsize=7.5)
-
-
-def interval_of(row: MetricRow) -> tuple[float, float]:
-    """The 95 % interval of a row; else two standard errors to each side; else the value itself twice."""
-    value = row.value or 0.0
-    if row.low is not None and row.high is not None:
-        return row.low, row.high
-    return value - 2 * (row.sd or 0), value + 2 * (row.sd or 0)
 
 
 def _measured(one: ComparedExperiment, measure: str) -> bool:

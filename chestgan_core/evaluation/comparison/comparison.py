@@ -4,16 +4,20 @@ In: names of experiments, each with a report in the store. Out: a Comparison: th
 experiments differ, and the reasons why numbers are not comparable, where there are any.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from chestgan_core.config.dataset import ImageKind
-from chestgan_core.errors import BadInput
+from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.evaluation.pages.figures import REAL_GRID, SYNTHETIC_GRID
 from chestgan_core.evaluation.scoring.provenance import in_words
 from chestgan_core.evaluation.scoring.read_report import (
     ReadReport,
+    comparison_key,
+    newest_report,
+    read_payload,
     read_report,
     reasons_not_comparable,
     require_report,
@@ -22,6 +26,8 @@ from chestgan_core.local.parquet import read_parquet
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import AGAIN, Artefact
 from chestgan_core.store.store import Store
+
+log = logging.getLogger(__name__)
 
 MIN_EXPERIMENTS, MAX_EXPERIMENTS = 2, 12
 
@@ -96,6 +102,38 @@ def compare(store: Store, names: Sequence[str]) -> Comparison:
 def with_report(store: Store, names: Sequence[str]) -> list[str]:
     """The experiments that have a report."""
     return [name for name in names if store.head(keys.report_latest(name)) is not None]
+
+
+def comparable_experiments(store: Store, names: Sequence[str]) -> list[str]:
+    """Those of the experiments whose newest reports can be compared: the largest such group, twelve of it at most.
+
+    Of groups of one size, the first in the order of the names. Reports that cannot be read are left out. Raises
+    BadInput: no two of the experiments are comparable.
+    """
+    groups: dict[tuple[str, ...], list[str]] = {}
+    reported = []
+    for name in names:
+        try:
+            newest = newest_report(store, name)
+            if newest is None:
+                continue
+            payload = read_payload(store, newest.artefact)
+        except (DamagedObject, NotInStore) as error:
+            log.warning("not compared: %s", error)
+            continue
+        reported.append(ReadReport(name, newest.version, payload))
+        groups.setdefault(comparison_key(payload), []).append(name)
+    largest = max(groups.values(), key=len, default=[])
+    if len(largest) >= MIN_EXPERIMENTS:
+        return largest[:MAX_EXPERIMENTS]
+    if len(reported) < MIN_EXPERIMENTS:
+        who = f"only {reported[0].name} has a report" if reported else "no experiment has a report"
+        raise BadInput("the comparison", who, "materialize metric_report of at least two experiments")
+    raise BadInput(
+        "the comparison",
+        f"no two of {len(reported)} reports are comparable. {reasons_not_comparable(reported)[0]}",
+        "train a second experiment on the same data, or name experiments to see them without ranks",
+    )
 
 
 def _read(store: Store, name: str) -> ComparedExperiment:

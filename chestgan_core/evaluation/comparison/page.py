@@ -5,14 +5,15 @@ curves.png in a folder; `comparisons/<name>/<version>/` in the store. For experi
 gives the reasons, and images and numbers without bars and ranks.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from chestgan_core.documents.blocks import Block, Document, Figure, Notice, Paragraph, Section, Tile, Tiles
 from chestgan_core.documents.html import as_html
 from chestgan_core.documents.pdf import as_pdf
-from chestgan_core.evaluation.comparison.charts import curves_png, interval_of, samples_png
-from chestgan_core.evaluation.comparison.comparison import ComparedExperiment, Comparison
+from chestgan_core.evaluation.comparison.charts import curves_png, samples_png
+from chestgan_core.evaluation.comparison.comparison import Comparison
 from chestgan_core.evaluation.comparison.tables import (
     gates_table,
     measures_tables,
@@ -21,7 +22,7 @@ from chestgan_core.evaluation.comparison.tables import (
     trainings_table,
 )
 from chestgan_core.evaluation.pages.sentences import cautions
-from chestgan_core.evaluation.scoring.metric_rows import MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import MetricRow, difference_shown
 from chestgan_core.evaluation.thesis.page import thesis_comparison
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.local.files import replacing
@@ -177,53 +178,56 @@ def _verdict(comparison: Comparison) -> Notice:
             "KID was not measured",
             ("So it is unknown which experiment is nearest to held-out patients.",),
         )
-    ordered = sorted(comparison.experiments, key=lambda one: _number(one, "KID"))
-    nearest, second = ordered[0], ordered[1]
-    a, b = nearest.row("KID"), second.row("KID")
-    if a is None or b is None or b.value is None:
-        return Notice("care", f"Only {nearest.name} has a KID", ())
-    apart = (
-        "Their intervals do not overlap"
-        if _ends(nearest)[1] < _ends(second)[0]
-        else "Their intervals overlap, so this order may be chance"
+    ordered = _ordered(comparison, "KID")
+    if len(ordered) < 2:
+        return Notice("care", f"Only {ordered[0][1]} has a KID", ())
+    (first, nearest), (second, runner_up) = ordered[0], ordered[1]
+    tied = [name for row, name in ordered if not difference_shown(first, row)]
+    seeds = "Each was trained with one seed; other seeds give other numbers."
+    values = (
+        f"KID {first.number(first.value, first.sd)}, of the second {second.number(second.value, second.sd)}"
     )
-    line = (
-        f"KID {a.number(a.value, a.sd)}, against {b.number(b.value, b.sd)} of the second, {second.name}. {apart}. Each"
-        " was trained with one seed; other seeds give other numbers."
-    )
-    return Notice("plain", f"Nearest to held-out patients: {nearest.name}", (line,))
+    if len(tied) > 1:
+        why = "Their intervals overlap" if first.ends else "Their intervals are not known"
+        line = f"{values}. {why}, so their order may be chance."
+        return Notice("plain", f"No difference shown between {_listed(tied)}", (line,))
+    lines = [f"{values} ({runner_up}). Their intervals do not overlap. {seeds}"]
+    if not next(one for one in comparison.experiments if one.name == nearest).payload.gate.passed:
+        lines.append("The release gate refused it nevertheless: nearest does not mean near.")
+    return Notice("plain", f"Nearest to held-out patients: {nearest}", tuple(lines))
 
 
-def _ends(one: ComparedExperiment) -> tuple[float, float]:
-    row = one.row("KID")
-    return interval_of(row) if row else (0.0, 0.0)
+def _ordered(comparison: Comparison, measure: str) -> list[tuple[MetricRow, str]]:
+    """The rows that have a value with the names of their experiments, the best first."""
+    rows = [
+        (row, one.name)
+        for one in comparison.experiments
+        if (row := one.row(measure)) and row.value is not None
+    ]
+    sign = -1 if rows and rows[0][0].better == "higher" else 1
+    return sorted(rows, key=lambda pair: sign * (pair[0].value or 0))
 
 
-def _number(one: ComparedExperiment, measure: str) -> float:
-    row = one.row(measure)
-    return float("inf") if row is None or row.value is None else row.value
+def _listed(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _best(comparison: Comparison) -> Tiles:
-    """The best experiment by each of the main measures."""
+    """The best experiment by each of the main measures, where one is better than all others beyond chance."""
     tiles = []
     for measure in RANKED:
-        rows = [
-            (row, one.name)
-            for one in comparison.experiments
-            if (row := one.row(measure)) and row.value is not None
-        ]
-        if len({row.value for row, _ in rows}) > 1:
-            sign = -1 if rows[0][0].better == "higher" else 1
-            row, name = min(rows, key=lambda pair: sign * (pair[0].value or 0))
-            tiles.append(
-                Tile(f"best {measure}", name, f"{row.number(row.value, row.sd)}{_floor(comparison, row)}")
-            )
-        elif rows:
-            row = rows[0][0]
-            tiles.append(
-                Tile(f"{measure}", row.number(row.value), f"the same for all{_floor(comparison, row)}")
-            )
+        ordered = _ordered(comparison, measure)
+        if not ordered:
+            continue
+        (row, name), last = ordered[0], ordered[-1][0]
+        tied = [one for one, _ in ordered[1:] if not difference_shown(row, one)]
+        if tied or len(ordered) < 2:
+            values = " to ".join(dict.fromkeys((row.number(row.value), last.number(last.value))))
+            said = "no difference shown" if tied else f"only {name}"
+            tiles.append(Tile(measure, said, f"{values}{_floor(comparison, row)}"))
+        else:
+            value = row.number(row.value, row.sd)
+            tiles.append(Tile(f"best {measure}", name, f"{value}{_floor(comparison, row)}"))
     return Tiles(tuple(tiles))
 
 

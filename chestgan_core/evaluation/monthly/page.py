@@ -26,6 +26,7 @@ from chestgan_core.documents.pdf import as_pdf
 from chestgan_core.evaluation.monthly.chart import month_png
 from chestgan_core.evaluation.monthly.month import Month, MonthReport, first_day, read_month
 from chestgan_core.evaluation.pages.verdict import bare, label, refusals
+from chestgan_core.evaluation.scoring.metric_rows import difference_shown
 from chestgan_core.evaluation.scoring.provenance import duration
 from chestgan_core.evaluation.scoring.read_report import ReadReport
 from chestgan_core.evaluation.version import VERSION
@@ -133,7 +134,7 @@ def _verdict(month: Month) -> Notice:
         for outcome, names in (
             ("Nearer to held-out patients than before", moved[-1]),
             ("Farther than before", moved[1]),
-            ("The same within two standard errors", moved[0]),
+            ("No difference shown", moved[0]),
             ("Reported for the first time", [one.report.name for one in month.reports if one.before is None]),
             ("Not comparable with before", [one.report.name for one in month.reports if one.reasons]),
         )
@@ -145,13 +146,11 @@ def _verdict(month: Month) -> Notice:
 
 
 def _step(one: MonthReport) -> int | None:
-    """-1 where KID fell by more than two standard errors of both, 1 where it rose, else 0; None without both."""
+    """-1 where KID fell by more than chance may explain, 1 where it rose, else 0; None without both."""
     now, then = one.report.row("KID"), one.before.row("KID") if one.before else None
     if one.reasons or not now or not then or now.value is None or then.value is None:
         return None
-    apart = now.value - then.value
-    error = 2 * ((now.sd or 0) ** 2 + (then.sd or 0) ** 2) ** 0.5
-    return 0 if abs(apart) <= error else (1 if apart > 0 else -1)
+    return 0 if not difference_shown(now, then) else (1 if now.value > then.value else -1)
 
 
 def _reports(reports: Sequence[MonthReport]) -> list[Block]:

@@ -103,6 +103,15 @@ class MetricRow:
         return f"{self._digits(self.low)} to {self._digits(self.high)}{self._unit}"
 
     @property
+    def ends(self) -> tuple[float, float] | None:
+        """The 95 % interval; else two standard errors to each side; None where neither is known."""
+        if self.low is not None and self.high is not None:
+            return self.low, self.high
+        if self.value is None or self.sd is None:
+            return None
+        return self.value - 2 * self.sd, self.value + 2 * self.sd
+
+    @property
     def _unit(self) -> str:
         return {"x 1000": " x 1000", "percent": "%", "number": ""}[MEASURES[self.measure].display]
 
@@ -113,6 +122,15 @@ class MetricRow:
         if display == "percent":
             return f"{value * 100:.{int(self.group == 'plausibility')}f}"
         return f"{value:.2f}" if abs(value if like is None else like) < 10 else f"{value:.1f}"
+
+
+def difference_shown(one: MetricRow, other: MetricRow) -> bool:
+    """Whether the values of two rows of a measure differ by more than chance may explain: their intervals are known
+    and do not overlap.
+    """
+    if one.ends is None or other.ends is None:
+        return False
+    return one.ends[1] < other.ends[0] or other.ends[1] < one.ends[0]
 
 
 @dataclass(frozen=True)

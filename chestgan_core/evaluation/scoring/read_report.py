@@ -74,20 +74,28 @@ def read_report(store: Store, name: str, version: str, report: Artefact) -> Read
     return ReadReport(name, version, read_payload(store, report))
 
 
+# What must be the same in comparable reports.
+_MUST: dict[str, Callable[[RunReport], str]] = {
+    "The dataset": lambda one: one.data.dataset,
+    "The snapshot of the data": lambda one: one.data.snapshot,
+    "The resolution": lambda one: f"{one.resolution} pixels",
+    "The window": lambda one: str(one.window),
+    "The choice of classes": lambda one: in_words(one.run.experiment["classes"]) or "all",
+    "The extractor": lambda one: _all({row.extractor for row in one.rows}),
+    "The number of images": lambda one: _all({f"{row.n_real} + {row.n_fake}" for row in one.rows}),
+    "The split": lambda one: _all({row.split for row in one.rows}),
+}
+
+
+def comparison_key(report: RunReport) -> tuple[str, ...]:
+    """The same for reports whose numbers can be compared."""
+    return tuple(read(report) for read in _MUST.values())
+
+
 def reasons_not_comparable(reports: Sequence[Report]) -> list[str]:
     """What must be the same and is not, with each value and who has it; and what was not measured."""
-    must: dict[str, Callable[[RunReport], str]] = {
-        "The dataset": lambda one: one.data.dataset,
-        "The snapshot of the data": lambda one: one.data.snapshot,
-        "The resolution": lambda one: f"{one.resolution} pixels",
-        "The window": lambda one: str(one.window),
-        "The choice of classes": lambda one: in_words(one.run.experiment["classes"]) or "all",
-        "The extractor": lambda one: _all({row.extractor for row in one.rows}),
-        "The number of images": lambda one: _all({f"{row.n_real} + {row.n_fake}" for row in one.rows}),
-        "The split": lambda one: _all({row.split for row in one.rows}),
-    }
     reasons = []
-    for what, read in must.items():
+    for what, read in _MUST.items():
         names_by_value: dict[str, list[str]] = {}
         for one in reports:
             names_by_value.setdefault(read(one.payload), []).append(one.name)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chestgan_core.config.dataset import ImageKind
 from chestgan_core.errors import BadInput
+from chestgan_core.slices.other_patients import Side, require_other_patients
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -181,9 +182,11 @@ def _check(held_out: RealImages, fake: "Tensor", reference: RealImages | None, i
             raise BadInput(
                 titles[role], f"are only {len(sides[role])}", f"give at least {MIN_IMAGES} on each side"
             )
-    if reference is not None and (both := set(held_out.patients) & set(reference.patients)):
-        raise BadInput(
-            titles["other"],
-            f"have {len(both)} patient(s) in common with {titles['real']}, so their distance is not a floor",
+    if reference is not None:
+        require_other_patients(
+            Side(reference.images.numpy(), reference.patients),
+            Side(held_out.images.numpy(), held_out.patients),
+            titles["real"],
+            f"{titles['other']}, so their distance is not a floor",
             "give images of other patients",
         )
