@@ -1,7 +1,8 @@
 """`make dev`: embedded store, webserver and daemon together, until Ctrl-C.
 
 Input: $CHESTGAN_PORT (3000). Output: addresses on standard output; the logs of the servers in the local folder.
-Everything listens on 127.0.0.1, and the state survives a restart.
+Everything listens on 127.0.0.1 and refuses other web pages and, on Linux, other accounts. The state survives a restart,
+and nothing that was started survives this process: after kill -9 the servers and their runs end within seconds.
 """
 
 import contextlib
@@ -19,7 +20,13 @@ from types import FrameType
 
 import dagster as dg
 
-from chestgan_assets.local.installation import ROOT, Installation, local_installation
+from chestgan_assets.local import supervisor
+from chestgan_assets.local.installation import (
+    ROOT,
+    Installation,
+    local_installation,
+    private_temporary_folder,
+)
 from chestgan_assets.local.orphaned_runs import dev_lock, fail_orphaned_runs
 from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.local.environment import number_from_environment
@@ -29,7 +36,6 @@ from chestgan_core.local.log_lines import configure_logging
 PORT = os.environ.get("CHESTGAN_PORT", "3000")
 ADDRESS = f"http://127.0.0.1:{PORT}"
 GROUPS = ("acquisition", "slices", "training", "evaluation", "publication")
-GRACE = 20.0  # seconds for a server to end by itself
 STORE_CHECK_INTERVAL = 15.0  # seconds
 
 Server = subprocess.Popen[bytes]
@@ -120,32 +126,48 @@ def _addresses(installed: Installation) -> str:
 
 @contextlib.contextmanager
 def _servers(installed: Installation, lock: int) -> Iterator[dict[str, Server]]:
-    """Webserver and daemon, each with its own code server, until the block ends. They hold the lock of dev_lock too."""
+    """Webserver and daemon, each with its own code server, until the block ends. They hold the lock of dev_lock too.
+
+    Each is run by a supervisor (supervisor.py), and ends when the pipe to it closes: at the end of the block, or when
+    this process is killed.
+    """
     workspace = ["--workspace", str(ROOT / "workspace.yaml")]
+    daemon = str(Path(sys.executable).with_name("dagster-daemon"))
     commands = {
-        "webserver": ["dagster-webserver", "--host", "127.0.0.1", "--port", PORT, *workspace],
-        "daemon": ["dagster-daemon", "run", *workspace],
+        "webserver": [
+            *(sys.executable, "-m", "chestgan_assets.web.server", "--host", "127.0.0.1", "--port", PORT),
+            *workspace,
+        ],
+        "daemon": [daemon, "run", *workspace],
     }
     running: dict[str, Server] = {}
-    try:
-        for name, (program, *arguments) in commands.items():
-            with _log_file(name).open("ab") as log:
-                running[name] = subprocess.Popen(
-                    [str(Path(sys.executable).with_name(program)), *arguments],
-                    # Not in the repository: Dagster would warn that it does not use the dagster.yaml there.
-                    cwd=installed.dagster_home,
-                    env=installed.environment,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=(lock,),
-                    start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others in order
-                )
-        yield running
-    finally:
-        for server in running.values():
-            _signal(server, signal.SIGTERM)
-        for server in running.values():
-            _end_group(server)
+    with private_temporary_folder(installed.dagster_home) as temporary, contextlib.ExitStack() as lifelines:
+        environment = {
+            **installed.environment,
+            "TMPDIR": str(temporary),
+            "CHESTGAN_UI_OWN_ACCOUNT": "yes",
+        }
+        try:
+            for name, command in commands.items():
+                read_end, write_end = os.pipe()
+                lifelines.callback(os.close, write_end)
+                with _log_file(name).open("ab") as log:
+                    running[name] = subprocess.Popen(
+                        [sys.executable, "-IS", supervisor.__file__, str(read_end), *command],
+                        # Not in the repository: Dagster would warn that it does not use the dagster.yaml there.
+                        cwd=installed.dagster_home,
+                        env=environment,
+                        stdout=log,
+                        stderr=log,
+                        pass_fds=(lock, read_end),
+                        start_new_session=True,  # Ctrl-C reaches this process alone, which ends the others in order
+                    )
+                os.close(read_end)
+            yield running
+        finally:
+            lifelines.close()
+            for server in running.values():
+                server.wait()
 
 
 def _log_file(name: str) -> Path:
@@ -158,29 +180,6 @@ def _answers() -> bool:
             return True
     except OSError:
         return False
-
-
-def _end_group(server: Server) -> None:
-    """End a server with its code servers and run workers, which belong to its process group."""
-    deadline = time.monotonic() + GRACE
-    while _group_lives(server):
-        if time.monotonic() > deadline:
-            _signal(server, signal.SIGKILL)
-        time.sleep(0.1)
-
-
-def _group_lives(server: Server) -> bool:
-    server.poll()  # a zombie still counts as a member of its group
-    try:
-        os.killpg(server.pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _signal(server: Server, number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(server.pid, number)
 
 
 if __name__ == "__main__":

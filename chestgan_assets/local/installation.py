@@ -1,11 +1,13 @@
 """The installation of one machine: Dagster's home and the store, for the processes of `make demo` and `make dev`."""
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import dagster as dg
 
@@ -13,6 +15,9 @@ from chestgan_core.local.home import home
 from chestgan_core.store.store import Store
 
 ROOT = Path(__file__).parent.parent.parent
+_TEMPORARY = "chestgan-dev-"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,26 @@ def local_installation() -> Iterator[Installation]:
 
     with EmbeddedStore(home()) as embedded:
         yield Installation(folder, embedded.store(), {**variables, **embedded.environment})
+
+
+@contextmanager
+def private_temporary_folder(dagster_home: Path) -> Iterator[Path]:
+    """A folder for temporary files of the servers, which no other account reads; it is removed when the block ends.
+
+    Code servers are reached by sockets in it, and whoever reaches one can run code. Not below the home: the path of a
+    socket has at most 108 characters. That of a killed process is removed first; call it with dev_lock.
+    """
+    recorded = dagster_home / "temporary-folder"
+    with suppress(OSError):
+        left = recorded.readlink()
+        if left.name.startswith(_TEMPORARY) and left.stat().st_uid == os.getuid():
+            shutil.rmtree(left, ignore_errors=True)
+            _log.info("the temporary files of a killed process were removed")
+    recorded.unlink(missing_ok=True)
+    with TemporaryDirectory(prefix=_TEMPORARY, ignore_cleanup_errors=True) as folder:
+        recorded.symlink_to(folder)
+        yield Path(folder)
+    recorded.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -5,14 +5,22 @@ retries those that it had launched (run_retries in dagster.yaml); those that a p
 locks in Dagster's home say who is alive. The servers hold the first one too: they may outlive a killed `make dev`.
 """
 
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
 
+from chestgan_assets.local.supervisor import GRACE
 from chestgan_core.errors import BadInput
 from chestgan_core.local.files import file_lock
+
+# Seconds for the servers of a killed `make dev` to end.
+SERVERS_END = GRACE + 10
+
+_log = logging.getLogger(__name__)
 
 # A run in these states is executed by somebody. Queued runs are not: the next daemon starts them.
 IN_PROGRESS = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -26,18 +34,36 @@ LAUNCHED = ".dagster/grpc_info"
 def dev_lock(dagster_home: Path) -> Iterator[int]:
     """Held by `make dev`, and by every process that inherits the file descriptor that it yields.
 
-    Raises BadInput: another one uses this home, and would execute this one's runs.
+    Servers of a killed `make dev` are waited for: they end by themselves (supervisor.py). Raises BadInput: another one
+    uses this home, and would execute this one's runs.
     """
     with ExitStack() as held:
         try:
-            lock = held.enter_context(file_lock(dagster_home / "dev.lock", wait=False))
+            # Not inherited: whoever holds it is a `make dev` that lives.
+            held.enter_context(file_lock(dagster_home / "make-dev.lock", wait=False))
         except BlockingIOError as error:
-            raise BadInput(
-                dagster_home,
-                "is in use by another `make dev`, or by servers of one that was killed",
-                "end it (its servers: dagster-webserver, dagster-daemon), or set CHESTGAN_HOME to another folder",
-            ) from error
+            raise _in_use(dagster_home, "is in use by another `make dev`") from error
+        deadline = time.monotonic() + SERVERS_END
+        while True:
+            try:
+                lock = held.enter_context(file_lock(dagster_home / "dev.lock", wait=False))
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    cause = "is in use by servers of a `make dev` that was killed"
+                    raise _in_use(dagster_home, cause) from error
+            if deadline - time.monotonic() > SERVERS_END - 0.5:
+                _log.info("waiting for the servers of a killed `make dev` to end")
+            time.sleep(0.5)
         yield lock
+
+
+def _in_use(dagster_home: Path, cause: str) -> BadInput:
+    remedy = (
+        "end it (its servers: chestgan_assets.web.server, dagster-daemon), "
+        "or set CHESTGAN_HOME to another folder"
+    )
+    return BadInput(dagster_home, cause, remedy)
 
 
 @contextmanager

@@ -225,6 +225,7 @@ class Web:
                  assetMaterializations(limit: 1) { partition metadataEntries { label
                    ... on TextMetadataEntry { text } ... on IntMetadataEntry { intValue }
                    ... on FloatMetadataEntry { floatValue } ... on MarkdownMetadataEntry { mdStr }
+                   ... on UrlMetadataEntry { url }
                    ... on TableMetadataEntry { table { records } } } } } }""",
             key=[{"path": [asset]}],
         )["assetNodes"][0]["assetMaterializations"][0]

@@ -1,17 +1,95 @@
 """The chain through the real webserver and daemon: jobs, a backfill, failures, and in a real browser."""
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
+from chestgan_assets.metadata import FILES
 from tests.pipeline.dev_server import Dev, start_dev, stop_dev
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+MUTATION = """mutation { launchRun(executionParams: {selector: {repositoryLocationName: "chestgan",
+    repositoryName: "__repository__", jobName: "series_catalog_job"},
+    executionMetadata: {tags: [{key: "dagster/partition", value: "phantom"}]}}) { __typename } }"""
+AS_JSON = {"Content-Type": "application/json"}
+
+
+def answered(dev: Dev, path: str, body: bytes | None = None, **headers: str) -> int:
+    """The status of a request that is not one of the UI."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    try:
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{dev.address}{path}", body, named), timeout=30
+        ) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_no_page_of_another_site_starts_a_run(dev: Dev) -> None:
+    by_get = f"/graphql?{urllib.parse.urlencode({'query': MUTATION})}"
+    body = json.dumps({"query": MUTATION}).encode()
+    evil = "http://evil.example"
+    # An <img>, a link, a form, a script of a foreign page, and one that calls itself by our address (DNS rebinding).
+    assert answered(dev, by_get) == 405
+    assert answered(dev, by_get, Origin=evil) == 403
+    assert answered(dev, by_get, Accept="text/html", Sec_Fetch_Mode="navigate") == 405
+    assert answered(dev, by_get, b"", Content_Type="application/x-www-form-urlencoded") == 415
+    assert answered(dev, "/graphql", body, Content_Type="text/plain") == 415
+    assert answered(dev, "/graphql", body, **AS_JSON, Origin=evil) == 403
+    assert answered(dev, "/graphql", body, **AS_JSON, Origin="null") == 403
+    assert answered(dev, "/graphql", body, **AS_JSON, Sec_Fetch_Site="cross-site") == 403
+    assert answered(dev, "/graphql", body, **AS_JSON, Host="evil.example") == 403
+    assert answered(dev, "/report_asset_materialization/raw_dicom", b"{}", **AS_JSON, Origin=evil) == 403
+    websocket = dev.address.replace("http", "ws") + "/graphql"
+    with pytest.raises(InvalidStatus) as refused:
+        connect(websocket, origin=evil, subprotocols=["graphql-ws"])  # type: ignore[list-item, arg-type]
+    assert refused.value.response.status_code == 403
+    with connect(websocket, origin=dev.address, subprotocols=["graphql-ws"]) as own:  # type: ignore[list-item, arg-type]
+        own.send('{"type": "connection_init"}')
+        assert json.loads(own.recv(timeout=30))["type"] == "connection_ack"
+    assert dev.runs({}) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="needs root, to be somebody else")
+def test_other_accounts_of_the_machine_see_nothing(dev: Dev) -> None:
+    code = "import urllib.request, sys; print(urllib.request.urlopen(sys.argv[1]).read())"
+    for path in ("/server_info", "/files/reports/tiny/a/b/report.html"):
+        tried = subprocess.run(
+            ["/usr/bin/env", "python3", "-c", code, f"{dev.address}{path}"],
+            user=65534, group=65534, extra_groups=[], cwd="/", capture_output=True, text=True,
+        )  # fmt: skip
+        assert "403" in tried.stderr
+        assert not tried.stdout
+    home = Path(_environment(dev)["CHESTGAN_HOME"])
+    assert home.stat().st_mode & 0o077 == 0
+    for process in [
+        psutil.Process(dev.process.pid),
+        *psutil.Process(dev.process.pid).children(recursive=True),
+    ]:
+        for one in process.net_connections("unix"):
+            if one.laddr and one.laddr.startswith("/tmp") and Path(one.laddr).exists():
+                folder, path = Path(one.laddr).parent, Path(one.laddr)
+                assert not (folder.stat().st_mode & 0o077 and path.stat().st_mode & 0o077), one.laddr
+
+
+def _environment(dev: Dev) -> dict[str, str]:
+    return psutil.Process(dev.process.pid).environ()
 
 
 def test_the_catalog_registers_a_partition_for_every_patient(dev: Dev) -> None:
@@ -42,6 +120,15 @@ def test_an_experiment_goes_from_training_to_a_published_set(dev: Dev) -> None:
     assert report["contact sheet"].startswith("![")
     assert dev.materialization("synthetic_image_set")["images"] == 12
     assert dev.materialization("synthetic_set_index")["sets"] == 1
+    animation = dev.materialization("generator_checkpoint")["animation"]
+    for link, kind in (
+        (report["report"], b"<!doctype html>"),
+        (report["report, PDF"], b"%PDF-"),
+        (animation, b"GIF8"),
+    ):
+        assert link.startswith(FILES)
+        with urllib.request.urlopen(f"{dev.address}{link}", timeout=30) as answer:
+            assert answer.read(len(kind)).lower() == kind.lower(), link
     for asset in ("raw_dicom", "generator_checkpoint", "metric_report", "synthetic_image_set"):
         used = dev.materialization(asset)
         assert used["CPU hours"] > 0, asset
@@ -130,17 +217,32 @@ def _newest_run(dev: Dev, asset: str) -> None:
     assert dev.finish(newest["id"]) == "SUCCESS"
 
 
-def test_ctrl_c_ends_every_process_and_a_restart_finds_the_history(
+def test_ctrl_c_ends_every_process_and_kill_too_and_a_restart_finds_the_history(
     dev: Dev, pipeline_environment: dict[str, str]
 ) -> None:
     started = psutil.Process(dev.process.pid).children(recursive=True)
-    assert len(started) >= 4  # store, dagster dev, webserver, daemon, code server
+    assert len(started) >= 7  # store; two supervisors with webserver, daemon and their code servers
     assert stop_dev(dev) == 0
     _, alive = psutil.wait_procs(started, timeout=10)
     assert not alive, [process.cmdline() for process in alive]
 
-    again = start_dev(pipeline_environment, dev.log.with_name("second-log"))
+    killed = start_dev(pipeline_environment, dev.log.with_name("second-log"))
+    run = killed.launch("training_set_job", "phantom")
+    while killed.status(run) not in ("STARTED", "SUCCESS"):
+        time.sleep(0.1)
+    started = psutil.Process(killed.process.pid).children(recursive=True)
+    killed.process.kill()
+    killed.process.wait()
+
+    again = start_dev(pipeline_environment, dev.log.with_name("third-log"))
     try:
+        _, alive = psutil.wait_procs(started, timeout=1)
+        assert not alive, [process.cmdline() for process in alive]
+        said = again.log.read_text()
+        assert "the temporary files of a killed process were removed" in said
+        # The run had its last moments to end by itself.
+        if again.status(run) not in ("SUCCESS", "CANCELED"):
+            assert again.status(run) == "FAILURE"
         assert again.materialization("synthetic_image_set")["images"] == 12
         assert again.materialization("synthetic_image_set")["dagster/uri"].startswith("s3://")
     finally:

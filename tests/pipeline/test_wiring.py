@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import dagster as dg
@@ -12,7 +13,8 @@ import pytest
 
 from chestgan_assets.execution.executor import refusing_executor
 from chestgan_assets.execution.failures import one_line_failures
-from chestgan_assets.local.installation import dagster_home, process_environment
+from chestgan_assets.local import orphaned_runs
+from chestgan_assets.local.installation import dagster_home, private_temporary_folder, process_environment
 from chestgan_assets.local.orphaned_runs import LAUNCHED, demo_lock, dev_lock, fail_orphaned_runs
 from chestgan_core.errors import (
     BadInput,
@@ -109,14 +111,41 @@ def test_runs_of_a_running_demo_are_not_orphans(tmp_path: Path) -> None:
         assert fail_orphaned_runs(instance, tmp_path) == 0
 
 
-def test_servers_that_outlive_a_killed_make_dev_keep_its_home(tmp_path: Path) -> None:
+def test_servers_that_outlive_a_killed_make_dev_keep_its_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with dev_lock(tmp_path) as lock:
         server = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=(lock,))
-    with pytest.raises(BadInput, match="dagster-daemon"), dev_lock(tmp_path):
+        with pytest.raises(BadInput, match="is in use by another `make dev`"), dev_lock(tmp_path):
+            pass
+    monkeypatch.setattr(orphaned_runs, "SERVERS_END", 0.1)
+    killed = r"servers of a `make dev` that was killed; .*dagster-daemon"
+    with pytest.raises(BadInput, match=killed), dev_lock(tmp_path):
         pass
-    server.communicate(b"\n", timeout=30)
-    with dev_lock(tmp_path):
-        pass
+    monkeypatch.setattr(orphaned_runs, "SERVERS_END", 60)
+    end = threading.Timer(1, lambda: server.communicate(b"\n"))
+    end.start()
+    with dev_lock(tmp_path):  # waits for them
+        assert server.wait(10) == 0
+    end.join()
+
+
+def test_temporary_files_of_a_killed_process_are_removed_and_a_foreign_folder_is_not(tmp_path: Path) -> None:
+    with private_temporary_folder(tmp_path) as killed:
+        (killed / "socket").write_text("left")
+        assert killed.stat().st_mode & 0o077 == 0
+        left = (tmp_path / "temporary-folder").readlink()
+        kept = killed.with_name(f"{killed.name}-killed")
+        killed.rename(kept)
+    assert not left.exists()
+    foreign = tmp_path / "precious"
+    foreign.mkdir()
+    for target, stays in ((kept, False), (foreign, True)):
+        (tmp_path / "temporary-folder").symlink_to(target)
+        with private_temporary_folder(tmp_path) as folder:
+            assert folder.exists()
+            assert target.exists() is stays
+        assert not folder.exists()
 
 
 def test_a_home_of_somebody_else_keeps_its_dagster_yaml(
