@@ -112,7 +112,10 @@ def _matrix(header: SliceHeader) -> str:
 
 def _apart(headers: Slices, value: Callable[[SliceHeader], str]) -> list[Slices]:
     """Groups by a value, joined again where they follow each other along the body without overlap."""
-    groups = _grouped(headers, _completed([(value(one),) for one in headers]))
+    written: list[tuple[str, ...]] = [(value(one),) for one in headers]
+    groups = _grouped(headers, _completed(written))
+    if len(groups) == 1 and _most(headers) > 1:
+        groups = _grouped(headers, written)  # a scan whose files lack the value
     extent = {id(group): _extent(group) for group in groups}
     in_order = sorted(extent.values())
     if all(low > high + SAME_POSITION_MM for (_, high), (low, _) in pairwise(in_order)):
@@ -147,7 +150,7 @@ def _at_slice_locations(headers: Slices) -> Slices | None:
     locations = [one.acquisition.slice_location for one in headers]
     if len(repeated) != 1 or None in locations:
         return None
-    if len({one.acquisition.slice_location for one in repeated[0]}) <= len(repeated[0]) // 2:
+    if len({one.acquisition.slice_location for one in repeated[0]}) == 1:
         return None
     return [
         replace(one, geometry=replace(one.geometry, position_mm=location))
