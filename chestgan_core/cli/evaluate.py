@@ -16,7 +16,9 @@ from chestgan_core.cli.parser import (
 )
 from chestgan_core.escaping import escaped
 from chestgan_core.local.home import home
+from chestgan_core.local.output import output_folder, require_output_folder
 
+REPORT, COMPARISON = "a report", "a comparison"
 NAME = "name of an experiment"
 
 
@@ -93,6 +95,8 @@ def evaluate(args: argparse.Namespace) -> Answer:
     from chestgan_core.evaluation.pages.report_page import write_report
     from chestgan_core.imaging.windows import WINDOWS
 
+    if args.out:
+        require_output_folder(args.out, REPORT)
     report = evaluate_files(
         args.real,
         args.fake,
@@ -106,7 +110,8 @@ def evaluate(args: argparse.Namespace) -> Answer:
         discriminator=args.discriminator,
     )
     if args.out:
-        write_report(report, args.out)
+        with output_folder(args.out, REPORT):
+            write_report(report, args.out)
     return Answer(report.as_json(), report.as_text())
 
 
@@ -115,7 +120,8 @@ def report(args: argparse.Namespace) -> Answer:
     from chestgan_core.evaluation.stored_report import fetch_report
     from chestgan_core.store.embedded import open_store
 
-    with explain_unknown(args.experiment), open_store(home()) as store:
+    require_output_folder(args.out, REPORT)
+    with explain_unknown(args.experiment), open_store(home()) as store, output_folder(args.out, REPORT):
         fetched = fetch_report(store, args.experiment, args.out)
     data = {"folder": str(args.out), "uri": fetched.uri, **fetched.payload.as_json()}
     files = "report.html, report.pdf, report.json, figures"
@@ -128,9 +134,11 @@ def compare(args: argparse.Namespace) -> Answer:
     from chestgan_core.evaluation.comparison.page import as_text, write_comparison
     from chestgan_core.store.embedded import open_store
 
+    require_output_folder(args.out, COMPARISON)
     with explain_unknown(*args.experiments), open_store(home()) as store:
         comparison = compare(store, args.experiments)
-    files = write_comparison(comparison, "Experiments compared", args.out)
+    with output_folder(args.out, COMPARISON):
+        files = write_comparison(comparison, "Experiments compared", args.out)
     data = {**comparison.as_json(), "folder": str(args.out), "exit_status": 1 if comparison.reasons else 0}
     names = ", ".join(file.name for file in files)
     return Answer(data, f"{as_text(comparison)}\nwritten to {escaped(args.out)}: {names}")

@@ -22,6 +22,9 @@ from chestgan_core.cli.parser import (
 )
 from chestgan_core.escaping import escaped
 from chestgan_core.local.home import home
+from chestgan_core.local.output import output_folder, require_output_folder
+
+STUDY = "a study"
 
 
 def add_to(commands: Commands) -> None:
@@ -113,6 +116,7 @@ def run(args: argparse.Namespace) -> Answer:
     from chestgan_core.tuning.study_files import Shards, run_study, write_report
     from chestgan_core.tuning.table import read_table
 
+    require_output_folder(args.out, STUDY)
     settings = StudySettings(
         trials=args.trials,
         minutes=args.max_minutes,
@@ -130,7 +134,8 @@ def run(args: argparse.Namespace) -> Answer:
         "phantom" if args.phantom else "real",
     )
     table = read_table(study)
-    written = write_report(table, args.out)
+    with output_folder(args.out, STUDY, wait=True):
+        written = write_report(table, args.out)
     files = "\n".join(str(path) for path in written if path.suffix in (".html", ".yaml"))
     data = {**as_json(table), "files": [str(path) for path in written]}
     return Answer(data, f"{as_text(table)}\nwritten:\n{files}")

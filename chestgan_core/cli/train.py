@@ -1,6 +1,8 @@
 """`chestgan train`: the generator of an experiment, from slices."""
 
 import argparse
+import os
+from contextlib import nullcontext
 
 from chestgan_core.cli.parser import (
     Answer,
@@ -14,6 +16,9 @@ from chestgan_core.cli.parser import (
     add_threads,
 )
 from chestgan_core.escaping import escaped
+from chestgan_core.local.output import output_folder, require_output_folder
+
+TRAINING = "a training"
 
 
 def add_to(commands: Commands) -> None:
@@ -50,12 +55,16 @@ def train(args: argparse.Namespace) -> Answer:
 
     if args.threads:
         torch.set_num_threads(args.threads)
+    require_output_folder(args.out, TRAINING)  # before the slices are read
     device = pick_device(args.device)
     slices = load_training_slices(args.data, experiment)
     if args.max_minutes or args.max_images:
         budget = Budget(minutes=args.max_minutes, images=args.max_images)
     else:
         budget = Budget.from_plan(experiment.training, len(slices))
-    scorer = open_validator(args.held_out, experiment, device) if args.held_out else None
-    outcome = train(experiment, slices, args.out, device, budget, scorer)
+    scorer = open_validator(args.held_out, slices, experiment, device) if args.held_out else None
+    # Of several processes (torchrun) the first one writes.
+    writes = os.environ.get("RANK", "0") == "0"
+    with output_folder(args.out, TRAINING) if writes else nullcontext():
+        outcome = train(experiment, slices, args.out, device, budget, scorer)
     return Answer(outcome.as_json(), f"{outcome.line()}\nwritten to {escaped(args.out)}")

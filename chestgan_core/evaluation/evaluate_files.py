@@ -8,6 +8,7 @@ that maps slices to images is that of the generator, which the synthetic file na
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, get_args
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,9 +20,9 @@ from chestgan_core.evaluation.scoring.evaluate import evaluate, with_thesis
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.sides import RealImages
 from chestgan_core.evaluation.thesis.measuring import RunDiscriminator, ThesisImages
-from chestgan_core.imaging.windows import WINDOWS, Window
-from chestgan_core.slices.other_patients import require_distinct_files
-from chestgan_core.slices.shards import SliceRow, read_shard
+from chestgan_core.imaging.windows import WINDOWS, Unit, Window
+from chestgan_core.slices.other_patients import DistinctSlices
+from chestgan_core.slices.shards import read_shard, require_slices
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.weights import load_discriminator
 
@@ -30,6 +31,7 @@ UNTITLED: dict[ImageKind, str] = {
     "real": "slices whose source is not stated",
     "phantom": "generated phantom slices",
 }
+MAX_LEVEL = 1e6  # HU or grey levels
 REMEDY = "give a file that chestgan generate has written"
 
 
@@ -128,17 +130,16 @@ def _read_real(paths: Sequence[Path]) -> tuple[Tensor, tuple[str, ...]]:
     """(N, S, S) int16 of all shards, and the patient of each slice."""
     slices: list[Tensor] = []
     patients: list[str] = []
-    rows: list[tuple[SliceRow, ...]] = []
+    given = DistinctSlices()
     for path in paths:
         shard = read_shard(path)
-        rows.append(shard.rows)
+        given.add(path, shard)
         slices.append(torch.from_numpy(shard.slices))
         found, first = slices[-1].shape[-1], slices[0].shape[-1]
         if found != first:
             cause = f"holds {found} x {found} slices, the first file {first} x {first}"
             raise BadInput(path, cause, "normalize all files at one --size")
         patients += [row.patient for row in shard.rows]
-    require_distinct_files(paths, rows)
     return torch.cat(slices), tuple(patients)
 
 
@@ -153,20 +154,28 @@ def _read_slices(path: Path) -> tuple[Tensor, Window | None]:
         raise BadInput(path, "does not exist", REMEDY)
     try:
         with safe_open(path, framework="pt") as file:
+            require_slices(file, path)
             metadata = file.metadata() or {}
             slices: Tensor = file.get_tensor("slices")
     except (SafetensorError, OSError) as error:
         raise BadInput(path, f"has no readable tensor `slices` ({error})", REMEDY) from error
-    if slices.ndim != 3 or slices.dtype != torch.int16:
-        found = f"{tuple(slices.shape)} {str(slices.dtype).removeprefix('torch.')}"
-        raise BadInput(path, f"has slices of {found}, not (N, S, S) int16", REMEDY)
     if "generated" not in metadata:
         return slices, None
     try:
         fields = json.loads(metadata["generated"])["window"]
-        return slices, Window(float(fields["centre"]), float(fields["width"]), fields["unit"])
-    except (ValueError, KeyError, TypeError) as error:
+        return slices, _window(fields)
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BadInput(path, "does not say which window its generator was trained with", REMEDY) from error
+
+
+def _window(fields: dict[str, Any]) -> Window:
+    """Raises ValueError, KeyError, TypeError: not the window of an experiment."""
+    centre, width, unit = fields["centre"], fields["width"], fields["unit"]
+    if not (isinstance(centre, int | float) and isinstance(width, int | float) and unit in get_args(Unit)):
+        raise TypeError("a window has two numbers and a unit")
+    if not (abs(centre) <= MAX_LEVEL and 0 < width <= MAX_LEVEL):
+        raise ValueError("the window is out of range")
+    return Window(float(centre), float(width), unit)
 
 
 def _to_images(slices: Tensor, window: Window) -> Tensor:

@@ -6,12 +6,17 @@ the lock, which ends with the process at the latest.
 
 import errno
 import fcntl
+import hashlib
 import os
+import platform
+import re
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,8 +33,10 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """A path beside `path` to write to, which replaces `path` when the block ends without an error.
 
     Its name is new each time: of two writers at once neither writes into the file of the other. What a killed
-    process leaves is hidden (`.NAME.*.part`). durable: the bytes are on the disk before the name is, so that a power
-    cut leaves no empty file either; False for what is verified before it is used again. The folder must exist.
+    process leaves is hidden (`.NAME.*.part`), and removed by the next process that writes into the folder. durable: the
+    bytes are on the disk before the name is, so that a power cut leaves no empty file either; False for what is
+    verified before it is used again. The folder must exist. Raises DiskFull, whatever the library that writes makes of
+    a full disk or of a limit on the size of files.
     """
     with _part_of(path) as part:
         yield part
@@ -56,11 +63,86 @@ def create_secret(path: Path, text: str) -> None:
 
 @contextmanager
 def _part_of(path: Path) -> Iterator[Path]:
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    if path.parent not in _swept:
+        _swept.add(path.parent)
+        sweep(path.parent)
+    part = path.with_name(f".{path.name}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         yield part
+    except ChestganError:
+        raise
+    except Exception as error:
+        if full := _space_error(error, part):
+            raise file_error(path, full) from error
+        raise
     finally:
         part.unlink(missing_ok=True)
+
+
+_swept: set[Path] = set()  # by this process
+_PART = re.compile(r"\..+\.(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]{8}\.part.*")
+_ABANDONED_SECONDS = 86_400
+"""A file of another machine, or of a process whose number was given to another one: nothing is written for a day."""
+
+
+def sweep(folder: Path) -> None:
+    """Remove what `replacing` left in a folder when its process was killed; never what a process still writes."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            found = _PART.fullmatch(entry.name)
+            if found is None or not entry.is_file(follow_symlinks=False):
+                continue
+            ours = found["machine"] == _machine()
+            old = time.time() - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED_SECONDS
+            if old or (ours and not _is_running(int(found["pid"]))):
+                Path(entry.path).unlink(missing_ok=True)
+
+
+@cache
+def _machine() -> str:
+    """8 hex digits of what process numbers belong to: the machine since it was started, and the container."""
+    try:
+        text = Path("/proc/sys/kernel/random/boot_id").read_text() + str(
+            Path("/proc/self/ns/pid").stat().st_ino
+        )
+    except OSError:
+        text = platform.node()
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # of another user
+        return True
+    return True
+
+
+def _space_error(error: BaseException, part: Path) -> OSError | None:
+    """The full disk behind an error: libraries (torch.save, safetensors, PIL) raise one of their own, without a number.
+
+    Then a further write to the file shows it.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return cause if no_space(cause) else None
+        cause = cause.__cause__ or cause.__context__
+    try:
+        with part.open("ab") as file:
+            file.write(bytes(2**16))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as found:
+        return found if no_space(found) else None
+    return None
+
+
+def no_space(error: OSError) -> bool:
+    """Whether it says that a disk is full, a quota is used up, or a file is larger than the process may write."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -116,8 +198,9 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
 
 def file_error(path: Path, error: OSError, remedy: str = "check its permissions") -> ChestganError:
     """An error of the file system as one line that names the file: DiskFull where no space is left, else BadInput."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(path, f"cannot be written ({error.strerror})", "free some space on its disk")
+    if no_space(error):
+        remedy = "raise ulimit -f" if error.errno == errno.EFBIG else "free some space on its disk"
+        return DiskFull(path, f"cannot be written ({error.strerror})", remedy)
     return BadInput(path, f"cannot be read or written ({error.strerror})", remedy)
 
 

@@ -6,6 +6,7 @@ the old pair, the new pair, or a pair that `read_shard` refuses.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,10 +18,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from chestgan_core.errors import BadInput
-from chestgan_core.local.files import replacing
-from chestgan_core.local.parquet import read_parquet, write_parquet
+from chestgan_core.local.files import open_regular, replacing
+from chestgan_core.local.parquet import column_names, read_parquet, write_parquet
 
 REMEDY = "make the shard again"
+MAX_TEXT = 1024  # characters; DICOM allows 64 for the longest text of a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,36 @@ def write_shard(shard: Shard, path: Path) -> None:
         temporary.chmod(rows_path(path).stat().st_mode)
 
 
+def require_replaceable(path: Path) -> None:
+    """Refuse to replace what is not ours: FILE.safetensors without `slices`, or FILE.parquet without rows of slices.
+
+    Raises BadInput.
+    """
+    remedy = "give another name"
+    if path.is_dir() or rows_path(path).is_dir():
+        raise BadInput(path, "is a folder", remedy)
+    if path.exists() and not _has_slices(path):
+        raise BadInput(path, "is there, and holds no slices", remedy)
+    if rows_path(path).exists() and not {"patient", "sop_uid"} <= set(_columns_of(rows_path(path))):
+        raise BadInput(rows_path(path), "is there, and holds no rows of slices", remedy)
+
+
+def _has_slices(path: Path) -> bool:
+    try:
+        with open_regular(path) as file, safe_open(path, framework="np") as tensors:
+            return bool(file) and "slices" in tensors.keys()  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError):
+        return False
+
+
+def _columns_of(path: Path) -> list[str]:
+    try:
+        with open_regular(path):
+            return column_names(path)
+    except (pa.ArrowException, OSError):
+        return []
+
+
 def read_shard(path: Path, chosen: Sequence[int] | None = None) -> Shard:
     """Read a shard, or some of its slices.
 
@@ -133,7 +165,8 @@ def read_shard(path: Path, chosen: Sequence[int] | None = None) -> Shard:
         (N, size, size) int16 in HU, and N rows.
 
     Raises:
-        BadInput: A file is missing or damaged, the two do not belong together, or an index is out of range.
+        BadInput: A file is missing or damaged, the slices are not square int16 ones, the two do not belong together, or
+            an index is out of range.
 
     Examples:
         >>> import tempfile
@@ -145,8 +178,10 @@ def read_shard(path: Path, chosen: Sequence[int] | None = None) -> Shard:
         >>> shard.slices.shape, int(shard.slices.max()), shard.rows[0].pixel_mm  # HU, mm
         ((1, 64, 64), -850, 5.0)
     """
+    _require_files(path, rows_path(path))
     try:
         with safe_open(path, framework="np") as file:
+            require_slices(file, path)
             metadata = file.metadata() or {}
             slices = file.get_tensor("slices") if chosen is None else _read_chosen(file, chosen)
         data = rows_path(path).read_bytes()
@@ -167,15 +202,42 @@ def parse_rows(data: bytes, where: object) -> tuple[SliceRow, ...]:
     """The rows in the bytes of FILE.parquet. where: what an error names. Raises BadInput."""
     table = read_parquet(data, where, REMEDY, schema=SCHEMA, exact=True, error=BadInput)
     columns = [table.column(name).to_pylist() for name in SCHEMA.names]
+    for name, values in zip(SCHEMA.names, columns, strict=True):
+        if any(
+            len(value) > MAX_TEXT if isinstance(value, str) else not math.isfinite(value or 0)
+            for value in values
+        ):
+            raise BadInput(where, f"has a value out of range in the column {name}", REMEDY)
     return tuple(SliceRow(*values) for values in zip(*columns, strict=True))
 
 
 def read_rows(path: Path) -> tuple[SliceRow, ...]:
     """The rows of the shard at `path` without its slices. Raises BadInput."""
+    _require_files(rows_path(path))
     try:
         return parse_rows(rows_path(path).read_bytes(), rows_path(path))
     except OSError as error:
         raise BadInput(rows_path(path), "cannot be read", "check the path") from error
+
+
+def require_slices(file: Any, path: Path) -> None:
+    """Refuse a tensor `slices` that is not (N, S, S) int16, from the header alone. file: of safe_open.
+
+    Raises BadInput, SafetensorError (there is no such tensor).
+    """
+    stored = file.get_slice("slices")
+    shape, kind = stored.get_shape(), stored.get_dtype()
+    if kind != "I16" or len(shape) != 3:
+        sides = " x ".join(map(str, shape)) or "no"
+        raise BadInput(path, f"has {sides} values of type {kind} as `slices`, not (N, S, S) int16", REMEDY)
+    if shape[1] != shape[2] or not shape[1]:
+        raise BadInput(path, f"has slices of {shape[2]} x {shape[1]} pixels, not square ones", REMEDY)
+
+
+def _require_files(*paths: Path) -> None:
+    for path in paths:
+        if path.exists() and not path.is_file():
+            raise BadInput(path, "is not a file", "check the path")
 
 
 def _read_chosen(file: Any, chosen: Sequence[int]) -> np.ndarray:

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
+from chestgan_core.slices.other_patients import DistinctSlices, Side, require_other_patients
 from chestgan_core.slices.shards import read_shard
 
 # Slices resized at once: bounds the float copy of a large shard.
@@ -62,20 +63,35 @@ def load_training_slices(paths: Sequence[Path], experiment: Experiment) -> Loade
     return loaded
 
 
+def load_held_out(paths: Sequence[Path], trained: LoadedSlices, experiment: Experiment) -> LoadedSlices:
+    """`load_slices` of what a training is judged by. Raises BadInput as load_slices does, and where slices or patients
+    are those that it is trained on.
+    """
+    loaded = load_slices(paths, experiment)
+    require_other_patients(_side(trained), _side(loaded), "the held-out slices")
+    return loaded
+
+
+def _side(loaded: LoadedSlices) -> Side:
+    return Side(loaded.images.numpy(), loaded.patients)
+
+
 def load_slices(paths: Sequence[Path], experiment: Experiment) -> LoadedSlices:
     """The slices of all shards, in the order of the paths, at the experiment's resolution and through its window.
 
     Of an experiment with classes only the slices of these classes. Larger slices are downsized with antialiasing
     before the window clips them.
     Raises BadInput: no paths, no slices (of these classes), slices smaller than the resolution, a file that is not a
-    shard.
+    shard, a slice in two files.
     """
     numbers = {name: number for number, name in enumerate(experiment.classes)}
     parts: list[Tensor] = []
     classes: list[int] = []
     patients: list[str] = []
+    given = DistinctSlices()
     for path in paths:
         shard = read_shard(path)
+        given.add(path, shard)
         chosen = [at for at, row in enumerate(shard.rows) if row.histology in numbers or not numbers]
         patients += [shard.rows[at].patient for at in chosen]
         classes += [numbers[shard.rows[at].histology] for at in chosen] if numbers else []

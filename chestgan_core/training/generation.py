@@ -33,6 +33,15 @@ def noise(seed: int, latent: int) -> Tensor:
     return torch.randn(latent, generator=torch.Generator().manual_seed(seed))
 
 
+def require_seeds(seeds: Sequence[int]) -> None:
+    """Refuse seeds, which count up, before the first image. Raises BadInput: there are none, or out of range."""
+    if not seeds:
+        raise BadInput("the seeds", "are none", "give at least one")
+    for seed in (seeds[0], seeds[-1]):
+        if not 0 <= seed < SEEDS:
+            raise BadInput(f"seed {seed}", "is out of range", f"seeds go from 0 to {SEEDS - 1}")
+
+
 def class_of(seed: int, experiment: Experiment) -> str:
     """The class of a seed's image; empty where the experiment has none."""
     return experiment.classes[seed % len(experiment.classes)] if experiment.classes else ""

@@ -188,7 +188,7 @@ def _train(
     scorer = None
     if experiment.training.validation:
         held_out = training_set.fetch(store, "held-out", folder / "held-out")
-        scorer = open_validator(held_out, experiment, device)
+        scorer = open_validator(held_out, slices, experiment, device)
     outcome = _train_from(store, experiment, slices, out, device, checkpoint_key, scorer, callbacks)
     snapshots = sorted(path.name for path in out.glob(SNAPSHOT_FILE.replace("{:010d}", "*")))
     artefact = store.commit(

@@ -15,7 +15,7 @@ from chestgan_core.errors import ChestganError
 from chestgan_core.metrics.distances import kid
 from chestgan_core.metrics.feature_extractors import Extractor, open_extractor
 from chestgan_core.training.checkpoint import Best, TrainingState
-from chestgan_core.training.data import load_slices
+from chestgan_core.training.data import LoadedSlices, load_held_out
 from chestgan_core.training.ema import calibrate_batch_norm
 from chestgan_core.training.generation import generate
 from chestgan_core.training.weights import LoadedGenerator
@@ -50,16 +50,20 @@ class Validator:
         return kid(self._real, self._extractor.features(images, label=None), self._seed).value
 
 
-def open_validator(paths: Sequence[Path], experiment: Experiment, device: torch.device) -> Validator | None:
+def open_validator(
+    paths: Sequence[Path], trained: LoadedSlices, experiment: Experiment, device: torch.device
+) -> Validator | None:
     """The validator of an experiment, from shards of held-out slices; None where its plan has no validation.
 
-    Raises NotAvailable (the extractor's weights are not here), BadInput (no slices, or too small ones).
+    trained: the slices that it is trained on. Raises NotAvailable (the extractor's weights are not here), BadInput (no
+    slices, too small ones, or of patients that it is trained on).
     """
+    held_out = load_held_out(paths, trained, experiment)
     plan = experiment.training.validation
     if plan is None:
         return None
     extractor = open_extractor(experiment.evaluation.extractor, device)
-    return Validator(extractor, load_slices(paths, experiment).images, plan.images, experiment.seed)
+    return Validator(extractor, held_out.images, plan.images, experiment.seed)
 
 
 def validate(state: TrainingState, scorer: KidScorer, images: int) -> None:

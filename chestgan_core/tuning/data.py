@@ -12,7 +12,7 @@ import torch
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.metrics.feature_extractors import Extractor, open_extractor
 from chestgan_core.training.checkpoint import data_fingerprint
-from chestgan_core.training.data import LoadedSlices, load_slices, load_training_slices
+from chestgan_core.training.data import LoadedSlices, load_held_out, load_training_slices
 from chestgan_core.training.validation import Validator
 from chestgan_core.tuning.plan import StudyData, StudyPlan
 from chestgan_core.tuning.study import KidFloor
@@ -22,12 +22,13 @@ from chestgan_core.tuning.trial import TrialInputs
 class StudySlices:
     """Both sides of a split, at the resolution and through the window of an experiment.
 
-    Raises BadInput: no slices, too small ones, a class with too few patients, a batch larger than the set.
+    Raises BadInput: no slices, too small ones, a class with too few patients, a batch larger than the set, a patient or
+    slice on both sides.
     """
 
     def __init__(self, train: Sequence[Path], held_out: Sequence[Path], experiment: Experiment) -> None:
         self.train: LoadedSlices = load_training_slices(train, experiment)
-        self.held_out: LoadedSlices = load_slices(held_out, experiment)
+        self.held_out: LoadedSlices = load_held_out(held_out, self.train, experiment)
         self._experiment = experiment
         self._extractors: dict[torch.device, Extractor] = {}
         self._validators: dict[tuple[int, torch.device], Validator] = {}

@@ -67,12 +67,17 @@ def as_yaml(experiment: Experiment) -> str:
 
 
 def write_tuned(folder: Path, name: str, text: str) -> Path:
-    """Write the file of a tuned experiment. Raises BadInput: there is none, or the folder cannot be written."""
+    """Write the file of a tuned experiment. Raises BadInput: there is none, a file of somebody else has its name, or
+    the folder cannot be written.
+    """
     if not text:
         raise BadInput(f"the study for {name}", "has no completed trial", "run more trials")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_if_changed(folder / f"{name}.yaml", text)
+        path = folder / f"{name}.yaml"
+        if path.exists() and not (path.is_file() and path.read_bytes().startswith(HEAD.encode())):
+            raise BadInput(path, "is there, and was not written by a study", "give another folder")
+        write_if_changed(path, text)
     except OSError as error:
         raise file_error(folder, error, "give another folder") from error
     return folder / f"{name}.yaml"

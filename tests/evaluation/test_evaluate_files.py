@@ -107,7 +107,7 @@ def test_files_without_slices_are_refused_in_one_line(real: list[Path], tmp_path
     for fake, cause in (
         (tmp_path / "none", "does not exist"),
         (broken, "no readable tensor"),
-        (floats, "float32, not"),
+        (floats, "type F32 as `slices`, not"),
     ):
         with pytest.raises(BadInput, match=cause):
             evaluate_files(real, fake)

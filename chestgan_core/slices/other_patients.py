@@ -1,0 +1,96 @@
+"""The rule of every comparison with held-out slices: they are of other patients than those that were trained on.
+
+In: the slices of both sides, with the patient of each. Out: nothing, or one line that says what they have in common.
+Training, studies and reports all check it here. Patients are compared by their keys and slices by their content: the
+same person may have two pseudonyms, and the same file two names.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chestgan_core.errors import BadInput
+from chestgan_core.slices.shards import Shard
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Side:
+    """images: (N, ...) of any dtype, both sides through the same window and at the same size. patients: N keys."""
+
+    images: "NDArray[np.generic]"
+    patients: Sequence[str]
+
+
+def require_other_patients(
+    trained: Side,
+    held_out: Side,
+    what: str,
+    of: str = "the training slices",
+    remedy: str = "give slices of other patients",
+) -> None:
+    """Refuse sides that share patients or slices.
+
+    Args:
+        trained: What a generator is or was trained on.
+        held_out: What it is judged by.
+        what: The side that is to be replaced, as an error names it: "the held-out slices".
+        of: The other side, as an error names it.
+        remedy: What an error says to do.
+
+    Raises:
+        BadInput: A patient is on both sides or a slice is, under whatever name; or a slice names no patient, so that
+            nothing is known.
+
+    Examples:
+        >>> trained, held_out = np.array([[0, 1], [2, 3]]), np.array([[4, 5]])
+        >>> require_other_patients(Side(trained, ["A", "B"]), Side(held_out, ["C"]), "the held-out slices")
+        >>> require_other_patients(Side(trained, ["A", "B"]), Side(held_out, ["B"]), "the held-out slices")
+        Traceback (most recent call last):
+        chestgan_core.errors.BadInput: the held-out slices: have 1 of their 1 patient(s) in common with the training ...
+    """
+    there = set(held_out.patients)
+    if both := there & set(trained.patients) - {""}:
+        cause = f"have {len(both)} of their {len(there)} patient(s) in common with {of}"
+        raise BadInput(what, cause, remedy)
+    if "" in there or "" in set(trained.patients):
+        raise BadInput(what, f"cannot be told from {of}: there are slices without a patient", remedy)
+    if count := len(_contents(held_out) & _contents(trained)):
+        cause = f"have {count} slice(s) in common with {of}, under other names of patients"
+        raise BadInput(what, cause, remedy)
+
+
+class DistinctSlices:
+    """The slices of one side, file by file: none is given twice, as it would count twice."""
+
+    def __init__(self) -> None:
+        self._files: dict[tuple[str, bytes], Path] = {}
+
+    def add(self, path: Path, shard: Shard) -> None:
+        """Refuse a slice of a patient that another file holds too. Raises BadInput."""
+        patients = [row.patient for row in shard.rows]
+        digests = zip(patients, map(_digest, shard.slices), strict=True)
+        own = {(patient, digest) for patient, digest in digests if digest is not None}
+        if both := own & self._files.keys():
+            first = self._files[min(both)]
+            remedy = "give each file once, and no two that share slices"
+            raise BadInput(path, f"holds {len(both)} slice(s) that {first} holds too", remedy)
+        self._files |= dict.fromkeys(own, path)
+
+
+def _contents(side: Side) -> set[bytes]:
+    """Digests of all slices but those of one value."""
+    return {digest for digest in map(_digest, side.images) if digest is not None}
+
+
+def _digest(image: "NDArray[np.generic]") -> bytes | None:
+    """Of the values; None for an image of one value (air), which two patients may well share."""
+    if not (image != image.flat[0]).any():
+        return None
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
