@@ -20,12 +20,13 @@ from pathlib import Path
 
 import pytest
 
-from chestgan_core.dicom import archive_members
+from chestgan_core.dicom import archive_members, headers
 from chestgan_core.dicom.archive_members import BadArchive
 from chestgan_core.dicom.file_walk import READ_ERRORS, Archives, Found, Refused, files_below, walk
 from chestgan_core.dicom.left_out import LeftOut
 from chestgan_core.dicom.zip_archive import open_zip
 from chestgan_core.errors import BadInput, DiskFull
+from tests.dicom.ct_files import as_bytes, ct_slice
 
 MIB = 1024**2
 SLICE = bytes(128) + b"DICM" + bytes(range(256)) * 100
@@ -431,3 +432,36 @@ def test_the_first_bytes_are_those_of_the_file(tmp_path: Path) -> None:
         assert isinstance(found, Found)
         assert found.head == SLICE[:8192]
         assert archives.state(found.location) == (len(SLICE), zlib.crc32(SLICE))
+
+
+def test_a_header_without_an_end_is_not_read_to_the_end_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(headers, "MAX_HEADER_BYTES", 512 * 1024)
+    start = as_bytes(ct_slice())[:400]
+    (tmp_path / "a.zip").write_bytes(zip_of({"a.dcm": start + bytes(200 * MIB)}))
+    sizes = []
+    with Archives() as archives:
+        (found,) = walk([tmp_path], archives)
+        assert isinstance(found, Found)
+
+        def read(limit: int) -> bytes:
+            sizes.append(limit)
+            return archives.read(found.location, limit)
+
+        read_from = headers.read_header(found, read)
+    assert isinstance(read_from, headers.Rejected)
+    assert (read_from.reason, "no pixels within" in read_from.cause) == (LeftOut.UNREADABLE, True)
+    assert sizes == [128 * 1024, 512 * 1024]
+
+
+def test_a_file_that_becomes_shorter_while_it_is_read_is_unreadable(tmp_path: Path) -> None:
+    path = tmp_path / "a.dcm"
+    path.write_bytes(as_bytes(ct_slice())[:400] + bytes(100_000))
+    with Archives() as archives:
+        (found,) = walk([path], archives)
+        assert isinstance(found, Found)
+        path.write_bytes(path.read_bytes()[:9000])
+        read_from = headers.read_header(found, lambda limit: archives.read(found.location, limit))
+    assert isinstance(read_from, headers.Rejected)
+    assert read_from.reason is LeftOut.UNREADABLE
