@@ -8,6 +8,7 @@ at most server and path: never parameters, credentials, or the target of a redir
 import hashlib
 import json
 import os
+import shutil
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,8 +22,8 @@ import urllib3
 from urllib3.exceptions import HTTPError, LocationValueError
 
 from chestgan_core import __version__
-from chestgan_core.errors import BadInput, SourceRefused
-from chestgan_core.local.files import file_error, replacing
+from chestgan_core.errors import BadInput, DiskFull, SourceRefused
+from chestgan_core.local.files import HEADROOM_BYTES, file_error, replacing
 from chestgan_core.sources.download import bandwidth
 from chestgan_core.sources.download.retry import TemporaryFailure, retry_after, with_retries
 
@@ -131,6 +132,11 @@ class _Transfer:
                 self._begin(_strong_validator(answer))
             before = self._bytes
             for block in _blocks(answer):
+                # A server may send without an end: some space stays for the others on this machine.
+                if shutil.disk_usage(Path(self._file.name).parent).free < HEADROOM_BYTES:
+                    raise DiskFull(
+                        self._what, "leaves no space on the disk", "free some space, or set CHESTGAN_HOME"
+                    )
                 self._file.write(block)
                 self._digest.update(block)
                 self._bytes += len(block)

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chestgan_core.errors import BadInput, SourceRefused, SourceUnreachable
+from chestgan_core.errors import BadInput, DiskFull, SourceRefused, SourceUnreachable
 from chestgan_core.sources.download import retry
 from chestgan_core.sources.download.http import download, get_json
 from chestgan_core.sources.download.retry import retry_after
@@ -217,3 +218,13 @@ def test_a_limit_that_is_not_a_number_is_refused(
 def test_a_file_that_cannot_be_written_is_not_blamed_on_the_server(tmp_path: Path) -> None:
     with StandInServer(bytes_of(BODY)) as server, pytest.raises(BadInput, match="cannot be read or written"):
         download(server.url, tmp_path / "no folder" / "file")
+
+
+def test_an_answer_without_an_end_leaves_space_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = shutil._ntuple_diskusage(2**40, 2**40 - 1000, 1000)  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: full)
+    with StandInServer(bytes_of(BODY)) as server, pytest.raises(DiskFull, match="leaves no space"):
+        download(server.url, tmp_path / "file")
+    assert list(tmp_path.iterdir()) == []
