@@ -3,6 +3,13 @@
 # Dagster's own, as the UI and its documentation name it.
 PARTITION_TAG = "dagster/partition"
 
+# Which runs share a limit, in dagster.yaml: key `chestgan/work`. Small runs are not limited, and go first in the queue.
+WORK_TAG = "chestgan/work"
+PRIORITY_TAG = "dagster/priority"
+PATIENT_WORK = {WORK_TAG: "patient", PRIORITY_TAG: "-1"}
+STUDY_WORK = {WORK_TAG: "study", PRIORITY_TAG: "-1"}
+SMALL_WORK = {WORK_TAG: "small", PRIORITY_TAG: "1"}
+
 # What requested a run, and for which state: a state is never requested twice.
 REQUEST_KEY_TAG = "chestgan/request_key"
 DATASET_TAG = "chestgan/dataset"

@@ -8,7 +8,7 @@ import dagster as dg
 from chestgan_assets.assets.slices import training_set
 from chestgan_assets.assets.training import generator_checkpoint
 from chestgan_assets.conditions import FOLLOWS
-from chestgan_assets.execution.executor import GPU_POOL, OWNERS, RETRY
+from chestgan_assets.execution.executor import GO_FIRST, OWNERS, RETRY, evaluation_pool
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.execution.usage import metered
 from chestgan_assets.metadata import (
@@ -56,7 +56,8 @@ SHOWN = (
     tags=REPORT,
     owners=OWNERS,
     code_version=str(VERSION),
-    pool=GPU_POOL,
+    pool=evaluation_pool(),
+    op_tags=GO_FIRST,
     retry_policy=RETRY,
     automation_condition=FOLLOWS,
     check_specs=[

@@ -7,7 +7,7 @@ import dagster as dg
 from chestgan_assets.assets.evaluation import metric_report
 from chestgan_assets.assets.training import generator_checkpoint
 from chestgan_assets.conditions import FOLLOWS, FOLLOWS_ANY
-from chestgan_assets.execution.executor import GPU_POOL, OWNERS, RETRY
+from chestgan_assets.execution.executor import GO_FIRST, OWNERS, RETRY, evaluation_pool
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.execution.usage import metered
 from chestgan_assets.metadata import (
@@ -36,7 +36,8 @@ from chestgan_core.config.experiment import load_experiment
     tags=SYNTHETIC_IMAGES,
     owners=OWNERS,
     code_version="2",
-    pool=GPU_POOL,
+    pool=evaluation_pool(),
+    op_tags=GO_FIRST,
     retry_policy=RETRY,
     automation_condition=FOLLOWS,
     check_specs=[

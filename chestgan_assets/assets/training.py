@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from chestgan_assets.assets.slices import training_set
-from chestgan_assets.execution.executor import GPU_POOL, OWNERS, RETRY
+from chestgan_assets.execution.executor import OWNERS, RETRY, training_pool
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.execution.usage import metered
 from chestgan_assets.metadata import (
@@ -60,7 +60,7 @@ class Interval:
     tags=MODEL_WEIGHTS,
     owners=OWNERS,
     code_version=str(VERSION),
-    pool=GPU_POOL,
+    pool=training_pool(),
     retry_policy=RETRY,
     check_specs=[
         check_spec(

@@ -19,6 +19,9 @@ from chestgan_core.store.store import Store
 if TYPE_CHECKING:
     from chestgan_core.slices.drift import Drift
 
+NO_CHECKPOINT = "no checkpoint; the first training has to be started by a person"
+NOTHING_NEW = "no new slices"
+
 
 @dg.sensor(
     jobs=[training_set_job, synthetic_set_job],
@@ -36,6 +39,7 @@ def retraining_sensor(context: dg.SensorEvaluationContext, store: StoreResource)
         context,
         EXPERIMENTS,
         lambda name, requested: _next(context.instance, opened, name, limits, requested),
+        unremarkable=(NOTHING_NEW, NO_CHECKPOINT),
     )
 
 
@@ -48,10 +52,12 @@ def _next(
 
     current = current_training_set(store, experiment)
     if current is None:
-        return None, "has no checkpoint; the first training has to be started by a person"
+        return None, NO_CHECKPOINT
     dataset, version = current
     drift = drift_since(store, open_training_set(store, dataset, version))
     why = enough(drift, limits)
+    if why is None and not drift.slices:
+        return None, NOTHING_NEW
     if why is None:
         return None, f"{drift.slices} slices of {drift.patients} patients are new: not enough, and no drift"
     (newest,) = store.read_pointer(keys.training_set_latest(dataset), "version")

@@ -5,11 +5,12 @@ that says for every experiment why it did or did not act.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
 import dagster as dg
 
+from chestgan_assets.automation.tick_lines import grouped
 from chestgan_assets.tags import REQUEST_KEY_TAG
 from chestgan_core.errors import ChestganError
 
@@ -29,21 +30,25 @@ def latest_run(instance: dg.DagsterInstance, key: str) -> dg.DagsterRun | None:
 
 
 def for_each_experiment(
-    context: dg.SensorEvaluationContext, names: Iterable[str], step: Step
+    context: dg.SensorEvaluationContext, names: Iterable[str], step: Step, unremarkable: Sequence[str]
 ) -> dg.SensorResult:
-    """One tick over these experiments. The cursor holds what was requested, by keys that the step chooses."""
+    """One tick over these experiments. The cursor holds what was requested, by keys that the step chooses.
+
+    unremarkable: reasons that need nobody's attention; experiments with such a reason are only counted.
+    """
     requested: dict[str, str] = json.loads(context.cursor or "{}")
     requests: list[dg.RunRequest] = []
-    reasons = []
+    acted: dict[str, str] = {}
+    others: dict[str, str] = {}
     for name in names:
         try:
             request, reason = step(name, requested)
         except ChestganError as error:
             request, reason = None, str(error)  # the other experiments must not wait for it
-        reasons.append(f"{name}: {reason}")
+        (others if request is None else acted)[name] = reason
         if request is not None:
             requests.append(request)
-    summary = "; ".join(reasons)
+    summary = grouped({**acted, **others}, unremarkable)
     context.log.info(summary)
     return dg.SensorResult(
         run_requests=requests, skip_reason=None if requests else summary, cursor=json.dumps(requested)

@@ -5,12 +5,16 @@ Input: the newest reports. Output: run requests of hyperparameter_study_job, one
 
 import dagster as dg
 
+from chestgan_assets.automation.partition_runs import IN_FLIGHT
 from chestgan_assets.automation.run_requests import for_each_experiment, run_request
 from chestgan_assets.jobs.asset_jobs import hyperparameter_study_job
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.resources import StoreResource
-from chestgan_core.evaluation.thresholds import Thresholds, newest_payload, shortfall, thresholds
+from chestgan_assets.tags import PARTITION_TAG
+from chestgan_core.evaluation.thresholds import PASSED, Thresholds, newest_payload, shortfall, thresholds
 from chestgan_core.store.store import Store
+
+NO_REPORT = "no report yet"
 
 
 @dg.sensor(
@@ -21,21 +25,37 @@ from chestgan_core.store.store import Store
 def hyperparameter_study_sensor(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
     """Starts a hyperparameter study of experiments whose report does not pass.
 
-    The cursor holds per experiment the training set for which a study was requested: another study on the same slices
-    would repeat the search. Experiments that come from a study are not studied again.
+    One study at a time. The cursor holds per experiment the training set for which a study was requested: another study
+    on the same slices would repeat the search. Experiments that come from a study are not studied again.
     """
     opened, limits = store.open(), thresholds()
     names = [name for name, experiment in EXPERIMENTS.items() if experiment.provenance is None]
-    return for_each_experiment(context, names, lambda name, requested: _next(opened, name, limits, requested))
+    busy = _study_in_flight(context.instance)
+
+    def step(name: str, requested: dict[str, str]) -> tuple[dg.RunRequest | None, str]:
+        nonlocal busy
+        request, reason = _next(opened, name, limits, requested, busy)
+        busy = busy or (name if request else "")
+        return request, reason
+
+    return for_each_experiment(context, names, step, unremarkable=(NO_REPORT, PASSED))
+
+
+def _study_in_flight(instance: dg.DagsterInstance) -> str:
+    """The experiment of a study that is queued or runs; "" without one."""
+    found = instance.get_run_records(
+        dg.RunsFilter(job_name=hyperparameter_study_job.name, statuses=IN_FLIGHT), limit=1
+    )
+    return found[0].dagster_run.tags.get(PARTITION_TAG, "another experiment") if found else ""
 
 
 def _next(
-    store: Store, experiment: str, limits: Thresholds, requested: dict[str, str]
+    store: Store, experiment: str, limits: Thresholds, requested: dict[str, str], busy: str
 ) -> tuple[dg.RunRequest | None, str]:
-    """The study of one experiment, or why there is none. Writes into requested."""
+    """The study of one experiment, or why there is none. Writes into requested. busy: whose study is in flight."""
     report = newest_payload(store, experiment)
     if report is None:
-        return None, "has no report"
+        return None, NO_REPORT
     short, why = shortfall(report, limits.study_floors)
     if not short:
         return None, why
@@ -45,5 +65,7 @@ def _next(
             None,
             f"{why}; a study on {training_set} was already requested, its results are for a person to judge",
         )
+    if busy:
+        return None, f"{why}; waits for the study of {busy}"
     requested[experiment] = training_set
     return run_request(f"study:{experiment}:{training_set}", experiment), f"{why}; study requested"

@@ -23,7 +23,7 @@ def grouped(reasons: Mapping[str, str], unremarkable: Sequence[str] = (), kind: 
     """
     remarkable = [f"{name}: {reason}" for name, reason in reasons.items() if reason not in unremarkable]
     counted = [
-        f"{number} {kind}: {reason}"
+        f"{number} {kind if number > 1 else kind.removesuffix('s')}: {reason}"
         for reason in unremarkable
         if (number := sum(said == reason for said in reasons.values()))
     ]

@@ -8,6 +8,7 @@ import dagster as dg
 
 from chestgan_assets.execution.processes import step_processes
 from chestgan_assets.load_faults import note_fault
+from chestgan_assets.tags import PRIORITY_TAG
 from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.local.environment import choice_from_environment
 
@@ -17,8 +18,9 @@ OWNERS = ["team:chestgan"]
 # or database that is restarted is away for less.
 RETRY = dg.RetryPolicy(max_retries=3, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
-# One step at a time on the accelerator, whatever the number of runs.
+# One step at a time on the accelerator, whatever the number of runs. Steps of a minute go before those of hours.
 GPU_POOL = "gpu"
+GO_FIRST = {PRIORITY_TAG: "1"}  # tags of a step
 # Patients that are downloaded at the same time, whatever the number of runs: servers and bandwidth are shared.
 DOWNLOAD_POOL = "download"
 DOWNLOADS = 2  # one is downloaded while the other is checked and stored
@@ -29,14 +31,27 @@ def on_kubernetes() -> bool:
     return os.environ.get("CHESTGAN_EXECUTOR") == "k8s"
 
 
-def study_pool() -> str | None:
-    """The pool of a study's steps: trials take turns on a GPU, and run side by side on CPUs.
+def on_accelerators() -> bool:
+    """Whether steps run on GPUs. Pods have GPUs of their own, and their number is the limit of the pool.
 
-    Called when the pipeline loads, so without torch: by the device file of the driver, or on a Mac. Pods have GPUs of
-    their own, and their number is the limit of the pool.
+    Called when the pipeline loads, so without torch: by the device file of the driver, or on a Mac.
     """
-    accelerated = on_kubernetes() or Path("/dev/nvidiactl").exists() or sys.platform == "darwin"
-    return GPU_POOL if accelerated else None
+    return on_kubernetes() or Path("/dev/nvidiactl").exists() or sys.platform == "darwin"
+
+
+def study_pool() -> str | None:
+    """The pool of a study's steps: trials take turns on a GPU, and run side by side on CPUs."""
+    return GPU_POOL if on_accelerators() else None
+
+
+def training_pool() -> str:
+    """The pool of trainings: one at a time, also on a CPU."""
+    return GPU_POOL if on_accelerators() else "training"
+
+
+def evaluation_pool() -> str:
+    """The pool of reports and sets: on a CPU their minutes do not wait for the hours of trainings."""
+    return GPU_POOL if on_accelerators() else "evaluation"
 
 
 def steps_share_cpu() -> bool:

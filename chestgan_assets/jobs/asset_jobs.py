@@ -3,16 +3,19 @@
 import dagster as dg
 
 from chestgan_assets.execution.executor import study_executor
+from chestgan_assets.tags import PATIENT_WORK, SMALL_WORK, STUDY_WORK
 
 series_catalog_job = dg.define_asset_job(
     "series_catalog_job",
     dg.AssetSelection.assets("series_catalog"),
     description="Step 1 of 4: list the series of a DICOM dataset, with the status of each.",
+    tags=SMALL_WORK,
 )
 patient_slices_job = dg.define_asset_job(
     "patient_slices_job",
     dg.AssetSelection.assets("raw_dicom", "slice_tensors"),
     description="Step 2 of 4: archive and normalize one patient. Backfill it over all patients.",
+    tags=PATIENT_WORK,
 )
 raw_images_job = dg.define_asset_job(
     "raw_images_job",
@@ -28,6 +31,7 @@ training_set_job = dg.define_asset_job(
     "training_set_job",
     dg.AssetSelection.assets("training_set"),
     description="Step 3 of 4: split the slices of a dataset by patient.",
+    tags=SMALL_WORK,
 )
 synthetic_set_job = dg.define_asset_job(
     "synthetic_set_job",
@@ -40,27 +44,32 @@ architecture_comparison_job = dg.define_asset_job(
     "architecture_comparison_job",
     dg.AssetSelection.assets("architecture_comparison"),
     description="After step 4: compare several experiments, which the launchpad names.",
+    tags=SMALL_WORK,
 )
 tuning_comparison_job = dg.define_asset_job(
     "tuning_comparison_job",
     dg.AssetSelection.assets("tuning_comparison"),
     description="After step 4: compare an experiment before and after tuning.",
+    tags=SMALL_WORK,
 )
 hyperparameter_study_job = dg.define_asset_job(
     "hyperparameter_study_job",
     dg.AssetSelection.assets("hyperparameter_study"),
     description="After step 3: search hyperparameters of one experiment; the best become an experiment of their own.",
     executor_def=study_executor(),
+    tags=STUDY_WORK,
 )
 monthly_report_job = dg.define_asset_job(
     "monthly_report_job",
     dg.AssetSelection.assets("monthly_report"),
     description="Report on everything that was committed to the store in a month.",
+    tags=SMALL_WORK,
 )
 health_checks_job = dg.define_asset_job(
     "health_checks_job",
     dg.AssetSelection.checks_for_assets(dg.AssetKey("collections")),
     description="Check for failed patients and outdated catalogs.",
+    tags=SMALL_WORK,
 )
 
 asset_jobs = [

@@ -164,7 +164,7 @@ def test_a_month_requests_what_is_new_and_nothing_twice(
 ) -> None:
     for sensor in SENSORS:
         month.tick(sensor)
-    assert month.said["retraining_sensor"].startswith("tiny: has no checkpoint")
+    assert month.said["retraining_sensor"].startswith("1 experiment: no checkpoint")
     stages.bring("reported", month.store)
     for day in range(2, 34):
         month.day = day
@@ -214,7 +214,7 @@ def test_a_daemon_that_lost_its_cursor_requests_nothing_again(
         month.cursors.clear()
         month.tick(retraining_sensor)
     assert month.log == [(0, "training_set_job folder"), (0, "synthetic_set_job tiny")]
-    assert "0 slices of 0 patients are new" in month.said["retraining_sensor"]
+    assert month.said["retraining_sensor"] == "1 experiment: no new slices"
 
 
 def test_a_message_that_is_refused_for_a_day_holds_back_no_other(
