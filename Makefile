@@ -3,6 +3,7 @@
 # make test   lint and the tests that take minutes; make test-all adds the slow ones, make test-slow runs only these
 # make coverage  which lines of some rooms their own tests run
 # make docs   the documentation site into site/, warnings are errors
+# make chaos  kills, cut connections and full disks, and what must hold after each; SECONDS=3600 for an hour
 # make bench  speed as ratios, measured in one run
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +14,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 # All of these work on this machine, also where it is a pod.
 export CHESTGAN_EXECUTOR ?= multiprocess
 
-.PHONY: demo dev test test-slow test-all coverage bench docs lint lock clean
+.PHONY: demo dev test test-slow test-all coverage chaos bench docs lint lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/python -m chestgan_assets.local.demo
@@ -45,6 +46,9 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+chaos: $(VENV)/installed
+	@$(BIN)/python -m chaos --seconds $(or $(SECONDS),120) --seed $(or $(SEED),0)
+
 bench: $(VENV)/installed
 	@$(BIN)/python -m bench
 
@@ -53,16 +57,19 @@ docs: $(VENV)/installed
 	@! grep -rlE '<(link|script|img|iframe)[^>]+(href|src)="(https?:)?//' site --include='*.html' \
 	  || { echo "the pages above load something from another host"; exit 1; }
 
-# Exact versions first, then the project without looking at its dependencies again.
+# Exact versions first, whose files have the hashes of the lock; then the project without looking at its dependencies again.
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-# Needs uv. Universal: one file for Linux and macOS, Python 3.11 to 3.13; no index addresses.
+# Needs uv. Universal: one file for Linux and macOS, Python 3.11 to 3.13; no index addresses. Then what the image has of it.
+IMAGE_EXTRAS := deploy features idc studies
+LOCK := uv pip compile --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --python-version 3.11
 lock:
-	uv pip compile --universal --no-emit-index-url --custom-compile-command "make lock" --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
+	$(LOCK) --all-extras pyproject.toml -o requirements.lock
+	$(LOCK) --no-annotate --constraint requirements.lock $(IMAGE_EXTRAS:%=--extra %) pyproject.toml -o requirements-image.lock
 
 clean:
 	rm -rf $(VENV) .local site .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""What must hold after kills, cut connections and full disks, tried out with seeds."""
