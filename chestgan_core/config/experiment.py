@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 from pydantic import Field, field_validator, model_validator
 
 from chestgan_core.config.dataset import dataset_files, dataset_named
+from chestgan_core.config.labels import class_key, comparable
 from chestgan_core.config.training_plan import (
     FREE_ON_RESUME,
     Fraction,
@@ -189,7 +190,8 @@ class Experiment(Section):
     @field_validator("classes")
     @classmethod
     def _are_classes(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
-        if len(classes) == 1 or len(set(classes)) < len(classes):
+        classes = tuple(class_key(name) for name in classes)
+        if len(classes) == 1 or len(set(map(comparable, classes))) < len(classes) or "" in classes:
             raise ValueError("give two or more different classes, or none")
         return classes
 

@@ -168,8 +168,12 @@ def _picture(path: Path, size: int) -> np.ndarray:
 
     try:
         grey = decode_image(path.read_bytes(), path.suffix).grey
-    except (UnusableImage, OSError) as error:
-        raise BadInput(path, "is not a readable picture", "replace it, or take it away") from error
+    except UnusableImage as error:
+        raise BadInput(
+            path, f"cannot be used: {error.status.meaning}", "replace it, or take it away"
+        ) from error
+    except OSError as error:
+        raise BadInput(path, "cannot be read", "replace it, or take it away") from error
     square = ImageOps.pad(Image.fromarray(grey), (size, size), Image.Resampling.HAMMING)
     return np.asarray(square, np.float32) / 127.5 - 1
 

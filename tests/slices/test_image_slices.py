@@ -58,7 +58,8 @@ def test_a_picture_becomes_a_square_with_its_whole_content_in_the_middle(root, s
 
 
 def test_small_details_are_averaged_not_skipped(root, store, tmp_path):
-    stripes = Image.fromarray(np.tile(np.array([0, 255], np.uint8), (320, 160)))
+    contrast = np.linspace(20, 127, 320)[:, None]
+    stripes = Image.fromarray((127 + np.tile([-1, 1], (320, 160)) * contrast).astype(np.uint8))
     put(root, {"train/a/stripes.png": stripes})
     collect_images(store, "pictures", tmp_path)
     slices = shards(store, tmp_path)["a"].slices

@@ -169,7 +169,7 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(BadInput, match="holds no picture and no DICOM slice"):
         select_by_reference(slices, rules(max_distance=1))
     (tmp_path / "keep" / "1.png").write_bytes(b"not an image")
-    with pytest.raises(BadInput, match=r"1\.png: is not a readable picture"):
+    with pytest.raises(BadInput, match=r"1\.png: cannot be used: damaged"):
         select_by_reference(slices, rules(max_distance=1))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from chestgan_core.config.dataset import Dataset, dataset_named
+from chestgan_core.config.labels import one_spelling
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.local.progress import Progress
 from chestgan_core.reasons import in_words
@@ -193,7 +194,12 @@ def _scan(dataset: Dataset, config: ImagesConfig, root: Path) -> _Scan:
             scanned.append((row, None if found is None else found.location))
             progress.step()
     scanned.sort(key=lambda item: item[0].path)
-    rows = mark_duplicates([row for row, _ in scanned], config.splits if with_splits else {})
+    classes = one_spelling(row.class_name for row, _ in scanned)
+    patients = one_spelling(row.patient for row, _ in scanned)
+    rows = [
+        replace(row, class_name=classes[row.class_name], patient=patients[row.patient]) for row, _ in scanned
+    ]
+    rows = mark_duplicates(rows, config.splits if with_splits else {})
     return _Scan(rows, [location for _, location in scanned])
 
 
@@ -244,7 +250,7 @@ def _row(
 ) -> ImageRow:
     from chestgan_core.dicom.file_walk import READ_ERRORS
     from chestgan_core.imaging.perceptual_hash import perceptual_hash
-    from chestgan_core.sources.images.decoding import MAX_BYTES, UnusableImage, decode_image
+    from chestgan_core.sources.images.decoding import MAX_BYTES, UnusableImage, decode_image, require_contrast
     from chestgan_core.sources.images.path_labels import is_hidden, labels_of
 
     labels = labels_of(path, config)
@@ -262,6 +268,7 @@ def _row(
     try:
         data = archives.read(found.location, MAX_BYTES)
         image = decode_image(data, path.suffix)
+        require_contrast(image.grey)
     except READ_ERRORS:
         return left_out(ImageStatus.UNREADABLE)
     except UnusableImage as error:

@@ -23,7 +23,15 @@ class ImageStatus(Reason):
         "a link out of the folder or within an archive, a pipe, a socket or a device: never opened",
     )
     ARCHIVE = "archive", "an archive that is not read (.7z, .rar, ...) or holds no files: unpack it first"
-    UNREADABLE = "unreadable", "damaged, truncated, encrypted, or of a pixel type without a grey range"
+    UNREADABLE = "unreadable", "damaged, truncated or encrypted"
+    OTHER_FORMAT = "other-format", "a kind of picture that is not read: convert it to PNG or JPEG"
+    RAW_VALUES = (
+        "raw-values",
+        "values without a known black and white: floating point, signed, or 16-bit ones in a small part of their "
+        "range, as a scanner stores them; save it as it is displayed",
+    )
+    TRANSPARENT = "transparent", "wholly transparent, or with parts that look different on every background"
+    NO_CONTRAST = "no-contrast", "empty, saturated, a mask, or of so few grey levels that nothing can be seen"
     TOO_LARGE = "too-large", "more pixels or bytes than a chest image has: possibly a decompression bomb"
     SEVERAL_FRAMES = "several-frames", "an animation or a stack of pages"
     NO_CLASS = "no-class", "not in a class folder, or in one whose name has no letter or digit"

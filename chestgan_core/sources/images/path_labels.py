@@ -1,15 +1,15 @@
 """The labels that the path of an image holds: its split, its class, its patient.
 
 In: the path of a file below the folder of a collection: `<anything>/<split>/<class>/<name>`, or without the level of
-splits. Out: `PathLabels`.
+splits. Out: `PathLabels`. Names are compared as config/labels.py says.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from chestgan_core.config.labels import class_key, comparable, normal_form
 from chestgan_core.sources.images.source import ImagesConfig
 
 # Names of split folders, for datasets that do not name their own: reported, but without any effect on the split.
@@ -37,11 +37,12 @@ def labels_of(path: PurePosixPath, config: ImagesConfig) -> PathLabels:
     folders = path.parts[:-1]
     level = _split_level(folders, config)
     folder = folders[level + 1] if level is not None else folders[-1] if folders else ""
-    if folder in config.splits:  # the image lies in the split folder itself
+    splits = _splits(config)
+    if comparable(folder) in splits:  # the image lies in the split folder itself
         folder = ""
-    split = folders[level] if level is not None else ""
-    if not config.splits and len(folders) > 1 and folders[-2].lower() in _USUAL_SPLITS:
-        split = folders[-2]
+    split = splits[comparable(folders[level])] if level is not None else ""
+    if not config.splits and len(folders) > 1 and comparable(folders[-2]) in _USUAL_SPLITS:
+        split = normal_form(folders[-2])
     return PathLabels(split, _class_name(folder, config), _patient(path.name, config))
 
 
@@ -56,24 +57,24 @@ def is_hidden(path: PurePosixPath) -> bool:
 def _split_level(folders: Sequence[str], config: ImagesConfig) -> int | None:
     """Index of the split folder: the innermost one that has a class folder below it."""
     for level in range(len(folders) - 2, -1, -1):
-        if folders[level] in config.splits:
+        if comparable(folders[level]) in _splits(config):
             return level
     return None
 
 
+def _splits(config: ImagesConfig) -> dict[str, str]:
+    """The split folders of the dataset as they are compared -> as the dataset names them."""
+    return {comparable(name): name for name in config.splits}
+
+
 def _class_name(folder: str, config: ImagesConfig) -> str:
+    folder = normal_form(folder)
     if config.class_name and (found := re.search(config.class_name, folder)):
         folder = found[1] if found.re.groups else found[0]
-    # It becomes a part of keys in the store. If a character cannot be in a key, a hash of the name is added, or two
-    # classes that differ in nothing else would become one.
-    spaced = re.sub(r"\s+", "-", folder.strip())
-    name = re.sub(r"[^A-Za-z0-9._-]+|\.{2,}", "-", spaced).strip("._-")
-    if name == spaced.strip("._-"):
-        return name
-    return f"{name or 'class'}-{hashlib.sha256(folder.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+    return class_key(folder) if folder else ""
 
 
 def _patient(name: str, config: ImagesConfig) -> str:
-    if not config.patient_name or (found := re.search(config.patient_name, name)) is None:
+    if not config.patient_name or (found := re.search(config.patient_name, normal_form(name))) is None:
         return ""
     return next((group for group in found.groups() if group), found[0])

@@ -2,11 +2,13 @@
 
 import os
 import re
+import unicodedata
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, field_validator
 
+from chestgan_core.config.labels import comparable, normal_form
 from chestgan_core.config.source_config import SourceConfig
 from chestgan_core.errors import BadInput
 from chestgan_core.local.environment import path_from_environment
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from chestgan_core.config.dataset import Dataset
     from chestgan_core.sources.download.download_progress import DownloadProgress
     from chestgan_core.sources.series_rows import Catalog, SeriesRow
+
+Side: TypeAlias = Literal["train", "held-out"]
 
 
 class ImagesConfig(SourceConfig):
@@ -34,17 +38,26 @@ class ImagesConfig(SourceConfig):
     kaggle: str = ""
     class_name: str = ""
     patient_name: str = ""
-    splits: dict[str, Literal["train", "held-out"]] = Field(default_factory=dict)
+    splits: dict[str, Side] = Field(default_factory=dict)
     kaggle_endpoint: str = "https://www.kaggle.com/api/v1"
 
     @field_validator("class_name", "patient_name")
     @classmethod
     def _compiles(cls, pattern: str) -> str:
+        pattern = unicodedata.normalize("NFC", pattern)  # as the names that it is looked for in
         try:
             re.compile(pattern)
         except re.error as error:
             raise ValueError(f"{pattern!r} is not a valid regular expression ({error})") from error
         return pattern
+
+    @field_validator("splits")
+    @classmethod
+    def _names_each_folder_once(cls, splits: dict[str, Side]) -> dict[str, Side]:
+        named = {normal_form(folder): side for folder, side in splits.items()}
+        if len({comparable(folder) for folder in named}) < len(splits):
+            raise ValueError("two folders differ in blanks, accents' encoding, or upper and lower case only")
+        return named
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -154,16 +155,6 @@ def alpha_copy() -> Image.Image:
 )
 def test_grey_levels_do_not_depend_on_the_format_of_the_file(image, form):
     assert np.array_equal(decode_image(encoded(image, form), "." + form.lower()).grey, GREY)
-
-
-def test_transparent_parts_are_black():
-    cut_out = Image.fromarray(GREY).convert("RGBA")
-    cut_out.putalpha(
-        Image.fromarray(np.repeat(np.array([[0], [255]], np.uint8), 8, axis=0).repeat(256, axis=1))
-    )
-    grey = decode_image(encoded(cut_out), ".png").grey
-    assert not grey[:8].any()
-    assert np.array_equal(grey[8:], GREY[8:])
 
 
 def test_colour_becomes_luma():
@@ -390,3 +381,60 @@ def test_the_real_chest_x_rays(real_data):
     # person113 and person130
     assert summary.patients_across_splits == 2
     assert (summary.near_groups, summary.duplicate_groups) == (0, 0)
+
+
+def decomposed(name: str) -> str:
+    return unicodedata.normalize("NFD", name)
+
+
+def test_the_same_folder_in_another_unicode_form_case_or_with_a_blank_is_one_class(root, store, tmp_path):
+    names = ["größe", decomposed("größe"), "Größe", "größe "]
+    files = {f"train/{name}/{at}.png": drawn(10 + at) for at, name in enumerate(names)}
+    put(root, files | {"test/größe/9.png": drawn(9), "test/other/8.png": drawn(8)})
+    stored = collect_images(store, "pictures", tmp_path)
+    assert len(stored.by_class) == 3
+    classes = {name for name, _, _, _ in stored.by_class}
+    assert len(classes) == 2
+    assert {(split, images) for name, split, images, _ in stored.by_class if name != "other"} == {
+        ("train", 4),
+        ("test", 1),
+    }
+
+
+def test_split_folders_and_patients_are_compared_alike(root, store, tmp_path, monkeypatch):
+    source = '  splits: {"hälfte": train, test: held-out}\n  patient_name: "^(p-?[^_]+)_"'
+    declare(tmp_path / "datasets", monkeypatch, source)
+    put(
+        root,
+        {
+            f"{decomposed('hälfte')}/a/{decomposed('pä')}_1.png": drawn(1),
+            "HÄLFTE/a/pä_2.png": drawn(2),
+            "Test/a/Pö_3.png": drawn(3),
+            "test/a/pö_4.png": drawn(4),
+        },
+    )
+    collect_images(store, "pictures", tmp_path)
+    rows = open_images(store, "pictures").rows
+    assert {row.status for row in rows} == {"selected"}
+    assert sorted(row.split for row in rows) == ["hälfte", "hälfte", "test", "test"]
+    assert len({row.patient for row in rows if row.split == "hälfte"}) == 1
+
+
+def test_two_names_of_one_split_folder_are_refused(root, tmp_path, monkeypatch):
+    declare(tmp_path / "datasets", monkeypatch, "  splits: {train: train, Train: held-out}")
+    with pytest.raises(BadInput, match="upper and lower case"):
+        summarize_images("pictures", root)
+
+
+def test_odd_pictures_are_left_out_with_their_reason(root, store, tmp_path):
+    grey = np.asarray(drawn(1))
+    put(root, {"train/a/1.png": drawn(1), "test/a/2.png": drawn(2)})
+    put(root, {"train/a/black.png": Image.new("L", (90, 60)), "train/a/x.heic": b"ftyp"})
+    put(root, {"train/a/raw.png": Image.fromarray(grey.astype(np.uint16) * 8)})
+    put(root, {"train/a/clear.png": Image.merge("RGBA", [drawn(3)] * 3 + [Image.new("L", (90, 60))])})
+    assert collect_images(store, "pictures", tmp_path).left_out == {
+        "no-contrast": 1,
+        "other-format": 1,
+        "raw-values": 1,
+        "transparent": 1,
+    }
