@@ -7,10 +7,12 @@ converted never costs the file: whoever needs it says so by its name.
 
 import math
 import unicodedata
+from functools import cache
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag, Tag
 
 MAX_TEXT = 1024  # characters; the longest text that becomes a row (LO, SH, CS) may have 64 (DICOM PS3.5 6.2)
 # Control characters, marks without a shape (direction of writing, joiners), line and paragraph separators.
@@ -21,9 +23,16 @@ MAX_WHOLE = 2**63
 def value_of(header: Dataset, keyword: str) -> Any:
     """The value as pydicom converts it; None: absent, empty, or damaged."""
     try:
-        return header.get(keyword)
+        element = header.get(_tag(keyword))
+        return None if element is None else element.value
     except Exception:  # pydicom raises any exception on damaged values
         return None
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
+    """By tag a value is found twice as fast as by keyword."""
+    return Tag(keyword)
 
 
 def printable_of(header: Dataset, keyword: str) -> str:
@@ -64,6 +73,8 @@ def numbers_of(header: Dataset, keyword: str) -> tuple[float, ...] | None:
     value = value_of(header, keyword)
     if value is None:
         return None
+    if type(value) is int:  # not a number that was text, which may have any length
+        return (float(value),)
     parts = value if isinstance(value, MultiValue | list | tuple) else [value]
     try:
         numbers = tuple(float(part) for part in parts)

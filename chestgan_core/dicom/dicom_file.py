@@ -132,7 +132,8 @@ def _syntax(stated: str, implicit: bool, little: bool) -> str:
 
 
 def _at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
-    return tag == PIXEL_DATA or tag in FLOAT_PIXEL_DATA
+    # Comparing tags with numbers is slow in pydicom, and is done for every element.
+    return tag >> 16 == PIXEL_DATA >> 16 and (tag == PIXEL_DATA or tag in FLOAT_PIXEL_DATA)
 
 
 def _pixel_element(head: bytes, at: int, implicit: bool, little: bool) -> PixelElement | None:

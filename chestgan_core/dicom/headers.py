@@ -23,7 +23,7 @@ from chestgan_core.dicom.hounsfield import NotHounsfield, Rescale, rescale_of
 from chestgan_core.dicom.identity import text_of, uid_of
 from chestgan_core.dicom.left_out import LeftOut
 from chestgan_core.dicom.patient_ids import normal_patient_id
-from chestgan_core.dicom.pixel_layout import BadLayout, PixelLayout, layout_of, side_of
+from chestgan_core.dicom.pixel_layout import BadLayout, PixelLayout, layout_of
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # with .1 to .4: the multi-frame ones
 ENHANCED_CT = (uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage)
@@ -40,6 +40,8 @@ ATTRIBUTES = [Tag(keyword) for keyword in (
 
 _CODE = re.compile(r"[A-Z0-9_]{2,16}")  # a modality: other text in its place is not repeated
 READ_FURTHER = 16  # factor by which more is read of a header that is longer than what was read
+# Of attributes before the pixels. Parsing a file of zeros to its end would take minutes.
+MAX_HEADER_BYTES = 8 * 1024**2
 MAX_THICKNESS_MM = 100.0
 
 
@@ -56,12 +58,20 @@ class SliceHeader:
     sop_uid: str
     geometry: Geometry
     rescale: Rescale
-    rows: int
-    columns: int
     layout: PixelLayout
     series: "SeriesHeader"
     acquisition: Acquisition
     content: str = ""
+
+    @property
+    def rows(self) -> int:
+        """Of the stored image."""
+        return self.layout.rows
+
+    @property
+    def columns(self) -> int:
+        """Of the stored image."""
+        return self.layout.columns
 
     @property
     def position_mm(self) -> float:
@@ -124,10 +134,15 @@ def read_header(found: Found, read: Callable[[int], bytes]) -> SliceHeader | Rej
             # whole file shows which.
             if whole:
                 return Rejected(LeftOut.UNREADABLE, "the DICOM header is damaged or cut short")
+        if len(head) >= MAX_HEADER_BYTES:
+            return Rejected(LeftOut.UNREADABLE, f"no pixels within its first {MAX_HEADER_BYTES >> 20} MiB")
+        before = len(head)
         try:
-            head = read(min(READ_FURTHER * len(head), MAX_SLICE_BYTES))
+            head = read(min(READ_FURTHER * before, MAX_HEADER_BYTES))
         except READ_ERRORS:
             return Rejected(LeftOut.UNREADABLE, "the file is damaged or cut short")
+        if len(head) <= before:
+            return Rejected(LeftOut.UNREADABLE, "it became shorter while it was read")
 
 
 def _classify(found: Found, parsed: Parsed, marked: bool) -> SliceHeader | Rejected:
@@ -180,10 +195,7 @@ def _classify(found: Found, parsed: Parsed, marked: bool) -> SliceHeader | Rejec
         return Rejected(error.reason, error.cause)
     except NotHounsfield as error:
         return Rejected(LeftOut.NO_RESCALE, error.cause)
-    rows, columns = side_of(dataset, "Rows"), side_of(dataset, "Columns")
-    return SliceHeader(
-        found.location, sop_uid, geometry, rescale, rows, columns, layout, _shared(series), acquisition
-    )
+    return SliceHeader(found.location, sop_uid, geometry, rescale, layout, _shared(series), acquisition)
 
 
 def _not_cut(read: SliceHeader | Rejected, size: int) -> SliceHeader | Rejected:

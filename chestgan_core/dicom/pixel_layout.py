@@ -62,6 +62,8 @@ class PixelLayout:
     """
 
     syntax: str
+    rows: int
+    columns: int
     allocated: int
     stored: int
     high: int
@@ -86,7 +88,7 @@ def layout_of(header: Dataset, syntax: str, pixels: PixelElement, file_size: int
         raise BadLayout(
             LeftOut.UNREADABLE, "its pixels are floating point numbers, which CT Image Storage has not"
         )
-    rows, columns = side_of(header, "Rows"), side_of(header, "Columns")
+    rows, columns = (_whole(header, side, range(1, MAX_SIDE + 1)) for side in ("Rows", "Columns"))
     allocated = _whole(header, "BitsAllocated", BITS)
     stored = allocated
     if "BitsStored" in header:
@@ -99,7 +101,9 @@ def layout_of(header: Dataset, syntax: str, pixels: PixelElement, file_size: int
         raise BadLayout(LeftOut.UNREADABLE, f"{file_size} bytes are more than a slice has")
     if syntax not in SUPPORTED:
         raise BadLayout(LeftOut.UNSUPPORTED_COMPRESSION, f"no decoder for transfer syntax {_shown(syntax)}")
-    layout = PixelLayout(syntax, allocated, stored, high, signed, pixels.little_endian, pixels.offset)
+    layout = PixelLayout(
+        syntax, rows, columns, allocated, stored, high, signed, pixels.little_endian, pixels.offset
+    )
     expected = rows * columns * allocated // 8
     if layout.native:
         _require_native_length(pixels.length, expected)
@@ -108,11 +112,6 @@ def layout_of(header: Dataset, syntax: str, pixels: PixelElement, file_size: int
             LeftOut.UNREADABLE, "the pixel data is not in fragments, as its transfer syntax requires"
         )
     return layout
-
-
-def side_of(header: Dataset, keyword: str) -> int:
-    """Rows or Columns. Raises BadLayout."""
-    return _whole(header, keyword, range(1, MAX_SIDE + 1))
 
 
 def _require_native_length(length: int, expected: int) -> None:
