@@ -13,9 +13,22 @@ from chestgan_core.cli.parser import (
     positive,
     trim_fraction,
 )
+from chestgan_core.dicom.audit_report import NOT_EXAMINED
 from chestgan_core.escaping import escaped
 from chestgan_core.local.home import home
 from chestgan_core.local.progress import Progress
+
+# Names of chestgan_core.dicom.confidentiality.Option, whose module reads DICOM (a test compares them).
+OPTIONS = (
+    "descriptors",
+    "dates",
+    "shifted-dates",
+    "patient",
+    "device",
+    "uids",
+    "safe-private",
+    "institution",
+)
 
 if TYPE_CHECKING:
     from chestgan_core.dicom.audit import AuditReport
@@ -34,6 +47,30 @@ def add_to(commands: Commands) -> None:
             "it, but not every file was examined, or there was none; 0, every file was examined, and nothing refuses "
             "it.",
         )
+    )
+    parser = add_command(
+        commands,
+        "deidentify",
+        deidentify,
+        "Write DICOM files without what identifies the patient: the basic profile of DICOM PS3.15 annex E.",
+        "Exit status: 3, files were left out; 0, all DICOM files were cleaned.",
+    )
+    parser.add_argument(
+        "source", type=Path, metavar="IN", help="DICOM file, folder or archive; it is not changed"
+    )
+    parser.add_argument(
+        "out", type=Path, metavar="OUT", help="new or empty folder, or one that this command wrote before"
+    )
+    parser.add_argument(
+        "--options",
+        nargs="+",
+        action="extend",
+        default=[],
+        choices=OPTIONS,
+        metavar="OPTION",
+        help="of annex E, what is kept or cleaned instead of removed: descriptors (free text is reduced to known "
+        "words), shifted-dates (by a number of days for each patient) or dates (unchanged), patient (age, sex, size), "
+        "device, institution, uids, safe-private (scan parameters)",
     )
     parser = add_command(
         commands, "normalize", normalize, "Turn DICOM files into normalized slices in Hounsfield units."
@@ -107,6 +144,25 @@ def _verdict(report: "AuditReport") -> str:
     if report.unexamined:
         return "nothing that stops was found in what was examined; nothing is said of the other files"
     return "every file was examined, and nothing that stops a private folder was found"
+
+
+def deidentify(args: argparse.Namespace) -> Answer:
+    """Cleaned files, and how many were left out."""
+    from chestgan_core.dicom.confidentiality import Option
+    from chestgan_core.dicom.deidentify import deidentify
+    from chestgan_core.dicom.pseudonyms import Pseudonyms
+
+    names = Pseudonyms.private(home())
+    options = [option for option in Option if option in args.options]
+    with Progress("deidentify", None, "files") as progress:
+        done = deidentify(args.source, args.out, options, names, progress)
+    lines = [f"  {reason:20} {count:6}  {reason.meaning}" for reason, count in sorted(done.left_out.items())]
+    patients = "1 patient" if done.patients == 1 else f"{done.patients} patients"
+    text = [f"{done.files} files of {patients} cleaned and written to {escaped(done.out)}"]
+    if lines:
+        text += ["left out:", *lines]
+    data = {**done.as_json(), "exit_status": NOT_EXAMINED if lines or not done.files else 0}
+    return Answer(data, "\n".join(text))
 
 
 def normalize(args: argparse.Namespace) -> Answer:

@@ -13,11 +13,12 @@ no more: a face, a rare disease, a shifted date or a single word may suffice to 
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from chestgan_core.dicom.audit_report import AuditReport, Finding, Unexamined, empty_report
 from chestgan_core.dicom.left_out import LeftOut
+from chestgan_core.local.output import MARKER
 from chestgan_core.local.progress import Progress
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def _examined(file: "Found", archives: "Archives", pixels: "PixelSample") -> Aud
     from chestgan_core.dicom.dicom_file import is_dicom
     from chestgan_core.dicom.file_walk import MAX_SLICE_BYTES, READ_ERRORS
 
+    if PurePath(file.name).name == MARKER:  # of a folder that a command of ours wrote
+        return empty_report()
     if not is_dicom(file.head):
         return AuditReport(0, unexamined={Unexamined.OTHER_FILE: 1} if file.size else {})
     if file.size > MAX_SLICE_BYTES:

@@ -145,6 +145,8 @@ def reads_like_a_name(patient_id: str) -> bool:
 def is_nothing(text: str, vr: str) -> bool:
     """Whether a value is one that de-identification puts in place of another: only placeholders, or zeros."""
     values = [part.strip(" \0") for part in text.split("\\")]
+    if vr == "AS":
+        return not text.strip("0DWMY \0")
     if vr in ("DS", "IS"):
         return all(not value.strip("0.-+eE ") for value in values)
     return all(

@@ -92,7 +92,7 @@ NUMBERS = frozenset(
 TEXTS = frozenset(("AE", "AS", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"))
 _TIMES = frozenset(("DA", "DT", "TM"))
 # Free text whose words are no prose: codes, companies and products, statements about de-identification.
-_NO_PROSE = frozenset(map(Tag, (
+NO_PROSE = frozenset(map(Tag, (
     "CodeValue", "CodeMeaning", "CodingSchemeDesignator", "CodingSchemeVersion", "LongCodeValue", "CodingSchemeName",
     "DeidentificationMethod", "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "RescaleType",
     "ImplementationVersionName",
@@ -275,7 +275,7 @@ def _finding_of(tag: BaseTag, vr: str) -> Finding | None:
     rule = rule_of(tag)
     if rule is None:
         return Finding.DATES if vr in ("DA", "DT") else None
-    if rule.basic == "U" or vr == "UI":
+    if "U" in rule.basic or vr == "UI":
         return None
     if vr == "SQ":  # what its items tell is judged by itself
         return Finding.OTHER
@@ -306,7 +306,7 @@ def _text_findings(value: Value, own: Finding | None, terms: frozenset[str]) -> 
     found = set()
     if value.vr != "PN" and own not in _SAID_ALREADY and mentions(value.text, terms):
         found.add(Finding.NAME_REPEATED)
-    prose = value.vr not in ("PN", "CS", "AS") and value.tag not in _NO_PROSE and own not in _SAID_ALREADY
+    prose = value.vr not in ("PN", "CS", "AS") and value.tag not in NO_PROSE and own not in _SAID_ALREADY
     if prose and any(map(reads_like_text_about_a_person, value.text.split("\\"))):
         found.add(Finding.TEXT)
     return found

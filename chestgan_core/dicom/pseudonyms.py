@@ -89,6 +89,14 @@ class Pseudonyms:
             )
         return self._uid("sop", uid)
 
+    def uid(self, uid: str, stack: str = "") -> str:
+        """A UID for any UID of a cleaned file, the same wherever it is referred to. stack: of a series (`stack`)."""
+        return f"2.25.{int(_hash(self.secret or b'', 'uid', f'{normal_uid(uid)}:{stack}')[:32], 16)}"
+
+    def days(self, patient: str) -> int:
+        """1 to 3650: by how many days all dates of a patient are moved back. Without the key it cannot be found."""
+        return int(_hash(self.secret or b"", "days", patient)[:12], 16) % 3650 + 1
+
     def file(self, path: str) -> str:
         """The path of a file below a folder, or F and 32 hexadecimal digits: folders often have names of people."""
         return path if self.secret is None else "F" + _hash(self.secret, "file", path)[:32]

@@ -33,13 +33,14 @@ class CutShort(ValueError):
 @dataclass(frozen=True)
 class WholeFile:
     """parsed: the attributes before the pixels, and the file meta information. preamble: the 128 free bytes, empty
-    where the file has none. pixels: the value of the pixel data as it is encoded, fragments included and without the
-    delimiter behind them; empty where there is none. after: the attributes behind the pixels. hidden: what is in no
-    attribute or behind the last pixel, zeros at the end removed.
+    where the file has none. pixel_head: tag, type and length of the pixel data. pixels: its value as it is encoded,
+    fragments included and without the delimiter behind them; both empty where there is none. after: the attributes
+    behind the pixels. hidden: what is in no attribute or behind the last pixel, zeros at the end removed.
     """
 
     parsed: Parsed
     preamble: bytes
+    pixel_head: bytes
     pixels: bytes
     after: Dataset
     hidden: bytes
@@ -61,7 +62,7 @@ def read_whole(data: bytes, limit: int) -> WholeFile:
         # Any bytes can be parsed somehow; without one of these nothing says that they are attributes.
         raise NotDicom
     if parsed.pixels is None:
-        return WholeFile(parsed, preamble, b"", Dataset(), _significant(raw[_end_of(parsed, raw) :]))
+        return WholeFile(parsed, preamble, b"", b"", Dataset(), _significant(raw[_end_of(parsed, raw) :]))
     start = parsed.pixels.offset
     if parsed.pixels.length == UNDEFINED_LENGTH:
         size, behind = _fragments(raw, start, parsed.pixels.little_endian)
@@ -74,7 +75,8 @@ def read_whole(data: bytes, limit: int) -> WholeFile:
         rest = raw[start + len(pixels) :]
         pixels, hidden = _of_images(parsed, pixels)
     after, more = _attributes_behind(rest, parsed)
-    return WholeFile(parsed, preamble, pixels, after, hidden + more)
+    head = raw[parsed.end : start]
+    return WholeFile(parsed, preamble, head, pixels, after, hidden + more)
 
 
 def _of_images(parsed: Parsed, value: bytes) -> tuple[bytes, bytes]:
