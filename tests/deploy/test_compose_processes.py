@@ -21,8 +21,8 @@ import psutil
 import psycopg2
 import pytest
 
-from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from chestgan_core.store.client import s3_client
+from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from tests.deploy.files import DEPLOY, ROOT, compose
 from tests.pipeline.conftest import write_small_phantoms
 from tests.pipeline.dev_server import Web
@@ -30,7 +30,8 @@ from tests.standins.ports import free_port
 from tests.standins.postgresql import history_in, postgresql, run_once
 
 BIN = Path(sys.executable).parent
-SERVERS = ("code", "webserver", "webserver-read-only", "daemon")
+SERVERS = ("webserver", "webserver-read-only", "daemon")
+SOCKETS = "/run/chestgan"
 
 # Four servers of Dagster begin at once, each with some seconds of imports; beside other tests that is minutes.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -48,11 +49,10 @@ class Composed:
     def words(self, command: list[str]) -> list[str]:
         """A command of a service, with ports of this machine in place of those of the containers."""
         replaced = {
-            "4000": str(self.ports["code"]),
             "/etc/chestgan/workspace.yaml": str(self.folder / "workspace.yaml"),
             "0.0.0.0": "127.0.0.1",
         }
-        program, *rest = [replaced.get(word, word) for word in command]
+        program, *rest = [replaced.get(word, word).replace(SOCKETS, str(self.folder)) for word in command]
         return [str(BIN / program), *rest]
 
     def command(self, service: str) -> list[str]:
@@ -78,6 +78,8 @@ class Composed:
         """Whether it takes connections; the daemon, which is started last, takes none."""
         if service == "daemon":
             return True
+        if service == "code":
+            return (self.folder / "code.sock").is_socket()
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.ports[service]), 5):
             return True
         return False
@@ -117,9 +119,7 @@ def composed(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) 
         run_once(url, (DEPLOY / "compose" / "studies.sql").read_text())
         composed = Composed(folder, environment, {name: free_port() for name in SERVERS}, url)
         workspace = (DEPLOY / "compose" / "workspace.yaml").read_text()
-        (folder / "workspace.yaml").write_text(
-            workspace.replace("host: code", "host: 127.0.0.1").replace("4000", str(composed.ports["code"]))
-        )
+        (folder / "workspace.yaml").write_text(workspace.replace(SOCKETS, str(folder)))
         tables = subprocess.run(
             composed.command("tables"),
             env=composed.environment_of("tables"),
@@ -201,6 +201,18 @@ def test_the_read_only_webserver_shows_everything_and_starts_nothing(composed: C
             ),
             timeout=20,
         )
+
+
+@pytest.mark.parametrize("service", ["webserver", "webserver-read-only"])
+def test_no_page_of_another_site_reaches_a_webserver(composed: Composed, service: str) -> None:
+    address = composed.web(service).address
+    for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(
+                urllib.request.Request(f"{address}/server_info", headers=headers), timeout=20
+            )
+    with pytest.raises(urllib.error.HTTPError, match="405"):
+        urllib.request.urlopen(f"{address}/graphql?query=%7Bversion%7D", timeout=20)
 
 
 def test_studies_have_a_database_of_their_own(composed: Composed) -> None:

@@ -2,9 +2,11 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from chestgan_core.store.inner_tls import tls_environment
 from tests.deploy.files import ANYWHERE, DEPLOY, ROOT, compose, manifests, values, walk
 
 # Read by others: libraries that do not tell, and servers.
@@ -16,10 +18,13 @@ ELSEWHERE = {
     "PATH", "HOME", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "MPLCONFIGDIR", "OMP_WAIT_POLICY",
     "DAGSTER_DISABLE_TELEMETRY", "NVIDIA_DRIVER_CAPABILITIES",
     "PIP_NO_CACHE_DIR", "PIP_DISABLE_PIP_VERSION_CHECK",
+    *tls_environment(Path("/data/inner.pem")),  # SeaweedFS
 }  # fmt: skip
 # What compose itself reads in .env, for images, ports and folders.
 OF_COMPOSE = {
     "CHESTGAN_IMAGE",
+    "CHESTGAN_POSTGRESQL_IMAGE",
+    "CHESTGAN_SEAWEEDFS_IMAGE",
     "CHESTGAN_PORT",
     "CHESTGAN_READONLY_PORT",
     "CHESTGAN_DATA",
@@ -75,18 +80,51 @@ def test_there_is_no_secret() -> None:
 
 
 def test_every_image_says_its_version() -> None:
+    """A digest cannot be known here; each image can be set to one, by a variable or by values."""
     images = {
         line
         for path in ANYWHERE
-        for line in re.findall(r"(?:image: |^FROM )([\w./-]+[:$@]?\S*)", path.read_text(), re.MULTILINE)
-        if not line.startswith(("$", "&", "*"))
+        for line in re.findall(
+            r"(?:image: |^ARG PYTHON=)(?:\$\{\w+:-)?([\w./-]+[:@][^\s}]*)", path.read_text(), re.MULTILINE
+        )
     }
-    assert images
-    assert all(re.search(r":(\d|\$\{PYTHON\})", image) for image in images), images
+    assert {image.rpartition(":")[0].rpartition("/")[2] for image in images} == {
+        "python", "chestgan", "postgres", "seaweedfs"
+    }  # fmt: skip
+    assert all(re.search(r":\d+\.\d+", image) for image in images), images
+    froms = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert set(froms) == {"${PYTHON}"}
+    for service in compose()["services"].values():
+        assert re.fullmatch(r"\$\{CHESTGAN_(\w+_)?IMAGE:-.+\}", service["image"])
     tags = [one["tag"] for one in walk(values()) if "repository" in one]
     assert tags
     assert "latest" not in "\n".join(texts())
     assert all(re.match(r"\d+\.\d+", str(tag)) for tag in tags)
+
+
+def test_the_parts_of_seaweedfs_speak_only_to_a_certificate() -> None:
+    """S3's gRPC listens where S3 does, on every address of its container."""
+    wanted = {
+        name: value
+        for name, value in tls_environment(Path("/data/inner.pem")).items()
+        if name.startswith("WEED_GRPC_")
+    }
+    assert len(wanted) == 11
+    service = compose()["services"]["seaweedfs"]
+    assert wanted.items() <= service["environment"].items()
+    assert "-s3.ip.bind=0.0.0.0" in service["command"]
+    assert service["depends_on"]["certificate"] == {"condition": "service_completed_successfully"}
+    made = compose()["services"]["certificate"]
+    assert made["command"][1:] == ["-m", "chestgan_core.store.inner_tls", "/data/inner.pem"]
+    assert made["volumes"] == service["volumes"]
+    (pod,) = (
+        manifest["spec"]["template"]["spec"]
+        for _, manifest in manifests()
+        if manifest["kind"] == "StatefulSet" and manifest["metadata"]["name"] == "seaweedfs"
+    )
+    assert pod["initContainers"][0]["command"] == made["command"]
+    for container in pod["containers"]:
+        assert wanted == {one["name"]: one["value"] for one in container["env"]}
 
 
 DOCKERFILE = (DEPLOY / "docker" / "Dockerfile").read_text()
@@ -113,13 +151,27 @@ def test_the_image_copies_what_the_ignore_file_lets_through() -> None:
 def test_the_image_is_that_python_and_those_extras() -> None:
     import tomllib
 
-    version = re.search(r"^ARG PYTHON=(\d+\.\d+)-slim-bookworm$", DOCKERFILE, re.MULTILINE)
+    version = re.search(
+        r"^ARG PYTHON=docker\.io/library/python:(\d+\.\d+)-slim-bookworm$", DOCKERFILE, re.MULTILINE
+    )
     assert version
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert f">={version[1]}" in project["requires-python"]
-    (extras,) = re.findall(r'"\.\[(.+)\]"', DOCKERFILE)
-    assert set(extras.split(",")) == project["optional-dependencies"].keys() - {"dev", "embedded"}
-    assert "--constraint requirements.lock" in DOCKERFILE
+    extras = re.search(r"^IMAGE_EXTRAS := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert extras
+    assert set(extras[1].split()) == project["optional-dependencies"].keys() - {"dev", "embedded"}
+    assert "--require-hashes --no-deps -r requirements-image.lock" in DOCKERFILE
+
+
+def test_the_webserver_of_the_image_is_never_without_its_guard() -> None:
+    """The chart starts `dagster-webserver`; in the image that is ours."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["scripts"]["chestgan-webserver"] == "chestgan_assets.web.server:main"
+    assert "ln -sf chestgan-webserver /opt/chestgan/bin/dagster-webserver" in DOCKERFILE
+    for service in ("webserver", "webserver-read-only"):
+        assert compose()["services"][service]["command"][0] == "chestgan-webserver"
 
 
 @pytest.mark.parametrize("stage", DOCKERFILE.split("\nFROM ")[3:])

@@ -21,8 +21,8 @@ import pytest
 from dagster._core.definitions.selector import InstigatorSelector
 from dagster._core.scheduler.instigation import InstigatorType, TickData, TickStatus
 
-from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from chestgan_core.store.client import s3_client
+from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from chestgan_core.store.objects import ObjectStore
 from tests.standins.postgresql import history_in, postgresql
 
