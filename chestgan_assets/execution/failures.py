@@ -11,6 +11,8 @@ import dagster as dg
 from chestgan_assets.execution.executor import on_kubernetes
 from chestgan_core.errors import ChestganError, PointerMoved, StoreUnreachable
 
+INTERRUPTED = "Canceled, or its process was ended. A training resumes from its last checkpoint when it is launched again."
+INTERRUPTED_LABEL = "interrupted"
 MAX_INTERRUPTIONS = 10  # a training that takes days may see as many upgrades of its nodes
 
 _log = logging.getLogger(__name__)
@@ -20,9 +22,10 @@ _log = logging.getLogger(__name__)
 def one_line_failures() -> Iterator[None]:
     """Turn errors into dg.Failure, of which only a silent store and a moved pointer are retried by a RetryPolicy.
 
-    In pods, a step that received SIGTERM is retried in another pod. Everything else fails permanently: bad input, a
-    refused key, a damaged object, a bug; also a source that did not answer for as long as sources/download/retry.py
-    waits: a retry would hold its slot in the pool for three times as long.
+    In pods, a step that received SIGTERM is retried in another pod; elsewhere it ends with a sentence, and Dagster
+    marks the run as canceled where a person canceled it. Everything else fails permanently: bad input, a refused key, a
+    damaged object, a bug; also a source that did not answer for as long as sources/download/retry.py waits: a retry
+    would hold its slot in the pool for three times as long.
     The cause of an error is dropped: Dagster stores whole chains, and an error of the operating system may name a
     patient's file or a signed URL.
     """
@@ -35,11 +38,14 @@ def one_line_failures() -> Iterator[None]:
             metadata={"object": error.what, "cause": error.cause, "remedy": error.remedy},
             allow_retries=isinstance(error, (StoreUnreachable, PointerMoved)),
         ) from error
-    except dg.DagsterExecutionInterruptedError as error:
+    except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt) as error:
         if on_kubernetes():
             # The node is drained, or the pod is preempted: another pod resumes. Where a person has terminated the run,
             # no process is left that would start it.
             raise dg.RetryRequested(max_retries=MAX_INTERRUPTIONS, seconds_to_wait=1) from error
+        # Dagster would apply the RetryPolicy, announce a retry in 10 s, and cancel the run only then.
+        raise dg.Failure(INTERRUPTED, metadata={INTERRUPTED_LABEL: True}, allow_retries=False) from None
+    except dg.Failure:
         raise
     except Exception as error:
         # Neither its message nor its cause: an error of the operating system names the file, which may name a patient.

@@ -15,6 +15,7 @@ from pathlib import Path
 import dagster as dg
 
 from chestgan_assets.automation.patient_partitions import register_all
+from chestgan_assets.execution.failures import INTERRUPTED_LABEL
 from chestgan_assets.local.installation import local_installation, process_environment
 from chestgan_assets.local.orphaned_runs import demo_lock
 from chestgan_core.config.dataset import patient_partition
@@ -101,6 +102,8 @@ def materialize_chain(store: Store, dataset: str, experiment: str) -> None:
                 partition_key=partition, instance=instance, run_config=QUIET, raise_on_error=False
             )
             if not result.success:
+                if _interrupted(result):
+                    raise KeyboardInterrupt
                 raise _failure(result)
 
         run("series_catalog_job", dataset)
@@ -117,6 +120,14 @@ def materialize_chain(store: Store, dataset: str, experiment: str) -> None:
                 _log.warning("continues without this patient: %s", error)
         run("training_set_job", dataset)
         run("synthetic_set_job", experiment)
+
+
+def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether a step was interrupted, by Ctrl-C or by a signal: no other patient follows then."""
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    return any(
+        data.user_failure_data and INTERRUPTED_LABEL in data.user_failure_data.metadata for data in failures
+    )
 
 
 def _failure(result: dg.ExecuteInProcessResult) -> DemoFailed:

@@ -11,8 +11,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from chestgan_assets.execution.executor import refusing_executor
-from chestgan_assets.execution.failures import one_line_failures
+from chestgan_assets.execution.executor import RETRY, refusing_executor
+from chestgan_assets.execution.failures import INTERRUPTED_LABEL, one_line_failures
 from chestgan_assets.local import orphaned_runs
 from chestgan_assets.local.installation import dagster_home, private_temporary_folder, process_environment
 from chestgan_assets.local.orphaned_runs import LAUNCHED, demo_lock, dev_lock, fail_orphaned_runs
@@ -58,6 +58,28 @@ def test_only_transient_errors_are_retried(error: Exception, tried_again: bool) 
     assert "\n" not in failed.value.description
     if isinstance(error, ChestganError):
         assert failed.value.description == str(error)
+
+
+@pytest.mark.parametrize("signal", [dg.DagsterExecutionInterruptedError(), KeyboardInterrupt()])
+def test_a_canceled_step_says_so_and_announces_no_retry(signal: BaseException) -> None:
+    @dg.asset(retry_policy=RETRY)
+    def training() -> None:
+        with one_line_failures():
+            raise signal
+
+    result = dg.materialize([training], raise_on_error=False)
+    assert not any(event.is_step_up_for_retry for event in result.all_events)
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    said = failure.step_failure_data.user_failure_data
+    assert said is not None
+    assert str(said.description).startswith("Canceled, or its process was ended.")
+    assert INTERRUPTED_LABEL in said.metadata
+
+
+def test_a_failure_keeps_its_sentence() -> None:
+    with pytest.raises(dg.Failure) as failed, one_line_failures():
+        raise dg.Failure("Refused: KID is too high.", allow_retries=False)
+    assert failed.value.description == "Refused: KID is too high."
 
 
 def test_what_an_error_came_from_stays_out_of_the_history_as_it_may_name_a_patient() -> None:
