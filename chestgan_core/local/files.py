@@ -129,15 +129,22 @@ def _space_error(error: BaseException, part: Path) -> OSError | None:
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno is not None:
             return cause if no_space(cause) else None
+        if found := re.search(r"\(os error (\d+)\)", str(cause)):  # of libraries in Rust
+            return _space_of(int(found[1]))
         cause = cause.__cause__ or cause.__context__
     try:
         with part.open("ab") as file:
             file.write(bytes(2**16))
             file.flush()
             os.fsync(file.fileno())
-    except OSError as found:
-        return found if no_space(found) else None
+    except OSError as full:
+        return full if no_space(full) else None
     return None
+
+
+def _space_of(number: int) -> OSError | None:
+    error = OSError(number, os.strerror(number))
+    return error if no_space(error) else None
 
 
 def no_space(error: OSError) -> bool:

@@ -8,7 +8,7 @@ nor a report into the folder of a training. Hidden files do not count as content
 import json
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from chestgan_core.errors import BadInput
@@ -72,11 +72,12 @@ def output_folder(folder: Path, kind: str, of: str = "", *, wait: bool = False) 
     """
     require_output_folder(folder, kind, of)
     with ExitStack() as stack:
+        made = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(file_lock(folder / MARKER, wait=wait))
             require_output_folder(folder, kind, of)  # another process may have been quicker
-            if _marker(folder) is None:
+            if fresh := _marker(folder) is None:
                 (folder / MARKER).write_text(json.dumps({"kind": kind, "of": of}) + "\n", encoding="utf-8")
             sweep(folder)
         except BlockingIOError as error:
@@ -86,10 +87,21 @@ def output_folder(folder: Path, kind: str, of: str = "", *, wait: bool = False) 
             raise file_error(folder, error, "check its permissions, or give another folder") from error
         try:
             yield folder
-        except OSError as error:
-            if no_space(error):
+        except BaseException as error:
+            if fresh:
+                _leave(folder, made)
+            if isinstance(error, OSError) and no_space(error):
                 raise file_error(folder, error) from error
             raise
+
+
+def _leave(folder: Path, made: bool) -> None:
+    """Remove our marker, and a folder that was made for it, where nothing came into being."""
+    with suppress(OSError):
+        if [entry.name for entry in os.scandir(folder)] == [MARKER]:
+            (folder / MARKER).unlink()
+            if made:
+                folder.rmdir()
 
 
 def _marker(folder: Path) -> tuple[str, str] | None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from chestgan_core.publishing.torch_dataset import SyntheticSet
 
 
-def open_set(where: str | Path, cache: Path | None = None) -> "SyntheticSet":
+def open_set(where: str | Path, cache: str | Path | None = None) -> "SyntheticSet":
     """A published or a fetched set as a torch Dataset; see chestgan_core.publishing.reader.open_set."""
     # Imported here, so that the package can be listed without torch.
     from chestgan_core.publishing import reader

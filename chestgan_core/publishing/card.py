@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from chestgan_core.dicom.histology import HISTOLOGIES
+from chestgan_core.documents.markdown import render_markdown
 from chestgan_core.evaluation.pages.sentences import cautions
 from chestgan_core.evaluation.scoring.gate import GateResult, RuleResult
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
@@ -24,20 +23,13 @@ def write_card(facts: SetFacts, network: Mapping[str, Any], provenance: Mapping[
     provenance: of `metrics`, the metric report as plain data, the card prints rows, cautions and the word for the
     training data; `source` and `source_licence` are in the facts already; everything else is printed as it is.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=False,  # noqa: S701 (Markdown)
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     low, high = facts.window.ends
     metrics = provenance.get("metrics", {})
     rows = [MetricRow(**row) for row in metrics.get("rows", ())]
     gate = metrics.get("gate")
     known = ("metrics", "source", "source_licence")
-    return environment.get_template("card.md.j2").render(
+    return render_markdown(
+        Path(__file__).parent / "card.md.j2",
         facts=facts,
         histologies=HISTOLOGIES if facts.window_unit == "HU" else {},
         network=network,

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chestgan_core.errors import BadInput, DamagedObject, NotInStore, nearest
+from chestgan_core.errors import DamagedObject, NotInStore, nearest
 from chestgan_core.escaping import escaped
-from chestgan_core.local.files import is_regular, replacing
+from chestgan_core.local.files import is_regular, replacing, require_space
+from chestgan_core.local.output import output_folder, require_output_folder
 from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.index import SetEntry, read_entry, read_index
 from chestgan_core.publishing.labels import read_labels
@@ -22,6 +23,8 @@ from chestgan_core.publishing.tars import Member, members, read_member
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, folder_of, sha256_of
 from chestgan_core.store.store import Store
+
+KIND = "the set"
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,8 @@ def fetch_set(store: Store, name: str, version: str | None, folder: Path) -> Set
 
     Raises:
         NotInStore: There is no such set or version; the message names the nearest.
-        BadInput: The folder holds another set or version.
+        BadInput: The folder holds another set or version, or files that are not of one.
+        DiskFull: Its disk has no room for the set.
         DamagedObject: A file in the store is not what the manifest says.
         StoreError: The store refused, or did not answer.
 
@@ -149,13 +153,22 @@ def fetch_set(store: Store, name: str, version: str | None, folder: Path) -> Set
         (20, (-1350.0, 150.0))
     """
     artefact, version = _manifest(store, name, version)
-    _refuse_other(folder, name, version)
+    require_output_folder(folder, KIND, f"{name} {version}")
     manifest = store.get_bytes(artefact.manifest_key, sha256=artefact.sha256)
     fetched = parse_set(manifest, folder, store.uri(artefact.manifest_key))
-    with Progress(f"fetch  {name} {version}", total=len(artefact.objects), unit="files") as progress:
+    if (fetched.facts.name, fetched.version) != (name, version):
+        where = store.uri(artefact.manifest_key)
+        raise DamagedObject(where, "is the manifest of another set or version", "ask whoever published it")
+    missing = [item for item in fetched.objects if not is_regular(fetched.file(item))]
+    require_space([(folder, sum(item.bytes for item in missing), "give a folder on another disk")])
+    # Another process that downloads the same into the same folder (open_set does, in the cache) is waited for.
+    with (
+        output_folder(folder, KIND, f"{name} {version}", wait=True),
+        Progress(f"fetch  {name} {version}", total=len(artefact.objects), unit="files") as progress,
+    ):
         store.fetch(artefact, folder, progress=progress)
-    with replacing(folder / MANIFEST) as path:
-        path.write_bytes(manifest)
+        with replacing(folder / MANIFEST) as path:
+            path.write_bytes(manifest)
     return fetched
 
 
@@ -246,14 +259,3 @@ def _broken_image(member: Member, sha256: str | None, size: int) -> str:
     except DamagedObject as error:
         return error.cause
     return ""
-
-
-def _refuse_other(folder: Path, name: str, version: str) -> None:
-    if is_regular(folder / MANIFEST):
-        there = read_set_folder(folder)
-        if (there.facts.name, there.version) != (name, version):
-            raise BadInput(
-                folder,
-                f"holds the set {there.facts.name}, version {there.version}, not {name} {version}",
-                "give another folder",
-            )

@@ -8,8 +8,9 @@ its sha256 when it is read.
 import hashlib
 import operator
 import os
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, SupportsIndex, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.imaging.pictures import from_grey
 from chestgan_core.local.files import is_regular
+from chestgan_core.local.home import home
 from chestgan_core.publishing.fetching import fetch_set, newest_version
 from chestgan_core.publishing.labels import REMEDY, LabelRow, read_labels
 from chestgan_core.publishing.manifest import SetFacts
@@ -25,11 +27,12 @@ from chestgan_core.publishing.set_folder import LABELS, SetFolder, read_set_fold
 from chestgan_core.publishing.tars import Member, members, read_member
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version
-from chestgan_core.store.store import Store
+from chestgan_core.store.embedded import open_store_at
 
 if TYPE_CHECKING:
     from chestgan_core.publishing.torch_dataset import SyntheticSet
 
+_VERSION = re.compile("[0-9a-f]{16}")
 Label = TypedDict("Label", {"index": int, "seed": int, "class": str, "file": str})
 """What is known of one image. class: what it was to show, empty where the set has no classes. file: its name in the
 tar."""
@@ -46,38 +49,39 @@ class SetReader:
     def __len__(self) -> int:
         return len(self._members)
 
-    def _number(self, k: object) -> int:
+    def _number(self, k: SupportsIndex) -> int:
         """A whole number from -N to N - 1 (of Python or numpy) as one from 0 to N - 1. Raises TypeError, IndexError."""
         if isinstance(k, bool | np.bool_):
             raise TypeError("the number of an image is a whole number, not a bool")
         try:
-            number = operator.index(k)  # type: ignore[arg-type]
+            number = operator.index(k)
         except TypeError:
             raise TypeError(f"the number of an image is a whole number, not {type(k).__name__}") from None
         if not -len(self) <= number < len(self):
             raise IndexError(f"there is no image {number}: the set has {len(self)}")
         return number % len(self)
 
-    def label(self, k: int) -> Label:
+    def label(self, k: SupportsIndex) -> Label:
         """What is known of image k."""
         row = self._rows[self._number(k)]
         return {"index": row["index"], "seed": row["seed"], "class": row["class"], "file": row["file"]}
 
-    def grey(self, k: int) -> NDArray[np.uint8]:
+    def grey(self, k: SupportsIndex) -> NDArray[np.uint8]:
         """Image k as published: (H, W) uint8.
 
         Raises:
+            IndexError, TypeError: There is no image k, or k is not a whole number.
             DamagedObject: It is not the image that the labels describe, or not a PNG of 8-bit grey levels in the size
                 that the manifest says.
         """
-        k = self._number(k)
-        member = self._members[k]
+        number = self._number(k)
+        member = self._members[number]
         png, what = read_member(member), f"{member.tar}: {member.name}"
-        if hashlib.sha256(png).hexdigest() != self._rows[k]["sha256"]:
+        if hashlib.sha256(png).hexdigest() != self._rows[number]["sha256"]:
             raise DamagedObject(what, f"is not the image in {LABELS}", REMEDY)
         return decode_grey(png, self.facts.resolution, what)
 
-    def hounsfield(self, k: int) -> NDArray[np.int16]:
+    def hounsfield(self, k: SupportsIndex) -> NDArray[np.int16]:
         """Image k in HU: (H, W) int16, within half a grey level; nothing lies outside the window.
 
         Raises:
@@ -91,13 +95,14 @@ class SetReader:
         return hounsfield
 
 
-def open_set(where: str | Path, cache: Path | None = None) -> "SyntheticSet":
+def open_set(where: str | Path, cache: str | Path | None = None) -> "SyntheticSet":
     """Open a set as a torch Dataset.
 
     Args:
         where: The folder of a fetched set, or `s3://bucket/prefix/synthetic/NAME[/VERSION]` (without a version, the one
-            that was published last). A set in the store is downloaded and verified first; a second call downloads
-            nothing.
+            that was published last), as publishing printed it. A set in the store is downloaded and verified first; a
+            second call downloads nothing. The store is that of the environment; where CHESTGAN_STORE is not set, an
+            address in the bucket of the embedded store is found there, as `chestgan sets` finds it.
         cache: Where to put what is downloaded; by default `chestgan/sets` in the user's cache folder.
 
     Returns:
@@ -128,14 +133,14 @@ def open_set(where: str | Path, cache: Path | None = None) -> "SyntheticSet":
     return SyntheticSet(_local_folder(where, cache))
 
 
-def _local_folder(where: str | Path, cache: Path | None) -> SetFolder:
+def _local_folder(where: str | Path, cache: str | Path | None) -> SetFolder:
     if str(where).startswith("s3://"):
-        root, name, version = _parse(str(where))
-        store = Store.open(root)
-        version = version or newest_version(store, name)
-        # 8 digits: a folder name that people see, and it only tells the few stores of one user apart.
-        place = (cache or _cache()) / content_version(root, length=8) / name / version
-        return fetch_set(store, name, version, place)
+        root, name, version = parse_address(str(where))
+        with open_store_at(root, home()) as store:
+            version = version or newest_version(store, name)
+            # 8 digits: a folder name that people see, and it only tells the few stores of one user apart.
+            place = Path(cache or _cache()) / content_version(root, length=8) / name / version
+            return fetch_set(store, name, version, place)
     folder = Path(where)
     if not folder.is_dir():
         cause = "is neither a folder nor an s3:// address"
@@ -143,15 +148,24 @@ def _local_folder(where: str | Path, cache: Path | None) -> SetFolder:
     return read_set_folder(folder)
 
 
-def _parse(uri: str) -> tuple[str, str, str | None]:
+def parse_address(uri: str) -> tuple[str, str, str | None]:
     """Root of the store, name and version in the address of a set."""
-    root, found, rest = uri.rstrip("/").partition("/synthetic/")
-    names = rest.split("/")
-    if not found or len(names) > 2:
-        remedy = "use s3://bucket/prefix/synthetic/NAME or .../NAME/VERSION"
-        raise BadInput(uri, "is not the address of a set", remedy)
-    name, version = keys.checked_name(names[0]), names[1] if len(names) > 1 else None
-    return root, name, keys.checked_name(version) if version else None
+    # A prefix may have a part `synthetic`, and a set that name: what fits $CHESTGAN_STORE, then what ends in a version.
+    parts = uri.removeprefix("s3://").rstrip("/").split("/")
+    found = [
+        ("s3://" + "/".join(parts[:at]), parts[at + 1 :])
+        for at in (len(parts) - 2, len(parts) - 3)
+        if at >= 1 and parts[at] == "synthetic"
+    ]
+    ours = os.environ.get("CHESTGAN_STORE", "").rstrip("/")
+    found.sort(key=lambda one: (one[0] != ours, not (len(one[1]) == 2 and _VERSION.fullmatch(one[1][1]))))
+    if found:
+        root, names = found[0]
+        name, *version = map(keys.checked_name, names)
+        return root, name, version[0] if version else None
+    raise BadInput(
+        uri, "is not the address of a set", "use s3://bucket/prefix/synthetic/NAME or .../NAME/VERSION"
+    )
 
 
 def _cache() -> Path:

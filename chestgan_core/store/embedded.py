@@ -271,3 +271,31 @@ def open_store(home: Path) -> Iterator[Store]:
     else:
         with EmbeddedStore(home) as embedded:
             yield embedded.store()
+
+
+@contextmanager
+def open_store_at(uri: str, home: Path) -> Iterator[Store]:
+    """The store at an address, found as commands find theirs.
+
+    Args:
+        uri: s3://bucket/prefix, without key.
+        home: The local folder.
+
+    Yields:
+        The store at the address, with the server and credentials of the environment; where $CHESTGAN_STORE is unset and
+        the bucket is that of the embedded store, on its server.
+
+    Raises:
+        BadInput: Not the address of an S3 bucket.
+        StoreError, NotAvailable: As open_store.
+    """
+    found = Store.open(uri)
+    # Who has set an endpoint means the server there.
+    elsewhere = any(
+        os.environ.get(name) for name in ("CHESTGAN_STORE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+    )
+    if found.bucket != BUCKET or elsewhere:
+        yield found
+    else:
+        with EmbeddedStore(home) as embedded:
+            yield Store(s3_client(embedded.access), found.bucket, found.prefix)

@@ -95,7 +95,7 @@ def test_a_damaged_object_stops_the_fetch_before_there_is_a_set(
         fetch_set(store, "tiny", None, folder)
     assert not (folder / "manifest.json").exists()
     assert not (folder / "images-0000.tar").exists()
-    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    assert not [path for path in folder.iterdir() if path.name.endswith(".part")]
     with pytest.raises(BadInput, match="not a complete set"):
         open_set(folder)
 
@@ -110,9 +110,27 @@ def test_a_folder_with_another_set_is_left_alone(
 ) -> None:
     publish_set(store, ready)
     other = write_set(generator, experiment, 5, 0, tmp_path / "other", provenance)
-    with pytest.raises(BadInput, match="give another folder"):
+    with pytest.raises(BadInput, match="holds files that are not of the set; give an empty folder"):
         fetch_set(store, "tiny", ready.version, other.path)
     assert verify_set(other.path).broken == {}
+    fetched = fetch_set(store, "tiny", None, tmp_path / "fetched")
+    newer = publish_set(store, other)
+    with pytest.raises(
+        BadInput, match=f"holds the set tiny {ready.version}, not the set tiny {newer.version}"
+    ):
+        fetch_set(store, "tiny", None, fetched.path)
+
+
+def test_a_folder_of_somebodys_own_files_is_left_alone(
+    ready: SetFolder, store: Store, tmp_path: Path
+) -> None:
+    publish_set(store, ready)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "README.md").write_text("my notes")
+    with pytest.raises(BadInput, match="holds files that are not of the set"):
+        fetch_set(store, "tiny", None, tmp_path / "mine")
+    assert (tmp_path / "mine" / "README.md").read_text() == "my notes"
+    assert len(list((tmp_path / "mine").iterdir())) == 1
 
 
 def test_the_newest_version_is_the_one_published_last(
@@ -233,4 +251,4 @@ def test_a_damaged_manifest_is_named_by_its_address(ready: SetFolder, store: Sto
     key = keys.set_manifest("tiny", "v1")
     store.put_bytes(b'{"objects": []}', key)
     with pytest.raises(DamagedObject, match=store.uri(key)):
-        fetch_set(store, "tiny", "v1", tmp_path)
+        fetch_set(store, "tiny", "v1", tmp_path / "fetched")

@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from chestgan_core.cli.main import main
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.publishing import open_set
+from chestgan_core.publishing.reader import parse_address
 from chestgan_core.publishing.set_folder import SetFolder
 from chestgan_core.publishing.torch_dataset import SyntheticSet
 from chestgan_core.publishing.uploading import publish_set
+from chestgan_core.store.embedded import open_store
 from chestgan_core.store.store import Store
 from chestgan_core.training.generation import generate
 from chestgan_core.training.weights import LoadedGenerator
@@ -93,3 +96,87 @@ def test_neither_a_folder_nor_an_address_is_refused(tmp_path: Path) -> None:
         open_set(tmp_path / "nothing")
     with pytest.raises(BadInput, match="not the address of a set"):
         open_set("s3://bucket/prefix/raw/x")
+
+
+@pytest.mark.parametrize("k", [3, -17, np.int64(3), np.uint8(3), torch.tensor(3)])
+def test_an_image_has_a_whole_number(k: Any, ready: SetFolder) -> None:
+    images = open_set(ready.path)
+    assert torch.equal(images[k][0], images[3][0])
+    assert images.label(k)["seed"] == 103
+    assert images.hounsfield(k).shape == (64, 64)
+
+
+@pytest.mark.parametrize("k", [True, np.bool_(False), 1.0, "1", None, [0, 1]])
+def test_what_is_no_whole_number_is_a_type_error(k: Any, ready: SetFolder) -> None:
+    images = open_set(ready.path)
+    for read in (images.__getitem__, images.label, images.grey, images.hounsfield):
+        with pytest.raises(TypeError, match="the number of an image is a whole number"):
+            read(k)
+
+
+@pytest.mark.parametrize("k", [20, -21, 2**70, np.int64(10**10)])
+def test_beyond_the_set_there_is_no_image(k: Any, ready: SetFolder) -> None:
+    images = open_set(ready.path)
+    for read in (images.__getitem__, images.label, images.grey):
+        with pytest.raises(IndexError, match=r"there is no image .*: the set has 20"):
+            read(k)
+
+
+def test_a_slice_of_a_set_is_a_dataset(ready: SetFolder) -> None:
+    images = open_set(ready.path)
+    for part, seeds in (
+        (images[0:3], [100, 101, 102]),
+        (images[-2:], [118, 119]),
+        (images[::-7], [119, 112, 105]),
+        (images[5:5], []),
+    ):
+        assert [label["seed"] for _, label in part] == seeds
+        assert len(part) == len(seeds)
+    batch, _ = next(iter(DataLoader(images[4:8], batch_size=4)))
+    assert batch.shape == (4, 1, 64, 64)
+    assert len(list(iter(images))) == 20
+
+
+@pytest.mark.parametrize(
+    ("root", "name"),
+    [
+        ("s3://bucket", "exp1"),
+        ("s3://bucket/synthetic", "exp1"),
+        ("s3://bucket/synthetic/exp1", "exp1"),
+        ("s3://bucket/synthetic/synthetic", "synthetic"),
+        ("s3://bucket/a/synthetic/b", "synthetic"),
+        ("s3://synthetic/synthetic", "a"),
+    ],
+)
+@pytest.mark.parametrize("version", [None, "0123456789abcdef"])
+@pytest.mark.parametrize("end", ["", "/"])
+def test_an_address_is_taken_apart_as_it_was_printed(
+    root: str, name: str, version: str | None, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{root}/synthetic/{name}" + (f"/{version}" if version else "") + end
+    monkeypatch.setenv("CHESTGAN_STORE", root)
+    assert parse_address(address) == (root, name, version)
+    monkeypatch.delenv("CHESTGAN_STORE")
+    if version:
+        assert parse_address(address) == (root, name, version)
+
+
+def test_a_store_whose_prefix_has_the_word_synthetic(
+    ready: SetFolder, store_of_the_environment: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = f"{store_of_the_environment.uri()}/synthetic/exp1"
+    monkeypatch.setenv("CHESTGAN_STORE", root)
+    published = publish_set(Store.open(), ready)
+    for address in (published.uri, published.uri.rpartition("/")[0]):
+        assert len(open_set(address, cache=str(tmp_path / "cache"))) == 20
+
+
+def test_an_address_in_the_embedded_store_is_found_as_commands_find_it(
+    ready: SetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CHESTGAN_STORE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CHESTGAN_HOME", str(tmp_path / "home"))
+    with open_store(tmp_path / "home") as store:
+        uri = publish_set(store, ready).uri
+    assert len(open_set(uri, cache=tmp_path / "cache")) == 20

@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from safetensors import safe_open
+from safetensors.numpy import load_file, save
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
-from chestgan_core.errors import BadInput, DamagedObject
+from chestgan_core.errors import BadInput, DamagedObject, DiskFull
 from chestgan_core.evaluation.scoring.metric_rows import FEATURE_MEASURES, RowContext
 from chestgan_core.imaging.pictures import to_grey
 from chestgan_core.networks.registry import build_generator
@@ -225,11 +226,51 @@ def test_plain_images_come_as_hounsfield_units_in_one_file_or_as_pictures(
     assert np.array_equal(slices, experiment.display_window.from_unit(images)[:, 0].numpy())
     assert (written["images"], written["first_seed"]) == (3, 5)
     write_images(generator, range(5, 8), tmp_path / "pictures")
-    assert [path.name for path in sorted((tmp_path / "pictures").iterdir())] == [
+    assert [path.name for path in sorted((tmp_path / "pictures").glob("[!.]*"))] == [
         f"seed-{seed:06d}.png" for seed in (5, 6, 7)
     ]
     with pytest.raises(BadInput, match="neither"):
         write_images(generator, range(5, 8), tmp_path / "some.zip")
+
+
+def test_a_file_of_slices_is_the_one_that_safetensors_writes(
+    generator: LoadedGenerator, tmp_path: Path
+) -> None:
+    write_images(generator, range(7), tmp_path / "some.safetensors")
+    with safe_open(tmp_path / "some.safetensors", framework="np") as file:
+        again = save({"slices": file.get_tensor("slices")}, file.metadata())
+    assert (tmp_path / "some.safetensors").read_bytes() == again
+
+
+@pytest.mark.parametrize("out", ["many.safetensors", "many"])
+def test_more_images_than_fit_on_the_disk_are_refused_before_the_first(
+    out: str, generator: LoadedGenerator, tmp_path: Path
+) -> None:
+    with pytest.raises(DiskFull, match=r"the disk has .* GB free, \d+\.\d+ GB are needed; .*smaller --count"):
+        write_images(generator, range(3_000_000_000), tmp_path / out)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_seeds_out_of_range_are_refused_before_the_first_image(
+    generator: LoadedGenerator, tmp_path: Path
+) -> None:
+    for seeds in (range(2**32 - 1, 2**32 + 1), range(-1, 3)):
+        with pytest.raises(BadInput, match="is out of range"):
+            write_images(generator, seeds, tmp_path / "some.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_of_others_are_not_replaced_by_images(generator: LoadedGenerator, tmp_path: Path) -> None:
+    (tmp_path / "weights.safetensors").write_bytes(save({"w": np.zeros(3)}))
+    with pytest.raises(BadInput, match="is there, and holds no slices"):
+        write_images(generator, range(2), tmp_path / "weights.safetensors")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "seed-000000.png").write_text("mine")
+    with pytest.raises(BadInput, match="holds files that are not of images"):
+        write_images(generator, range(2), tmp_path / "mine")
+    write_images(generator, range(2), tmp_path / "some.safetensors")
+    write_images(generator, range(4), tmp_path / "some.safetensors")
+    assert len(load_file(tmp_path / "some.safetensors")["slices"]) == 4
 
 
 def test_the_set_states_what_the_generator_was_trained_as_not_what_the_experiment_says_now(
