@@ -85,6 +85,11 @@ def same_dataset(upstream: list[str], downstream: list[str]) -> dg.StaticPartiti
     return dg.StaticPartitionMapping({name: [name] for name in upstream if name in downstream})
 
 
+# For a dependency on partitions of which Dagster cannot say which ones they are: the patients of one dataset, what a
+# month contains. With all partitions instead, each new patient, catalog or report of any dataset would mark everything
+# downstream as "Unsynced". What is new is known elsewhere: by new_series_sensor (catalogs), retraining_sensor (slices).
+NO_PARTITION = dg.SpecificPartitionsPartitionMapping([])
+
 dataset_to_experiments = dg.StaticPartitionMapping(
     {
         dataset: [name for name, experiment in EXPERIMENTS.items() if experiment.dataset == dataset]

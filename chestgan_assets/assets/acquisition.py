@@ -24,7 +24,7 @@ from chestgan_assets.metadata import (
     refused_by_checks,
     table,
 )
-from chestgan_assets.partitions import DATASETS, dicom_datasets, image_datasets, patients
+from chestgan_assets.partitions import DATASETS, NO_PARTITION, dicom_datasets, image_datasets, patients
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PATIENT_DATA, PATIENT_IMAGES
 from chestgan_core.config.dataset import parse_patient_partition
@@ -113,7 +113,7 @@ def series_catalog(
 
 @dg.asset(
     partitions_def=patients,
-    deps=[dg.AssetDep(series_catalog, partition_mapping=dg.AllPartitionMapping())],
+    deps=[dg.AssetDep(series_catalog, partition_mapping=NO_PARTITION)],
     group_name="acquisition",
     kinds={"dicom", "s3"},
     tags=PATIENT_IMAGES,

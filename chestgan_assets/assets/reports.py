@@ -12,7 +12,7 @@ from chestgan_assets.execution.executor import OWNERS, RETRY
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.execution.usage import CPU_HOURS, GPU_HOURS, month_sums
 from chestgan_assets.metadata import URI, beside, check, check_spec, picture, refused_by_checks, table
-from chestgan_assets.partitions import EXPERIMENTS, months
+from chestgan_assets.partitions import EXPERIMENTS, NO_PARTITION, months
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import REPORT
 from chestgan_core.config.dataset import dataset_named
@@ -98,8 +98,8 @@ def tuning_comparison(
 @dg.asset(
     partitions_def=months,
     deps=[
-        dg.AssetDep(metric_report, partition_mapping=dg.AllPartitionMapping()),
-        dg.AssetDep(synthetic_image_set, partition_mapping=dg.AllPartitionMapping()),
+        dg.AssetDep(metric_report, partition_mapping=NO_PARTITION),
+        dg.AssetDep(synthetic_image_set, partition_mapping=NO_PARTITION),
     ],
     group_name="publication",
     kinds={"html", "s3"},

@@ -23,7 +23,15 @@ from chestgan_assets.metadata import (
     refused_by_checks,
     table,
 )
-from chestgan_assets.partitions import ANNOTATED, DATASETS, IMAGES, datasets, patients, same_dataset
+from chestgan_assets.partitions import (
+    ANNOTATED,
+    DATASETS,
+    IMAGES,
+    NO_PARTITION,
+    datasets,
+    patients,
+    same_dataset,
+)
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PATIENT_IMAGES
 from chestgan_core.config.dataset import parse_patient_partition
@@ -107,7 +115,7 @@ def slice_tensors(
 @dg.asset(
     partitions_def=datasets,
     deps=[
-        dg.AssetDep(slice_tensors, partition_mapping=dg.AllPartitionMapping()),
+        dg.AssetDep(slice_tensors, partition_mapping=NO_PARTITION),
         dg.AssetDep(raw_images, partition_mapping=same_dataset(IMAGES, sorted(DATASETS))),
         dg.AssetDep(tumour_annotations, partition_mapping=same_dataset(ANNOTATED, sorted(DATASETS))),
     ],

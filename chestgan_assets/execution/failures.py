@@ -11,7 +11,9 @@ import dagster as dg
 from chestgan_assets.execution.executor import on_kubernetes
 from chestgan_core.errors import ChestganError, PointerMoved, StoreUnreachable
 
-INTERRUPTED = "Canceled, or its process was ended. A training resumes from its last checkpoint when it is launched again."
+INTERRUPTED = (
+    "Canceled, or its process was ended. Launched again, a training resumes from its last checkpoint."
+)
 INTERRUPTED_LABEL = "interrupted"
 MAX_INTERRUPTIONS = 10  # a training that takes days may see as many upgrades of its nodes
 

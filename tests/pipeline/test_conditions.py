@@ -7,6 +7,7 @@ import pytest
 
 from chestgan_assets.conditions import FOLLOWS, FOLLOWS_ANY
 from chestgan_assets.definitions import defs
+from chestgan_assets.partitions import NO_PARTITION
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
 
@@ -83,3 +84,10 @@ def test_a_job_that_makes_the_whole_chain_requests_nothing_again(whole_chain: bo
                 done = dg.materialize(chain, instance=instance, partition_key=part, selection=[name])
                 assert done.success
     assert totals == ([0] * 10 if whole_chain else [2, 1] + [0] * 8)
+
+
+def test_a_catalog_or_a_patient_of_one_dataset_leaves_the_others_in_sync() -> None:
+    graph = defs.resolve_asset_graph()
+    for asset, upstream in (("raw_dicom", "series_catalog"), ("training_set", "slice_tensors")):
+        mapping = graph.get_partition_mapping(dg.AssetKey(asset), dg.AssetKey(upstream))
+        assert mapping == NO_PARTITION
