@@ -33,6 +33,7 @@ def add_to(commands: Commands) -> None:
 def catalog(args: argparse.Namespace) -> Answer:
     """The series or the images of a collection, each selected or left out for a reason."""
     from chestgan_core.config.dataset import dataset_named
+    from chestgan_core.dicom.left_out import without_names
     from chestgan_core.sources.catalog.listing import list_named
     from chestgan_core.sources.catalog.table import as_text
 
@@ -43,13 +44,16 @@ def catalog(args: argparse.Namespace) -> Answer:
         summary = summarize_images(args.dataset, path, home())
         return Answer(summary.as_json(), summary.text())
     dataset, listed = list_named(args.source, args.dataset, home())
+    causes, doubts = listed.causes, listed.doubts
+    if dataset.private:  # the table names files to whoever sits here; JSON goes into files and other programs
+        causes, doubts = without_names(causes), without_names(doubts)
     data = {
         "dataset": dataset.name,
         **listed.summary().as_json(),
         "files": listed.files,
         "left_out_files": listed.left_out,
-        "causes": [cause.as_json() for cause in listed.causes],
-        "warnings": [doubt.as_json() for doubt in listed.doubts],
+        "causes": [cause.as_json() for cause in causes],
+        "warnings": [doubt.as_json() for doubt in doubts],
         "selected_series": [{"patient": row.patient, "key": row.key} for row in listed.selected],
     }
     return Answer(data, as_text(f"{escaped(args.source)}, with the rules of {dataset.name}", listed))

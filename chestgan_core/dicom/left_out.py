@@ -151,6 +151,11 @@ def shown(causes: Iterable[Cause], limit: int = SHOWN_CAUSES) -> list[str]:
     return [*lines, f"and {more} more causes: --json lists all"] if more > 0 else lines
 
 
+def without_names(causes: Iterable[Cause]) -> tuple[Cause, ...]:
+    """The causes without names of files, which in private folders often are names of people."""
+    return tuple(replace(one, example="") for one in causes)
+
+
 def below(causes: Iterable[Cause], folder: Path) -> tuple[Cause, ...]:
     """The causes with names of files below a folder: the same files elsewhere give the same report."""
     return tuple(replace(one, example=one.example.removeprefix(f"{folder}/")) for one in causes)

@@ -208,6 +208,31 @@ def test_a_box_on_an_image_of_another_size_is_on_no_slice() -> None:
     assert [len(each.boxes) for each in marked] == [1, 0, 0]
 
 
+def test_a_box_is_put_on_the_slice_of_its_own_patient_where_two_patients_have_one_uid() -> None:
+    ours, theirs = (replace(each, row=replace(each.row, sop_uid="1.2")) for each in cohort(2, 1))
+    named = replace(box("1.2", 4, 4, 9, 9), patient=theirs.row.patient)
+    marked, found = with_boxes([ours, theirs], [named], 64)
+    assert [len(each.boxes) for each in marked] == [0, 1]
+    assert found == BoxCounts(boxes=1, on_slices=1)
+    _, alone = with_boxes([ours, *slices("patient-01", 1)], [named], 64)
+    assert alone == BoxCounts(boxes=1, without_slice=1), "a slice of another patient does not get it"
+
+
+def test_a_box_without_a_patient_is_put_nowhere_where_its_uid_is_of_several_slices() -> None:
+    both = [replace(each, row=replace(each.row, sop_uid="1.2")) for each in cohort(2, 1)]
+    unnamed = replace(box("1.2", 4, 4, 9, 9), patient="")
+    assert with_boxes(both, [unnamed], 64)[1] == BoxCounts(boxes=1, without_slice=1)
+    assert with_boxes(both[:1], [unnamed], 64)[1] == BoxCounts(boxes=1, on_slices=1)
+
+
+def test_studies_without_a_patient_id_are_not_split_unless_the_dataset_says_so() -> None:
+    candidates = [*slices("NOID-0123456789ab", 2), *slices("NOID-0123456789ac", 2), *slices("a", 2)]
+    with pytest.raises(BadInput, match="2 studies have no PatientID"):
+        select_slices(candidates, dataset())
+    selection = whole(select_slices(candidates, dataset(missing_patient_ids="by_study")), candidates)
+    assert len(selection.used) == 6
+
+
 def test_a_set_of_tumour_slices_has_no_others() -> None:
     candidates = cohort(8, 5)
     boxes = [box(f"patient-{number:02d}.{index}", 4, 4, 9, 9) for number in range(6) for index in (1, 2)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chestgan_core.config.dataset import Dataset, dataset_named
-from chestgan_core.dicom.left_out import Cause
+from chestgan_core.dicom.left_out import Cause, without_names
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.reasons import in_words
 from chestgan_core.sources.catalog.listing import list_series
@@ -139,10 +139,7 @@ def _for_the_store(dataset: Dataset, catalog: Catalog) -> Catalog:
     """Without names of files where the dataset is private: folders often have names of people."""
     if not dataset.private:
         return catalog
-    causes, doubts = (
-        tuple(replace(one, example="") for one in found) for found in (catalog.causes, catalog.doubts)
-    )
-    return replace(catalog, causes=causes, doubts=doubts)
+    return replace(catalog, causes=without_names(catalog.causes), doubts=without_names(catalog.doubts))
 
 
 def _rows_file(version: str) -> str:
