@@ -191,7 +191,7 @@ def _audited(findings: Sequence["Finding"], files: int) -> str:
     kinds={"parquet", "s3"},
     tags=PATIENT_IMAGES,
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
     pool=DOWNLOAD_POOL,
     retry_policy=RETRY,
 )

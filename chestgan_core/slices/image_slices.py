@@ -16,14 +16,14 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from chestgan_core.config.dataset import Dataset
-from chestgan_core.errors import NotInStore
+from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.imaging.perceptual_hash import perceptual_hash
 from chestgan_core.local.progress import Progress
 from chestgan_core.slices.shards import Shard, SliceRow, write_shard
 from chestgan_core.slices.slices_manifest import REMEDY, WHAT, SlicesManifest
 from chestgan_core.sources.images.collection import ImageCollection, open_images
 from chestgan_core.sources.images.contact_sheet import fitted
-from chestgan_core.sources.images.decoding import decode_image
+from chestgan_core.sources.images.decoding import UnusableImage, decode_image
 from chestgan_core.sources.images.image_rows import ImageRow
 from chestgan_core.sources.images.zips import read_zips
 from chestgan_core.store import keys
@@ -31,7 +31,7 @@ from chestgan_core.store.artefacts import Artefact, content_version, sha256_of
 from chestgan_core.store.store import Store
 
 # Changes whenever the code gives other slices for the same pictures.
-VERSION = 1
+VERSION = 2
 
 
 def newest_image_slices(store: Store, dataset: Dataset) -> dict[str, Artefact]:
@@ -86,7 +86,11 @@ def _shard(zips: list[Path], rows: list[ImageRow], size: int, progress: Progress
     slices = np.empty((len(rows), size, size), np.int16)
     new_rows = []
     for index, (row, data) in enumerate(read_zips(zips, rows)):
-        picture = decode_image(data, PurePosixPath(row.path).suffix)
+        try:
+            picture = decode_image(data, PurePosixPath(row.path).suffix)
+        except UnusableImage as error:  # it was collected by a version that used it
+            remedy = "materialize raw_images again"
+            raise BadInput(row.path, f"cannot be used: {error.status.meaning}", remedy) from error
         grey = fitted(picture.grey, size)
         slices[index] = grey
         new_rows.append(_row(row, perceptual_hash(grey)))

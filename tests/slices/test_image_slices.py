@@ -9,12 +9,14 @@ from PIL import Image
 
 from chestgan_core.config.dataset import dataset_named
 from chestgan_core.config.experiment import load_experiment, parse_experiment
-from chestgan_core.errors import BadExperiment, NotInStore
+from chestgan_core.errors import BadExperiment, BadInput, NotInStore
 from chestgan_core.imaging.windows import WINDOWS
 from chestgan_core.slices.image_slices import newest_image_slices
 from chestgan_core.slices.shards import Shard, read_shard
 from chestgan_core.slices.training_set import build_training_set
 from chestgan_core.sources.images.collection import collect_images, open_images
+from chestgan_core.sources.images.decoding import UnusableImage
+from chestgan_core.sources.images.image_rows import ImageStatus
 from chestgan_core.store.store import Store
 from chestgan_core.training.data import load_slices
 from tests.sources.images.pictures import declare, drawn, marked, put
@@ -161,3 +163,15 @@ def test_a_network_sees_pictures_between_minus_one_and_one(root, store, tmp_path
     images = load_slices(training_set.fetch(store, "train", tmp_path / "train"), experiment).images
     assert images.shape == (3, 1, 64, 64)
     assert (images.min(), images.max() > 0) == (-1, True)
+
+
+def test_a_picture_that_an_older_version_used_is_named(root, store, tmp_path, monkeypatch):
+    put(root, {"train/a/1.png": drawn(1), "test/a/2.png": drawn(2)})
+    collect_images(store, "pictures", tmp_path)
+
+    def refuses(data: bytes, suffix: str) -> None:
+        raise UnusableImage(ImageStatus.RAW_VALUES)
+
+    monkeypatch.setattr("chestgan_core.slices.image_slices.decode_image", refuses)
+    with pytest.raises(BadInput, match=r"\.png: cannot be used: values without a known black and white"):
+        newest_image_slices(store, dataset_named("pictures"))
