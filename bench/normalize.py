@@ -1,5 +1,5 @@
 """Normalizing zipped slices: its speed against merely reading them, two patients at once against one after the other,
-and its memory against a smaller delivery.
+compressed slices decoded in a process of their own against in this one, and its memory against a smaller delivery.
 
 The baseline reads with zipfile and pydicom in one thread. Ours reads ahead in a second thread beside the main one,
 which a machine with several cores runs at the same time; hence a second row, where both share one core.
@@ -18,12 +18,19 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pydicom
+from openjpeg.utils import encode_buffer
+from pydicom.pixels.decoders.rle import _rle_decode_frame
+from rle.rle import encode_frame
 
 from bench.peak import PEAK
 from bench.ratio import Ratio
+from chestgan_core.dicom import decode_worker
+from chestgan_core.dicom.decoding import decode
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.slices.normalization import normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
@@ -31,6 +38,7 @@ from chestgan_core.sources.phantom.patients import write_phantoms
 
 ROUNDS = 7
 PATIENTS, TIMES = 3, 4
+FRAMES = 40
 
 PROGRAM = """
 import sys
@@ -54,7 +62,8 @@ def measure(real_data: Path) -> list[Ratio]:
             # 256 x 256 and smooth: little to decompress, so that the cost of a header weighs more.
             speed = _speed(patients[:2], "generated slices in zips", target=0.4)
         at_once = _two_processes(zips or patients[:2])
-        return [*speed, *at_once, _memory(patients, Path(scratch) / "shard.safetensors")]
+        compressed = _in_worker(zips[:1] or patients[:1])
+        return [*speed, *compressed, *at_once, _memory(patients, Path(scratch) / "shard.safetensors")]
 
 
 def _speed(zips: list[Path], what: str, target: float) -> list[Ratio]:
@@ -93,6 +102,67 @@ def _compare(zips: list[Path], what: str, target: float) -> Ratio:
         target=target,
         note=f"{slices} {what}, against zipfile and pydicom pixel_array, median of {ROUNDS}",
     )
+
+
+def _in_worker(zips: list[Path]) -> list[Ratio]:
+    """Compressed slices decoded in a process of their own, against what could decode them in this one.
+
+    That is OpenJPEG, which may take this process along, and for RLE pydicom's decoder, which is written in Python.
+    """
+    images = [image.astype("<u2") for image in islice(_pixels(zips), FRAMES)]
+    rows, columns = images[0].shape
+    frames = [encode_buffer(image.tobytes(), columns, rows, 1, 16, False) for image in images]
+    segments = [bytes(encode_frame(image.tobytes(), rows, columns, 1, 16, "<")) for image in images]
+    jpeg_2000, rle = decode_worker.JPEG_2000, decode_worker.RLE
+    return [
+        _decoding(
+            "JPEG 2000",
+            frames,
+            lambda frame: decode(frame, jpeg_2000, "", rows, columns, 16),
+            lambda frame: decode_worker.samples_of(frame, jpeg_2000, "", rows, columns, 16),
+            target=0.85,
+        ),
+        _decoding(
+            "RLE",
+            segments,
+            lambda frame: decode(frame, rle, "", rows, columns, 16),
+            lambda frame: _rle_decode_frame(frame, rows, columns, 1, 16, "<"),
+            target=1.0,
+        ),
+    ]
+
+
+def _decoding(
+    name: str,
+    frames: list[bytes],
+    there: Callable[[bytes], object],
+    here: Callable[[bytes], object],
+    target: float,
+) -> Ratio:
+    def rate(decode: Callable[[bytes], object]) -> float:
+        started = time.perf_counter()
+        for frame in frames:
+            decode(frame)
+        return len(frames) / (time.perf_counter() - started)
+
+    rate(there)  # starts the process
+    rates = [(rate(there), rate(here)) for _ in range(ROUNDS)]
+    return Ratio(
+        name=f"decode {name} in its own process",
+        ours=statistics.median(ours for ours, _ in rates),
+        theirs=statistics.median(theirs for _, theirs in rates),
+        unit="slices/s",
+        target=target,
+        note=f"{len(frames)} slices, against a decoder in this process, median of {ROUNDS}",
+    )
+
+
+def _pixels(zips: list[Path]) -> Iterator[np.ndarray]:
+    for path in zips:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith(".dcm"):
+                    yield pydicom.dcmread(io.BytesIO(archive.read(name))).pixel_array
 
 
 def _two_processes(zips: list[Path]) -> list[Ratio]:
@@ -154,13 +224,7 @@ def _seconds(work: Callable[[list[Path]], int], zips: list[Path]) -> float:
 
 
 def _read_plainly(zips: list[Path]) -> int:
-    slices = 0
-    for path in zips:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name.endswith(".dcm"):
-                    slices += pydicom.dcmread(io.BytesIO(archive.read(name))).pixel_array.ndim == 2
-    return slices
+    return sum(image.ndim == 2 for image in _pixels(zips))
 
 
 def _normalize(zips: list[Path]) -> int:

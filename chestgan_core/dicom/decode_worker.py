@@ -27,9 +27,8 @@ def serve(connection: socket.socket) -> None:
     """Answer requests until the connection ends."""
     import gdcm
     import openjpeg  # noqa: F401 (before the first request: what is missing here is not the fault of a slice)
-    import rle.rle  # type: ignore[import-not-found] # noqa: F401
+    import rle.rle  # noqa: F401
 
-    decoders = {JPEG: _jpeg, JPEG_2000: _jpeg_2000, JP2: _jpeg_2000, RLE: _rle}
     gdcm.Trace.ErrorOff()
     gdcm.Trace.WarningOff()
     signal.signal(
@@ -46,9 +45,8 @@ def serve(connection: socket.socket) -> None:
         signal.alarm(seconds)
         _limit_memory(memory)
         try:
-            samples = decoders[kind.rstrip(b"\0")](
-                codestream, kind, syntax.rstrip(b"\0").decode(), rows, columns, bits
-            )
+            name = syntax.rstrip(b"\0").decode()
+            samples = samples_of(codestream, kind.rstrip(b"\0"), name, rows, columns, bits)
             status = DONE if len(samples) == rows * columns * _container(bits) else DAMAGED
             file = _file_with(samples) if status == DONE else None
         except MemoryError:
@@ -61,6 +59,15 @@ def serve(connection: socket.socket) -> None:
         else:
             socket.send_fds(connection, [status], [file])
             os.close(file)
+
+
+def samples_of(codestream: bytes, kind: bytes, syntax: str, rows: int, columns: int, bits: int) -> bytes:
+    """The samples of one frame, little endian, in this process. Raises any exception, or ends the process."""
+    if kind == RLE:
+        return _rle(codestream, rows * columns, bits)
+    if kind == JPEG:
+        return _jpeg(codestream, syntax, rows, columns, bits)
+    return _jpeg_2000(codestream, kind)
 
 
 def _container(bits: int) -> int:
@@ -105,7 +112,7 @@ def _file_with(samples: "bytes | bytearray") -> int:
     return file
 
 
-def _jpeg(codestream: bytes, kind: bytes, syntax: str, rows: int, columns: int, bits: int) -> bytes:
+def _jpeg(codestream: bytes, syntax: str, rows: int, columns: int, bits: int) -> bytes:
     """JPEG and JPEG-LS by GDCM, as unsigned samples. pydicom refuses 12-bit JPEG to it, which it decodes."""
     import gdcm
 
@@ -127,23 +134,21 @@ def _jpeg(codestream: bytes, kind: bytes, syntax: str, rows: int, columns: int, 
     return bytes(image.GetBuffer().encode("utf-8", "surrogateescape"))
 
 
-def _jpeg_2000(codestream: bytes, kind: bytes, syntax: str, rows: int, columns: int, bits: int) -> bytes:
+def _jpeg_2000(codestream: bytes, kind: bytes) -> bytes:
     import io
 
     from openjpeg.utils import _openjpeg  # type: ignore[attr-defined] # the public function parses it twice
 
-    code, samples = _openjpeg.decode(
-        io.BytesIO(codestream), 2 if kind.rstrip(b"\0") == JP2 else 0, as_array=False
-    )
+    code, samples = _openjpeg.decode(io.BytesIO(codestream), 2 if kind == JP2 else 0, as_array=False)
     if code:
         raise ValueError(code)
     return bytes(samples)
 
 
-def _rle(codestream: bytes, kind: bytes, syntax: str, rows: int, columns: int, bits: int) -> bytes:
+def _rle(codestream: bytes, pixels: int, bits: int) -> bytes:
     from rle.rle import decode_frame  # it is written in Rust
 
-    return bytes(decode_frame(codestream, rows * columns, bits, "<"))
+    return bytes(decode_frame(codestream, pixels, bits, "<"))
 
 
 if __name__ == "__main__":

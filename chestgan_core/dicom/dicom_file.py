@@ -7,6 +7,7 @@ first element, because files are saved with a transfer syntax that is not theirs
 """
 
 import struct
+import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from chestgan_core.dicom.pixel_layout import FLOAT_PIXEL_DATA, PIXEL_DATA, Pixel
 # Attributes that violate their value representation are common and harmless; validation costs a third of the time, and
 # its warnings quote values, which may name a person.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+warnings.filterwarnings("ignore", module=r"pydicom\.")  # of character sets and lengths; they quote values too
 
 PREAMBLE = 132  # 128 free bytes and DICM
 _TYPES = frozenset(vr.value.encode() for vr in VR if len(vr.value) == 2)

@@ -176,8 +176,10 @@ def _classify(found: Found, parsed: Parsed, marked: bool) -> SliceHeader | Rejec
         return Rejected(LeftOut.MULTI_FRAME, problem_of(dataset, "NumberOfFrames"))
     if parsed.pixels is None:
         return Rejected(LeftOut.NO_PIXEL_DATA)
-    if text_of(dataset, "PhotometricInterpretation").strip(" \0").upper() != "MONOCHROME2":
-        return Rejected(LeftOut.NOT_MONOCHROME2)
+    photometric = text_of(dataset, "PhotometricInterpretation").strip(" \0").upper()
+    if photometric != "MONOCHROME2":
+        named = photometric if _CODE.fullmatch(photometric) else "missing" if not photometric else "another one"
+        return Rejected(LeftOut.NOT_MONOCHROME2, f"PhotometricInterpretation is {named}")
     if "SamplesPerPixel" in dataset and whole_of(dataset, "SamplesPerPixel") != 1:
         return Rejected(LeftOut.NOT_MONOCHROME2, problem_of(dataset, "SamplesPerPixel"))
     acquisition = acquisition_of(dataset)
