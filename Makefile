@@ -57,10 +57,10 @@ docs: $(VENV)/installed
 	@! grep -rlE '<(link|script|img|iframe)[^>]+(href|src)="(https?:)?//' site --include='*.html' \
 	  || { echo "the pages above load something from another host"; exit 1; }
 
-# Exact versions first, whose files have the hashes of the lock; then the project without looking at its dependencies again.
+# Exact versions first, whose files have the hashes of the lock, then the project. The lock is complete: nothing is resolved here
 $(VENV)/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 

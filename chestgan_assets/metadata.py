@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import dagster as dg
 
+from chestgan_core.documents.markdown import markdown
 from chestgan_core.escaping import escaped
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
     from chestgan_core.imaging.pictures import thumbnail
 
     data, mime = thumbnail(png, PICTURE_LIMIT, PICTURE_WIDTH)
-    return dg.MetadataValue.md(f"![{title}](data:{mime};base64,{base64.b64encode(data).decode()})\n\n{title}")
+    shown = markdown(title)
+    return dg.MetadataValue.md(f"![{shown}](data:{mime};base64,{base64.b64encode(data).decode()})\n\n{shown}")
 
 
 def table(

@@ -87,7 +87,7 @@ def test_the_lock_names_no_address_and_every_requirement_exactly_with_its_hashes
         "requirements.lock"
     ).keys()  # type: ignore[index]
     assert (
-        "install --quiet --disable-pip-version-check --require-hashes -r" in (ROOT / "Makefile").read_text()
+        "--require-hashes --no-deps -r requirements.lock" in (ROOT / "Makefile").read_text()
     )
 
 

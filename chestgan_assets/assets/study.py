@@ -22,6 +22,7 @@ from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import MODEL_WEIGHTS
 from chestgan_core.config.experiment import load_experiment
+from chestgan_core.documents.markdown import markdown
 from chestgan_core.tuning.version import VERSION
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def commit_study(
     name = tuned_name(context.partition_key)
     metadata = {
         URI: stored.uri,
-        "summary": dg.MetadataValue.md("\n".join(f"- {line}" for line in manifest.summary)),
+        "summary": dg.MetadataValue.md("\n".join(f"- {markdown(line)}" for line in manifest.summary)),
         **{
             label: picture(stored.figures[file], title)
             for file, (label, title) in FIGURES.items()

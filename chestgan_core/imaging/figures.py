@@ -31,7 +31,15 @@ ROLE_COLOURS = {"real": BLUE, "synthetic": RED, "other": GREY}
 @contextmanager
 def style(font_size: float) -> Iterator[None]:
     """The style of all charts, for figures created inside. font_size: points."""
-    with mpl.rc_context({"font.size": font_size, "axes.spines.top": False, "axes.spines.right": False}):
+    with mpl.rc_context(
+        {
+            "font.size": font_size,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            # Names may hold a dollar sign, which would make the rest a formula, or an error.
+            "text.parse_math": False,
+        }
+    ):
         yield
 
 

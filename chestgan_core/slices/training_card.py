@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from chestgan_core.dicom.histology import HISTOLOGIES
 from chestgan_core.dicom.left_out import LeftOut
+from chestgan_core.documents.markdown import render_markdown
 from chestgan_core.slices.selection import NEAR_BITS, NotUsed
 from chestgan_core.slices.splits import SIDES
 from chestgan_core.sources.images.image_rows import ImageStatus
@@ -19,16 +18,9 @@ from chestgan_core.sources.images.image_rows import ImageStatus
 
 def write_card(fields: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     """The card. fields: the manifest of the set; rows: as in slices.parquet."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=False,  # noqa: S701 (Markdown)
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     marked = [row for row in rows if row["boxes"]]
-    return environment.get_template("training_card.md.j2").render(
+    return render_markdown(
+        Path(__file__).parent / "training_card.md.j2",
         fields=fields,
         classes={_class(name): counts for name, counts in fields["classes"].items()},
         kernels=_table(rows, lambda row: row["kernel"] or "unknown"),

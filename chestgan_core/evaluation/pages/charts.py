@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -78,6 +79,9 @@ def value_histogram(images: "dict[str, Tensor]", window: Window, image_kind: Ima
             fractions, label = counts / max(counts.sum(), 1), _label(role, image_kind)
             ax.stairs(fractions, edges, color=ROLE_COLOURS[role], label=label, linewidth=1.5)
     ax.set_yscale("log")
+    # Powers of ten would be set as formulas, which are off (imaging/figures.py).
+    ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(ticker.NullFormatter())
     ax.locator_params(axis="x", nbins=6)
     ax.set_xlabel("Hounsfield units (clipped to the window)" if window.unit == "HU" else "grey level")
     ax.set_ylabel("fraction of pixels")
