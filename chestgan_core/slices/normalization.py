@@ -45,6 +45,7 @@ from chestgan_core.slices.doubtful import DoubtfulSlices
 from chestgan_core.slices.lung_region import find_lung_region, may_show_lung
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.shards import TURNS, Shard, SliceRow
+from chestgan_core.sources.catalog.kernels import kernel_family
 
 READ_AHEAD = 3  # slices; decompression releases the interpreter lock, so it runs beside the resizing
 # Pillow widens the filter by the scale, so nothing aliases. Hamming is nearly as sharp as bicubic, has no
@@ -217,7 +218,8 @@ def normalize(
         )
         raise BadInput(
             f"{reading.files} files",
-            f"{cause}; left out: {in_words(left_out)}{in_brackets(causes.listed())}",
+            f"{cause}; left out: {in_words(left_out)}{in_brackets(causes.listed())}"
+            + (f"; {doubtful.left_out} of them may show lung" if doubtful.left_out else ""),
             "give CT of a chest that shows the lungs",
         )
     seconds = time.monotonic() - started
@@ -322,7 +324,7 @@ def _row(series: Series, normalized: NormalizedSlice, pseudonyms: Pseudonyms) ->
         position_mm=header.position_mm,
         lung_fraction=normalized.lung_fraction,
         pixel_mm=normalized.pixel_mm,
-        kernel=header.series.kernel,
+        kernel=_kernel(header, pseudonyms),
         thickness_mm=header.series.thickness_mm,
         phash=perceptual_hash(_GREY[normalized.hu - MIN_HU]),
         stored_rows=header.rows,
@@ -334,6 +336,14 @@ def _row(series: Series, normalized: NormalizedSlice, pseudonyms: Pseudonyms) ->
         crop_columns=crop.columns,
         stack=pseudonyms.stack(series.stack),
     )
+
+
+def _kernel(header: SliceHeader, pseudonyms: Pseudonyms) -> str:
+    """The kernel as it is typed in the header; of a private source its family only: people type names anywhere."""
+    series = header.series
+    if pseudonyms.secret is None:
+        return series.kernel
+    return kernel_family(series.kernel, series.description)
 
 
 def _square(header: SliceHeader, chest: Chest) -> Crop:

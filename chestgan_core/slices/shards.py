@@ -32,9 +32,10 @@ class SliceRow:
     patient, series_uid, sop_uid: pseudonyms where the source is private; patient and sop_uid together name one slice.
     stack: which scan or reconstruction of its series (dicom/stacks.py), empty where it has one. position_mm: along the
     normal, larger towards the head. lung_fraction: lung area / body area. pixel_mm: the edge of a pixel of the
-    normalized slice. kernel, thickness_mm: of the reconstruction, from the header of the slice itself. phash:
-    perceptual hash (imaging/perceptual_hash.py) of the normalized slice as it is displayed. stored_rows,
-    stored_columns: the size of the stored image. upright: how it was turned (letters of `TURNS`, in that order).
+    normalized slice. kernel, thickness_mm: of the reconstruction, from the header of the slice itself; of a private
+    source the family of the kernel. phash: perceptual hash (imaging/perceptual_hash.py) of the normalized slice as it
+    is displayed. stored_rows, stored_columns: the size of the stored image. upright: how it was turned (letters of
+    `TURNS`, in that order).
     crop_top to crop_columns: the part of the upright image that became the normalized slice, in its pixels; it may
     reach beyond the image, so that crop_top and crop_left may be negative.
     """

@@ -25,11 +25,12 @@ class SeriesRow:
     in the store. stack: where a series of a folder has several scans or reconstructions, each is a row; then the label
     of this one, with which the key ends (`stack_key`). images: how many slices the source has. revision: any text that
     changes whenever the content of the series does. bytes: of its files. description, study_description:
-    `single_spaced`; removed later where the dataset is private. histology: `histology_of` the PatientID. thickness_mm,
-    spacing_mm: of the slices. licence, doi: of this series; where unknown, those of the dataset hold. analysis: the
-    analysis result of the Imaging Data Commons that it belongs to; empty for original images. location: where the
-    source fetches it from. files: where the slices in a folder lie, from feet to head (folder_series.FolderFiles).
-    status: a series_selection.SeriesStatus; empty until the selection rules are applied.
+    `single_spaced`; where the dataset is private, they are removed later, and kernel and manufacturer are families.
+    histology: `histology_of` the PatientID. thickness_mm, spacing_mm: of the slices. licence, doi: of this series;
+    where unknown, those of the dataset hold. analysis: the analysis result of the Imaging Data Commons that it belongs
+    to; empty for original images. location: where the source fetches it from. files: where the slices in a folder lie,
+    from feet to head (folder_series.FolderFiles). status: a series_selection.SeriesStatus; empty until the selection
+    rules are applied.
     """
 
     patient: str

@@ -350,9 +350,9 @@ def test_names_and_order_of_files_change_no_byte_of_a_shard(tmp_path, order, zip
         assert (report.patients, report.series, report.stacks) == (5, 6, 7)
         assert len({row.sop_uid for row in done.shard.rows}) == 15
         assert {(row.kernel, bool(row.stack)) for row in done.shard.rows} == {
-            ("B30f", True),
-            ("B70f", True),
-            ("", False),
+            ("soft", True),
+            ("lung", True),
+            ("unknown", False),
         }
     assert shards[0] == shards[1]
 

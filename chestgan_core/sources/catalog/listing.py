@@ -9,13 +9,15 @@ from pathlib import Path
 from chestgan_core.config.dataset import Dataset, dataset_named
 from chestgan_core.config.source_config import source_kinds
 from chestgan_core.errors import BadInput, nearest
+from chestgan_core.sources.catalog.kernels import kernel_family
+from chestgan_core.sources.catalog.manufacturers import manufacturer_family
 from chestgan_core.sources.catalog.series_selection import select_series
 from chestgan_core.sources.folder.source import FolderSource
 from chestgan_core.sources.idc.source import IdcConfig
 from chestgan_core.sources.images.source import no_series
 from chestgan_core.sources.nbia.metadata_csv import is_nbia_csv
 from chestgan_core.sources.nbia.source import NbiaConfig
-from chestgan_core.sources.series_rows import Catalog, collection_id
+from chestgan_core.sources.series_rows import Catalog, SeriesRow, collection_id
 from chestgan_core.sources.source import open_source
 
 # The dataset of `chestgan catalog KIND` without --dataset; for other kinds the one with the name of the kind.
@@ -77,6 +79,17 @@ def list_file(dataset: Dataset, path: Path, home: Path) -> Catalog:
 def _selected(dataset: Dataset, catalog: Catalog) -> Catalog:
     rows = select_series(catalog.rows, dataset.selection)
     if dataset.private:
-        # Only now, as the rules need them: a description may name a person, and many people read the catalog.
-        rows = tuple(replace(row, description="", study_description="") for row in rows)
+        # Only now, as the rules need them: what somebody typed may name a person, and many people read the catalog.
+        rows = tuple(map(_without_typed_text, rows))
     return replace(catalog, rows=rows)
+
+
+def _without_typed_text(row: SeriesRow) -> SeriesRow:
+    """Families of closed lists for the kernel and the manufacturer, nothing for the descriptions."""
+    return replace(
+        row,
+        description="",
+        study_description="",
+        kernel=kernel_family(row.kernel, row.description),
+        manufacturer=manufacturer_family(row.manufacturer),
+    )
