@@ -8,6 +8,7 @@ from PIL import Image
 
 from chestgan_core.dicom.left_out import LeftOut
 from chestgan_core.dicom.pseudonyms import Pseudonyms
+from chestgan_core.errors import BadInput
 from chestgan_core.slices.doubtful import PICTURES, DoubtfulSlices
 from chestgan_core.slices.normalization import Normalized, normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
@@ -72,6 +73,15 @@ def test_the_sheet_shows_what_was_used_and_what_was_left_out(tmp_path):
     sheet = Image.open(io.BytesIO(done.doubtful.png()))
     assert sheet.size == (4 * 130 - 2, 144)
     assert sheet.info == {}
+
+
+def test_a_series_without_a_lung_region_says_how_many_slices_may_show_lung(tmp_path):
+    thin = NONE.copy()
+    thin[72:84, 30:40] = -850
+    with pytest.raises(
+        BadInput, match="no lung region was found in their series; left out: no-lung 3; 2 of them may"
+    ):
+        normalized(tmp_path, [NONE, thin, thin])
 
 
 def test_without_doubt_there_is_no_sheet(tmp_path):
