@@ -137,7 +137,7 @@ def raw_dicom(
         try:
             archive = archive_patient(meter.store, dataset, patient, machine.home)
         except IdentityFound as found:
-            yield check("deidentified", False, f"Refused, nothing was stored: {found.cause}.")
+            yield check("deidentified", False, f"Refused, nothing was stored: {found.cause}; {found.remedy}.")
             raise
     audit = archive.audit
     # The files of a public collection have been published by others: their audit is a warning.
@@ -181,7 +181,7 @@ def raw_dicom(
 def _audited(findings: Sequence["Finding"], files: int) -> str:
     """The result of the de-identification audit in words."""
     if not findings:
-        return f"Nothing that identifies a person was found in {files:,} files."
+        return f"No finding that stops a private folder in {files:,} files, or their owner accepted it."
     return f"Found in files that are to be de-identified: {', '.join(map(str, findings))}."
 
 
