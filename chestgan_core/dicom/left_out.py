@@ -19,7 +19,7 @@ class LeftOut(Reason):
     """A reason. The value is what reports print; `.meaning` explains it in one line."""
 
     EMPTY = "empty-file", "a file without bytes, or of zeros, as a copy that failed leaves it"
-    NOT_DICOM = "not-dicom", "not a DICOM image or object (licence, table, DICOMDIR, anything without DICM)"
+    NOT_DICOM = "not-dicom", "not a DICOM image or object (licence, table, DICOMDIR, other data)"
     UNSAFE_NAME = "unsafe-name", "a zip entry whose name is absolute, or leads out of the archive by .."
     SPECIAL_FILE = (
         "special-file",
