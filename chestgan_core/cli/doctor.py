@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import shutil
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,24 +207,14 @@ def _experiments() -> str:
 
 
 def _decoders() -> str:
-    from pydicom.pixels.decoders import (
-        JPEG2000LosslessDecoder,
-        JPEGLosslessSV1Decoder,
-        JPEGLSLosslessDecoder,
-        RLELosslessDecoder,
-    )
+    from chestgan_core.dicom import decode_worker
+    from chestgan_core.dicom.decoding import decode
 
-    for decoder in (
-        RLELosslessDecoder,
-        JPEGLosslessSV1Decoder,
-        JPEGLSLosslessDecoder,
-        JPEG2000LosslessDecoder,
-    ):
-        if not decoder.is_available:
-            raise ChestganError(
-                decoder.UID.name, "has no decoder", "install chestgan again, with its dependencies"
-            )
-    return "RLE, JPEG lossless, JPEG-LS, JPEG 2000"
+    # One segment at byte 64 with one literal byte (DICOM PS3.5 annex G). The process loads all decoders to start.
+    frame = struct.pack("<16I", 1, 64, *[0] * 14) + b"\0\x2a"
+    if decode(frame, decode_worker.RLE, "", 1, 1, 8).tolist() != [[0x2A]]:
+        raise ChestganError("RLE", "is decoded wrongly", "install chestgan again, with its dependencies")
+    return "RLE, JPEG, JPEG lossless, JPEG-LS, JPEG 2000, in a process of their own"
 
 
 def _weights() -> str:

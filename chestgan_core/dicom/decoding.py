@@ -108,7 +108,7 @@ def _not_started() -> NotAvailable:
     return NotAvailable(
         "the decoding process",
         "did not start",
-        "check the installation with `chestgan doctor`, and that processes and memory are left",
+        "install chestgan again, with its dependencies, and see that processes and memory are left",
     )
 
 
