@@ -8,8 +8,10 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pydicom.dataset import Dataset, RawDataElement
-from pydicom.tag import BaseTag, Tag
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import Tag
 
 # Each value is a scan or a reconstruction of its own where the slices of two values lie between each other.
 SCANS = (
@@ -37,6 +39,8 @@ HINTS = (
     "AcquisitionDate",
     "SeriesTime",
     "ImageComments",
+    "LossyImageCompression",
+    "LossyImageCompressionMethod",
 )
 # Numbers that grow from scan to scan. The last ones depend on the reconstruction too.
 ORDERS = (
@@ -48,8 +52,10 @@ ORDERS = (
     "InstanceNumber",
 )
 KEYWORDS = (*SCANS, *HINTS, *ORDERS, "SliceLocation")
-_SCAN_TAGS, _HINT_TAGS, _ORDER_TAGS = (tuple(map(Tag, names)) for names in (SCANS, HINTS, ORDERS))
-_SLICE_LOCATION = Tag("SliceLocation")
+_SCAN_TAGS, _HINT_TAGS, _ORDER_TAGS = (
+    tuple(int(Tag(name)) for name in names) for names in (SCANS, HINTS, ORDERS)
+)
+_SLICE_LOCATION = int(Tag("SliceLocation"))
 _NUMBER = re.compile(r"\s*([+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)")
 
 
@@ -67,11 +73,12 @@ class Acquisition:
 
 def acquisition_of(dataset: Dataset) -> Acquisition:
     """What a header says about the acquisition. Values of a wrong form are compared as text, or are unknown."""
+    elements = {int(tag): element for tag, element in dataset.items()}
     return Acquisition(
-        _shared(tuple(_text(dataset, tag) for tag in _SCAN_TAGS)),
-        _shared(tuple(_text(dataset, tag) for tag in _HINT_TAGS)),
-        tuple(_number(dataset, tag) for tag in _ORDER_TAGS),
-        _number(dataset, _SLICE_LOCATION),
+        _shared(tuple([_text(elements.get(tag)) for tag in _SCAN_TAGS])),
+        _shared(tuple([_text(elements.get(tag)) for tag in _HINT_TAGS])),
+        tuple([_number(elements.get(tag)) for tag in _ORDER_TAGS]),
+        _number(elements.get(_SLICE_LOCATION)),
     )
 
 
@@ -81,17 +88,16 @@ def _shared(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-def _text(dataset: Dataset, tag: BaseTag) -> str:
-    if tag not in dataset:
+def _text(element: DataElement | RawDataElement | None) -> str:
+    """As it is in the file: no conversion fails, and none costs time."""
+    value = None if element is None else element.value
+    if value is None:
         return ""
-    element = dataset.get_item(tag)
-    # As it is in the file: no conversion fails, and none costs time.
-    value = element.value if isinstance(element, RawDataElement) else getattr(element, "value", None)
     if isinstance(value, bytes):
         return value.decode("latin-1").lstrip(" ").rstrip(" \0")  # not the zeros before a binary number
-    return str(value).strip() if value is not None else ""
+    return "\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value).strip()
 
 
-def _number(dataset: Dataset, tag: BaseTag) -> float | None:
-    found = _NUMBER.match(_text(dataset, tag))
+def _number(element: DataElement | RawDataElement | None) -> float | None:
+    found = _NUMBER.match(_text(element))
     return float(found[1]) if found else None

@@ -9,7 +9,9 @@ share it. Slices are told apart
 3. by the attributes of a scan (acquisition.SCANS, matrix, pixel size), where the slices of two values lie between
    each other. Values that follow each other along the body, as the AcquisitionNumber of a step-and-shoot scan, are
    one stack;
-4. where positions still repeat, by other attributes (acquisition.HINTS), then by the order in time (ORDERS).
+4. where positions still repeat, by other attributes (acquisition.HINTS), then by the order in time (ORDERS);
+5. where they do not, by the InstanceNumber, if it runs along the body more than once.
+
 Copies are dropped before. Where one position is that of many slices, SliceLocation is the position, if it differs.
 Slices that nothing tells apart are left out with a reason of their own: mixed stacks would be wrong silently.
 
@@ -30,6 +32,8 @@ from chestgan_core.dicom.left_out import LeftOut
 
 SAME_POSITION_MM = 0.01
 SAME_NORMAL_COSINE = 0.9994  # 2 degrees
+MIN_TURN = 3  # slices along the body that show a direction
+_INSTANCE_NUMBER = ORDERS.index("InstanceNumber")
 
 Slices: TypeAlias = list[SliceHeader]
 Distinct: TypeAlias = Callable[[Slices], tuple[dict[str, SliceHeader], list[Dropped]]]
@@ -116,13 +120,17 @@ def _apart(headers: Slices, value: Callable[[SliceHeader], str]) -> list[Slices]
     groups = _grouped(headers, _completed(written))
     if len(groups) == 1 and _most(headers) > 1:
         groups = _grouped(headers, written)  # a scan whose files lack the value
-    extent = {id(group): _extent(group) for group in groups}
-    in_order = sorted(extent.values())
-    if all(low > high + SAME_POSITION_MM for (_, high), (low, _) in pairwise(in_order)):
-        return [headers]
+    return _joined(sorted(groups, key=lambda group: _natural(max(map(value, group)))))
+
+
+def _joined(groups: list[Slices]) -> list[Slices]:
+    """Each group joined to the latest stack before it that it does not overlap along the body."""
+    extents_of_all = sorted(map(_extent, groups))
+    if all(low > high + SAME_POSITION_MM for (_, high), (low, _) in pairwise(extents_of_all)):
+        return [[one for group in groups for one in group]]
     stacks: list[tuple[list[tuple[float, float]], Slices]] = []
-    for group in sorted(groups, key=lambda group: _natural(max(map(value, group)))):
-        low, high = extent[id(group)]
+    for group in groups:
+        low, high = _extent(group)
         for extents, members in reversed(stacks):
             if all(
                 high + SAME_POSITION_MM < bottom or low > top + SAME_POSITION_MM for bottom, top in extents
@@ -163,7 +171,7 @@ def _told_apart(scan: Slices, dropped: list[Dropped]) -> list[Slices]:
     """Stacks by attributes and by the order in time; what neither tells apart is left out."""
     most = _most(scan)
     if most == 1:
-        return [scan]
+        return _by_turns(scan)
     for at in range(len(HINTS)):
         values = {one.acquisition.hints[at] for one in scan}
         if 1 < len(values) <= most:
@@ -178,6 +186,20 @@ def _told_apart(scan: Slices, dropped: list[Dropped]) -> list[Slices]:
     reason = LeftOut.ONE_POSITION if len(places) == 1 else LeftOut.OVERLAPPING
     dropped += [(one, reason, reason.meaning) for place in places if len(place) > 1 for one in place]
     return [[one for place in places if len(place) == 1 for one in place]]
+
+
+def _by_turns(scan: Slices) -> list[Slices]:
+    """Two scans or more that lie between each other, numbered one after the other; else the scan itself.
+
+    Along one scan the InstanceNumber runs up or down. Where it runs along the body several times, each run is a scan.
+    """
+    numbers = {id(one): one.acquisition.orders[_INSTANCE_NUMBER] for one in scan}
+    if None in numbers.values() or len(set(numbers.values())) < len(scan):
+        return [scan]
+    runs = _runs(sorted(scan, key=lambda one: numbers[id(one)] or 0.0))
+    if min(map(len, runs)) < MIN_TURN:
+        return [scan]  # numbers without an order
+    return _joined(runs)
 
 
 def _by_order(scan: Slices, at: int) -> list[Slices] | None:

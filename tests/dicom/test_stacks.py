@@ -114,9 +114,18 @@ def test_scans_half_a_step_apart_are_not_interleaved(tmp_path, kind):
     each_scan_is_a_stack(written(tmp_path / "in", files), 2)
 
 
+def test_scans_half_a_step_apart_that_are_numbered_one_after_the_other_are_not_interleaved(tmp_path):
+    files = [
+        file for n in (1, 2) for file in scan(n, shift=1.5 * n, InstanceNumber=lambda at, n=n: 10 * n - at)
+    ]
+    each_scan_is_a_stack(written(tmp_path / "in", files), 2)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
+        {"InstanceNumber": lambda at: 8 - at},
+        {"InstanceNumber": lambda at: (at + 4) % 8},  # the upper half first
         {"AcquisitionNumber": lambda at: at // 2},  # step and shoot: the table moves after each two slices
         {"AcquisitionNumber": lambda at: at},
         {"TriggerTime": lambda at: 300 + at % 2},
