@@ -5,6 +5,7 @@
 # make docs   the documentation site into site/, warnings are errors
 # make chaos  kills, cut connections and full disks, and what must hold after each; SECONDS=3600 for an hour
 # make bench  speed as ratios, measured in one run
+# make fuzz   mutated inputs of every kind for two minutes; an hour: make fuzz SECONDS=3600; other inputs: SEED=100000
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 # All of these work on this machine, also where it is a pod.
 export CHESTGAN_EXECUTOR ?= multiprocess
 
-.PHONY: demo dev test test-slow test-all coverage chaos bench docs lint lock clean
+.PHONY: demo dev test test-slow test-all coverage chaos bench fuzz docs lint lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/python -m chestgan_assets.local.demo
@@ -33,7 +34,7 @@ test: $(VENV)/installed lint
 test-slow: $(VENV)/installed
 	$(TEST) -m "slow and not kubernetes"
 
-test-all: test test-slow
+test-all: test test-slow fuzz
 
 # Rooms that need no PyTorch. Tracing costs a fifth of the time, too much for every test: make coverage ROOMS="slices metrics"
 ROOMS ?= config dicom documents local
@@ -51,6 +52,9 @@ chaos: $(VENV)/installed
 
 bench: $(VENV)/installed
 	@$(BIN)/python -m bench
+
+fuzz: $(VENV)/installed
+	@$(BIN)/python -m fuzz --seconds $(or $(SECONDS),120) --seed $(or $(SEED),0)
 
 docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

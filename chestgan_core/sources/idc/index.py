@@ -43,6 +43,7 @@ COLUMNS = (
     "series_aws_url",
     "series_size_MB",
 )
+NUMBERS = ("instanceCount", "series_size_MB")
 PACKAGE = "idc_index_data"
 BATCH = 65536
 REMEDY = "name the idc_index.parquet of idc-index-data, or a CSV of it"
@@ -68,6 +69,7 @@ def idc_series(collection: str, pseudonyms: "Pseudonyms", index: Path | None = N
     known: set[str | None] = set()
     try:
         for batch in _batches(path):
+            _require_types(path, batch)
             collections = batch.column("collection_id")
             known.update(pc.unique(collections).to_pylist())
             matches = pc.equal(collections, pa.scalar(collection, collections.type))
@@ -118,7 +120,7 @@ def _batches(path: Path) -> "Iterator[pa.RecordBatch]":
         _require_columns(path, column_names(path))
         yield from iter_parquet(path, COLUMNS, BATCH)
         return
-    numbers = {"instanceCount": pa.int64(), "series_size_MB": pa.float64()}
+    numbers = dict(zip(NUMBERS, (pa.int64(), pa.float64()), strict=True))
     options = pyarrow.csv.ConvertOptions(column_types={**dict.fromkeys(COLUMNS, pa.string()), **numbers})
     with pyarrow.csv.open_csv(
         path,
@@ -138,6 +140,18 @@ def _require_columns(path: Path, present: list[str]) -> None:
             f"lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}",
             "name an index of the Imaging Data Commons, from idc-index-data 25 or newer",
         )
+
+
+def _require_types(path: Path, batch: "pa.RecordBatch") -> None:
+    import pyarrow.types as kinds
+
+    for name in COLUMNS:
+        kind = batch.schema.field(name).type
+        kind = kind.value_type if kinds.is_dictionary(kind) else kind
+        is_number = kinds.is_integer(kind) or kinds.is_floating(kind)
+        is_text = kinds.is_string(kind) or kinds.is_large_string(kind)
+        if not (is_number if name in NUMBERS else is_text or kinds.is_null(kind)):
+            raise BadInput(path, f"has {kind} in the column {name}", REMEDY)
 
 
 def _row(path: Path, where: str, fields: dict[str, Any], pseudonyms: "Pseudonyms") -> SeriesRow:

@@ -150,7 +150,10 @@ def test_line_ends_and_a_byte_order_mark_do_no_harm(
 def test_the_wrong_types_of_a_parquet_file_are_refused(index: pa.Table, tmp_path: Path) -> None:
     at = index.schema.get_field_index("collection_id")
     pq.write_table(index.set_column(at, "collection_id", pa.array([1, 2])), tmp_path / "index")
-    with pytest.raises(BadInput, match="is not an index"):
+    with pytest.raises(BadInput, match="has int64 in the column collection_id"):
+        idc_series("some_lungs", PUBLIC, tmp_path / "index")
+    pq.write_table(index.set_column(at, "collection_id", pa.array([b"x", b"y"])), tmp_path / "index")
+    with pytest.raises(BadInput, match="has binary in the column collection_id"):
         idc_series("some_lungs", PUBLIC, tmp_path / "index")
     at = index.schema.get_field_index("instanceCount")
     pq.write_table(index.set_column(at, "instanceCount", pa.array(["many", "few"])), tmp_path / "index")

@@ -1,0 +1,1 @@
+"""Mutated inputs of every kind that a stranger can supply, and what must hold for each of them."""

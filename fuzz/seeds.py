@@ -1,0 +1,145 @@
+"""What inputs are made from: generated patients in every transfer syntax, a set, a shard, lists, pictures, YAML.
+
+In: an empty folder. Out: files in it, the same each time. Real CT is used beside them where it is there.
+"""
+
+import shutil
+from pathlib import Path
+
+SLICES, SIZE = 12, 64
+SYNTAXES = ("explicit", "implicit", "big-endian", "deflated", "rle", "jpeg-lossless", "jpeg-ls", "jpeg-2000")
+
+
+def make_seeds(folder: Path, real: Path | None = None) -> None:
+    """Write all seeds. real: a folder of DICOM files."""
+    _patients(folder / "patients")
+    _syntaxes(folder)
+    _shard(folder / "shard")
+    _set(folder / "set", folder / "model")
+    _pictures(folder / "pictures")
+    _yaml(folder / "yaml")
+    _lists(folder / "lists")
+    _reports(folder / "reports")
+    if real is not None and real.is_dir():
+        found = sorted(path for path in real.rglob("*.dcm") if path.stat().st_size < 2**20)
+        for number, path in enumerate(found[:: max(len(found) // 20, 1)][:20]):
+            (folder / "slices").mkdir(exist_ok=True)
+            shutil.copyfile(path, folder / "slices" / f"real-{number:02d}.dcm")
+
+
+def _patients(folder: Path) -> None:
+    import pydicom
+
+    from chestgan_core.sources.phantom.patients import write_phantom
+
+    for number in (2, 3):
+        patient = write_phantom(folder.parent / "phantoms", number, 0, SIZE, SLICES)
+        (folder / str(number)).mkdir(parents=True)
+        for path in patient.files:  # from the head to the abdomen
+            place = pydicom.dcmread(path, stop_before_pixels=True).InstanceNumber
+            shutil.copyfile(path, folder / str(number) / f"{place:02d}.dcm")
+
+
+def _syntaxes(folder: Path) -> None:
+    """The middle slice of a patient in every transfer syntax that can be encoded here."""
+    import pydicom
+
+    from tests.dicom.compressed_files import file_of
+
+    (folder / "slices").mkdir()
+    path = folder / "patients" / "3" / f"{SLICES // 2:02d}.dcm"
+    for syntax in SYNTAXES:
+        data = pydicom.dcmread(path)
+        words = data.pixel_array.astype("uint16")
+        (folder / "slices" / f"{syntax}.dcm").write_bytes(file_of(data, words, syntax))
+
+
+def _shard(folder: Path) -> None:
+    import numpy as np
+
+    from chestgan_core.slices.shards import Shard, SliceRow, write_shard
+
+    rows = tuple(SliceRow("P1", "A", "1.2", f"1.2.{at}", float(at), 0.3, 5.0) for at in range(5))
+    write_shard(Shard(np.full((5, 16, 16), -850, np.int16), rows), folder / "lung.safetensors")
+
+
+def _set(folder: Path, model: Path) -> None:
+    import torch
+
+    from chestgan_core.config.experiment import parse_experiment
+    from chestgan_core.networks.registry import build_generator
+    from chestgan_core.publishing.writing import write_set
+    from chestgan_core.training.weights import load_generator, save_generator
+
+    network = {"latent_dim": 8, "generator_width": 4, "discriminator_width": 4}
+    fields = {"dataset": "phantom", "network": network, "training": {"images": 100}}
+    experiment = parse_experiment(fields, "tiny", "fuzz")
+    model.mkdir()
+    torch.manual_seed(0)
+    save_generator(model, build_generator(experiment), experiment)
+    provenance = {"source": "generated phantom images", "source_licence": "none needed", "run": "r1"}
+    write_set(load_generator(model), experiment, 6, 100, folder, provenance)
+
+
+def _pictures(folder: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    for number, suffix in enumerate(("png", "jpg", "tiff", "bmp", "gif", "webp")):
+        grey = (rng.random((40, 50)) * 200 + 20).astype(np.uint8)
+        Image.fromarray(grey).save(folder / f"{number}.{suffix}")
+    Image.fromarray((rng.random((40, 50)) * 60000).astype(np.uint16)).save(folder / "16.png")
+
+
+def _yaml(folder: Path) -> None:
+    import chestgan_core
+
+    package = Path(chestgan_core.__file__).parent
+    for kind, source in (
+        ("experiments", package / "config" / "experiments"),
+        ("datasets", package / "config" / "datasets"),
+        ("spaces", package / "tuning" / "spaces"),
+    ):
+        (folder / kind).mkdir(parents=True)
+        for path in sorted(source.glob("*.yaml")):
+            shutil.copyfile(path, folder / kind / path.name)
+
+
+def _lists(folder: Path) -> None:
+    import pyarrow as pa
+
+    from chestgan_core.local.parquet import write_parquet
+    from chestgan_core.sources.idc.index import COLUMNS
+
+    folder.mkdir()
+    rows = [
+        {name: f"{name} {number}" for name in COLUMNS}
+        | {"collection_id": "lung_pet_ct_dx", "PatientID": f"Lung_Dx-A{number:04d}", "Modality": "CT"}
+        | {"SeriesInstanceUID": f"1.2.{number + 1}", "series_aws_url": f"s3://bucket/{number}/*"}
+        | {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2", "instanceCount": 100 + number, "series_size_MB": 52.5}
+        for number in range(12)
+    ]
+    (folder / "index.parquet").write_bytes(write_parquet(pa.Table.from_pylist(rows)))
+    lines = [",".join(f'"{row[name]}"' for name in COLUMNS) for row in rows]
+    (folder / "index.csv").write_text("\n".join([",".join(COLUMNS), *lines, ""]))
+    header = (
+        "Series UID,Collection,3rd Party Analysis,Data Description URI,Subject ID,Study UID,Study Description,"
+        "Study Date,Series Description,Manufacturer,Modality,SOP Class Name,SOP Class UID,Number of Images,File Size,"
+        "File Location,Download Timestamp"
+    )
+    nbia = [
+        f"1.3.6.{number},Lung-PET-CT-Dx,null,https://doi.org/10.7937/TCIA.2020.NNC20461,Lung_Dx-A0001,1.3.7,Chest,"
+        f"04-04-2007,5mm,Philips,CT,CT Image Storage,1.2.840.10008.5.1.4.1.1.2,64,{number + 1}.5 MB,./a/b,2025-01-18"
+        for number in range(8)
+    ]
+    (folder / "metadata.csv").write_text("\r\n".join([header, *nbia, ""]))
+
+
+def _reports(folder: Path) -> None:
+    from tests.sources.annotations.annotation_files import group, image, region, report
+
+    folder.mkdir()
+    groups = [group(region(image(f"1.2.3.{number}"))) for number in range(3)]
+    report(*groups).save_as(folder / "report.dcm", enforce_file_format=True)
