@@ -14,6 +14,7 @@ SMALL_WORK = {WORK_TAG: "small", PRIORITY_TAG: "1"}
 REQUEST_KEY_TAG = "chestgan/request_key"
 DATASET_TAG = "chestgan/dataset"
 HISTOLOGY_TAG = "chestgan/histology"
+PATIENTS_TAG = "chestgan/patients"  # which of them a backfill is for: a range, a maximum number
 
 # Tags of assets: what they hold, so that the catalog of the UI can be searched for what is confidential.
 PATIENT_IMAGES = {"chestgan/content": "patient-images"}

@@ -20,6 +20,7 @@ from chestgan_assets.metadata import (
     columns_of_rows,
     compact_table,
     counts,
+    meanings,
     picture,
     refused_by_checks,
     table,
@@ -88,14 +89,12 @@ def series_catalog(
                     )
                 ],
             ),
-            "excluded series": counts(
+            "left out": counts(
                 summary.left_out_series,
                 "series",
-                meanings={str(status): status.meaning for status in SeriesStatus},
+                meanings=meanings(SeriesStatus),
             ),
-            "excluded files": counts(
-                catalog.left_out, meanings={str(reason): reason.meaning for reason in LeftOut}
-            ),
+            "left out files": counts(catalog.left_out, meanings=meanings(LeftOut)),
             **({"causes of exclusion": causes(catalog.causes)} if catalog.causes else {}),
             **({"warnings": causes(catalog.doubts, "warning")} if catalog.doubts else {}),
             f"first {SHOWN} selected series": compact_table(
@@ -200,7 +199,7 @@ def raw_images(
 ) -> dg.MaterializeResult:
     """The images of a collection, unchanged, each with its status; duplicates and near-duplicates are found."""
     from chestgan_core.sources.images.collection import collect_images
-    from chestgan_core.sources.images.image_rows import ImageRow
+    from chestgan_core.sources.images.image_rows import ImageRow, ImageStatus
 
     with one_line_failures():
         stored = collect_images(store.open(), context.partition_key, machine.home)
@@ -213,7 +212,7 @@ def raw_images(
             "contact sheet": picture(stored.contact_sheet_png, "images of each class"),
             "images": stored.images,
             "selected images": stored.selected,
-            "excluded files": counts(stored.left_out),
+            "left out": counts(stored.left_out, meanings=meanings(ImageStatus)),
             "groups of near-duplicates": stored.summary.near_groups,
             "duplicates across splits": stored.across_splits,
             "groups in two classes": stored.summary.two_classes,

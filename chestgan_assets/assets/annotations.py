@@ -26,7 +26,7 @@ def tumour_annotations(
     context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
 ) -> dg.MaterializeResult:
     """Tumour boxes by SOP instance, from structured reports and PASCAL VOC files; defects are counted."""
-    from chestgan_core.sources.annotations.boxes import TumourBox
+    from chestgan_core.sources.annotations.boxes import Defect, TumourBox
     from chestgan_core.sources.annotations.gather import gather_annotations
 
     with one_line_failures():
@@ -41,6 +41,11 @@ def tumour_annotations(
             "boxes": len(boxes),
             "slices": len({box.sop_uid for box in boxes}),
             "patients": len({box.patient for box in boxes}),
-            "defects": counts(stored.annotations.defects, "files or boxes"),
+            "defects": counts(
+                stored.annotations.defects,
+                "files or boxes",
+                "defect",
+                {str(defect): defect.meaning for defect in Defect},
+            ),
         },
     )

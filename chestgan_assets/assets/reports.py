@@ -143,8 +143,8 @@ def monthly_report(
                 **month.counts,
                 "gates passed": sum(report.payload.gate.passed for _, report in month.gates),
                 "gates refused": sum(not report.payload.gate.passed for _, report in month.gates),
-                GPU_HOURS: sum(one.gpu_hours for one in sums.values()),
-                CPU_HOURS: sum(one.cpu_hours for one in sums.values()),
+                GPU_HOURS: round(sum(one.gpu_hours for one in sums.values()), 2),
+                CPU_HOURS: round(sum(one.cpu_hours for one in sums.values()), 2),
                 "usage by asset": table(
                     ("asset", "materializations", GPU_HOURS, CPU_HOURS),
                     [
@@ -152,7 +152,7 @@ def monthly_report(
                         for name, one in sums.items()
                     ],
                 ),
-                **{f"cost in {currency}": cost for currency, cost in costs.items()},
+                **{f"cost in {currency}": round(cost, 2) for currency, cost in costs.items()},
             },
             check_results=[
                 check(

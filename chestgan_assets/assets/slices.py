@@ -19,6 +19,7 @@ from chestgan_assets.metadata import (
     columns_of_parquet,
     columns_of_rows,
     counts,
+    meanings,
     picture,
     refused_by_checks,
     table,
@@ -64,6 +65,7 @@ def slice_tensors(
     context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
 ) -> Iterator[dg.MaterializeResult]:
     """The slices of one patient that show lung, in Hounsfield units. Training sets are made of them."""
+    from chestgan_core.dicom.left_out import LeftOut
     from chestgan_core.slices.patient_slices import normalize_patient
     from chestgan_core.slices.shards import SliceRow
 
@@ -89,7 +91,9 @@ def slice_tensors(
                 "doubtful slices": f"{report.doubtful_kept} used, {report.doubtful_left_out} left out",
                 "series": report.series,
                 "files": report.files,
-                "excluded files": counts({str(reason): n for reason, n in report.left_out.items()}),
+                "left out": counts(
+                    {str(reason): n for reason, n in report.left_out.items()}, meanings=meanings(LeftOut)
+                ),
                 **({"causes of exclusion": causes(report.causes)} if report.causes else {}),
                 **({"warnings": causes(report.doubts, "warning")} if report.doubts else {}),
                 "scans and reconstructions": report.stacks,
@@ -142,8 +146,11 @@ def slice_tensors(
 )
 def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> Iterator[dg.MaterializeResult]:
     """The slices of a dataset, split by patient. It is immutable, and the only data that a training reads."""
+    from chestgan_core.dicom.left_out import LeftOut
+    from chestgan_core.slices.selection import NotUsed
     from chestgan_core.slices.training_rows import SCHEMA
     from chestgan_core.slices.training_set import build_training_set
+    from chestgan_core.sources.images.image_rows import ImageStatus
 
     with one_line_failures():
         opened = store.open()
@@ -169,7 +176,11 @@ def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> Ite
                 "training patients": patients_by_side["train"],
                 "held-out patients": patients_by_side["held-out"],
                 "patients without slices": len(built.missing),
-                "excluded images": counts({**manifest["not_normalized"], **manifest["left_out"]}, "images"),
+                "left out": counts(
+                    {**manifest["not_normalized"], **manifest["left_out"]},
+                    "images",
+                    meanings=meanings(NotUsed, LeftOut, ImageStatus),
+                ),
                 **(
                     {"tumour boxes on slices": manifest["boxes"]["on_slices"]}
                     if manifest["hounsfield"]

@@ -76,12 +76,12 @@ class Usage:
         cost = self.gpu_hours * prices.gpu_hour + self.cpu_hours * prices.cpu_hour
         return {
             "hardware": self.device,
-            GPU_HOURS: self.gpu_hours,
-            CPU_HOURS: self.cpu_hours,
+            GPU_HOURS: round(self.gpu_hours, 5),
+            CPU_HOURS: round(self.cpu_hours, 5),
             "bytes read": self.bytes_read,
             "bytes written": self.bytes_written,
-            **({} if images is None else {"images per second of the step": images / self.seconds}),
-            **({COST: cost, CURRENCY: prices.currency} if prices.currency else {}),
+            **({} if images is None else {"images per second of the step": round(images / self.seconds, 1)}),
+            **({COST: round(cost, 5), CURRENCY: prices.currency} if prices.currency else {}),
         }
 
 

@@ -14,7 +14,7 @@ series_catalog_job = dg.define_asset_job(
 patient_slices_job = dg.define_asset_job(
     "patient_slices_job",
     dg.AssetSelection.assets("raw_dicom", "slice_tensors"),
-    description="Step 2 of 4: archive and normalize one patient. Backfill it over all patients.",
+    description="Step 2 of 4: raw_dicom and slice_tensors of one patient. Backfill it over all patients.",
     tags=PATIENT_WORK,
 )
 raw_images_job = dg.define_asset_job(

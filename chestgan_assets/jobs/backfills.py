@@ -14,10 +14,11 @@ from chestgan_assets.execution.dagster_internals import submit_backfill
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.partitions import PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
-from chestgan_assets.tags import DATASET_TAG, HISTOLOGY_TAG
+from chestgan_assets.tags import DATASET_TAG, HISTOLOGY_TAG, PATIENTS_TAG
 from chestgan_core.config.dataset import patient_partition
 from chestgan_core.errors import BadInput, nearest
 
+MAX_TAG = 63  # characters of the value of a tag
 ASSETS = (dg.AssetKey("raw_dicom"), dg.AssetKey("slice_tensors"))
 
 
@@ -71,6 +72,7 @@ def start_backfill(context: dg.OpExecutionContext, config: BackfillConfig, store
         tags={
             DATASET_TAG: config.dataset,
             HISTOLOGY_TAG: "-".join(_tag(letter) for letter in config.histology) or "all",
+            PATIENTS_TAG: _range_of(config),
         },
         title=f"{config.dataset}: {len(selected)} patients",
     )
@@ -107,6 +109,16 @@ def _finished(store: StoreResource, dataset: str) -> set[str]:
 
     found, _ = newest_slices(store.open(), dataset_named(dataset))
     return set(found)
+
+
+def _range_of(config: BackfillConfig) -> str:
+    """`Lung_Dx-A0001_to_Lung_Dx-A0020_at-most-5`; "all" without a range."""
+    parts = []
+    if config.first_patient or config.last_patient:
+        parts.append(f"{config.first_patient or 'first'}_to_{config.last_patient or 'last'}")
+    if config.max_patients:
+        parts.append(f"at-most-{config.max_patients}")
+    return _tag("_".join(parts) or "all")[:MAX_TAG]
 
 
 def _tag(text: str) -> str:

@@ -153,12 +153,14 @@ def _folder() -> str:
 
 
 def _patient_key(home: Path) -> str:
-    if os.environ.get("CHESTGAN_PATIENT_KEY") or (home / "patient-key").exists():
+    file, variable = home / "patient-key", "CHESTGAN_PATIENT_KEY"
+    keep = "keep a copy: with another key the patients of a private folder get other names"
+    if os.environ.get(variable) or file.exists():
         from chestgan_core.dicom.pseudonyms import Pseudonyms
 
         Pseudonyms.private(home)
-        return "present: patients of private folders keep their pseudonyms"
-    return "none yet; it is created with the first private folder"
+        return f"{variable if os.environ.get(variable) else file}; {keep}"
+    return f"none yet, and none is needed before the first private folder, which makes {file}; then {keep}"
 
 
 def _datasets() -> str:

@@ -99,7 +99,7 @@ def test_the_catalog_registers_a_partition_for_every_patient(dev: Dev) -> None:
     assert all(key.startswith("phantom:PH-") for key in keys)
     metadata = dev.materialization("series_catalog")
     assert metadata["patients"] == 6
-    assert "localizer" in {row["reason"] for row in metadata["excluded files"]}
+    assert "localizer" in {row["reason"] for row in metadata["left out files"]}
 
 
 def test_patients_are_backfilled_as_the_ui_does_it(dev: Dev) -> None:
