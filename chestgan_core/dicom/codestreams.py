@@ -8,11 +8,20 @@ T.800 for JPEG 2000; DICOM PS3.5 annex G for RLE).
 import struct
 from dataclasses import dataclass
 
+from pydicom import uid
+
 ITEM, SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 MAX_FRAGMENTS = 65536  # a slice has one; encoders that flush every few rows make some hundred
 MAX_SEGMENT_HEADERS = 4096  # markers before the size of a JPEG; a profile of colours takes some tens
 _NO_LENGTH = {0x01, *range(0xD0, 0xD9)}  # JPEG markers without a segment
-_JPEG_SIZES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC} | {0xF7}
+_JPEG_SYNTAXES = {  # by the marker of a frame header: what GDCM decodes; it has no arithmetic coding
+    0xC0: str(uid.JPEGBaseline8Bit),
+    0xC1: str(uid.JPEGExtended12Bit),
+    0xC2: "1.2.840.10008.1.2.4.55",
+    0xC3: str(uid.JPEGLossless),
+    0xF7: str(uid.JPEGLSLossless),
+}
+_JPEG_2000_START = b"\xff\x4f\xff\x51"
 _JP2, _JP2_CODESTREAM = b"\x00\x00\x00\x0cjP  ", b"jp2c"
 
 
@@ -22,13 +31,16 @@ class BadCodestream(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What a codestream says of itself. precision: bits of a sample. signed: None where its format has no sign."""
+    """What a codestream says of itself. precision: bits of a sample. signed: None where its format has no sign.
+    syntax: the transfer syntax of such a codestream, which need not be that of the file.
+    """
 
     rows: int
     columns: int
     components: int
     precision: int
     signed: bool | None
+    syntax: str
 
 
 def frame_of(encapsulated: bytes | memoryview) -> bytes:
@@ -62,11 +74,16 @@ def declared_jpeg(frame: bytes) -> Declared:
             if marker == 0xFF or marker in _NO_LENGTH:  # fill bytes may precede a marker
                 at += 1 if marker == 0xFF else 2
                 continue
-            if marker in _JPEG_SIZES and at + 10 <= len(frame):
+            if marker in _JPEG_SYNTAXES and at + 10 <= len(frame):
                 precision, rows, columns, components = struct.unpack_from(">BHHB", frame, at + 4)
-                return Declared(rows, columns, components, precision, None)
+                return Declared(rows, columns, components, precision, None, _JPEG_SYNTAXES[marker])
             at += 2 + int.from_bytes(frame[at + 2 : at + 4], "big")
     raise BadCodestream("the compressed pixels have no JPEG frame header")
+
+
+def is_jpeg_2000(frame: bytes) -> bool:
+    """Whether a frame begins as a JPEG 2000 codestream or JP2 file."""
+    return frame.startswith(_JPEG_2000_START) or is_jp2(frame)
 
 
 def is_jp2(frame: bytes) -> bool:
@@ -77,13 +94,14 @@ def is_jp2(frame: bytes) -> bool:
 def declared_jpeg2000(frame: bytes) -> Declared:
     """The size marker of a JPEG 2000 codestream, also inside a JP2 file. Raises BadCodestream: there is none."""
     at = frame.find(_JP2_CODESTREAM) + 4 if is_jp2(frame) else 0
-    if frame[at : at + 4] != b"\xff\x4f\xff\x51" or at + 45 > len(frame):
+    if frame[at : at + 4] != _JPEG_2000_START or at + 45 > len(frame):
         raise BadCodestream("the compressed pixels have no JPEG 2000 size marker")
     right, bottom, left, top, wide, high, _, _, components = struct.unpack_from(">8IH", frame, at + 8)
     depth, step_x, step_y = frame[at + 42 : at + 45]
     if (step_x, step_y) != (1, 1) or not wide or not high:
         raise BadCodestream("the compressed image is subsampled or its tiles are empty")
-    return Declared(bottom - top, right - left, components, (depth & 0x7F) + 1, bool(depth & 0x80))
+    precision, signed = (depth & 0x7F) + 1, bool(depth & 0x80)
+    return Declared(bottom - top, right - left, components, precision, signed, str(uid.JPEG2000))
 
 
 def declared_segments(frame: bytes) -> int:

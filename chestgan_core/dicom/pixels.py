@@ -17,7 +17,7 @@ from chestgan_core.dicom.file_walk import MAX_SLICE_BYTES, READ_ERRORS, Archives
 from chestgan_core.dicom.headers import SliceHeader
 from chestgan_core.dicom.hounsfield import MIN_HU, Rescale
 from chestgan_core.dicom.left_out import LeftOut
-from chestgan_core.dicom.pixel_layout import JPEG_2000, RLE, PixelLayout
+from chestgan_core.dicom.pixel_layout import RLE, PixelLayout
 
 # Of values that a header and a codestream describe differently. Noise in air goes below -1024 HU; metal does not count.
 LOWEST_HU, HIGHEST_HU = -1200, 3200
@@ -70,14 +70,15 @@ def _decoded(encapsulated: memoryview, header: SliceHeader) -> np.ndarray:
             raise BadCodestream(f"{segments} RLE segments instead of {layout.allocated // 8}")
         words = decode(frame, decode_worker.RLE, layout.syntax, rows, columns, layout.allocated)
         return _values(words, layout, header.rescale)
-    if layout.syntax in JPEG_2000:
+    # A stream says what it is, and some files are saved with the transfer syntax of another.
+    if codestreams.is_jpeg_2000(frame):
         declared = codestreams.declared_jpeg2000(frame)
         kind = decode_worker.JP2 if codestreams.is_jp2(frame) else decode_worker.JPEG_2000
     else:
         declared, kind = codestreams.declared_jpeg(frame), decode_worker.JPEG
     _require_size(declared, header)
     samples = decode(
-        frame, kind, layout.syntax, rows, columns, declared.precision, signed=bool(declared.signed)
+        frame, kind, declared.syntax, rows, columns, declared.precision, signed=bool(declared.signed)
     )
     return _of_samples(samples, declared, layout, header.rescale)
 

@@ -20,7 +20,10 @@ from chestgan_core.dicom.file_walk import Archives
 from chestgan_core.dicom.headers import SliceHeader
 from chestgan_core.dicom.left_out import LeftOut
 from chestgan_core.dicom.pixels import PixelsLeftOut, stored_pixels
+from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.errors import NotAvailable
+from chestgan_core.slices.normalization import normalize
+from chestgan_core.slices.recipe import NormalizationRecipe
 from tests.dicom.compressed_files import LOSSLESS, compress, file_of, frame, header_of, hu_of
 from tests.dicom.ct_files import as_bytes, chest_hu, ct_slice
 
@@ -316,3 +319,42 @@ def test_core_files_are_not_written_and_interrupts_are_left_to_the_parent():
     assert process.rlimit(resource.RLIMIT_CORE)[0] == 0
     process.send_signal(signal.SIGINT)
     assert worker().pid == process.pid
+
+
+@pytest.mark.parametrize("stated", [syntax for syntax in LOSSLESS if syntax != "rle"])
+@pytest.mark.parametrize("found", [syntax for syntax in LOSSLESS if syntax != "rle"])
+def test_a_codestream_is_decoded_as_what_it_is(tmp_path, stated, found):
+    (tmp_path / "slice").write_bytes(as_bytes(compress(ct_slice(), stated, frame(WORDS, found, 16))))
+    assert np.array_equal(hu_of(tmp_path / "slice"), chest_hu())
+
+
+@pytest.mark.parametrize("marker", [0xC9, 0xCA, 0xCB, 0xC5])
+def test_a_kind_of_jpeg_that_nothing_decodes_is_told(tmp_path, marker):
+    stream = bytearray(frame(WORDS, "jpeg-lossless", 16))
+    stream[stream.index(b"\xff\xc3") + 1] = marker
+    (tmp_path / "slice").write_bytes(as_bytes(compress(ct_slice(), "jpeg-lossless", bytes(stream))))
+    assert reason_of(tmp_path / "slice")[0] is LeftOut.UNREADABLE
+
+
+def test_a_slice_on_which_the_decoder_crashes_is_left_out_and_the_others_are_normalized(
+    tmp_path, monkeypatch
+):
+    script = tmp_path / "worker.py"
+    source = Path(decode_worker.__file__).read_text()
+    crash = "    if b'CRASH' in codestream:\n        os.abort()\n"
+    script.write_text(source.replace("    if kind == RLE:\n", crash + "    if kind == RLE:\n", 1))
+    for at in range(6):
+        stream = frame(WORDS, "jpeg-ls", 16)
+        if at % 3 == 1:
+            stream = stream[:-2] + b"CRASH" + stream[-2:]
+        data = compress(ct_slice(z=3.0 * at), "jpeg-ls", stream)
+        (tmp_path / "delivery").mkdir(exist_ok=True)
+        (tmp_path / "delivery" / str(at)).write_bytes(as_bytes(data))
+    decoding._decoder.end()
+    with monkeypatch.context() as patched:
+        patched.setattr(decode_worker, "__file__", str(script))
+        done = normalize([tmp_path / "delivery"], NormalizationRecipe(size=32), Pseudonyms())
+        decoding._decoder.end()
+    assert (done.report.files, done.report.kept) == (6, 4)
+    assert done.report.left_out == {LeftOut.UNREADABLE: 2}
+    assert "the decoder crashed on these pixels (SIGABRT)" in str(done.report.as_json())
