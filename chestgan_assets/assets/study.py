@@ -17,7 +17,7 @@ from pydantic import Field
 from chestgan_assets.execution.executor import OWNERS, RETRY, steps_share_cpu, study_pool
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.execution.usage import Usage, metered, total
-from chestgan_assets.metadata import URI, picture, table, where_to_look
+from chestgan_assets.metadata import URI, beside, picture, table, where_to_look
 from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import MODEL_WEIGHTS
@@ -179,6 +179,8 @@ def commit_study(
     name = tuned_name(context.partition_key)
     metadata = {
         URI: stored.uri,
+        "report": beside(stored.uri, "report.html"),
+        "report, PDF": beside(stored.uri, "report.pdf"),
         "summary": dg.MetadataValue.md("\n".join(f"- {markdown(line)}" for line in manifest.summary)),
         **{
             label: picture(stored.figures[file], title)
