@@ -173,8 +173,9 @@ def normalize(args: argparse.Namespace) -> Answer:
     from chestgan_core.reasons import in_words
     from chestgan_core.slices.normalization import normalize
     from chestgan_core.slices.recipe import NormalizationRecipe
-    from chestgan_core.slices.shards import write_shard
+    from chestgan_core.slices.shards import require_replaceable, write_shard
 
+    require_replaceable(args.out)
     names = Pseudonyms() if args.public_ids else Pseudonyms.private(home())
     with Progress("normalize", None, "slices") as progress:
         done = normalize(args.paths, NormalizationRecipe(size=args.size, trim=args.trim), names, progress)

@@ -16,6 +16,7 @@ from chestgan_core.cli import (
     evaluate,
     experiments,
     generate,
+    get,
     sets,
     study,
     train,
@@ -26,7 +27,7 @@ from chestgan_core.local.log_lines import LINES, configure_logging
 
 log = logging.getLogger(__name__)
 
-GROUPS = (catalog, dicom, train, generate, evaluate, experiments, study, sets, doctor)
+GROUPS = (catalog, dicom, train, generate, evaluate, experiments, study, sets, get, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,11 +1,10 @@
 """`chestgan sets`: published synthetic sets."""
 
 import argparse
-import json
 from pathlib import Path
 
 from chestgan_core.cli.parser import Answer, Commands, Parser, add_command, add_group, add_out
-from chestgan_core.escaping import escaped
+from chestgan_core.escaping import escaped, escaped_lines
 from chestgan_core.local.home import home
 
 
@@ -13,7 +12,7 @@ def add_to(commands: Commands) -> None:
     """The commands and their options."""
     group = add_group(commands, "sets", "List, show, fetch and verify published synthetic sets.")
     add_command(group, "list", list_all, "List every published version of every set.")
-    _add_set(add_command(group, "show", show, "Print the manifest and the card of a set."))
+    _add_set(add_command(group, "show", show, "Print the card of a set, and with --json its manifest too."))
     parser = add_command(
         group, "fetch", fetch, "Download a set and verify it.", "An interrupted download is resumed."
     )
@@ -49,13 +48,14 @@ def list_all(args: argparse.Namespace) -> Answer:
 
 
 def show(args: argparse.Namespace) -> Answer:
-    """The manifest of one set, with its card and address."""
+    """The card of one set and its address; its manifest as data."""
     from chestgan_core.publishing.fetching import show_set
     from chestgan_core.store.embedded import open_store
 
     with open_store(home()) as store:
         manifest = show_set(store, args.name, args.version)
-    return Answer(manifest, json.dumps(manifest, indent=2, sort_keys=True))
+    title = escaped(f"{args.name}, version {manifest['version']}, {manifest['uri']}")
+    return Answer(manifest, f"{title}\n\n{escaped_lines(manifest['card']).rstrip()}")
 
 
 def fetch(args: argparse.Namespace) -> Answer:

@@ -114,15 +114,14 @@ def write_shard(shard: Shard, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(rows_path(path)) as temporary:
         temporary.write_bytes(rows)
-    with replacing(path) as temporary:
-        try:
+    try:
+        with replacing(path) as temporary:
             # Straight from the array to the disk, as a shard may take most of the memory.
             save_file({"slices": np.ascontiguousarray(shard.slices)}, temporary, metadata)
-        except SafetensorError as error:
-            cause = "cannot be written"
-            raise BadInput(path, cause, "check its permissions and the space on the disk") from error
-        # safetensors lets nobody else read its files; who may read the rows may read the slices.
-        temporary.chmod(rows_path(path).stat().st_mode)
+            # safetensors lets nobody else read its files; who may read the rows may read the slices.
+            temporary.chmod(rows_path(path).stat().st_mode)
+    except SafetensorError as error:
+        raise BadInput(path, "cannot be written", "check its permissions and its disk") from error
 
 
 def require_replaceable(path: Path) -> None:

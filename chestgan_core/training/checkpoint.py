@@ -10,7 +10,6 @@ import copy
 import hashlib
 import json
 import os
-import pickle
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from torch.optim import Adam, Optimizer, RMSprop
 from chestgan_core.config.experiment import Experiment, resume_fields
 from chestgan_core.config.training_plan import TrainingPlan
 from chestgan_core.errors import BadCheckpoint
-from chestgan_core.local.files import replacing
+from chestgan_core.local.files import file_error, replacing
 from chestgan_core.networks.registry import build_discriminator, build_generator
 from chestgan_core.store.store import Store
 from chestgan_core.training.devices import computes_bfloat16
@@ -122,6 +121,14 @@ class TrainingState:
         Raises BadCheckpoint: cut short, not a checkpoint, of another experiment (names the fields) or other images.
         """
         saved = _read(path)
+        try:
+            self._restore(path, saved, data)
+        except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+            raise BadCheckpoint(
+                path, "is damaged, or not a checkpoint of this version", _FROM_START
+            ) from error
+
+    def _restore(self, path: Path, saved: dict[str, Any], data: str) -> None:
         bound = resume_fields(json.loads(saved["experiment"]))
         changed = [
             f"{field} {bound.get(field)} instead of {value}"
@@ -174,7 +181,11 @@ def _placed(network: nn.Module, device: torch.device) -> nn.Module:
 def _read(path: Path) -> dict[str, Any]:
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except OSError as error:
+        if error.errno is not None:
+            raise file_error(path, error) from error
+        raise BadCheckpoint(path, "is cut short, or not a checkpoint", _FROM_START) from error
+    except Exception as error:  # whatever the bytes make torch and its unpickler raise
         raise BadCheckpoint(path, "is cut short, or not a checkpoint", _FROM_START) from error
     required = {"experiment", "data", "device", "random", "best", *_STATE_DICTS, *_VALUES}
     if not isinstance(saved, dict) or not required <= saved.keys():

@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
+from chestgan_core.metrics.degenerate import degenerate
 from chestgan_core.slices.other_patients import DistinctSlices, Side, require_other_patients
 from chestgan_core.slices.shards import read_shard
 
@@ -39,8 +40,8 @@ class LoadedSlices:
 def load_training_slices(paths: Sequence[Path], experiment: Experiment) -> LoadedSlices:
     """`load_slices` of what an experiment is trained on, checked.
 
-    Raises BadInput: what load_slices raises, a class with too few patients (says how many), a batch larger than the
-    set.
+    Raises BadInput: what load_slices raises, slices that show nothing (of one value, all equal), a class with too few
+    patients (says how many), a batch larger than the set.
     """
     loaded = load_slices(paths, experiment)
     numbers = [] if loaded.classes is None else loaded.classes.tolist()
@@ -60,6 +61,7 @@ def load_training_slices(paths: Sequence[Path], experiment: Experiment) -> Loade
             f"its batch of {experiment.training.batch_size} is larger than the set of {len(loaded)} slices",
             "lower training.batch_size, or give more slices",
         )
+    _require_images(loaded, "the training slices")
     return loaded
 
 
@@ -68,8 +70,16 @@ def load_held_out(paths: Sequence[Path], trained: LoadedSlices, experiment: Expe
     are those that it is trained on.
     """
     loaded = load_slices(paths, experiment)
+    _require_images(loaded, "the held-out slices")
     require_other_patients(_side(trained), _side(loaded), "the held-out slices")
     return loaded
+
+
+def _require_images(loaded: LoadedSlices, what: str) -> None:
+    """Refuse slices from which nothing can be learned. Raises BadInput."""
+    if found := degenerate(loaded.images.numpy()):
+        remedy = "check the window of the experiment, and look at the slices: chestgan normalize writes them"
+        raise BadInput(what, f"show nothing: {found}", remedy)
 
 
 def _side(loaded: LoadedSlices) -> Side:

@@ -25,6 +25,7 @@ from chestgan_core.networks.registry import build_discriminator, build_generator
 GENERATOR_FILE = "generator.safetensors"
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 CONFIG_FILE = "config.json"
+MAX_EXPERIMENT_CHARACTERS = 1_000_000
 # Names of the one metadata field of each file. One, because safetensors writes several in no fixed order, and the
 # same weights must give the same bytes.
 _OF_GENERATOR, _OF_DISCRIMINATOR = "experiment", "discriminator"
@@ -147,6 +148,10 @@ def _read(path: Path, field: str, name: str) -> tuple[Any, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(field)
+            if text is not None and len(text) > MAX_EXPERIMENT_CHARACTERS:
+                raise BadCheckpoint(
+                    path, "says too much about its experiment", "train it again with this version"
+                )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
         cause = f"cannot be read as safetensors: it is cut short or of another kind ({error})"
@@ -156,7 +161,7 @@ def _read(path: Path, field: str, name: str) -> tuple[Any, dict[str, Tensor]]:
         raise BadCheckpoint(path, cause, f"give the {name} of a chestgan training")
     try:
         return json.loads(text), tensors
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _not_understood(path, error) from error
 
 
@@ -180,14 +185,23 @@ def _filled(
     device: torch.device | str,
 ) -> tuple[nn.Module, torch.device]:
     """The network of the experiment with these weights, ready to use."""
-    network = build(experiment)
-    expected = {name: value.shape for name, value in network.state_dict().items()}
-    found = {name: value.shape for name, value in tensors.items()}
+    try:
+        with torch.device("meta"):  # without memory: who wrote the file chose the sizes
+            expected = {
+                name: (value.shape, value.dtype) for name, value in build(experiment).state_dict().items()
+            }
+    except (RuntimeError, ValueError, MemoryError, OverflowError) as error:
+        raise _not_understood(path, error) from error
+    found = {name: (value.shape, value.dtype) for name, value in tensors.items()}
     if expected != found:
         odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         first = f"{odd[0]} is {_shape(found.get(odd[0]))}, not {_shape(expected.get(odd[0]))}"
         cause = f"is of another network than its experiment says ({len(odd)} tensors differ: {first})"
         raise BadCheckpoint(path, cause, "train it again with this version")
+    if wrong := [name for name, value in tensors.items() if not bool(value.isfinite().all())]:
+        cause = f"holds numbers that are NaN or infinite ({wrong[0]})"
+        raise BadCheckpoint(path, cause, "train it again: the training has diverged, or the file is damaged")
+    network = build(experiment)
     network.load_state_dict(tensors)
     where = torch.device(device)
     return network.eval().requires_grad_(False).to(where).to(memory_format=torch.channels_last), where
@@ -198,5 +212,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _shape(shape: torch.Size | None) -> str:
-    return "absent" if shape is None else " x ".join(map(str, shape)) or "a number"
+def _shape(found: tuple[torch.Size, torch.dtype] | None) -> str:
+    if found is None:
+        return "absent"
+    shape, kind = found
+    return f"{' x '.join(map(str, shape)) or 'a number'} ({str(kind).removeprefix('torch.')})"

@@ -1,14 +1,29 @@
 """Shards on disk."""
 
+import os
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
 from chestgan_core.errors import BadInput
-from chestgan_core.slices.shards import Shard, SliceRow, read_rows, read_shard, rows_path, write_shard
+from chestgan_core.slices.shards import (
+    Shard,
+    SliceRow,
+    read_rows,
+    read_shard,
+    require_replaceable,
+    rows_path,
+    write_shard,
+)
+
+ROW = SliceRow("P1", "A", "1.2", "1.2.1", position_mm=0.0, lung_fraction=0.3, pixel_mm=5.0)
 
 
 def shard_of(count: int = 3, seed: int = 0) -> Shard:
@@ -92,19 +107,19 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_the_old_shard(tmp_path):
     limited = (
         "import resource, sys\n"
         "from pathlib import Path\n"
-        "from chestgan_core.errors import BadInput\n"
+        "from chestgan_core.errors import DiskFull\n"
         "from chestgan_core.slices.shards import Shard, write_shard\n"
         "from tests.slices.test_shards import shard_of\n"
         "import numpy as np\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"  # as a full disk
         "large = Shard(np.zeros((3, 256, 256), np.int16), shard_of(3).rows)\n"
         "try:\n    write_shard(large, Path(sys.argv[1]))\n"
-        "except BadInput as error:\n    print(error)\n"
+        "except DiskFull as error:\n    print(error)\n"
     )
     ran = subprocess.run(
         [sys.executable, "-c", limited, str(path)], capture_output=True, text=True, check=True
     )
-    assert "a.safetensors: cannot be written; check" in ran.stdout
+    assert "a.safetensors: cannot be written (File too large); raise ulimit -f" in ran.stdout
     assert path.read_bytes() == before
     assert {file.name for file in tmp_path.iterdir()} == {"a.safetensors", "a.parquet"}
 
@@ -142,3 +157,53 @@ def test_a_shard_has_one_row_for_each_slice():
 def test_a_shard_is_named_safetensors(tmp_path):
     with pytest.raises(BadInput, match="safetensors"):
         write_shard(shard_of(), tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    ("slices", "said"),
+    [
+        (np.zeros((2, 64, 100), np.int16), "has slices of 100 x 64 pixels, not square ones"),
+        (np.zeros((2, 0, 0), np.int16), "has slices of 0 x 0 pixels, not square ones"),
+        (np.zeros((2, 64), np.int16), "has 2 x 64 values of type I16 as `slices`, not"),
+        (np.zeros((2, 1, 64, 64), np.int16), "has 2 x 1 x 64 x 64 values of type I16"),
+        (np.zeros((2, 64, 64), np.float32), "has 2 x 64 x 64 values of type F32"),
+    ],
+)
+def test_slices_are_square_and_int16(slices: np.ndarray, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    write_shard(Shard(np.zeros((2, 8, 8), np.int16), (ROW, ROW)), path)
+    with safe_open(path, framework="np") as file:
+        metadata = file.metadata()
+    save_file({"slices": slices}, path, metadata)
+    for chosen in (None, [0]):
+        with pytest.raises(BadInput, match=said):
+            read_shard(path, chosen)
+
+
+@pytest.mark.parametrize("field", ["lung_fraction", "position_mm", "kernel"])
+def test_rows_hold_numbers_and_short_texts(field: str, tmp_path: Path) -> None:
+    value = "x" * 2000 if field == "kernel" else float("nan")
+    write_shard(
+        Shard(np.zeros((1, 8, 8), np.int16), (replace(ROW, **{field: value}),)), tmp_path / "a.safetensors"
+    )
+    with pytest.raises(BadInput, match=f"has a value out of range in the column {field}"):
+        read_shard(tmp_path / "a.safetensors")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.safetensors")
+    with pytest.raises(BadInput, match="is not a file"):
+        read_shard(tmp_path / "a.safetensors")
+
+
+def test_files_of_others_are_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    require_replaceable(path)
+    write_shard(Shard(np.zeros((1, 8, 8), np.int16), (ROW,)), path)
+    require_replaceable(path)
+    (tmp_path / "b.safetensors").write_text("mine")
+    (tmp_path / "c.parquet").write_text("mine")
+    (tmp_path / "d.safetensors").mkdir()
+    for name in ("b", "c", "d"):
+        with pytest.raises(BadInput, match=r"is there, and holds no|is a folder"):
+            require_replaceable(tmp_path / f"{name}.safetensors")

@@ -9,7 +9,7 @@ import torch
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
 from chestgan_core.slices.shards import Shard, SliceRow, write_shard
-from chestgan_core.training.data import load_slices, load_training_slices
+from chestgan_core.training.data import load_held_out, load_slices, load_training_slices
 from tests.training.conftest import small
 
 
@@ -79,7 +79,7 @@ def test_an_experiment_with_classes_sees_slices_of_these_only(tmp_path: Path, ex
 
 
 def test_a_class_with_too_few_patients_is_refused(tmp_path: Path, experiment: Experiment) -> None:
-    path = shard(tmp_path / "x.safetensors", np.zeros((60, 64, 64)), "P1 P2 P3 P1", "AABA" * 15)
+    path = shard(tmp_path / "x.safetensors", varied(60), "P1 P2 P3 P1", "AABA" * 15)
     enough = with_classes(experiment, min_patients_per_class=1)
     assert len(load_training_slices([path], enough)) == 60
     with pytest.raises(
@@ -105,3 +105,60 @@ def test_a_file_that_is_no_shard_is_refused(tmp_path: Path, experiment: Experime
     (tmp_path / "x.safetensors").write_bytes(b"something else")
     with pytest.raises(BadInput, match=r"x\.safetensors"):
         load_slices([tmp_path / "x.safetensors"], experiment)
+
+
+def varied(count: int, seed: int = 0) -> np.ndarray:
+    """(count, 64, 64) HU that differ within and between slices."""
+    return np.random.default_rng(seed).integers(-1000, 100, (count, 64, 64))
+
+
+@pytest.mark.parametrize(
+    ("hu", "found"),
+    [
+        (np.full((8, 64, 64), -700), "8 of 8 are of one value"),
+        (np.full((8, 64, 64), 1500) + varied(8), "8 of 8 are of one value"),  # above the window
+        (np.repeat(varied(1), 8, axis=0), "all are the same image"),
+    ],
+)
+def test_slices_that_show_nothing_are_refused(
+    hu: np.ndarray, found: str, tmp_path: Path, experiment: Experiment
+) -> None:
+    path = shard(tmp_path / "x.safetensors", hu)
+    other = shard(tmp_path / "y.safetensors", varied(8, 1), "P2")
+    with pytest.raises(BadInput, match=f"the training slices: show nothing: {found}"):
+        load_training_slices([path], experiment)
+    trained = load_training_slices([other], experiment)
+    with pytest.raises(BadInput, match=f"the held-out slices: show nothing: {found}"):
+        load_held_out([path], trained, experiment)
+
+
+def test_held_out_slices_are_of_other_patients_than_those_trained_on(
+    tmp_path: Path, experiment: Experiment
+) -> None:
+    trained = load_slices([shard(tmp_path / "a.safetensors", varied(8), "P1")], experiment)
+    other = shard(tmp_path / "b.safetensors", varied(8, 1), "P2")
+    assert len(load_held_out([other], trained, experiment)) == 8
+    for name, hu, patient, said in (
+        ("same", varied(8), "P1", "have 1 of their . patient"),
+        ("other slices", varied(8, 2), "P1", "have 1 of their . patient"),
+        ("other name", varied(8), "P2", "have 8 slice"),
+        ("one slice", np.concatenate([varied(8)[:1], varied(7, 3)]), "P3", "have 1 slice"),
+    ):
+        path = shard(tmp_path / f"{name}.safetensors", hu, patient)
+        with pytest.raises(BadInput, match=f"the held-out slices: {said}"):
+            load_held_out([path], trained, experiment)
+        with pytest.raises(BadInput, match=f"the held-out slices: {said}"):
+            load_held_out([other, path], trained, experiment)
+
+
+def test_a_slice_that_is_given_twice_is_refused_whatever_the_file_is_called(
+    tmp_path: Path, experiment: Experiment
+) -> None:
+    first = shard(tmp_path / "a.safetensors", varied(8))
+    again = shard(tmp_path / "copy.safetensors", np.concatenate([varied(8)[3:5], varied(2, 1)]))
+    (tmp_path / "link.safetensors").symlink_to(first)
+    (tmp_path / "link.parquet").symlink_to(first.with_suffix(".parquet"))
+    for path, count in ((first, 8), (again, 2), (tmp_path / "link.safetensors", 8)):
+        with pytest.raises(BadInput, match=rf"holds {count} slice\(s\) that .*a\.safetensors holds too"):
+            load_slices([first, path], experiment)
+    assert len(load_slices([first, shard(tmp_path / "c.safetensors", varied(8), "P2")], experiment)) == 16

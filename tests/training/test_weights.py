@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,6 +64,17 @@ def damaged(path: Path, how: str) -> None:
         save_file(tensors, path, metadata)
     elif how == "unknown family":
         save_file(tensors, path, {"experiment": metadata["experiment"].replace("dcgan", "r4")})
+    elif how == "nested config":
+        save_file(tensors, path, {"experiment": "[" * 100_000})
+    elif how == "not a number":
+        first = min(name for name, value in tensors.items() if value.is_floating_point())
+        tensors[first].view(-1)[0] = float("nan")
+        save_file(tensors, path, metadata)
+    elif how == "other type":
+        save_file({name: value.double() for name, value in tensors.items()}, path, metadata)
+    elif how == "terabytes":
+        wide = re.sub('("generator_width": ?)3', r"\g<1>1000000", metadata["experiment"])
+        save_file(tensors, path, {"experiment": wide})
     elif how == "config no json":
         save_file(tensors, path, {"experiment": "{"})
 
@@ -80,6 +92,10 @@ def damaged(path: Path, how: str) -> None:
         ("other widths", "another network"),
         ("unknown family", "network.family"),
         ("config no json", "does not understand"),
+        ("nested config", "does not understand"),
+        ("not a number", "NaN or infinite"),
+        ("other type", "another network"),
+        ("terabytes", "another network|does not understand"),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(model: Path, how: str, cause: str) -> None:

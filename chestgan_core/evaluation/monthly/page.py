@@ -23,6 +23,7 @@ from chestgan_core.documents.blocks import (
 )
 from chestgan_core.documents.html import as_html
 from chestgan_core.documents.pdf import as_pdf
+from chestgan_core.escaping import escaped
 from chestgan_core.evaluation.monthly.chart import month_png
 from chestgan_core.evaluation.monthly.month import Month, MonthReport, first_day, read_month
 from chestgan_core.evaluation.pages.verdict import bare, label, refusals
@@ -87,6 +88,20 @@ def write_month(month: Month, folder: Path) -> list[Path]:
                 temporary.write_bytes(data)
             written.append(folder / name)
     return written
+
+
+def as_text(month: Month) -> str:
+    """The month in lines, for a terminal."""
+    counts = ", ".join(f"{month.counts[kind]} {label}" for kind, label in KINDS)
+    verdict = _verdict(month)
+    lines = [f"{first_day(month.name):%B %Y} (UTC): {counts}", *(verdict.lines or (f"{verdict.title}.",))]
+    lines += [
+        f"{day}  {report.name}: {'passed' if report.payload.gate.passed else 'refused'}; {report.payload.gate.line()}"
+        for day, report in month.gates
+    ]
+    lines += [f"{one.day}  set {one.name} {one.version}: {one.images} images" for one in month.sets]
+    lines += [f"could not be read: {line}" for line in month.unreadable]
+    return "\n".join(map(escaped, lines))
 
 
 def _document(month: Month, picture: bytes) -> Document:

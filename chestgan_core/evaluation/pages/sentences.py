@@ -7,7 +7,7 @@ data). Out: sentences, for the page of the report and the card of a set. Imports
 from collections.abc import Sequence
 
 from chestgan_core.config.dataset import ImageKind
-from chestgan_core.evaluation.scoring.metric_rows import MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import NOTHING_SHOWN, MetricRow
 from chestgan_core.evaluation.scoring.provenance import RunFacts
 
 # Below these, the report calls its numbers coarse.
@@ -28,6 +28,12 @@ def cautions(rows: Sequence[MetricRow], patients: int, kind: ImageKind) -> list[
     headline = [row for row in rows if row.measure in ("KID", "FID")]
     measured = [row for row in headline if row.value is not None]
     lines = []
+    nothing_shown = dict.fromkeys(row.note for row in rows if row.note.startswith(NOTHING_SHOWN))
+    lines += [
+        f"The synthetic images show nothing: {note.removeprefix(NOTHING_SHOWN).strip()}. No measure of distance means"
+        " anything for them."
+        for note in nothing_shown
+    ]
     if absent := {row.extractor: row.note for row in headline if row.value is None}:
         lines += [f"With {name} nothing was measured ({note})." for name, note in absent.items()]
     if not measured:

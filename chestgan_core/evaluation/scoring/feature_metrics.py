@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from chestgan_core.evaluation.scoring.metric_rows import FloorValue, Measurement
+from chestgan_core.evaluation.scoring.metric_rows import NOTHING_SHOWN, FloorValue, Measurement
 from chestgan_core.evaluation.scoring.sides import MIN_IMAGES, Floor, Sides, half_of_patients
 from chestgan_core.metrics.bootstrap import Resampling, resampling
 from chestgan_core.metrics.classifiers import auc_per_image, class_auc, class_numbers, fit
+from chestgan_core.metrics.degenerate import degenerate, is_noise
 from chestgan_core.metrics.distances import fid, kid
 from chestgan_core.metrics.memorization import nearer_fraction, nearer_interval, nearest
 from chestgan_core.metrics.precision_recall import NEIGHBOURS, precision_recall
@@ -164,6 +165,9 @@ class FeatureComparison:
         if sides.other is None or len(sides.other.images) < MIN_IMAGES:
             reason = "no training images were given" if sides.other is None else self.floor.note
             return {"memorized fraction": Measurement(None, f"not measured: {reason}")}
+        if found := self._nothing_shown():
+            # What resembles neither side is nearer to either by chance of the features: 0, 50 or 100 % of such images.
+            return {"memorized fraction": Measurement(None, f"{NOTHING_SHOWN} {found}")}
         n = len(sides.other.images)
         train_patients = resampling(sides.other.patients, self.seed + 1)
         held_out_patients = resampling(sides.held_out.patients[:n], self.seed)
@@ -192,6 +196,12 @@ class FeatureComparison:
                 floor=self._memorized_floor(),
             )
         }
+
+    def _nothing_shown(self) -> str:
+        """What the synthetic images are, where they are no images of anything; else ""."""
+        fake, real = (images.cpu().numpy() for images in (self.sides.fake, self.sides.held_out.images))
+        noise = "noise: their neighbouring pixels are unrelated" if is_noise(fake, real) else ""
+        return degenerate(fake) or noise
 
     @property
     def _about_interval(self) -> str:
