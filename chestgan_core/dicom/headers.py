@@ -49,9 +49,9 @@ MAX_THICKNESS_MM = 100.0
 class SliceHeader:
     """One usable CT slice.
 
-    sop_uid: as in the file. content: a hash of pixels and place where other files have the same SOP instance UID and
-    other content (series.py), else empty. series: shared by the slices of equal series headers. layout:
-    how its pixels are stored.
+    sop_uid: as in the file, perhaps empty. content: a hash of pixels and place where other files have the same SOP
+    instance UID and other content (series.py), else empty. series: shared by the slices of equal series headers.
+    layout: how its pixels are stored.
     """
 
     location: FileLocation
@@ -161,24 +161,23 @@ def _classify(found: Found, parsed: Parsed, marked: bool) -> SliceHeader | Rejec
         return Rejected(LeftOut.SECONDARY_CAPTURE)
     if sop_class in ENHANCED_CT:
         return Rejected(LeftOut.MULTI_FRAME, "an enhanced CT object")
-    if (
-        sop_class != uid.CTImageStorage
-    ):  # that of an image without a modality is enough: nothing else is stored as one
-        return Rejected(
-            LeftOut.NOT_CT, "it has another SOP class" if sop_class else "its SOP class is missing"
-        )
+    # Either of them says that it is a CT image; what its pixels need is checked below.
+    if sop_class not in (uid.CTImageStorage, "") or not (sop_class or modality):
+        stated = "it has another SOP class" if sop_class else "its modality and its SOP class are missing"
+        return Rejected(LeftOut.NOT_CT, stated)
     sop_uid = uid_of(dataset, "SOPInstanceUID", "MediaStorageSOPInstanceUID")
     series = _series_of(dataset)
-    if not sop_uid or not series.uid:
-        missing = "SOP instance UID" if series.uid else "series instance UID"
-        return Rejected(LeftOut.UNREADABLE, f"the {missing} is missing")
+    if not series.uid:
+        return Rejected(LeftOut.UNREADABLE, "the series instance UID is missing")
     if (whole_of(dataset, "NumberOfFrames") or 1) > 1:
         return Rejected(LeftOut.MULTI_FRAME, problem_of(dataset, "NumberOfFrames"))
     if parsed.pixels is None:
         return Rejected(LeftOut.NO_PIXEL_DATA)
     photometric = text_of(dataset, "PhotometricInterpretation").strip(" \0").upper()
     if photometric != "MONOCHROME2":
-        named = photometric if _CODE.fullmatch(photometric) else "missing" if not photometric else "another one"
+        named = (
+            photometric if _CODE.fullmatch(photometric) else "missing" if not photometric else "another one"
+        )
         return Rejected(LeftOut.NOT_MONOCHROME2, f"PhotometricInterpretation is {named}")
     if "SamplesPerPixel" in dataset and whole_of(dataset, "SamplesPerPixel") != 1:
         return Rejected(LeftOut.NOT_MONOCHROME2, problem_of(dataset, "SamplesPerPixel"))

@@ -68,6 +68,7 @@ class Doubt(Reason):
         "one SOP instance UID in files of several patients: all are kept; if the pixels are the same, one person "
         "may have two ids",
     )
+    NO_UID = "no-uid", "the SOP instance UID is missing: the slices are named by their content"
     NO_PATIENT_ID = (
         "no-patient-id",
         "the PatientID is missing: each study counts as one patient; a training set refuses them unless the dataset "

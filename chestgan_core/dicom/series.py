@@ -195,21 +195,24 @@ def _series(found: _Collected, archives: Archives) -> Iterable[Series]:
 
 
 def _with_own_uids(found: _Collected, archives: Archives) -> list[SliceHeader]:
-    """The slices without copies; those that share a SOP instance UID with other content have `content`."""
+    """The slices without copies; those without a SOP instance UID of their own have `content`."""
     by_uid: defaultdict[str, list[SliceHeader]] = defaultdict(list)
     for header in found.slices:
         by_uid[header.sop_uid].append(header)
     slices: list[SliceHeader] = []
-    for headers in by_uid.values():
-        if len(headers) == 1:
+    for uid, headers in by_uid.items():
+        if len(headers) == 1 and uid:
             slices += headers
             continue
         kept, dropped = distinct(headers, archives)
         found.drop(dropped, archives)
-        if len(kept) <= 1:
+        if len(kept) <= 1 and uid:
             slices += kept.values()
             continue
         slices += [replace(header, content=content) for content, header in kept.items()]
+        if not uid:
+            found.doubt(Doubt.NO_UID, list(kept.values()), archives)
+            continue
         patients = {series_key(header.series)[:2] for header in kept.values()}
         doubt = Doubt.UID_COLLISION if len(patients) == 1 else Doubt.UID_OF_SEVERAL_PATIENTS
         found.doubt(doubt, list(kept.values()), archives)

@@ -32,6 +32,7 @@ from chestgan_core.dicom.left_out import LeftOut
 
 SAME_POSITION_MM = 0.01
 SAME_NORMAL_COSINE = 0.9994  # 2 degrees
+LATEST_STACKS = 64
 MIN_TURN = 3  # slices along the body that show a direction
 _INSTANCE_NUMBER = ORDERS.index("InstanceNumber")
 
@@ -128,19 +129,38 @@ def _joined(groups: list[Slices]) -> list[Slices]:
     extents_of_all = sorted(map(_extent, groups))
     if all(low > high + SAME_POSITION_MM for (_, high), (low, _) in pairwise(extents_of_all)):
         return [[one for group in groups for one in group]]
-    stacks: list[tuple[list[tuple[float, float]], Slices]] = []
+    stacks: list[_Growing] = []
     for group in groups:
-        low, high = _extent(group)
-        for extents, members in reversed(stacks):
-            if all(
-                high + SAME_POSITION_MM < bottom or low > top + SAME_POSITION_MM for bottom, top in extents
-            ):
-                extents.append((low, high))
-                members += group
+        # Not all of them: a series with thousands of groups at one position would take hours.
+        for stack in reversed(stacks[-LATEST_STACKS:]):
+            if stack.takes(group):
                 break
         else:
-            stacks.append(([(low, high)], list(group)))
-    return [members for _, members in stacks]
+            stacks.append(_Growing([_extent(group)], _extent(group), list(group)))
+    return [stack.members for stack in stacks]
+
+
+@dataclass
+class _Growing:
+    """extents: lowest and highest position of each group in it, mm. hull: of all of them."""
+
+    extents: list[tuple[float, float]]
+    hull: tuple[float, float]
+    members: Slices
+
+    def takes(self, group: Slices) -> bool:
+        """Joins the group if it overlaps with no other."""
+        low, high = _extent(group)
+        beyond = _disjoint((low, high), self.hull) or all(_disjoint((low, high), one) for one in self.extents)
+        if beyond:
+            self.extents.append((low, high))
+            self.hull = min(low, self.hull[0]), max(high, self.hull[1])
+            self.members += group
+        return beyond
+
+
+def _disjoint(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[1] + SAME_POSITION_MM < other[0] or one[0] > other[1] + SAME_POSITION_MM
 
 
 def _extent(headers: Slices) -> tuple[float, float]:

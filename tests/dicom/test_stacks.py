@@ -275,6 +275,43 @@ def test_one_uid_for_all_slices_loses_none_and_is_warned_about(tmp_path, order):
     ]
 
 
+def without_uids(data: Dataset) -> bytes:
+    """Neither the data set nor its meta information names the instance or its class."""
+    for part, keyword in (
+        (data, "SOPInstanceUID"),
+        (data, "SOPClassUID"),
+        (data.file_meta, "MediaStorageSOPInstanceUID"),
+        (data.file_meta, "MediaStorageSOPClassUID"),
+    ):
+        delattr(part, keyword)
+    stream = io.BytesIO()
+    data.save_as(stream)
+    return stream.getvalue()
+
+
+def test_slices_without_a_uid_are_named_by_their_content(tmp_path):
+    files = [without_uids(ct_slice(grey(at), z=3.0 * at)) for at in range(COUNT)]
+    reading = written(tmp_path / "in", [*files, files[0]])
+    assert reading.left_out == {LeftOut.DUPLICATE: 1}
+    assert [(one.reason, one.files) for one in reading.doubts] == [(Doubt.NO_UID, COUNT)]
+    (series,) = reading.series
+    assert len({header.content for header in series.slices}) == COUNT
+
+
+def test_an_image_that_says_neither_modality_nor_class_is_left_out_with_that_cause(tmp_path):
+    reading = written(tmp_path / "in", [without_uids(ct_slice(grey(1), Modality=None))])
+    assert reading.left_out == {LeftOut.NOT_CT: 1}
+    assert reading.causes[0].cause == "its modality and its SOP class are missing"
+
+
+def test_a_thousand_images_with_acquisitions_of_their_own_at_one_position_take_no_time(tmp_path):
+    from chestgan_core.dicom.stacks import _joined
+
+    reading = written(tmp_path / "in", scan(1, positions=range(1)))
+    (header,) = reading.series[0].slices
+    assert len(_joined([[header]] * 3000)) == 3000
+
+
 def test_uids_of_another_patient_lose_nobody(tmp_path):
     files = [
         *[as_bytes(ct_slice(grey(at), z=at)) for at in range(COUNT)],

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chestgan_core.config.dataset import Dataset, StructuredReports, VocFiles, dataset_named
+from chestgan_core.dicom.patient_ids import normal_patient_id
 from chestgan_core.dicom.pseudonyms import pseudonyms_of
 from chestgan_core.errors import BadInput, NotInStore, SourceRefused, SourceUnreachable
 from chestgan_core.local.environment import path_from_environment
@@ -136,7 +137,12 @@ def _patient_of(dataset: Dataset, catalog: Catalog, home: Path) -> Callable[[str
         return lambda folder: patient if (patient := pseudonyms.patient(folder)) in patients else ""
     ends = Counter(patient.rpartition("-")[2] for patient in patients)
     by_end = {patient.rpartition("-")[2]: patient for patient in patients}
-    return lambda folder: folder if folder in patients else by_end[folder] if ends[folder] == 1 else ""
+
+    def patient_of(folder: str) -> str:
+        folder = normal_patient_id(folder)
+        return folder if folder in patients else by_end[folder] if ends[folder] == 1 else ""
+
+    return patient_of
 
 
 def _report_boxes(store: Store, dataset: Dataset, rows: Sequence[SeriesRow], alone: bool) -> _Found:
