@@ -54,8 +54,11 @@ def test_the_columns_that_the_ui_shows_are_those_of_the_parquet_files() -> None:
         assert [column.name for column in columns_of_rows(row).columns] == names
 
 
-def test_a_report_is_addressed_beside_its_manifest() -> None:
-    assert beside("s3://b/reports/x/v/manifest.json", "report.pdf").value == "s3://b/reports/x/v/report.pdf"
+@pytest.mark.parametrize("store", ["s3://b", "s3://b/", "s3://b/pre/fix", "s3://b/reports"])
+def test_a_report_is_a_link_beside_its_manifest(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHESTGAN_STORE", store)
+    manifest = f"{store.rstrip('/')}/reports/x/run/v/manifest.json"
+    assert beside(manifest, "report.pdf").value == "/files/reports/x/run/v/report.pdf"
 
 
 def test_every_asset_has_a_description_an_owner_and_a_link_to_its_code() -> None:
