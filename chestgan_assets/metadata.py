@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import dagster as dg
 
+from chestgan_assets.execution.dagster_internals import SentenceFailure
 from chestgan_core.documents.markdown import markdown
 from chestgan_core.escaping import escaped
 
@@ -174,11 +175,8 @@ def refused_by_checks(result: dg.MaterializeResult[Any]) -> Iterator[dg.Material
     ]
     if failed:
         said = " ".join(one.description or "" for one in failed)
-        raise dg.Failure(
-            description=f"Refused: {said}",
-            metadata={"refused": said, "checks": ", ".join(one.check_name or "" for one in failed)},
-            allow_retries=False,
-        )
+        names = ", ".join(one.check_name or "" for one in failed)
+        raise SentenceFailure(f"Refused: {said}", {"refused": said, "checks": names})
 
 
 def images_vary(spread: float) -> dg.AssetCheckResult:

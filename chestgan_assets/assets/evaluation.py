@@ -17,10 +17,10 @@ from chestgan_assets.metadata import (
     beside,
     check,
     check_spec,
+    compact_table,
     images_vary,
     picture,
     refused_by_checks,
-    table,
 )
 from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.resources import MachineResource, StoreResource
@@ -32,20 +32,8 @@ if TYPE_CHECKING:
     from chestgan_core.evaluation.scoring.gate import GateResult
     from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 
-SHOWN = (
-    "measure",
-    "value",
-    "low",
-    "high",
-    "floor",
-    "better",
-    "n_real",
-    "n_fake",
-    "floor_n",
-    "extractor",
-    "split",
-    "note",
-)
+# Of a measure: name, unit by its numbers, and what it is compared with. Everything else is in the report.
+COLUMNS = ("measure", "value", "low", "high", "floor", "best", "n", "floor n", "extractor", "note")
 
 
 @dg.asset(
@@ -97,9 +85,8 @@ def metric_report(
                 "report": beside(stored.uri, "report.html"),
                 "report, PDF": beside(stored.uri, "report.pdf"),
                 "contact sheet": picture(stored.contact_sheet_png, "held-out and synthetic images"),
-                "measures": table(
-                    SHOWN, [tuple(_rounded(getattr(row, name)) for name in SHOWN) for row in rows]
-                ),
+                "measures": compact_table(COLUMNS, [_line(row) for row in rows]),
+                **({"split": rows[0].split} if rows else {}),
                 **_numbers(rows),
                 **meter.read().metadata(),
             },
@@ -138,6 +125,16 @@ def _rule_checks(gate: "GateResult") -> Iterator[dg.AssetCheckResult]:
 
 def _sentence(note: str) -> str:
     return f"{note[:1].upper()}{note[1:]}."
+
+
+def _line(row: "MetricRow") -> tuple[Cell, ...]:
+    from chestgan_core.evaluation.scoring.report_payload import BETTER
+
+    numbers = [_rounded(one) for one in (row.value, row.low, row.high, row.floor)]
+    images = f"{row.n_real} + {row.n_fake}"
+    note = "" if row.value is not None else row.note
+    extractor = row.extractor.partition(":")[0]
+    return (row.measure, *numbers, BETTER[row.better], images, row.floor_n, extractor, note)
 
 
 def _numbers(rows: "Sequence[MetricRow]") -> dict[str, float]:

@@ -6,9 +6,12 @@ Nothing else imports them; a test says so. Read and run against Dagster 1.13.27:
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+
+# The one kind of error that Dagster stores as it was given, instead of with the stack trace of where it was raised.
+from dagster._core.errors import DagsterUserCodeProcessError
 
 # dg.Executor is public; the type of its property `retries` is not, nor that of what a step depends on.
 from dagster._core.execution.retries import RetryMode
@@ -21,6 +24,7 @@ from dagster._core.executor.step_delegating import (
     StepHandler,
     StepHandlerContext,
 )
+from dagster_shared.error import SerializableErrorInfo
 
 if TYPE_CHECKING:
     # The types in the signature of the public dg.Executor.execute.
@@ -36,6 +40,7 @@ __all__ = [
     "ExecutionPlan",
     "PlanOrchestrationContext",
     "RetryMode",
+    "SentenceFailure",
     "StepDelegatingExecutor",
     "StepDependencyConfig",
     "StepHandler",
@@ -43,6 +48,24 @@ __all__ = [
     "is_backfill_in_progress",
     "submit_backfill",
 ]
+
+
+class SentenceFailure(DagsterUserCodeProcessError, dg.Failure):
+    """A permanent failure of a step that is a sentence for people: the UI, and `dagster job execute`, show it as it is.
+
+    dg.Failure is shown with the stack trace of Dagster's own frames, in which nobody finds the sentence.
+    """
+
+    def __init__(self, sentence: str, metadata: Mapping[str, Any]) -> None:
+        super().__init__(  # type: ignore[no-untyped-call]
+            description=sentence,
+            metadata=metadata,
+            allow_retries=False,
+            user_code_process_error_infos=[SerializableErrorInfo(f"{sentence}\n", [], None)],
+        )
+
+    def __reduce__(self) -> tuple[type["SentenceFailure"], tuple[str, Mapping[str, Any]]]:
+        return type(self), (str(self.description), self.metadata)
 
 
 def submit_backfill(

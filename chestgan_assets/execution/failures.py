@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from chestgan_assets.execution.dagster_internals import SentenceFailure
 from chestgan_assets.execution.executor import on_kubernetes
 from chestgan_core.errors import ChestganError, PointerMoved, StoreUnreachable
 
@@ -35,18 +36,17 @@ def one_line_failures() -> Iterator[None]:
         yield
     except ChestganError as error:
         error.__cause__ = error.__context__ = None
-        raise dg.Failure(
-            description=str(error),
-            metadata={"object": error.what, "cause": error.cause, "remedy": error.remedy},
-            allow_retries=isinstance(error, (StoreUnreachable, PointerMoved)),
-        ) from error
+        metadata = {"object": error.what, "cause": error.cause, "remedy": error.remedy}
+        if isinstance(error, (StoreUnreachable, PointerMoved)):
+            raise dg.Failure(description=str(error), metadata=metadata, allow_retries=True) from error
+        raise SentenceFailure(str(error), metadata) from None
     except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt) as error:
         if on_kubernetes():
             # The node is drained, or the pod is preempted: another pod resumes. Where a person has terminated the run,
             # no process is left that would start it.
             raise dg.RetryRequested(max_retries=MAX_INTERRUPTIONS, seconds_to_wait=1) from error
         # Dagster would apply the RetryPolicy, announce a retry in 10 s, and cancel the run only then.
-        raise dg.Failure(INTERRUPTED, metadata={INTERRUPTED_LABEL: True}, allow_retries=False) from None
+        raise SentenceFailure(INTERRUPTED, {INTERRUPTED_LABEL: True}) from None
     except dg.Failure:
         raise
     except Exception as error:
@@ -55,7 +55,5 @@ def one_line_failures() -> Iterator[None]:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}, line {place.lineno}, in {place.name}"
         _log.error("".join(traceback.format_tb(error.__traceback__)))
-        raise dg.Failure(
-            description=f"{type(error).__name__} in {where}; this is a bug; please report it with the log",
-            allow_retries=False,
-        ) from None
+        said = f"{type(error).__name__} in {where}; this is a bug; please report it with the log"
+        raise SentenceFailure(said, {"place": where}) from None

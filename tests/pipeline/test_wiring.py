@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +17,7 @@ from chestgan_assets.execution.failures import INTERRUPTED_LABEL, one_line_failu
 from chestgan_assets.local import orphaned_runs
 from chestgan_assets.local.installation import dagster_home, private_temporary_folder, process_environment
 from chestgan_assets.local.orphaned_runs import LAUNCHED, demo_lock, dev_lock, fail_orphaned_runs
+from chestgan_assets.metadata import check, check_spec, refused_by_checks
 from chestgan_core.errors import (
     BadInput,
     ChestganError,
@@ -80,6 +82,33 @@ def test_a_failure_keeps_its_sentence() -> None:
     with pytest.raises(dg.Failure) as failed, one_line_failures():
         raise dg.Failure("Refused: KID is too high.", allow_retries=False)
     assert failed.value.description == "Refused: KID is too high."
+
+
+def test_a_permanent_failure_is_a_sentence_without_a_stack_trace() -> None:
+    @dg.asset(retry_policy=RETRY, check_specs=[check_spec("distance", "report", "KID is low.")])
+    def report() -> Iterator[dg.MaterializeResult[None]]:
+        refused = check("distance", False, "KID is 841, at most 600 is allowed.")
+        yield from refused_by_checks(dg.MaterializeResult(check_results=[refused]))
+
+    @dg.asset
+    def catalog() -> None:
+        with one_line_failures():
+            raise BadInput("folder", "is empty", "fill it")
+
+    for asset, sentence in (
+        (report, "Refused: KID is 841, at most 600 is allowed."),
+        (catalog, "folder: is empty; fill it"),
+    ):
+        result = dg.materialize([asset], raise_on_error=False)
+        assert not any(event.is_step_up_for_retry for event in result.all_events)
+        (failure,) = [event for event in result.all_events if event.is_step_failure]
+        error = failure.step_failure_data.error
+        assert error is not None
+        assert error.to_string().split("Stack Trace")[0].strip() == sentence
+        assert not error.stack
+        assert error.cause is None
+        assert failure.step_failure_data.user_failure_data is not None
+        assert failure.step_failure_data.user_failure_data.description == sentence
 
 
 def test_what_an_error_came_from_stays_out_of_the_history_as_it_may_name_a_patient() -> None:
