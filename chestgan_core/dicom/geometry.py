@@ -15,7 +15,7 @@ from chestgan_core.dicom.attributes import numbers_of, problem_of
 AXIAL_COSINE = 0.906
 # Millimetres that a CT can have. The finest detectors reach 0.1 mm, and whole bodies fit into 1 mm x 1024. What is
 # resized by these numbers takes memory by them.
-MIN_PIXEL_MM, MAX_PIXEL_MM = 0.05, 10.0
+MIN_PIXEL_MM, MAX_PIXEL_MM = 0.05, 20.0  # a body at 32 x 32 has pixels of 13 mm
 MAX_PIXEL_RATIO = 2.0  # pixels of CT are square; some exports shrink one side
 MAX_POSITION_MM = 10_000.0
 
