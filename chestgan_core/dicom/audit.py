@@ -70,12 +70,11 @@ def audit_paths(paths: Sequence[Path], progress: Progress | None = None) -> Audi
 
 def findings_of_file(data: bytes) -> set[Finding]:
     """The findings in the bytes of one DICOM file, without its pixels; `unreadable` where it is damaged."""
-    from chestgan_core.dicom.file_walk import MAX_SLICE_BYTES
     from chestgan_core.dicom.identifying_attributes import findings_in
     from chestgan_core.dicom.whole_file import read_whole
 
     try:
-        return findings_in(read_whole(data, MAX_SLICE_BYTES))
+        return findings_in(read_whole(data))
     except Exception:
         # Values are converted when they are read, and pydicom raises any exception on damaged ones.
         return {Finding.UNREADABLE}

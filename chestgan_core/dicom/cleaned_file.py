@@ -22,22 +22,21 @@ from pydicom.filewriter import write_dataset, write_file_meta_info
 from pydicom.tag import BaseTag, Tag
 
 from chestgan_core import __version__
+from chestgan_core.dicom.attribute_meanings import SCAN_PARAMETERS
 from chestgan_core.dicom.cleaned_text import capped_age, cleaned_text, shifted_dates
 from chestgan_core.dicom.confidentiality import BASIC_PROFILE, EDITION, Option, rule_of
-from chestgan_core.dicom.free_text import mentions, reads_like_text_about_a_person
-from chestgan_core.dicom.identifying_attributes import (
-    NO_PROSE,
+from chestgan_core.dicom.free_text import mentions
+from chestgan_core.dicom.header_values import (
     NUMBERS,
-    SCAN_PARAMETERS,
     TEXTS,
     Value,
     creator_of,
-    identifying_terms,
     implicit_vr,
     is_standard,
     is_text,
     values_in,
 )
+from chestgan_core.dicom.identifying_attributes import identifying_terms, names_somebody
 from chestgan_core.dicom.identity import text_of
 from chestgan_core.dicom.patient_ids import normal_patient_id, normal_uid
 from chestgan_core.dicom.pixel_layout import UNDEFINED_LENGTH
@@ -204,10 +203,7 @@ class _Cleaning:
         return "Z" if is_text(value) and self._names(value) else "K"
 
     def _names(self, value: Value) -> bool:
-        prose = value.vr not in ("CS", "AS", "TM") and value.tag not in NO_PROSE
-        return mentions(value.text, self.terms) or (
-            prose and any(map(reads_like_text_about_a_person, value.text.split("\\")))
-        )
+        return mentions(value.text, self.terms) or names_somebody(value)
 
     def _cleaned(self, dataset: Dataset, tag: BaseTag, vr: str) -> None:
         values = _texts(dataset[tag].value)

@@ -193,7 +193,7 @@ def _cleaned(found: Found | Refused, archives: Archives, plan: Plan) -> CleanedF
     if found.size > MAX_SLICE_BYTES:
         return NotCleaned.UNREADABLE
     try:
-        file = read_whole(archives.read(found.location, MAX_SLICE_BYTES), MAX_SLICE_BYTES)
+        file = read_whole(archives.read(found.location, MAX_SLICE_BYTES))
         if reason := _unfit(file) or _shows_text(found, archives):
             return reason
         cleaned = cleaned_file(file, plan)
@@ -205,7 +205,7 @@ def _cleaned(found: Found | Refused, archives: Archives, plan: Plan) -> CleanedF
     # Nothing is written that the audit would stop, nor whose pixels have changed on the way.
     if any(finding.identifies for finding in findings_of_file(cleaned.data)):
         return NotCleaned.STILL_NAMED
-    if read_whole(cleaned.data, MAX_SLICE_BYTES).pixels != file.pixels:
+    if read_whole(cleaned.data).pixels != file.pixels:
         return NotCleaned.UNREADABLE
     return cleaned
 

@@ -18,6 +18,8 @@ from pydicom.tag import Tag
 from chestgan_core.dicom.dicom_file import PREAMBLE, Parsed, inflated, parse
 from chestgan_core.dicom.pixel_layout import NATIVE, UNDEFINED_LENGTH
 
+# Of a deflated file, bytes. The largest slice that a scanner makes has 4096 x 4096 x 2; what is longer counts as cut.
+MAX_INFLATED = 64 * 1024**2
 TRAILING_PADDING = Tag(0xFFFC, 0xFFFC)
 _ITEM, _END_OF_SEQUENCE = 0xFFFEE000, 0xFFFEE0DD
 
@@ -46,13 +48,13 @@ class WholeFile:
     hidden: bytes
 
 
-def read_whole(data: bytes, limit: int) -> WholeFile:
-    """Account for all bytes of a file that `is_dicom`. limit: of a deflated file, inflated.
+def read_whole(data: bytes) -> WholeFile:
+    """Account for all bytes of a file that `is_dicom`.
 
     Raises NotDicom, CutShort, or any other exception: the file is damaged.
     """
     has_preamble = data[128:PREAMBLE] == b"DICM"
-    raw = inflated(data, limit) if has_preamble else data
+    raw = inflated(data, MAX_INFLATED) if has_preamble else data
     parsed = parse(raw)
     preamble = raw[:128] if has_preamble else b""
     if not any(

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.datadict import dictionary_VR, get_entry
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.tag import Tag
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
 
 from chestgan_core.cli.main import main
 from chestgan_core.dicom.audit import Finding, Unexamined, audit_paths, findings_of_file
@@ -258,6 +259,37 @@ def test_files_without_preamble_are_examined(tmp_path: Path) -> None:
     (tmp_path / "set.dcm").write_bytes(named[end:])
     (tmp_path / "meta.dcm").write_bytes(named[132:])
     assert audit_paths([tmp_path]).findings == {Finding.PATIENT_NAME: 2}
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr"), [(0x00180050, "DS"), (0x00200013, "IS"), (0x00080030, "TM"), (0x00191010, "DS")]
+)
+def test_words_in_place_of_numbers_are_text(tag: int, vr: str) -> None:
+    def with_value(text: bytes) -> set[Finding]:
+        file = ct_slice(**{**CLEAN, "SliceThickness": None})
+        file.add(DataElement(0x00190010, "LO", "GEMS_ACQU_01"))
+        file._dict[Tag(tag)] = RawDataElement(Tag(tag), vr, len(text), text, 0, False, True)
+        return findings(file)
+
+    assert Finding.TEXT in with_value(b"Mueller ")
+    assert Finding.TEXT not in with_value(b"3.0 mm")
+
+
+@pytest.mark.parametrize(("start", "marker"), [
+    (b"\xff\xd8", b"\xff\xfe"), (b"\xff\xd8\xff\xe0\x00\x04ab", b"\xff\xe1"),
+    (b"\xff\x4f\xff\x51\x00\x04ab", b"\xff\x64"),
+])  # fmt: skip
+def test_comments_inside_compressed_pixels_are_read(start: bytes, marker: bytes) -> None:
+    def with_comment(text: bytes) -> set[Finding]:
+        file = ct_slice(**CLEAN)
+        file.file_meta.TransferSyntaxUID = JPEGBaseline8Bit if start[1] == 0xD8 else JPEG2000Lossless
+        segment = marker + (len(text) + 4).to_bytes(2, "big") + b"\0\1" + text
+        file.PixelData = encapsulate([start + segment + b"\xff\xda" + bytes(100)])
+        file["PixelData"].VR = "OB"
+        return findings(file)
+
+    assert with_comment(b"Created by OpenJPEG version 2.5") == set()
+    assert with_comment(b"for Hans Mueller") == {Finding.TEXT}
 
 
 def test_the_exit_status_says_whether_everything_was_examined(tmp_path: Path, capsys: Any) -> None:

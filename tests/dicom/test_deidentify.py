@@ -24,7 +24,7 @@ from pydicom.uid import (
 from chestgan_core.cli.dicom import OPTIONS
 from chestgan_core.cli.main import main
 from chestgan_core.dicom import deidentify as deidentify_module
-from chestgan_core.dicom.audit import audit_paths
+from chestgan_core.dicom.audit import Finding, audit_paths
 from chestgan_core.dicom.cleaned_text import cleaned_text, shifted_dates
 from chestgan_core.dicom.confidentiality import Option, rule_of, rules
 from chestgan_core.dicom.deidentify import Cleaned, NotCleaned, deidentify
@@ -110,7 +110,7 @@ def test_nothing_that_identifies_is_in_any_byte(tmp_path: Path, options: tuple[s
     assert report.blocking() == ()
     if not options:
         assert main(["audit", str(out)]) == 0
-        assert not report.findings
+        assert set(report.findings) == {Finding.OTHER}  # the sequence of referenced images
 
 
 def encoded(syntax: str) -> Any:
@@ -263,7 +263,7 @@ def test_every_attribute_of_the_table_is_cleaned_at_any_depth(tmp_path: Path) ->
                 where.add(DataElement(tag, vr, value_of(vr)))
         done, out = cleaned(tmp_path / folder, file)
         assert done.files == 1
-        assert not audit_paths([out]).findings
+        assert set(audit_paths([out]).findings) <= {Finding.OTHER}
         (after,) = read(out)
         kept = (after.ReferencedImageSequence[0] if depth else after).keys()
         assert not [rule_of(tag).keyword for tag in kept if (rule := rule_of(tag)) and rule.basic == "X"]
