@@ -46,7 +46,7 @@ def open_address(uri: str, home: Path) -> Iterator[tuple[Store, str]]:
         raise BadInput(uri, "is not the address of an object", "use s3://bucket/key")
     if root and plain.startswith(f"{root}/"):
         bucket, key = root.removeprefix("s3://"), plain.removeprefix(f"{root}/")
-    if not key:
+    if not key or plain == root:
         raise BadInput(uri, "names a whole store", _REMEDY)
     with open_store_at(f"s3://{bucket}", home) as store:
         yield store, key
@@ -79,7 +79,7 @@ def download(store: Store, key: str, out: Path | None = None) -> Downloaded:
         return _files(store, artefact, artefact.objects, folder)
     if found is not None:
         return _object(store, found, PurePosixPath(key).name, out)
-    for parent in PurePosixPath(key).parents:
+    for parent in PurePosixPath(key).parents[:-1]:  # the last is the store itself
         artefact = _artefact(store, f"{parent}/{MANIFEST}")
         if artefact is not None:
             return _part(store, artefact, key.removeprefix(f"{parent}/"), out)
