@@ -8,6 +8,7 @@ everything behind it.
 import os
 import secrets
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -59,17 +60,24 @@ _INNER_KEYS = (
     "WEED_JWT_FILER_SIGNING_KEY",
     "WEED_JWT_FILER_SIGNING_READ_KEY",
 )
-# The kernel kills the server when the thread that started it is gone (prctl PR_SET_PDEATHSIG = 1, SIGKILL = 9), so that
-# not even kill -9 of its parent leaves a server behind. A small interpreter sets this and then becomes the server: code
-# in a forked copy of a process with threads may deadlock. The parent may be gone by then.
+# Not even kill -9 of its parent leaves a server behind. On Linux the kernel kills it when the thread that started it is
+# gone (prctl PR_SET_PDEATHSIG = 1, SIGKILL = 9): a small interpreter sets this and then becomes the server, since code
+# in a forked copy of a process with threads may deadlock. Elsewhere it stays, and looks whether its parent is there.
 _DIES_WITH_PARENT = """
-import ctypes, os, sys
+import ctypes, os, subprocess, sys, time
 os.umask(0o077)
 if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, 9)
 if os.getppid() != int(sys.argv[1]):
     sys.exit("the parent is gone")
-os.execv(sys.argv[2], sys.argv[2:])
+if sys.platform == "linux":
+    os.execv(sys.argv[2], sys.argv[2:])
+server = subprocess.Popen(sys.argv[2:], close_fds=False)
+while server.poll() is None:
+    if os.getppid() != int(sys.argv[1]):
+        server.kill()
+    time.sleep(0.5)
+sys.exit(server.returncode)
 """
 
 
@@ -137,7 +145,8 @@ class Server:
 
     def stop(self) -> None:
         """Kill the process: it would take 16 s to end by itself, and loses nothing that it confirmed."""
-        self._process.kill()
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)  # a session of its own
         self._thread.join()
         for name in LISTENERS:
             grpc_socket(name, self._ports[f"{name}.grpc"]).unlink(missing_ok=True)

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from chestgan_core.errors import StoreError
+from chestgan_core.store import seaweedfs
 from chestgan_core.store.embedded import EmbeddedStore, open_store
 from chestgan_core.store.store import Store
 
@@ -129,6 +130,28 @@ def test_a_killed_parent_leaves_no_server(tmp_path: Path) -> None:
     _gone(pid)
     with EmbeddedStore(tmp_path) as next_one:
         next_one.store().check()
+
+
+def test_without_that_of_linux_a_killed_parent_leaves_no_server_either(tmp_path: Path) -> None:
+    """What other systems do, with another program in place of the server."""
+    elsewhere = "import sys\nsys.platform = 'darwin'\n" + seaweedfs._DIES_WITH_PARENT
+    parent = (
+        "import os, subprocess, sys, time\n"
+        "command = [sys.executable, '-ISc', sys.argv[1], str(os.getpid()), '/usr/bin/env', 'sh', '-c', sys.argv[2]]\n"
+        "subprocess.Popen(command)\n"
+        "time.sleep(600)"
+    )
+    note = tmp_path / "pid"
+    started = subprocess.Popen([sys.executable, "-c", parent, elsewhere, f"echo $$ > {note}; exec sleep 600"])
+    deadline = time.monotonic() + 20
+    while not note.exists() or not note.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    pid = int(note.read_text())
+    assert psutil.pid_exists(pid)
+    started.kill()
+    started.wait()
+    _gone(pid)
 
 
 def test_the_configured_store_is_used_where_there_is_one(
