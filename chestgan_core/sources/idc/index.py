@@ -134,6 +134,8 @@ def _batches(path: Path) -> "Iterator[pa.RecordBatch]":
 
 
 def _require_columns(path: Path, present: list[str]) -> None:
+    if repeated := [name for name in COLUMNS if present.count(name) > 1]:
+        raise BadInput(path, f"has the column {repeated[0]} twice", REMEDY)
     if missing := [name for name in COLUMNS if name not in present]:
         raise BadInput(
             path,

@@ -147,6 +147,13 @@ def test_line_ends_and_a_byte_order_mark_do_no_harm(
     assert [row.key for row in idc_series("some_lungs", PUBLIC, tmp_path / "index")] == ["2.25.1"]
 
 
+@pytest.mark.parametrize("write", [pq.write_table, pyarrow.csv.write_csv])
+def test_a_column_that_is_there_twice_is_refused(index: pa.Table, write, tmp_path: Path) -> None:
+    write(index.append_column("Modality", index.column("Modality")), tmp_path / "index")
+    with pytest.raises(BadInput, match="has the column Modality twice"):
+        idc_series("some_lungs", PUBLIC, tmp_path / "index")
+
+
 def test_the_wrong_types_of_a_parquet_file_are_refused(index: pa.Table, tmp_path: Path) -> None:
     at = index.schema.get_field_index("collection_id")
     pq.write_table(index.set_column(at, "collection_id", pa.array([1, 2])), tmp_path / "index")
