@@ -20,9 +20,9 @@ LUNG_HU = -400  # lung with its small vessels is darker
 # is. Not half: the rim of a small bubble is mixed with its wall, and a loop of bowel may be joined to one that holds
 # stool or food, which is as dense as lung.
 GAS_HU, GAS_PART = -950, 1 / 3
-# Bowel and stomach are held by their walls and the organs around; gas that reaches over half of the body from front to
-# back fills a side of the chest: severe emphysema, a pneumothorax, or a phantom whose lungs are air.
-LUNG_DEPTH = 0.5
+# Gas that reaches over half of the body from front to back, into its last quarter, fills a side of the chest: severe
+# emphysema, a pneumothorax, or a phantom whose lungs are air. Bowel lies in front of spine, kidneys and muscles.
+LUNG_DEPTH, LUNG_BACK = 0.5, 0.75
 _LUNG, _DARK, _GAS = 1, 2, 3  # kinds of regions
 MIN_LUNG_PIXELS = 8  # of the coarse grid; less is a bubble or a gap between folds
 
@@ -128,10 +128,12 @@ def _enclosed_air(hu: np.ndarray, tissue: np.ndarray, body: np.ndarray) -> tuple
     enclosed = areas >= MIN_LUNG_PIXELS
     enclosed[0] = enclosed[outside] = False
     dark = np.bincount(regions[_dark(hu, within)], minlength=count) >= GAS_PART * areas
-    depth = LUNG_DEPTH * np.count_nonzero(body.any(1))
     kind_of = np.where(dark, _GAS, _LUNG) * enclosed
-    for region in np.flatnonzero((kind_of == _GAS) & (areas >= depth)):
-        if np.count_nonzero((regions == region).any(1)) >= depth:
+    height = np.flatnonzero(body.any(1))
+    front, depth = height[0], height[-1] + 1 - height[0]
+    for region in np.flatnonzero((kind_of == _GAS) & (areas >= LUNG_DEPTH * depth)):
+        rows = np.flatnonzero((regions == region).any(1))
+        if len(rows) >= LUNG_DEPTH * depth and rows[-1] >= front + LUNG_BACK * depth:
             kind_of[region] = _DARK
     kinds: np.ndarray = kind_of[regions] * within
     return within & (hu < LUNG_HU), kinds
