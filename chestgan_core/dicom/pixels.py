@@ -5,8 +5,6 @@ uncompressed file has them. From there on there is one path (`_values`): unused 
 are decoded in another process (`decoding.py`), after the size that they declare was compared with the header.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from chestgan_core.dicom import codestreams, decode_worker
@@ -21,6 +19,7 @@ from chestgan_core.dicom.pixel_layout import RLE, PixelLayout
 
 # Of values that a header and a codestream describe differently. Noise in air goes below -1024 HU; metal does not count.
 LOWEST_HU, HIGHEST_HU = -1200, 3200
+JUDGED_SIDE = 512  # pixels; of larger images every second one decides, or every third
 
 
 class PixelsLeftOut(Exception):
@@ -122,22 +121,32 @@ def _of_samples(samples: np.ndarray, declared: Declared, layout: PixelLayout, re
     Where the codestream has another precision, or a sign of its own that is not the header's, one of the two is wrong.
     Then the reading with the fewest values that no CT has is taken, the header's between equal ones.
     """
-    bits = samples.astype(np.int64) & ((1 << declared.precision) - 1)
+    readings = _readings(declared, layout)
+    if len(readings) == 1:
+        above = 8 * samples.itemsize - declared.precision
+        whole = samples.view(samples.dtype.str.replace("u", "i")) if layout.signed else samples
+        return (whole << above) >> above if layout.signed and above else whole
+    step = -(-max(samples.shape) // JUDGED_SIDE)
+    few = samples[::step, ::step]
+    best = min(
+        readings, key=lambda reading: _implausible(_read(few, reading, declared, layout, rescale), rescale)
+    )
+    return _narrow(_read(samples, best, declared, layout, rescale))
+
+
+def _read(
+    samples: np.ndarray, reading: tuple[int, bool], declared: Declared, layout: PixelLayout, rescale: Rescale
+) -> np.ndarray:
+    """Stored values, if their bits and sign are those of the reading."""
+    stored, sign = reading
+    wide: type[np.signedinteger] = np.int32 if max(declared.precision, layout.allocated) <= 16 else np.int64
+    bits: np.ndarray = samples.astype(wide) & ((1 << declared.precision) - 1)
     signs_itself = layout.signed if declared.signed is None else declared.signed
     # As the containers of an uncompressed file: the sign reaches up to the highest allocated bit.
     whole = _signed(bits, declared.precision) if signs_itself else bits
     container = _signed(whole, layout.allocated) if layout.signed else whole & ((1 << layout.allocated) - 1)
-    whole_padded = _is_padding(container, rescale)
-    best, fewest = None, -1
-    for stored, sign in _readings(declared, layout):
-        low = bits & ((1 << stored) - 1)
-        values = np.where(whole_padded, container, _signed(low, stored) if sign else low)
-        implausible = _implausible(values, rescale)
-        if best is None or implausible < fewest:
-            best, fewest = values, implausible
-    if best is None:
-        raise AssertionError("a codestream without a reading")
-    return _narrow(best)
+    low = bits & ((1 << stored) - 1)
+    return np.where(_is_padding(container, rescale), container, _signed(low, stored) if sign else low)
 
 
 def _is_padding(values: np.ndarray, rescale: Rescale) -> np.ndarray:
@@ -152,7 +161,7 @@ def _implausible(values: np.ndarray, rescale: Rescale) -> int:
     return int(np.count_nonzero(hu > HIGHEST_HU) + below.sum() - (below.max() if below.size else 0))
 
 
-def _readings(declared: Declared, layout: PixelLayout) -> Iterator[tuple[int, bool]]:
+def _readings(declared: Declared, layout: PixelLayout) -> list[tuple[int, bool]]:
     """Bits of a value and whether it is signed: as the header says, then as the codestream does."""
     precision, stored = declared.precision, layout.stored
     readings = [(min(precision, stored), layout.signed)]
@@ -162,7 +171,7 @@ def _readings(declared: Declared, layout: PixelLayout) -> Iterator[tuple[int, bo
         readings += [(precision, sign) for _, sign in readings[:]]
     elif precision < stored and layout.signed and declared.signed is None:
         readings.append((precision, False))  # an encoder that took as few bits as the largest value has
-    yield from readings
+    return readings
 
 
 def _signed(bits: np.ndarray, width: int) -> np.ndarray:

@@ -319,3 +319,28 @@ def test_no_value_of_a_header_takes_more_memory_than_a_slice_may_have(tmp_path):
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.count("(128, 128)") == 3
     assert len(answer.stdout.splitlines()) == len(paths)
+
+
+LARGEST = """
+import resource, sys
+from pathlib import Path
+from chestgan_core.dicom.pseudonyms import Pseudonyms
+from chestgan_core.slices.normalization import normalize
+from chestgan_core.slices.recipe import NormalizationRecipe
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))
+print(normalize([Path(sys.argv[1])], NormalizationRecipe(), Pseudonyms()).report.kept)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
+@pytest.mark.parametrize("syntax", ["explicit", "jpeg-2000"])
+@pytest.mark.parametrize("spacing", [[0.1, 0.1], [0.1, 0.05], [0.05, 0.1]])
+def test_the_largest_slice_is_normalized_in_a_gigabyte(tmp_path, syntax, spacing):
+    hu = chest_hu(4096)
+    data = ct_slice(hu, PixelSpacing=spacing)
+    (tmp_path / "a").write_bytes(file_of(data, (hu + 1024).astype(np.uint16), syntax))
+    command = [sys.executable, "-c", LARGEST, str(tmp_path)]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert answer.stdout == "1\n", answer.stderr
