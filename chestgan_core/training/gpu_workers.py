@@ -1,13 +1,15 @@
 """One training on several GPUs of a machine, without torchrun: this process is the main one and starts the others.
 
 In: experiment, slices and folder, as train() takes them. Out: a block with the World that train() needs. The processes
-find each other at a TCP store of the main one, whose address they get as an argument: no environment is changed.
+find each other at a file that only their account can open, whose path they get as an argument: no environment changes,
+and no port is opened to the network, as a TCP store would.
 On a CPU several processes are slower than one; only tests start them there.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -22,7 +24,6 @@ from chestgan_core.training.distributed import World
 from chestgan_core.training.loop import train
 from chestgan_core.training.schedule import Budget
 
-LOCALHOST = "127.0.0.1"
 # Seconds. A worker ends with the last step, some time before the main process has written its records.
 JOIN_TIMEOUT = 60
 
@@ -47,41 +48,44 @@ def start_gpu_workers(
     if count == 1:
         yield None
         return
-    store = _store(0, count, is_master=True)  # port 0: a free one
-    start = processes.get_context("spawn").Process
-    workers = [
-        start(
-            target=_work,
-            args=(store.port, count, rank, experiment, slices, out, device, budget),
-            daemon=True,
-            name=f"GPU worker {rank}",
-        )
-        for rank in range(1, count)
-    ]
-    try:
-        for worker in workers:
-            worker.start()
+    with TemporaryDirectory(prefix="chestgan-workers-") as folder:
+        meeting = Path(folder) / "meeting"
+        start = processes.get_context("spawn").Process
+        workers = [
+            start(
+                target=_work,
+                args=(meeting, count, rank, experiment, slices, out, device, budget),
+                daemon=True,
+                name=f"GPU worker {rank}",
+            )
+            for rank in range(1, count)
+        ]
         try:
-            yield World.join(store, count, 0, device)
-        except RuntimeError as error:
-            # What a broken collective raises; its reason is that of the worker.
-            if dead := [worker.name for worker in workers if worker.exitcode]:
-                cause = f"{', '.join(dead)} of {count} died"
-                remedy = "read the log for the reason, then train again: it resumes from its last checkpoint"
-                raise GpuWorkerDied(f"training {experiment.name}", cause, remedy) from error
-            raise
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
-        for worker in workers:
-            if worker.pid is not None:
-                worker.join(JOIN_TIMEOUT)
-                worker.kill()
-                worker.join()
+            for worker in workers:
+                worker.start()
+            try:
+                yield World.join(_store(meeting, count), count, 0, device)
+            except RuntimeError as error:
+                # What a broken collective raises; its reason is that of the worker.
+                if dead := [worker.name for worker in workers if worker.exitcode]:
+                    cause = f"{', '.join(dead)} of {count} died"
+                    remedy = (
+                        "read the log for the reason, then train again: it resumes from its last checkpoint"
+                    )
+                    raise GpuWorkerDied(f"training {experiment.name}", cause, remedy) from error
+                raise
+        finally:
+            if dist.is_initialized():
+                dist.destroy_process_group()
+            for worker in workers:
+                if worker.pid is not None:
+                    worker.join(JOIN_TIMEOUT)
+                    worker.kill()
+                    worker.join()
 
 
 def _work(
-    port: int,
+    meeting: Path,
     count: int,
     rank: int,
     experiment: Experiment,
@@ -92,12 +96,10 @@ def _work(
 ) -> None:
     """A worker: takes its part of each step."""
     configure_logging()
-    store = _store(port, count)
-    train(experiment, slices, out, device, budget, world=World.join(store, count, rank, device))
+    world = World.join(_store(meeting, count), count, rank, device)
+    train(experiment, slices, out, device, budget, world=world)
     dist.destroy_process_group()
 
 
-def _store(port: int, count: int, is_master: bool = False) -> Any:
-    return dist.TCPStore(  # type: ignore[attr-defined]
-        LOCALHOST, port, count, is_master=is_master, wait_for_workers=False
-    )
+def _store(meeting: Path, count: int) -> Any:
+    return dist.FileStore(str(meeting), count)  # type: ignore[attr-defined]
