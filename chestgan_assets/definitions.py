@@ -41,7 +41,7 @@ from chestgan_assets.execution.executor import loadable_executor, on_kubernetes,
 from chestgan_assets.execution.pod_profiles import load_pod_settings, require_known_steps
 from chestgan_assets.jobs.asset_jobs import asset_jobs
 from chestgan_assets.jobs.backfills import backfill_patients_job
-from chestgan_assets.load_faults import left_out, load_faults, note_fault
+from chestgan_assets.load_faults import left_out, note_fault
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_core.errors import BadInput
 from chestgan_core.local.log_lines import configure_logging
@@ -111,6 +111,4 @@ defs = dg.Definitions(
     ],
     resources={"store": StoreResource(), "machine": MachineResource()},
     executor=chosen_executor,
-    # On the page of the code location.
-    metadata={f"left out {number}": fault for number, fault in enumerate(load_faults(), 1)},
 )

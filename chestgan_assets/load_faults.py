@@ -1,7 +1,7 @@
 """What the code location could not load: files of experiments and datasets, settings. Each is a line for people.
 
-One broken file or setting is left out, and everything else loads. The lines are in the log of the load, on the page of
-the code location, in the ticks of patient_partitions_sensor and in the daily check `configuration_loads`.
+One broken file or setting is left out, and everything else loads. The lines are in the log of the load, in the ticks of
+patient_partitions_sensor and in the daily check `configuration_loads`; Dagster's page of a code location shows none.
 """
 
 import logging

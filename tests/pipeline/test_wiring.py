@@ -222,7 +222,10 @@ def test_the_environment_of_the_process_is_as_before_after_the_block(monkeypatch
 
 
 EXPERIMENT = "dataset: phantom\ntraining: {images: 10}\n"
-LOADED = "from chestgan_assets.definitions import defs; from chestgan_assets.partitions import *; "
+LOADED = (
+    "from chestgan_assets.definitions import defs; from chestgan_assets.partitions import *; "
+    "from chestgan_assets.load_faults import load_faults; "
+)
 
 
 def loaded(code: str, tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -251,7 +254,7 @@ def test_files_that_cannot_be_used_are_left_out_and_named_and_everything_else_lo
     (datasets / "no-fields.yaml").write_text("a: [")
     ran = loaded(
         "print(sorted(EXPERIMENTS)); print(sorted(DATASETS)); defs.get_repository_def(); "
-        "print(*defs.metadata.values(), sep=chr(10))",
+        "print(*load_faults(), sep=chr(10))",
         tmp_path,
         CHESTGAN_EXPERIMENTS=str(experiments),
         CHESTGAN_DATASETS=str(datasets),
@@ -286,9 +289,7 @@ def test_a_setting_that_cannot_be_used_is_named_and_the_code_location_loads(
 ) -> None:
     if variables.get("CHESTGAN_EXECUTOR") == "k8s":
         pytest.importorskip("dagster_k8s")
-    ran = loaded(
-        "print('demo' in EXPERIMENTS, 'phantom' in DATASETS, *defs.metadata.values())", tmp_path, **variables
-    )
+    ran = loaded("print('demo' in EXPERIMENTS, 'phantom' in DATASETS, *load_faults())", tmp_path, **variables)
     assert ran.stdout.startswith("True True")
     assert said in ran.stdout
     assert said in ran.stderr
