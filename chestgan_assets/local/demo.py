@@ -21,6 +21,7 @@ from chestgan_assets.local.orphaned_runs import demo_lock
 from chestgan_core.config.dataset import patient_partition
 from chestgan_core.config.experiment import Experiment, load_experiment
 from chestgan_core.errors import BadExperiment, ChestganError, nearest
+from chestgan_core.local.files import file_error
 from chestgan_core.local.home import home
 from chestgan_core.local.log_lines import LINES, configure_logging
 from chestgan_core.sources.catalog.stored_catalog import read_catalog
@@ -69,6 +70,9 @@ def main() -> int:
         return 2
     except (ChestganError, DemoFailed) as error:
         _log.error("demo: %s", error)
+        return 1
+    except OSError as error:
+        _log.error("demo: %s", file_error(Path(error.filename or home()), error))
         return 1
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError):
         _log.error("demo: interrupted; run it again to resume from what is complete")

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import dagster as dg
 
+from chestgan_core.local.files import file_error
 from chestgan_core.local.home import home
 from chestgan_core.store.store import Store
 
@@ -57,9 +58,13 @@ def dagster_home() -> Path:
 def local_installation() -> Iterator[Installation]:
     """Dagster's home, and the store: $CHESTGAN_STORE where it is set, else the embedded one until the block ends."""
     # Thumbnails of real patients are stored below it: in Dagster's history, in the report of the demo.
-    home().mkdir(parents=True, exist_ok=True)
-    home().chmod(0o700)
-    folder = dagster_home()
+    try:
+        home().mkdir(parents=True, exist_ok=True)
+        home().chmod(0o700)
+        folder = dagster_home()
+    except OSError as error:
+        where = Path(error.filename or home())
+        raise file_error(where, error, "set CHESTGAN_HOME to a folder of yours") from error
     variables = {
         # Threads that wait for work must not spin: beside one other busy process that halves the speed of a training.
         "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),

@@ -10,6 +10,8 @@ import psutil
 import pydicom
 import pytest
 
+from chestgan_assets.local.installation import local_installation
+from chestgan_core.errors import BadInput
 from tests.pipeline.conftest import NO_RULES, TINY
 from tests.pipeline.dev_server import ROOT
 
@@ -96,3 +98,10 @@ def test_an_unknown_source_is_refused_with_the_known_ones(installation: dict[str
     ran = run_demo(installation, CHESTGAN_SOURCE="somewhere")
     assert ran.returncode == 2
     assert "choose one of folder, phantom" in ran.stderr
+
+
+def test_a_home_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CHESTGAN_HOME", str(tmp_path / "file" / "home"))
+    with pytest.raises(BadInput, match="set CHESTGAN_HOME to a folder of yours"), local_installation():
+        pass
