@@ -145,7 +145,7 @@ def _servers(installed: Installation, lock: int) -> Iterator[dict[str, Server]]:
         environment = {
             **installed.environment,
             "TMPDIR": str(temporary),
-            "CHESTGAN_UI_OWN_ACCOUNT": "yes",
+            "CHESTGAN_UI_OWN_ACCOUNT": os.environ.get("CHESTGAN_UI_OWN_ACCOUNT") or "yes",
         }
         try:
             for name, command in commands.items():

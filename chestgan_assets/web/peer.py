@@ -18,7 +18,7 @@ Address = tuple[str, int | None]
 
 def is_own_account(client: Address | None, server: Address | None) -> bool:
     """Whether a process of this account or of root holds the client's end. Always, where the system does not say it."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not TABLE.exists():
         return True
     if client is None or server is None or not client[1] or not server[1]:
         return False

@@ -254,7 +254,7 @@ def servers(environment: dict[str, str]) -> dict[str, Any]:
             "containers": [
                 server("code", "dagster", "api", "grpc", *code),
                 {
-                    **server("webserver", "dagster-webserver", "-h", "0.0.0.0", "-p", "3000", *workspace),
+                    **server("webserver", "chestgan-webserver", "-h", "0.0.0.0", "-p", "3000", *workspace),
                     "readinessProbe": {"httpGet": {"path": "/server_info", "port": 3000}, "periodSeconds": 2},
                 },
                 server("daemon", "dagster-daemon", "run", *workspace),

@@ -5,10 +5,12 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chestgan_assets.web import peer
 from chestgan_assets.web.guard import Guard, Message, Receive, Scope, Send
 from chestgan_assets.web.peer import is_own_account
 from chestgan_assets.web.server import guarded
@@ -248,6 +250,13 @@ def test_a_connection_belongs_to_the_account_of_its_process() -> None:
             address = client.getsockname()
         # Closed by its process while the server still reads: it belongs to nobody any more.
         assert not is_own_account(address, server)
+
+
+def test_where_the_system_does_not_say_whose_a_connection_is_every_account_comes_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peer, "TABLE", tmp_path / "none")
+    assert is_own_account(("127.0.0.1", 1), HERE)
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.getuid() != 0, reason="needs root, to be somebody else")
