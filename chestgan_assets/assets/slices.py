@@ -186,6 +186,11 @@ def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> Ite
                     if manifest["hounsfield"]
                     else {}
                 ),
+                **(
+                    {"SOP instance UIDs of several patients": manifest["uids_of_several_patients"]}
+                    if manifest["uids_of_several_patients"]
+                    else {}
+                ),
                 f"first {SHOWN} shards": table(
                     ("shard", "class", "side", "patients", "slices"),
                     [(s.name, s.histology, s.side, s.patients, s.slices) for s in built.shards[:SHOWN]],

@@ -280,8 +280,15 @@ def _fields(
         "classes": classes,
         "boxes": asdict(boxes),
         "annotation_defects": dict(defects),
+        "uids_of_several_patients": _shared_uids(rows),
         "rows_sha256": hashlib.sha256(b"".join(map(canonical_json, rows))).hexdigest(),
     }
+
+
+def _shared_uids(rows: Sequence[Mapping[str, Any]]) -> int:
+    """How many SOP instance UIDs are those of slices of several patients: one person may have two ids."""
+    patients = {(row["sop_uid"], row["patient"]) for row in rows}
+    return sum(count > 1 for count in Counter(uid for uid, _ in patients).values())
 
 
 def _side_shards(shards: Sequence[StoredShard], used: Sequence[UsedSlice]) -> list[SideShard]:
