@@ -25,7 +25,6 @@ from chestgan_core import __version__
 from chestgan_core.dicom.attribute_meanings import SCAN_PARAMETERS
 from chestgan_core.dicom.cleaned_text import capped_age, cleaned_text, shifted_dates
 from chestgan_core.dicom.confidentiality import BASIC_PROFILE, EDITION, Option, rule_of
-from chestgan_core.dicom.free_text import mentions
 from chestgan_core.dicom.header_values import (
     NUMBERS,
     TEXTS,
@@ -36,7 +35,7 @@ from chestgan_core.dicom.header_values import (
     is_text,
     values_in,
 )
-from chestgan_core.dicom.identifying_attributes import identifying_terms, names_somebody
+from chestgan_core.dicom.identifying_attributes import identifying_terms, names_somebody, repeats_a_name
 from chestgan_core.dicom.identity import text_of
 from chestgan_core.dicom.patient_ids import normal_patient_id, normal_uid
 from chestgan_core.dicom.pixel_layout import UNDEFINED_LENGTH
@@ -174,7 +173,9 @@ class _Cleaning:
             self._set(dataset, tag, vr, [capped_age(one) for one in _texts(dataset[tag].value)])
         elif rule is not None and vr in TEXTS:  # kept by an option
             value = Value(dataset, tag, vr, dataset.get_item(tag).value, 0)
-            if mentions(value.text, self.terms) or ("institution" not in rule.options and self._names(value)):
+            if repeats_a_name(value, self.terms) or (
+                "institution" not in rule.options and self._names(value)
+            ):
                 self._set(dataset, tag, vr, None)
 
     def _action(self, basic: str, options: dict[str, str]) -> str:
@@ -203,7 +204,7 @@ class _Cleaning:
         return "Z" if is_text(value) and self._names(value) else "K"
 
     def _names(self, value: Value) -> bool:
-        return mentions(value.text, self.terms) or names_somebody(value)
+        return repeats_a_name(value, self.terms) or names_somebody(value)
 
     def _cleaned(self, dataset: Dataset, tag: BaseTag, vr: str) -> None:
         values = _texts(dataset[tag].value)

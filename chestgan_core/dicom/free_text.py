@@ -31,7 +31,8 @@ _TITLES = frozenset((
 _SEPARATORS = re.compile(r"[\s^=,;._-]+")
 _LETTERS = re.compile(r"[^\W\d_]+")
 _TOKENS = re.compile(r"[^\W_]+(?:['\u2019][^\W\d_]+)*")
-_HASH = re.compile(r"[0-9a-fA-F-]{16,}|[0-9.]{16,}")
+# Hashes, UUIDs, UIDs, and the names that pseudonyms.py makes.
+_HASH = re.compile(r"[0-9a-fA-F-]{16,}|[0-9.]{16,}|(?:P|NOID-)[0-9a-f]{12}")
 _VOWEL = re.compile(r"[aeiouyAEIOUY]|[^\x00-\x7f]")
 _SPLIT_CASE = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _MONTHS = (
@@ -158,8 +159,13 @@ def is_nothing(text: str, vr: str) -> bool:
 
 
 def parts_of(name: str) -> list[str]:
-    """The parts of a person's name, in lower case, that are looked for in other values: `may_be_a_name`."""
-    return [run.lower() for run in _LETTERS.findall(name) if may_be_a_name(run)]
+    """The parts of a person's name, in lower case, that are looked for in other values; two letters suffice (Li)."""
+    return [
+        run.lower()
+        for run in _LETTERS.findall(name)
+        if len(run) >= 2 and run.lower() not in PLACEHOLDERS | _TITLES
+        if may_be_a_name(run) or len(run) == 2
+    ]
 
 
 def mentions(text: str, terms: frozenset[str]) -> bool:

@@ -44,6 +44,18 @@ NO_PROSE = frozenset(map(Tag, (
     "DeidentificationMethod", "Manufacturer", "ManufacturerModelName", "SoftwareVersions", "RescaleType",
     "ImplementationVersionName",
 )))  # fmt: skip
+# Attributes that decide what the pixels mean, and the words that the standard has for them.
+_CODED = frozenset(map(Tag, (
+    "Modality", "ImageType", "PhotometricInterpretation", "PatientPosition", "RescaleType", "RotationDirection",
+    "SpecificCharacterSet", "BurnedInAnnotation", "PatientIdentityRemoved", "LossyImageCompression",
+)))  # fmt: skip
+_CODES = frozenset((
+    "", "CT", "MR", "PT", "CR", "DX", "SC", "OT", "SEG", "SR", "ORIGINAL", "DERIVED", "PRIMARY", "SECONDARY", "AXIAL",
+    "LOCALIZER", "OTHER", "MPR", "REFORMATTED", "AVERAGE", "MONOCHROME1", "MONOCHROME2", "RGB", "HFS", "HFP", "HFDR",
+    "HFDL", "FFS", "FFP", "FFDR", "FFDL", "HU", "US", "CW", "CC", "ISO_IR", "ISO", "IR", "2022", "6", "13", "87",
+    "100", "101", "109", "110", "126", "127", "138", "144", "148", "149", "159", "166", "192", "GB18030", "GBK", "NO",
+    "YES", "00", "01",
+))  # fmt: skip
 # Findings of their own, which need no second one for what the text says.
 _SAID_ALREADY = frozenset((
     Finding.PATIENT_NAME, Finding.PATIENT_DETAILS, Finding.STAFF_NAME, Finding.RECORD_NUMBER, Finding.INSTITUTION,
@@ -97,13 +109,15 @@ def identifying_terms(values: list[Value], patient_id: str) -> frozenset[str]:
     for value in values:
         if value.vr == "PN" and not _names_nobody(value, patient_id):
             terms.update(parts_of(value.text))
-        elif value.tag == _PATIENT_ID and (value.depth or reads_like_a_name(value.text)):
-            terms.update(parts_of(value.text))
-            if (number := value.text.strip(" \0").lower()) != patient_id.lower():
-                terms.add(number)
+        elif value.tag == _PATIENT_ID:
+            number = value.text.strip(" \0")
+            if number != patient_id or reads_like_a_name(number):
+                terms.update(parts_of(number))
+            if number != patient_id:
+                terms.add(number.lower())
         elif value.tag == Tag("OtherPatientIDs"):
             terms.update(part.strip().lower() for part in value.text.split("\\"))
-    return frozenset(term for term in terms if len(term) >= 3)
+    return frozenset(term for term in terms if len(term) >= 2)
 
 
 def _finding_in(value: Value, patient_id: str) -> Finding | None:
@@ -135,6 +149,13 @@ def _private_finding(value: Value) -> Finding:
     return Finding.PRIVATE_TEXT
 
 
+def repeats_a_name(value: Value, terms: frozenset[str]) -> bool:
+    """Whether one of the terms is in a text, other than as a word of the standard: somebody may be called Hu."""
+    if value.tag in _CODED and set(re.split(r"[\\\s\0]+", value.text)) <= _CODES:
+        return False
+    return mentions(value.text, terms)
+
+
 def names_somebody(value: Value) -> bool:
     """Whether a text reads like a name or has a date, where its attribute is for prose or for numbers."""
     if value.vr in WRITTEN_NUMBERS:
@@ -148,7 +169,7 @@ def _text_findings(value: Value, own: Finding | None, terms: frozenset[str]) -> 
     found = set()
     if isinstance(value.raw, bytes) and len(value.raw) > MAX_TEXT:
         return {Finding.TEXT}
-    if value.vr != "PN" and own not in _SAID_ALREADY and mentions(value.text, terms):
+    if value.vr != "PN" and own not in _SAID_ALREADY and repeats_a_name(value, terms):
         found.add(Finding.NAME_REPEATED)
     if (own not in _SAID_ALREADY or own is Finding.DATES) and names_somebody(value):
         found.add(Finding.TEXT)

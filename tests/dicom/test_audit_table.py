@@ -186,6 +186,19 @@ def test_a_name_of_the_header_is_found_in_every_other_value() -> None:
     assert Finding.NAME_REPEATED in with_name(private)
 
 
+def test_short_names_are_looked_for_and_are_not_the_words_of_the_standard() -> None:
+    file = ct_slice(**{**CLEAN, "PatientName": "Hu^Li", "RescaleType": "HU", "PatientID": "4711"})
+    assert findings(file) == {Finding.PATIENT_NAME}
+    file.SeriesDescription = "Thorax LI 5.0"
+    assert Finding.NAME_REPEATED in findings(file)
+
+
+def test_keyed_names_are_never_taken_for_names_or_dates() -> None:
+    for name in ("P19600131abcd", "Pabcdefab1960", "NOID-decade196001"[:17], "P000000abc1987"[:13]):
+        assert not reads_like_a_name(name)
+        assert not findings(ct_slice(**{**CLEAN, "PatientID": name, "PatientName": name}))
+
+
 def test_what_is_in_no_attribute_is_found() -> None:
     clean = as_bytes(ct_slice(**CLEAN))
     assert findings_of_file(clean) == set()

@@ -173,6 +173,15 @@ def test_normalized_slices_are_the_same(tmp_path: Path, phantom_folder: Path) ->
     assert normalized(tmp_path / "out") == normalized(source)
 
 
+def test_attributes_that_pixels_need_stay_whatever_the_patient_is_called(tmp_path: Path) -> None:
+    file = named_slice(PatientName="Hu^Ct", RescaleType="HU", ProtocolName="of Hu")
+    done, out = cleaned(tmp_path, file)
+    assert done.files == 1
+    (after,) = read(out)
+    assert (after.Modality, after.RescaleType) == ("CT", "HU")
+    assert list(after.ImageType) == list(file.ImageType)
+
+
 def two_scans() -> Iterator[FileDataset]:
     """Two scans in one series that only the times and the comments tell apart."""
     for z in range(12):
