@@ -31,7 +31,8 @@ class Rescale:
     """HU = stored * slope + intercept; stored values in [padding_from, padding_to] are padding and become air.
 
     padding_from > padding_to means that there is no padding value. corner_padding: a padding value that tissue has too
-    (0 where 0 is water): only what is connected to a corner of the image is padding (`dicom/pixels.py`).
+    (0 where 0 is water; one cut to the stored bits): only what is connected to a corner of the image is padding
+    (`dicom/pixels.py`).
     """
 
     slope: float
@@ -90,7 +91,11 @@ def _with_padding(rescale: Rescale, header: Dataset, layout: PixelLayout) -> Res
     start, end = sorted((value, value if limit is None else _as_stored(limit, layout)))
     low, high = sorted(one * rescale.slope + rescale.intercept for one in (start, end))
     if high <= MIN_PLAUSIBLE_HU or low >= MAX_HU:
-        return replace(rescale, padding_from=start, padding_to=end)
+        rescale = replace(rescale, padding_from=start, padding_to=end)
+        if rescale.pads_beyond(layout.stored, layout.signed):
+            # Some encoders cut it to BitsStored: 63536 becomes 2096, which is bone everywhere but in the corners.
+            return replace(rescale, corner_padding=value & ((1 << layout.stored) - 1))
+        return rescale
     # A padding value that is also one of tissue would cut holes of air into the body. The corners, which no body
     # reaches, show where it is one.
     return replace(rescale, corner_padding=value)

@@ -50,11 +50,11 @@ def stored_pixels(header: SliceHeader, archives: Archives) -> np.ndarray:
         if layout.native:
             words = np.frombuffer(raw, layout.dtype, header.rows * header.columns, layout.offset)
             values = _values(words.reshape(header.rows, header.columns), layout, header.rescale)
-            return _without_corner_padding(values, header.rescale)
+            return _finished(values, header)
     except READ_ERRORS as error:
         raise PixelsLeftOut(LeftOut.UNREADABLE, "the file is damaged or cut short") from error
     try:
-        return _without_corner_padding(_decoded(memoryview(raw)[layout.offset :], header), header.rescale)
+        return _finished(_decoded(memoryview(raw)[layout.offset :], header), header)
     except BadCodestream as error:
         raise PixelsLeftOut(LeftOut.UNREADABLE, str(error)) from error
 
@@ -187,6 +187,23 @@ def _narrow(values: np.ndarray) -> np.ndarray:
         if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
             return values.astype(dtype)
     return values
+
+
+def _finished(values: np.ndarray, header: SliceHeader) -> np.ndarray:
+    return _without_corner_padding(_with_true_sign(values, header.layout, header.rescale), header.rescale)
+
+
+def _with_true_sign(values: np.ndarray, layout: PixelLayout, rescale: Rescale) -> np.ndarray:
+    """Unsigned values of which many have the highest bit: negative ones, if that makes more of them possible in a CT.
+
+    Headers that say unsigned of signed pixels, and padding of -2000 that is not declared, are common; 60000 HU are not.
+    """
+    if layout.stored < 16 or values.dtype.kind != "u" or layout.stored != 8 * values.itemsize:
+        return values
+    if values.max() < 1 << (layout.stored - 1):
+        return values
+    signed = values.view(values.dtype.str.replace("u", "i"))
+    return signed if _implausible(signed, rescale) < _implausible(values, rescale) else values
 
 
 def _without_corner_padding(values: np.ndarray, rescale: Rescale) -> np.ndarray:

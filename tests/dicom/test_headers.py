@@ -89,7 +89,7 @@ NEEDED = [
     ("PixelSpacing", "1e-8\\1", LeftOut.NO_POSITION, "PixelSpacing is 1e-08 x 1 mm"),
     ("PixelSpacing", "1e-5\\1", LeftOut.NO_POSITION, "PixelSpacing is 1e-05 x 1 mm"),
     ("PixelSpacing", "1e308\\1e308", LeftOut.NO_POSITION, "PixelSpacing is 1e+308 x 1e+308 mm"),
-    ("PixelSpacing", "20\\20", LeftOut.NO_POSITION, "PixelSpacing is 20 x 20 mm"),
+    ("PixelSpacing", "40\\40", LeftOut.NO_POSITION, "PixelSpacing is 40 x 40 mm"),
     ("PixelSpacing", "0.1\\9", LeftOut.NO_POSITION, "PixelSpacing is 0.1 x 9 mm"),
     ("PixelSpacing", "-0.7\\-0.7", LeftOut.NO_POSITION, "PixelSpacing is -0.7 x -0.7 mm"),
     ("PixelSpacing", "0,7\\0,7", LeftOut.NO_POSITION, "PixelSpacing is not a number"),
@@ -344,3 +344,35 @@ def test_the_largest_slice_is_normalized_in_a_gigabyte(tmp_path, syntax, spacing
     command = [sys.executable, "-c", LARGEST, str(tmp_path)]
     answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.stdout == "1\n", answer.stderr
+
+
+@pytest.mark.parametrize(
+    "keyword", ["Rows", "RescaleIntercept", "PixelSpacing", "PixelPaddingValue", "BitsStored"]
+)
+def test_values_of_no_known_type_are_read_as_their_attribute_has_it(tmp_path, keyword):
+    hu = chest_hu()
+    data = ct_slice(hu)
+    data.add_new("PixelPaddingValue", "SS", -2000)
+    pixels = (hu.astype(np.int32) + 1024).astype("<i2")
+    pixels[0, 0], hu[0, 0] = -2000, -1024
+    data.PixelData = pixels.tobytes()
+    raw = bytearray(as_bytes(data))
+    tag = data[keyword].tag
+    at = raw.index(tag.group.to_bytes(2, "little") + tag.element.to_bytes(2, "little"), 132)
+    length = raw[at + 6 : at + 8]
+    raw[at + 4 : at + 8] = b"UN\0\0" + length + b"\0\0"
+    (tmp_path / "a").write_bytes(bytes(raw))
+    assert np.array_equal(hu_of(tmp_path / "a"), hu)
+
+
+@pytest.mark.parametrize("keyword", ["SeriesDescription", "RescaleIntercept", "ConvolutionKernel"])
+def test_values_of_an_odd_length_are_read(tmp_path, keyword):
+    data = ct_slice(ConvolutionKernel="B30f", SeriesDescription="chest")
+    raw = bytearray(as_bytes(data))
+    tag = data[keyword].tag
+    at = raw.index(tag.group.to_bytes(2, "little") + tag.element.to_bytes(2, "little"), 132)
+    length = int.from_bytes(raw[at + 6 : at + 8], "little")
+    raw[at + 6 : at + 8] = (length + 1).to_bytes(2, "little")
+    raw[at + 8 + length : at + 8 + length] = b" "
+    (tmp_path / "a").write_bytes(bytes(raw))
+    assert np.array_equal(hu_of(tmp_path / "a"), chest_hu())

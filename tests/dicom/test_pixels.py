@@ -191,3 +191,36 @@ def test_a_negative_slope_is_not_mistaken(tmp_path, syntax):
     words[CORNERS], hu[CORNERS] = 65535, AIR
     (tmp_path / "slice").write_bytes(file_of(data, words, syntax))
     assert np.array_equal(hu_of(tmp_path / "slice"), hu)
+
+
+@pytest.mark.parametrize("syntax", EVERY_SYNTAX)
+@pytest.mark.parametrize("intercept", [0, -1024])
+def test_negative_values_in_pixels_that_are_said_to_be_unsigned_stay_negative(tmp_path, syntax, intercept):
+    hu = slice_hu(-1000, 3000)
+    words = ((hu - intercept) & 0xFFFF).astype(np.uint16)
+    hu[CORNERS], words[CORNERS] = AIR, 65536 - 2000  # padding that no attribute declares
+    data = ct_slice(hu, PixelRepresentation=0, RescaleIntercept=intercept)
+    stream = file_of(data, words, syntax)
+    (tmp_path / "slice").write_bytes(stream)
+    assert np.array_equal(hu_of(tmp_path / "slice"), hu)
+
+
+@pytest.mark.parametrize("syntax", EVERY_SYNTAX)
+def test_unsigned_values_above_the_scale_of_ct_are_metal(tmp_path, syntax):
+    hu = slice_hu(-1000, 3000)
+    words = (hu + 1024).astype(np.uint16)
+    words[20:22, 20:22] = 30000
+    hu[20:22, 20:22] = 3071
+    (tmp_path / "slice").write_bytes(file_of(ct_slice(hu, PixelRepresentation=0), words, syntax))
+    assert np.array_equal(hu_of(tmp_path / "slice"), hu)
+
+
+@pytest.mark.parametrize("syntax", EVERY_SYNTAX)
+def test_padding_that_an_encoder_cut_to_the_stored_bits_is_air(tmp_path, syntax):
+    hu = slice_hu(-1000, 3000)
+    words = (hu + 1024).astype(np.uint16)
+    words[CORNERS], hu[CORNERS] = (65536 - 2000) & 0xFFF, AIR
+    data = ct_slice(hu, PixelRepresentation=0, BitsStored=12, HighBit=11)
+    data.add_new("PixelPaddingValue", "US", 65536 - 2000)
+    (tmp_path / "slice").write_bytes(file_of(data, words, syntax))
+    assert np.array_equal(hu_of(tmp_path / "slice"), hu)
