@@ -279,6 +279,7 @@ def test_neither_settings_of_another_seaweedfs_nor_a_socket_of_another_account_w
     (tmp_path / "home" / "s3").mkdir(parents=True)
     (tmp_path / "home" / "s3" / "ports.json").write_text(json.dumps(recorded))
     taken = seaweedfs.grpc_socket("master", recorded["master.grpc"])
+    taken.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as squatter:
         squatter.bind(str(taken))
         squatter.listen()
