@@ -30,6 +30,7 @@ RLE = (uid.RLELossless,)
 SUPPORTED = frozenset((*NATIVE, *JPEG, *JPEG_2000, *RLE))
 MAX_SIDE = 4096  # pixels; scanners make 512, some 1024 or 2048
 BITS = (8, 16, 32)
+MIN_STORED = 6  # CT has 12 to 16 bits, exports to 8 bits may use fewer of them
 MAX_EXCESS = 4096  # bytes after the pixels, also of a small image; of a large one, up to a second image
 UNDEFINED_LENGTH = 0xFFFFFFFF
 PIXEL_DATA, FLOAT_PIXEL_DATA = 0x7FE00010, (0x7FE00008, 0x7FE00009)
@@ -92,7 +93,7 @@ def layout_of(header: Dataset, syntax: str, pixels: PixelElement, file_size: int
     allocated = _whole(header, "BitsAllocated", BITS)
     stored = allocated
     if "BitsStored" in header:
-        stored = _whole(header, "BitsStored", range(1, allocated + 1))
+        stored = _whole(header, "BitsStored", range(MIN_STORED, allocated + 1))
     high = whole_of(header, "HighBit")
     if high is None or not stored - 1 <= high < allocated:
         high = stored - 1
