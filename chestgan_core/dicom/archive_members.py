@@ -73,6 +73,8 @@ def spooled(blocks: Iterable[bytes], limit: int, what: object) -> tuple[IO[bytes
     try:
         for block in blocks:
             size += len(block)
+            if size > MAX_UNPACKED_BYTES:
+                raise BadArchive(f"it unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB: unpack it first")
             if size > limit:
                 raise BadArchive("it unpacks to far more than a delivery of its size has: possibly a bomb")
             if size > IN_MEMORY_BYTES and shutil.disk_usage(tempfile.gettempdir()).free < HEADROOM_BYTES:

@@ -128,9 +128,10 @@ def read_references(folder: Path, size: int, window: str = "lung") -> np.ndarray
     """
     if not folder.is_dir():
         return np.empty((0, size, size), np.float32)
-    pictures = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
+    files = [path for path in folder.rglob("*") if path.is_file()]  # a pipe would be waited for
+    pictures = sorted(path for path in files if path.suffix.lower() in PICTURES)
     images = [_picture(path, size) for path in pictures]
-    if any(path.is_file() and path not in pictures for path in folder.rglob("*")):
+    if len(files) > len(pictures):
         images += _dicom_slices(folder, size, window)
     if not images:
         raise BadInput(
