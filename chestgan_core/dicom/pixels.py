@@ -19,6 +19,7 @@ from chestgan_core.dicom.pixel_layout import RLE, PixelLayout
 
 # Of values that a header and a codestream describe differently. Noise in air goes below -1024 HU; metal does not count.
 LOWEST_HU, HIGHEST_HU = -1200, 3200
+MAX_DOUBTFUL = 0.01  # of the pixels, where nothing but the values speaks against a header
 JUDGED_SIDE = 512  # pixels; of larger images every second one decides, or every third
 
 
@@ -194,7 +195,7 @@ def _finished(values: np.ndarray, header: SliceHeader) -> np.ndarray:
 
 
 def _with_true_sign(values: np.ndarray, layout: PixelLayout, rescale: Rescale) -> np.ndarray:
-    """Unsigned values of which many have the highest bit: negative ones, if that makes more of them possible in a CT.
+    """Unsigned values of which some have the highest bit: negative ones, if that makes nearly all possible in a CT.
 
     Headers that say unsigned of signed pixels, and padding of -2000 that is not declared, are common; 60000 HU are not.
     """
@@ -203,7 +204,9 @@ def _with_true_sign(values: np.ndarray, layout: PixelLayout, rescale: Rescale) -
     if values.max() < 1 << (layout.stored - 1):
         return values
     signed = values.view(values.dtype.str.replace("u", "i"))
-    return signed if _implausible(signed, rescale) < _implausible(values, rescale) else values
+    doubtful = _implausible(signed, rescale)
+    clear = doubtful <= MAX_DOUBTFUL * values.size and doubtful < _implausible(values, rescale)
+    return signed if clear else values
 
 
 def _without_corner_padding(values: np.ndarray, rescale: Rescale) -> np.ndarray:
