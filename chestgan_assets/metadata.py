@@ -125,9 +125,10 @@ def beside(manifest_uri: str, name: str) -> dg.UrlMetadataValue:
     return dg.MetadataValue.url(f"{FILES}{folder}/{name}")
 
 
-def where_to_look(asset: str, partition: str, run: str) -> dg.MarkdownMetadataValue:
-    """Links to the log of a run, and to what it reports on the page of its asset, where "Plots" draws the numbers."""
-    log = f"/runs/{run}?logType=stderr"
+def where_to_look(asset: str, partition: str, run: str, step: str) -> dg.MarkdownMetadataValue:
+    """Links to the log of a step, and to what it reports on the page of its asset, where "Plots" draws the numbers."""
+    selection = quote(f'name:"{step}"', safe="")
+    log = f"/runs/{run}?logType=stderr&selection={selection}"
     events = f"/assets/{asset}?view=events&partition={quote(partition, safe='')}"
     return dg.MetadataValue.md(f"[log]({log}), [events and plots]({events})")
 

@@ -135,12 +135,14 @@ def run_trials(
             **scores,
             **({"pruned": row.reason} if row.reason else {}),
             **{path: plain(value) for path, value in row.drawn.items()},
-            "where to look": where_to_look("hyperparameter_study", context.partition_key, context.run_id),
+            "where to look": where,
         }
         context.log_event(
             dg.AssetObservation("hyperparameter_study", partition=context.partition_key, metadata=metadata)
         )
 
+    worker = f"hyperparameter_study.run_trials[{context.get_mapping_key()}]"
+    where = where_to_look("hyperparameter_study", context.partition_key, context.run_id, worker)
     threads = max(1, (os.cpu_count() or 1) // config.workers) if steps_share_cpu() else None
     with one_line_failures(), metered(store, machine) as meter, machine.scratch() as folder:
         study = find_study(study_storage(machine.home), context.partition_key, _caller(context))

@@ -33,6 +33,28 @@ if TYPE_CHECKING:
 PICTURE_SECONDS, PROGRESS_SECONDS, MAX_PROGRESS_SECONDS = 20.0, 10.0, 60.0
 
 
+# Numbers of a training: how the page of the asset names them, as in the materialization, and their digits.
+NUMBERS = {
+    "images_seen": ("images seen", 0),
+    "seconds": ("seconds", 0),
+    "images_per_second": ("images per second", 1),
+    "loss_g": ("generator loss", 3),
+    "loss_d": ("discriminator loss", 3),
+    "d_real": ("D(x)", 3),
+    "d_fake": ("D(G(z))", 3),
+    "spread": ("standard deviation between images", 3),
+}
+
+
+def shown(row: Mapping[str, float | None]) -> dict[str, float | int]:
+    """The numbers of a row, rounded, by the names that people read."""
+    return {
+        name: round(value, digits) if digits else round(value)
+        for key, (name, digits) in NUMBERS.items()
+        if (value := row.get(key)) is not None
+    }
+
+
 class Interval:
     """Whether it is time for another observation: after `shortest` seconds at first, later after a fiftieth of the time
     that has passed, but not more than `longest`.
@@ -80,7 +102,9 @@ def generator_checkpoint(
     from chestgan_core.training.loop import TrainingCallbacks
     from chestgan_core.training.run import train_experiment
 
-    where = where_to_look("generator_checkpoint", context.partition_key, context.run_id)
+    where = where_to_look(
+        "generator_checkpoint", context.partition_key, context.run_id, "generator_checkpoint"
+    )
     pictures, numbers = Interval(PICTURE_SECONDS), Interval(PROGRESS_SECONDS, MAX_PROGRESS_SECONDS)
 
     def observe(metadata: Mapping[str, Any]) -> None:
@@ -95,16 +119,13 @@ def generator_checkpoint(
 
     def on_row(row: dict[str, float | None], images: "Tensor") -> None:
         if pictures.is_over():
-            numbers_of_row = {name: round(value, 4) for name, value in row.items() if value is not None}
-            shown = picture(png_of(image_grid(images, 8)), "the first 16 seeds")
-            observe({"samples": shown, **numbers_of_row})
+            observe({"samples": picture(png_of(image_grid(images, 8)), "the first 16 seeds"), **shown(row)})
 
     def on_progress(progress: dict[str, float]) -> None:
         if numbers.is_over():
-            done = progress.pop("fraction")
-            left = progress["seconds"] * (1 - done) / done if done else 0.0
-            said = f"{done:.0%}, about {duration(left)} left"
-            observe({"progress": said, **{name: round(value, 4) for name, value in progress.items()}})
+            done = progress["fraction"]
+            left = f", about {duration(progress['seconds'] * (1 - done) / done)} left" if done else ""
+            observe({"progress": f"{done:.1%}{left}", **shown(progress)})
 
     with one_line_failures():
         experiment = load_experiment(context.partition_key)

@@ -41,6 +41,7 @@ __all__ = [
     "PlanOrchestrationContext",
     "RetryMode",
     "SentenceFailure",
+    "SentenceInterruption",
     "StepDelegatingExecutor",
     "StepDependencyConfig",
     "StepHandler",
@@ -66,6 +67,14 @@ class SentenceFailure(DagsterUserCodeProcessError, dg.Failure):
 
     def __reduce__(self) -> tuple[type["SentenceFailure"], tuple[str, Mapping[str, Any]]]:
         return type(self), (str(self.description), self.metadata)
+
+
+class SentenceInterruption(DagsterUserCodeProcessError, dg.DagsterExecutionInterruptedError):
+    """The end of a run that was canceled, or whose process was ended: a sentence instead of Dagster's stack trace."""
+
+    def __init__(self, sentence: str) -> None:
+        info = SerializableErrorInfo(f"{sentence}\n", [], None)
+        super().__init__(sentence, user_code_process_error_infos=[info])  # type: ignore[no-untyped-call]
 
 
 def submit_backfill(

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from chestgan_assets.execution.dagster_internals import SentenceInterruption
+
 if TYPE_CHECKING:
     from chestgan_assets.execution.dagster_internals import ExecutionPlan, PlanOrchestrationContext, RetryMode
 
@@ -45,9 +47,11 @@ class StepProcesses(dg.Executor):
     ) -> Iterator[dg.DagsterEvent]:
         """Run the steps of the plan; yields their events."""
         isolated = any(is_isolated(key) for key in execution_plan.step_keys_to_execute)
-        yield from (self._multiprocess if isolated else self._in_process).execute(
-            plan_context, execution_plan
-        )
+        chosen = self._multiprocess if isolated else self._in_process
+        try:
+            yield from chosen.execute(plan_context, execution_plan)
+        except dg.DagsterExecutionInterruptedError:
+            raise SentenceInterruption("The run was canceled, or its process was ended.") from None
 
 
 @dg.executor(

@@ -9,8 +9,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from chestgan_assets.assets.reports import architecture_comparison, tuning_comparison
+from chestgan_assets.assets.training import Interval, shown
 from chestgan_assets.definitions import defs
-from chestgan_assets.metadata import Cell, beside, columns_of_rows, compact_table, counts, table
+from chestgan_assets.metadata import (
+    Cell,
+    beside,
+    columns_of_rows,
+    compact_table,
+    counts,
+    table,
+    where_to_look,
+)
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_core.publishing import labels
 from chestgan_core.slices import shards
@@ -118,3 +127,45 @@ def test_an_unknown_name_in_the_launchpad_is_answered_with_the_nearest(
     (failure,) = (event for event in result.all_events if event.is_step_failure)
     assert failure.step_failure_data.user_failure_data is not None
     assert said in str(failure.step_failure_data.user_failure_data.description)
+
+
+def test_the_progress_of_a_training_has_names_for_people_digits_and_links() -> None:
+    row = {
+        "images_seen": 8336.0,
+        "seconds": 30.0798,
+        "images_per_second": 279.2676,
+        "loss_g": 2.36321,
+        "kid": 1.0,
+    }
+    assert shown(row) == {
+        "images seen": 8336,
+        "seconds": 30,
+        "images per second": 279.3,
+        "generator loss": 2.363,
+    }
+    links = where_to_look("generator_checkpoint", "a b", "0123", "generator_checkpoint").value
+    assert "(/runs/0123?logType=stderr&selection=name%3A%22generator_checkpoint%22)" in str(links)
+    assert "(/assets/generator_checkpoint?view=events&partition=a%20b)" in str(links)
+
+
+def test_observations_are_frequent_at_first_and_rarer_in_long_trainings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    numbers, pictures = Interval(10, 60), Interval(20)
+    seen: dict[str, list[float]] = {"numbers": [], "pictures": []}
+    while now < 12 * 3600:
+        for name, interval in (("numbers", numbers), ("pictures", pictures)):
+            if interval.is_over():
+                seen[name].append(now)
+        now += 1.0
+    assert seen["numbers"][:4] == [0, 10, 20, 30]
+    assert seen["numbers"][-1] - seen["numbers"][-2] == 60
+    assert len(seen["pictures"]) < 350
+
+
+def test_every_check_of_an_asset_with_partitions_has_them_too() -> None:
+    graph = defs.resolve_asset_graph()
+    for key in graph.asset_check_keys:
+        assert graph.get(key).partitions_def == graph.get(key.asset_key).partitions_def, key

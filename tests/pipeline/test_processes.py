@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from chestgan_assets.definitions import defs
-from chestgan_assets.execution.processes import ISOLATED, is_isolated
+from chestgan_assets.execution.processes import ISOLATED, StepProcesses, is_isolated
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -89,3 +92,18 @@ def test_the_isolated_steps_are_steps_of_the_pipeline() -> None:
     assert {key.to_user_string() for key in defs.resolve_all_asset_keys()} >= ISOLATED
     assert is_isolated("hyperparameter_study.run_trials[worker_0]")
     assert not is_isolated("synthetic_set_index")
+
+
+def test_a_canceled_run_ends_with_a_sentence_instead_of_a_stack_trace() -> None:
+    class Canceled:
+        def execute(self, *_: object) -> Iterator[dg.DagsterEvent]:
+            raise dg.DagsterExecutionInterruptedError
+            yield
+
+    executor = StepProcesses(Canceled(), Canceled())  # type: ignore[arg-type]
+    plan = SimpleNamespace(step_keys_to_execute=["raw_dicom"])
+    with pytest.raises(dg.DagsterExecutionInterruptedError) as ended:
+        list(executor.execute(None, plan))  # type: ignore[arg-type]
+    (info,) = ended.value.user_code_process_error_infos  # type: ignore[attr-defined]
+    assert info.message.strip() == "The run was canceled, or its process was ended."
+    assert not info.stack
