@@ -51,12 +51,10 @@ def values_in(dataset: Dataset, depth: int = 0) -> Iterator[Value]:
     Raw elements are not converted: that would take four times as long.
     """
     for tag in dataset.keys():  # noqa: SIM118 (a Dataset iterates over its values)
-        if (
-            tag.element == 0 or tag.is_private_creator
-        ):  # group lengths; creators name the writer, not the content
-            continue
         raw = dataset.get_item(tag)
         vr = str(raw.VR or implicit_vr(dataset, tag))
+        if tag.element == 0 and vr in ("UL", "UN"):  # the length of a group, which the standard has retired
+            continue
         if vr == "UN" and not tag.is_private and is_standard(tag):
             vr = dictionary_VR(tag)
         if vr == "SQ":
@@ -85,6 +83,8 @@ def is_text(value: Value) -> bool:
 def implicit_vr(dataset: Dataset, tag: BaseTag) -> str:
     """The value representation of an attribute that does not state it; UN: nobody knows."""
     try:
+        if tag.is_private_creator:
+            return "LO"
         if tag.is_private:
             return private_dictionary_VR(tag, creator_of(dataset, tag))
         return dictionary_VR(tag)

@@ -16,6 +16,7 @@ from chestgan_core.dicom.attribute_meanings import CURATED, SCAN_PARAMETERS, fin
 from chestgan_core.dicom.audit_report import Finding
 from chestgan_core.dicom.codestream_text import texts_in
 from chestgan_core.dicom.free_text import (
+    has_date,
     is_nothing,
     is_placeholder,
     may_be_a_name,
@@ -61,7 +62,7 @@ _SAID_ALREADY = frozenset((
     Finding.PATIENT_NAME, Finding.PATIENT_DETAILS, Finding.STAFF_NAME, Finding.RECORD_NUMBER, Finding.INSTITUTION,
     Finding.DATES, Finding.BIRTH_DATE,
 ))  # fmt: skip
-_PATIENT_NAME, _PATIENT_ID = Tag("PatientName"), Tag("PatientID")
+_PATIENT_NAME, _PATIENT_ID, _OTHER_IDS = Tag("PatientName"), Tag("PatientID"), Tag("OtherPatientIDs")
 _META_PRIVATE = Tag(0x0002, 0x0102)
 
 
@@ -115,13 +116,15 @@ def identifying_terms(values: list[Value], patient_id: str) -> frozenset[str]:
                 terms.update(parts_of(number))
             if number != patient_id:
                 terms.add(number.lower())
-        elif value.tag == Tag("OtherPatientIDs"):
+        elif value.tag == _OTHER_IDS:
             terms.update(part.strip().lower() for part in value.text.split("\\"))
     return frozenset(term for term in terms if len(term) >= 2)
 
 
 def _finding_in(value: Value, patient_id: str) -> Finding | None:
     tag, vr = value.tag, value.vr
+    if tag.is_private_creator:  # names the program that wrote the block
+        return None
     if tag.is_private:
         return _private_finding(value)
     if tag == _PATIENT_NAME:
@@ -158,6 +161,8 @@ def repeats_a_name(value: Value, terms: frozenset[str]) -> bool:
 
 def names_somebody(value: Value) -> bool:
     """Whether a text reads like a name or has a date, where its attribute is for prose or for numbers."""
+    if value.tag.is_private_creator:
+        return has_date(value.text)
     if value.vr in WRITTEN_NUMBERS:
         return any(map(may_be_a_name, re.findall(r"[^\W\d_]+", value.text)))
     if value.vr in ("PN", "CS", "AS") or value.tag in NO_PROSE:

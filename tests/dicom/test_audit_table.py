@@ -184,6 +184,7 @@ def test_a_name_of_the_header_is_found_in_every_other_value() -> None:
         file.private_block(0x0019, "GEMS_PARM_01", create=True).add_new(0x10, "UN", b"of jane\0")
 
     assert Finding.NAME_REPEATED in with_name(private)
+    assert Finding.NAME_REPEATED in with_name(lambda file: file.private_block(0x0019, "BY DOE", create=True))
 
 
 def test_short_names_are_looked_for_and_are_not_the_words_of_the_standard() -> None:
