@@ -56,6 +56,7 @@ def test_files_that_name_a_person_stop_a_private_folder_and_none_is_stored(
     assert "of 24 files" in message
     assert "patient-name in 1" in message
     assert "birth-date in 1" in message
+    assert "chestgan deidentify IN OUT" in message
     assert not [word for word in ("Mustermann", "1964", "PH-A") if word in message]
     assert list(store.list(f"raw/{dataset}/")) == []
     private_folder(datasets, folder, monkeypatch, accepted_findings=["patient-name", "birth-date"])
