@@ -21,13 +21,13 @@ def degenerate(images: NDArray[np.floating], level: float = GREY_LEVEL) -> str:
         level: Smaller differences count as none.
 
     Returns:
-        The middle of a sentence, or "" for images that differ, within themselves and from each other.
+        The end of a sentence, or "" for images that differ, within themselves and from each other.
 
     Examples:
         >>> degenerate(np.zeros((3, 8, 8)))
-        '3 of 3 are of one value'
+        'are of one value (3 of 3)'
         >>> degenerate(np.tile(np.linspace(-1, 1, 8), (3, 8, 1)))
-        'all are the same image'
+        'are all the same'
         >>> degenerate(np.random.default_rng(0).standard_normal((3, 8, 8)))
         ''
     """
@@ -36,9 +36,9 @@ def degenerate(images: NDArray[np.floating], level: float = GREY_LEVEL) -> str:
     flat = images.reshape(len(images), -1)
     constant = int((np.ptp(flat, axis=1) < level).sum())
     if constant > (1 - MIN_VARYING) * len(flat):
-        return f"{constant} of {len(flat)} are of one value"
+        return f"are of one value ({constant} of {len(flat)})"
     if len(flat) > 1 and float(np.abs(flat - flat[0]).max()) < level:
-        return "all are the same image"
+        return "are all the same"
     return ""
 
 

@@ -79,7 +79,7 @@ def _require_images(loaded: LoadedSlices, what: str) -> None:
     """Refuse slices from which nothing can be learned. Raises BadInput."""
     if found := degenerate(loaded.images.numpy()):
         remedy = "check the window of the experiment, and look at the slices: chestgan normalize writes them"
-        raise BadInput(what, f"show nothing: {found}", remedy)
+        raise BadInput(what, f"{found}, so nothing can be learned from them", remedy)
 
 
 def _side(loaded: LoadedSlices) -> Side:

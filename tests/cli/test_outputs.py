@@ -168,31 +168,39 @@ def test_a_full_disk_ends_training_generation_and_report_in_one_line(
     assert not list(tmp_path.rglob("*.part"))
 
 
+ENDINGS: dict[str, tuple[int, int, str]] = {
+    "refused slices": (10, 1, "train {tiny} --data flat.safetensors --out refused"),
+    "refused pair": (10, 1, "train {tiny} --data a.safetensors --held-out a.safetensors --out refused"),
+    "train": (8, 0, "train {tiny} --data a.safetensors --held-out b.safetensors --out out --device cpu"),
+    "evaluate": (
+        6, 0, "evaluate --real a.safetensors --reference b.safetensors --fake fake.safetensors --device cpu"
+    ),
+    "generate": (4, 0, "generate --model model --count 2 --out two.safetensors --device cpu"),
+    "experiments": (3, 0, "experiments list"),
+    "verify": (3, 1, "sets verify ."),
+    "unknown": (3, 2, "train no-such-experiment --data a.safetensors --out x"),
+    "sets": (3, 0, "sets list"),
+}  # fmt: skip
+
+
 @pytest.mark.slow
-def test_every_command_ends_with_its_status_on_one_processor(tiny: Path, model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ENDINGS)
+def test_every_command_ends_with_its_status_on_one_processor(
+    name: str, tiny: Path, model: Path, tmp_path: Path
+) -> None:
     """Threads of Arrow that outlive the interpreter abort a process after its work, most often on one processor."""
-    data = write_slices(tmp_path / "a.safetensors", "AB")
-    other = write_slices(tmp_path / "b.safetensors", "CD", seed=1)
-    fake = write_slices(tmp_path / "fake.safetensors", "X", each=24, seed=9)
-    nan = write_slices(tmp_path / "flat.safetensors", "AB", size=8)
-    commands: list[tuple[int, int, list[object]]] = [
-        (20, 1, ["train", tiny, "--data", nan, "--out", "refused"]),
-        (10, 0, ["train", tiny, "--data", data, "--held-out", other, "--out", "out", "--device", "cpu"]),
-        (8, 0, ["evaluate", "--real", data, "--reference", other, "--fake", fake, "--device", "cpu"]),
-        (4, 0, ["generate", "--model", model, "--count", 2, "--out", "two.safetensors", "--device", "cpu"]),
-        (2, 0, ["experiments", "list"]),
-        (2, 1, ["sets", "verify", "."]),
-        (2, 2, ["train", "no-such-experiment", "--data", data, "--out", "x"]),
-        (2, 0, ["sets", "list"]),
-    ]
+    write_slices(tmp_path / "a.safetensors", "AB")
+    write_slices(tmp_path / "b.safetensors", "CD", seed=1)
+    write_slices(tmp_path / "fake.safetensors", "X", each=24, seed=9)
+    write_slices(tmp_path / "flat.safetensors", "AB", size=8)
+    times, status, command = ENDINGS[name]
+    arguments = command.format(tiny=tiny).split()
     program = (
         f"import os, sys; os.sched_setaffinity(0, {{{min(os.sched_getaffinity(0))}}})\n"
         "from chestgan_core.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
-    for times, status, arguments in commands:
-        for _ in range(times):
-            ended = subprocess.run(
-                [sys.executable, "-c", program, *map(str, arguments)],
-                capture_output=True, text=True, cwd=tmp_path,
-            )  # fmt: skip
-            assert ended.returncode == status, (arguments, ended.stderr[-2000:])
+    for _ in range(times):
+        ended = subprocess.run(
+            [sys.executable, "-c", program, *arguments], capture_output=True, text=True, cwd=tmp_path
+        )
+        assert ended.returncode == status, ended.stderr[-2000:]

@@ -30,8 +30,8 @@ def cautions(rows: Sequence[MetricRow], patients: int, kind: ImageKind) -> list[
     lines = []
     nothing_shown = dict.fromkeys(row.note for row in rows if row.note.startswith(NOTHING_SHOWN))
     lines += [
-        f"The synthetic images show nothing: {note.removeprefix(NOTHING_SHOWN).strip()}. No measure of distance means"
-        " anything for them."
+        f"The synthetic images {note.removeprefix(NOTHING_SHOWN).strip()}. They show nothing, and no distance to them"
+        " means anything."
         for note in nothing_shown
     ]
     if absent := {row.extractor: row.note for row in headline if row.value is None}:

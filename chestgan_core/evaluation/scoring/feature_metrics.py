@@ -200,7 +200,7 @@ class FeatureComparison:
     def _nothing_shown(self) -> str:
         """What the synthetic images are, where they are no images of anything; else ""."""
         fake, real = (images.cpu().numpy() for images in (self.sides.fake, self.sides.held_out.images))
-        noise = "noise: their neighbouring pixels are unrelated" if is_noise(fake, real) else ""
+        noise = "are noise: neighbouring pixels are unrelated" if is_noise(fake, real) else ""
         return degenerate(fake) or noise
 
     @property

@@ -51,7 +51,7 @@ MEASURES: dict[str, Measure] = {
 }
 PIXELS = "pixels"
 NOT_FINITE = "the result is not a finite number"
-NOTHING_SHOWN = "not measured: of the synthetic images"
+NOTHING_SHOWN = "not measured: the synthetic images"
 # Measures that need a feature network.
 FEATURE_MEASURES = tuple(
     name for name, measure in MEASURES.items() if measure.group not in ("diversity", "plausibility")
