@@ -131,7 +131,7 @@ def _line(row: "MetricRow") -> tuple[Cell, ...]:
     from chestgan_core.evaluation.scoring.report_payload import BETTER
 
     numbers = [_rounded(one) for one in (row.value, row.low, row.high, row.floor)]
-    images = f"{row.n_real} + {row.n_fake}"
+    images = f"{row.n_real}+{row.n_fake}"
     note = "" if row.value is not None else row.note
     extractor = row.extractor.partition(":")[0]
     return (row.measure, *numbers, BETTER[row.better], images, row.floor_n, extractor, note)

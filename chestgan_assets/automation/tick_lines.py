@@ -1,6 +1,7 @@
 """The text of a sensor's tick: what matters first, a line each, and the rest as a count.
 
-In: sentences about experiments, patients or datasets. Out: a few lines; the page of a sensor shows about ten of them.
+In: sentences about experiments, patients or datasets. Out: a few lines. Dagster's page of a tick joins lines, so each of
+several begins with a dot.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,12 +9,9 @@ from collections.abc import Mapping, Sequence
 MAX_LINES = 12
 
 
-def lines(sentences: Sequence[str], kind: str = "more") -> str:
-    """The sentences, a line each; beyond MAX_LINES only their number. kind: what they are about, "more experiments"."""
-    shown = list(sentences[:MAX_LINES])
-    if hidden := len(sentences) - len(shown):
-        shown.append(f"and {hidden} {kind}")
-    return "\n".join(shown)
+def lines(sentences: Sequence[str]) -> str:
+    """The sentences, a line each; beyond MAX_LINES only their number."""
+    return _dotted(_first(sentences, "more"))
 
 
 def grouped(reasons: Mapping[str, str], unremarkable: Sequence[str] = (), kind: str = "experiments") -> str:
@@ -27,4 +25,13 @@ def grouped(reasons: Mapping[str, str], unremarkable: Sequence[str] = (), kind: 
         for reason in unremarkable
         if (number := sum(said == reason for said in reasons.values()))
     ]
-    return "\n".join(filter(None, [lines(remarkable, f"more {kind}"), *counted]))
+    return _dotted([*_first(remarkable, f"more {kind}"), *counted])
+
+
+def _first(sentences: Sequence[str], kind: str) -> list[str]:
+    hidden = len(sentences) - MAX_LINES
+    return [*sentences[:MAX_LINES], *([f"and {hidden} {kind}"] if hidden > 0 else [])]
+
+
+def _dotted(sentences: Sequence[str]) -> str:
+    return "\n".join(f"• {line}" for line in sentences) if len(sentences) > 1 else "".join(sentences)

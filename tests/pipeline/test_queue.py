@@ -119,15 +119,16 @@ def test_a_tick_says_first_what_matters_and_counts_the_rest(monkeypatch: pytest.
         skipped = tick(instance, monkeypatch, reports).skip_reason
     assert skipped is not None
     assert str(skipped.skip_message).splitlines() == [
-        "broken: s3://b/broken: is damaged; make it again",
-        "26 experiments: no report yet",
-        f"1 experiment: {PASSED}",
+        "• broken: s3://b/broken: is damaged; make it again",
+        "• 26 experiments: no report yet",
+        f"• 1 experiment: {PASSED}",
     ]
 
 
 def test_more_lines_than_a_page_shows_are_a_number() -> None:
     assert lines([]) == ""
-    assert lines(["a", "b"]) == "a\nb"
+    assert lines(["a"]) == "a"
+    assert lines(["a", "b"]) == "• a\n• b"
     many = grouped({f"e{number}": f"reason {number}" for number in range(30)}).splitlines()
     assert len(many) == MAX_LINES + 1
-    assert many[-1] == f"and {30 - MAX_LINES} more experiments"
+    assert many[-1] == f"• and {30 - MAX_LINES} more experiments"
