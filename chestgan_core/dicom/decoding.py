@@ -32,7 +32,13 @@ MEMORY, MEMORY_PER_PIXEL = 256 * 1024**2, 32
 
 
 class DecoderDied(BadCodestream):
-    """The decoding process ended on a slice: by a signal, or because it took too long."""
+    """The decoding process ended on a slice: by a signal, or because it took too long. killed: by SIGKILL, which no
+    decoder sends: where memory is short, the system does, and the pixels need not be at fault.
+    """
+
+    def __init__(self, cause: str, killed: bool = False) -> None:
+        super().__init__(cause)
+        self.killed = killed
 
 
 class _Worker:
@@ -76,22 +82,29 @@ class _Worker:
         except TimeoutError as error:
             raise DecoderDied(f"decoding took more than {seconds:g} s") from error
         except OSError as error:  # it died while it was written to
-            raise DecoderDied(self._cause()) from error
+            raise self._death() from error
         if not status:
-            raise DecoderDied(self._cause())
+            raise self._death()
         return status, files[0] if files else None
 
-    def _cause(self) -> str:
+    def _death(self) -> DecoderDied:
         try:
             code = self._process.wait(5)
         except subprocess.TimeoutExpired:
-            return "the decoder closed its connection"
+            return DecoderDied("the decoder closed its connection")
         if code == -signal.SIGALRM:
-            return f"decoding took more than {SECONDS} s"
+            return DecoderDied(f"decoding took more than {SECONDS} s")
+        if code == -signal.SIGKILL:
+            return DecoderDied("the decoder was killed twice, as where memory is short", killed=True)
         if code < 0:
             with contextlib.suppress(ValueError):
-                return f"the decoder crashed on these pixels ({signal.Signals(-code).name})"
-        return f"the decoder ended on these pixels with status {code}"
+                return DecoderDied(f"the decoder crashed on these pixels ({signal.Signals(-code).name})")
+        return DecoderDied(f"the decoder ended on these pixels with status {code}")
+
+    @property
+    def ended(self) -> bool:
+        """Whether it ended since its last answer: no fault of the next slice."""
+        return self._process.poll() is not None
 
     def forget(self) -> None:
         """In a forked child: the process belongs to the parent, whose death it must be able to see."""
@@ -122,13 +135,23 @@ class _Decoder:
     def decode(self, head: bytes, codestream: bytes, seconds: float) -> tuple[bytes, int | None]:
         """Raises DecoderDied, after which the next call starts another process; NotAvailable: it does not start."""
         with self._lock:
-            if self._worker is None:
-                self._worker = _Worker()
             try:
-                return self._worker.request(head, codestream, seconds)
-            except BaseException:  # also an interrupt: an answer that nobody read would be the next slice's
-                self.end()
-                raise
+                return self._request(head, codestream, seconds)
+            except DecoderDied as died:
+                if not died.killed:
+                    raise
+            return self._request(head, codestream, seconds)
+
+    def _request(self, head: bytes, codestream: bytes, seconds: float) -> tuple[bytes, int | None]:
+        if self._worker is not None and self._worker.ended:
+            self.end()
+        if self._worker is None:
+            self._worker = _Worker()
+        try:
+            return self._worker.request(head, codestream, seconds)
+        except BaseException:  # also an interrupt: an answer that nobody read would be the next slice's
+            self.end()
+            raise
 
     def end(self) -> None:
         worker, self._worker = self._worker, None

@@ -71,7 +71,7 @@ def test_the_samples_are_in_memory_that_the_process_has_filled_and_are_freed_wit
     assert psutil.Process().num_fds() <= files
 
 
-@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGSEGV])
 def test_a_process_that_dies_costs_one_slice_and_is_replaced(number):
     first = worker()
     first.send_signal(signal.SIGSTOP)  # so that the request finds it alive
@@ -84,6 +84,20 @@ def test_a_process_that_dies_costs_one_slice_and_is_replaced(number):
             waiting.result()
     assert worker().pid != first.pid
     assert not psutil.pid_exists(first.pid)
+
+
+def test_a_process_that_the_system_kills_costs_nothing():
+    first = worker()
+    first.send_signal(signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(decoded)
+        time.sleep(0.1)
+        first.kill()
+        assert np.array_equal(waiting.result(), WORDS)
+    second = worker()
+    second.kill()  # while nothing is decoded
+    _gone(second.pid)
+    assert np.array_equal(decoded(), WORDS)
 
 
 def test_a_decoder_that_hangs_is_ended_and_replaced(monkeypatch):
