@@ -1,6 +1,6 @@
 """The text of a sensor's tick: what matters first, a line each, and the rest as a count.
 
-In: sentences about experiments, patients or datasets. Out: a few lines. Dagster's page of a tick joins lines, so each of
+In: sentences about experiments, patients or datasets. Out: a few lines. Dagster joins lines on the page of a tick: each of
 several begins with a dot.
 """
 
