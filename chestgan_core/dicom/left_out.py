@@ -74,6 +74,10 @@ class Doubt(Reason):
         "the PatientID is missing: each study counts as one patient; a training set refuses them unless the dataset "
         "says missing_patient_ids: by_study",
     )
+    PATIENT_OF_STUDY = (
+        "patient-of-study",
+        "the PatientID is missing, and other files of the study have one: it counts for all of them",
+    )
     PLACEHOLDER_ID = "placeholder-id", "the PatientID is a word for none, and counts as one patient"
     SHARED_ID = (
         "shared-id",

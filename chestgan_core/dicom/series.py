@@ -174,6 +174,7 @@ def _collect(file: Found, archives: Archives, found: _Collected) -> None:
 
 
 def _series(found: _Collected, archives: Archives) -> Iterable[Series]:
+    _fill_in_patients(found, archives)
     grouped: defaultdict[tuple[str, str, str], list[SliceHeader]] = defaultdict(list)
     for header in _with_own_uids(found, archives):
         grouped[series_key(header.series)].append(header)
@@ -192,6 +193,28 @@ def _series(found: _Collected, archives: Archives) -> Iterable[Series]:
             if stack.by_slice_location:
                 found.doubt(Doubt.SLICE_LOCATION, stack.slices, archives)
             yield _as_series(stack)
+
+
+def _fill_in_patients(found: _Collected, archives: Archives) -> None:
+    """Gives files without a PatientID that of the other files of their study, where those have a single one.
+
+    A study is of one patient (DICOM PS3.3 A.1.2). Otherwise one person would be two patients.
+    """
+    ids: defaultdict[str, set[str]] = defaultdict(set)
+    for header in found.slices:
+        ids[header.series.study_uid].add(header.series.patient_id)
+    filled = {study: max(known) for study, known in ids.items() if len(known) == 2 and "" in known}
+    if not filled:
+        return
+    series: dict[SeriesHeader, SeriesHeader] = {}
+    changed: list[SliceHeader] = []
+    for at, header in enumerate(found.slices):
+        patient_id = filled.get(header.series.study_uid, "")
+        if patient_id and not header.series.patient_id:
+            whole = series.setdefault(header.series, replace(header.series, patient_id=patient_id))
+            found.slices[at] = replace(header, series=whole)
+            changed.append(header)
+    found.doubt(Doubt.PATIENT_OF_STUDY, changed, archives)
 
 
 def _with_own_uids(found: _Collected, archives: Archives) -> list[SliceHeader]:

@@ -98,6 +98,24 @@ def test_without_an_id_each_study_is_a_patient_and_a_warning_says_so(tmp_path, n
     assert [(one.reason, one.files) for one in catalog.doubts] == [(Doubt.NO_PATIENT_ID, 3)]
 
 
+def test_files_without_an_id_belong_to_the_patient_of_their_study(tmp_path):
+    for patient in ("PH-A0001", None, "PH-A0001"):
+        write(tmp_path / "in", PatientID=patient, StudyInstanceUID="2.25.8.1")
+    write(tmp_path / "in", PatientID=None, StudyInstanceUID="2.25.8.2")
+    reading = read_series([tmp_path / "in"])
+    assert sorted(series.patient_id for series in reading.series) == ["", *["PH-A0001"] * 3]
+    assert {one.reason: one.files for one in reading.doubts} == {
+        Doubt.PATIENT_OF_STUDY: 1,
+        Doubt.NO_PATIENT_ID: 1,
+    }
+
+
+def test_a_study_of_two_ids_gives_none_to_the_others(tmp_path):
+    for patient in ("PH-A0001", None, "PH-B0002"):
+        write(tmp_path / "in", PatientID=patient, StudyInstanceUID="2.25.8.1")
+    assert len({series.patient for series in read_series([tmp_path / "in"]).series}) == 3
+
+
 def test_without_id_and_study_the_series_stands_for_the_patient(tmp_path):
     for _ in range(2):
         write(tmp_path / "in", PatientID=None, StudyInstanceUID=None)

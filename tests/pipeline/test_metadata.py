@@ -14,6 +14,7 @@ from chestgan_assets.definitions import defs
 from chestgan_assets.metadata import (
     Cell,
     beside,
+    causes,
     columns_of_rows,
     compact_table,
     counts,
@@ -21,6 +22,7 @@ from chestgan_assets.metadata import (
     where_to_look,
 )
 from chestgan_assets.resources import MachineResource, StoreResource
+from chestgan_core.dicom.left_out import Cause
 from chestgan_core.publishing import labels
 from chestgan_core.slices import shards
 from chestgan_core.sources.images.image_rows import ImageRow, rows_to_parquet
@@ -51,6 +53,13 @@ def test_reasons_are_ordered_by_frequency_and_none_is_an_empty_table() -> None:
 def test_empty_columns_are_left_out_where_a_table_is_compact() -> None:
     made = compact_table(("patient", "kernel", "images"), [("A1", "", 0), ("A2", None, 1)])
     assert [column.name for column in made.schema.columns] == ["patient", "images"]
+
+
+def test_causes_are_bounded_and_the_most_frequent_come_first() -> None:
+    found = [Cause("unreadable", f"cause {number}\x1b", number, "") for number in range(30)]
+    made = causes(found)
+    assert len(made.records) == 20
+    assert made.records[0].data == {"reason": "unreadable", "cause": "cause 29\\x1b", "files": 29}
 
 
 def test_the_columns_that_the_ui_shows_are_those_of_the_parquet_files() -> None:
