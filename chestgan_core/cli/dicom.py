@@ -100,7 +100,7 @@ def add_to(commands: Commands) -> None:
 
 def _add_paths(parser: Parser) -> None:
     parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="DICOM files, folders or zip archives"
+        "paths", nargs="+", type=Path, metavar="PATH", help="DICOM files, folders or archives"
     )
 
 

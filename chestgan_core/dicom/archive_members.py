@@ -5,8 +5,10 @@ delivery stays far below every limit; an archive made to exhaust time, memory or
 """
 
 import errno
+import io
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import IO, Protocol
@@ -76,7 +78,9 @@ def spooled(blocks: Iterable[bytes], limit: int, what: object) -> tuple[IO[bytes
             if size > MAX_UNPACKED_BYTES:
                 raise BadArchive(f"it unpacks to more than {MAX_UNPACKED_BYTES >> 30} GiB: unpack it first")
             if size > limit:
-                raise BadArchive("it unpacks to far more than a delivery of its size has: possibly a bomb")
+                raise BadArchive(
+                    "it unpacks to far more than a slice or a delivery of its size has: possibly a bomb"
+                )
             if size > IN_MEMORY_BYTES and shutil.disk_usage(tempfile.gettempdir()).free < HEADROOM_BYTES:
                 raise _no_space(what)
             try:
@@ -97,3 +101,34 @@ def _no_space(what: object) -> DiskFull:
     return DiskFull(
         what, cause, "free some space, set TMPDIR to a folder on a larger disk, or unpack it yourself"
     )
+
+
+def part_of(file: IO[bytes], start: int, size: int) -> IO[bytes]:
+    """A stream over the bytes [start, start + size) of a file, which stays open when the stream is closed."""
+    return io.BufferedReader(_Part(file, start, size))
+
+
+def checksum_of(stream: IO[bytes]) -> int:
+    """CRC-32 of all bytes of a stream, which is closed."""
+    crc = 0
+    with stream:
+        while block := stream.read(BLOCK):
+            crc = zlib.crc32(block, crc)
+    return crc
+
+
+class _Part(io.RawIOBase):
+    def __init__(self, file: IO[bytes], start: int, size: int) -> None:
+        self._file, self._at, self._end = file, start, start + size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+        self._file.seek(self._at)
+        data = self._file.read(min(len(buffer), self._end - self._at))
+        if not data and self._at < self._end and len(buffer):
+            raise BadArchive("it is cut short")
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)

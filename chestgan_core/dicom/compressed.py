@@ -9,10 +9,9 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from io import BytesIO
 from typing import IO, Protocol
 
-from chestgan_core.dicom.archive_members import BLOCK, BadArchive, Member
+from chestgan_core.dicom.archive_members import BLOCK, BadArchive, Member, checksum_of, part_of
 
 # xz -9 needs 65 MiB.
 _XZ_MEMORY_BYTES = 128 * 1024**2
@@ -108,7 +107,7 @@ class SingleFile:
 
     def open(self, index: int) -> IO[bytes]:
         """A stream of its own: closing it does not close the copy."""
-        return BytesIO(self.read(index, self.members[0].size))
+        return part_of(self._copy, 0, self.members[0].size)
 
     def read(self, index: int, limit: int) -> bytes:
         """At most `limit` bytes; the checksum was verified when the copy was made."""
@@ -117,7 +116,7 @@ class SingleFile:
 
     def checksum(self, index: int) -> int:
         """CRC-32 of the unpacked bytes."""
-        return zlib.crc32(self.read(index, self.members[0].size))
+        return checksum_of(self.open(index))
 
     def close(self) -> None:
         """Remove the copy."""

@@ -24,6 +24,7 @@ from typing import IO, Self
 from chestgan_core.dicom.archive_members import (
     BLOCK,
     MAX_MEMBERS,
+    MAX_UNPACKED_BYTES,
     BadArchive,
     Member,
     OpenArchive,
@@ -199,8 +200,12 @@ class Archives:
             file.seek(0)
             if is_compressed(head):
                 with file:
-                    limit = self._allowance(location, packed)
-                    copy, size = spooled(unpacked(file), limit, location.path)
+                    blocks = unpacked(file)
+                    first = next(blocks, b"")
+                    # What is no archive is one file, and no slice is larger.
+                    most = MAX_UNPACKED_BYTES if _is_archive(first) else MAX_SLICE_BYTES
+                    limit = min(self._allowance(location, packed), most)
+                    copy, size = spooled(chain((first,), blocks), limit, location.path)
                 file = copy
                 self._spent(location, size)
                 head = file.read(HEAD_BYTES)

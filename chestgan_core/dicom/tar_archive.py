@@ -9,11 +9,17 @@ has no limit. The format is that of POSIX.1-2001 pax, with GNU's long names and 
 
 import io
 import os
-import zlib
 from collections.abc import Iterator
 from typing import IO
 
-from chestgan_core.dicom.archive_members import BLOCK, MAX_MEMBERS, BadArchive, Member
+from chestgan_core.dicom.archive_members import (
+    BLOCK,
+    MAX_MEMBERS,
+    BadArchive,
+    Member,
+    checksum_of,
+    part_of,
+)
 from chestgan_core.dicom.left_out import LeftOut
 
 _UNIT = 512
@@ -56,7 +62,7 @@ class TarArchive:
         """A stream over the part of the file that belongs to the member."""
         if (refused := self.members[index].refused) is not None:
             raise BadArchive(refused[1])
-        return io.BufferedReader(_Part(self._file, self._offsets[index], self.members[index].size))
+        return part_of(self._file, self._offsets[index], self.members[index].size)
 
     def read(self, index: int, limit: int) -> bytes:
         """At most `limit` bytes. A tar has no checksums of contents."""
@@ -72,11 +78,7 @@ class TarArchive:
 
     def checksum(self, index: int) -> int:
         """CRC-32 of the bytes of a member, which are read for it."""
-        crc = 0
-        with self.open(index) as stream:
-            while block := stream.read(BLOCK):
-                crc = zlib.crc32(block, crc)
-        return crc
+        return checksum_of(self.open(index))
 
     def close(self) -> None:
         """Close the file."""
@@ -153,25 +155,6 @@ class TarArchive:
             more = self._bytes(at, _UNIT)[504] != 0
             at += _UNIT
         return at
-
-
-class _Part(io.RawIOBase):
-    """The bytes [start, start + size) of a file, which stays open when this is closed."""
-
-    def __init__(self, file: IO[bytes], start: int, size: int) -> None:
-        self._file, self._at, self._end = file, start, start + size
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
-        self._file.seek(self._at)
-        data = self._file.read(min(len(buffer), self._end - self._at))
-        if not data and self._at < self._end and len(buffer):
-            raise BadArchive("it is cut short")
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
 
 
 def _damaged(cause: str) -> Member:

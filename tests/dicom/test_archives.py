@@ -465,3 +465,13 @@ def test_a_file_that_becomes_shorter_while_it_is_read_is_unreadable(tmp_path: Pa
         read_from = headers.read_header(found, lambda limit: archives.read(found.location, limit))
     assert isinstance(read_from, headers.Rejected)
     assert read_from.reason is LeftOut.UNREADABLE
+
+
+def test_a_compressed_file_that_is_larger_than_any_slice_is_not_unpacked_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chestgan_core.dicom.file_walk.MAX_SLICE_BYTES", 3 * MIB)
+    (tmp_path / "volume.nii.gz").write_bytes(gzip.compress(os.urandom(8 * MIB), 1))
+    contents, refused = read_all(tmp_path)
+    assert contents == {}
+    assert [(one.reason, "a slice" in one.cause) for one in refused] == [(LeftOut.UNREADABLE, True)]
