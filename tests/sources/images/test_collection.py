@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import os
+import tarfile
 import unicodedata
 import zipfile
 from pathlib import Path
@@ -89,7 +91,7 @@ def test_every_file_has_a_row_and_a_status(root, store, tmp_path):
     }
 
 
-def test_a_folder_a_zip_and_a_zip_in_a_folder_give_the_same_images(root, store, tmp_path, monkeypatch):
+def test_a_folder_and_archives_of_it_give_the_same_images(root, store, tmp_path, monkeypatch):
     put(root, {f"train/a/{seed}.png": drawn(seed) for seed in range(3)} | {"test/b/9.png": drawn(9)})
     alone, inside = tmp_path / "alone.zip", tmp_path / "inside" / "archive.zip"
     inside.parent.mkdir()
@@ -97,13 +99,16 @@ def test_a_folder_a_zip_and_a_zip_in_a_folder_give_the_same_images(root, store, 
         with zipfile.ZipFile(path, "w") as archive:
             for file in sorted(root.rglob("*.png")):
                 archive.write(file, f"Data/{file.relative_to(root)}")
+    packed = tmp_path / "packed.tar.gz"
+    with tarfile.open(packed, "w:gz") as tar:
+        tar.add(root, "Data")
     found = []
-    for place in (root, alone, inside.parent):
+    for place in (root, alone, inside.parent, packed):
         monkeypatch.setenv("TEST_IMAGES", str(place))
         collect_images(store, "pictures", tmp_path)
         rows = open_images(store, "pictures").rows
         found.append(sorted((row.split, row.class_name, row.sha256, row.status) for row in rows))
-    assert found[0] == found[1] == found[2]
+    assert all(one == found[0] for one in found)
     assert len(found[0]) == 4
 
 
@@ -113,6 +118,20 @@ def test_a_zip_cannot_name_a_file_outside_of_itself(root, store, tmp_path, monke
         archive.writestr("train/a/2.png", encoded(drawn(2)))
     monkeypatch.setenv("TEST_IMAGES", str(tmp_path / "evil.zip"))
     assert sorted(statuses(store, tmp_path).values()) == ["selected", "unsafe-name"]
+
+
+def test_what_is_no_picture_and_no_archive_that_can_be_read_has_a_status_of_its_own(root, store, tmp_path):
+    put(
+        root,
+        {"train/a/1.png": drawn(1), "test/a/2.png": drawn(2), "train/a.rar": b"Rar!\x1a\x07\x00" + bytes(99)},
+    )
+    (tmp_path / "outside.png").write_bytes(encoded(drawn(3)))
+    (root / "train/a/3.png").symlink_to(tmp_path / "outside.png")
+    os.mkfifo(root / "train/a/4.png")
+    found = statuses(store, tmp_path)
+    assert found["train/a.rar"] == "archive"
+    assert found["train/a/3.png"] == found["train/a/4.png"] == "special-file"
+    assert list(found.values()).count("selected") == 2
 
 
 def test_a_decompression_bomb_is_not_decoded():
