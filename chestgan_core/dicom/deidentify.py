@@ -215,6 +215,8 @@ def _unfit(file: WholeFile) -> NotCleaned | None:
     kind = text_of(header, "SOPClassUID") or text_of(meta, "MediaStorageSOPClassUID")
     if "DirectoryRecordSequence" in header:
         return NotCleaned.OTHER_FILE
+    if file.parsed.pixels is None and ("Rows" in header or "ImageType" in header or file.hidden):
+        return NotCleaned.UNREADABLE  # a copy that broke off before its pixels, or no attributes at all
     if kind.startswith(_DOCUMENTS):
         return NotCleaned.DOCUMENT
     burned_in = text_of(header, "BurnedInAnnotation").upper()

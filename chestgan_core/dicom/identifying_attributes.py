@@ -9,6 +9,7 @@ the file meta information, the preamble, comments inside compressed pixels, and 
 
 import re
 
+from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 
@@ -63,6 +64,7 @@ _SAID_ALREADY = frozenset((
     Finding.DATES, Finding.BIRTH_DATE,
 ))  # fmt: skip
 _PATIENT_NAME, _PATIENT_ID, _OTHER_IDS = Tag("PatientName"), Tag("PatientID"), Tag("OtherPatientIDs")
+_CHARACTER_SET, _BODY_PART = Tag("SpecificCharacterSet"), Tag("BodyPartExamined")
 _META_PRIVATE = Tag(0x0002, 0x0102)
 
 
@@ -165,7 +167,10 @@ def names_somebody(value: Value) -> bool:
         return has_date(value.text)
     if value.vr in WRITTEN_NUMBERS:
         return any(map(may_be_a_name, re.findall(r"[^\W\d_]+", value.text)))
-    if value.vr in ("PN", "CS", "AS") or value.tag in NO_PROSE:
+    if value.tag == _CHARACTER_SET:
+        return any(part.strip(" \0") not in python_encoding for part in value.text.split("\\"))
+    typed = value.vr != "CS" or value.tag == _BODY_PART  # other codes are from lists that scanners have
+    if not typed or value.vr in ("PN", "AS") or value.tag in NO_PROSE:
         return False
     return any(map(reads_like_text_about_a_person, value.text.split("\\")))
 

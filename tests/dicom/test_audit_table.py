@@ -160,6 +160,13 @@ def test_descriptions_of_scans_are_no_names(text: str) -> None:
     assert not has_date(text)
 
 
+def test_names_in_codes_that_people_type_stop() -> None:
+    assert Finding.TEXT in findings(ct_slice(**{**CLEAN, "BodyPartExamined": "HANS MUELLER"}))
+    assert Finding.TEXT in findings(ct_slice(**{**CLEAN, "SpecificCharacterSet": "HANS MUELLER"}))
+    assert findings(ct_slice(**{**CLEAN, "SpecificCharacterSet": ["", "ISO 2022 IR 87"]})) == set()
+    assert findings(ct_slice(**{**CLEAN, "BodyPartExamined": "CHEST ABDOMEN"})) == set()
+
+
 def test_a_name_of_the_header_is_found_in_every_other_value() -> None:
     def with_name(change: Any) -> set[Finding]:
         file = ct_slice(**{**CLEAN, "PatientName": "Doe^Jane"})
