@@ -86,9 +86,7 @@ def test_the_lock_names_no_address_and_every_requirement_exactly_with_its_hashes
     assert {re.match(r"[A-Za-z0-9._-]+", one)[0].lower() for one in every} <= locked(
         "requirements.lock"
     ).keys()  # type: ignore[index]
-    assert (
-        "--require-hashes --no-deps -r requirements.lock" in (ROOT / "Makefile").read_text()
-    )
+    assert "--require-hashes --no-deps -r requirements.lock" in (ROOT / "Makefile").read_text()
 
 
 def test_the_image_has_the_versions_of_the_lock_and_no_tools_of_developers() -> None:
