@@ -15,6 +15,7 @@ import numpy as np
 from skimage.measure import label, regionprops
 
 from chestgan_core.dicom.headers import SliceHeader, read_header
+from chestgan_core.errors import NotAvailable
 
 if TYPE_CHECKING:
     from chestgan_core.dicom.file_walk import Archives, Found
@@ -46,7 +47,7 @@ class PixelSample:
             return 0, False
         try:
             pixels = stored_pixels(header, self._archives)
-        except PixelsLeftOut:
+        except (PixelsLeftOut, NotAvailable):  # damaged, or the process that decodes does not start here
             return 0, False
         return 1, has_text(pixels)
 
