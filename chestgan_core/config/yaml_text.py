@@ -193,10 +193,9 @@ class _Reader:
             _add(whole, name, line, value)
             whole.value[name] = value.value
         whole.count += merged.count
-        for name, value in merged.value.items():
-            if name not in whole.value:
-                whole.value[name] = value
-                whole.lines |= {place: at for place, at in merged.lines.items() if place[0] == name}
+        inherited = merged.value.keys() - whole.value.keys()
+        whole.value |= {name: value for name, value in merged.value.items() if name in inherited}
+        whole.lines |= {place: at for place, at in merged.lines.items() if place[0] in inherited}
         return whole
 
     def _counted(self, count: int, line: int) -> None:
@@ -216,17 +215,14 @@ def _merge(merged: _Node, value: _Node, line: int) -> None:
     if not all(isinstance(section, dict) for section in sections):
         raise BadYaml(line, "<< takes the fields of a section, and this is none", "name a section")
     merged.count += value.count
-    for number, section in enumerate(sections):
-        for name, one in section.items():
-            if name not in merged.value:
-                merged.value[name] = one
-                prefix: Place = (number,) if isinstance(value.value, list) else ()
-                start = (*prefix, name)
-                merged.lines |= {
-                    place[len(prefix) :]: at
-                    for place, at in value.lines.items()
-                    if place[: len(start)] == start
-                }
+    added: list[set[str]] = []
+    for section in sections:
+        added.append(section.keys() - merged.value.keys())
+        merged.value |= {name: one for name, one in section.items() if name in added[-1]}
+    for place, at in value.lines.items():
+        number, inner = (place[0], place[1:]) if isinstance(value.value, list) else (0, place)
+        if inner and inner[0] in added[number]:  # type: ignore[call-overload]  # an index of a list
+            merged.lines[inner] = at
 
 
 def _bounded(text: str, line: int | None) -> str:

@@ -15,7 +15,8 @@ from chestgan_core.dicom.archive_members import BLOCK, BadArchive, Member, check
 
 # xz -9 needs 65 MiB.
 _XZ_MEMORY_BYTES = 128 * 1024**2
-_INPUT_BYTES = 64 * 1024
+_INPUT_BYTES = 16 * 1024
+_START_BYTES = 16  # by which a stream is recognized
 
 
 class _Decompressor(Protocol):
@@ -94,7 +95,7 @@ def unpacked(stream: IO[bytes]) -> Iterator[bytes]:
                 if not data:
                     raise BadArchive("it is cut short")
         data = decompressor.unused_data.lstrip(b"\0")
-        while len(data) < _INPUT_BYTES and (more := stream.read(_INPUT_BYTES)):
+        while len(data) < _START_BYTES and (more := stream.read(_INPUT_BYTES)):
             data = (data + more).lstrip(b"\0")
 
 

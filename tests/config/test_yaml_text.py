@@ -112,6 +112,14 @@ def test_aliases_and_merged_sections_keep_their_lines() -> None:
     assert document.lines["again",] == 5
 
 
+def test_many_merged_fields_take_no_longer_than_many_fields() -> None:
+    many = ", ".join(f"f{number}: 1" for number in range(12_000))
+    document = read_yaml(f"a: &a {{{many}}}\nb: {{<<: *a, f0: 2}}\nc: {{<<: [*a]}}")
+    assert document.values["b"] == {**document.values["a"], "f0": 2}
+    assert document.values["c"] == document.values["a"]
+    assert (document.lines["b", "f0"], document.lines["b", "f1"], document.lines["c", "f7"]) == (2, 1, 1)
+
+
 def test_the_first_of_several_merged_sections_counts() -> None:
     values = read_yaml("a: {<<: [{x: 1}, {x: 2, y: 2}], z: 3}").values
     assert values == {"a": {"z": 3, "x": 1, "y": 2}}
