@@ -1,4 +1,4 @@
-"""A folder of slices, one of them mutated: normalized, audited and cleaned. Every file is used or counted."""
+"""A folder of slices, some of them mutated: normalized, audited and cleaned. Every file is used or counted."""
 
 import random
 import shutil
@@ -19,14 +19,16 @@ def warm_up() -> None:
 
 
 def make(rng: random.Random, seeds: Path, folder: Path) -> dict[str, Any]:
-    """Four slices of a patient, and a mutated one in any transfer syntax."""
+    """Three slices of a patient, and three mutated ones in any transfer syntax."""
     (folder / "in").mkdir()
     patient = rng.choice(sorted((seeds / "patients").iterdir()))
-    for path in sorted(patient.iterdir())[3:7]:
+    for path in sorted(patient.iterdir())[3:6]:
         shutil.copyfile(path, folder / "in" / path.name)
-    data = rng.choice(sorted((seeds / "slices").iterdir())).read_bytes()
-    (folder / "in" / "mutated.dcm").write_bytes(several(rng, data, MUTATIONS))
-    return {"files": 5}
+    sources = sorted((seeds / "slices").iterdir())
+    for number in range(3):
+        data = several(rng, rng.choice(sources).read_bytes(), MUTATIONS)
+        (folder / "in" / f"mutated-{number}.dcm").write_bytes(data)
+    return {"files": 6}
 
 
 def read(folder: Path, facts: Mapping[str, Any]) -> Outcome:
