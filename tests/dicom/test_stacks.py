@@ -339,3 +339,59 @@ def test_of_ambiguous_slices_in_a_zip_and_a_folder_the_content_decides_too(tmp_p
     assert reading.left_out == {LeftOut.DUPLICATE: 1}
     assert sum(len(series.slices) for series in reading.series) == 2
     assert Counter(one.reason for one in reading.doubts)[Doubt.UID_COLLISION] == 1
+
+
+VARYING = (
+    "AcquisitionNumber",
+    "ConvolutionKernel",
+    "SliceThickness",
+    "InstanceNumber",
+    "AcquisitionTime",
+    "KVP",
+)
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> list[bytes]:
+    """Scans of one series with any overlap, headers that tell them apart or not, copies and colliding UIDs."""
+    kept = draw(st.sets(st.sampled_from(VARYING)))
+    files = []
+    for number in range(draw(st.integers(1, 3))):
+        low, step = draw(st.sampled_from([0.0, 0.5, 9.0])), draw(st.sampled_from([1.0, 1.5]))
+        for at in range(draw(st.integers(1, 4))):
+            header = {
+                "AcquisitionNumber": number,
+                "ConvolutionKernel": f"B{number}0",
+                "SliceThickness": number + 1,
+                "InstanceNumber": draw(st.integers(1, 12)),
+                "AcquisitionTime": f"1200{number}{at}",
+                "KVP": 80 + number,
+            }
+            uid = draw(st.sampled_from([f"2.25.{number}.{at}", "2.25.77"]))
+            chosen = {name: header[name] for name in sorted(kept)}
+            data = ct_slice(grey(100 * number + at), z=low + step * at, SOPInstanceUID=uid, **chosen)
+            files += [as_bytes(data)] * draw(st.sampled_from([1, 1, 1, 2]))
+    return files
+
+
+@settings(FEW, max_examples=20)
+@given(files=deliveries(), data=st.data())
+def test_whatever_a_series_holds_nothing_is_lost_and_names_decide_nothing(tmp_path, files, data):
+    order = data.draw(st.permutations(range(len(files))))
+    first, again = (written(tmp_path / "in", files, names) for names in (None, order))
+    for reading in (first, again):
+        for series in reading.series:
+            positions = [header.position_mm for header in series.slices]
+            assert positions == sorted(set(positions))
+    shown = [
+        (
+            [
+                (s.stack, s.kernel, s.thickness_mm, [(h.sop_uid, h.content) for h in s.slices])
+                for s in r.series
+            ],
+            r.left_out,
+            [(one.reason, one.files) for one in r.doubts],
+        )
+        for r in (first, again)
+    ]
+    assert shown[0] == shown[1]
