@@ -7,6 +7,7 @@ version.
 from dataclasses import dataclass
 
 from chestgan_core.errors import DamagedObject
+from chestgan_core.local.files import is_regular
 from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.index import add_to_index, entry_of
 from chestgan_core.publishing.set_folder import SetFolder
@@ -53,7 +54,7 @@ def publish_set(store: Store, ready: SetFolder) -> PublishedSet:
         ('demo', 20)
     """
     for item in ready.objects:
-        if not ready.file(item).is_file() or sha256_of(ready.file(item)) != item.sha256:
+        if not is_regular(ready.file(item)) or sha256_of(ready.file(item)) != item.sha256:
             raise DamagedObject(ready.file(item), "is not what the manifest says", "write the set again")
     files = {ready.name(item): ready.file(item) for item in ready.objects}
     fields = {name: value for name, value in ready.manifest.items() if name != "objects"}

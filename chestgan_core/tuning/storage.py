@@ -5,6 +5,7 @@ process was killed has no heartbeat; the next worker fails and retries it.
 """
 
 import os
+import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,13 +15,14 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from chestgan_core.errors import BadInput, NotAvailable, StoreUnreachable
+from chestgan_core.errors import BadInput, ChestganError, DiskFull, NotAvailable, StoreUnreachable
 from chestgan_core.local.files import file_error, file_lock
 
 VARIABLE = "CHESTGAN_STUDY_STORAGE"
 EMBEDDED = "studies.sqlite3"
+_SQLITE = b"SQLite format 3\0"
 # Seconds between two heartbeats of a trial, and without one until the trial counts as dead.
 HEARTBEAT, GRACE = 10, 60
 # Per configuration: one that kills its process each time (memory) is given up.
@@ -80,9 +82,22 @@ def _one_at_a_time(home: Path, embedded: bool) -> Iterator[None]:
         try:
             home.mkdir(parents=True, exist_ok=True)
             held.enter_context(file_lock(home / f".{EMBEDDED}.lock"))
+            _require_sqlite(home / EMBEDDED)
         except OSError as error:
             raise file_error(home, error, "set CHESTGAN_HOME to a folder of yours") from error
         yield
+
+
+def _require_sqlite(path: Path) -> None:
+    """Raises BadInput: what has the name of the embedded database is none. OSError."""
+    if not path.exists():
+        return
+    first = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            first = file.read(len(_SQLITE))
+    if first != _SQLITE and (first or not path.is_file()):
+        raise BadInput(path, "is not a database of studies", "move it away: a new one is made")
 
 
 @contextmanager
@@ -93,7 +108,7 @@ def _explained() -> Iterator[None]:
         raise NotAvailable(
             "PostgreSQL", "its driver is not installed", "pip install 'chestgan[deploy]'"
         ) from None
-    except OperationalError as error:
+    except DBAPIError as error:
         raise unreachable(error) from None
     except RuntimeError:  # Optuna, of a revision in the database that is not its own
         raise BadInput(
@@ -111,7 +126,20 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def unreachable(error: DBAPIError) -> StoreUnreachable:
-    """A failure of the database as StoreUnreachable, without statements, values and addresses."""
+def unreachable(error: DBAPIError) -> ChestganError:
+    """A failure of the database without statements, values and addresses.
+
+    StoreUnreachable, which may pass; of the embedded database DiskFull, or BadInput where its file is damaged or cannot
+    be written.
+    """
+    if isinstance(error.orig, sqlite3.Error):
+        code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF  # the kind, without its details
+        what = f"the storage of studies ({EMBEDDED} in the local folder)"
+        if code == sqlite3.SQLITE_FULL:
+            return DiskFull(what, "cannot be written (no space left)", "free some space on its disk")
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return BadInput(what, "is damaged", "move it away: a new one is made")
+        if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+            return BadInput(what, "cannot be written", "set CHESTGAN_HOME to a folder of yours")
     cause = f"does not answer, or broke off ({type(error.orig).__name__})"
     return StoreUnreachable("the storage of studies", cause, f"check that it runs, and {VARIABLE}")

@@ -12,6 +12,7 @@ from chestgan_core.errors import BadInput
 from chestgan_core.evaluation.pages.report_page import write_report
 from chestgan_core.evaluation.pages.sentences import cautions, sentence
 from chestgan_core.evaluation.scoring.evaluate import evaluate
+from chestgan_core.evaluation.scoring.feature_metrics import FeatureComparison
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.metric_rows import (
     FEATURE_MEASURES,
@@ -20,7 +21,7 @@ from chestgan_core.evaluation.scoring.metric_rows import (
     MetricRow,
     RowContext,
 )
-from chestgan_core.evaluation.scoring.sides import RealImages
+from chestgan_core.evaluation.scoring.sides import RealImages, draw_sides
 from chestgan_core.imaging.pictures import contact_sheet
 from chestgan_core.imaging.windows import WINDOWS
 
@@ -85,6 +86,12 @@ def test_each_row_carries_sample_sizes_extractor_split_seed_and_what_the_table_o
             assert row.value is None
             assert "the window ends at 150 HU" in row.note
             continue
+        if row.measure == "memorized fraction":
+            assert row.value is None
+            assert (
+                row.note == "not measured: the synthetic images are noise: neighbouring pixels are unrelated"
+            )
+            continue
         assert row.value is not None
         assert row.extractor.startswith(
             "pixels" if row.group in ("diversity", "plausibility") else "efficientnet"
@@ -123,6 +130,31 @@ def test_copies_of_the_training_set_are_caught_and_shown_beside_their_originals(
     assert found.pictures.closest.to_trained.max() < 0.05 < found.pictures.closest.to_held_out.min()
     write_report(found, tmp_path)
     assert (tmp_path / "figures" / "closest-to-training.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("fake", "said"),
+    [
+        (torch.full((16, 1, 32, 32), 0.2), "are of one value (16 of 16)"),
+        (blobs(1, 3).expand(16, -1, -1, -1).clone(), "are all the same"),
+        (
+            torch.rand(16, 1, 32, 32, generator=torch.Generator().manual_seed(1)),
+            "are noise: neighbouring pixels",
+        ),
+    ],
+)
+def test_of_images_that_show_nothing_no_fraction_is_called_memorized(fake: torch.Tensor, said: str) -> None:
+    held_out, trained = patients("a", "b", slices=8), patients("c", "d", slices=8, seed=5)
+    sides = draw_sides(held_out, fake, (), trained, 16, 0, "real")
+    features = {role: images.flatten(1).numpy() for role, images in sides.groups.items()}
+    row = RowContext("net:1", (16, 16), "a split", "", 0).rows(
+        FeatureComparison(sides, features, 0).memorization
+    )[0]
+    assert row.value is None
+    assert row.note.startswith(f"not measured: the synthetic images {said}")
+    (caution,) = (line for line in cautions([row], 2, "real") if "show nothing" in line)
+    assert caution.startswith(f"The synthetic images {said}")
+    assert "copie" not in sentence(row, "real")
 
 
 def test_a_collapsed_generator_is_caught_by_coverage_and_variety() -> None:
@@ -227,7 +259,9 @@ def test_an_unavailable_extractor_leaves_rows_without_a_number_and_the_reason(
 
 
 def test_a_patient_on_both_real_sides_is_refused_without_being_named() -> None:
-    with pytest.raises(BadInput, match=r"have 1 patient\(s\) in common") as caught:
+    with pytest.raises(
+        BadInput, match=r"the real images: have 1 of their 2 patient\(s\) in common with the other images"
+    ) as caught:
         report_of(patients("secret", "b", slices=8), blobs(9, 3), reference=patients("secret", slices=8))
     assert "secret" not in str(caught.value)
 
