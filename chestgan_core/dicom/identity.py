@@ -6,18 +6,13 @@ In: a data set. Out: text.
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from chestgan_core.dicom.attributes import encodable
+from chestgan_core.dicom.attributes import encodable, value_of
 from chestgan_core.dicom.patient_ids import normal_uid
 
 
 def text_of(dataset: Dataset, keyword: str) -> str:
     """An attribute as text, several values joined as in DICOM; empty: absent, or not of its value representation."""
-    try:
-        value = dataset.get(keyword)
-    except (
-        Exception
-    ):  # pydicom converts on access, and raises any exception on a value that it cannot convert
-        return ""
+    value = value_of(dataset, keyword)
     text = "\\".join(map(str, value)) if isinstance(value, MultiValue | list) else str(value or "")
     return encodable(text)  # two ids that differ in a damaged character only stay different
 
