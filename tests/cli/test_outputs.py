@@ -169,16 +169,16 @@ def test_a_full_disk_ends_training_generation_and_report_in_one_line(
 
 
 ENDINGS: dict[str, tuple[int, int, str]] = {
-    "refused slices": (10, 1, "train {tiny} --data flat.safetensors --out refused"),
-    "refused pair": (10, 1, "train {tiny} --data a.safetensors --held-out a.safetensors --out refused"),
-    "train": (8, 0, "train {tiny} --data a.safetensors --held-out b.safetensors --out out --device cpu"),
+    "refused slices": (5, 1, "train {tiny} --data flat.safetensors --out refused"),
+    "refused pair": (5, 1, "train {tiny} --data a.safetensors --held-out a.safetensors --out refused"),
+    "train": (5, 0, "train {tiny} --data a.safetensors --held-out b.safetensors --out out --device cpu"),
     "evaluate": (
-        6, 0, "evaluate --real a.safetensors --reference b.safetensors --fake fake.safetensors --device cpu"
+        5, 0, "evaluate --real a.safetensors --reference b.safetensors --fake fake.safetensors --device cpu"
     ),
-    "generate": (4, 0, "generate --model model --count 2 --out two.safetensors --device cpu"),
-    "experiments": (3, 0, "experiments list"),
-    "verify": (3, 1, "sets verify ."),
-    "unknown": (3, 2, "train no-such-experiment --data a.safetensors --out x"),
+    "generate": (5, 0, "generate --model model --count 2 --out two.safetensors --device cpu"),
+    "experiments": (5, 0, "experiments list"),
+    "verify": (5, 1, "sets verify ."),
+    "unknown": (5, 2, "train no-such-experiment --data a.safetensors --out x"),
     "sets": (3, 0, "sets list"),
 }  # fmt: skip
 
