@@ -1,6 +1,6 @@
 """The text of a sensor's tick: what matters first, a line each, and the rest as a count.
 
-In: sentences about experiments, patients or datasets. Out: a few lines. Dagster joins the lines on the page of a tick, so
+In: sentences about experiments, patients or datasets. Out: a few lines. Dagster joins the lines on the page of a tick:
 each of several begins with a dot.
 """
 
