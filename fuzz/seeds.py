@@ -41,15 +41,14 @@ def _patients(folder: Path) -> None:
 
 
 def _syntaxes(folder: Path) -> None:
-    """The middle slice of a patient in every transfer syntax that can be encoded here."""
+    """Slices of a patient, one in every transfer syntax that can be encoded here."""
     import pydicom
 
     from tests.dicom.compressed_files import file_of
 
     (folder / "slices").mkdir()
-    path = folder / "patients" / "3" / f"{SLICES // 2:02d}.dcm"
-    for syntax in SYNTAXES:
-        data = pydicom.dcmread(path)
+    for number, syntax in enumerate(SYNTAXES, 2):
+        data = pydicom.dcmread(folder / "patients" / "3" / f"{number:02d}.dcm")
         words = data.pixel_array.astype("uint16")
         (folder / "slices" / f"{syntax}.dcm").write_bytes(file_of(data, words, syntax))
 
