@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from chestgan_core.errors import ChestganError, DamagedObject
+from chestgan_core.local.parquet_pages import uncompressed_bytes
 
 MAX_BYTES = 2**30
 """Of the values of a table in memory: ten times the largest that the pipeline writes (a million rows of slices)."""
@@ -31,6 +32,7 @@ def read_parquet(
     columns: Sequence[str] | None = None,
     rows: int | None = None,
     exact: bool = False,
+    max_bytes: int = MAX_BYTES,
     error: type[ChestganError] = DamagedObject,
 ) -> pa.Table:
     """A Parquet file as a table. Sizes are checked before they are allocated, texts are valid UTF-8.
@@ -43,6 +45,7 @@ def read_parquet(
         columns: Names of columns to read, of any type, where there is no schema. By default all.
         rows: How many rows there must be.
         exact: Refuse columns beyond the schema.
+        max_bytes: Refuse a file whose pages, texts or numbers take more in memory.
         error: The class of the error.
 
     Returns:
@@ -57,12 +60,15 @@ def read_parquet(
         [{'seed': 3}, {'seed': 4}]
     """
     try:
-        with _opened(source) as file:
-            names = _names(file, schema, columns, rows, exact)
+        data = _bytes_of(source, max_bytes)
+        with _opened(data) as file:
+            names = _names(file, schema, columns, rows, exact, max_bytes)
+            if uncompressed_bytes(file.metadata, data) > max_bytes:
+                raise _Unexpected(f"has pages that do not fit into {max_bytes / 2**20:,.0f} MiB")
             texts = [name for name in names if pa.types.is_string(file.schema_arrow.field(name).type)]
         # Texts stay a dictionary until their size is known: of one that is repeated 10^8 times the file has one.
-        with _opened(source, texts) as file:
-            table = _read(file, names, texts)
+        with _opened(data, texts) as file:
+            table = _read(file, names, texts, max_bytes)
         if schema is not None:
             table = _without_empty_fields(table, schema)
     except _Unexpected as found:
@@ -100,12 +106,20 @@ class _Unexpected(Exception):
     """What is wrong with a file, as the middle of a sentence."""
 
 
-def _opened(source: Path | bytes, texts: Sequence[str] = ()) -> pq.ParquetFile:
-    if isinstance(source, Path) and source.exists() and not source.is_file():
+def _bytes_of(source: Path | bytes, limit: int) -> bytes:
+    """The whole file: a mapped one would take the process with it when somebody cuts it short."""
+    if isinstance(source, bytes):
+        return source
+    if source.exists() and not source.is_file():
         raise _Unexpected("is not a file")  # a pipe would be waited for
+    if source.stat().st_size > limit:
+        raise _Unexpected(f"is larger than {limit / 2**20:,.0f} MiB")
+    return source.read_bytes()
+
+
+def _opened(data: bytes, texts: Sequence[str] = ()) -> pq.ParquetFile:
     # Arrow never has to call Python for data, and starts no thread (pre_buffer would).
-    reader = pa.BufferReader(source) if isinstance(source, bytes) else pa.memory_map(str(source))
-    return pq.ParquetFile(reader, read_dictionary=list(texts), pre_buffer=False)
+    return pq.ParquetFile(pa.BufferReader(data), read_dictionary=list(texts), pre_buffer=False)
 
 
 def _names(
@@ -114,6 +128,7 @@ def _names(
     columns: Sequence[str] | None,
     rows: int | None,
     exact: bool,
+    limit: int,
 ) -> list[str]:
     """The columns to read, after everything that the metadata of the file says was checked."""
     there: pa.Schema = file.schema_arrow
@@ -122,17 +137,17 @@ def _names(
     count = _row_count(file)
     if rows is not None and count != rows:
         raise _Unexpected(f"has {count:,} rows, not {rows:,}")
-    if max(_fixed_bytes(there, names, count), _stored_bytes(file)) > MAX_BYTES:
-        raise _Unexpected(f"has {count:,} rows, more than fit into {MAX_BYTES / 2**30:g} GiB")
+    if max(_fixed_bytes(there, names, count), _stored_bytes(file)) > limit:
+        raise _Unexpected(f"has {count:,} rows, more than fit into {limit / 2**20:,.0f} MiB")
     return names
 
 
-def _read(file: pq.ParquetFile, names: list[str], texts: Sequence[str]) -> pa.Table:
+def _read(file: pq.ParquetFile, names: list[str], texts: Sequence[str], limit: int) -> pa.Table:
     table = file.read(columns=names, use_threads=False).select(names)
     if len(table) != _row_count(file):
         raise _Unexpected("contradicts itself about the number of its rows")
-    if sum(_text_bytes(table.column(name)) for name in texts) > MAX_BYTES:
-        raise _Unexpected(f"has texts that do not fit into {MAX_BYTES / 2**30:g} GiB")
+    if sum(_text_bytes(table.column(name)) for name in texts) > limit:
+        raise _Unexpected(f"has texts that do not fit into {limit / 2**20:,.0f} MiB")
     for name in texts:
         table = table.set_column(names.index(name), name, table.column(name).cast(pa.string()))
     table.validate(full=True)

@@ -49,11 +49,18 @@ def read_labels(folder: SetFolder) -> list[LabelRow]:
         raise DamagedObject(
             folder.path, f"has {folder.images:,} image(s), more than fit into its tars", REMEDY
         )
-    table = read_parquet(path, path, REMEDY, schema=SCHEMA, rows=folder.images)
+    table = read_parquet(
+        path, path, REMEDY, schema=SCHEMA, rows=folder.images, max_bytes=_max_bytes(folder.images)
+    )
     rows = cast(list[LabelRow], table.to_pylist())
     if fault := next(_faults(rows, folder, set(tars)), None):
         raise DamagedObject(path, fault, REMEDY)
     return rows
+
+
+def _max_bytes(images: int) -> int:
+    """More than the labels of so many images take in memory."""
+    return 2**20 + 2048 * images
 
 
 def _faults(rows: list[LabelRow], folder: SetFolder, tars: set[str]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from chestgan_core.local.files import open_regular, replacing
 from chestgan_core.local.parquet import column_names, read_parquet, write_parquet
 
 REMEDY = "make the shard again"
+MAX_ROWS_BYTES = 2**28  # of a shard of half a million slices
 MAX_TEXT = 1024  # characters; DICOM allows 64 for the longest text of a row
 
 
@@ -200,7 +201,9 @@ def read_shard(path: Path, chosen: Sequence[int] | None = None) -> Shard:
 
 def parse_rows(data: bytes, where: object) -> tuple[SliceRow, ...]:
     """The rows in the bytes of FILE.parquet. where: what an error names. Raises BadInput."""
-    table = read_parquet(data, where, REMEDY, schema=SCHEMA, exact=True, error=BadInput)
+    table = read_parquet(
+        data, where, REMEDY, schema=SCHEMA, exact=True, max_bytes=MAX_ROWS_BYTES, error=BadInput
+    )
     columns = [table.column(name).to_pylist() for name in SCHEMA.names]
     for name, values in zip(SCHEMA.names, columns, strict=True):
         if any(
