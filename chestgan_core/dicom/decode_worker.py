@@ -31,9 +31,9 @@ def serve(connection: socket.socket) -> None:
 
     gdcm.Trace.ErrorOff()
     gdcm.Trace.WarningOff()
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the parent decides what ends
+    # These reach the whole group of processes, and the parent decides what ends: a slice would seem to be damaged.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connection.sendall(READY)

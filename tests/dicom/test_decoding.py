@@ -326,12 +326,13 @@ def test_no_damaged_codestream_ends_this_process(tmp_path, syntax):
     assert np.array_equal(decoded(), WORDS)
 
 
-def test_core_files_are_not_written_and_interrupts_are_left_to_the_parent():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_core_files_are_not_written_and_signals_to_the_group_are_left_to_the_parent(number):
     process = worker()
     if not hasattr(process, "rlimit"):
         pytest.skip("this system does not show limits of other processes")
     assert process.rlimit(resource.RLIMIT_CORE)[0] == 0
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert worker().pid == process.pid
 
 

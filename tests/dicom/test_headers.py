@@ -261,6 +261,7 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.filterwarnings("ignore:Found unknown escape")
 def test_text_that_enters_rows_can_be_written_everywhere(tmp_path, name):
     charset, text = TEXTS[name]
     data = ct_slice()
