@@ -20,23 +20,20 @@ Names and order of the files decide nothing.
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TypeAlias
 
 from chestgan_core.dicom.acquisition import HINTS, ORDERS, SCANS
+from chestgan_core.dicom.along_body import Slices, by_place, cut_into_runs, joined, most_at_one_place
 from chestgan_core.dicom.contents import Dropped
 from chestgan_core.dicom.headers import SliceHeader
 from chestgan_core.dicom.left_out import LeftOut
 
-SAME_POSITION_MM = 0.01
 SAME_NORMAL_COSINE = 0.9994  # 2 degrees
-LATEST_STACKS = 64
 MIN_TURN = 3  # slices along the body that show a direction
 _INSTANCE_NUMBER = ORDERS.index("InstanceNumber")
 
-Slices: TypeAlias = list[SliceHeader]
 Distinct: TypeAlias = Callable[[Slices], tuple[dict[str, SliceHeader], list[Dropped]]]
 
 
@@ -66,7 +63,7 @@ def stacks_of(headers: Sequence[SliceHeader], distinct: Distinct) -> tuple[list[
 
 
 def _without_copies(headers: Sequence[SliceHeader], distinct: Distinct) -> tuple[Slices, list[Dropped]]:
-    repeated = [one for place in _places(headers) if len(place) > 1 for one in place]
+    repeated = [one for place in by_place(headers) if len(place) > 1 for one in place]
     if not repeated:
         return list(headers), []
     kept, dropped = distinct(repeated)
@@ -91,7 +88,9 @@ def _by_description(headers: Sequence[SliceHeader]) -> list[Slices]:
     groups: list[Slices] = []
     for group in _grouped(headers, _completed(fields)):
         # Unless a position would repeat: then what lacks the value is another scan.
-        groups += [group] if _most(group) == 1 else _grouped(group, [written[id(one)] for one in group])
+        groups += (
+            [group] if most_at_one_place(group) == 1 else _grouped(group, [written[id(one)] for one in group])
+        )
     return groups
 
 
@@ -119,53 +118,9 @@ def _apart(headers: Slices, value: Callable[[SliceHeader], str]) -> list[Slices]
     """Groups by a value, joined again where they follow each other along the body without overlap."""
     written: list[tuple[str, ...]] = [(value(one),) for one in headers]
     groups = _grouped(headers, _completed(written))
-    if len(groups) == 1 and _most(headers) > 1:
+    if len(groups) == 1 and most_at_one_place(headers) > 1:
         groups = _grouped(headers, written)  # a scan whose files lack the value
-    return _joined(sorted(groups, key=lambda group: _natural(max(map(value, group)))))
-
-
-def _joined(groups: list[Slices]) -> list[Slices]:
-    """Each group joined to the latest stack before it that it does not overlap along the body."""
-    extents_of_all = sorted(map(_extent, groups))
-    if all(low > high + SAME_POSITION_MM for (_, high), (low, _) in pairwise(extents_of_all)):
-        return [[one for group in groups for one in group]]
-    stacks: list[_Growing] = []
-    for group in groups:
-        # Not all of them: a series with thousands of groups at one position would take hours.
-        for stack in reversed(stacks[-LATEST_STACKS:]):
-            if stack.takes(group):
-                break
-        else:
-            stacks.append(_Growing([_extent(group)], _extent(group), list(group)))
-    return [stack.members for stack in stacks]
-
-
-@dataclass
-class _Growing:
-    """extents: lowest and highest position of each group in it, mm. hull: of all of them."""
-
-    extents: list[tuple[float, float]]
-    hull: tuple[float, float]
-    members: Slices
-
-    def takes(self, group: Slices) -> bool:
-        """Joins the group if it overlaps with no other."""
-        low, high = _extent(group)
-        beyond = _disjoint((low, high), self.hull) or all(_disjoint((low, high), one) for one in self.extents)
-        if beyond:
-            self.extents.append((low, high))
-            self.hull = min(low, self.hull[0]), max(high, self.hull[1])
-            self.members += group
-        return beyond
-
-
-def _disjoint(one: tuple[float, float], other: tuple[float, float]) -> bool:
-    return one[1] + SAME_POSITION_MM < other[0] or one[0] > other[1] + SAME_POSITION_MM
-
-
-def _extent(headers: Slices) -> tuple[float, float]:
-    positions = [one.position_mm for one in headers]
-    return min(positions), max(positions)
+    return joined(sorted(groups, key=lambda group: _natural(max(map(value, group)))))
 
 
 def _at_slice_locations(headers: Slices) -> Slices | None:
@@ -174,7 +129,7 @@ def _at_slice_locations(headers: Slices) -> Slices | None:
     None: positions do not repeat, or several do (then there are several scans), or a slice has no SliceLocation, or
     all have the same.
     """
-    repeated = [place for place in _places(headers) if len(place) > 1]
+    repeated = [place for place in by_place(headers) if len(place) > 1]
     locations = [one.acquisition.slice_location for one in headers]
     if len(repeated) != 1 or None in locations:
         return None
@@ -189,7 +144,7 @@ def _at_slice_locations(headers: Slices) -> Slices | None:
 
 def _told_apart(scan: Slices, dropped: list[Dropped]) -> list[Slices]:
     """Stacks by attributes and by the order in time; what neither tells apart is left out."""
-    most = _most(scan)
+    most = most_at_one_place(scan)
     if most == 1:
         return _by_turns(scan)
     for at in range(len(HINTS)):
@@ -202,7 +157,7 @@ def _told_apart(scan: Slices, dropped: list[Dropped]) -> list[Slices]:
         stacks = _by_order(scan, at)
         if stacks is not None:
             return stacks
-    places = _places(scan)
+    places = by_place(scan)
     reason = LeftOut.ONE_POSITION if len(places) == 1 else LeftOut.OVERLAPPING
     dropped += [(one, reason, reason.meaning) for place in places if len(place) > 1 for one in place]
     return [[one for place in places if len(place) == 1 for one in place]]
@@ -216,10 +171,10 @@ def _by_turns(scan: Slices) -> list[Slices]:
     numbers = {id(one): one.acquisition.orders[_INSTANCE_NUMBER] for one in scan}
     if None in numbers.values() or len(set(numbers.values())) < len(scan):
         return [scan]
-    runs = _runs(sorted(scan, key=lambda one: numbers[id(one)] or 0.0))
+    runs = cut_into_runs(sorted(scan, key=lambda one: numbers[id(one)] or 0.0))
     if min(map(len, runs)) < MIN_TURN:
         return [scan]  # numbers without an order
-    return _joined(runs)
+    return joined(runs)
 
 
 def _by_order(scan: Slices, at: int) -> list[Slices] | None:
@@ -227,14 +182,14 @@ def _by_order(scan: Slices, at: int) -> list[Slices] | None:
     values = {id(one): one.acquisition.orders[at] for one in scan}
     if None in values.values():
         return None
-    places = _places(scan)
+    places = by_place(scan)
     if len(places) == 1 and any(one.acquisition.slice_location is None for one in scan):
         return None  # whether all were taken at this position, or their positions are lost, nothing says
     if any(len({values[id(one)] for one in place}) < len(place) for place in places):
         return None
     most = max(map(len, places))
     ordered = sorted(scan, key=lambda one: (values[id(one)], one.position_mm))
-    runs = _runs(ordered)
+    runs = cut_into_runs(ordered)
     if len(runs) == most:
         return runs
     if any(len(place) < most for place in places):
@@ -244,38 +199,6 @@ def _by_order(scan: Slices, at: int) -> list[Slices] | None:
         for rank, one in enumerate(sorted(place, key=lambda one: values[id(one)] or 0.0)):
             ranks[rank].append(one)
     return ranks
-
-
-def _runs(ordered: Slices) -> list[Slices]:
-    """Cut where a position comes again or the direction of travel turns."""
-    runs: list[Slices] = []
-    direction = 0.0
-    for one in ordered:
-        step = one.position_mm - runs[-1][-1].position_mm if runs else 0.0
-        stays = abs(step) <= SAME_POSITION_MM
-        if not runs or stays or (direction and step * direction < 0):
-            runs.append([one])
-            direction = 0.0
-        else:
-            direction = direction or step
-            runs[-1].append(one)
-    return runs
-
-
-def _places(headers: Iterable[SliceHeader]) -> list[Slices]:
-    """The slices of each position, from the lowest to the highest."""
-    places: list[Slices] = []
-    for one in sorted(headers, key=lambda one: one.position_mm):
-        if places and one.position_mm - places[-1][0].position_mm <= SAME_POSITION_MM:
-            places[-1].append(one)
-        else:
-            places.append([one])
-    return places
-
-
-def _most(headers: Iterable[SliceHeader]) -> int:
-    """How many slices the most frequent position has."""
-    return max(map(len, _places(headers)), default=0)
 
 
 def _largest_orientation(headers: Slices) -> Slices:

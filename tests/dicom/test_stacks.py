@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import RLELossless
 
+from chestgan_core.dicom.along_body import joined
 from chestgan_core.dicom.left_out import Doubt, LeftOut
 from chestgan_core.dicom.series import Reading, Series, read_series
 from tests.dicom.ct_files import as_bytes, ct_slice
@@ -305,11 +306,9 @@ def test_an_image_that_says_neither_modality_nor_class_is_left_out_with_that_cau
 
 
 def test_a_thousand_images_with_acquisitions_of_their_own_at_one_position_take_no_time(tmp_path):
-    from chestgan_core.dicom.stacks import _joined
-
     reading = written(tmp_path / "in", scan(1, positions=range(1)))
     (header,) = reading.series[0].slices
-    assert len(_joined([[header]] * 3000)) == 3000
+    assert len(joined([[header]] * 3000)) == 3000
 
 
 def test_uids_of_another_patient_lose_nobody(tmp_path):
