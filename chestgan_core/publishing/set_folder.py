@@ -83,7 +83,7 @@ def read_set_folder(folder: Path) -> SetFolder:
 def parse_set(manifest: builtins.bytes, folder: Path, where: str) -> SetFolder:
     """The set whose files are, or will be, in a folder. where: named by an error. Raises DamagedObject."""
     fields = parse_typed(
-        SetManifest, parse_json(manifest, where), where, REMEDY, "the manifest of a synthetic set"
+        SetManifest, parse_json(manifest, where, REMEDY), where, REMEDY, "the manifest of a synthetic set"
     )
     # Checks that every file is in the folder of the manifest, too.
     artefact = parse_manifest(keys.set_manifest(fields.set.name, fields.version), manifest, where)

@@ -98,7 +98,7 @@ def sha256_of(source: Path | bytes) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def parse_json(data: bytes, where: str) -> dict[str, Any]:
+def parse_json(data: bytes, where: str, remedy: str = AGAIN) -> dict[str, Any]:
     """A JSON object. where: what an error names.
 
     Raises DamagedObject: not JSON, no object, NaN or infinity (Python reads them), a name twice, nested so deep that it
@@ -108,13 +108,13 @@ def parse_json(data: bytes, where: str) -> dict[str, Any]:
         value = json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except json.JSONDecodeError as error:
-        raise DamagedObject(where, "is not a JSON object", AGAIN) from error
+        raise DamagedObject(where, "is not a JSON object", remedy) from error
     except ValueError as error:
-        raise DamagedObject(where, f"is not a JSON object ({error})", AGAIN) from error
+        raise DamagedObject(where, f"is not a JSON object ({error})", remedy) from error
     except RecursionError as error:
-        raise DamagedObject(where, "is not a JSON object (it is nested too deeply)", AGAIN) from error
+        raise DamagedObject(where, "is not a JSON object (it is nested too deeply)", remedy) from error
     if not isinstance(value, dict):
-        raise DamagedObject(where, "is not a JSON object", AGAIN)
+        raise DamagedObject(where, "is not a JSON object", remedy)
     return value
 
 
