@@ -1,7 +1,7 @@
 """CT series from files: split into stacks, ordered along the normal, all other files counted.
 
 In: paths of folders, files and archives. Out: `Reading`. Pixels are decoded later, slice by slice (pixels.py); here
-only those of files that may be copies of each other (contents.py). Memory: a few hundred bytes per slice.
+only those of files that may be copies of each other (contents.py). Memory: 2 KB per slice.
 """
 
 from collections import Counter, defaultdict
