@@ -53,7 +53,9 @@ def split_patients(strata: Mapping[str, str], fraction: float = HELD_OUT_FRACTIO
     held_out: set[str] = set()
     for ranked in members.values():
         held_out.update(_first(ranked, fraction) if len(ranked) > 1 else ())
-    if not held_out:  # every patient is alone in its stratum; only one, as it is trained on once there is a pair
+    if (
+        not held_out
+    ):  # every patient is alone in its stratum; only one, as it is trained on once there is a pair
         held_out.add(min(strata, key=rank))
     return Split(train=frozenset(strata.keys() - held_out), held_out=frozenset(held_out))
 

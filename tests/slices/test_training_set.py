@@ -25,8 +25,8 @@ from chestgan_core.sources.archive.raw_archive import archive_patient
 from chestgan_core.sources.catalog.stored_catalog import catalog_series
 from chestgan_core.sources.phantom.patients import PhantomPatient, write_phantom
 from chestgan_core.store import keys
-from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from chestgan_core.store.client import s3_client
+from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from chestgan_core.store.store import Store
 
 PATIENTS, SLICES = 7, 16
