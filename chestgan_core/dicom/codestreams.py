@@ -23,6 +23,7 @@ _JPEG_SYNTAXES = {  # by the marker of a frame header: what GDCM decodes; it has
 }
 _JPEG_2000_START = b"\xff\x4f\xff\x51"
 _JP2, _JP2_CODESTREAM = b"\x00\x00\x00\x0cjP  ", b"jp2c"
+_STARTS = (b"\xff\xd8\xff", _JPEG_2000_START, _JP2)  # of a codestream, and of no fragment that continues one
 
 
 class BadCodestream(Exception):
@@ -43,10 +44,11 @@ class Declared:
     syntax: str
 
 
-def frame_of(encapsulated: bytes | memoryview) -> bytes:
+def frame_of(encapsulated: bytes | memoryview, *, one_fragment: bool = False) -> bytes:
     """The one frame of encapsulated pixel data (PS3.5 A.4), from the item of its offset table on.
 
-    A missing end of the sequence is tolerated. Raises BadCodestream: no items, too many, or one reaches beyond the end.
+    one_fragment: a frame cannot be in several fragments, as in RLE. A missing end of the sequence is tolerated. Raises
+    BadCodestream: no items, too many, several frames, or one item reaches beyond the end.
     """
     parts: list[memoryview] = []
     data, at = memoryview(encapsulated), 0
@@ -60,7 +62,16 @@ def frame_of(encapsulated: bytes | memoryview) -> bytes:
         at += 8 + length
     if len(parts) < 2 or not any(parts[1:]):  # the first item is the offset table
         raise BadCodestream("the compressed pixels are empty, or not in fragments")
+    starts = [part for part in parts[1:] if bytes(part[:12]).startswith(_STARTS) or (one_fragment and part)]
+    frames = max(_frames_of_table(parts[0]), len(starts))
+    if frames > 1:
+        raise BadCodestream(f"the compressed pixels hold {frames} frames, the header says one")
     return b"".join(parts[1:])
+
+
+def _frames_of_table(table: memoryview) -> int:
+    """How many frames a basic offset table lists; it may be empty."""
+    return len({bytes(table[at : at + 4]) for at in range(0, len(table) - 3, 4)})
 
 
 def declared_jpeg(frame: bytes) -> Declared:

@@ -63,7 +63,7 @@ def stored_pixels(header: SliceHeader, archives: Archives) -> np.ndarray:
 def _decoded(encapsulated: memoryview, header: SliceHeader) -> np.ndarray:
     """Stored values of compressed pixels. Raises BadCodestream."""
     layout, rows, columns = header.layout, header.rows, header.columns
-    frame = codestreams.frame_of(encapsulated)
+    frame = codestreams.frame_of(encapsulated, one_fragment=layout.syntax in RLE)
     if layout.syntax in RLE:
         segments = codestreams.declared_segments(frame)
         if segments != layout.allocated // 8:

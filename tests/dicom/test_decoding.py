@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from pydicom.encaps import encapsulate
 
 from chestgan_core.dicom import decode_worker, decoding
 from chestgan_core.dicom.codestreams import BadCodestream
@@ -302,6 +303,19 @@ def test_fragments_of_one_frame_are_joined_and_a_missing_end_is_tolerated(tmp_pa
     (tmp_path / "open").write_bytes(raw.removesuffix(b"\xfe\xff\xdd\xe0\0\0\0\0"))
     assert np.array_equal(hu_of(tmp_path / "whole"), chest_hu())
     assert np.array_equal(hu_of(tmp_path / "open"), chest_hu())
+
+
+@pytest.mark.parametrize("table", [True, False])
+@pytest.mark.parametrize("syntax", LOSSLESS)
+def test_a_second_frame_that_no_header_mentions_is_not_dropped_in_silence(tmp_path, syntax, table):
+    stream = frame(WORDS, syntax, 16)
+    data = compress(ct_slice(), syntax, stream)
+    data.PixelData = encapsulate([stream, stream], has_bot=table)
+    (tmp_path / "slice").write_bytes(as_bytes(data))
+    assert reason_of(tmp_path / "slice") == (
+        LeftOut.UNREADABLE,
+        "the compressed pixels hold 2 frames, the header says one",
+    )
 
 
 @pytest.mark.parametrize("syntax", LOSSLESS)
