@@ -182,8 +182,8 @@ def _picture(path: Path, size: int) -> np.ndarray:
 def _dicom_slices(folder: Path, size: int, window: str) -> Iterator[np.ndarray]:
     from chestgan_core.dicom.file_walk import Archives
     from chestgan_core.dicom.series import read_series
-    from chestgan_core.slices.normalization import NormalizedSlice, normalize_series
     from chestgan_core.slices.recipe import NormalizationRecipe
+    from chestgan_core.slices.series_slices import NormalizedSlice, normalize_series
 
     recipe = NormalizationRecipe(size=size, min_lung_fraction=0)
     with Archives() as archives:

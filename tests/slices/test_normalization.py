@@ -24,9 +24,10 @@ from chestgan_core.errors import BadInput
 from chestgan_core.imaging.lung_mask import find_chest
 from chestgan_core.imaging.perceptual_hash import distance, near_pairs
 from chestgan_core.local.progress import Progress
-from chestgan_core.slices.normalization import Normalized, SliceLeftOut, normalize, normalize_series
+from chestgan_core.slices.normalization import Normalized, normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.selection import NEAR_BITS
+from chestgan_core.slices.series_slices import SliceLeftOut, normalize_series
 from chestgan_core.slices.shards import write_shard
 from tests.dicom.ct_files import as_bytes, chest_hu, ct_slice, write_series
 
