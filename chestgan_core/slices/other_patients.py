@@ -6,6 +6,7 @@ same person may have two pseudonyms, and the same file two names.
 """
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chestgan_core.dicom.patient_ids import NO_ID
 from chestgan_core.errors import BadInput
 from chestgan_core.slices.shards import Shard
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,11 @@ def require_other_patients(
     if count := len(_contents(held_out) & _contents(trained)):
         cause = f"have {count} slice(s) in common with {of}, under other names of patients"
         raise BadInput(what, cause, remedy)
+    if studies := [name for name in {*trained.patients, *held_out.patients} if name.startswith(NO_ID)]:
+        log.warning(
+            f"{what}: {len(studies)} patient(s) of them and of {of} have no id, and each study counts as one; nobody "
+            "knows whether the same person is on both sides"
+        )
 
 
 class DistinctSlices:
