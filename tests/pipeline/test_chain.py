@@ -279,7 +279,7 @@ def test_features_of_real_slices_are_kept_and_used_again_unless_they_are_wrong(
     assert np.allclose(source(extractor, "real", images, "features"), computed, atol=1e-4)
     assert "not what the extractor computes here" in caplog.text
 
-    store.put_bytes(b"damaged", kept.find("features.safetensors").key)
+    store.put_bytes(b"damaged", store.read_manifest(manifest).find("features.safetensors").key)
     with pytest.raises(DamagedObject):
         source(extractor, "real", images, "features")
 
