@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from chestgan_core.store.client import s3_client
+from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from chestgan_core.store.client import s3_client
+from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from chestgan_core.store.store import Store
 from tests.kubernetes.cluster import (
     ADDRESS,
