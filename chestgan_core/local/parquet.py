@@ -170,7 +170,9 @@ def _check_columns(there: pa.Schema, schema: pa.Schema | None, names: Sequence[s
     for name in names:
         kind = there.field(name).type
         kind = kind.value_type if pa.types.is_list(kind) else kind
-        if schema is None and not (pa.types.is_primitive(kind) or pa.types.is_string(kind)):
+        # A column in which every value is missing has the type null.
+        plain = pa.types.is_primitive(kind) or pa.types.is_string(kind) or pa.types.is_null(kind)
+        if schema is None and not plain:
             raise _Unexpected(f"has {kind} in the column {name}, neither numbers nor texts nor lists of them")
     if schema is not None:
         for field in schema:

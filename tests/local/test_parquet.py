@@ -160,6 +160,12 @@ def test_tables_without_a_schema_have_numbers_and_texts(values: list[object]) ->
         read_parquet(stream.getvalue().to_pybytes(), "here", "again")
 
 
+def test_a_column_of_missing_values_is_one_of_a_table_without_a_schema() -> None:
+    data = write_parquet(pa.table({"images": [1, 2], "spread": [None, None]}))
+    table = read_parquet(data, "history", "again")
+    assert table.to_pylist() == [{"images": 1, "spread": None}, {"images": 2, "spread": None}]
+
+
 def test_nobody_goes_around_it() -> None:
     around = re.compile(
         r"pyarrow\.parquet|pyarrow import .*parquet|import pyarrow\.dataset|read_parquet\(.*pandas|pq\."
