@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 
 GRACE = 20.0  # seconds for a server to end by itself
 _KILLED = 5.0  # seconds in which the system removes what was killed
@@ -33,17 +34,21 @@ def main() -> int:
         signal.signal(number, signal.SIG_IGN)
     # Run workers whose code server has ended become children of this process, and no zombies of nobody.
     _prctl(_ADOPTS_ORPHANS, 1)
-    server = subprocess.Popen(command, close_fds=False, start_new_session=True, preexec_fn=_child)
+    server = subprocess.Popen(
+        command, close_fds=False, start_new_session=True, preexec_fn=partial(_child, os.getpid())
+    )
     while server.poll() is None and not select.select([lifeline], [], [], _INTERVAL)[0]:
         pass
     _end(server)
     return server.returncode
 
 
-def _child() -> None:
+def _child(parent: int) -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     _prctl(_DIES_WITH_PARENT, signal.SIGTERM)
+    if os.getppid() != parent:  # killed between the fork and the line above
+        os._exit(1)
 
 
 def _prctl(option: int, value: int) -> None:
