@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from chestgan_core.errors import ChestganError
+from chestgan_core.errors import ChestganError, described
 
 _log = logging.getLogger("chestgan")
 _faults: list[str] = []
@@ -39,5 +39,4 @@ def left_out(what: object, consequence: str = "") -> Iterator[None]:
         note_fault(f"{error}{beside}")
     except Exception as error:
         # Any library may raise here: each error is a setting or a file that only its owner can correct.
-        cause = " ".join(str(error).split())
-        note_fault(f"{what}: {type(error).__name__}: {cause}; correct it, or remove it{beside}")
+        note_fault(f"{what}: {described(error)}; correct it, or remove it{beside}")

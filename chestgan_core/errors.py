@@ -53,6 +53,11 @@ def _plain(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
+def described(error: Exception) -> str:
+    """An error that is none of ours, as the middle of a line: its class and what it says, without line ends."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
 class ChestganError(Exception):
     """what: the object (path, key, series); cause: what is wrong with it; remedy: what the reader can do.
 

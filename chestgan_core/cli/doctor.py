@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from chestgan_core.cli.parser import Answer, Commands, add_command
-from chestgan_core.errors import ChestganError
+from chestgan_core.errors import ChestganError, described
 from chestgan_core.local.home import home
 from chestgan_core.store import keys
 
@@ -99,8 +99,9 @@ def _check(part: str, check: Callable[[], str], optional: bool = False) -> Findi
         return Finding(part, False, optional, f"{error.what}: {error.cause}", error.remedy, error)
     except Exception as error:
         # The other findings are still of use: a driver, for instance, may raise anything.
-        detail = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        return Finding(part, False, optional, detail, "chestgan doctor --debug prints the traceback", error)
+        return Finding(
+            part, False, optional, described(error), "chestgan doctor --debug prints the traceback", error
+        )
 
 
 def _store(home: Path) -> str:
@@ -188,7 +189,7 @@ def _all_usable(kind: str, files: Mapping[str, Path], load: Callable[[Path], obj
         except ChestganError as error:
             causes.append(f"{error.what}: {error.cause}")
         except Exception as error:
-            causes.append(f"{path}: {type(error).__name__}: {' '.join(str(error).split())}")
+            causes.append(f"{path}: {described(error)}")
     if causes:
         what = f"{len(causes)} of {len(files)} {kind}"
         raise ChestganError(what, "; ".join(causes), "correct these files; all others are used")

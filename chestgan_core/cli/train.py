@@ -1,7 +1,6 @@
 """`chestgan train`: the generator of an experiment, from slices."""
 
 import argparse
-import os
 from contextlib import nullcontext
 
 from chestgan_core.cli.parser import (
@@ -49,6 +48,7 @@ def train(args: argparse.Namespace) -> Answer:
 
     from chestgan_core.training.data import load_training_slices
     from chestgan_core.training.devices import pick_device
+    from chestgan_core.training.distributed import World
     from chestgan_core.training.loop import train
     from chestgan_core.training.schedule import Budget
     from chestgan_core.training.validation import open_validator
@@ -63,8 +63,7 @@ def train(args: argparse.Namespace) -> Answer:
     else:
         budget = Budget.from_plan(experiment.training, len(slices))
     scorer = open_validator(args.held_out, slices, experiment, device) if args.held_out else None
-    # Of several processes (torchrun) the first one writes.
-    writes = os.environ.get("RANK", "0") == "0"
-    with output_folder(args.out, TRAINING) if writes else nullcontext():
-        outcome = train(experiment, slices, args.out, device, budget, scorer)
+    world = World.from_torchrun(device)
+    with output_folder(args.out, TRAINING) if world.is_main else nullcontext():
+        outcome = train(experiment, slices, args.out, device, budget, scorer, world=world)
     return Answer(outcome.as_json(), f"{outcome.line()}\nwritten to {escaped(args.out)}")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chestgan_core.dicom.patient_ids import NO_ID
+from chestgan_core.dicom.patient_ids import has_no_id
 from chestgan_core.errors import BadInput
 from chestgan_core.slices.shards import Shard
 
@@ -69,7 +69,7 @@ def require_other_patients(
     if count := len(_contents(held_out) & _contents(trained)):
         cause = f"have {count} slice(s) in common with {of}, under other names of patients"
         raise BadInput(what, cause, remedy)
-    if studies := [name for name in {*trained.patients, *held_out.patients} if name.startswith(NO_ID)]:
+    if studies := [name for name in {*trained.patients, *held_out.patients} if has_no_id(name)]:
         log.warning(
             f"{what}: {len(studies)} patient(s) of them and of {of} have no id, and each study counts as one; nobody "
             "knows whether the same person is on both sides"

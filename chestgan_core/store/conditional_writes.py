@@ -11,7 +11,6 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,15 +32,8 @@ _WITHOUT = (
 _UNKNOWN_OPERATION = {"NotImplemented", "501", "MethodNotAllowed", "UnsupportedOperation"}
 
 
-@dataclass
-class _Proven:
-    """The stores of this process that obeyed."""
-
-    stores: set[tuple[str, str, str]] = field(default_factory=set)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-_PROVEN = _Proven()
+_proven: set[tuple[str, str, str]] = set()  # the stores of this process that obeyed
+_proving = threading.Lock()
 
 
 def require_conditional_writes(
@@ -53,8 +45,8 @@ def require_conditional_writes(
     arguments: more of every request that writes. Raises StoreError: it does not, or the object cannot be written.
     """
     store = (client.meta.endpoint_url, bucket, key)
-    with _PROVEN.lock:
-        if store in _PROVEN.stores or lock_folder() is not None:
+    with _proving:
+        if store in _proven or lock_folder() is not None:
             return
         where = f"s3://{bucket}/{key}"
         with store_errors(where, client.meta.endpoint_url):
@@ -63,7 +55,7 @@ def require_conditional_writes(
                 raise StoreError(where, "the store ignores If-None-Match of a write", _WITHOUT)
             if not _is_refused(client, bucket, key, arguments, {"IfMatch": _NO_SUCH_ETAG}):
                 raise StoreError(where, "the store ignores If-Match of a write", _WITHOUT)
-        _PROVEN.stores.add(store)
+        _proven.add(store)
 
 
 def _is_refused(
@@ -72,21 +64,26 @@ def _is_refused(
     from botocore.exceptions import ClientError
 
     try:
-        client.put_object(Bucket=bucket, Key=key, Body=_PROBE, **arguments, **condition)
+        _put(client, bucket, key, _PROBE, {**arguments, **condition})
     except ClientError as error:
-        where = f"s3://{bucket}/{key}"
-        if _cannot(error):
-            raise StoreError(where, "the store has no conditional writes", _WITHOUT) from error
-        if isinstance(from_answer(error, where), PointerMoved):
+        if isinstance(from_answer(error, key), PointerMoved):
             return True
         raise
     return False
 
 
-def _cannot(error: Exception) -> bool:
-    response = getattr(error, "response", {})
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return status == 501 or response.get("Error", {}).get("Code") in _UNKNOWN_OPERATION
+def _put(client: "S3Client", bucket: str, key: str, data: bytes, arguments: Mapping[str, Any]) -> str:
+    """The ETag. Raises StoreError where the server has no conditional writes, and ClientError for other answers."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return client.put_object(Bucket=bucket, Key=key, Body=data, **arguments)["ETag"]
+    except ClientError as error:
+        status = error.response["ResponseMetadata"].get("HTTPStatusCode")
+        if status == 501 or error.response["Error"].get("Code") in _UNKNOWN_OPERATION:
+            where = f"s3://{bucket}/{key}"
+            raise StoreError(where, "the store has no conditional writes", _WITHOUT) from error
+        raise
 
 
 def conditional_put(
@@ -99,23 +96,21 @@ def conditional_put(
     from botocore.exceptions import ClientError
 
     where = f"s3://{bucket}/{key}"
-    condition: dict[str, Any] = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
-    with _locked(key):
-        if lock_folder() is not None:
-            condition = {}
+    folder = lock_folder()
+    if folder is not None:
+        with _locked(folder, key):
             if _etag(client, bucket, key) != expected:
                 raise PointerMoved(where, "another writer was first", "read it again and repeat the change")
-        try:
-            return client.put_object(Bucket=bucket, Key=key, Body=data, **arguments, **condition)["ETag"]
-        except ClientError as error:
-            if _cannot(error):
-                raise StoreError(where, "the store has no conditional writes", _WITHOUT) from error
-            # If-Match of an object that is gone.
-            if expected is not None and isinstance(from_answer(error, where), NotInStore):
-                raise PointerMoved(
-                    where, "it was deleted meanwhile", "read it again and repeat the change"
-                ) from error
-            raise
+            return _put(client, bucket, key, data, arguments)
+    condition = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
+    try:
+        return _put(client, bucket, key, data, {**arguments, **condition})
+    except ClientError as error:
+        # If-Match of an object that is gone.
+        if expected is not None and isinstance(from_answer(error, where), NotInStore):
+            cause = "it was deleted meanwhile"
+            raise PointerMoved(where, cause, "read it again and repeat the change") from error
+        raise
 
 
 def lock_folder() -> Path | None:
@@ -124,11 +119,7 @@ def lock_folder() -> Path | None:
 
 
 @contextmanager
-def _locked(key: str) -> Iterator[None]:
-    folder = lock_folder()
-    if folder is None:
-        yield
-        return
+def _locked(folder: Path, key: str) -> Iterator[None]:
     with file_errors(folder), file_lock(folder / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.lock"):
         yield
 

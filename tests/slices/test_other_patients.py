@@ -29,7 +29,9 @@ def test_what_both_sides_share_is_refused(held_out: Side, cause: str) -> None:
         require_other_patients(Side(FIRST, ["A", "B"]), held_out, "the held-out slices")
 
 
-@pytest.mark.parametrize(("trained", "held_out"), [(["A", "NOID-1"], ["C"]), (["A", "B"], ["NOID-2"])])
+@pytest.mark.parametrize(
+    ("trained", "held_out"), [(["A", "NOID-000000000001"], ["C"]), (["A", "B"], ["NOID-000000000002"])]
+)
 def test_of_patients_without_an_id_nobody_knows_and_a_warning_says_so(
     caplog: pytest.LogCaptureFixture, trained: list[str], held_out: list[str]
 ) -> None:
