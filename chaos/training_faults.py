@@ -13,12 +13,13 @@ import torch
 
 from chaos.killed import Confirm, duration, run_and_kill
 from chaos.tally import Tally
-from chestgan_core.config.experiment import Experiment, parse_experiment
+from chestgan_core.config.experiment import Experiment
 from chestgan_core.store.artefacts import sha256_of
 from chestgan_core.training.data import LoadedSlices
 from chestgan_core.training.loop import train
 from chestgan_core.training.schedule import Budget
 from chestgan_core.training.weights import GENERATOR_FILE
+from tests.training.conftest import discs, slices_of, small
 
 _IMAGES = 200
 _MOST_KILLS = 20
@@ -28,9 +29,9 @@ def killed_trainings(until: float, seed: int, folder: Path) -> Tally:
     """A training is killed until it gets to its end."""
     tally, chance = Tally("training killed", "it ends with the same bits", seed), random.Random(seed)
     torch.set_num_threads(1)
-    slices = LoadedSlices(_discs(), None, tuple(f"P{number}" for number in range(20)))
+    slices = slices_of(discs())
     while time.monotonic() < until:
-        experiment = _experiment(seed=tally.tried)
+        experiment = small(images=_IMAGES, sample_every_images=100).model_copy(update={"seed": tally.tried})
         whole, broken = folder / "whole", folder / "broken"
         longest = 0.8 * duration(_training(experiment, slices, whole))
         for _ in range(_MOST_KILLS):
@@ -62,27 +63,3 @@ def _training(experiment: Experiment, slices: LoadedSlices, out: Path) -> Callab
         confirm("trained")
 
     return work
-
-
-def _experiment(seed: int) -> Experiment:
-    fields = {
-        "dataset": "phantom",
-        "resolution": 16,
-        "seed": seed,
-        "network": {"latent_dim": 8, "generator_width": 3, "discriminator_width": 3},
-        "training": {
-            "batch_size": 4,
-            "images": _IMAGES,
-            "ema_images": 20,
-            "checkpoint_every_images": 16,
-            "sample_every_images": 100,
-        },
-    }
-    return parse_experiment(fields, "chaos", "chaos")
-
-
-def _discs() -> torch.Tensor:
-    """(20, 1, 16, 16) in [-1, 1]."""
-    axis = torch.linspace(-1, 1, 16)
-    radius = (axis[:, None] ** 2 + axis**2).sqrt()
-    return torch.stack([torch.where(radius < 0.3 + 0.03 * k, 0.8, -1.0) for k in range(20)])[:, None]

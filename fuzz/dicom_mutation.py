@@ -73,6 +73,10 @@ def _drawn(rng: random.Random, data: bytes) -> Element | None:
     return rng.choice(important if important and rng.random() < 0.7 else found) if found else None
 
 
+def _replaced(data: bytes, one: Element, by: bytes) -> bytes:
+    return data[: one.start] + by + data[one.end :]
+
+
 def value(rng: random.Random, data: bytes) -> bytes:
     """The value of an element at an extreme, of the form that its VR has."""
     one = _drawn(rng, data)
@@ -90,7 +94,7 @@ def value(rng: random.Random, data: bytes) -> bytes:
     new += b" " * (len(new) % 2 and rng.random() < 0.9)
     if len(new) > 0xFFFF and kind not in _LONG:
         new = new[:0xFFFE]
-    return data[: one.start] + element(one.tag, kind, new) + data[one.end :]
+    return _replaced(data, one, element(one.tag, kind, new))
 
 
 def kind_of_value(rng: random.Random, data: bytes) -> bytes:
@@ -104,7 +108,7 @@ def kind_of_value(rng: random.Random, data: bytes) -> bytes:
     content = data[one.value : one.end]
     if other not in _LONG:
         content = content[:0xFFFE]
-    return data[: one.start] + element(one.tag, other, content) + data[one.end :]
+    return _replaced(data, one, element(one.tag, other, content))
 
 
 def length(rng: random.Random, data: bytes) -> bytes:
@@ -114,11 +118,7 @@ def length(rng: random.Random, data: bytes) -> bytes:
         return some_bytes(rng, data)
     true = one.end - one.value
     false = rng.choice((0, 1, true - 1, true + 1, true + 2, true * 2, *EXTREME_WORDS))
-    return (
-        data[: one.start]
-        + element(one.tag, one.kind, data[one.value : one.end], max(false, 0))
-        + data[one.end :]
-    )
+    return _replaced(data, one, element(one.tag, one.kind, data[one.value : one.end], max(false, 0)))
 
 
 def order(rng: random.Random, data: bytes) -> bytes:
@@ -127,7 +127,7 @@ def order(rng: random.Random, data: bytes) -> bytes:
     if one is None or other is None:
         return some_bytes(rng, data)
     whole = data[one.start : one.end]
-    without = data[: one.start] + data[one.end :]
+    without = _replaced(data, one, b"")
     match rng.randrange(3):
         case 0:
             return without
@@ -163,7 +163,7 @@ def syntax(rng: random.Random, data: bytes) -> bytes:
     if one is None or rng.random() < 0.3:
         return some_bytes(rng, data, 0, 400)
     name = rng.choice(_SYNTAXES).encode()
-    return data[: one.start] + element(0x00020010, b"UI", name + b"\0" * (len(name) % 2)) + data[one.end :]
+    return _replaced(data, one, element(0x00020010, b"UI", name + b"\0" * (len(name) % 2)))
 
 
 def preamble(rng: random.Random, data: bytes) -> bytes:

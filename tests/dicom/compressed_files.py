@@ -79,7 +79,7 @@ def file_of(data: FileDataset, words: np.ndarray, syntax: str, precision: int | 
     """The slice as a file with these unsigned words as its pixels. precision: of a codestream; None: BitsStored."""
     if syntax in LOSSLESS:
         stream = frame(words, syntax, precision or data.BitsStored, bool(data.PixelRepresentation))
-        return _saved(compress(data, syntax, stream), False, True)
+        return saved(compress(data, syntax, stream), False, True)
     big = syntax == "big-endian"
     data.PixelData = words.astype(words.dtype.newbyteorder(">" if big else "<")).tobytes()
     data["PixelData"].VR = "OW" if words.itemsize > 1 else "OB"
@@ -87,11 +87,12 @@ def file_of(data: FileDataset, words: np.ndarray, syntax: str, precision: int | 
         "implicit": uid.ImplicitVRLittleEndian,
         "big-endian": uid.ExplicitVRBigEndian,
     }.get(syntax, uid.ExplicitVRLittleEndian)
-    raw = _saved(data, syntax == "implicit", not big)
+    raw = saved(data, syntax == "implicit", not big)
     return deflated(raw) if syntax == "deflated" else raw
 
 
-def _saved(data: FileDataset, implicit: bool, little: bool) -> bytes:
+def saved(data: FileDataset, implicit: bool, little: bool) -> bytes:
+    """The file in an uncompressed transfer syntax, which its meta information names already."""
     again = Dataset()  # a data set that was never read may be written in any encoding
     again.update(data)
     again.file_meta = data.file_meta

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from chestgan_core.store.client import Access, s3_client
 from chestgan_core.store.store import Store
+from tests.standins.serving import serve, stop
 
 BUCKET = "bucket"
 _CHECKSUM = re.compile("x-amz-(checksum-.*|sdk-checksum-algorithm|trailer)", re.IGNORECASE)
@@ -59,24 +60,18 @@ class BadS3:
         class Handler(_Handler):
             server_of = owner
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that gave up
-        threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        ).start()
+        self._server = serve(Handler)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        stop(self._server)
 
     @property
     def endpoint(self) -> str:
         """Its URL."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self._server.url
 
     def store(self, attempts: int = 2, answer_within: float = 10) -> Store:
         """A store in its bucket."""

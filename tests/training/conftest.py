@@ -57,6 +57,10 @@ def slices_of(images: torch.Tensor, classes: torch.Tensor | None = None) -> Load
 
 @pytest.fixture
 def images() -> torch.Tensor:
+    return discs()
+
+
+def discs() -> torch.Tensor:
     """(20, 1, 16, 16) in [-1, 1]: discs of growing radius."""
     axis = torch.linspace(-1, 1, 16)
     radius = (axis[:, None] ** 2 + axis**2).sqrt()
