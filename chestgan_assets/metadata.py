@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from chestgan_core.dicom.left_out import Cause
-    from chestgan_core.reasons import Reason
 
 # Below it the webserver answers with files of the store (chestgan_assets/web/files.py).
 FILES = "/files/"
@@ -96,11 +95,6 @@ def causes(found: "Sequence[Cause]", what: str = "reason") -> dg.TableMetadataVa
         (what, "cause", "files", "example"),
         [(escaped(one.reason), escaped(one.cause), one.files, escaped(one.example)) for one in ordered],
     )
-
-
-def meanings(*kinds: "type[Reason]") -> dict[str, str]:
-    """Reason -> what it means, for `counts`."""
-    return {str(reason): reason.meaning for kind in kinds for reason in kind}
 
 
 def columns_of_rows(row: type) -> dg.TableSchema:

@@ -3,9 +3,9 @@
 In: values with their meanings, counts by reason. Out: `Reason`, and counts as one line. Imports nothing heavy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 Key = TypeVar("Key", bound=str)
 
@@ -21,6 +21,17 @@ class Reason(StrEnum):
         member._value_ = value
         member.meaning = meaning
         return member
+
+
+class Explained(Protocol):
+    """A value with a line that explains it: a Reason, and others that carry more."""
+
+    meaning: str
+
+
+def meanings(*kinds: Iterable[Explained]) -> dict[str, str]:
+    """Value -> what it means, of some closed lists."""
+    return {str(value): value.meaning for kind in kinds for value in kind}
 
 
 def in_words(counts: Mapping[Key, int]) -> str:

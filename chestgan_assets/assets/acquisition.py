@@ -20,7 +20,6 @@ from chestgan_assets.metadata import (
     columns_of_rows,
     compact_table,
     counts,
-    meanings,
     picture,
     refused_by_checks,
     table,
@@ -30,6 +29,7 @@ from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PATIENT_DATA, PATIENT_IMAGES
 from chestgan_core.config.dataset import parse_patient_partition
 from chestgan_core.errors import IdentityFound
+from chestgan_core.reasons import meanings
 
 if TYPE_CHECKING:
     from chestgan_core.dicom.audit_report import Finding
@@ -153,7 +153,7 @@ def raw_dicom(
             "de-identification": counts(
                 {str(finding): n for finding, n in audit.findings.items()},
                 what="finding",
-                meanings={str(finding): finding.meaning for finding in audit.findings},
+                meanings=meanings(audit.findings),
             ),
             "licence": archive.licence,
             **({"doi": archive.doi} if archive.doi else {}),

@@ -9,6 +9,7 @@ from chestgan_assets.metadata import COLUMNS, ROW_COUNT, URI, columns_of_rows, c
 from chestgan_assets.partitions import ANNOTATED, DICOM, annotated_datasets, same_dataset
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PATIENT_DATA
+from chestgan_core.reasons import meanings
 
 
 @dg.asset(
@@ -45,7 +46,7 @@ def tumour_annotations(
                 stored.annotations.defects,
                 "files or boxes",
                 "defect",
-                {str(defect): defect.meaning for defect in Defect},
+                meanings(Defect),
             ),
         },
     )

@@ -19,7 +19,6 @@ from chestgan_assets.metadata import (
     columns_of_parquet,
     columns_of_rows,
     counts,
-    meanings,
     picture,
     refused_by_checks,
     table,
@@ -36,6 +35,7 @@ from chestgan_assets.partitions import (
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PATIENT_IMAGES
 from chestgan_core.config.dataset import parse_patient_partition
+from chestgan_core.reasons import meanings
 from chestgan_core.slices import recipe
 
 SHOWN = 50

@@ -11,6 +11,7 @@ from typing import Any
 from chestgan_core.dicom.histology import HISTOLOGIES
 from chestgan_core.dicom.left_out import LeftOut
 from chestgan_core.documents.markdown import render_markdown
+from chestgan_core.reasons import meanings
 from chestgan_core.slices.selection import NEAR_BITS, NotUsed
 from chestgan_core.slices.splits import SIDES
 from chestgan_core.sources.images.image_rows import ImageStatus
@@ -27,7 +28,7 @@ def write_card(fields: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> 
         thicknesses=_table(
             rows, lambda row: f"{row['thickness_mm']:g} mm" if row["thickness_mm"] else "unknown"
         ),
-        meanings={str(reason): reason.meaning for kind in (NotUsed, LeftOut, ImageStatus) for reason in kind},
+        meanings=meanings(NotUsed, LeftOut, ImageStatus),
         images="slices" if fields["hounsfield"] else "pictures",
         near_bits=NEAR_BITS,
         marked={

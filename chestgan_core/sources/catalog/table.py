@@ -6,6 +6,7 @@ each: a folder is read by its owner, in a terminal.
 
 from chestgan_core.dicom.histology import HISTOLOGIES
 from chestgan_core.dicom.left_out import LeftOut, shown
+from chestgan_core.reasons import meanings
 from chestgan_core.sources.catalog.series_selection import SeriesStatus
 from chestgan_core.sources.series_rows import Amount, Catalog
 
@@ -23,10 +24,10 @@ def as_text(title: str, catalog: Catalog) -> str:
         lines.append(_amount(f"  {letter} {HISTOLOGIES[letter]}" if letter else "  no histology", amount))
     if summary.left_out_series:
         lines += ["", f"{'series left out':30}{'series':>9}"]
-        lines += _reasons(summary.left_out_series, {str(status): status.meaning for status in SeriesStatus})
+        lines += _reasons(summary.left_out_series, meanings(SeriesStatus))
     if catalog.left_out:
         lines += ["", f"{f'of {catalog.files:,} files left out':30}{'files':>9}"]
-        lines += _reasons(catalog.left_out, {str(reason): reason.meaning for reason in LeftOut})
+        lines += _reasons(catalog.left_out, meanings(LeftOut))
         lines += [f"    {line}" for line in shown(catalog.causes)]
     if catalog.doubts:
         lines += ["", "warnings", *(f"  {line}" for line in shown(catalog.doubts))]
