@@ -13,8 +13,9 @@ from dagster_webserver import cli
 from dagster_webserver.app import create_app_from_workspace_process_context
 
 from chestgan_assets.web.files import Files
-from chestgan_assets.web.guard import App, Guard
+from chestgan_assets.web.forms import wrong_form
 from chestgan_core.local.environment import choice_from_environment
+from chestgan_web.guard import App, Guard
 
 HOSTS, OWN_ACCOUNT = "CHESTGAN_UI_HOSTS", "CHESTGAN_UI_OWN_ACCOUNT"
 
@@ -24,6 +25,8 @@ def guarded(app: App, environment: Mapping[str, str] = os.environ) -> Guard:
     return Guard(
         Files(app),
         environment.get(HOSTS, "").split(","),
+        setting=HOSTS,
+        refuses=wrong_form,
         own_account=environment.get(OWN_ACCOUNT) == "yes",
     )
 

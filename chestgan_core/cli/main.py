@@ -7,6 +7,7 @@ standard error. Exit status: 0 done, 1 failed, 2 wrong use. An error is one line
 import json
 import logging
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 
 from chestgan_core import __version__
 from chestgan_core.cli import (
@@ -76,4 +77,7 @@ def parser() -> Parser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     for group in GROUPS:
         group.add_to(commands)
+    # Those of other rooms, which core does not know: a module with `add_to`, as those above.
+    for entry in entry_points(group="chestgan.commands"):
+        entry.load().add_to(commands)
     return parser

@@ -11,9 +11,9 @@ import pytest
 from chestgan_assets import metadata
 from chestgan_assets.web import files
 from chestgan_assets.web.files import Files
-from chestgan_assets.web.guard import Message, Receive, Scope, Send
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
+from chestgan_web.guard import Message, Receive, Scope, Send
 
 PDF = b"%PDF-1.7 " + bytes(range(256)) * 3000
 PAGE = b"<h1>report</h1><script>alert(1)</script>"

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from chestgan_assets.web import peer
-from chestgan_assets.web.guard import Guard, Message, Receive, Scope, Send
-from chestgan_assets.web.peer import is_own_account
+from chestgan_assets.web.forms import wrong_form
 from chestgan_assets.web.server import guarded
+from chestgan_web import peer
+from chestgan_web.guard import Guard, Message, Receive, Scope, Send
+from chestgan_web.peer import is_own_account
 
 JSON = {"content-type": "application/json"}
 HERE = ("127.0.0.1", 3000)
@@ -57,7 +58,7 @@ def request(
     async def send(message: Message) -> None:
         sent.append(dict(message))
 
-    asyncio.run((guard or Guard(_app))(scope, receive, send))
+    asyncio.run((guard or Guard(_app, setting="CHESTGAN_UI_HOSTS", refuses=wrong_form))(scope, receive, send))
     return sent
 
 
@@ -102,7 +103,7 @@ def test_a_host_that_is_configured_and_the_address_of_the_server_are_ours() -> N
 
 def test_a_page_behind_a_proxy_is_the_same_origin() -> None:
     """TLS ends at the proxy: the scheme of the page is https, that of the request http."""
-    guard = Guard(_app, ["chest.example"])
+    guard = Guard(_app, ["chest.example"], setting="CHESTGAN_UI_HOSTS", refuses=wrong_form)
     headers = {
         "host": "chest.example",
         "origin": "https://chest.example",
@@ -272,7 +273,7 @@ def test_connections_of_other_accounts_are_refused_and_those_of_root_are_not() -
                 port = int(process.stdout.readline())
                 with listener.accept()[0]:
                     assert is_own_account(("127.0.0.1", port), server) is (user == 0)
-                    guard = Guard(_app, own_account=True)
+                    guard = Guard(_app, setting="CHESTGAN_UI_HOSTS", own_account=True)
                     scope = {"client": ("127.0.0.1", port), "server": server, "type": "http", "headers": []}
                     refusal = guard.refusal(scope)
                     assert refusal is not None

@@ -1,16 +1,14 @@
-"""Who may send a request to Dagster's UI, and how: a layer around its ASGI application.
+"""Who may send a request to a web server of ours: a layer around its ASGI application.
 
-In: every request and WebSocket. Out: those of the UI itself and of programs of this machine, unchanged; for all others
-403, 404, 405 or 415 with one line that says why. Dagster itself has no login, takes changes by GET, and looks at
-neither Host nor Origin: any web page could start runs through the browser of somebody who may.
+In: every request and WebSocket. Out: those of the server's own pages and of programs of this machine, unchanged; for
+all others 403 with one line that says why.
 
 What is refused, and what it would be:
 
 - a Host that is not ours: DNS rebinding, by which a foreign page becomes "the same origin"
 - an Origin or Sec-Fetch-Site that is not ours: a foreign page, also by WebSocket, to which browsers apply no rule
-- GraphQL by GET: `<img src="…/graphql?query=mutation…">`; a POST that is not JSON: a form
-- methods and paths that the UI does not use
 - where `own_account` is set, connections of other accounts of this machine
+- what the server itself refuses, by `refuses`
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -18,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from chestgan_assets.web.peer import is_own_account
+from chestgan_web.peer import is_own_account
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -28,8 +26,6 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# Dagster reads a file that the request names, of the machine of the code server; there are no notebooks here.
-_CLOSED = ("/notebook", "/dagit/notebook")
 _HEADERS = {
     # No frame of a foreign page, which could lay its own buttons over ours.
     b"x-frame-options": b"DENY",
@@ -52,12 +48,24 @@ class Refusal:
 class Guard:
     """An ASGI application around another one.
 
-    hosts: names under which the UI is reached, besides those of this machine: of a proxy, of a cluster's ingress.
-    own_account: whether only processes of the account of this one (and of root) may connect, over loopback.
+    hosts: names under which the server is reached, besides those of this machine: of a proxy, of a cluster's ingress.
+    setting: the environment variable that holds these names, for the refusal. refuses: what else is refused, by the
+    server itself. own_account: whether only processes of the account of this one (and of root) may connect, over
+    loopback.
     """
 
-    def __init__(self, app: App, hosts: Iterable[str] = (), *, own_account: bool = False) -> None:
+    def __init__(
+        self,
+        app: App,
+        hosts: Iterable[str] = (),
+        *,
+        setting: str,
+        refuses: Callable[[Scope, "Headers"], Refusal | None] = lambda scope, headers: None,
+        own_account: bool = False,
+    ) -> None:
         self._app = app
+        self._setting = setting
+        self._refuses = refuses
         self._hosts = frozenset(host.strip().lower() for host in hosts if host.strip())
         self._own_account = own_account
 
@@ -74,23 +82,23 @@ class Guard:
         """Why a request is refused; None: it is not."""
         if self._own_account and not is_own_account(scope.get("client"), scope.get("server")):
             return Refusal(
-                403, "this UI belongs to another account of this machine; start your own: make dev"
+                403, "this server belongs to another account of this machine; start your own: make dev"
             )
-        headers = _Headers(scope["headers"])
-        return self._foreign(scope, headers) or _wrong_form(scope, headers)
+        headers = Headers(scope["headers"])
+        return self._foreign(scope, headers) or self._refuses(scope, headers)
 
-    def _foreign(self, scope: Scope, headers: "_Headers") -> Refusal | None:
+    def _foreign(self, scope: Scope, headers: "Headers") -> Refusal | None:
         hosts = headers.all(b"host")
         here = _name_and_port(hosts[0], scope["scheme"]) if len(hosts) == 1 else None
         if here is None or not self._is_ours(here[0], scope):
-            return Refusal(403, "this host name is not ours; add it to CHESTGAN_UI_HOSTS if it should be")
+            return Refusal(403, f"this host name is not ours; add it to {self._setting} if it should be")
         origins = headers.all(b"origin")
         if origins and not (len(origins) == 1 and self._is_same(origins[0], here)):
-            return Refusal(403, "a page of another site may not send requests here; open the UI itself")
+            return Refusal(403, "a page of another site may not send requests here; open the address itself")
         site = headers.first(b"sec-fetch-site")
         if site in ("", "same-origin", "none") or _is_link(scope, headers):
             return None
-        return Refusal(403, "a page of another site may not send requests here; open the UI itself")
+        return Refusal(403, "a page of another site may not send requests here; open the address itself")
 
     def _is_ours(self, name: str, scope: Scope) -> bool:
         # The address at which the connection arrived: probes of Kubernetes name it, and no foreign page has it.
@@ -104,14 +112,18 @@ class Guard:
         return there is not None and (there[0] in self._hosts or (scheme, there) == ("http", here))
 
 
-class _Headers:
+class Headers:
+    """The headers of a request, names in lower case."""
+
     def __init__(self, raw: Iterable[tuple[bytes, bytes]]) -> None:
         self._raw = [(name.lower(), value.decode("latin-1").strip()) for name, value in raw]
 
     def all(self, name: bytes) -> list[str]:
+        """Every value of a header."""
         return [value for found, value in self._raw if found == name]
 
     def first(self, name: bytes) -> str:
+        """The first value of a header in lower case, "" where there is none."""
         return next(iter(self.all(name)), "").lower()
 
 
@@ -127,7 +139,7 @@ def _name_and_port(host: str, scheme: str) -> tuple[str, int] | None:
     return parts.hostname.lower(), port or _DEFAULT_PORTS.get(scheme.replace("ws", "http"), 0)
 
 
-def _is_link(scope: Scope, headers: _Headers) -> bool:
+def _is_link(scope: Scope, headers: Headers) -> bool:
     """Whether a person followed a link of another page, to a page of ours: reading, in a tab of its own."""
     return (
         scope["type"] == "http"
@@ -135,24 +147,6 @@ def _is_link(scope: Scope, headers: _Headers) -> bool:
         and headers.first(b"sec-fetch-mode") == "navigate"
         and headers.first(b"sec-fetch-dest") == "document"
     )
-
-
-def _wrong_form(scope: Scope, headers: _Headers) -> Refusal | None:
-    path = scope["path"].rstrip("/")
-    if path.endswith(_CLOSED):
-        return Refusal(404, "there are no notebooks here")
-    if scope["type"] == "websocket":
-        return None
-    if scope["method"] in ("GET", "HEAD"):
-        if path.endswith("/graphql") and scope.get("query_string"):
-            return Refusal(405, "GraphQL is asked by POST, with the query as JSON")
-        return None
-    if scope["method"] != "POST":
-        return Refusal(405, "only GET, HEAD and POST are used here")
-    kinds = headers.all(b"content-type")
-    if len(kinds) != 1 or kinds[0].partition(";")[0].strip().lower() != "application/json":
-        return Refusal(415, "a POST needs the header Content-Type: application/json")
-    return None
 
 
 async def _refuse(kind: str, refusal: Refusal, send: Send) -> None:
@@ -166,7 +160,7 @@ async def _refuse(kind: str, refusal: Refusal, send: Send) -> None:
 
 
 def _with_headers(send: Send) -> Send:
-    """What a response says besides: what Dagster sets itself stays, and a second policy only makes it stricter."""
+    """What a response says besides: what the server sets itself stays, and a second policy only makes it stricter."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,0 +1,1 @@
+"""Pages of administrators. Each of their deeds is in the audit log."""

@@ -1,0 +1,147 @@
+"""The application: routers, and the layers around them.
+
+In: settings, and how the store is opened. Out: an ASGI application with its database upgraded. From the outside in: the
+guard (host, origin, account), the size of a body, headers, the language, routes.
+"""
+
+import logging
+import secrets
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from sqlalchemy import Engine
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from chestgan_core import __version__
+from chestgan_core.errors import ChestganError, NotInStore
+from chestgan_core.store.store import Store
+from chestgan_portal.database.engine import open_engine, upgrade
+from chestgan_portal.database.tables import Secret
+from chestgan_portal.machine import health
+from chestgan_portal.pages.languages import COOKIE, _, language, preferred
+from chestgan_portal.pages.render import go_to, render
+from chestgan_portal.public import home
+from chestgan_portal.security.headers import Headers, MaxBody
+from chestgan_portal.security.limits import TooMany
+from chestgan_portal.security.visitors import Forbidden, NeedsLogin
+from chestgan_portal.settings import HOSTS, Settings
+from chestgan_web.guard import App, Guard, Receive, Scope, Send
+
+STATIC = Path(__file__).with_name("static")
+ROUTERS = (health.router, home.router)
+
+log = logging.getLogger(__name__)
+
+
+def create_app(settings: Settings, open_store: Callable[[], Store] = Store.open) -> App:
+    """The portal. open_store: called at the first request that needs it. Raises BadInput: no database."""
+    return guarded(create_pages(settings, open_store), settings)
+
+
+def create_pages(settings: Settings, open_store: Callable[[], Store] = Store.open) -> FastAPI:
+    """The routes without the guard."""
+    engine = open_engine(settings.database)
+    upgrade(engine)
+    app = FastAPI(title="chestgan portal", version=__version__, docs_url=None, redoc_url=None)
+    app.state.settings, app.state.engine, app.state.store = settings, engine, cache(open_store)
+    app.state.secret = _secret(engine, "forms")
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_exception_handler(HTTPException, _http_error)  # type: ignore[arg-type]
+    app.add_exception_handler(NeedsLogin, _needs_login)
+    app.add_exception_handler(Forbidden, _forbidden)
+    app.add_exception_handler(TooMany, _too_many)  # type: ignore[arg-type]
+    app.add_exception_handler(ChestganError, _failed)  # type: ignore[arg-type]
+    app.add_exception_handler(OperationalError, _database_down)
+    return app
+
+
+def guarded(pages: FastAPI, settings: Settings) -> App:
+    """The layers around the routes."""
+    inside = Headers(MaxBody(_Language(pages)), https=settings.https)
+    return Guard(inside, settings.hosts, setting=HOSTS, own_account=settings.own_account)
+
+
+def _secret(engine: Engine, name: str) -> bytes:
+    """A random secret of this installation, made at the first start, whichever process is first."""
+    with Session(engine) as session:
+        if found := session.get(Secret, name):
+            return found.value.encode()
+        session.add(Secret(name=name, value=secrets.token_urlsafe(32)))
+        try:
+            session.commit()
+        except IntegrityError:
+            session.rollback()
+        return session.get_one(Secret, name).value.encode()
+
+
+class _Language:
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            request = Request(scope)
+            language.set(preferred(request.cookies.get(COOKIE), request.headers.get("accept-language", "")))
+        await self._app(scope, receive, send)
+
+
+def _error(
+    request: Request, status: int, title: str, text: str, headers: dict[str, str] | None = None
+) -> Response:
+    template = "error_part.html" if request.headers.get("hx-request") == "true" else "error.html"
+    response = render(request, template, status, title=title, text=text)
+    response.headers.update(headers or {})
+    return response
+
+
+def _http_error(request: Request, error: HTTPException) -> Response:
+    if error.status_code == 404:
+        return _error(
+            request, 404, _("Not found"), _("There is no such page, or it is not for this account.")
+        )
+    return _error(
+        request, error.status_code, _("This did not work"), str(error.detail), dict(error.headers or {})
+    )
+
+
+def _needs_login(request: Request, error: Exception) -> Response:
+    from urllib.parse import quote
+
+    path = request.url.path if request.method == "GET" else "/"
+    return go_to(request, f"/login?next={quote(path, safe='/')}")
+
+
+def _forbidden(request: Request, error: Exception) -> Response:
+    text = _(
+        "This page is not for this account, or the form is too old. Go back, reload the page and try again."
+    )
+    return _error(request, 403, _("Not allowed"), text)
+
+
+def _too_many(request: Request, error: TooMany) -> Response:
+    text = _("Too many attempts. Try again later.")
+    return _error(request, 429, _("Too many attempts"), text, {"retry-after": str(error.seconds)})
+
+
+def _failed(request: Request, error: ChestganError) -> Response:
+    if isinstance(error, NotInStore):
+        return _error(request, 404, _("Not found"), _("The store does not have this."))
+    log.error("%s", error)
+    text = _(
+        "The store does not answer as it should. Try again later; the administrators find the reason in the log."
+    )
+    return _error(request, 503, _("Not available"), text, {"retry-after": "30"})
+
+
+def _database_down(request: Request, error: Exception) -> Response:
+    log.error("the database does not answer: %s", type(error).__name__)
+    text = _("The database does not answer. Nothing that was accepted is lost. Try again in a minute.")
+    return _error(request, 503, _("Not available"), text, {"retry-after": "30"})

@@ -1,0 +1,27 @@
+"""`chestgan portal`: start the portal, or make its first administrator."""
+
+import argparse
+
+from chestgan_core.cli.parser import Answer, Commands, add_command
+
+
+def add_to(commands: Commands) -> None:
+    """The command and its options."""
+    add_command(
+        commands,
+        "portal",
+        run,
+        "Start the portal: gallery, reader studies, administration.",
+        "Settings are environment variables (docs/portal.md).",
+    )
+
+
+def run(args: argparse.Namespace) -> Answer:
+    """Serve until a signal arrives."""
+    from chestgan_portal.server import serve
+    from chestgan_portal.settings import Settings
+
+    settings = Settings.from_environment()
+    print(f"portal  http://{settings.host}:{settings.port}", flush=True)
+    serve(settings)
+    return Answer({}, "the portal has ended")

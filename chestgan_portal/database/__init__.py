@@ -1,0 +1,1 @@
+"""The portal's own database: accounts, studies as they run, answers, posts, messages."""

@@ -1,0 +1,1 @@
+"""What programs ask: health and readiness, and the notifications of the pipeline."""

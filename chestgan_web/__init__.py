@@ -1,0 +1,1 @@
+"""What the project's web servers share: who may ask, and the files of the store that they show."""
