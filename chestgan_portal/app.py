@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 from chestgan_core import __version__
 from chestgan_core.errors import ChestganError, NotInStore
 from chestgan_core.store.store import Store
+from chestgan_portal.administration import home as administration
 from chestgan_portal.database.engine import open_engine, upgrade
 from chestgan_portal.database.tables import Secret
 from chestgan_portal.machine import health
@@ -34,7 +35,11 @@ from chestgan_portal.settings import HOSTS, Settings
 from chestgan_web.guard import App, Guard, Receive, Scope, Send
 
 STATIC = Path(__file__).with_name("static")
-ROUTERS = (health.router, home.router)
+ROUTERS = (
+    health.router,
+    home.router,
+    administration.router,
+)
 
 log = logging.getLogger(__name__)
 
