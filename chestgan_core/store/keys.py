@@ -21,6 +21,11 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     studies/tuned.json                                   the current tuned experiments, name -> YAML
     synthetic/<set>/<version>/manifest.json              images-*.tar, labels.parquet, README.md
     synthetic/<set>/latest.json, synthetic/index.json    the newest version, all sets
+    reading/real-images/<set>/<set version>/<version>/manifest.json   held-out real slices, and latest.json
+    reading/studies/<study>/<version>/manifest.json      a frozen reader study: pictures.safetensors, key.json
+    reading/packs/<study>/<version>/<reader>/manifest.json   the sealed key of an offline file: pack.json
+    reading/answers/<set>/<study>/<version>/manifest.json    answers.json, and reading/answers/<set>/latest.json
+    reading/results/<set>/<study>/<version>/manifest.json    and reading/results/<set>/latest.json
     doctor/<token>                                       written and deleted by a check of the store
     doctor/conditional-writes                            stays: the object that conditional writes are tried out on
 
@@ -228,6 +233,46 @@ def sets_prefix() -> str:
 def set_index() -> str:
     """Pointer object that lists every synthetic set."""
     return _key("synthetic", "index.json")
+
+
+def real_images_manifest(set_name: str, set_version: str, version: str) -> str:
+    """Manifest of the held-out real slices that a set may be compared with in reader studies."""
+    return _key("reading", "real-images", set_name, set_version, version, MANIFEST)
+
+
+def real_images_latest(set_name: str, set_version: str) -> str:
+    """Pointer to the newest real slices for one version of a set."""
+    return _key("reading", "real-images", set_name, set_version, POINTER)
+
+
+def reader_study_manifest(study: str, version: str) -> str:
+    """Manifest of a frozen reader study."""
+    return _key("reading", "studies", study, version, MANIFEST)
+
+
+def reader_pack_manifest(study: str, version: str, reader: str) -> str:
+    """Manifest of the sealed key of one offline file of a reader study."""
+    return _key("reading", "packs", study, version, reader, MANIFEST)
+
+
+def reader_answers_manifest(set_name: str, study: str, version: str) -> str:
+    """Manifest of the answers to a reader study."""
+    return _key("reading", "answers", set_name, study, version, MANIFEST)
+
+
+def reader_answers_latest(set_name: str) -> str:
+    """Pointer to the newest answers about a set: study, version."""
+    return _key("reading", "answers", set_name, POINTER)
+
+
+def reader_result_manifest(set_name: str, study: str, version: str) -> str:
+    """Manifest of the result of a reader study."""
+    return _key("reading", "results", set_name, study, version, MANIFEST)
+
+
+def reader_result_latest(set_name: str) -> str:
+    """Pointer to the newest result about a set: study, version."""
+    return _key("reading", "results", set_name, POINTER)
 
 
 def probe(token: str) -> str:
