@@ -39,13 +39,14 @@ def test_every_image_is_tagged_with_that_version(path: str) -> None:
     assert tags == {__version__}
 
 
-@pytest.mark.parametrize("package", ["chestgan_core", "chestgan_assets"])
+PACKAGES = ["chestgan_core", "chestgan_assets", "chestgan_portal", "chestgan_web"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_users_get_the_types(package: str) -> None:
     assert (ROOT / package / "py.typed").is_file()
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel == {
-        "packages": ["chestgan_core", "chestgan_assets"]
-    }  # everything in them, no list of endings
+    assert wheel == {"packages": PACKAGES}  # everything in them, no list of endings
 
 
 def test_pip_install_chestgan_brings_the_pipeline_and_no_database() -> None:
@@ -56,6 +57,8 @@ def test_pip_install_chestgan_brings_the_pipeline_and_no_database() -> None:
         *("pydicom", "numpy", "pillow", "scikit-image", "boto3"),
     }
     assert not needed & {"optuna", "psycopg2-binary", "dagster-postgres", "dagster-aws", "mkdocs-material"}
+    # The portal is an extra: not everybody who trains asks readers.
+    assert not needed & {"fastapi", "uvicorn", "sqlalchemy", "alembic", "argon2-cffi"}
 
 
 def test_telemetry_is_off() -> None:

@@ -29,6 +29,9 @@ HEAVY = (
         ("chestgan_core.publishing.index", ("torch", "matplotlib", "pyarrow", "PIL", "dagster")),
         ("chestgan_core.publishing.index_rebuild", ("torch", "matplotlib", "pyarrow", "PIL", "dagster")),
         ("chestgan_core.publishing.reader", ("torch", "matplotlib", "pydicom", "skimage", "dagster")),
+        ("chestgan_portal.command", (*HEAVY, "fastapi", "uvicorn", "dagster")),
+        ("chestgan_portal.app", ("torch", "torchvision", "pydicom", "matplotlib", "optuna", "dagster")),
+        ("chestgan_web.guard", (*HEAVY, "fastapi", "starlette", "dagster")),
     ],
 )
 def test_a_module_loads_without_what_its_readers_would_pay_for(
