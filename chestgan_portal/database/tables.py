@@ -167,7 +167,7 @@ class Study(Table):
 
     state: draft, open, paused, closed. paused_because: a sentence, where the portal itself paused it.
     version: of the frozen study in the store (reading/studies/<name>/<version>), empty while it is a draft.
-    answers_version: of the answers that were committed when it closed.
+    answers_version: of the answers that were committed when it closed. released_at: readers see their own result.
     """
 
     __tablename__ = "studies"
@@ -182,6 +182,7 @@ class Study(Table):
     created_at: Mapped[datetime] = mapped_column(default=now)
     opened_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+    released_at: Mapped[datetime | None]
 
 
 class Participation(Table):
