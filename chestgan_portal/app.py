@@ -22,12 +22,13 @@ from chestgan_core import __version__
 from chestgan_core.errors import ChestganError, NotInStore
 from chestgan_core.store.store import Store
 from chestgan_portal.administration import home as administration
+from chestgan_portal.administration import notifications
 from chestgan_portal.database.engine import open_engine, upgrade
 from chestgan_portal.database.tables import Secret
-from chestgan_portal.machine import health
+from chestgan_portal.machine import health, notify
 from chestgan_portal.pages.languages import COOKIE, _, language, preferred
 from chestgan_portal.pages.render import go_to, render
-from chestgan_portal.public import home
+from chestgan_portal.public import home, theme
 from chestgan_portal.security.headers import Headers, MaxBody
 from chestgan_portal.security.limits import TooMany
 from chestgan_portal.security.visitors import Forbidden, NeedsLogin
@@ -38,7 +39,10 @@ STATIC = Path(__file__).with_name("static")
 ROUTERS = (
     health.router,
     home.router,
+    theme.router,
     administration.router,
+    notifications.router,
+    notify.router,
 )
 
 log = logging.getLogger(__name__)

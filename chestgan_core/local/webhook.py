@@ -1,4 +1,4 @@
-"""Messages to a webhook: JSON, signed, with a bounded number of retries.
+"""Messages to a webhook: JSON, signed, with a bounded number of retries; and the check of such a message by a receiver.
 
 In: a message of plain data, $CHESTGAN_WEBHOOK (address) and $CHESTGAN_WEBHOOK_SECRET. Out: the message is delivered,
 or an error says why not. Signature: HMAC-SHA256 over `<timestamp>.<body>` with the secret. A receiver may get a
@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ ADDRESS, SECRET, ALLOW_HTTP = "CHESTGAN_WEBHOOK", "CHESTGAN_WEBHOOK_SECRET", "CH
 TRIES, FIRST_WAIT, TIMEOUT = 3, 0.5, 5.0  # seconds
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 _MIN_SECRET = 16  # characters
+TOLERANCE = 300.0  # seconds between the clocks of sender and receiver, the way of the message included
+_STAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
 
 
 @dataclass(frozen=True, repr=False)
@@ -100,3 +103,33 @@ class Webhook:
 def signature(secret: str, timestamp: str, body: bytes) -> str:
     """Hex HMAC-SHA256 of `<timestamp>.<body>`."""
     return hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def verified(secret: str, headers: Mapping[str, str], body: bytes, at: float) -> dict[str, Any]:
+    """The message of a delivery, once its signature, its age and its id were checked.
+
+    headers: X-Chestgan-Timestamp, -Signature and -Delivery, found by names in lower case. at: now, seconds since 1970;
+    a message more than TOLERANCE before or after it is refused, so a recorded one cannot be sent again later. Within
+    it the receiver must know the id, which is signed as the body's `id`. Raises BadInput, which repeats nothing sent.
+    """
+    stamp, sent = headers.get("x-chestgan-timestamp", ""), headers.get("x-chestgan-signature", "")
+    # The signature first: who does not know the secret learns nothing about the clock of this machine.
+    expected = f"sha256={signature(secret, stamp, body)}" if _STAMP.fullmatch(stamp) else ""
+    if not expected or not hmac.compare_digest(expected.encode(), sent.encode()):
+        raise BadInput(
+            "webhook message", "its signature is not of our secret", f"set the same {SECRET} on both sides"
+        )
+    if abs(at - int(stamp)) > TOLERANCE:
+        cause = f"it is more than {TOLERANCE:.0f} s older or newer than the clock here"
+        raise BadInput("webhook message", cause, "set both clocks by the network")
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        message = None
+    if not isinstance(message, dict) or not isinstance(message.get("id"), str):
+        raise BadInput(
+            "webhook message", "it is not a JSON object with an id", "send it as Webhook.deliver does"
+        )
+    if not hmac.compare_digest(message["id"].encode(), headers.get("x-chestgan-delivery", "").encode()):
+        raise BadInput("webhook message", "its delivery id is not the signed one", "send both alike")
+    return message
