@@ -1,19 +1,22 @@
 """Pages from templates, and the way back after a form.
 
 In: the name of a template and what it shows. Out: a response. Every template knows `visitor` (who asks, and the token
-of the forms), `language`, `languages`, `settings`, `said` (a sentence after a form), `_`, `ngettext`. All is escaped.
+of the forms), `language`, `languages`, `theme`, `here` (the address of the page, for forms that lead back to it),
+`settings`, `said` (a sentence after a form), `_`, `ngettext`, and the filters of pages/formats.py. All is escaped.
 """
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from chestgan_portal.pages.formats import FILTERS
 from chestgan_portal.pages.languages import LANGUAGES, _, language, ngettext
 from chestgan_portal.pages.said import SAID
+from chestgan_portal.pages.themes import chosen_theme
 from chestgan_portal.security.visitors import Visitor, set_cookie
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -27,7 +30,9 @@ environment = Environment(
     extensions=["jinja2.ext.i18n"],
 )
 environment.install_gettext_callables(_, ngettext, newstyle=True)  # type: ignore[attr-defined]
+environment.filters.update(FILTERS)
 _NOBODY = Visitor(None, "")
+_BACK = 400  # characters
 
 
 def render(request: Request, template: str, status: int = 200, **shown: Any) -> Response:
@@ -40,6 +45,8 @@ def render(request: Request, template: str, status: int = 200, **shown: Any) -> 
         settings=request.app.state.settings,
         language=language.get(),
         languages=LANGUAGES,
+        theme=chosen_theme(request),
+        here=_here(request),
         said=_(said) if said else "",
         **shown,
     )
@@ -47,6 +54,13 @@ def render(request: Request, template: str, status: int = 200, **shown: Any) -> 
     if value := getattr(request.state, "new_visitor", None):
         set_cookie(request, response, "visitor", value, None)
     return response
+
+
+def _here(request: Request) -> str:
+    """Without the sentence that was said already, and without what is too long for the field `back`."""
+    query = urlencode([(name, value) for name, value in request.query_params.multi_items() if name != "said"])
+    path = f"{request.url.path}?{query}" if query else request.url.path
+    return path if len(path) <= _BACK else request.url.path
 
 
 def go_to(request: Request, path: str, said: str = "") -> Response:
