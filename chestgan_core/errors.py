@@ -13,6 +13,7 @@
             PointerMoved            another writer was first: Dagster tries the step again
             NotInStore              the step that writes the object has not run yet
             DamagedObject           stored bytes that are not what they should be: must be written again
+            SetWithdrawn            publishing.withdrawal: a version of a set that was withdrawn
         SourceUnreachable           IDC, NBIA, Kaggle or a webhook did not answer: may pass by itself
         SourceRefused               it answered, and will not give or take this: retrying cannot help
         IdentityFound               files of a private folder still name a person

@@ -10,7 +10,7 @@ from chestgan_core.local.home import home
 
 def add_to(commands: Commands) -> None:
     """The commands and their options."""
-    group = add_group(commands, "sets", "List, show, fetch and verify published synthetic sets.")
+    group = add_group(commands, "sets", "List, show, fetch, verify and withdraw published synthetic sets.")
     add_command(group, "list", list_all, "List every published version of every set.")
     _add_set(add_command(group, "show", show, "Print the card of a set, and with --json its manifest too."))
     parser = add_command(
@@ -26,6 +26,19 @@ def add_to(commands: Commands) -> None:
         "The exit status is 1 if one is missing or damaged.",
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder that chestgan sets fetch wrote")
+    parser = add_command(
+        group,
+        "withdraw",
+        withdraw,
+        "Withdraw a version of a set: it stays, and nobody is given it any more.",
+        "Doing it again corrects the reason and the replacement.",
+    )
+    parser.add_argument("name", metavar="SET", help="name of the set")
+    parser.add_argument("version", metavar="VERSION", help="version of the set, 16 digits")
+    parser.add_argument("--reason", required=True, metavar="TEXT", help="why; everybody can read it")
+    parser.add_argument(
+        "--replacement", default="", metavar="VERSION", help="what to use instead: VERSION, or SET/VERSION"
+    )
 
 
 def _add_set(parser: Parser) -> None:
@@ -41,7 +54,11 @@ def list_all(args: argparse.Namespace) -> Answer:
     with open_store(home()) as store:
         entries = list_sets(store)
     lines = [
-        escaped(f"{one.name:20} {one.version}  {one.images} images  {one.bytes:,} bytes") for one in entries
+        escaped(
+            f"{one.name:20} {one.version}  {one.images} images  {one.bytes:,} bytes"
+            + (f"  WITHDRAWN: {one.withdrawn}" if one.withdrawn else "")
+        )
+        for one in entries
     ]
     text = "\n".join(lines) or "no set has been published yet"
     return Answer({"sets": [one.as_json() for one in entries]}, text)
@@ -55,6 +72,9 @@ def show(args: argparse.Namespace) -> Answer:
     with open_store(home()) as store:
         manifest = show_set(store, args.name, args.version)
     title = escaped(f"{args.name}, version {manifest['version']}, {manifest['uri']}")
+    if gone := manifest["withdrawn"]:
+        instead = f"; use {gone['replacement']} instead" if gone["replacement"] else ""
+        title += "\n" + escaped(f"WITHDRAWN on {gone['at'][:10]}: {gone['reason']}{instead}")
     return Answer(manifest, f"{title}\n\n{escaped_lines(manifest['card']).rstrip()}")
 
 
@@ -75,3 +95,14 @@ def verify(args: argparse.Namespace) -> Answer:
 
     checked = verify_set(args.folder)
     return Answer(checked.as_json(), checked.line())
+
+
+def withdraw(args: argparse.Namespace) -> Answer:
+    """Withdraw one version."""
+    from chestgan_core.publishing.withdrawal import withdraw_set
+    from chestgan_core.store.embedded import open_store
+
+    with open_store(home()) as store:
+        done = withdraw_set(store, args.name, args.version, args.reason, args.replacement)
+    instead = f"; use {done.replacement} instead" if done.replacement else ""
+    return Answer(done.as_json(), escaped(f"{done.name} {done.version} is withdrawn: {done.reason}{instead}"))

@@ -15,11 +15,12 @@ from chestgan_core.escaping import escaped
 from chestgan_core.local.files import is_regular, replacing, require_space
 from chestgan_core.local.output import output_folder, require_output_folder
 from chestgan_core.local.progress import Progress
-from chestgan_core.publishing.index import SetEntry, read_entry, read_index
+from chestgan_core.publishing.index import SetEntry, read_index
 from chestgan_core.publishing.labels import read_labels
 from chestgan_core.publishing.png import decode_grey, max_png_bytes
 from chestgan_core.publishing.set_folder import CARD, LABELS, MANIFEST, SetFolder, parse_set, read_set_folder
 from chestgan_core.publishing.tars import Member, members, read_member
+from chestgan_core.publishing.withdrawal import require_not_withdrawn, stored_entry, withdrawal_of
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, folder_of, sha256_of
 from chestgan_core.store.store import Store
@@ -90,7 +91,7 @@ def newest_version(store: Store, name: str) -> str:
 
 def newest(store: Store, name: str) -> SetEntry:
     """The version that was published last, as the index describes it. Raises NotInStore, DamagedObject."""
-    return read_entry(store, keys.set_manifest(name, newest_version(store, name)))
+    return stored_entry(store, keys.set_manifest(name, newest_version(store, name)))
 
 
 def show_set(store: Store, name: str, version: str | None = None) -> dict[str, Any]:
@@ -102,7 +103,8 @@ def show_set(store: Store, name: str, version: str | None = None) -> dict[str, A
         version: 16 hex digits; by default the version that was published last.
 
     Returns:
-        The manifest as plain data (`set`, `version`, `objects`), with `card` (Markdown) and `uri` (`s3://` address).
+        The manifest as plain data (`set`, `version`, `objects`), with `card` (Markdown), `uri` (`s3://` address) and
+        `withdrawn`: None, or why the version was withdrawn (`reason`, `replacement`, `at`).
 
     Raises:
         NotInStore: There is no such set or version; the message names the nearest.
@@ -120,7 +122,13 @@ def show_set(store: Store, name: str, version: str | None = None) -> dict[str, A
     """
     artefact, version = _manifest(store, name, version)
     card = store.read(artefact, CARD).decode(errors="replace")
-    return {**artefact.manifest, "card": card, "uri": store.uri(folder_of(artefact.manifest_key)).rstrip("/")}
+    withdrawn = withdrawal_of(store, name, version)
+    return {
+        **artefact.manifest,
+        "card": card,
+        "uri": store.uri(folder_of(artefact.manifest_key)).rstrip("/"),
+        "withdrawn": withdrawn.as_json() if withdrawn else None,
+    }
 
 
 def fetch_set(store: Store, name: str, version: str | None, folder: Path) -> SetFolder:
@@ -139,6 +147,7 @@ def fetch_set(store: Store, name: str, version: str | None, folder: Path) -> Set
 
     Raises:
         NotInStore: There is no such set or version; the message names the nearest.
+        SetWithdrawn: The version was withdrawn; says why, and what to use instead.
         BadInput: The folder holds another set or version, or files that are not of one.
         DiskFull: Its disk has no room for the set.
         DamagedObject: A file in the store is not what the manifest says.
@@ -153,6 +162,7 @@ def fetch_set(store: Store, name: str, version: str | None, folder: Path) -> Set
         (20, (-1350.0, 150.0))
     """
     artefact, version = _manifest(store, name, version)
+    require_not_withdrawn(store, name, version)
     require_output_folder(folder, KIND, f"{name} {version}")
     manifest = store.get_bytes(artefact.manifest_key, sha256=artefact.sha256)
     fetched = parse_set(manifest, folder, store.uri(artefact.manifest_key))

@@ -19,7 +19,10 @@ from chestgan_core.store.store import Store
 
 @dataclass(frozen=True)
 class SetEntry:
-    """One published version of a set. resolution: pixels. bytes: of all its files. manifest: key of its manifest."""
+    """One published version of a set. resolution: pixels. bytes: of all its files. manifest: key of its manifest.
+
+    withdrawn: why it was withdrawn, empty where it was not. replacement: `<set>/<version>` to use instead, or empty.
+    """
 
     name: Name
     version: Name
@@ -29,6 +32,8 @@ class SetEntry:
     source_title: Text
     model_sha256: Sha256
     manifest: Text
+    withdrawn: Text = ""
+    replacement: Text = ""
 
     @property
     def folder(self) -> str:
@@ -63,7 +68,7 @@ def entry_of(folder: SetFolder) -> SetEntry:
 
 
 def read_entry(store: Store, manifest_key: str) -> SetEntry:
-    """The line of a committed set, from its manifest. Raises NotInStore, DamagedObject."""
+    """The line of a committed set, from its manifest alone. Raises NotInStore, DamagedObject."""
     where = store.uri(manifest_key)
     found = parse_set(store.get_bytes(manifest_key), Path(), where)
     if found.manifest_key != manifest_key:
@@ -85,9 +90,20 @@ def add_to_index(store: Store, entry: SetEntry) -> None:
 
     def with_entry(index: dict[str, Any]) -> dict[str, Any]:
         entries = _entries(index, store)
-        return _as_json(entries if entry in entries else [*entries, entry])
+        listed = any(_version(one) == _version(entry) for one in entries)
+        return _as_json(entries if listed else [*entries, entry])
 
     store.change_pointer(keys.set_index(), with_entry)
+
+
+def change_entry(store: Store, name: str, version: str, change: Callable[[SetEntry], SetEntry]) -> None:
+    """Change the entry of one version, whoever else is changing theirs; where it is not listed, nothing."""
+
+    def with_change(index: dict[str, Any]) -> dict[str, Any]:
+        entries = _entries(index, store)
+        return _as_json([change(one) if _version(one) == (name, version) else one for one in entries])
+
+    store.change_pointer(keys.set_index(), with_change)
 
 
 def replace_index(store: Store, find: Callable[[], Sequence[SetEntry]]) -> list[SetEntry]:
@@ -98,11 +114,16 @@ def replace_index(store: Store, find: Callable[[], Sequence[SetEntry]]) -> list[
     """
 
     def with_found(index: dict[str, Any]) -> dict[str, Any]:
-        found = find()
-        listed = [entry for entry in _entries(index, store) if entry in found]
-        return _as_json([*listed, *(entry for entry in found if entry not in listed)])
+        found = {_version(entry): entry for entry in find()}
+        there = map(_version, _entries(index, store))
+        listed = [found.pop(version) for version in there if version in found]
+        return _as_json([*listed, *found.values()])
 
     return _entries(dict(store.change_pointer(keys.set_index(), with_found)), store)
+
+
+def _version(entry: SetEntry) -> tuple[str, str]:
+    return entry.name, entry.version
 
 
 def _as_json(entries: list[SetEntry]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ In: the store. Out: synthetic/index.json, and what it says.
 from dataclasses import dataclass
 
 from chestgan_core.errors import DamagedObject, NotInStore
-from chestgan_core.publishing.index import SetEntry, read_entry, replace_index
+from chestgan_core.publishing.index import SetEntry, replace_index
+from chestgan_core.publishing.withdrawal import stored_entry
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.store import Store
@@ -24,7 +25,8 @@ class RebuiltIndex:
 
 
 def rebuild_index(store: Store) -> RebuiltIndex:
-    """List every committed version of every set. Entries keep their order; those without a manifest are removed.
+    """List every committed version of every set. Entries keep their order; those without a manifest are removed. Those
+    that were withdrawn stay listed, and say so.
 
     Sets that others publish at the same time stay listed.
     """
@@ -36,7 +38,7 @@ def rebuild_index(store: Store) -> RebuiltIndex:
         for item in store.list(keys.sets_prefix()):
             if item.key.endswith(f"/{keys.MANIFEST}"):
                 try:
-                    found.append(read_entry(store, item.key))
+                    found.append(stored_entry(store, item.key))
                 except DamagedObject:
                     damaged.append(store.uri(item.key))
                 except NotInStore:

@@ -111,6 +111,7 @@ def open_set(where: str | Path, cache: str | Path | None = None) -> "SyntheticSe
     Raises:
         BadInput: Neither a folder with a complete set nor the address of one.
         NotInStore: There is no such set or version; the message names the nearest.
+        SetWithdrawn: The version in the store was withdrawn; says why, and what to use instead.
         DamagedObject: A file is not what the manifest says.
         StoreError: The store refused, or did not answer.
 

@@ -95,7 +95,7 @@ def parse_set(manifest: builtins.bytes, folder: Path, where: str) -> SetFolder:
 def _check_names(names: Sequence[str], where: str) -> None:
     """Files lie directly in the folder, each once, and those of every set are there. Raises DamagedObject."""
     for name in names:
-        if not _FILE_NAME.fullmatch(name) or name == MANIFEST:
+        if not _FILE_NAME.fullmatch(name) or name in (MANIFEST, keys.WITHDRAWN):
             raise DamagedObject(
                 where, f"lists {name[:100]}, which is not the name of a file of a set", REMEDY
             )

@@ -20,6 +20,7 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     studies/<experiment>/<study>/<version>/manifest.json trials.parquet, best.yaml, report.html, .pdf, latest.json
     studies/tuned.json                                   the current tuned experiments, name -> YAML
     synthetic/<set>/<version>/manifest.json              images-*.tar, labels.parquet, README.md
+    synthetic/<set>/<version>/withdrawn.json             why it was withdrawn, if it was
     synthetic/<set>/latest.json, synthetic/index.json    the newest version, all sets
     reading/real-images/<set>/<set version>/<version>/manifest.json   held-out real slices, and latest.json
     reading/studies/<study>/<version>/manifest.json      a frozen reader study: pictures.safetensors, key.json
@@ -32,9 +33,9 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
 Except for sets, whose version is a hash of all their files, the first 16 digits of an object's sha256 stand before its
 file name as one more folder: reports/.../<version>/<digits>/report.json.
 
-Manifests and the objects they list never change once written; latest.json and index.json are pointers, changed by
-conditional puts; checkpoint.pt is replaced while a training runs. All functions raise BadInput for a name that cannot
-be part of a key, or would lead out of its folder.
+Manifests and the objects they list never change once written; latest.json, index.json and withdrawn.json are changed
+by conditional puts; checkpoint.pt is replaced while a training runs. All functions raise BadInput for a name that
+cannot be part of a key, or would lead out of its folder.
 """
 
 import re
@@ -46,6 +47,7 @@ from chestgan_core.errors import BadInput
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 MANIFEST = "manifest.json"
 POINTER = "latest.json"
+WITHDRAWN = "withdrawn.json"
 CONDITIONAL_WRITES = "doctor/conditional-writes"
 
 
@@ -218,6 +220,11 @@ def tuned_experiments() -> str:
 def set_manifest(name: str, version: str) -> str:
     """Manifest of one version of a synthetic set."""
     return _key("synthetic", name, version, MANIFEST)
+
+
+def set_withdrawal(name: str, version: str) -> str:
+    """Says why a version of a synthetic set was withdrawn; only there if it was."""
+    return _key("synthetic", name, version, WITHDRAWN)
 
 
 def set_latest(name: str) -> str:
