@@ -1,0 +1,160 @@
+"""Which images a study shows: equal numbers of both sides, spread over classes, patients and levels.
+
+In: what is known of the real and of the synthetic images. Out: their numbers. Seeded; the same input gives the same
+choice.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+from chestgan_core.errors import BadInput
+from chestgan_core.reading.design import StudyDesign
+from chestgan_core.reading.real_images import RealRow
+
+LEVELS = 4  # parts of the lungs, from base to apex, that real images are spread over
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Indices into the real rows and into the synthetic images. The warm-up shows others than the main part."""
+
+    real: tuple[int, ...]
+    synthetic: tuple[int, ...]
+    real_warm_up: tuple[int, ...]
+    synthetic_warm_up: tuple[int, ...]
+
+
+def choose(design: StudyDesign, real: Sequence[RealRow], synthetic: Sequence[str]) -> Choice:
+    """Choose for a design. synthetic: the class of each image of the set, "" where it has no classes.
+
+    Raises BadInput: too few images on a side; says how many there are, how many are needed, and what would do.
+    """
+    count, warm_up = design.images_per_side, design.warm_up
+    real_needed, synthetic_needed = count + ceil(warm_up / 2), count + warm_up // 2
+    _require_real(design, real, real_needed)
+    if len(synthetic) < synthetic_needed:
+        what = f"{count} and {warm_up // 2} to warm up" if warm_up else f"{count}"
+        raise BadInput(
+            f"study {design.name}",
+            f"set {design.set_name} has {len(synthetic)} images; {synthetic_needed} are needed ({what})",
+            f"lower images_per_side to {max(len(synthetic) - warm_up // 2, 0)}, or publish a larger set",
+        )
+    draw = random.Random(f"{design.name} {design.set_name} {design.set_version} {design.seed}")  # noqa: S311
+    side = _RealSide(real, design.max_per_patient, draw)
+    quotas = _quotas(count, side.available(), Counter(filter(None, synthetic)))
+    main = side.take(quotas, count)
+    warm_up_real = side.take({}, real_needed - count)
+    wanted = Counter(real[index].image_class for index in main) if any(synthetic) else Counter()
+    own = _synthetic(synthetic, wanted, count, draw)
+    left = sorted(set(range(len(synthetic))) - set(own))
+    return Choice(
+        real=tuple(main),
+        synthetic=tuple(own),
+        real_warm_up=tuple(warm_up_real),
+        synthetic_warm_up=tuple(draw.sample(left, synthetic_needed - count)),
+    )
+
+
+def _require_real(design: StudyDesign, real: Sequence[RealRow], needed: int) -> None:
+    """Raises BadInput, with the numbers that would do."""
+    patients = Counter(row.patient for row in real)
+    usable = sum(min(found, design.max_per_patient) for found in patients.values())
+    if usable >= needed:
+        return
+    there = f"has {len(real)} real images of {len(patients)} patient(s)"
+    used = f", {usable} of them with at most {design.max_per_patient} of each" if usable < len(real) else ""
+    warm_up = needed - design.images_per_side
+    more = f" ({design.images_per_side} and {warm_up} to warm up)" if warm_up else ""
+    remedy = f"lower images_per_side to {max(usable - warm_up, 0)}"
+    if len(real) >= needed:
+        limit = next(
+            limit
+            for limit in range(design.max_per_patient, len(real) + 1)
+            if sum(min(found, limit) for found in patients.values()) >= needed
+        )
+        remedy += f", or raise max_per_patient to {limit}"
+    else:
+        remedy += ", or train with more patients held out"
+    cause = f"set {design.set_name} {there}{used}; {needed} are needed{more}"
+    raise BadInput(f"study {design.name}", cause, remedy)
+
+
+class _RealSide:
+    """Real images that are not taken yet, at most so many of one patient."""
+
+    def __init__(self, rows: Sequence[RealRow], max_per_patient: int, draw: random.Random) -> None:
+        self._rows, self._limit = rows, max_per_patient
+        self._left = draw.sample(range(len(rows)), len(rows))
+        self._of_patient: Counter[int] = Counter()
+        self._of_level: Counter[tuple[str, int]] = Counter()
+
+    def available(self) -> dict[str, int]:
+        """Class -> how many could be taken of it."""
+        pairs = Counter((row.image_class, row.patient) for row in self._rows)
+        classes: Counter[str] = Counter()
+        for (name, _), found in pairs.items():
+            classes[name] += min(found, self._limit)
+        return dict(classes)
+
+    def take(self, quotas: Mapping[str, int], count: int) -> list[int]:
+        """So many of each class, and where these do not suffice, of any."""
+        taken: list[int] = []
+        for name, quota in sorted(quotas.items()):
+            taken += self._take(quota, name)
+        return taken + self._take(count - len(taken), None)
+
+    def _take(self, count: int, name: str | None) -> list[int]:
+        """Each time one of a patient, then of a level, that has been taken least."""
+        taken: list[int] = []
+        fitting = [index for index in self._left if name is None or self._rows[index].image_class == name]
+        while len(taken) < count:
+            fitting = [
+                index for index in fitting if self._of_patient[self._rows[index].patient] < self._limit
+            ]
+            if not fitting:
+                break
+            best = min(fitting, key=self._taken_so_far)
+            row = self._rows[best]
+            self._of_patient[row.patient] += 1
+            self._of_level[row.image_class, _part(row.level)] += 1
+            fitting.remove(best)
+            self._left.remove(best)
+            taken.append(best)
+        return taken
+
+    def _taken_so_far(self, index: int) -> tuple[int, int]:
+        row = self._rows[index]
+        return self._of_patient[row.patient], self._of_level[row.image_class, _part(row.level)]
+
+
+def _part(level: float | None) -> int:
+    return -1 if level is None else min(int(level * LEVELS), LEVELS - 1)
+
+
+def _quotas(count: int, real: Mapping[str, int], synthetic: Mapping[str, int]) -> dict[str, int]:
+    """Images of each class on each side: as equal as what is there on both sides allows. A set without classes is
+    compared with all classes alike.
+    """
+    there = {name: min(found, synthetic.get(name, 0)) if synthetic else found for name, found in real.items()}
+    quotas = dict.fromkeys(sorted(there), 0)
+    while sum(quotas.values()) < count:
+        free = [name for name in quotas if quotas[name] < there[name]]
+        if not free:
+            break
+        quotas[min(free, key=lambda name: (quotas[name], name))] += 1
+    return quotas
+
+
+def _synthetic(
+    classes: Sequence[str], wanted: Mapping[str, int], count: int, draw: random.Random
+) -> list[int]:
+    """Of each class as many as are wanted and there; the rest of any class."""
+    shuffled = draw.sample(range(len(classes)), len(classes))
+    taken: list[int] = []
+    for name, number in sorted(wanted.items()):
+        taken += [index for index in shuffled if classes[index] == name][:number]
+    left = [index for index in shuffled if index not in set(taken)]
+    return taken + left[: count - len(taken)]
