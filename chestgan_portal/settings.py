@@ -3,6 +3,7 @@
     CHESTGAN_PORTAL_DATABASE       SQLAlchemy address; default: portal.sqlite in the local folder
     CHESTGAN_PORTAL_HOST, _PORT    where it listens; default 127.0.0.1, 8080
     CHESTGAN_PORTAL_HOSTS          names under which browsers reach it besides localhost, with commas
+    CHESTGAN_PORTAL_PROXIES        addresses or networks of proxies, with commas, whose X-Forwarded-For is believed
     CHESTGAN_PORTAL_OWN_ACCOUNT    yes (default on 127.0.0.1): other accounts of this machine are refused
     CHESTGAN_PORTAL_HTTPS          yes: browsers reach it by https, and cookies are sent by https only
     CHESTGAN_PORTAL_REGISTRATION   open or invitation (default)
@@ -17,6 +18,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
@@ -26,7 +28,7 @@ from chestgan_core.local.home import home
 from chestgan_core.local.webhook import SECRET
 
 DATABASE, HOSTS, NUMBER = "CHESTGAN_PORTAL_DATABASE", "CHESTGAN_PORTAL_HOSTS", "CHESTGAN_PORTAL_NUMBER"
-PIPELINE = "CHESTGAN_PORTAL_PIPELINE"
+PIPELINE, PROXIES = "CHESTGAN_PORTAL_PIPELINE", "CHESTGAN_PORTAL_PROXIES"
 Registration = Literal["open", "invitation"]
 _MIN_SECRET = 16  # characters
 _LOOPBACK = ("127.0.0.1", "localhost")
@@ -40,6 +42,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     hosts: tuple[str, ...] = ()
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     own_account: bool = True
     https: bool = False
     registration: Registration = "invitation"
@@ -74,6 +77,7 @@ class Settings:
             host=host,
             port=int(number_from_environment("CHESTGAN_PORTAL_PORT", 1, 65535, 8080)),
             hosts=tuple(name.strip() for name in environment.get(HOSTS, "").split(",") if name.strip()),
+            proxies=_networks(environment.get(PROXIES, "")),
             own_account=own == "yes",
             https=choice_from_environment("CHESTGAN_PORTAL_HTTPS", ("yes", "no"), "no") == "yes",
             registration="open" if registration == "open" else "invitation",
@@ -81,3 +85,11 @@ class Settings:
             pipeline=pipeline.rstrip("/"),
             webhook_secret=secret,
         )
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        remedy = "write addresses or networks with commas, such as 10.0.0.0/8"
+        raise BadInput(PROXIES, f"cannot be used ({error})", remedy) from error

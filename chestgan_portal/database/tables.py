@@ -1,4 +1,5 @@
-"""The tables. All times are UTC. What identifies a person is in `accounts` and `messages` alone.
+"""The tables. All times are UTC. What identifies a person is in `accounts` and `contact_messages` alone,
+besides the usernames in `deeds`, `posts` and `studies`.
 
 The truth about the images of a study is not here: it stays in the study's artefact in the store, and is joined to the
 answers when the study is analysed. Whoever reads this database does not learn which images are real.
@@ -72,11 +73,15 @@ class Account(Table):
 
 
 class Login(Table):
-    """A browser that is logged in. id: sha256 of the cookie's value, so that a copy of the table logs nobody in."""
+    """A browser that is logged in. id: sha256 of the cookie's value, so that a copy of the table logs nobody in.
+
+    browser: `Firefox, Linux`, for the list in which a person finds own logins.
+    """
 
     __tablename__ = "logins"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), index=True)
+    browser: Mapped[str] = mapped_column(String(NAME), default="")
     created_at: Mapped[datetime] = mapped_column(default=now)
     seen_at: Mapped[datetime] = mapped_column(default=now)
     expires_at: Mapped[datetime]

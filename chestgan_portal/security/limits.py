@@ -1,6 +1,7 @@
 """How often: attempts within a time, counted in the database, so that a restart forgets none.
 
-In: a kind (login, register, contact, ...) and a subject (an address, a username). Out: whether one more is allowed.
+In: a kind (login, register, contact, ...) and a subject (`client_address` of addresses.py, a username). Out: whether
+one more is allowed.
 """
 
 from datetime import timedelta
@@ -22,17 +23,29 @@ class TooMany(Exception):
         super().__init__(f"too many attempts; the next in {seconds} s")
 
 
-def count_attempt(db: Session, kind: str, subject: str, allowed: int, within: timedelta) -> None:
-    """Count one attempt; commits. Raises TooMany where there were as many as are allowed within this time already."""
+def count_attempt(db: Session, kind: str, subject: str, allowed: int, within: timedelta) -> int:
+    """Count one attempt, and return its key; commits.
+
+    Raises TooMany where there were as many as are allowed within this time already; such attempts are not counted, so
+    that the wait ends. Of requests at the same moment a few more may pass.
+    """
     subject, time = digest(subject), now()
     of_subject = (Attempt.kind == kind) & (Attempt.subject == subject) & (Attempt.at > time - within)
-    if (db.scalar(select(func.count()).select_from(Attempt).where(of_subject)) or 0) >= allowed:
-        raise TooMany(int(within.total_seconds()))
-    db.add(Attempt(kind=kind, subject=subject))
+    newest = select(Attempt.at).where(of_subject).order_by(Attempt.at.desc()).limit(1).offset(allowed - 1)
+    if (oldest := db.scalar(newest)) is not None:
+        raise TooMany(max(1, int((oldest + within - time).total_seconds()) + 1))
+    attempt = Attempt(kind=kind, subject=subject)
+    db.add(attempt)
     db.execute(delete(Attempt).where(Attempt.at < time - _KEPT))
     db.commit()
+    return attempt.id
+
+
+def forget_attempt(db: Session, attempt: int) -> None:
+    """After a success where failures are limited: this one, and none of those before it. The caller commits."""
+    db.execute(delete(Attempt).where(Attempt.id == attempt))
 
 
 def forget_attempts(db: Session, kind: str, subject: str) -> None:
-    """After a success. The caller commits."""
+    """All of a subject, such as those of an account whose owner has shown the password. The caller commits."""
     db.execute(delete(Attempt).where((Attempt.kind == kind) & (Attempt.subject == digest(subject))))

@@ -4,7 +4,8 @@ In: cookies. Out: a Visitor, kept at request.state.visitor for pages. A login li
 random value, the database its sha256. Routes ask for what they need: `LoggedIn`, `Administrator`, `Database`.
 
 The token of a form is the HMAC of the visitor's own cookie under a secret of the installation: a foreign page can make
-a browser send the cookie, but cannot know the token.
+a browser send the cookie, but cannot know the token. As a browser chooses what its cookie holds, each use of the secret
+has a word of its own in front (`signature`): no token is good for anything else.
 """
 
 import hashlib
@@ -15,9 +16,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import Depends, Request, Response
-from sqlalchemy import delete
+from fastapi import Depends, HTTPException, Request, Response
+from sqlalchemy import delete, inspect, or_, update
 from sqlalchemy.orm import Session
+from starlette.datastructures import FormData
 
 from chestgan_portal.database.tables import Account, Login, now
 
@@ -25,6 +27,14 @@ LIFETIME = timedelta(hours=12)  # of a login
 IDLE = timedelta(hours=2)
 _SEEN_EVERY = timedelta(minutes=1)
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
+# Parts of the header User-Agent: each browser names the older ones too, so the more particular come first.
+_BROWSERS = (
+    ("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"),
+)  # fmt: skip
+_SYSTEMS = (
+    ("Android", "Android"), ("iPhone", "iOS"), ("iPad", "iOS"), ("Windows", "Windows"), ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)  # fmt: skip
 
 
 class NeedsLogin(Exception):
@@ -44,12 +54,22 @@ class Visitor:
 
 
 def database(request: Request) -> Iterator[Session]:
-    """A session until the response is made. Routes commit; what they do not commit is undone."""
+    """A session until the route has made its response; not while that is sent, which a slow browser may draw out.
+
+    Routes commit; what they do not commit is undone.
+    """
     with Session(request.app.state.engine, expire_on_commit=False) as session:
-        yield session
+        try:
+            yield session
+        except BaseException:
+            # What failed in the database leaves the account without its columns, which the page of the error needs.
+            visitor = getattr(request.state, "visitor", None)
+            if visitor and visitor.account and inspect(visitor.account).expired_attributes:
+                request.state.visitor = Visitor(None, visitor.csrf)
+            raise
 
 
-Database = Annotated[Session, Depends(database)]
+Database = Annotated[Session, Depends(database, scope="function")]
 
 
 def cookie_name(request: Request, name: str) -> str:
@@ -67,13 +87,16 @@ def identify(request: Request, response: Response, db: Database) -> Visitor:
         if not value:
             value = secrets.token_urlsafe(32)
             request.state.new_visitor = value  # the page sets the cookie
-    visitor = Visitor(account, _token(request, value))
+    visitor = Visitor(account, signature(request, "form", value))
     request.state.visitor = visitor
+    # Gives the connection back. With one in hand nobody may wait for a thread: all threads may be waiting for one.
+    db.commit()
     return visitor
 
 
-def _token(request: Request, value: str) -> str:
-    return hmac.new(request.app.state.secret, value.encode(), hashlib.sha256).hexdigest()
+def signature(request: Request, use: str, value: str) -> str:
+    """HMAC-SHA256 of a value under the secret of this installation, hex. use: a word without a colon, of one purpose."""
+    return hmac.new(request.app.state.secret, f"{use}:{value}".encode(), hashlib.sha256).hexdigest()
 
 
 def _logged_in(db: Session, value: str) -> Account | None:
@@ -85,7 +108,8 @@ def _logged_in(db: Session, value: str) -> Account | None:
     if account is None or account.disabled_at is not None:
         return None
     if time - login.seen_at > _SEEN_EVERY:
-        login.seen_at = time
+        # Not through the object: another tab may have ended this login meanwhile.
+        db.execute(update(Login).where(Login.id == login.id).values(seen_at=time))
         db.commit()
     return account
 
@@ -98,9 +122,10 @@ def digest(value: str) -> str:
 def log_in(request: Request, response: Response, db: Session, account: Account) -> None:
     """Begin a login with a new cookie; whatever cookie the browser had before is worth nothing. Commits."""
     log_out(request, response, db)
-    value = secrets.token_urlsafe(32)
-    db.add(Login(id=digest(value), account_id=account.id, expires_at=now() + LIFETIME))
-    db.execute(delete(Login).where(Login.expires_at < now()))
+    value, time = secrets.token_urlsafe(32), now()
+    browser = browser_name(request.headers.get("user-agent", ""))
+    db.add(Login(id=digest(value), account_id=account.id, browser=browser, expires_at=time + LIFETIME))
+    db.execute(delete(Login).where(or_(Login.expires_at < time, Login.seen_at < time - IDLE)))
     db.commit()
     set_cookie(request, response, "login", value, int(LIFETIME.total_seconds()))
 
@@ -116,9 +141,21 @@ def log_out(request: Request, response: Response, db: Session) -> None:
         )
 
 
-def end_logins(db: Session, account: Account) -> None:
-    """End every login of an account, on all devices. The caller commits."""
-    db.execute(delete(Login).where(Login.account_id == account.id))
+def end_logins(db: Session, account: Account, but: str = "") -> None:
+    """End every login of an account, on all devices. but: the id of one that stays. The caller commits."""
+    db.execute(delete(Login).where(Login.account_id == account.id, Login.id != but))
+
+
+def this_login(request: Request) -> str:
+    """The id of the login by which this request came; that of no login where it came by none."""
+    return digest(request.cookies.get(cookie_name(request, "login"), ""))
+
+
+def browser_name(agent: str) -> str:
+    """`Firefox, Linux`, from the header User-Agent: enough for a person to know an own login again, and no more."""
+    browser = next((name for mark, name in _BROWSERS if mark in agent), "")
+    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
+    return ", ".join(filter(None, (browser, system)))
 
 
 def set_cookie(request: Request, response: Response, name: str, value: str, seconds: int | None) -> None:
@@ -137,8 +174,8 @@ def set_cookie(request: Request, response: Response, name: str, value: str, seco
 Identified = Annotated[Visitor, Depends(identify)]
 
 
-def require_account(visitor: Identified) -> Account:
-    """Raises NeedsLogin."""
+async def require_account(visitor: Identified) -> Account:
+    """Raises NeedsLogin. Waits for nothing, so it needs no thread."""
     if visitor.account is None:
         raise NeedsLogin
     return visitor.account
@@ -147,7 +184,7 @@ def require_account(visitor: Identified) -> Account:
 LoggedIn = Annotated[Account, Depends(require_account)]
 
 
-def require_administrator(account: LoggedIn) -> Account:
+async def require_administrator(account: LoggedIn) -> Account:
     """Raises NeedsLogin, Forbidden."""
     if not account.is_administrator:
         raise Forbidden
@@ -158,15 +195,25 @@ Administrator = Annotated[Account, Depends(require_administrator)]
 
 
 async def checked_form(request: Request, visitor: Identified) -> None:
-    """Every request that changes something carries the token of its visitor. Raises Forbidden."""
+    """Every request that changes something carries the token of its visitor. Raises Forbidden; HTTPException: 400."""
     if request.method in ("GET", "HEAD"):
         return
+    form = await request.form()
     sent = request.headers.get(CSRF_HEADER)
     if sent is None:
-        found = (await request.form()).get(CSRF_FIELD)
+        found = form.get(CSRF_FIELD)
         sent = found if isinstance(found, str) else ""
-    if not hmac.compare_digest(sent.encode(), visitor.csrf.encode()):
+    if not hmac.compare_digest(sent.encode(errors="replace"), visitor.csrf.encode()):
         raise Forbidden
+    _check_text(form)
+
+
+def _check_text(form: FormData) -> None:
+    """What no database takes: the character NUL, and halves of surrogate pairs."""
+    for name, value in form.multi_items():
+        for text in (name, value):
+            if isinstance(text, str) and ("\0" in text or any("\ud800" <= one <= "\udfff" for one in text)):
+                raise HTTPException(400, "a field holds a character that no text has")
 
 
 # Of every router whose pages a browser opens.

@@ -122,6 +122,7 @@ def upgrade() -> None:
         "logins",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("account_id", sa.Integer(), nullable=False),
+        sa.Column("browser", sa.String(length=128), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
