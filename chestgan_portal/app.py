@@ -11,8 +11,10 @@ from functools import cache
 from pathlib import Path
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from sqlalchemy import Engine
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -22,7 +24,7 @@ from chestgan_core import __version__
 from chestgan_core.errors import ChestganError, NotInStore
 from chestgan_core.store.store import Store
 from chestgan_portal.administration import home as administration
-from chestgan_portal.administration import notifications
+from chestgan_portal.administration import messages, notifications, posts, reports, statistics_pages
 from chestgan_portal.database.engine import open_engine, upgrade
 from chestgan_portal.database.tables import Secret
 from chestgan_portal.machine import health, notify
@@ -42,6 +44,10 @@ ROUTERS = (
     theme.router,
     administration.router,
     notifications.router,
+    messages.router,
+    posts.router,
+    statistics_pages.router,
+    reports.router,
     notify.router,
 )
 
@@ -64,11 +70,14 @@ def create_pages(settings: Settings, open_store: Callable[[], Store] = Store.ope
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, _http_error)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(NeedsLogin, _needs_login)
     app.add_exception_handler(Forbidden, _forbidden)
     app.add_exception_handler(TooMany, _too_many)  # type: ignore[arg-type]
     app.add_exception_handler(ChestganError, _failed)  # type: ignore[arg-type]
-    app.add_exception_handler(OperationalError, _database_down)
+    for down in (OperationalError, InterfaceError, InternalError, NoConnection):
+        app.add_exception_handler(down, _database_down)
+    app.add_exception_handler(DataError, _impossible)
     return app
 
 
@@ -121,6 +130,12 @@ def _http_error(request: Request, error: HTTPException) -> Response:
     )
 
 
+def _not_valid(request: Request, error: Exception) -> Response:
+    # Forms say by themselves what people type wrong; this is for what no form of ours sends. It repeats nothing.
+    text = _("The address or the form holds something that this page does not take.")
+    return _error(request, 422, _("This did not work"), text)
+
+
 def _needs_login(request: Request, error: Exception) -> Response:
     from urllib.parse import quote
 
@@ -154,3 +169,8 @@ def _database_down(request: Request, error: Exception) -> Response:
     log.error("the database does not answer: %s", type(error).__name__)
     text = _("The database does not answer. Nothing that was accepted is lost. Try again in a minute.")
     return _error(request, 503, _("Not available"), text, {"retry-after": "30"})
+
+
+def _impossible(request: Request, error: Exception) -> Response:
+    """A number or text that no row can have, such as an id of 30 digits."""
+    return _error(request, 400, _("This did not work"), _("The address or the form holds an impossible value."))
