@@ -17,7 +17,9 @@ FOLLOWS = FOLLOWS_ANY & ~dg.AutomationCondition.any_deps_missing().ignore(_OTHER
 
 publication_automation_sensor = dg.AutomationConditionSensorDefinition(
     "publication_automation_sensor",
-    target=dg.AssetSelection.assets("metric_report", "synthetic_image_set", "synthetic_set_index"),
+    target=dg.AssetSelection.assets(
+        "metric_report", "synthetic_image_set", "synthetic_set_index", "reader_study_images"
+    ),
     default_status=dg.DefaultSensorStatus.STOPPED,
     description="Evaluates and publishes generators after their training. Off by default.",
 )

@@ -11,6 +11,7 @@ from chestgan_assets.assets.acquisition import raw_dicom, raw_images, series_cat
 from chestgan_assets.assets.annotations import tumour_annotations
 from chestgan_assets.assets.evaluation import metric_report
 from chestgan_assets.assets.publication import synthetic_image_set, synthetic_set_index
+from chestgan_assets.assets.reading import reader_study_images
 from chestgan_assets.assets.reports import architecture_comparison, monthly_report, tuning_comparison
 from chestgan_assets.assets.slices import slice_tensors, training_set
 from chestgan_assets.assets.study import hyperparameter_study
@@ -68,6 +69,7 @@ with warnings.catch_warnings():
             tuning_comparison,
             synthetic_image_set,
             synthetic_set_index,
+            reader_study_images,
             monthly_report,
         ]
     )

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from chestgan_assets.execution.dagster_internals import ExecutionPlan, PlanOrchestrationContext, RetryMode
 
 # Assets whose steps import PyTorch.
-ISOLATED = frozenset({"generator_checkpoint", "metric_report", "synthetic_image_set", "hyperparameter_study"})
+ISOLATED = frozenset(
+    {
+        "generator_checkpoint",
+        "metric_report",
+        "synthetic_image_set",
+        "reader_study_images",
+        "hyperparameter_study",
+    }
+)
 # What they import. Only on Linux: macOS frameworks do not survive a fork.
 PRELOADED = [
     "chestgan_assets.definitions",

@@ -36,7 +36,11 @@ training_set_job = dg.define_asset_job(
 synthetic_set_job = dg.define_asset_job(
     "synthetic_set_job",
     dg.AssetSelection.assets(
-        "generator_checkpoint", "metric_report", "synthetic_image_set", "synthetic_set_index"
+        "generator_checkpoint",
+        "metric_report",
+        "synthetic_image_set",
+        "synthetic_set_index",
+        "reader_study_images",
     ),
     description="Step 4 of 4: train, evaluate and publish one experiment.",
 )

@@ -19,6 +19,7 @@ from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.imaging.windows import Unit
 from chestgan_core.publishing.fetching import fetch_set
 from chestgan_core.publishing.reader import SetReader
+from chestgan_core.publishing.withdrawal import require_not_withdrawn, withdrawal_of
 from chestgan_core.reading.blind_png import blind_png
 from chestgan_core.reading.choosing import Choice, choose
 from chestgan_core.reading.design import Name, StudyDesign
@@ -85,7 +86,7 @@ class FrozenStudy:
 def freeze_study(store: Store, design: StudyDesign) -> FrozenStudy:
     """Choose the images of a study, commit them with their key, and open it. Again with the same design: the same.
 
-    Raises NotInStore (the set or its version is not published any more, or no real images were collected for it),
+    Raises NotInStore (there is no such version of the set, or no real images were collected for it), SetWithdrawn,
     BadInput (too few images on a side; the pictures are too large for a server), DamagedObject, StoreError.
     """
     require_published(store, design)
@@ -176,18 +177,23 @@ def read_key(store: Store, study: FrozenStudy) -> StudyKey:
 
 
 def is_published(store: Store, design: StudyDesign) -> bool:
-    """Whether the version of the set that a study shows is still in the store. Raises StoreError."""
-    return store.head(keys.set_manifest(design.set_name, design.set_version)) is not None
+    """Whether the version of the set that a study shows is still given to people: there, and not withdrawn.
+
+    Two small requests. Raises DamagedObject, StoreError.
+    """
+    there = store.head(keys.set_manifest(design.set_name, design.set_version)) is not None
+    return there and withdrawal_of(store, design.set_name, design.set_version) is None
 
 
 def require_published(store: Store, design: StudyDesign) -> None:
-    """Raises NotInStore: the set was withdrawn, or never published."""
-    if not is_published(store, design):
+    """Raises NotInStore (there is no such version), SetWithdrawn (says why), DamagedObject, StoreError."""
+    if store.head(keys.set_manifest(design.set_name, design.set_version)) is None:
         raise NotInStore(
             f"study {design.name}",
-            f"version {design.set_version} of the set {design.set_name} is not published (any more)",
-            "choose a version that chestgan sets list shows",
+            f"there is no version {design.set_version} of the set {design.set_name} in the store",
+            "choose one that chestgan sets list shows",
         )
+    require_not_withdrawn(store, design.set_name, design.set_version)
 
 
 def _require_same_size(design: StudyDesign, pool: RealPool, resolution: int) -> None:

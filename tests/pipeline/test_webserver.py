@@ -120,6 +120,7 @@ def test_an_experiment_goes_from_training_to_a_published_set(dev: Dev) -> None:
     assert report["contact sheet"].startswith("![")
     assert dev.materialization("synthetic_image_set")["images"] == 12
     assert dev.materialization("synthetic_set_index")["sets"] == 1
+    assert dev.materialization("reader_study_images")["patients"] >= 1
     animation = dev.materialization("generator_checkpoint")["animation"]
     for link, kind in (
         (report["report"], b"<!doctype html>"),
