@@ -5,6 +5,7 @@
 # make docs   the documentation site into site/, warnings are errors
 # make chaos  kills, cut connections and full disks, and what must hold after each; SECONDS=3600 for an hour
 # make bench  speed as ratios, measured in one run
+# make messages  new texts of the portal into its translations, chestgan_portal/locales
 # make fuzz   mutated inputs of every kind for two minutes; an hour: make fuzz SECONDS=3600; other inputs: SEED=100000
 PYTHON ?= python3
 VENV := .venv
@@ -15,7 +16,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 # All of these work on this machine, also where it is a pod.
 export CHESTGAN_EXECUTOR ?= multiprocess
 
-.PHONY: demo dev test test-slow test-all coverage chaos bench fuzz docs lint lock clean
+.PHONY: demo dev test test-slow test-all coverage chaos bench fuzz docs messages lint lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/python -m chestgan_assets.local.demo
@@ -60,6 +61,16 @@ docs: $(VENV)/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@! grep -rlE '<(link|script|img|iframe)[^>]+(href|src)="(https?:)?//' site --include='*.html' \
 	  || { echo "the pages above load something from another host"; exit 1; }
+
+# No line numbers and no dates, so that a diff shows texts. Then translate what is empty in the .po files; a test wants all.
+LOCALES := chestgan_portal/locales
+messages: $(VENV)/installed
+	@mkdir -p $(CHESTGAN_HOME)
+	cd chestgan_portal && ../$(BIN)/pybabel -q extract -F locales/extract.cfg -k _ -k ngettext:1,2 -k later -c TRANSLATORS: \
+	  --no-location --sort-output --project chestgan --version portal \
+	  --msgid-bugs-address "issues of the project" -o $(CHESTGAN_HOME)/portal.pot .
+	for name in es; do $(BIN)/pybabel -q update -i $(CHESTGAN_HOME)/portal.pot -o $(LOCALES)/$$name/portal.po -l $$name \
+	  --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 110; done
 
 # Exact versions first, whose files have the hashes of the lock, then the project. The lock is complete: nothing is resolved here
 $(VENV)/installed: requirements.lock pyproject.toml

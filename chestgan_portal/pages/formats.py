@@ -8,7 +8,7 @@ from babel.numbers import format_decimal, format_percent
 
 from chestgan_portal.pages.languages import language
 
-NOTHING = "–"  # where there is no value
+NOTHING = "\N{EN DASH}"  # where there is no value
 
 
 def in_words(day: date | None) -> str:

@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 
 from chestgan_portal.database.tables import Account, Login, now
+from chestgan_portal.pages.languages import _
 
 LIFETIME = timedelta(hours=12)  # of a login
 IDLE = timedelta(hours=2)
@@ -95,7 +96,7 @@ def identify(request: Request, response: Response, db: Database) -> Visitor:
 
 
 def signature(request: Request, use: str, value: str) -> str:
-    """HMAC-SHA256 of a value under the secret of this installation, hex. use: a word without a colon, of one purpose."""
+    """HMAC-SHA256 of a value under the secret of this installation, hex. use: one word per purpose, no colon."""
     return hmac.new(request.app.state.secret, f"{use}:{value}".encode(), hashlib.sha256).hexdigest()
 
 
@@ -213,7 +214,7 @@ def _check_text(form: FormData) -> None:
     for name, value in form.multi_items():
         for text in (name, value):
             if isinstance(text, str) and ("\0" in text or any("\ud800" <= one <= "\udfff" for one in text)):
-                raise HTTPException(400, "a field holds a character that no text has")
+                raise HTTPException(400, _("A field holds a character that no text has."))
 
 
 # Of every router whose pages a browser opens.
