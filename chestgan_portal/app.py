@@ -31,6 +31,10 @@ from chestgan_portal.machine import health, notify
 from chestgan_portal.pages.languages import COOKIE, _, language, preferred
 from chestgan_portal.pages.render import go_to, render
 from chestgan_portal.public import home, theme
+from chestgan_portal.reading import images, rating
+from chestgan_portal.reading import studies as reading
+from chestgan_portal.reading.frozen import FrozenStudies
+from chestgan_portal.reading.withdrawals import Withdrawals
 from chestgan_portal.security.headers import Headers, MaxBody
 from chestgan_portal.security.limits import TooMany
 from chestgan_portal.security.visitors import Forbidden, NeedsLogin
@@ -49,6 +53,9 @@ ROUTERS = (
     statistics_pages.router,
     reports.router,
     notify.router,
+    reading.router,
+    rating.router,
+    images.router,
 )
 
 log = logging.getLogger(__name__)
@@ -66,6 +73,8 @@ def create_pages(settings: Settings, open_store: Callable[[], Store] = Store.ope
     app = FastAPI(title="chestgan portal", version=__version__, docs_url=None, redoc_url=None)
     app.state.settings, app.state.engine, app.state.store = settings, engine, cache(open_store)
     app.state.secret = _secret(engine, "forms")
+    app.state.frozen = FrozenStudies(app.state.store)
+    app.state.withdrawals = Withdrawals(engine, app.state.store)
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -1,0 +1,79 @@
+"""A set that is withdrawn while a study shows it: the study pauses by itself.
+
+In: open studies. Out: paused ones, with the reason in the table, in the audit log and on the pages. The store is asked
+at most every 30 seconds for each study, in a thread of its own: no reader waits for it, and where the store does not
+answer readers go on with what this process has in memory.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from sqlalchemy import Engine, select, update
+from sqlalchemy.orm import Session
+
+from chestgan_core.errors import ChestganError
+from chestgan_core.publishing.withdrawal import withdrawal_of
+from chestgan_core.store.store import Store
+from chestgan_portal.administration.notifications import notify_administrators
+from chestgan_portal.database.tables import LINE, Deed, Study
+
+EVERY = 30.0  # seconds between two looks
+PORTAL = "(portal)"  # in the audit log: no person did it
+
+log = logging.getLogger(__name__)
+
+
+class Withdrawals:
+    """One per process."""
+
+    def __init__(self, engine: Engine, open_store: Callable[[], Store], every: float = EVERY) -> None:
+        self._engine, self._open_store, self._every = engine, open_store, every
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="withdrawals")
+        self._lock = threading.Lock()
+        self._looked: dict[int, float] = {}
+        self._looking: dict[int, Future[None]] = {}
+
+    def look(self, study: Study, patience: float = 0) -> None:
+        """Look whether the set of an open study was withdrawn, unless that was done a moment ago.
+
+        patience: seconds that the caller waits for the answer; then it comes later.
+        """
+        if study.state != "open":
+            return
+        with self._lock:
+            looking = self._looking.get(study.id)
+            if looking is None and time.monotonic() - self._looked.get(study.id, -self._every) >= self._every:
+                self._looked[study.id] = time.monotonic()
+                looking = self._looking[study.id] = self._pool.submit(self._look, study.id, study.design)
+        if looking is not None and patience:
+            wait([looking], patience)
+
+    def _look(self, study_id: int, design: dict[str, object]) -> None:
+        name, version = str(design["set_name"]), str(design["set_version"])
+        try:
+            if withdrawal_of(self._open_store(), name, version) is not None:
+                self._pause(study_id, f"The set {name}, version {version}, was withdrawn.")
+        except ChestganError as error:
+            log.warning("whether a study's set was withdrawn is not known: %s", error)
+        except Exception:
+            log.exception("looking for withdrawn sets failed")
+        finally:
+            with self._lock:
+                self._looking.pop(study_id, None)
+
+    def _pause(self, study_id: int, because: str) -> None:
+        with Session(self._engine) as db:
+            paused = db.execute(
+                update(Study)
+                .where(Study.id == study_id, Study.state == "open")
+                .values(state="paused", paused_because=because[:LINE])
+            )
+            if paused.rowcount:  # type: ignore[attr-defined]
+                name = db.scalar(select(Study.name).where(Study.id == study_id))
+                db.add(Deed(administrator=PORTAL, deed="pause study", subject=f"{name}: {because}"[:LINE]))
+                notify_administrators(db, "study-paused", {"study": name, "because": because})
+                log.error("study %s is paused: %s", name, because)
+            db.commit()
