@@ -7,6 +7,7 @@ guard (host, origin, account), the size of a body, headers, the language, routes
 import logging
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import SQLAlchemyError as AnyDatabaseError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
@@ -37,7 +39,7 @@ from chestgan_portal.reading.frozen import FrozenStudies
 from chestgan_portal.reading.withdrawals import Withdrawals
 from chestgan_portal.security.headers import Headers, MaxBody
 from chestgan_portal.security.limits import TooMany
-from chestgan_portal.security.visitors import Forbidden, NeedsLogin
+from chestgan_portal.security.visitors import Forbidden, NeedsLogin, identify
 from chestgan_portal.settings import HOSTS, Settings
 from chestgan_web.guard import App, Guard, Receive, Scope, Send
 
@@ -87,6 +89,7 @@ def create_pages(settings: Settings, open_store: Callable[[], Store] = Store.ope
     for down in (OperationalError, InterfaceError, InternalError, NoConnection):
         app.add_exception_handler(down, _database_down)
     app.add_exception_handler(DataError, _impossible)
+    app.add_exception_handler(Exception, _crashed)
     return app
 
 
@@ -130,6 +133,10 @@ def _error(
 
 
 def _http_error(request: Request, error: HTTPException) -> Response:
+    if not hasattr(request.state, "visitor"):
+        # No route asked who it is, but the page around the sentence has the navigation and forms of this visitor.
+        with suppress(AnyDatabaseError), Session(request.app.state.engine, expire_on_commit=False) as db:
+            identify(request, Response(), db)
     if error.status_code == 404:
         return _error(
             request, 404, _("Not found"), _("There is no such page, or it is not for this account.")
@@ -162,6 +169,11 @@ def _forbidden(request: Request, error: Exception) -> Response:
 def _too_many(request: Request, error: TooMany) -> Response:
     text = _("Too many attempts. Try again later.")
     return _error(request, 429, _("Too many attempts"), text, {"retry-after": str(error.seconds)})
+
+
+def _crashed(request: Request, error: Exception) -> Response:
+    text = _("This failed here, and the administrators find it in the log. What was accepted before is not lost.")
+    return _error(request, 500, _("This did not work"), text)
 
 
 def _failed(request: Request, error: ChestganError) -> Response:
