@@ -18,6 +18,7 @@ from chestgan_core.cli import (
     experiments,
     generate,
     get,
+    reading,
     sets,
     study,
     train,
@@ -28,7 +29,7 @@ from chestgan_core.local.log_lines import LINES, configure_logging
 
 log = logging.getLogger(__name__)
 
-GROUPS = (catalog, dicom, train, generate, evaluate, experiments, study, sets, get, doctor)
+GROUPS = (catalog, dicom, train, generate, evaluate, experiments, study, sets, reading, get, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from chestgan_core.errors import BadInput, DamagedObject, NotInStore
+from chestgan_core.errors import BadInput, DamagedObject, NotInStore, nearest
 from chestgan_core.imaging.windows import Unit
 from chestgan_core.publishing.fetching import fetch_set
 from chestgan_core.publishing.reader import SetReader
@@ -28,7 +28,7 @@ from chestgan_core.reading.real_images import RealPool, read_real_images
 from chestgan_core.reading.study_key import KeyRow, StudyKey
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import canonical_json, content_version, parse_json, parse_typed
-from chestgan_core.store.store import Store
+from chestgan_core.store.store import Store, commits
 
 KEY = "key.json"
 VERSION = 1  # raise it when a design gives other images, or another order
@@ -217,3 +217,13 @@ def _shown(choice: Choice, design: StudyDesign, version: str) -> list[tuple[str,
     shown += [("synthetic", index, True) for index in choice.synthetic_warm_up]
     random.Random(f"order {version} {design.seed}").shuffle(shown)  # noqa: S311 (no secret)
     return shown
+
+
+def newest_study(store: Store, name: str) -> str:
+    """The version of a study that was frozen last. Raises NotInStore, with the names most like it."""
+    prefix = keys.reader_studies_prefix()
+    found = [commit.manifest_key for commit in commits(store, f"{prefix}{keys.checked_name(name)}/")]
+    if found:
+        return found[-1].split("/")[-2]
+    names = {item.key.removeprefix(prefix).split("/")[0] for item in store.list(prefix)}
+    raise NotInStore(f"study {name}", "is not in the store", nearest(name, names))

@@ -257,6 +257,11 @@ def reader_study_manifest(study: str, version: str) -> str:
     return _key("reading", "studies", study, version, MANIFEST)
 
 
+def reader_studies_prefix() -> str:
+    """What the keys of all frozen reader studies begin with."""
+    return "reading/studies/"
+
+
 def reader_pack_manifest(study: str, version: str, reader: str) -> str:
     """Manifest of the sealed key of one offline file of a reader study."""
     return _key("reading", "packs", study, version, reader, MANIFEST)
