@@ -22,6 +22,5 @@ def run(args: argparse.Namespace) -> Answer:
     from chestgan_portal.settings import Settings
 
     settings = Settings.from_environment()
-    print(f"portal  http://{settings.host}:{settings.port}", flush=True)
-    serve(settings)
+    serve(settings, lambda: print(f"portal  {settings.address}", flush=True))
     return Answer({}, "the portal has ended")

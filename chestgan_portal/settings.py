@@ -50,6 +50,12 @@ class Settings:
     pipeline: str = ""
     webhook_secret: str = ""
 
+    @property
+    def address(self) -> str:
+        """Where a browser of this machine opens it."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 (none is bound)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Raises BadInput, which names the variable."""

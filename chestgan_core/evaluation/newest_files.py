@@ -12,7 +12,7 @@ from datetime import datetime
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.store import keys
-from chestgan_core.store.objects import PARALLEL
+from chestgan_core.store.client import PARALLEL
 from chestgan_core.store.store import Store
 
 # Pages of an artefact; its pictures and tables are linked or contained there.
@@ -57,7 +57,7 @@ class NewestFiles:
 
 def newest_files(store: Store, families: tuple[Family, ...] = FAMILIES) -> list[NewestFiles]:
     """By family, then subject. A few small requests for each, several at once. Raises StoreError: no answer."""
-    found = []
+    found: list[NewestFiles] = []
     with ThreadPoolExecutor(PARALLEL) as pool:
         for family in families:
             end = f"/{keys.POINTER}"

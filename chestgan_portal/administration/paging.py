@@ -5,7 +5,7 @@ In: a query, and the number of a page from 1. Out: its rows, and the numbers tha
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any
 
 from fastapi import Query
 from sqlalchemy import Select, func, select
@@ -14,24 +14,21 @@ from sqlalchemy.orm import Session
 ROWS = 25  # of a page
 
 Number = Annotated[int, Query(ge=1, le=100_000)]
-# Of a row in an address: what every database takes as a key.
-Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
-class Page(Generic[Row]):
+class Page:
     """number: of the page, from 1. pages: how many there are, at least 1. total: rows on all pages."""
 
-    rows: Sequence[Row]
+    rows: Sequence[Any]
     number: int
     pages: int
     total: int
 
 
-def page_of(db: Session, query: Select[tuple[Row]], number: int) -> Page[Row]:
+def page_of(db: Session, query: Select[Any], number: int) -> Page:
     """A page of an ordered query; the last one where there are fewer."""
-    unordered: Select[Any] = query.order_by(None)
-    total = db.scalar(select(func.count()).select_from(unordered.subquery())) or 0
+    total = db.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
     pages = max(1, -(-total // ROWS))
     number = min(number, pages)
     return Page(db.scalars(query.limit(ROWS).offset((number - 1) * ROWS)).all(), number, pages, total)

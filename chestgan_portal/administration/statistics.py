@@ -144,7 +144,7 @@ def statistics_of(db: Session, period: Period) -> Statistics:
     )
 
 
-def _answers(period: Period) -> Select[Any]:
+def _answers(period: Period) -> Select[datetime, str, str, int | None, float]:
     columns = (Answer.answered_at, Study.name, Participation.reader, Answer.rating, Answer.seconds)
     query = (
         select(*columns)

@@ -1,0 +1,65 @@
+"""Clients that open connections and send nothing, or a byte at a time: without a limit they take every connection.
+
+In: connections, as uvicorn makes them. Out: the same, closed where a request has not arrived in whole in time. uvicorn
+itself limits only the time between two requests, and the size of their heads.
+"""
+
+import asyncio
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MAX_HEAD = 32 << 10  # bytes of the request line and headers, which h11 holds until they are complete
+ARRIVAL = 30.0  # seconds from the first byte of a request, or the opening of the connection, to its last byte
+
+
+class TimedProtocol(H11Protocol):
+    """HTTP/1.1 as uvicorn speaks it. A WebSocket is no more than a request here: the portal has none."""
+
+    _arrival: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """As asyncio calls it."""
+        super().connection_made(transport)
+        self._expect()
+
+    def data_received(self, data: bytes) -> None:
+        """As asyncio calls it."""
+        super().data_received(data)
+        if self.conn.their_state in (h11.IDLE, h11.SEND_BODY):
+            self._expect()  # part of a request is here
+        else:
+            self._arrived()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As asyncio calls it."""
+        self._arrived()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """From here on uvicorn's limit for idle connections counts, unless the next request has begun already."""
+        super().on_response_complete()
+        if not self.conn.trailing_data[0]:
+            self._arrived()
+
+    def _expect(self) -> None:
+        if self._arrival is None:
+            self._arrival = self.loop.call_later(ARRIVAL, self._too_slow)
+
+    def _arrived(self) -> None:
+        if self._arrival is not None:
+            self._arrival.cancel()
+            self._arrival = None
+
+    def _too_slow(self) -> None:
+        self._arrival = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """It would be a line in the log for each request of a stranger."""
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        """Never called, as the server is started without WebSockets."""
+        raise NotImplementedError
