@@ -25,14 +25,24 @@ from starlette.staticfiles import StaticFiles
 from chestgan_core import __version__
 from chestgan_core.errors import ChestganError, NotInStore
 from chestgan_core.store.store import Store
+from chestgan_portal.accounts import login, own_data, profile, registration, reset
+from chestgan_portal.administration import (
+    audit,
+    messages,
+    notifications,
+    posts,
+    reports,
+    statistics_pages,
+    users,
+)
 from chestgan_portal.administration import home as administration
-from chestgan_portal.administration import messages, notifications, posts, reports, statistics_pages
 from chestgan_portal.database.engine import open_engine, upgrade
 from chestgan_portal.database.tables import Secret
 from chestgan_portal.machine import health, notify
 from chestgan_portal.pages.languages import COOKIE, _, language, preferred
 from chestgan_portal.pages.render import go_to, render
-from chestgan_portal.public import home, theme
+from chestgan_portal.public import contact, files, gallery, home, news, results, sets_api, theme
+from chestgan_portal.public.library import Library
 from chestgan_portal.reading import images, rating
 from chestgan_portal.reading import studies as reading
 from chestgan_portal.reading.frozen import FrozenStudies
@@ -47,8 +57,21 @@ STATIC = Path(__file__).with_name("static")
 ROUTERS = (
     health.router,
     home.router,
+    gallery.router,
+    sets_api.router,
+    results.router,
+    files.router,
+    news.router,
+    contact.router,
     theme.router,
+    login.router,
+    registration.router,
+    reset.router,
+    profile.router,
+    own_data.router,
     administration.router,
+    users.router,
+    audit.router,
     notifications.router,
     messages.router,
     posts.router,
@@ -74,6 +97,7 @@ def create_pages(settings: Settings, open_store: Callable[[], Store] = Store.ope
     upgrade(engine)
     app = FastAPI(title="chestgan portal", version=__version__, docs_url=None, redoc_url=None)
     app.state.settings, app.state.engine, app.state.store = settings, engine, cache(open_store)
+    app.state.library = Library(app.state.store)
     app.state.secret = _secret(engine, "forms")
     app.state.frozen = FrozenStudies(app.state.store)
     app.state.withdrawals = Withdrawals(engine, app.state.store)
@@ -147,6 +171,8 @@ def _http_error(request: Request, error: HTTPException) -> Response:
 
 
 def _not_valid(request: Request, error: Exception) -> Response:
+    if isinstance(error, RequestValidationError) and any(one["loc"][0] == "path" for one in error.errors()):
+        return _http_error(request, HTTPException(404))  # an id that no row can have
     # Forms say by themselves what people type wrong; this is for what no form of ours sends. It repeats nothing.
     text = _("The address or the form holds something that this page does not take.")
     return _error(request, 422, _("This did not work"), text)

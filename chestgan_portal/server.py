@@ -17,6 +17,7 @@ import uvicorn
 from chestgan_core.errors import BadInput
 from chestgan_core.local.home import home
 from chestgan_core.store.embedded import open_store
+from chestgan_portal.accounts.first_administrator import where_to_log_in
 from chestgan_portal.app import create_app
 from chestgan_portal.security.request_lines import RequestLines
 from chestgan_portal.security.slow_clients import MAX_HEAD, TimedProtocol
@@ -31,8 +32,8 @@ MOST_CONNECTIONS = 800
 _log = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, announce: Callable[[], None] = lambda: None) -> None:
-    """Run until a signal arrives. announce: called when the portal answers.
+def serve(settings: Settings) -> None:
+    """Run until a signal arrives; prints its address as soon as it answers.
 
     Raises BadInput: the port is in use, the database does not open; StoreError, NotAvailable: the embedded store does
     not start.
@@ -40,7 +41,7 @@ def serve(settings: Settings, announce: Callable[[], None] = lambda: None) -> No
     # First of all, so that a port that is taken is said before a database is upgraded.
     with _listener(settings) as listener, open_store(home()) as store:
         config = server_config(create_app(settings, lambda: store))
-        server = _Server(config, announce)
+        server = _Server(config, lambda: print(where_to_log_in(settings), flush=True))
         with _signals(server):
             server.run([listener])
     _log.info("portal: ended; every answer that was accepted is kept")

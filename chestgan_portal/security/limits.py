@@ -6,7 +6,7 @@ one more is allowed.
 
 from datetime import timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from chestgan_portal.database.tables import Attempt, now
