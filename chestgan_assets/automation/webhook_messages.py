@@ -4,8 +4,12 @@ Input: Dagster's event log after the cursor (a storage id). Output: messages; th
 delivered. Not Dagster's run_failure_sensor, whose cursor advances even where a delivery failed. A message that is
 refused for a day is dropped: one that a receiver never accepts must not hold back all others. A message names job, run,
 steps, and the dataset or the experiment; no patient, and nothing from an error message, which may name one.
+
+Whoever sets the webhook's address and secret wants its messages: the sensors are on from then, unless a person turned
+them off in the UI.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,17 +18,20 @@ import dagster as dg
 
 from chestgan_assets.tags import PARTITION_TAG
 from chestgan_core.errors import ChestganError, SourceRefused
-from chestgan_core.local.webhook import Webhook
+from chestgan_core.local.webhook import ADDRESS, SECRET, Webhook
 
 MAX_PER_TICK = 20
 MAX_AGE = 24 * 3600.0  # seconds for which a refused message is retried
 MAX_TICK = 25.0  # seconds after which a tick starts no more deliveries; the daemon gives it 60
 SET = dg.AssetKey("synthetic_image_set")
+_IS_SET = bool(os.environ.get(ADDRESS) and os.environ.get(SECRET))
+STATUS = dg.DefaultSensorStatus.RUNNING if _IS_SET else dg.DefaultSensorStatus.STOPPED
 
 
 @dg.sensor(
     minimum_interval_seconds=30,
-    description="Sends a message about each failed run to $CHESTGAN_WEBHOOK. Off by default.",
+    default_status=STATUS,
+    description="Sends a message about each failed run to $CHESTGAN_WEBHOOK. On where that is set.",
 )
 def run_failure_webhook_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Sends a message about each run that fails after it was turned on."""
@@ -40,7 +47,8 @@ def run_failure_webhook_sensor(context: dg.SensorEvaluationContext) -> dg.Sensor
 
 @dg.sensor(
     minimum_interval_seconds=30,
-    description="Sends a message about each published synthetic set to $CHESTGAN_WEBHOOK. Off by default.",
+    default_status=STATUS,
+    description="Sends a message about each published synthetic set to $CHESTGAN_WEBHOOK. On where that is set.",
 )
 def synthetic_set_webhook_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Sends a message about each synthetic set that is published after it was turned on."""

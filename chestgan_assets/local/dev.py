@@ -1,8 +1,9 @@
-"""`make dev`: embedded store, webserver and daemon together, until Ctrl-C.
+"""`make dev`: embedded store, webserver, daemon and portal together, until Ctrl-C.
 
-Input: $CHESTGAN_PORT (3000). Output: addresses on standard output; the logs of the servers in the local folder.
-Everything listens on 127.0.0.1 and refuses other web pages and, on Linux, other accounts. The state survives a restart,
-and nothing that was started survives this process: after kill -9 the servers and their runs end within seconds.
+Input: $CHESTGAN_PORT (3000), $CHESTGAN_PORTAL_PORT (8080). Output: addresses on standard output; the logs of the
+servers in the local folder. Everything listens on 127.0.0.1 and refuses other web pages and, on Linux, other accounts.
+The state survives a restart, and nothing that was started survives this process: after kill -9 the servers and their
+runs end within seconds.
 """
 
 import contextlib
@@ -14,13 +15,13 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 
 import dagster as dg
 
-from chestgan_assets.local import supervisor
+from chestgan_assets.local import portal, supervisor
 from chestgan_assets.local.installation import (
     ROOT,
     Installation,
@@ -32,6 +33,7 @@ from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.local.environment import number_from_environment
 from chestgan_core.local.home import home
 from chestgan_core.local.log_lines import configure_logging
+from chestgan_core.local.webhook import ADDRESS as WEBHOOK
 
 PORT = os.environ.get("CHESTGAN_PORT", "3000")
 ADDRESS = f"http://127.0.0.1:{PORT}"
@@ -55,12 +57,12 @@ def main() -> int:
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     try:
-        _require_port()
+        _require_ports()
         with (
             local_installation() as installed,
             dev_lock(installed.dagster_home) as lock,
             _without_orphans(installed),
-            _servers(installed, lock) as servers,
+            _servers(installed, lock, webhook := portal.webhook_variables()) as servers,
         ):
             announced, checked = False, time.monotonic()
             while not stopped:
@@ -72,9 +74,9 @@ def main() -> int:
                     if server.poll() is not None:
                         _log.error("dev: the %s has ended; read %s", name, _log_file(name))
                         return 1
-                if not announced and _answers() and servers["webserver"].poll() is None:
+                if not announced and _answers() and all(server.poll() is None for server in servers.values()):
                     announced = True
-                    print(_addresses(installed), flush=True)
+                    print(_addresses(installed, webhook), flush=True)
                 time.sleep(0.3)
             _log.info("shutting down; running steps are stopped")
     except BadInput as error:
@@ -97,20 +99,25 @@ def _without_orphans(installed: Installation) -> Iterator[None]:
     yield
 
 
-def _require_port() -> None:
+def _require_ports() -> None:
     """Before anything starts: a second daemon on the same home would execute the first one's runs."""
-    number_from_environment("CHESTGAN_PORT", 1, 65535)
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", int(PORT)))
-        except OSError as error:
-            raise BadInput(
-                f"port {PORT}", "is in use", f"try CHESTGAN_PORT={int(PORT) + 1} make dev"
-            ) from error
+    ports = {"CHESTGAN_PORT": PORT, portal.VARIABLE: portal.PORT}
+    for variable in ports:
+        number_from_environment(variable, 1, 65535)
+    if int(PORT) == int(portal.PORT):
+        raise BadInput(portal.VARIABLE, "is the port of the UI, too", "choose two different ports")
+    for variable, port in ports.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", int(port)))
+            except OSError as error:
+                raise BadInput(
+                    f"port {port}", "is in use", f"try {variable}={int(port) + 1} make dev"
+                ) from error
 
 
-def _addresses(installed: Installation) -> str:
+def _addresses(installed: Installation, webhook: Mapping[str, str]) -> str:
     opened = ",".join(f"global@global:{group}" for group in GROUPS)
     environment = installed.environment
     endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL", "AWS")
@@ -118,15 +125,24 @@ def _addresses(installed: Installation) -> str:
         f"\nDagster UI   {ADDRESS}\n"
         f"lineage      {ADDRESS}/asset-groups?expanded={opened}\n"
         f"runs         {ADDRESS}/runs\n"
+        f"portal       {portal.ADDRESS}{_first_steps(webhook)}\n"
         f"store        {installed.store.uri()} at {endpoint}\n"
         f"state, logs  {home()}\n"
         "Ctrl-C ends all of it.\n"
     )
 
 
+def _first_steps(webhook: Mapping[str, str]) -> str:
+    elsewhere = (
+        "" if webhook else f"\n             messages of the pipeline go to ${WEBHOOK}, not to the portal"
+    )
+    return f"; its first administrator: {' '.join(portal.COMMAND)} --add-administrator NAME{elsewhere}"
+
+
 @contextlib.contextmanager
-def _servers(installed: Installation, lock: int) -> Iterator[dict[str, Server]]:
-    """Webserver and daemon, each with its own code server, until the block ends. They hold the lock of dev_lock too.
+def _servers(installed: Installation, lock: int, webhook: Mapping[str, str]) -> Iterator[dict[str, Server]]:
+    """Webserver and daemon, each with its own code server, and the portal, until the block ends. They hold the lock of
+    dev_lock too.
 
     Each is run by a supervisor (supervisor.py), and ends when the pipe to it closes: at the end of the block, or when
     this process is killed.
@@ -139,14 +155,17 @@ def _servers(installed: Installation, lock: int) -> Iterator[dict[str, Server]]:
             *workspace,
         ],
         "daemon": [daemon, "run", *workspace],
+        "portal": portal.COMMAND,
     }
     running: dict[str, Server] = {}
     with private_temporary_folder(installed.dagster_home) as temporary, contextlib.ExitStack() as lifelines:
         environment = {
             **installed.environment,
+            **webhook,
             "TMPDIR": str(temporary),
             "CHESTGAN_UI_OWN_ACCOUNT": os.environ.get("CHESTGAN_UI_OWN_ACCOUNT") or "yes",
         }
+        own = {"portal": portal.portal_variables(ADDRESS)}
         try:
             for name, command in commands.items():
                 read_end, write_end = os.pipe()
@@ -156,7 +175,7 @@ def _servers(installed: Installation, lock: int) -> Iterator[dict[str, Server]]:
                         [sys.executable, "-IS", supervisor.__file__, str(read_end), *command],
                         # Not in the repository: Dagster would warn that it does not use the dagster.yaml there.
                         cwd=installed.dagster_home,
-                        env=environment,
+                        env={**environment, **own.get(name, {})},
                         stdout=log,
                         stderr=log,
                         pass_fds=(lock, read_end),
@@ -175,11 +194,14 @@ def _log_file(name: str) -> Path:
 
 
 def _answers() -> bool:
+    """Whether UI and portal do."""
     try:
-        with urllib.request.urlopen(f"{ADDRESS}/server_info", timeout=2):  # noqa: S310 a fixed http address
-            return True
+        for page in (f"{ADDRESS}/server_info", f"{portal.ADDRESS}/health"):
+            with urllib.request.urlopen(page, timeout=2):  # noqa: S310 a fixed http address
+                pass
     except OSError:
         return False
+    return True
 
 
 if __name__ == "__main__":

@@ -241,25 +241,26 @@ class Web:
 
 @dataclass
 class Dev(Web):
-    """A running `make dev`."""
+    """A running `make dev`. portal: its address."""
 
     process: subprocess.Popen[str]
+    portal: str
 
 
 def start_dev(environment: dict[str, str], log: Path) -> Dev:
     """Start `make dev` and wait until the UI answers."""
-    port = free_port()
+    port, portal = free_port(), free_port()
     before = log.stat().st_size if log.exists() else 0
     with log.open("a") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "chestgan_assets.local.dev"],
-            env={**environment, "CHESTGAN_PORT": str(port)},
+            env={**environment, "CHESTGAN_PORT": str(port), "CHESTGAN_PORTAL_PORT": str(portal)},
             cwd=ROOT,
             stdout=out,
             stderr=out,
             text=True,
         )
-    running = Dev(f"http://127.0.0.1:{port}", log, process)
+    running = Dev(f"http://127.0.0.1:{port}", log, process, f"http://127.0.0.1:{portal}")
     try:
         _await(running, before)
     except BaseException:
