@@ -172,7 +172,8 @@ class Study(Table):
 
     state: draft, open, paused, closed. paused_because: a sentence, where the portal itself paused it.
     version: of the frozen study in the store (reading/studies/<name>/<version>), empty while it is a draft.
-    answers_version: of the answers that were committed when it closed. released_at: readers see their own result.
+    answers_version: of the answers that were committed when it closed. result_version: of their analysis, empty until
+    there is one. released_at: readers see their own result.
     """
 
     __tablename__ = "studies"
@@ -183,6 +184,7 @@ class Study(Table):
     paused_because: Mapped[str] = mapped_column(String(LINE), default="")
     version: Mapped[str] = mapped_column(String(NAME), default="")
     answers_version: Mapped[str] = mapped_column(String(NAME), default="")
+    result_version: Mapped[str] = mapped_column(String(NAME), default="")
     created_by: Mapped[str] = mapped_column(String(NAME))
     created_at: Mapped[datetime] = mapped_column(default=now)
     opened_at: Mapped[datetime | None]

@@ -110,6 +110,7 @@ def upgrade() -> None:
         sa.Column("paused_because", sa.String(length=400), nullable=False),
         sa.Column("version", sa.String(length=128), nullable=False),
         sa.Column("answers_version", sa.String(length=128), nullable=False),
+        sa.Column("result_version", sa.String(length=128), nullable=False),
         sa.Column("created_by", sa.String(length=128), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
