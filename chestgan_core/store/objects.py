@@ -86,11 +86,14 @@ class ObjectStore:
         """The address s3://bucket/prefix/key, for people and for lineage."""
         return f"s3://{self.bucket}/{self._full(key)}".rstrip("/")
 
-    def check(self) -> None:
-        """Send one small request. Raises StoreError: down, credentials refused, no such bucket."""
+    def check(self, prefix: str = "") -> None:
+        """Send one small request. Raises StoreError: down, credentials refused, no such bucket.
+
+        prefix: of keys that these credentials may list, where they may not list all.
+        """
         try:
-            with self._errors_of(""):
-                self.client.list_objects_v2(Bucket=self.bucket, Prefix=self._full(""), MaxKeys=1)
+            with self._errors_of(prefix):
+                self.client.list_objects_v2(Bucket=self.bucket, Prefix=self._full(prefix), MaxKeys=1)
         except NotInStore as error:  # 404 to a listing, without a word of the bucket
             remedy = "correct CHESTGAN_STORE, or AWS_ENDPOINT_URL if this is not the address of the S3 API"
             raise StoreError(self.uri(), "the store has no such bucket", remedy) from error
@@ -136,7 +139,7 @@ class ObjectStore:
         """Size and sha256 of an object; None where there is none."""
         found = self._head(key)
         if found is None:
-            self.check()  # the answer to HEAD is the same for a missing bucket and a missing object
+            self.check(key)  # the answer to HEAD is the same for a missing bucket and a missing object
         return found
 
     def written_at(self, key: str) -> datetime:

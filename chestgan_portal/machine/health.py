@@ -6,6 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse, Response
 
 from chestgan_core.errors import ChestganError
+from chestgan_core.store import keys
 
 router = APIRouter()
 
@@ -26,7 +27,7 @@ def ready(request: Request) -> Response:
     except SQLAlchemyError:
         parts["database"] = "does not answer"
     try:
-        request.app.state.store().check()
+        request.app.state.store().check(keys.sets_prefix())
     except ChestganError:
         parts["store"] = "does not answer"
     return JSONResponse(parts, 200 if set(parts.values()) == {"ok"} else 503)

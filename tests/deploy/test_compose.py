@@ -11,7 +11,7 @@ from tests.deploy.files import DEPLOY, ROOT, compose, locked
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]
 # Those of the project's image, whose account is in the image.
 OURS = ("tables", "code", "webserver", "webserver-read-only", "daemon")
-ONCE = ("tables", "certificate")
+ONCE = ("tables", "certificate", "rights")
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -78,14 +78,17 @@ def test_the_instance_finds_every_variable_that_it_names() -> None:
 def test_the_example_names_what_is_required_and_has_no_secret() -> None:
     text = (DEPLOY / "compose" / "compose.yaml").read_text()
     asked = set(re.findall(r"\$\{(\w+)", text)) | {
-        name for name, value in compose()["x-environment"].items() if value is None
+        name
+        for service in SERVICES.values()
+        for name, value in service.get("environment", {}).items()
+        if value is None
     }
     example = (DEPLOY / "compose" / "env.example").read_text()
     given = dict(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=(.*)$", example, re.MULTILINE))
     # The last one compose itself reads.
     assert asked - given.keys() <= {"CHESTGAN_S3_KMS_KEY"}
     assert given.keys() - asked == {"COMPOSE_PROFILES"}
-    secret = [name for name in given if re.search("PASSWORD|KEY", name)]
+    secret = [name for name in given if re.search("PASSWORD|KEY|SECRET", name)]
     assert secret
     assert not any(given[name] for name in secret)
 

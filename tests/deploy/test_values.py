@@ -59,7 +59,10 @@ def test_accounts_secrets_and_config_maps_are_those_of_the_manifests(overlay: st
     code = code_server(chart)
     for part in (chart["dagsterWebserver"], chart["dagsterDaemon"], code):
         assert part["envConfigMaps"] == [{"name": "chestgan"}]
-        assert part["envSecrets"] == [{"name": "chestgan-s3", "optional": True}]
+        assert part["envSecrets"] == [
+            {"name": "chestgan-s3", "optional": True},
+            {"name": "chestgan-webhook", "optional": True},
+        ]
     assert "chestgan" in names("ConfigMap")
     (password,) = (one["valueFrom"]["secretKeyRef"] for one in code["env"] if "valueFrom" in one)
     assert password == {"name": chart["global"]["postgresqlSecretName"], "key": "postgresql-password"}
