@@ -169,7 +169,7 @@ def _form(
         "accounts/register.html",
         422 if errors else 200,
         path=path,
-        link=link,
+        invited_as=link.role if link else "",
         form=form or dict.fromkeys(FIELDS, ""),
         errors=errors,
         **fields.choices(),
