@@ -27,6 +27,7 @@ _NO_LANGUAGE = {
     "style",
     "svg",
 }  # svg: drawn, its title is an attribute here
+_EMPTY = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 # Names, units and what is written alike in all languages.
 SAME_EVERYWHERE = {
     "chestgan",
@@ -144,3 +145,38 @@ def errors_without_translation() -> list[str]:
                     if isinstance(detail, ast.Constant | ast.JoinedStr)
                 ]
     return found
+
+
+def shown(html: str) -> list[str]:
+    """Texts of a page as they stand between tags and in attributes that are shown; other languages left out."""
+    page = _Texts()
+    page.feed(html)
+    page.close()
+    return page.texts
+
+
+class _Texts(_Words):
+    """Whole texts instead of words, outside of elements that are in a language of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self._open: list[bool] = []  # for every open element, whether it is silent
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        own_language = tag != "html" and "lang" in dict(attributes)
+        if not self._silent and not own_language:
+            super().handle_starttag(tag, [*attributes])
+            self._silent = 0
+        if tag not in _EMPTY:
+            self._open.append(tag in _NO_LANGUAGE or own_language)
+            self._silent = sum(self._open)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in _EMPTY and self._open:
+            self._open.pop()
+            self._silent = sum(self._open)
+
+    def _note(self, text: str) -> None:
+        if text.strip():
+            self.texts.append(" ".join(text.split()))
