@@ -172,6 +172,7 @@ def _summary(store: Store, experiment: str, seconds: float) -> str:
         f"contact sheet   {sheet}\n"
         f"report          {page}, with a PDF beside it\n"
         f"lineage         make dev, then open the address that it prints\n"
+        f"portal          make dev starts it, too; alone: {command} portal\n"
         f"took {seconds:.0f} s"
     )
 

@@ -13,6 +13,7 @@ from chestgan_portal.administration.paging import Number, page_of
 from chestgan_portal.database.tables import LINE, TEXT, Post, now
 from chestgan_portal.pages.languages import _
 from chestgan_portal.pages.render import go_to, render
+from chestgan_portal.public.news import paragraphs
 from chestgan_portal.security.visitors import BROWSER, Administrator, Database
 
 SUMMARY = LINE * 2  # characters
@@ -146,9 +147,15 @@ def _form(
     if preview and not draft.errors:
         published = post.published_at if post else now()
         shown = Post(title=draft.title, summary=draft.summary, text=draft.text, author=author,
-                     published_at=published, edited_at=post and now())  # fmt: skip
+                     published_at=published, edited_at=now() if post else None)  # fmt: skip
     return render(
-        request, "administration/post.html", 422 if draft.errors else 200, draft=draft, post=post, shown=shown
+        request,
+        "administration/post.html",
+        422 if draft.errors else 200,
+        draft=draft,
+        post=post,
+        shown=shown,
+        paragraphs=paragraphs(draft.text),
     )
 
 

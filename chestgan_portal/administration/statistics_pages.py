@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -13,17 +14,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
+from chestgan_core.errors import ChestganError
 from chestgan_portal.administration.statistics import Period, Statistics, statistics_of
 from chestgan_portal.administration.statistics_charts import draw
 from chestgan_portal.database.tables import NAME, Study, now
 from chestgan_portal.pages.languages import _
 from chestgan_portal.pages.render import render
+from chestgan_portal.reading.results import result_artefact, result_of
 from chestgan_portal.security.visitors import BROWSER, Administrator, Database
 
 _DAYS = 30  # of a period that nobody chose
 _OLDEST, _LONGEST = date(2020, 1, 1), 366 * 5  # days
+_CLOSED = 50  # studies whose results are read for a page
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
+log = logging.getLogger(__name__)
 router = APIRouter(prefix="/admin/statistics", dependencies=BROWSER)
 Day = Annotated[str, Query(max_length=10)]
 From = Annotated[str, Query(alias="from", max_length=10)]
@@ -65,6 +70,7 @@ def statistics(
         chosen=chosen,
         numbers=statistics_of(db, chosen.period),
         studies={"": _("all studies")} | {name: name for name in names},
+        closed=closed_studies(request, db),
     )
 
 
@@ -102,6 +108,24 @@ def export(
     name = f"chestgan-answers-{numbers.period.first}-{numbers.period.last}.csv"
     headers = {"content-disposition": f'attachment; filename="{name}"'}
     return Response(as_csv(numbers), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def closed_studies(request: Request, db: Session) -> list[tuple[Study, float | None, float | None]]:
+    """Studies with a result, the newest first, with the mean ratings of real and of synthetic images; None: unknown.
+
+    The truth comes with the result, from the store; one that cannot be read now has no means.
+    """
+    query = select(Study).where(Study.state == "closed", Study.result_version != "")
+    found: list[tuple[Study, float | None, float | None]] = []
+    for study in db.scalars(query.order_by(Study.closed_at.desc()).limit(_CLOSED)):
+        try:
+            store = request.app.state.store()
+            ratings = result_of(store, result_artefact(store, study)).ratings
+            found.append((study, ratings.real.mean, ratings.synthetic.mean))
+        except ChestganError as error:
+            log.warning("statistics: %s", error)
+            found.append((study, None, None))
+    return found
 
 
 def choose(since: str, until: str, study: str, names: list[str], today: date | None = None) -> Chosen:
