@@ -33,9 +33,12 @@ from chestgan_portal.administration import (
     posts,
     reports,
     statistics_pages,
+    study_results,
     users,
 )
 from chestgan_portal.administration import home as administration
+from chestgan_portal.administration import studies as admin_studies
+from chestgan_portal.administration.study_jobs import StudyJobs
 from chestgan_portal.database.engine import open_engine, upgrade
 from chestgan_portal.database.tables import Secret
 from chestgan_portal.machine import health, notify
@@ -43,7 +46,7 @@ from chestgan_portal.pages.languages import COOKIE, _, language, preferred
 from chestgan_portal.pages.render import go_to, render
 from chestgan_portal.public import contact, files, gallery, home, news, results, sets_api, theme
 from chestgan_portal.public.library import Library
-from chestgan_portal.reading import images, rating
+from chestgan_portal.reading import images, own_result, rating
 from chestgan_portal.reading import studies as reading
 from chestgan_portal.reading.frozen import FrozenStudies
 from chestgan_portal.reading.withdrawals import Withdrawals
@@ -81,6 +84,9 @@ ROUTERS = (
     reading.router,
     rating.router,
     images.router,
+    own_result.router,
+    study_results.router,
+    admin_studies.router,
 )
 
 log = logging.getLogger(__name__)
@@ -101,6 +107,7 @@ def create_pages(settings: Settings, open_store: Callable[[], Store] = Store.ope
     app.state.secret = _secret(engine, "forms")
     app.state.frozen = FrozenStudies(app.state.store)
     app.state.withdrawals = Withdrawals(engine, app.state.store)
+    app.state.study_jobs = StudyJobs()
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
