@@ -1,9 +1,9 @@
 """A published set with its real images, a study of them that is open, and readers who answer.
 
-    study = open_study(portal, store)
-    reader = Reading(portal.client(portal.account("ana")), study.name)
-    reader.join()
-    reader.answer(rating=7)
+study = open_study(portal, store)
+reader = Reading(portal.client(portal.account("ana")), study.name)
+reader.join()
+reader.answer(rating=7)
 """
 
 import atexit

@@ -43,7 +43,9 @@ def test_a_reader_goes_from_joining_to_the_thanks_and_every_answer_is_kept(
     assert "You have judged all 17 images" in reading.page.text
     with portal.session() as db:
         rows = answers_of(db, study)
-        assert [answer.rating for _, _, answer in rows] == [1 + number % 10 for number in range(PRESENTATIONS)]
+        assert [answer.rating for _, _, answer in rows] == [
+            1 + number % 10 for number in range(PRESENTATIONS)
+        ]
         assert [shown.part for _, shown, _ in rows[:3]] == ["warm-up", "warm-up", "main"]
         assert rows[0][0].finished_at is not None
         assert all(0 <= answer.seconds <= 0.01 for _, _, answer in rows)
@@ -110,9 +112,11 @@ def test_of_two_devices_that_answer_at_the_same_moment_one_is_first(
 
     def send(number: int) -> int:
         together.wait()
-        return devices[number].send(
-            {"rating": number + 1, "verdict": "real", "confidence": 3}, follow_redirects=False
-        ).status_code
+        return (
+            devices[number]
+            .send({"rating": number + 1, "verdict": "real", "confidence": 3}, follow_redirects=False)
+            .status_code
+        )
 
     with ThreadPoolExecutor(len(devices)) as pool:
         statuses = list(pool.map(send, range(len(devices))))
@@ -135,7 +139,9 @@ def test_an_answer_that_lacks_something_comes_back_as_it_was_typed(
 
 
 @pytest.mark.parametrize("wrong", ["0", "11", "5.5", "-1", "1e1", "٥", "", "nan", "1; drop table answers"])
-def test_a_rating_is_a_whole_number_from_1_to_10(portal: Portal, study: Study, reading: Reading, wrong: str) -> None:
+def test_a_rating_is_a_whole_number_from_1_to_10(
+    portal: Portal, study: Study, reading: Reading, wrong: str
+) -> None:
     reading.look()
     assert reading.send({"rating": wrong, "verdict": "real", "confidence": 3}).status_code == 422
 
@@ -204,7 +210,9 @@ def test_no_answer_is_accepted_after_the_moment_of_closing(portal: Portal, study
         assert db.scalar(select(func.count()).select_from(Answer)) == at_closing
 
 
-def test_what_belongs_to_another_reader_does_not_exist(portal: Portal, study: Study, reading: Reading) -> None:
+def test_what_belongs_to_another_reader_does_not_exist(
+    portal: Portal, study: Study, reading: Reading
+) -> None:
     other = Reading(portal.client(portal.account("ben")), study.name)
     other.join()
     other.look()
@@ -283,13 +291,20 @@ def test_a_tumour_is_a_place_and_how_conspicuous_it_is(portal: Portal, store: St
     reading.join()
     reading.look()
     assert reading.send({"rating": 8}).status_code == 422
-    assert reading.send({"rating": 8, "tumour": "seen", "tumour_x": "101", "tumour_y": "3"}).status_code == 422
+    assert (
+        reading.send({"rating": 8, "tumour": "seen", "tumour_x": "101", "tumour_y": "3"}).status_code == 422
+    )
     reading.answer(tumour="seen", tumour_x="25.5", tumour_y="75", conspicuity=4)
     reading.answer(tumour="none", tumour_x="3", conspicuity=2)
     with portal.session() as db:
         first, second = (answer for _, _, answer in answers_of(db, study))
     assert (first.tumour_seen, first.tumour_x, first.tumour_y, first.conspicuity) == (True, 0.255, 0.75, 4)
-    assert (second.tumour_seen, second.tumour_x, second.conspicuity, second.verdict) == (False, None, None, None)
+    assert (second.tumour_seen, second.tumour_x, second.conspicuity, second.verdict) == (
+        False,
+        None,
+        None,
+        None,
+    )
 
 
 def test_a_study_that_is_a_draft_is_not_there(portal: Portal, study: Study, reading: Reading) -> None:
