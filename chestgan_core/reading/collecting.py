@@ -113,7 +113,7 @@ def _held_out_rows(
     """Rows of the training set on the held-out side, of the classes of the experiment. Raises BadInput."""
     data = store.read(training_set.artefact, ROWS)
     table = read_parquet(data, WHERE, REMEDY, schema=SCHEMA)
-    rows = [
+    rows: list[Mapping[str, Any]] = [
         row
         for row in table.to_pylist()
         if row["side"] == HELD_OUT and (not experiment.classes or row["histology"] in experiment.classes)
@@ -177,7 +177,7 @@ def _levels(rows: Sequence[SliceRow]) -> dict[int, float]:
     stacks: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
     for index, row in enumerate(rows):
         stacks[row.patient, row.series_uid, row.stack].append(index)
-    levels = {}
+    levels: dict[int, float] = {}
     for indices in stacks.values():
         positions = [rows[index].position_mm for index in indices]
         low, extent = min(positions), max(positions) - min(positions)

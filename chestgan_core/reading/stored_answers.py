@@ -76,9 +76,9 @@ def require_consistent(answers: StudyAnswers) -> None:
     """
     what = f"answers to {answers.study}"
     remedy = "give each answer once, with its reader"
-    for reader, count in Counter(one.reader for one in answers.readers).items():
+    for name, count in Counter(one.reader for one in answers.readers).items():
         if count > 1:
-            raise BadInput(what, f"list the reader {reader} {count} times", remedy)
+            raise BadInput(what, f"list the reader {name} {count} times", remedy)
     _require_once(what, "position", ((one.reader, one.position) for one in answers.answers), remedy)
     _require_once(what, "image", ((one.reader, one.item, one.part) for one in answers.answers), remedy)
     given = Counter(one.reader for one in answers.answers)

@@ -87,6 +87,7 @@
 
   function show(id) {
     for (const page of ["start", "reading", "end"]) $(page).hidden = page !== id;
+    scrollTo(0, 0);
   }
 
   function say() {
