@@ -110,7 +110,7 @@ def everything_about(db: Session, account: Account) -> dict[str, Any]:
                 .join(Study, Study.id == Participation.study_id)
                 .where(Participation.account_id == account.id)
                 .order_by(Participation.id)
-            ).tuples()
+            )
         ],
         "posts": [_of(post, ("title", "published_at")) for post in db.scalars(posts.order_by(Post.id))],
         "deeds_as_administrator": [
@@ -131,8 +131,7 @@ def _study(db: Session, participation: Participation, study: Study) -> dict[str,
         "called_in_the_analysis": participation.reader,
         **_of(participation, ("profession", "years", "specialty", "joined_at", "finished_at")),
         "answers": [
-            {"position": position, **_of(answer, _ANSWER)}
-            for position, answer in db.execute(answers).tuples()
+            {"position": position, **_of(answer, _ANSWER)} for position, answer in db.execute(answers)
         ],
     }
 

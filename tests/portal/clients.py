@@ -81,8 +81,8 @@ class Portal:
         return client
 
 
-def token(client: TestClient, path: str = "/") -> str:
-    """The token of this client's forms, from a page."""
+def token(client: TestClient, path: str = "/account") -> str:
+    """The token of this client's forms, from a page: the account's, or that of the login where it leads."""
     found = _TOKEN.search(client.get(path).text)
     assert found, f"{path} has no token"
     return found[1]
