@@ -17,6 +17,8 @@ from chestgan_core.cli.parser import (
 from chestgan_core.escaping import escaped, escaped_lines
 from chestgan_core.local.home import home
 
+PACKS, RESULT = "reader studies", "the result of a reader study"
+
 
 def add_to(commands: Commands) -> None:
     """The commands and their options."""
@@ -61,6 +63,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("answers", nargs="+", type=Path, metavar="ANSWERS", help="files that the pages saved")
     parser.add_argument("--study", required=True, metavar="NAME", help="name of the study")
     _add_version(parser)
+    add_out(parser, "folder for report, charts and tables (default: only in the store)", required=False)
 
 
 def _add_freeze(group: Commands) -> None:
@@ -210,9 +213,9 @@ def pack(args: argparse.Namespace) -> Answer:
     from chestgan_core.reading.offline.pack import make_pack
     from chestgan_core.store.embedded import open_store
 
-    require_output_folder(args.out, "reader studies")
+    require_output_folder(args.out, PACKS)
     packs, lines = [], []
-    with open_store(home()) as store, output_folder(args.out, "reader studies") as folder:
+    with open_store(home()) as store, output_folder(args.out, PACKS) as folder:
         study = open_study(store, args.study, args.version or newest_study(store, args.study))
         for _ in range(args.readers):
             made = make_pack(store, study, args.language)
@@ -228,17 +231,28 @@ def pack(args: argparse.Namespace) -> Answer:
 
 def score(args: argparse.Namespace) -> Answer:
     """Analyse the answer files of a study."""
-    from chestgan_core.reading.analysis import analyse
-    from chestgan_core.reading.frozen_study import newest_study, open_study, read_key
+    from chestgan_core.local.output import output_folder, require_output_folder
+    from chestgan_core.reading.frozen_study import newest_study, open_study
     from chestgan_core.reading.offline.returned import collect_answers
     from chestgan_core.reading.stored_answers import commit_answers
+    from chestgan_core.reading.stored_result import report_study
+    from chestgan_core.store import keys
     from chestgan_core.store.embedded import open_store
 
+    if args.out:
+        require_output_folder(args.out, RESULT)
     with open_store(home()) as store:
         study = open_study(store, args.study, args.version or newest_study(store, args.study))
-        answers = collect_answers(store, study, args.answers)
-        result = analyse(study.design, read_key(store, study), answers)
-        committed = commit_answers(store, study.design.set_name, answers)
-        uri = store.uri(committed.manifest_key)
-    text = "\n".join([result.finding.title, *result.finding.sentences, f"answers: {uri}"])
-    return Answer({**result.model_dump(mode="json"), "answers_uri": uri}, escaped_lines(text))
+        commit_answers(store, study.design.set_name, collect_answers(store, study, args.answers))
+        stored = report_study(store, study.design.set_name)
+        if args.out:
+            with output_folder(args.out, RESULT) as folder:
+                key = keys.reader_result_manifest(stored.set_name, args.study, stored.version)
+                store.fetch(key, folder)
+    finding = stored.result.finding
+    lines = [finding.title, *finding.sentences, f"result: {stored.uri}"]
+    if args.out:
+        lines.append(f"written to {escaped(args.out)}: report.html, report.pdf, result.json, charts, tables")
+    return Answer(
+        {**stored.result.model_dump(mode="json"), "uri": stored.uri}, escaped_lines("\n".join(lines))
+    )

@@ -44,11 +44,14 @@ def test_a_study_goes_from_a_set_to_its_result_without_a_portal(
     assert sorted(path.name for path in out.iterdir() if path.suffix) == sorted(
         f"trial-{pack['reader']}.html" for pack in packs
     )
-    assert run("score", *files, "--study", "trial", "--json") == 0
+    assert run("score", *files, "--study", "trial", "--out", tmp_path / "result", "--json") == 0
     result = json.loads(capsys.readouterr().out)
     assert result["answers"] == 2 * 20
-    # Both called every image real: all real ones were recognised, and no synthetic one.
     assert [row["standing"] for row in result["readers"]] == ["finished"] * 2
+    assert result["accuracy_over_readers"]["value"] == 0.5  # both called every image real
+    assert {"report.html", "report.pdf", "result.json"} <= {
+        path.name for path in (tmp_path / "result").iterdir()
+    }
 
 
 def test_the_plan_says_how_many_images_a_precision_needs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ from tests.reading.published import design_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
+
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 
 
 @pytest.fixture
@@ -183,6 +186,33 @@ def test_it_speaks_spanish_and_fits_a_phone(browser: "Browser", file: Path) -> N
     assert not page.evaluate(wide)
     assert page.locator("#frame").bounding_box()["width"] > 300  # type: ignore[index]
     context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_of_its_pages(scheme: str, browser: "Browser", file: Path) -> None:
+    context = browser.new_context(color_scheme=scheme, offline=True)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(file.as_uri())
+    found = {"start": violations(page)}
+    start(page)
+    press(page, "7 r 4 n")
+    found["reading"] = violations(page)
+    press(page, "Enter")
+    while page.is_visible("#reading"):
+        press(page, "3 s 1 n Enter")
+    found["end"] = violations(page)
+    assert found == {"start": [], "reading": [], "end": []}
+    context.close()
+
+
+def violations(page: "Page") -> list[str]:
+    page.evaluate(AXE)
+    answer = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{rule['id']}: {node['html'][:120]} {node['failureSummary'][:200]}"
+        for rule in answer["violations"]
+        for node in rule["nodes"]
+    ]
 
 
 def test_a_study_that_asks_only_for_realism_shows_only_that(
