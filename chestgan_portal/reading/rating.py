@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.routing import APIRoute
 from sqlalchemy import select
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -24,9 +24,10 @@ from chestgan_portal.pages.render import go_to, render
 from chestgan_portal.reading.answering import FIELDS, Outcome, accept, check
 from chestgan_portal.reading.order import participation_of, place_of, present_one
 from chestgan_portal.reading.studies import Name, design_of, visible_study
-from chestgan_portal.security.visitors import BROWSER, Database, LoggedIn, NeedsLogin
+from chestgan_portal.security.visitors import BROWSER, Database, LoggedIn, NeedsLogin, Visitor
 
 _Short = Annotated[str, Form(max_length=64)]
+_DOWN = (OperationalError, InterfaceError, InternalError, NoConnection)
 
 
 class KeepsWhatWasTyped(APIRoute):
@@ -42,7 +43,7 @@ class KeepsWhatWasTyped(APIRoute):
             except NeedsLogin:
                 # The login ended in the middle: the way back leads to the image.
                 return go_to(request, f"/login?next=/studies/{request.path_params['name']}/reading")
-            except (OperationalError, InterfaceError, PoolTimeout, ChestganError):
+            except (*_DOWN, ChestganError):
                 if request.method != "POST" or request.headers.get("hx-request") == "true":
                     raise
                 return await _kept(request)
@@ -51,6 +52,9 @@ class KeepsWhatWasTyped(APIRoute):
 
 
 async def _kept(request: Request) -> Response:
+    # What failed in the database leaves the account without its columns, which the page would show.
+    visitor = getattr(request.state, "visitor", None)
+    request.state.visitor = Visitor(None, visitor.csrf if visitor else "")
     form = await request.form()
     kept = {
         name: value for name, value in form.items() if isinstance(value, str) and len(name) + len(value) < 200

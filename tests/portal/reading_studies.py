@@ -76,13 +76,13 @@ def publish(store: Store, patients: int = 12, per_patient: int = 4) -> tuple[str
     return facts.name, published.version
 
 
-def design_of_set(name: str, version: str, **fields: Any) -> StudyDesign:
+def design_of_set(set_name: str, set_version: str, /, **fields: Any) -> StudyDesign:
     """A short study of it."""
     values = {
         "name": "short",
         "title": "A short study",
-        "set_name": name,
-        "set_version": version,
+        "set_name": set_name,
+        "set_version": set_version,
         "images_per_side": 6,
         "repeats": 0.25,
         "warm_up": 2,

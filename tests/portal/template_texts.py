@@ -43,6 +43,10 @@ SAME_EVERYWHERE = {
     "UTC",
     "RSS",
     "KID",
+    "sha",
+    "kB",
+    "MB",
+    "GB",
     "FID",
     "AUC",
     "ROC",
@@ -69,7 +73,7 @@ def unmarked_words(template: str) -> list[str]:
     """Words of a template that no translation can reach: in its HTML, and in the texts that it gives to macros."""
     parsed = environment.parse((TEMPLATES / template).read_text())
     html = "".join(
-        piece.data if isinstance(piece, nodes.TemplateData) else "\0"
+        piece.data if isinstance(piece, nodes.TemplateData) else " "
         for output in parsed.find_all(nodes.Output)
         for piece in output.nodes
     )

@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,7 +166,7 @@ def test_passwords_are_hashed_with_the_parameters_of_rfc_9106_outside_of_tests()
     passwords.__spec__.loader.exec_module(fresh)  # type: ignore[union-attr]
     hasher = fresh.HASHER
     assert (hasher.type.name, hasher.time_cost, hasher.memory_cost, hasher.parallelism) == ("ID", 3, 65536, 4)
-    assert "environ" not in open(str(passwords.__file__)).read(), "no setting makes them weaker"
+    assert "environ" not in Path(str(passwords.__file__)).read_text(), "no setting makes them weaker"
 
 
 def test_a_taken_username_is_called_taken_even_when_it_is_written_otherwise(portal: Portal) -> None:
@@ -362,7 +363,7 @@ def test_logins_are_listed_with_their_browser_and_the_others_can_be_ended(portal
     portal.account("reader")
     agents = {
         "Firefox, Linux": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
-        "Edge, Windows": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/139.0 Safari/537.36 Edg/139",
+        "Edge, Windows": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/139.0 Safari/537.36 Edg/139",
         "Safari, iOS": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Version/18.5 Mobile/15E148 Safari/604.1",
     }
     clients = []

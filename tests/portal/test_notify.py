@@ -60,7 +60,8 @@ def send(
         "X-Chestgan-Timestamp": stamp,
         "X-Chestgan-Signature": f"sha256={signature(secret, stamp, body)}",
     }
-    return client.post("/notify", content=body, headers=sent | headers)
+    answer: Response = client.post("/notify", content=body, headers=sent | headers)
+    return answer
 
 
 @BOTH

@@ -3,7 +3,6 @@
 import re
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -641,10 +640,9 @@ def test_a_proxy_setting_that_is_no_network_is_refused_with_its_name() -> None:
 
 
 @pytest.fixture
-def behind_a_proxy(portal: Portal) -> Iterator[None]:
+def behind_a_proxy(portal: Portal) -> None:
     """The test client's address is no IP address, so the live server is asked; here all of loopback is the proxy."""
     portal.pages.state.settings = replace(portal.settings, proxies=(ip_network("127.0.0.0/8"),))
-    yield
 
 
 def test_behind_an_ingress_each_client_has_limits_of_its_own(
