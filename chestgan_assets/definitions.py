@@ -11,7 +11,7 @@ from chestgan_assets.assets.acquisition import raw_dicom, raw_images, series_cat
 from chestgan_assets.assets.annotations import tumour_annotations
 from chestgan_assets.assets.evaluation import metric_report
 from chestgan_assets.assets.publication import synthetic_image_set, synthetic_set_index
-from chestgan_assets.assets.reading import reader_study_images
+from chestgan_assets.assets.reading import reader_study_images, reader_study_result
 from chestgan_assets.assets.reports import architecture_comparison, monthly_report, tuning_comparison
 from chestgan_assets.assets.slices import slice_tensors, training_set
 from chestgan_assets.assets.study import hyperparameter_study
@@ -70,6 +70,7 @@ with warnings.catch_warnings():
             synthetic_image_set,
             synthetic_set_index,
             reader_study_images,
+            reader_study_result,
             monthly_report,
         ]
     )

@@ -56,6 +56,12 @@ tuning_comparison_job = dg.define_asset_job(
     description="After step 4: compare an experiment before and after tuning.",
     tags=SMALL_WORK,
 )
+reader_study_job = dg.define_asset_job(
+    "reader_study_job",
+    dg.AssetSelection.assets("reader_study_result"),
+    description="After a reader study was closed: analyse it. Then materialize metric_report, which shows it.",
+    tags=SMALL_WORK,
+)
 hyperparameter_study_job = dg.define_asset_job(
     "hyperparameter_study_job",
     dg.AssetSelection.assets("hyperparameter_study"),
@@ -85,6 +91,7 @@ asset_jobs = [
     synthetic_set_job,
     architecture_comparison_job,
     tuning_comparison_job,
+    reader_study_job,
     hyperparameter_study_job,
     monthly_report_job,
     health_checks_job,

@@ -3,9 +3,9 @@
 In: the newest run of an experiment and the training set it was trained on. Out:
 `reports/<experiment>/<run>/<version>/` with report.json, report.html, report.pdf and figures, and the pointer.
 
-The version names what scored the images and the release rules. When only the rules change, nothing is scored again: the
-gate is applied to the stored rows, and its result is committed as a report of its own. So a report always shows the
-result of the rules that it was made with.
+The version names what scored the images, the release rules, and the reader study of the same generator where there is
+one. When only the rules or the study change, nothing is scored again: the gate is applied to the stored rows, and its
+result is committed as a report of its own. So a report always shows the result of the rules that it was made with.
 """
 
 import logging
@@ -24,6 +24,7 @@ from chestgan_core.evaluation.pages.report_page import (
     write_pages,
     write_report,
 )
+from chestgan_core.evaluation.reader_study import ReaderStudyBlock, newest_reader_study
 from chestgan_core.evaluation.scoring.evaluate import evaluate, with_thesis
 from chestgan_core.evaluation.scoring.feature_cache import CachedFeatures
 from chestgan_core.evaluation.scoring.gate import apply_gate
@@ -95,19 +96,22 @@ def report_experiment(store: Store, experiment: Experiment, device: str, folder:
     except NotAvailable:
         extractor = None
     scoring = _scoring(run, experiment, extractor)
-    version = content_version(scoring, experiment.release.model_dump(mode="json"))
+    study = newest_reader_study(store, experiment.name, run.find(GENERATOR_FILE).sha256)
+    version = content_version(
+        scoring, experiment.release.model_dump(mode="json"), None if study is None else study.version
+    )
     manifest_key = keys.report_manifest(experiment.name, name, version)
     if store.head(manifest_key) is not None:
         log.info("metric_report %s: run %s is scored already", experiment.name, name)
     elif scored := _scored(store, experiment, scoring):
         log.info(
-            "metric_report %s: the release rules changed; the rows of %s are used",
+            "metric_report %s: only release rules or the reader study changed; the rows of %s are used",
             experiment.name,
             scored.version,
         )
-        _apply_rules(store, experiment, run, scored, manifest_key, folder)
+        _apply_rules(store, experiment, run, scored, study, manifest_key, folder)
     else:
-        _score(store, experiment, run, extractor, scoring, manifest_key, device, folder)
+        _score(store, experiment, run, extractor, scoring, study, manifest_key, device, folder)
     store.update_pointer(keys.report_latest(experiment.name), {"run": name, "version": version})
     return _read(store, NewestReport(name, version, store.read_manifest(manifest_key)))
 
@@ -155,7 +159,7 @@ def _scoring(run: Artefact, experiment: Experiment, extractor: Extractor | None)
 
 
 def _scored(store: Store, experiment: Experiment, scoring: str) -> NewestReport | None:
-    """The newest report, if only its release rules differ; one that cannot be read is not used."""
+    """The newest report, if only its release rules or reader study differ; one that cannot be read is not used."""
     try:
         newest = newest_report(store, experiment.name)
         return newest if newest and _manifest(store, newest).scoring == scoring else None
@@ -168,12 +172,13 @@ def _apply_rules(
     experiment: Experiment,
     run: Artefact,
     scored: NewestReport,
+    study: ReaderStudyBlock | None,
     manifest_key: str,
     folder: Path,
 ) -> None:
-    """Commit the rows and figures of a report with the result of the present release rules."""
+    """Commit the rows and figures of a report with the present release rules and reader study."""
     report = read_payload(store, scored.artefact)
-    report = replace(report, gate=apply_gate(report.rows, experiment.release))
+    report = replace(report, gate=apply_gate(report.rows, experiment.release), reader_study=study)
     names = [scored.artefact.name(item) for item in scored.artefact.objects]
     figures = {
         name.removeprefix(f"{FIGURES}/"): store.read(scored.artefact, name)
@@ -192,6 +197,7 @@ def _score(
     run: Artefact,
     extractor: Extractor | None,
     scoring: str,
+    study: ReaderStudyBlock | None,
     manifest_key: str,
     device: str,
     folder: Path,
@@ -249,6 +255,7 @@ def _score(
         gate=apply_gate(report.rows, experiment.release),
         data=data_facts(training_set),
         run=run_facts(run, store.uri(run.manifest_key)),
+        reader_study=study,
     )
     out = folder / "report"
     files = write_report(report, out, _training_pictures(store, run))

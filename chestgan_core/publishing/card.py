@@ -11,6 +11,7 @@ from typing import Any
 from chestgan_core.dicom.histology import HISTOLOGIES
 from chestgan_core.documents.markdown import render_markdown
 from chestgan_core.evaluation.pages.sentences import cautions
+from chestgan_core.evaluation.reader_study import REALISM, ReaderStudyBlock
 from chestgan_core.evaluation.scoring.gate import GateResult, RuleResult
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.report_payload import BETTER
@@ -20,13 +21,13 @@ from chestgan_core.publishing.manifest import SetFacts
 def write_card(facts: SetFacts, network: Mapping[str, Any], provenance: Mapping[str, Any]) -> str:
     """The card as Markdown. network: the network section of the experiment, printed as it is.
 
-    provenance: of `metrics`, the metric report as plain data, the card prints rows, cautions and the word for the
-    training data; `source` and `source_licence` are in the facts already; everything else is printed as it is.
+    provenance: of `metrics`, the metric report as plain data, the card prints rows, cautions, the reader study and the
+    word for the training data; `source` and `source_licence` are in the facts already; all else is printed as it is.
     """
     low, high = facts.window.ends
     metrics = provenance.get("metrics", {})
     rows = [MetricRow(**row) for row in metrics.get("rows", ())]
-    gate = metrics.get("gate")
+    gate, study = metrics.get("gate"), metrics.get("reader_study")
     known = ("metrics", "source", "source_licence")
     return render_markdown(
         Path(__file__).parent / "card.md.j2",
@@ -37,6 +38,8 @@ def write_card(facts: SetFacts, network: Mapping[str, Any], provenance: Mapping[
         rows=rows,
         better=BETTER,
         gate=_gate(gate) if gate else None,
+        reader_study=ReaderStudyBlock(**study) if study else None,
+        realism=REALISM,
         tested_for_copies=any(row.measure == "memorized fraction" and row.value is not None for row in rows),
         image_kind=metrics.get("image_kind"),
         cautions=cautions(rows, metrics["patients_real"], metrics["image_kind"]) if rows else (),

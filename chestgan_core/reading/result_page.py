@@ -230,7 +230,7 @@ def _agreement(result: StudyResult) -> list[Block]:
     if found.kappa is not None and found.observed is not None and found.expected is not None:
         lines.append(
             f"Between readers: Fleiss' kappa of the verdicts {found.kappa.value:.2f}, 95% interval over images"
-            f" {shown(found.kappa)}. Pairs of readers agree on {found.observed:.0%} of the images, by chance it were"
+            f" {shown(found.kappa)}. Pairs of readers agree on {found.observed:.0%} of the images, by chance it would be"
             f" {found.expected:.0%}. {found.images} images with two verdicts or more"
             + (f", {found.left_out} with one are left out." if found.left_out else ".")
         )

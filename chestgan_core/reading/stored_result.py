@@ -154,6 +154,7 @@ def _commit(
 
 
 def _read(store: Store, set_name: str, study: str, version: str) -> StoredResult:
+    summary = read_summary(store, set_name, study, version)
     artefact = store.read_manifest(keys.reader_result_manifest(set_name, study, version))
     where = f"{store.uri(artefact.manifest_key)}: {DATA}"
     fields = parse_json(store.read(artefact, DATA), where, REMEDY)
@@ -168,7 +169,7 @@ def _read(store: Store, set_name: str, study: str, version: str) -> StoredResult
         version=version,
         set_name=set_name,
         result=parse_typed(StudyResult, fields, where, REMEDY, "the result of a reader study"),
-        summary=read_summary(store, set_name, study, version),
+        summary=summary,
         html=store.read(artefact, PAGE).decode(),
         pdf=store.read(artefact, PDF),
         charts=inside(CHARTS),

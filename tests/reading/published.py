@@ -24,7 +24,7 @@ from chestgan_core.training.weights import load_generator, save_generator
 SIZE, IMAGES = 32, 60
 
 
-def write_small_set(folder: Path) -> SetFolder:
+def write_small_set(folder: Path, name: str = "small") -> SetFolder:
     fields = {
         "dataset": "phantom",
         "resolution": SIZE,
@@ -32,7 +32,7 @@ def write_small_set(folder: Path) -> SetFolder:
         "network": {"latent_dim": 8, "generator_width": 4, "discriminator_width": 4},
         "training": {"images": 100},
     }
-    experiment = parse_experiment(fields, "small", "a test")
+    experiment = parse_experiment(fields, name, "a test")
     torch.manual_seed(0)
     (folder / "model").mkdir(parents=True)
     save_generator(folder / "model", build_generator(experiment), experiment)

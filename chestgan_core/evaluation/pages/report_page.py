@@ -29,6 +29,7 @@ from chestgan_core.documents.pdf import as_pdf
 from chestgan_core.evaluation.pages.figures import chart_blocks, closest_blocks, draw_figures, sheet_block
 from chestgan_core.evaluation.pages.sentences import cautions, ended_by_clock, sentence
 from chestgan_core.evaluation.pages.verdict import bare, gate_table, headlines, verdict
+from chestgan_core.evaluation.reader_study import REALISM, ReaderStudyBlock
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.provenance import data_in_words, run_in_words
@@ -117,6 +118,7 @@ def _document(report: ReportPayload, figures: Mapping[str, bytes], training: Map
         sections=(
             Section("Release gate", (gate_table(report.gate),) if report.gate else ()),
             Section("In words", tuple(_in_words(rows, image_kind))),
+            Section("Reader study", tuple(_reader_study(report.reader_study, report.row("coverage")))),
             Section("Measures", tuple(_measures(rows, image_kind))),
             Section("Values and features", tuple(_charts(chart_blocks(report, figures)))),
             Section("Repeated from training?", tuple(closest_blocks(figures))),
@@ -138,6 +140,23 @@ def _in_words(rows: Sequence[MetricRow], image_kind: ImageKind) -> list[Block]:
         blocks.append(Paragraph(f"{GROUPS[group]}:"))
         blocks.append(Bullets(tuple(sentence(row, image_kind) for row in members)))
     return blocks
+
+
+def _reader_study(study: ReaderStudyBlock | None, coverage: MetricRow | None) -> list[Block]:
+    """What people saw, beside how much of the real images the synthetic ones cover."""
+    if study is None:
+        return []
+    measured = coverage is not None and coverage.value is not None
+    beside = (
+        f"{coverage.number(coverage.value, coverage.sd)}{_floor(coverage)}"
+        if measured and coverage
+        else "not measured"
+    )
+    return [Paragraph(REALISM), Facts((*study.facts(), ("coverage", beside)))]
+
+
+def _floor(row: MetricRow) -> str:
+    return "" if row.floor is None else f"; floor {row.number(row.floor, row.floor_sd)}"
 
 
 def _measures(rows: Sequence[MetricRow], image_kind: ImageKind) -> list[Block]:

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from chestgan_core.config.dataset import ImageKind
+from chestgan_core.evaluation.reader_study import ReaderStudyBlock
 from chestgan_core.evaluation.scoring.gate import GateResult
 from chestgan_core.evaluation.scoring.metric_rows import PIXELS, MetricRow
 from chestgan_core.evaluation.scoring.provenance import DataFacts, RunFacts
@@ -35,7 +36,8 @@ class ReportPayload:
     """The rows of a report and what they are about.
 
     source_title: title of the real data. image_kind: the word for one of its images. resolution: pixels per side.
-    provenance: printed as it is. gate, data, run: None for a report on files.
+    provenance: printed as it is. gate, data, run: None for a report on files. reader_study: what people saw in
+    images of the same generator; None where no study of them has a result.
     """
 
     source_title: str
@@ -51,6 +53,7 @@ class ReportPayload:
     gate: GateResult | None = None
     data: DataFacts | None = None
     run: RunFacts | None = None
+    reader_study: ReaderStudyBlock | None = None
     kind: Literal["metric-report"] = "metric-report"
 
     def row(self, measure: str) -> MetricRow | None:
@@ -63,7 +66,7 @@ class ReportPayload:
         values["window"] = asdict(self.window)
         values["rows"] = [asdict(row) for row in self.rows]
         values["extractors"] = [asdict(extractor) for extractor in self.extractors]
-        for name in ("thesis", "gate", "data", "run"):
+        for name in ("thesis", "gate", "data", "run", "reader_study"):
             values[name] = None if values[name] is None else asdict(values[name])
         return values
 
@@ -74,6 +77,8 @@ class ReportPayload:
             lines += _score_card(extractor, list(rows), self.image_kind)
         if self.gate:
             lines += ["", _wrapped(f"release gate: {self.gate.line()}", "  ")]
+        if self.reader_study:
+            lines += ["", _wrapped(self.reader_study.as_text(), "  ")]
         if self.thesis:
             lines += ["", _wrapped(self.thesis.as_text(), "  ")]
         return "\n".join(lines)
