@@ -41,6 +41,7 @@ def add_administrator(settings: Settings, username: str) -> str:
                     "exists already",
                     "take another name, or give it the role there",
                 )
+            session.rollback()  # a person may take longer to type than a database keeps a transaction open
             account = _asked(name)
             if email_is_taken(session, account.email):
                 raise BadInput("e-mail", "belongs to another account", "take another one")
@@ -74,12 +75,10 @@ def where_to_log_in(settings: Settings) -> str:
 
 def _asked(username: str) -> Account:
     """The account as the person describes it; a terminal asks again for the password where it cannot be kept."""
-    on_terminal = sys.stdin.isatty()
-    ask = input if on_terminal else _line
-    name = _fit("name", partial(fields.person, ask("Name: ")))
-    email = _fit("e-mail", partial(fields.email, ask("E-mail: ")))
+    name = _fit("name", partial(fields.person, _line("Name: ")))
+    email = _fit("e-mail", partial(fields.email, _line("E-mail: ")))
     own = (username, email, email.partition("@")[0], *name.split())
-    if on_terminal:
+    if sys.stdin.isatty():
         password = _typed_twice(own)
     else:
         line = _line("")
@@ -97,15 +96,22 @@ def _typed_twice(own: tuple[str, ...]) -> str:
             )
         except fields.Unfit as error:
             print(error, file=sys.stderr)
+        except EOFError as error:
+            raise _too_few() from error
 
 
 def _line(question: str) -> str:
-    """A line of standard input without its end. Raises BadInput: there is none."""
+    """A line of standard input without its end; only a person is asked. Raises BadInput: there is none."""
+    if sys.stdin.isatty():
+        print(question, end="", file=sys.stderr, flush=True)
     line = sys.stdin.readline(_LONGEST)
     if not line:
-        remedy = "give three lines: name, e-mail, password"
-        raise BadInput("standard input", "has too few lines", remedy)
+        raise _too_few()
     return line.rstrip("\r\n")
+
+
+def _too_few() -> BadInput:
+    return BadInput("standard input", "has too few lines", "give three: name, e-mail, password")
 
 
 def _fit(what: str, check: Callable[[], Any]) -> Any:
