@@ -1,6 +1,7 @@
 """`chestgan reading`: reader studies without a portal, from the images to the result."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 from chestgan_core.cli.parser import (
@@ -165,7 +166,8 @@ def freeze(args: argparse.Namespace) -> Answer:
     from chestgan_core.errors import BadInput
     from chestgan_core.publishing.fetching import newest_version
     from chestgan_core.reading.design import StudyDesign
-    from chestgan_core.reading.frozen_study import freeze_study
+    from chestgan_core.reading.frozen_study import freeze_study, read_key
+    from chestgan_core.reading.giveaways import giveaways
     from chestgan_core.store.embedded import open_store
 
     with open_store(home()) as store:
@@ -192,16 +194,21 @@ def freeze(args: argparse.Namespace) -> Answer:
                 f"--{field}", first["msg"].lower(), "see chestgan reading freeze --help"
             ) from error
         study = freeze_study(store, design)
+        found = [one for one in giveaways(study, read_key(store, study)) if one.is_suspicious]
     data = {
         "study": design.name,
         "version": study.version,
         "images": study.count,
         "half_width": design.half_width,
+        "giveaways": [asdict(one) for one in found],
     }
     text = (
         f"study {design.name}, version {study.version}: {study.count} images, {len(study.warm_up)} of them to warm up; "
         f"the accuracy of one reader near 0.5 will be known to +-{design.half_width:.3f} (95 %)"
     )
+    if found:
+        text += "\nlook whether people can see what separates the two sides in numbers:\n"
+        text += "\n".join(one.line for one in found)
     return Answer(data, text)
 
 
