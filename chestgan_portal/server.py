@@ -5,7 +5,6 @@ requests end, for GRACE seconds; what was accepted until then is on the disk.
 """
 
 import errno
-import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -17,8 +16,6 @@ import uvicorn
 from chestgan_core.errors import BadInput
 from chestgan_core.local.home import home
 from chestgan_core.store.embedded import open_store
-from chestgan_portal.accounts.first_administrator import where_to_log_in
-from chestgan_portal.app import create_app
 from chestgan_portal.security.request_lines import RequestLines
 from chestgan_portal.security.slow_clients import MAX_HEAD, TimedProtocol
 from chestgan_portal.settings import Settings
@@ -29,8 +26,6 @@ IDLE = 20  # seconds that a connection stays open between two requests
 # Connections, idle ones too: six of each browser. Beyond them 503, before this process has no more descriptors.
 MOST_CONNECTIONS = 800
 
-_log = logging.getLogger(__name__)
-
 
 def serve(settings: Settings) -> None:
     """Run until a signal arrives; prints its address as soon as it answers.
@@ -38,13 +33,15 @@ def serve(settings: Settings) -> None:
     Raises BadInput: the port is in use, the database does not open; StoreError, NotAvailable: the embedded store does
     not start.
     """
-    # First of all, so that a port that is taken is said before a database is upgraded.
+    # First of all, so that a port that is taken is said before a database is upgraded and seconds of imports have gone.
     with _listener(settings) as listener, open_store(home()) as store:
+        from chestgan_portal.accounts.first_administrator import where_to_log_in
+        from chestgan_portal.app import create_app
+
         config = server_config(create_app(settings, lambda: store))
         server = _Server(config, lambda: print(where_to_log_in(settings), flush=True))
         with _signals(server):
             server.run([listener])
-    _log.info("portal: ended; every answer that was accepted is kept")
 
 
 def server_config(app: App) -> uvicorn.Config:

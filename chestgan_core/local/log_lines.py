@@ -25,7 +25,7 @@ from chestgan_core.local.environment import choice_from_environment
 
 VARIABLE = "CHESTGAN_LOG"
 # A module that is started with `python -m` logs as __main__.
-OURS = ("chestgan", "chestgan_core", "chestgan_assets", "__main__")
+OURS = ("chestgan", "chestgan_core", "chestgan_assets", "chestgan_portal", "chestgan_web", "__main__")
 LINES = {"lines": True}  # for `extra`: the message has several lines on purpose
 # Of these, only errors: their warnings say nothing that a person could act on.
 QUIET_LIBRARIES = ("botocore", "boto3", "urllib3", "s3transfer", "matplotlib", "pydicom", "PIL")

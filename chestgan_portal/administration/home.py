@@ -18,7 +18,8 @@ _WEEK = timedelta(days=7)
 @router.get("")
 def overview(request: Request, administrator: Administrator, db: Database) -> Response:
     """Numbers, and links to where each is explained."""
-    by_state = dict(db.execute(select(Study.state, func.count()).group_by(Study.state)).tuples().all())
+    counted = db.execute(select(Study.state, func.count()).group_by(Study.state))
+    by_state: dict[str, int] = dict(counted.all())
     last_week = select(func.count()).select_from(Answer).where(Answer.answered_at > now() - _WEEK)
     return render(
         request,

@@ -16,7 +16,6 @@ from starlette.responses import Response
 
 from chestgan_core.errors import ChestganError
 from chestgan_portal.administration.statistics import Period, Statistics, statistics_of
-from chestgan_portal.administration.statistics_charts import draw
 from chestgan_portal.database.tables import NAME, Study, now
 from chestgan_portal.pages.languages import _
 from chestgan_portal.pages.render import render
@@ -85,6 +84,9 @@ def chart(
     study: Name = "",
 ) -> Response:
     """A chart of the page."""
+    # matplotlib takes most of a second to load, which no other page needs.
+    from chestgan_portal.administration.statistics_charts import draw
+
     numbers = _numbers(db, since, until, study)
     titles: Mapping[str, Mapping[str, str]] = {
         "ratings": {"x": _("rating of realism"), "y": _("answers")},

@@ -10,7 +10,9 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MAX_HEAD = 32 << 10  # bytes of the request line and headers, which h11 holds until they are complete
+# Bytes of the request line and headers, beyond which h11 waits for no more of them. What arrives in one piece, 256 KiB
+# at most, is read all the same.
+MAX_HEAD = 32 << 10
 ARRIVAL = 30.0  # seconds from the first byte of a request, or the opening of the connection, to its last byte
 
 
