@@ -6,9 +6,12 @@ choice.
 
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
 
 from chestgan_core.errors import BadInput
 from chestgan_core.reading.design import StudyDesign
@@ -86,14 +89,19 @@ class _RealSide:
     """Real images that are not taken yet, at most so many of one patient."""
 
     def __init__(self, rows: Sequence[RealRow], max_per_patient: int, draw: random.Random) -> None:
-        self._rows, self._limit = rows, max_per_patient
-        self._left = draw.sample(range(len(rows)), len(rows))
-        self._of_patient: Counter[int] = Counter()
-        self._of_level: Counter[tuple[str, int]] = Counter()
+        self._limit = max_per_patient
+        self._indices = draw.sample(range(len(rows)), len(rows))  # of equally good ones the first is taken
+        shuffled = [rows[index] for index in self._indices]
+        self._classes = np.array([row.image_class for row in shuffled], dtype=np.str_)
+        self._patients = _numbered([row.patient for row in shuffled])
+        self._levels = _numbered([(row.image_class, _part(row.level)) for row in shuffled])
+        self._is_left = np.ones(len(rows), dtype=np.bool_)
+        self._of_patient = np.zeros(len(rows) + 1, dtype=np.int64)
+        self._of_level = np.zeros(len(rows) + 1, dtype=np.int64)
 
     def available(self) -> dict[str, int]:
         """Class -> how many could be taken of it."""
-        pairs = Counter((row.image_class, row.patient) for row in self._rows)
+        pairs = Counter(zip(self._classes.tolist(), self._patients.tolist(), strict=True))
         classes: Counter[str] = Counter()
         for (name, _), found in pairs.items():
             classes[name] += min(found, self._limit)
@@ -103,31 +111,30 @@ class _RealSide:
         """So many of each class, and where these do not suffice, of any."""
         taken: list[int] = []
         for name, quota in sorted(quotas.items()):
-            taken += self._take(quota, name)
-        return taken + self._take(count - len(taken), None)
+            taken += self._take(quota, self._classes == name)
+        return taken + self._take(count - len(taken), np.ones_like(self._is_left))
 
-    def _take(self, count: int, name: str | None) -> list[int]:
+    def _take(self, count: int, fitting: NDArray[np.bool_]) -> list[int]:
         """Each time one of a patient, then of a level, that has been taken least."""
         taken: list[int] = []
-        fitting = [index for index in self._left if name is None or self._rows[index].image_class == name]
         while len(taken) < count:
-            fitting = [
-                index for index in fitting if self._of_patient[self._rows[index].patient] < self._limit
-            ]
-            if not fitting:
+            of_patient = self._of_patient[self._patients]
+            free = np.flatnonzero(fitting & self._is_left & (of_patient < self._limit))
+            if not len(free):
                 break
-            best = min(fitting, key=self._taken_so_far)
-            row = self._rows[best]
-            self._of_patient[row.patient] += 1
-            self._of_level[row.image_class, _part(row.level)] += 1
-            fitting.remove(best)
-            self._left.remove(best)
-            taken.append(best)
+            so_far = of_patient[free] * (len(self._indices) + 1) + self._of_level[self._levels[free]]
+            best = free[int(so_far.argmin())]
+            self._is_left[best] = False
+            self._of_patient[self._patients[best]] += 1
+            self._of_level[self._levels[best]] += 1
+            taken.append(self._indices[best])
         return taken
 
-    def _taken_so_far(self, index: int) -> tuple[int, int]:
-        row = self._rows[index]
-        return self._of_patient[row.patient], self._of_level[row.image_class, _part(row.level)]
+
+def _numbered(values: Sequence[Hashable]) -> NDArray[np.int64]:
+    """Equal values as equal numbers from 0."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)
 
 
 def _part(level: float | None) -> int:
@@ -156,5 +163,6 @@ def _synthetic(
     taken: list[int] = []
     for name, number in sorted(wanted.items()):
         taken += [index for index in shuffled if classes[index] == name][:number]
-    left = [index for index in shuffled if index not in set(taken)]
+    chosen = set(taken)
+    left = [index for index in shuffled if index not in chosen]
     return taken + left[: count - len(taken)]
