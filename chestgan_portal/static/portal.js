@@ -17,6 +17,10 @@ const wide = () => {
   }
 };
 wide();
+for (const here of document.querySelectorAll(".tabs [aria-current]")) {
+  const strip = here.closest("ul");
+  if (strip) strip.scrollLeft = here.offsetLeft - (strip.clientWidth - here.offsetWidth) / 2;
+}
 addEventListener("resize", wide);
 document.addEventListener("htmx:load", wide);
 document.addEventListener("toggle", wide, true);
