@@ -3,12 +3,14 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -218,11 +220,38 @@ def _newest_run(dev: Dev, asset: str) -> None:
     assert dev.finish(newest["id"]) == "SUCCESS"
 
 
+def test_a_run_that_fails_is_told_to_the_administrators_of_the_portal(
+    dev: Dev, pipeline_environment: dict[str, str]
+) -> None:
+    with urllib.request.urlopen(f"{dev.portal}/ready", timeout=20) as answer:
+        assert json.load(answer) == {"database": "ok", "store": "ok"}
+    deadline = time.monotonic() + 90
+    while not dev.ticks("run_failure_webhook_sensor"):  # messages start from its first tick on
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    run = dev.launch("training_set_job", "folder")  # a dataset without a catalog
+    assert dev.finish(run) == "FAILURE"
+    database = f"file:{pipeline_environment['CHESTGAN_HOME']}/portal.sqlite?mode=ro"
+    with closing(sqlite3.connect(database, uri=True)) as tables:
+        while not (
+            told := [
+                row for row in tables.execute("SELECT kind, content FROM notifications") if run in row[1]
+            ]
+        ):
+            assert time.monotonic() < deadline + 60, dev.ticks("run_failure_webhook_sensor")[:3]
+            time.sleep(0.5)
+    ((kind, text),) = told
+    content = json.loads(text)
+    assert (kind, content["run"], content["steps"]) == ("run-failed", run, ["training_set"])
+    assert (content["job"], content["partition"]) == ("training_set_job", "folder")
+    assert f"portal       {dev.portal}" in dev.log.read_text()
+
+
 def test_ctrl_c_ends_every_process_and_kill_too_and_a_restart_finds_the_history(
     dev: Dev, pipeline_environment: dict[str, str]
 ) -> None:
     started = psutil.Process(dev.process.pid).children(recursive=True)
-    assert len(started) >= 7  # store; two supervisors with webserver, daemon and their code servers
+    assert len(started) >= 9  # store; three supervisors with webserver, daemon and portal; two code servers
     assert stop_dev(dev) == 0
     _, alive = psutil.wait_procs(started, timeout=10)
     assert not alive, [process.cmdline() for process in alive]

@@ -27,6 +27,7 @@ from chestgan_core.errors import (
     StoreError,
     StoreUnreachable,
 )
+from tests.standins.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -301,25 +302,35 @@ def test_an_executor_that_cannot_be_used_fails_the_run_with_the_reason() -> None
         dg.execute_job(dg.reconstructable(refused_job), instance=instance)
 
 
+@pytest.mark.parametrize("variable", ["CHESTGAN_PORT", "CHESTGAN_PORTAL_PORT"])
 @pytest.mark.parametrize(
     ("port", "said"),
-    [("abc", "is not a number from 1 to 65535"), ("0", "is not a number"), ("taken", "is in use")],
+    [
+        ("abc", "is not a number from 1 to 65535"),
+        ("0", "is not a number"),
+        ("taken", "is in use; try {variable}="),
+        ("other", "CHESTGAN_PORTAL_PORT: is the port of the UI, too"),
+    ],
 )
-def test_an_unusable_port_is_reported_before_anything_starts(port: str, said: str, tmp_path: Path) -> None:
+def test_an_unusable_port_is_reported_before_anything_starts(
+    variable: str, port: str, said: str, tmp_path: Path
+) -> None:
+    ports = {"CHESTGAN_PORT": str(free_port()), "CHESTGAN_PORTAL_PORT": str(free_port())}
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        value = str(taken.getsockname()[1]) if port == "taken" else port
+        (other,) = set(ports) - {variable}
+        value = {"taken": str(taken.getsockname()[1]), "other": ports[other]}.get(port, port)
         ran = subprocess.run(
             [sys.executable, "-m", "chestgan_assets.local.dev"],
-            env={"CHESTGAN_PORT": value, "CHESTGAN_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"},
+            env={**ports, variable: value, "CHESTGAN_HOME": str(tmp_path / "home"), "PATH": "/usr/bin:/bin"},
             cwd=ROOT,
             capture_output=True,
             text=True,
             timeout=60,
         )
     assert ran.returncode == 2
-    assert said in ran.stderr
+    assert said.format(variable=variable) in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "home").exists()
 
