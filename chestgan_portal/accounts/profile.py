@@ -25,7 +25,15 @@ from chestgan_portal.pages.languages import COOKIE as LANGUAGE
 from chestgan_portal.pages.languages import _
 from chestgan_portal.pages.render import go_to, render
 from chestgan_portal.security.limits import count_attempt
-from chestgan_portal.security.visitors import BROWSER, IDLE, Database, LoggedIn, end_logins, this_login
+from chestgan_portal.security.visitors import (
+    BROWSER,
+    IDLE,
+    Database,
+    LoggedIn,
+    end_logins,
+    log_in,
+    this_login,
+)
 
 AVATARS = 5  # pictures in static/avatars
 _TAKEN_EMAILS, _A_DAY = 5, timedelta(days=1)  # that one account may come upon
@@ -134,7 +142,7 @@ def change_password(
     password: Text = "",
     again: Text = "",
 ) -> Response:
-    """Ends the logins in all other browsers, and links for a new password that were not used."""
+    """Ends all logins but a new one here, and links for a new password that were not used."""
     _values, errors = fields.checked(
         {"password": partial(chosen_password, password, again, names_of(account))}
     )
@@ -144,9 +152,10 @@ def change_password(
         return _page(request, db, account, errors=errors)
     account.password_hash = hashed(password)
     withdraw_resets(db, account)
-    end_logins(db, account, but=this_login(request))
-    db.commit()
-    return go_to(request, "/account", said="password-changed")
+    end_logins(db, account)
+    response = go_to(request, "/account", said="password-changed")
+    log_in(request, response, db, account)  # with a new cookie: somebody may have had the old one
+    return response
 
 
 @router.post("/logins/end")

@@ -353,7 +353,9 @@ def test_a_new_password_ends_the_logins_of_other_browsers(
     data = {"old": NEW, "password": NEW, "again": NEW}
     assert post(reader, "/account/password", data).status_code == 422
     assert is_logged_in(other)
+    before = reader.cookies["chestgan-login"]
     assert post(reader, "/account/password", data | {"old": PASSWORD}).status_code == 200
+    assert reader.cookies["chestgan-login"] != before, "not even this browser's cookie stays"
     assert is_logged_in(reader)
     assert not is_logged_in(other)
     assert log_in(other, "reader", NEW).status_code == 303
