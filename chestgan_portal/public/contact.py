@@ -67,6 +67,4 @@ def _errors(values: dict[str, str]) -> dict[str, str]:
             errors[name] = _("At most %(most)s characters.") % {"most": most}
     if "email" not in errors and not _ADDRESS.fullmatch(values["email"]):
         errors["email"] = _("This is not an e-mail address.")
-    if not errors and any("\0" in value for value in values.values()):
-        errors["text"] = _("There are characters in it that cannot be kept.")
     return errors

@@ -210,7 +210,7 @@ def reports(store: Store) -> list[ReadReport]:
 
     def read(name: str) -> ReadReport | None:
         newest = newest_report(store, name)
-        return newest and read_report(store, name, newest.version, newest.artefact)
+        return read_report(store, name, newest.version, newest.artefact) if newest else None
 
     found = _readable(names_below(store, keys.reports_prefix()), read)
     return [one for one in found if one is not None]

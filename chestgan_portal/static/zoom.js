@@ -38,7 +38,7 @@ const read = (event) => {
 image.addEventListener("pointermove", read);
 image.addEventListener("pointerdown", read);
 
-const enlarge = (wanted) => {
+const enlarge = (wanted, chosen = true) => {
   const link = scales.find((one) => Number(one.dataset.scale) === wanted);
   if (!link) return;
   scale = wanted;
@@ -48,7 +48,7 @@ const enlarge = (wanted) => {
     if (one === link) one.setAttribute("aria-current", "true");
     else one.removeAttribute("aria-current");
   }
-  for (const id of ["previous", "following"]) {
+  for (const id of chosen ? ["previous", "following"] : []) {
     const other = document.getElementById(id);
     if (!other) continue;
     const address = new URL(other.href);
@@ -56,6 +56,11 @@ const enlarge = (wanted) => {
     other.href = address;
   }
 };
+// On a small screen an image that is larger than its place is made as large as fits, unless somebody chose a scale.
+if (!new URLSearchParams(location.search).has("scale") && scale * size > view.clientWidth) {
+  const fitting = scales.map((one) => Number(one.dataset.scale)).filter((one) => one * size <= view.clientWidth);
+  if (fitting.length) enlarge(Math.max(...fitting), false);
+}
 for (const one of scales) {
   one.addEventListener("click", (event) => {
     event.preventDefault();

@@ -1,0 +1,108 @@
+"""The public pages in a real browser: values under the pointer, keys, a film that stops; and without scripts."""
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from chestgan_core.publishing.reader import SetReader
+from chestgan_core.publishing.set_folder import SetFolder
+from chestgan_core.store.store import Store
+from tests.portal.public_store import FRAMES, commit_run, publish_all
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+@pytest.fixture
+def sets(store: Store) -> dict[str, SetFolder]:
+    made = publish_all(store)
+    commit_run(store, made["second"])
+    return made
+
+
+def test_the_pointer_reads_hounsfield_units_also_through_another_window(
+    sets: dict[str, SetFolder], page: "Page"
+) -> None:
+    made = sets["typed"]
+    hounsfield = SetReader(made).hounsfield(2)
+    for window in ("", "&window=bone"):
+        page.goto(f"/sets/typed/{made.version}/images/2?scale=8{window}")
+        page.wait_for_load_state("networkidle")
+        for column, row in ((0, 0), (10, 20), (31, 31)):
+            page.locator("#image").hover(position={"x": column * 8 + 4, "y": row * 8 + 4})
+            value = int(hounsfield[row, column])
+            said = page.locator("#value").inner_text()
+            assert said.startswith(f"x {column}, y {row}: ")
+            assert int(said.split()[4]) == pytest.approx(value, abs=1)
+
+
+def test_keys_zoom_and_lead_to_the_neighbours(sets: dict[str, SetFolder], page: "Page") -> None:
+    made = sets["typed"]
+    page.goto(f"/sets/typed/{made.version}/images/2")
+    page.keyboard.press("-")
+    before = page.locator("#image").evaluate("one => one.width")
+    page.keyboard.press("+")
+    assert page.locator("#image").evaluate("one => one.width") > before
+    page.keyboard.press("ArrowRight")
+    page.wait_for_url("**/images/3?*")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_url("**/images/2?*")
+    page.keyboard.press("w")
+    page.wait_for_url("**window=lung*")
+    page.go_back()
+    page.wait_for_url("**/images/2?*")
+
+
+def test_an_image_fits_a_phone_at_first(sets: dict[str, SetFolder], page: "Page") -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"/sets/typed/{sets['typed'].version}/images/2")
+    view, image = (page.locator(one).bounding_box() for one in (".view", "#image"))
+    assert view is not None
+    assert image is not None
+    assert 0.4 * view["width"] < image["width"] <= view["width"]
+
+
+def test_the_film_stands_still_plays_once_and_can_be_stopped(
+    sets: dict[str, SetFolder], page: "Page"
+) -> None:
+    page.goto(f"/sets/plain/{sets['second'].version}")
+    film = page.locator(".player")
+    picture, last = film.locator("img"), re.compile(f"/film/{FRAMES - 1}\\.png$")
+    page.wait_for_timeout(600)
+    expect(picture).to_have_attribute("src", last)
+    film.get_by_role("button", name="Play").click()
+    expect(picture).not_to_have_attribute("src", last)
+    film.get_by_role("button", name="Pause").click()
+    stopped = picture.get_attribute("src")
+    page.wait_for_timeout(900)
+    assert picture.get_attribute("src") == stopped
+    film.get_by_role("slider").fill("0")
+    expect(picture).to_have_attribute("src", re.compile(r"/film/0\.png$"))
+    film.get_by_role("button", name="Play").click()
+    expect(picture).to_have_attribute("src", last)
+    expect(film.get_by_role("button", name="Play")).to_be_visible()
+
+
+def test_without_scripts_the_gallery_the_zoom_and_the_film_work(
+    sets: dict[str, SetFolder], browser: "Browser", live_portal: str
+) -> None:
+    context = browser.new_context(base_url=live_portal, java_script_enabled=False, locale="en-GB")
+    page = context.new_page()
+    page.goto("/sets")
+    page.get_by_label("Class", exact=True).select_option("G")
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_role("link", name="typed").click()
+    page.get_by_label("Window", exact=True).select_option("bone")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("link", name="Image 1,").click()
+    page.get_by_role("link", name=re.compile("^16")).click()
+    assert page.locator("#image").bounding_box()["width"] == 512  # type: ignore[index]
+    page.get_by_role("link", name="Next").click()
+    assert "scale=16" in page.url
+    assert "window=bone" in page.url
+    page.goto(f"/sets/plain/{sets['second'].version}")
+    page.get_by_role("link", name="1", exact=True).first.click()
+    assert page.url.endswith("/film/0.png")
+    context.close()
