@@ -34,7 +34,7 @@ from tests.standins.ports import free_port
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 DESKTOP, PHONE = {"width": 1200, "height": 750}, {"width": 360, "height": 740}
-_COLOURS = 128  # of a PNG
+_COLOURS = 256  # of a PNG
 _PREFIXES = ("synthetic/", "reports/", "experiments/", "reading/", "training-sets/", "catalog/")
 
 
@@ -105,7 +105,7 @@ def beside(*images: Image.Image) -> Image.Image:
 def keep(image: Image.Image, name: str) -> None:
     """Write it with few colours: a page has few."""
     path = DOCS / f"portal-{name}.png"
-    image.quantize(_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    image.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
     print(f"{path.name} {path.stat().st_size / 1024:.0f} kB")
 
 
