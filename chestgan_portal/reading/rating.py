@@ -24,7 +24,7 @@ from chestgan_portal.pages.render import go_to, render
 from chestgan_portal.reading.answering import FIELDS, Outcome, accept, check
 from chestgan_portal.reading.order import participation_of, place_of, present_one
 from chestgan_portal.reading.studies import Name, design_of, visible_study
-from chestgan_portal.security.visitors import BROWSER, Database, LoggedIn, NeedsLogin, Visitor
+from chestgan_portal.security.visitors import BROWSER, Database, Forbidden, LoggedIn, NeedsLogin, Visitor
 
 _Short = Annotated[str, Form(max_length=64)]
 _DOWN = (OperationalError, InterfaceError, InternalError, NoConnection)
@@ -40,8 +40,10 @@ class KeepsWhatWasTyped(APIRoute):
         async def handle(request: Request) -> Response:
             try:
                 return await handler(request)
-            except NeedsLogin:
-                # The login ended in the middle: the way back leads to the image.
+            except (NeedsLogin, Forbidden):
+                if request.state.visitor.account is not None:
+                    raise
+                # The login ended in the middle: the way back leads to the image, and the script has what was typed.
                 return go_to(request, f"/login?next=/studies/{request.path_params['name']}/reading")
             except (*_DOWN, ChestganError):
                 if request.method != "POST" or request.headers.get("hx-request") == "true":

@@ -47,7 +47,9 @@ def out_of_reach(address: str) -> Iterator[None]:
     url = make_url(address)
     server = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
     run_once(server, f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS false")
-    run_once(server, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{url.database}'")
+    run_once(
+        server, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{url.database}'"
+    )
     yield
     run_once(server, f"ALTER DATABASE {url.database} ALLOW_CONNECTIONS true")
 
@@ -72,7 +74,11 @@ def test_an_answer_typed_while_the_database_is_down_is_kept_in_the_page_and_sent
     reading.join()
     reading.look()
     sqlite = make_url(database_address).get_backend_name() == "sqlite"
-    down = locked(Path(database_address.removeprefix("sqlite:///"))) if sqlite else out_of_reach(database_address)
+    down = (
+        locked(Path(database_address.removeprefix("sqlite:///")))
+        if sqlite
+        else out_of_reach(database_address)
+    )
     token = reading.client.get("/").text.split('"x-csrf-token": "')[1][:64]
     sent = {"csrf": token, "token": reading.token, **{name: str(value) for name, value in TYPED.items()}}
     with down:
@@ -134,7 +140,9 @@ def test_a_portal_that_starts_without_the_store_says_so_and_goes_on_when_it_is_b
     assert reading.send(TYPED).status_code == 200
 
 
-def start_portal(address: str, embedded: EmbeddedStore, store: Store, home: Path) -> tuple[subprocess.Popen[str], str]:
+def start_portal(
+    address: str, embedded: EmbeddedStore, store: Store, home: Path
+) -> tuple[subprocess.Popen[str], str]:
     """`chestgan portal` in a process of its own."""
     port = free_port()
     environment = {
@@ -149,7 +157,9 @@ def start_portal(address: str, embedded: EmbeddedStore, store: Store, home: Path
         "from chestgan_portal.server import serve; from chestgan_portal.settings import Settings;"
         "serve(Settings.from_environment())"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, text=True, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], env=environment, text=True, stdout=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -199,7 +209,9 @@ def test_a_killed_server_loses_no_answer_that_it_accepted(
     assert any(isinstance(error, httpx.TransportError) for error in ended)  # some were in the middle
     assert all(error is None or isinstance(error, httpx.TransportError) for error in ended)
     with portal.session() as db:
-        kept = set(db.scalars(select(Presentation.token).join(Answer, Answer.presentation_id == Presentation.id)))
+        kept = set(
+            db.scalars(select(Presentation.token).join(Answer, Answer.presentation_id == Presentation.id))
+        )
     assert len(set(accepted)) == len(accepted) >= 200
     assert set(accepted) <= kept
     assert len(kept) - len(accepted) <= len(cookies)  # accepted, and the word of it was lost

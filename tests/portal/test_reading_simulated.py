@@ -19,7 +19,9 @@ READERS = 4
 PER_SIDE = 24
 
 
-def test_readers_of_known_skill_give_the_known_area(portal: Portal, store: Store, administrator: TestClient) -> None:
+def test_readers_of_known_skill_give_the_known_area(
+    portal: Portal, store: Store, administrator: TestClient
+) -> None:
     skill = Skill(separation=1.2, spread=0, shared=0)
     study = open_study(portal, store, images_per_side=PER_SIDE, warm_up=2, repeats=0, max_per_patient=4)
     rows = read_key(store, read_study(store, study.name, study.version)).rows
