@@ -20,7 +20,7 @@ from fuzz.runner import Runner
 from fuzz.seeds import make_seeds
 
 ROOT = Path(__file__).parent.parent
-KINDS = ("dicom", "archive", "annotations", "settings", "lists", "shards", "sets", "pictures")
+KINDS = ("dicom", "archive", "annotations", "settings", "lists", "shards", "sets", "pictures", "answers")
 
 
 def main() -> int:

@@ -123,5 +123,7 @@ def answers_csv(answers: StudyAnswers) -> str:
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, float):
+        value += 0.0  # -0.0 is within the bounds, and would begin with a sign
     text = "" if value is None else str(value)
     return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text

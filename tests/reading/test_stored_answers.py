@@ -113,3 +113,8 @@ def test_the_table_has_a_line_per_answer_and_no_formula() -> None:
     assert rows[0]["specialty"] == "'@chest, thorax"
     assert (rows[0]["tumour_seen"], rows[0]["seconds"], rows[1]["verdict"]) == ("no", "4.25", "")
     assert "truth" not in rows[0]
+
+
+def test_a_negative_zero_is_no_formula_either() -> None:
+    (row,) = csv.DictReader(io.StringIO(answers_csv(answers(answer(0, 5, seconds=-0.0, tumour_x=-0.0)))))
+    assert (row["seconds"], row["tumour_x"]) == ("0.0", "0.0")

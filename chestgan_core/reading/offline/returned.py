@@ -84,8 +84,7 @@ def collect_answers(store: Store, study: FrozenStudy, paths: Sequence[Path]) -> 
     of one reader; DamagedObject, StoreError.
     """
     readers: dict[str, Path] = {}
-    listed: list[Reader] = []
-    answers: list[Answer] = []
+    joined = []
     for path in paths:
         found = read_returned(path)
         key = _key_of(store, study, found, path)
@@ -93,24 +92,31 @@ def collect_answers(store: Store, study: FrozenStudy, paths: Sequence[Path]) -> 
             cause = f"is of the reader {found.reader}, as {readers[found.reader]} is"
             raise BadInput(path, cause, "give the newest file of each reader")
         readers[found.reader] = path
-        own = _answers(found, key, study.design, path)
-        finished = len(own) == len(key.shown)
-        listed.append(
-            Reader(
-                reader=found.reader,
-                profession=found.profession,
-                specialty=found.specialty,
-                years=found.years,
-                presentations=len(key.shown),
-                finished=finished,
-            )
-        )
-        answers += own
+        joined.append(join(found, key, study.design, path))
     collected = StudyAnswers(
-        study=study.design.name, version=study.version, readers=tuple(listed), answers=tuple(answers)
+        study=study.design.name,
+        version=study.version,
+        readers=tuple(reader for reader, _ in joined),
+        answers=tuple(answer for _, answers in joined for answer in answers),
     )
     require_consistent(collected)
     return collected
+
+
+def join(
+    found: ReturnedFile, key: SealedKey, design: StudyDesign, path: Path
+) -> tuple[Reader, tuple[Answer, ...]]:
+    """A file and its key: the reader, and the answers to images of the study. Raises BadInput, with the path."""
+    answers = _answers(found, key, design, path)
+    reader = Reader(
+        reader=found.reader,
+        profession=found.profession,
+        specialty=found.specialty,
+        years=found.years,
+        presentations=len(key.shown),
+        finished=len(answers) == len(key.shown),
+    )
+    return reader, answers
 
 
 def _key_of(store: Store, study: FrozenStudy, found: ReturnedFile, path: Path) -> SealedKey:
@@ -127,7 +133,7 @@ def _key_of(store: Store, study: FrozenStudy, found: ReturnedFile, path: Path) -
     return key
 
 
-def _answers(found: ReturnedFile, key: SealedKey, design: StudyDesign, path: Path) -> list[Answer]:
+def _answers(found: ReturnedFile, key: SealedKey, design: StudyDesign, path: Path) -> tuple[Answer, ...]:
     places: Mapping[str, int] = {shown.id: place for place, shown in enumerate(key.shown)}
     answers = []
     for number, one in enumerate(found.answers):
@@ -148,7 +154,7 @@ def _answers(found: ReturnedFile, key: SealedKey, design: StudyDesign, path: Pat
         )
     if found.finished != (len(answers) == len(key.shown)):
         raise BadInput(path, f"has {len(answers)} of {len(key.shown)} answers, and says otherwise", REMEDY)
-    return answers
+    return tuple(answers)
 
 
 def _fault(one: ReturnedAnswer, design: StudyDesign) -> str:
