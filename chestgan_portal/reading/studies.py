@@ -9,7 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from chestgan_core.reading.design import StudyDesign
+from chestgan_portal.accounts.fields import PROFESSIONS, SPECIALTIES
 from chestgan_portal.database.tables import Account, Study
+from chestgan_portal.pages.languages import _, ngettext
 from chestgan_portal.pages.render import go_to, render
 from chestgan_portal.reading.order import join, participation_of, place_of
 from chestgan_portal.security.visitors import BROWSER, Database, LoggedIn
@@ -83,8 +85,19 @@ def _page(
         minutes=_minutes(design),
         participation=participation,
         place=place_of(db, participation) if participation else None,
+        about=_about(account),
         refused=refused,
     )
+
+
+def _about(account: Account) -> list[str]:
+    """What the account says of the reader's profession, specialty and years, in the language of the page."""
+    kept = ((PROFESSIONS, account.profession), (SPECIALTIES, account.specialty))
+    said = [_(texts.get(value, value)) for texts, value in kept if value]
+    if account.years is not None:
+        years = ngettext("%(num)s year of experience", "%(num)s years of experience", account.years)
+        said.append(years % {"num": account.years})
+    return said
 
 
 def visible_study(db: Session, name: str) -> Study:

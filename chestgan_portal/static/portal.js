@@ -2,19 +2,27 @@
 
 // A table that is wider than the page is scrolled by keys too, and says what it is. One that fits is no stop of the Tab key.
 const wide = () => {
-  for (const box of document.querySelectorAll(".wide, pre, .tabs ul")) {
-    const over = box.scrollWidth > box.clientWidth;
+  const named = new Map();
+  for (const box of document.querySelectorAll(".wide, pre")) {
+    const over = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight + 1;
     if (over) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
-    const caption = box.querySelector("caption, thead");
-    if (over && box.matches(".wide") && caption) {
+    if (!box.matches(".wide")) continue;
+    if (over) {
+      const name = called(box), before = named.get(name) || 0;
+      named.set(name, before + 1);
       box.setAttribute("role", "region");
-      box.setAttribute("aria-label", caption.textContent.trim().replace(/\s+/g, " "));
-    } else if (box.matches(".wide")) {
+      box.setAttribute("aria-label", before ? `${name} (${before + 1})` : name);
+    } else {
       box.removeAttribute("role");
       box.removeAttribute("aria-label");
     }
   }
+};
+const called = (box) => {
+  const section = box.closest("section, article, main");
+  const found = [section && section.querySelector("h1, h2, h3"), box.querySelector("caption, thead")];
+  return found.filter(Boolean).map((one) => one.textContent.trim().replace(/\s+/g, " ")).join(": ");
 };
 wide();
 for (const here of document.querySelectorAll(".tabs [aria-current]")) {
