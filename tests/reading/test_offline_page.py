@@ -142,6 +142,21 @@ def test_progress_is_kept_in_the_browser_and_in_a_file_for_another(
     elsewhere.context.close()
 
 
+def test_two_tabs_of_one_reader_lose_no_answer(page: "Page", context: "BrowserContext", file: Path) -> None:
+    start(page)
+    press(page, "7 r 4 n Enter")
+    other = context.new_page()
+    other.goto(file.as_uri())
+    start(other)
+    press(other, "8 r 4 n Enter 8 r 4 n Enter")
+    assert other.inner_text("#place") == "Image 4 of 11"
+    press(page, "1 s 1 n Enter")  # to an image that is answered: it is final
+    assert page.inner_text("#place") == "Image 4 of 11"
+    press(page, "2 s 1 n Enter")
+    kept = json.loads(page.evaluate("Object.values(localStorage)[0]"))["answers"]
+    assert [answer["rating"] for answer in kept] == [7, 8, 8, 2]
+
+
 def test_a_saved_file_of_another_page_or_with_a_gap_is_not_continued(page: "Page", tmp_path: Path) -> None:
     start(page)
     press(page, "7 r 4 n Enter 8 r 4 n Enter")

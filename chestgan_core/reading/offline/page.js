@@ -32,11 +32,15 @@
   }
 
   function restore() {
+    // Another tab with this page may have gone further: its answers are final, too.
     try {
       const found = JSON.parse(localStorage.getItem(storageKey));
-      if (ours(found)) state = { about: found.about || {}, answers: found.answers };
+      const further = ours(found) && (found.answers.length > state.answers.length || !state.answers.length);
+      if (further) state = { about: found.about || {}, answers: found.answers };
+      return further && found.answers.length > 0;
     } catch {
       keeps = false;
+      return false;
     }
   }
 
@@ -181,6 +185,10 @@
       now = lacking;
       $("fault").textContent = words("missing");
       mark();
+      return;
+    }
+    if (restore()) {
+      showImage();
       return;
     }
     if (since !== null) seconds += (performance.now() - since) / 1000;
@@ -353,6 +361,7 @@
       since = null;
     } else if (!document.hidden && since === null) since = performance.now();
   });
+  addEventListener("beforeunload", (event) => { if (!keeps && state.answers.length) event.preventDefault(); });
   restore();
   showStart();
 })();
