@@ -4,6 +4,7 @@ report has it.
 
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from chestgan_core.errors import DamagedObject
 from chestgan_core.evaluation.pages.report_page import write_report
 from chestgan_core.evaluation.pages.sentences import ended_by_clock, sentence
 from chestgan_core.evaluation.pages.verdict import gate_table, headlines, verdict
+from chestgan_core.evaluation.reader_study import ReaderStudyBlock
 from chestgan_core.evaluation.scoring.closest import Closest
 from chestgan_core.evaluation.scoring.evaluate import evaluate
 from chestgan_core.evaluation.scoring.gate import GateResult, apply_gate
@@ -263,3 +265,53 @@ def test_a_training_that_its_limit_of_minutes_ended_is_named(
     assert bool(ended_by_clock(run)) == said
     if said:
         assert "limit of 30 minutes after 12,000 of 40,000 images" in ended_by_clock(run)[0]
+
+
+READ = ReaderStudyBlock(
+    study="first", title="Real <or> not?", version="0123456789abcdef", set_name="a-model", set_version="aa",
+    model_sha256="0" * 64, readers=6, real_images=40, synthetic_images=40, area=0.647, area_ends=(0.51, 0.776),
+    accuracy=0.629, accuracy_ends=(0.515, 0.733), told_apart="yes",
+    finding="Readers could tell synthetic from real images",
+)  # fmt: skip
+
+
+def test_what_readers_saw_stands_beside_coverage_and_is_no_diversity(
+    report: MetricReport, tmp_path: Path
+) -> None:
+    write_report(replace(report, reader_study=READ), tmp_path)
+    page, pdf = (tmp_path / "report.html").read_text(encoding="utf-8"), text_of(tmp_path / "report.pdf")
+    section = page.split("<h2>Reader study</h2>")[1].split("<h2>")[0]
+    for text in (
+        "Realism is not diversity: read it beside coverage.",
+        "Readers could tell synthetic from real images.",
+        "0.65 (95% interval 0.51 to 0.78)",
+        "62.9% (95% interval 51.5% to 73.3%)",
+        "40 real, 40 synthetic",
+        "<th>coverage</th>",
+    ):
+        assert text in section
+        assert re.sub("<[^>]*>", "", text) in pdf
+    assert "Real &lt;or&gt; not?" in section
+    assert "reader study: AUC 0.65 (95% interval 0.51 to 0.78), 6 readers." in " ".join(
+        replace(report, reader_study=READ).as_text().split()
+    )
+
+
+def test_a_report_without_a_reader_study_has_no_section_and_reads_as_before(
+    report: MetricReport, tmp_path: Path
+) -> None:
+    write_report(replace(report, gate=GATE), tmp_path)
+    assert "Reader study" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+    fields = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert fields["reader_study"] is None
+    del fields["reader_study"]  # as reports of version 7 were
+    assert parse_typed(RunReport, fields, "report.json").reader_study is None
+    fields["reader_study"] = {"study": "first"}
+    with pytest.raises(DamagedObject, match=r"reader_study\.title: Field required"):
+        parse_typed(RunReport, fields, "report.json")
+
+
+def test_a_study_that_measured_nothing_says_none() -> None:
+    nothing = replace(READ, area=None, area_ends=None, accuracy=None, accuracy_ends=None)
+    assert dict(nothing.facts())["area under the ROC curve, 0.5 is chance"] == "none"
+    assert replace(READ, area_ends=None).area_in_words == "0.65"
