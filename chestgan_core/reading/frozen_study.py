@@ -86,8 +86,19 @@ class FrozenStudy:
 def freeze_study(store: Store, design: StudyDesign) -> FrozenStudy:
     """Choose the images of a study, commit them with their key, and open it. Again with the same design: the same.
 
-    Raises NotInStore (there is no such version of the set, or no real images were collected for it), SetWithdrawn,
-    BadInput (too few images on a side; the pictures are too large for a server), DamagedObject, StoreError.
+    Args:
+        store: Its keys need the right to read `synthetic/` and to read and write `reading/`.
+        design: What is asked, about which version of a set, and how many images.
+
+    Returns:
+        The study without its key.
+
+    Raises:
+        NotInStore: There is no such version of the set, or no real images were collected for it.
+        SetWithdrawn: The version was withdrawn; says why.
+        BadInput: Too few images on a side (says how many there are and what would do), or more than fit into memory.
+        DamagedObject: The set or the real images are not what was committed.
+        StoreError: The store refused, or did not answer.
     """
     require_published(store, design)
     pool = read_real_images(store, design.set_name, design.set_version)

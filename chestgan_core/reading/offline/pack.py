@@ -37,7 +37,18 @@ class Pack:
 def make_pack(store: Store, study: FrozenStudy, language: str = "en") -> Pack:
     """The file for one more reader, whose key is kept in the store. Each call makes another reader.
 
-    Raises BadInput (unknown language, pictures too large for one file), SetWithdrawn, NotInStore, StoreError.
+    Args:
+        store: Where the key goes.
+        study: From `freeze_study` or `open_study`.
+        language: In which the page begins, "en" or "es"; readers can switch.
+
+    Returns:
+        The page, and the sha256 of its key.
+
+    Raises:
+        BadInput: An unknown language, or pictures too large for one file.
+        SetWithdrawn: The set of the study was withdrawn.
+        StoreError: The store refused, or did not answer.
     """
     if language not in LANGUAGES:
         raise BadInput(
