@@ -63,7 +63,10 @@ def comparisons(request: Request) -> Response:
 def studies(request: Request) -> Response:
     """Hyperparameter studies."""
     found = _read(request, "studies", findings.studies)
-    charts = {one.experiment: shares(list(one.facts.importances.items())) for one in found}
+    charts = {
+        one.experiment: shares(sorted(one.facts.importances.items(), key=lambda pair: -pair[1]))
+        for one in found
+    }
     return _page(request, "studies", studies=found, charts=charts)
 
 
