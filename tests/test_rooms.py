@@ -29,6 +29,7 @@ HEAVY = (
         ("chestgan_core.publishing.index", ("torch", "matplotlib", "pyarrow", "PIL", "dagster")),
         ("chestgan_core.publishing.index_rebuild", ("torch", "matplotlib", "pyarrow", "PIL", "dagster")),
         ("chestgan_core.publishing.reader", ("torch", "matplotlib", "pydicom", "skimage", "dagster")),
+        ("chestgan_core.reading.offline.pack", ("torch", "matplotlib", "pydicom", "skimage", "dagster")),
         ("chestgan_portal.command", (*HEAVY, "fastapi", "uvicorn", "dagster")),
         ("chestgan_portal.app", ("torch", "torchvision", "pydicom", "matplotlib", "optuna", "dagster")),
         ("chestgan_web.guard", (*HEAVY, "fastapi", "starlette", "dagster")),
