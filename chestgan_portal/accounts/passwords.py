@@ -5,6 +5,7 @@ of characters, and none about changing a password from time to time: both make w
 """
 
 import asyncio
+import os
 import re
 import unicodedata
 from collections.abc import AsyncIterator, Iterable
@@ -21,8 +22,9 @@ from chestgan_portal.security.limits import TooMany
 
 # The second of the two choices that RFC 9106 (section 4) recommends: 3 passes over 64 MiB in 4 lanes.
 HASHER = PasswordHasher(time_cost=3, memory_cost=1 << 16, parallelism=4)
-AT_ONCE = 2  # hashes, so at most 128 MiB
-MAX_WAITING = 200  # requests; at a fifth of a second each, the last one waits for 20 s
+# A hash keeps four cores busy; 1 to 4 at a time, so at most 256 MiB. On two cores pages of others are served meanwhile.
+AT_ONCE = max(1, min(4, (os.cpu_count() or 1) // 4))
+MAX_WAITING = 200  # requests; at a fifth of a second each, the last one waits for 40 s
 SHORTEST, LONGEST = 12, 128  # characters
 _FEWEST = 5  # different characters
 # What is left of the commonest passwords of 12 and more characters without digits and signs at both ends.

@@ -460,7 +460,7 @@ def test_links_are_not_guessed(portal: Portal) -> None:
 
 
 @BOTH
-def test_fifty_people_who_log_in_at_once_all_get_in_two_at_a_time(
+def test_fifty_people_who_log_in_at_once_all_get_in_a_few_at_a_time(
     portal: Portal, hasher: CountingHasher, live_portal: str
 ) -> None:
     for number in range(50):
