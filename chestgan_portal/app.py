@@ -33,6 +33,7 @@ from chestgan_portal.administration import (
     posts,
     reports,
     statistics_pages,
+    study_packs,
     study_results,
     users,
 )
@@ -58,6 +59,9 @@ from chestgan_web.guard import App, Guard, Receive, Scope, Send
 
 STATIC = Path(__file__).with_name("static")
 ROUTERS = (
+    # They are asked in this order. First what a reader waits for at each image.
+    images.router,
+    rating.router,
     health.router,
     home.router,
     gallery.router,
@@ -82,10 +86,9 @@ ROUTERS = (
     reports.router,
     notify.router,
     reading.router,
-    rating.router,
-    images.router,
     own_result.router,
     study_results.router,
+    study_packs.router,
     admin_studies.router,
 )
 

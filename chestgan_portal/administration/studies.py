@@ -239,9 +239,7 @@ def resume(request: Request, name: Name, administrator: Administrator, db: Datab
     try:
         require_not_withdrawn(request.app.state.store(), design.set_name, design.set_version)
     except SetWithdrawn as error:
-        return render(
-            request, "administration/studies_one.html", 409, **_shown(request, db, found, str(error))
-        )
+        return page_of(request, db, found, str(error), 409)
     return _changed(request, db, found, administrator, ("paused",), "open")
 
 
@@ -303,7 +301,12 @@ def _changed(
         return go_to(request, f"/admin/studies/{found.name}", said="saved")
     db.refresh(found)
     sentence = _("The study is in another state by now; nothing was changed.")
-    return render(request, "administration/studies_one.html", 409, **_shown(request, db, found, sentence))
+    return page_of(request, db, found, sentence, 409)
+
+
+def page_of(request: Request, db: Session, found: Study, sentence: str, status: int) -> Response:
+    """The page of a study, with what went wrong above it."""
+    return render(request, "administration/studies_one.html", status, **_shown(request, db, found, sentence))
 
 
 def _shown(request: Request, db: Session, found: Study, sentence: str = "") -> dict[str, Any]:

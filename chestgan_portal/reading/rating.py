@@ -50,7 +50,7 @@ class KeepsWhatWasTyped(APIRoute):
                     raise
                 return await _kept(request)
 
-        return handle  # type: ignore[return-value]
+        return handle
 
 
 async def _kept(request: Request) -> Response:
