@@ -9,8 +9,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from chestgan_core.documents.html import as_html
-from chestgan_core.documents.pdf import as_pdf
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.evaluation.reader_study import ReaderStudyBlock, read_summary
 from chestgan_core.reading.analysis import VERSION, analyse
@@ -18,8 +16,6 @@ from chestgan_core.reading.answers import StudyAnswers
 from chestgan_core.reading.design import StudyDesign
 from chestgan_core.reading.frozen_study import open_study, read_key
 from chestgan_core.reading.result import StudyResult
-from chestgan_core.reading.result_charts import draw_charts
-from chestgan_core.reading.result_page import result_document
 from chestgan_core.reading.result_tables import answers_table, result_tables
 from chestgan_core.reading.stored_answers import newest_answers
 from chestgan_core.reading.study_key import StudyKey
@@ -123,6 +119,14 @@ def _commit(
     key: StudyKey,
     answers: StudyAnswers,
 ) -> None:
+    # Here, because a server that shows results draws no charts.
+
+    # Here, as matplotlib and reportlab take a second to load, and servers read results without drawing them.
+    from chestgan_core.documents.html import as_html
+    from chestgan_core.documents.pdf import as_pdf
+    from chestgan_core.reading.result_charts import draw_charts
+    from chestgan_core.reading.result_page import result_document
+
     what = store.uri(keys.reader_answers_latest(set_name))
     if design.set_name != set_name:
         raise DamagedObject(what, f"names answers about the set {design.set_name}", "close the study again")
