@@ -169,7 +169,7 @@ class ShownMonth:
 
 @dataclass(frozen=True)
 class ShownReading:
-    """The newest result of a reader study about a set. charts: names of those that show no single reader."""
+    """The newest result of a reader study about a set. charts: names of those that are about all readers."""
 
     set_name: str
     version: str

@@ -188,6 +188,18 @@ def samples(request: Request, visitor: Identified, db: Database, name: str, vers
     return _png(books.samples(found.folder), item.sha256)
 
 
+@router.get("/sets/{name}/{version}/cover")
+def cover(request: Request, visitor: Identified, db: Database, name: str, version: str) -> Response:
+    """The same, small: of a set of large images it has some megabytes."""
+    books = library(request)
+    found = _shown(books, db, visitor, name, version)
+    tag = f"{found.entry.version}-cover"
+    if unchanged := _unchanged(request, tag):
+        return unchanged
+    data, kind = books.cover(found.folder)
+    return Response(data, media_type=kind, headers={"etag": f'"{tag}"', "cache-control": _KEPT})
+
+
 @router.get("/sets/{name}/{version}/images/{index:int}.png")
 def image(
     request: Request,

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from PIL import Image
+
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.evaluation.scoring.read_report import ReadReport, read_report
+from chestgan_core.imaging.pictures import thumbnail
 from chestgan_core.publishing.index import SetEntry, read_index
 from chestgan_core.publishing.set_folder import CARD, SAMPLES, SetFolder, parse_set
 from chestgan_core.publishing.withdrawal import Withdrawal, withdrawal_of
@@ -25,6 +28,7 @@ from chestgan_portal.public.set_images import SetImages
 FRESH = 3.0  # seconds until a pointer is read again
 _SLOW = 60.0  # seconds until listings of a whole kind of artefacts are read again
 _MAX_CARD, _MAX_SAMPLES = 2**20, 64 * 2**20  # bytes
+COVER_BYTES, COVER_WIDTH = 100_000, 560  # of a picture in a list of sets; pixels
 _GENERATOR = "generator.safetensors"
 _AT_ONCE = 8  # requests
 
@@ -55,10 +59,11 @@ class Library:
         self._withdrawals: Kept[Withdrawal | None] = Kept(1_000, FRESH)
         self._folders: Kept[SetFolder] = Kept(500)
         self._times: Kept[datetime] = Kept(2_000)
-        self._files: Kept[bytes] = Kept(24)
+        self._cards: Kept[str] = Kept(100)
+        self._covers: Kept[tuple[bytes, str]] = Kept(300)
         self._runs: Kept[Artefact | None] = Kept(200, _SLOW)
         self._reports: Kept[ReadReport | None] = Kept(200, _SLOW)
-        self._films: Kept[tuple[bytes, ...]] = Kept(8)
+        self._films: Kept[tuple[bytes, ...]] = Kept(4)
 
     @property
     def store(self) -> Store:
@@ -104,11 +109,17 @@ class Library:
 
     def card(self, folder: SetFolder) -> str:
         """The card, Markdown. Raises DamagedObject: it is far too long for one."""
-        return self._file(folder, CARD, _MAX_CARD).decode(errors="replace")
+        return self._cards.get(
+            folder.manifest_key, lambda: self._file(folder, CARD, _MAX_CARD).decode(errors="replace")
+        )
 
     def samples(self, folder: SetFolder) -> bytes:
-        """The picture of the first images, PNG."""
+        """The picture of the first images as published, PNG."""
         return self._file(folder, SAMPLES, _MAX_SAMPLES)
+
+    def cover(self, folder: SetFolder) -> tuple[bytes, str]:
+        """The same, small enough for a list of sets; and its MIME type. Raises DamagedObject: not a picture."""
+        return self._covers.get(folder.manifest_key, lambda: self._shrunk(folder))
 
     def run(self, folder: SetFolder) -> Artefact | None:
         """The run whose generator made a set: the one that holds weights of that sha256. None: it is not here."""
@@ -162,7 +173,15 @@ class Library:
             raise DamagedObject(
                 self.store.uri(item.key), f"has {item.bytes:,} bytes", "ask whoever published it"
             )
-        return self._files.get(item.key, lambda: self.store.get_bytes(item.key, item.sha256))
+        return self.store.get_bytes(item.key, item.sha256)
+
+    def _shrunk(self, folder: SetFolder) -> tuple[bytes, str]:
+        try:
+            return thumbnail(self.samples(folder), COVER_BYTES, COVER_WIDTH)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise DamagedObject(
+                f"set {folder.facts.name}", "its samples are not a picture", "ask whoever published it"
+            ) from error
 
     def _find_run(self, folder: SetFolder) -> Artefact | None:
         experiment = folder.facts.experiment

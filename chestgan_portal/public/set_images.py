@@ -25,8 +25,8 @@ from chestgan_core.store.store import Store
 from chestgan_portal.public.kept import Kept
 
 ROOM = 2 * 2**30  # bytes on the disk
-MAX_IMAGES = 200_000  # of a set whose images are shown one by one
-_LABELS_KEPT = 20  # sets
+MAX_IMAGES = 100_000  # of a set whose images are shown one by one
+_LABELS_KEPT = 6  # sets
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,9 @@ from chestgan_core.publishing.set_folder import SetFolder
 from chestgan_core.publishing.uploading import publish_set
 from chestgan_core.publishing.withdrawal import withdraw_set
 from chestgan_core.publishing.writing import write_set
+from chestgan_core.reading.analysis import analyse
+from chestgan_core.reading.result import StudyResult
+from chestgan_core.reading.result_charts import draw_charts
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.store import Store
@@ -30,6 +33,7 @@ from chestgan_core.tuning.plan import StudyData, StudyPlan
 from chestgan_core.tuning.report_files import report_files
 from chestgan_core.tuning.study import KidFloor
 from chestgan_core.tuning.table import StudyTable, TrialRow
+from tests.reading.simulated_study import simulated_study
 from tests.tuning.conftest import small, space, study_settings
 
 REASON = "Image 7 is nearly a training image <b>of a person</b>."
@@ -119,6 +123,17 @@ def commit_study(store: Store, experiment: str = "tiny") -> StudyTable:
     store.commit(key, report_files(table), asdict(StudyManifest.of(table)))
     store.update_pointer(keys.study_latest(experiment), {"study": plan.study, "version": table.version})
     return table
+
+
+def commit_reader_result(store: Store, set_name: str) -> StudyResult:
+    """The analysis of a simulated study, with its charts."""
+    result = analyse(*simulated_study())
+    files = {f"charts/{name}": png for name, png in draw_charts(result).items()}
+    files["result.json"] = result.model_dump_json().encode()
+    key = keys.reader_result_manifest(set_name, "simulated", "v1")
+    store.commit(key, files, {"kind": "reader-study-result"})
+    store.update_pointer(keys.reader_result_latest(set_name), {"study": "simulated", "version": "v1"})
+    return result
 
 
 def commit_xray_annex(store: Store, experiment: str = "xray-dcgan-64") -> None:

@@ -41,7 +41,7 @@ def path_of(made: SetFolder, rest: str = "") -> str:
 def test_the_gallery_shows_every_version_that_is_not_withdrawn(sets: Sets, visitor: TestClient) -> None:
     page = visitor.get("/sets").text
     for name in ("second", "typed", "pictures"):
-        assert path_of(sets[name], "/samples.png") in page
+        assert path_of(sets[name], "/cover") in page
     assert path_of(sets["first"]) not in page
     assert "with withdrawn ones (1)" in page
 
@@ -51,7 +51,7 @@ def test_withdrawn_versions_are_listed_on_request_with_their_reason_and_without_
 ) -> None:
     page = visitor.get("/sets?withdrawn=yes").text
     assert path_of(sets["first"]) in page
-    assert path_of(sets["first"], "/samples.png") not in page
+    assert path_of(sets["first"], "/cover") not in page
     assert "nearly a training image &lt;b&gt;of a person&lt;/b&gt;." in page
 
 
@@ -165,7 +165,7 @@ def test_a_withdrawn_version_says_why_names_the_replacement_and_gives_nothing_aw
     assert f'href="{path_of(sets["second"])}"' in answer.text
     assert "sets fetch plain --version" not in answer.text
     assert "<img" not in answer.text.split("<main")[1]
-    for rest in ("/samples.png", "/images/0.png", "/images/0", "/film/0.png"):
+    for rest in ("/samples.png", "/cover", "/images/0.png", "/images/0", "/film/0.png"):
         assert visitor.get(path_of(sets["first"], rest)).status_code == 410, rest
 
 
@@ -223,6 +223,19 @@ def test_the_page_has_card_checksums_and_what_to_type_to_fetch_it(
     assert "What is not known" in page
 
 
+def test_the_picture_in_the_gallery_is_small_whatever_the_images(
+    sets: Sets, visitor: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = visitor.get(path_of(sets["second"], "/samples.png")).content
+    assert published == sets["second"].samples_png
+    assert visitor.get(path_of(sets["second"], "/cover")).content == published  # it is small already
+    monkeypatch.setattr(library_room, "COVER_WIDTH", 100)
+    small = visitor.get(path_of(sets["typed"], "/cover"))
+    assert Image.open(io.BytesIO(small.content)).width == 100
+    again = visitor.get(path_of(sets["typed"], "/cover"), headers={"if-none-match": small.headers["etag"]})
+    assert again.status_code == 304
+
+
 def test_a_damaged_image_is_refused_and_not_shown(sets: Sets, visitor: TestClient, store: Store) -> None:
     tar = next(item for item in sets["typed"].objects if item.key.endswith(".tar"))
     store.put_bytes(b"\0" * tar.bytes, tar.key)
@@ -253,7 +266,7 @@ def test_who_reads_a_study_of_a_set_does_not_see_its_images_until_it_is_over(
     image = path_of(sets["typed"], "/images/0.png")
     assert reader.get(image).status_code == 403
     assert "You are rating images of this set" in reader.get(path_of(sets["typed"])).text
-    assert path_of(sets["typed"], "/samples.png") not in reader.get("/sets").text
+    assert path_of(sets["typed"], "/cover") not in reader.get("/sets").text
     assert reader.get(path_of(sets["second"], "/images/0.png")).status_code == 200
     assert visitor.get(image).status_code == 200
     with portal.session() as db:

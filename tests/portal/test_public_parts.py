@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chestgan_core.documents.markdown import markdown
@@ -49,12 +49,14 @@ def test_a_table_without_a_head_has_rows_only() -> None:
     assert [len(row) for row in table.rows] == [2, 2]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_text_that_was_made_safe_for_markdown_is_shown_as_it_was(text: str) -> None:
     shown = text_of(markdown(text))
     assert shown == " ".join(text.split()) or any(not one.isprintable() for one in text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_is_a_card_of_text(text: str) -> None:
     for block in blocks_of(text):

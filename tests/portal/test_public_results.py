@@ -3,6 +3,7 @@
 Runs and reports are real ones of the pipeline's tests; the hyperparameter study and the annex are made of such by hand.
 """
 
+import html
 import io
 import json
 import shutil
@@ -24,7 +25,7 @@ from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store, commits
 from chestgan_core.training.run import train_experiment
 from tests.pipeline.stages import Stages, tiny
-from tests.portal.public_store import FRAMES, commit_study, commit_xray_annex
+from tests.portal.public_store import FRAMES, commit_reader_result, commit_study, commit_xray_annex
 
 TABS = ("", "/comparisons", "/studies", "/months", "/annexes", "/readers")
 
@@ -193,6 +194,22 @@ def test_the_annex_shows_its_film_and_its_numbers_and_is_not_among_the_others(
     assert visitor.get("/results/films/xray-dcgan-64/0.png").status_code == 200
     assert visitor.get(f"/results/films/xray-dcgan-64/{FRAMES}.png").status_code == 404
     assert visitor.get("/results/films/nothing/0.png").status_code == 404
+
+
+def test_a_reader_study_is_told_of_all_readers_together(store: Store, visitor: TestClient) -> None:
+    result = commit_reader_result(store, "demo")
+    page = visitor.get("/results/readers").text
+    assert html.escape(result.finding.title) in page
+    assert result.roc is not None
+    assert f'<td class="numbers">{result.roc.area.value:.2f}' in page
+    assert f"{result.finished} / {result.started}" in page
+    assert "Realism is not diversity" in page
+    for chart in ("confusion", "roc", "ratings"):
+        answer = visitor.get(f"/results/readers/demo/{chart}.png")
+        assert Image.open(io.BytesIO(answer.content)).width > 200
+    for chart in ("readers", "../result", "result.json"):  # readers.png has a bar for each reader
+        assert visitor.get(f"/results/readers/demo/{chart}.png").status_code == 404
+    assert visitor.get("/results/readers/other/roc.png").status_code == 404
 
 
 def test_one_damaged_report_does_not_take_the_others_away(
