@@ -17,7 +17,7 @@ from chestgan_core.store.store import Store
 from chestgan_portal.database.tables import Study
 from chestgan_portal.pages.languages import later
 
-_KEPT = 8  # studies; one of 400 images of 512 x 512 pixels takes 100 MB
+_KEPT = 2**30  # bytes of pictures; a study of 400 images of 512 x 512 pixels has a tenth of it
 _PRESETS = ((later("Lung"), WINDOWS["lung"]), (later("Soft tissue"), Window(40, 400)))
 _NARROWEST = 0.05  # share of the grey levels: a narrower window shows noise
 
@@ -28,6 +28,11 @@ class Shown:
 
     study: FrozenStudy
     pictures: tuple[bytes, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Of all pictures."""
+        return sum(map(len, self.pictures))
 
     @property
     def presets(self) -> list[tuple[str, float, float]]:
@@ -70,7 +75,8 @@ class FrozenStudies:
             shown = Shown(replace(frozen, pictures=frozen.pictures[:0]), pictures)
             with self._lock:
                 self._kept[name] = shown
-                while len(self._kept) > _KEPT:
+                # The newest stays, however large: who reads it reads it again in a moment.
+                while len(self._kept) > 1 and sum(one.bytes for one in self._kept.values()) > _KEPT:
                     self._kept.popitem(last=False)
             return shown
 
