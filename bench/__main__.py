@@ -16,6 +16,7 @@ from bench import (
     generation,
     loading,
     normalize,
+    portal,
     training_memory,
     training_step,
 )
@@ -40,6 +41,7 @@ def main() -> int:
         loading.measure,
         download.measure,
         catalog.measure,
+        portal.measure,
     ]
     for measure in parts:
         for ratio in measure():

@@ -11,13 +11,14 @@ has a word of its own in front (`signature`): no token is good for anything else
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
+from anyio import CancelScope, CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException, Request, Response
-from sqlalchemy import delete, inspect, or_, update
+from sqlalchemy import delete, inspect, or_, select, update
 from sqlalchemy.orm import Session
 from starlette.datastructures import FormData
 
@@ -54,20 +55,27 @@ class Visitor:
     csrf: str
 
 
-def database(request: Request) -> Iterator[Session]:
+async def database(request: Request) -> AsyncIterator[Session]:
     """A session until the route has made its response; not while that is sent, which a slow browser may draw out.
 
     Routes commit; what they do not commit is undone.
     """
-    with Session(request.app.state.engine, expire_on_commit=False) as session:
-        try:
-            yield session
-        except BaseException:
-            # What failed in the database leaves the account without its columns, which the page of the error needs.
-            visitor = getattr(request.state, "visitor", None)
-            if visitor and visitor.account and inspect(visitor.account).expired_attributes:
-                request.state.visitor = Visitor(None, visitor.csrf)
-            raise
+    session = Session(request.app.state.engine, expire_on_commit=False)
+    try:
+        yield session
+    except BaseException:
+        # What failed in the database leaves the account without its columns, which the page of the error needs.
+        visitor = getattr(request.state, "visitor", None)
+        if visitor and visitor.account and inspect(visitor.account).expired_attributes:
+            request.state.visitor = Visitor(None, visitor.csrf)
+        raise
+    finally:
+        if session.in_transaction():
+            # It asks the database. Not a thread of the common ones: all of those may wait for this connection.
+            with CancelScope(shield=True):
+                await to_thread.run_sync(session.close, limiter=CapacityLimiter(1))
+        else:
+            session.close()
 
 
 Database = Annotated[Session, Depends(database, scope="function")]
@@ -101,12 +109,13 @@ def signature(request: Request, use: str, value: str) -> str:
 
 
 def _logged_in(db: Session, value: str) -> Account | None:
-    login = db.get(Login, digest(value))
+    of_login = select(Login, Account).join(Account, Account.id == Login.account_id)
+    found = db.execute(of_login.where(Login.id == digest(value))).one_or_none()
     time = now()
-    if login is None or login.expires_at < time or login.seen_at < time - IDLE:
+    if found is None:
         return None
-    account = db.get(Account, login.account_id)
-    if account is None or account.disabled_at is not None:
+    login, account = found
+    if login.expires_at < time or login.seen_at < time - IDLE or account.disabled_at is not None:
         return None
     if time - login.seen_at > _SEEN_EVERY:
         # Not through the object: another tab may have ended this login meanwhile.
