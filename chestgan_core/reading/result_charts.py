@@ -20,14 +20,8 @@ from chestgan_core.imaging.figures import (
     style,
 )
 from chestgan_core.reading.result import Confusion, Roc, StudyResult
+from chestgan_core.reading.result_page import CONFUSION, DRIFT, RATINGS, READERS, ROC
 
-CONFUSION, READERS, ROC, RATINGS, DRIFT = (
-    "confusion.png",
-    "readers.png",
-    "roc.png",
-    "ratings.png",
-    "drift.png",
-)
 DPI = 150
 MAX_READERS = 40  # in the chart; the table has all
 

@@ -23,8 +23,15 @@ from chestgan_core.reading.finding import MARGIN, shown
 from chestgan_core.reading.groups import FEWEST
 from chestgan_core.reading.multireader import RESAMPLES
 from chestgan_core.reading.result import Confusion, Estimate, Proportion, StudyResult
-from chestgan_core.reading.result_charts import CONFUSION, DRIFT, RATINGS, READERS, ROC
 
+# The charts, by file name; reading/result_charts.py draws them, which takes matplotlib.
+CONFUSION, READERS, ROC, RATINGS, DRIFT = (
+    "confusion.png",
+    "readers.png",
+    "roc.png",
+    "ratings.png",
+    "drift.png",
+)
 NONE = "none"
 
 
@@ -230,8 +237,8 @@ def _agreement(result: StudyResult) -> list[Block]:
     if found.kappa is not None and found.observed is not None and found.expected is not None:
         lines.append(
             f"Between readers: Fleiss' kappa of the verdicts {found.kappa.value:.2f}, 95% interval over images"
-            f" {shown(found.kappa)}. Pairs of readers agree on {found.observed:.0%} of the images, by chance it would be"
-            f" {found.expected:.0%}. {found.images} images with two verdicts or more"
+            f" {shown(found.kappa)}. Pairs of readers agree on {found.observed:.0%} of the images, by chance it would"
+            f" be {found.expected:.0%}. {found.images} images with two verdicts or more"
             + (f", {found.left_out} with one are left out." if found.left_out else ".")
         )
     elif found.images:

@@ -142,4 +142,8 @@ def simulated_study(
                     answered_at=start + timedelta(minutes=position),
                 )
             )
-    return design, key, StudyAnswers(study=design.name, version=key.version, readers=tuple(people), answers=tuple(answers))
+    return (
+        design,
+        key,
+        StudyAnswers(study=design.name, version=key.version, readers=tuple(people), answers=tuple(answers)),
+    )
