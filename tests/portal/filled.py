@@ -69,7 +69,7 @@ def fill(
         _messages(db)
         _notifications(db, set_name, version)
         _studies(db, store, set_name, version, images_per_side)
-        for deed, subject in (("invite", "reader"), ("add post", "The portal is open")):
+        for deed, subject in (("invite reader", "Mei Lin"), ("add post", "The portal is open")):
             note_deed(db, accounts["lopez"], deed, subject)
         db.commit()
     for seed, reader in enumerate(READERS):

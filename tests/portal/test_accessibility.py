@@ -56,6 +56,7 @@ class Site:
     portal: Portal
     accounts: dict[str, Account]
     paths: dict[str, dict[str, list[str]]]
+    links: dict[str, dict[str, str]]  # visitor -> address -> a page that leads there
     others: set[str]  # patterns of routes that answered with something else than a page
 
     def account(self, visitor: str) -> Account | None:
@@ -102,7 +103,7 @@ def site(
     while not server.started:
         assert thread.is_alive(), "the server ended at its start"
         time.sleep(0.02)
-    found = Site(f"http://127.0.0.1:{port}", portal, accounts, {}, set())
+    found = Site(f"http://127.0.0.1:{port}", portal, accounts, {}, {}, set())
     beginnings = ["/", "/login", "/register", *one_time_links(portal)]
     for visitor in VISITORS:
         found.paths[visitor] = follow_links(found, visitor, beginnings)
@@ -126,6 +127,7 @@ def follow_links(site: Site, visitor: str, beginnings: list[str]) -> dict[str, l
     client = site.portal.client(site.account(visitor), follow_redirects=False)
     waiting, seen = [*beginnings], set()
     found: dict[str, list[str]] = defaultdict(list)
+    links = site.links.setdefault(visitor, {})
     while waiting:
         path = waiting.pop(0)
         pattern = pattern_of(urlsplit(path).path)
@@ -143,6 +145,7 @@ def follow_links(site: Site, visitor: str, beginnings: list[str]) -> dict[str, l
             address = urlsplit(urljoin(f"http://testserver{path}", link.replace("&amp;", "&")))
             if address.netloc == "testserver" and not address.path.startswith("/static/"):
                 waiting.append(address.path + (f"?{address.query}" if address.query else ""))
+                links.setdefault(waiting[-1], path)
     return {pattern: paths for pattern, paths in found.items() if paths}
 
 
@@ -229,13 +232,15 @@ ALIKE = {"/invitation/{secret}", "/studies/{name}/reading", "/studies/{name}/res
 
 @pytest.mark.parametrize("visitor", VISITORS)
 def test_every_link_leads_somewhere(site: Site, visitor: str) -> None:
+    """Of each route some: a gallery has a link per image."""
     client = site.portal.client(site.account(visitor))
+    tried: dict[str, int] = defaultdict(int)
     broken = set()
-    for paths in site.paths[visitor].values():
-        for path in paths:
-            for link in set(re.findall(r'(?:href|src)="(/[^"#]*)', client.get(path).text)):
-                if client.get(link.replace("&amp;", "&")).status_code >= 400:
-                    broken.add(f"{link} of {path}")
+    for link, page in site.links[visitor].items():
+        pattern = pattern_of(urlsplit(link).path)
+        tried[pattern] += 1
+        if tried[pattern] <= 2 * MOST and client.get(link).status_code >= 400:
+            broken.add(f"{link} of {page}")
     assert broken == set()
 
 
