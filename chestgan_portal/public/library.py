@@ -83,9 +83,10 @@ class Library:
     def set(self, name: str, version: str) -> ShownSet:
         """Raises NotInStore, also for names that cannot be one."""
         try:
-            folder = self._folder(name, version)
+            keys.set_manifest(name, version)
         except BadInput as error:
             raise NotInStore("the set", "has no such name", "follow the links of the page") from error
+        folder = self._folder(name, version)
         listed = next((one for one in self.entries() if (one.name, one.version) == (name, version)), None)
         if listed is None:  # the index is for lists alone; what exists is decided by manifests
             listed = SetEntry(

@@ -301,6 +301,7 @@ def test_without_a_store_the_gallery_says_so(visitor: TestClient) -> None:
     assert answer.status_code == 503
     assert "The store does not answer as it should" in answer.text
     assert visitor.get("/api/sets").status_code == 503
+    assert visitor.get("/sets/typed/0123456789abcdef").status_code == 503
 
 
 def test_a_second_view_of_the_gallery_asks_the_store_for_nothing(
