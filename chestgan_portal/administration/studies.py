@@ -39,11 +39,11 @@ def studies(request: Request, administrator: Administrator, db: Database) -> Res
         .group_by(Study.id)
         .order_by(Study.id.desc())
     )
-    rows = []
-    for study, readers, finished in db.execute(counted).all():
-        request.app.state.withdrawals.look(study, _PATIENCE)
-        db.refresh(study)
-        rows.append((study, design_of(study), readers, finished))
+    listed = db.scalars(select(Study).where(Study.state == "open")).all()
+    db.commit()  # no connection is held while the store is asked
+    request.app.state.withdrawals.look(*listed, patience=_PATIENCE)
+    found = db.execute(counted.execution_options(populate_existing=True)).all()
+    rows = [(study, design_of(study), readers, finished) for study, readers, finished in found]
     return render(request, "administration/studies.html", rows=rows)
 
 
@@ -184,7 +184,8 @@ def _form(request: Request, draft: drafts.Draft, present: Study | None, status: 
 def study(request: Request, name: Name, administrator: Administrator, db: Database) -> Response:
     """What can be done with it now."""
     found = study_named(db, name)
-    request.app.state.withdrawals.look(found, _PATIENCE)
+    db.commit()
+    request.app.state.withdrawals.look(found, patience=_PATIENCE)
     db.refresh(found)
     return render(request, "administration/studies_one.html", **_shown(request, db, found))
 

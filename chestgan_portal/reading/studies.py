@@ -19,20 +19,19 @@ from chestgan_portal.security.visitors import BROWSER, Database, LoggedIn
 router = APIRouter(prefix="/studies", dependencies=BROWSER)
 Name = Annotated[str, Path(max_length=128)]
 _PATIENCE = 2.0  # seconds that a page waits for the store's word on a withdrawn set
-_SECONDS = {
-    "rating": 6,
-    "verdict": 6,
-    "tumour": 10,
-}  # that an answer takes, roughly; a reader is told minutes
+# That an answer takes, roughly; a reader is told minutes.
+_SECONDS = {"rating": 6, "verdict": 6, "tumour": 10}
 
 
 @router.get("")
 def studies(request: Request, account: LoggedIn, db: Database) -> Response:
     """Open ones, and those in which the account takes part."""
+    found = select(Study).where(Study.state != "draft").order_by(Study.opened_at.desc())
+    listed = db.scalars(found).all()
+    db.commit()  # no connection is held while the store is asked
+    request.app.state.withdrawals.look(*listed, patience=_PATIENCE)
     rows = []
-    for study in db.scalars(select(Study).where(Study.state != "draft").order_by(Study.opened_at.desc())):
-        request.app.state.withdrawals.look(study, _PATIENCE)
-        db.refresh(study)
+    for study in db.scalars(found.execution_options(populate_existing=True)):
         participation = participation_of(db, study, account)
         if study.state == "open" or participation:
             place = place_of(db, participation) if participation else None
@@ -44,7 +43,8 @@ def studies(request: Request, account: LoggedIn, db: Database) -> Response:
 def study(request: Request, name: Name, account: LoggedIn, db: Database) -> Response:
     """One of them."""
     found = visible_study(db, name)
-    request.app.state.withdrawals.look(found, _PATIENCE)
+    db.commit()
+    request.app.state.withdrawals.look(found, patience=_PATIENCE)
     db.refresh(found)
     return _page(request, db, found, account)
 

@@ -6,10 +6,11 @@ answer readers go on with what this process has in memory.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
@@ -34,22 +35,24 @@ class Withdrawals:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="withdrawals")
         self._lock = threading.Lock()
         self._looked: dict[int, float] = {}
-        self._looking: dict[int, Future[None]] = {}
+        self._looking: set[int] = set()
 
-    def look(self, study: Study, patience: float = 0) -> None:
-        """Look whether the set of an open study was withdrawn, unless that was done a moment ago.
+    def look(self, *studies: Study, patience: float = 0) -> None:
+        """Look whether the sets of open studies were withdrawn, unless that was done a moment ago.
 
-        patience: seconds that the caller waits for the answer; then it comes later.
+        patience: seconds that the caller waits for the answers; what takes longer comes later.
         """
-        if study.state != "open":
-            return
+        started = []
         with self._lock:
-            looking = self._looking.get(study.id)
-            if looking is None and time.monotonic() - self._looked.get(study.id, -self._every) >= self._every:
+            for study in studies:
+                since = time.monotonic() - self._looked.get(study.id, -math.inf)
+                if study.state != "open" or study.id in self._looking or since < self._every:
+                    continue
                 self._looked[study.id] = time.monotonic()
-                looking = self._looking[study.id] = self._pool.submit(self._look, study.id, study.design)
-        if looking is not None and patience:
-            wait([looking], patience)
+                self._looking.add(study.id)
+                started.append(self._pool.submit(self._look, study.id, study.design))
+        if patience:
+            wait(started, patience)
 
     def _look(self, study_id: int, design: dict[str, object]) -> None:
         name, version = str(design["set_name"]), str(design["set_version"])
@@ -62,7 +65,7 @@ class Withdrawals:
             log.exception("looking for withdrawn sets failed")
         finally:
             with self._lock:
-                self._looking.pop(study_id, None)
+                self._looking.discard(study_id)
 
     def _pause(self, study_id: int, because: str) -> None:
         with Session(self._engine) as db:

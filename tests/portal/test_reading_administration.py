@@ -266,3 +266,27 @@ def test_readers_reach_none_of_it(portal: Portal, store: Store, reader: TestClie
     for path in ("draft", f"{study.name}/close", f"{study.name}/pause", f"{study.name}/release"):
         assert post(reader, f"/admin/studies/{path}", {**FORM, "released": "yes"}).status_code == 403
     assert study_of(portal, study.name).state == "open"
+
+
+def test_the_list_of_studies_notices_a_withdrawn_set_too(
+    portal: Portal, store: Store, reader: TestClient
+) -> None:
+    study = open_study(portal, store)
+    assert "Look at it" in reader.get("/studies").text
+    portal.pages.state.withdrawals._every = 0
+    withdraw_set(store, study.design["set_name"], study.design["set_version"], "a copy of a patient")
+    assert "No study is open" in reader.get("/studies").text
+    assert study_of(portal, study.name).state == "paused"
+
+
+def test_the_store_is_asked_about_withdrawn_sets_at_most_every_30_seconds(
+    portal: Portal, store: Store, reader: TestClient
+) -> None:
+    study = open_study(portal, store)
+    reader.get("/studies")
+    withdraw_set(store, study.design["set_name"], study.design["set_version"], "a copy of a patient")
+    reader.get("/studies")
+    assert study_of(portal, study.name).state == "open"
+    portal.pages.state.withdrawals._looked[study.id] -= 30
+    reader.get("/studies")
+    assert study_of(portal, study.name).state == "paused"
