@@ -134,7 +134,9 @@ def test_a_file_of_another_kind_is_refused(
     assert upload(administrator, study, content).status_code == 422
 
 
-def test_readers_neither_get_files_nor_bring_answers(portal: Portal, store: Store, reader: TestClient) -> None:
+def test_readers_neither_get_files_nor_bring_answers(
+    portal: Portal, store: Store, reader: TestClient
+) -> None:
     study = open_study(portal, store)
     assert post(reader, f"/admin/studies/{study.name}/pack").status_code == 403
     assert upload(reader, study, b"{}").status_code == 403
