@@ -33,6 +33,7 @@ from chestgan_portal.administration import (
     posts,
     reports,
     statistics_pages,
+    study_forms,
     study_packs,
     study_results,
     users,
@@ -89,6 +90,7 @@ ROUTERS = (
     own_result.router,
     study_results.router,
     study_packs.router,
+    study_forms.router,
     admin_studies.router,
 )
 
@@ -104,7 +106,14 @@ def create_pages(settings: Settings, open_store: Callable[[], Store] = Store.ope
     """The routes without the guard."""
     engine = open_engine(settings.database)
     upgrade(engine)
-    app = FastAPI(title="chestgan portal", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="chestgan portal",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        # It would name the scheme by which the proxy asks, http, where browsers are to use https.
+        redirect_slashes=False,
+    )
     app.state.settings, app.state.engine, app.state.store = settings, engine, cache(open_store)
     app.state.library = Library(app.state.store)
     app.state.secret = _secret(engine, "forms")
