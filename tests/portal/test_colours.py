@@ -103,7 +103,12 @@ def test_styles_name_colours_of_the_list_only() -> None:
     for path in STATIC.glob("*.css"):
         text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
         own = set(re.findall(r"(?<![\w-])--([\w-]+):", text))
-        assert set(re.findall(r"var\(--([\w-]+)\)", text)) <= known | own | {"gap", "radius", "mono", "sans"}, path.name
+        assert set(re.findall(r"var\(--([\w-]+)\)", text)) <= known | own | {
+            "gap",
+            "radius",
+            "mono",
+            "sans",
+        }, path.name
         if path.name != "colours.css":
             codes = {code.lower() for code in re.findall(r"#[0-9a-fA-F]{3,8}\b", text)}
             greys = {code for code in codes if len(set(pairwise(code[1:]))) <= 1}
