@@ -109,7 +109,7 @@ class Attempt(Table):
     kind: Mapped[str] = mapped_column(String(NAME))
     subject: Mapped[str] = mapped_column(String(64))
     at: Mapped[datetime] = mapped_column(default=now)
-    __table_args__ = (Index("ix_attempts", "kind", "subject", "at"),)
+    __table_args__ = (Index("ix_attempts", "kind", "subject", "at"), Index("ix_attempts_at", "at"))
 
 
 class Deed(Table):

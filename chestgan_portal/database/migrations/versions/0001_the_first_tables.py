@@ -43,6 +43,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("attempts") as batch_op:
         batch_op.create_index("ix_attempts", ["kind", "subject", "at"], unique=False)
+        batch_op.create_index("ix_attempts_at", ["at"], unique=False)
 
     op.create_table(
         "contact_messages",
@@ -240,6 +241,7 @@ def downgrade() -> None:
 
     op.drop_table("contact_messages")
     with op.batch_alter_table("attempts") as batch_op:
+        batch_op.drop_index("ix_attempts_at")
         batch_op.drop_index("ix_attempts")
 
     op.drop_table("attempts")
