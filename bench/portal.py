@@ -68,29 +68,26 @@ def measure() -> list[Ratio]:
         stack.enter_context(_serving(told, bare, environment))
         reading, plain = Times(), Times()
         for turn in range(ROUNDS):
+            mine, until = cookies[turn * READERS : (turn + 1) * READERS], time.monotonic() + SECONDS
+            _merge(reading, _read(f"http://127.0.0.1:{ours}", mine, study.name, until))
             until = time.monotonic() + SECONDS
-            mine = cookies[turn * READERS :]
-            _merge(
-                reading,
-                crowd(
-                    lambda number, times, mine=mine, until=until: read_study(
-                        f"http://127.0.0.1:{ours}", mine[number], study.name, times, PAUSE, until
-                    ),
-                    READERS,
-                )[1],
-            )
-            until = time.monotonic() + SECONDS
-            _merge(
-                plain,
-                crowd(
-                    lambda number, times, until=until: load_pictures(
-                        f"http://127.0.0.1:{bare}", "/picture.png", times, PAUSE, until
-                    ),
-                    READERS,
-                )[1],
-            )
+            _merge(plain, _load(f"http://127.0.0.1:{bare}", until))
         portal.engine.dispose()
     return _rows(reading, plain, len(picture))
+
+
+def _read(address: str, cookies: list[str], study: str, until: float) -> Times:
+    async def one(number: int, times: Times) -> int:
+        return await read_study(address, cookies[number], study, times, PAUSE, until)
+
+    return crowd(one, READERS)[1]
+
+
+def _load(address: str, until: float) -> Times:
+    async def one(number: int, times: Times) -> int:
+        return await load_pictures(address, "/picture.png", times, PAUSE, until)
+
+    return crowd(one, READERS)[1]
 
 
 def _rows(reading: Times, plain: Times, size: int) -> list[Ratio]:

@@ -217,7 +217,9 @@ def _too_many(request: Request, error: TooMany) -> Response:
 
 
 def _crashed(request: Request, error: Exception) -> Response:
-    text = _("This failed here, and the administrators find it in the log. What was accepted before is not lost.")
+    text = _(
+        "This failed here, and the administrators find it in the log. What was accepted before is not lost."
+    )
     return _error(request, 500, _("This did not work"), text)
 
 
@@ -239,4 +241,6 @@ def _database_down(request: Request, error: Exception) -> Response:
 
 def _impossible(request: Request, error: Exception) -> Response:
     """A number or text that no row can have, such as an id of 30 digits."""
-    return _error(request, 400, _("This did not work"), _("The address or the form holds an impossible value."))
+    return _error(
+        request, 400, _("This did not work"), _("The address or the form holds an impossible value.")
+    )

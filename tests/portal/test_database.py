@@ -97,7 +97,8 @@ def test_portals_that_start_at_once_all_find_the_tables(database_address: str) -
     """Processes of their own, as replicas are: threads would share a connection pool and its locks."""
     program = (
         "import sys; from chestgan_portal.app import create_pages; from chestgan_portal.settings import Settings;"
-        "print('ready', flush=True); input(); pages = create_pages(Settings(sys.argv[1])); print(pages.state.secret.decode())"
+        "print('ready', flush=True); input();"
+        "pages = create_pages(Settings(sys.argv[1])); print(pages.state.secret.decode())"
     )
     started = [
         subprocess.Popen(
