@@ -104,7 +104,7 @@ def site(
         assert thread.is_alive(), "the server ended at its start"
         time.sleep(0.02)
     found = Site(f"http://127.0.0.1:{port}", portal, accounts, {}, {}, set())
-    beginnings = ["/", "/login", "/register", *one_time_links(portal)]
+    beginnings = ["/", "/sets?set=plain", "/login", "/register", *one_time_links(portal)]
     for visitor in VISITORS:
         found.paths[visitor] = follow_links(found, visitor, beginnings)
     yield found
@@ -191,6 +191,8 @@ def test_nobody_is_left_out_of_a_page(browser: "Browser", site: Site, pattern: s
     if pattern in STORED:
         assert pattern in site.others
         return
+    if pattern.endswith(".png"):
+        return  # what a page shows, and test_every_link_leads_somewhere asks for
     visitor = visitor_of(pattern)
     paths = site.paths[visitor].get(pattern, [])
     if not paths:
@@ -219,7 +221,6 @@ NO_PAGES = {
     "/health",
     "/ready",
     "/api/sets",
-    "/reading/images/{token}.png",
     "/admin/studies/precision",
     "/admin/studies/{name}/job",
     "/sets/{name}",
