@@ -26,7 +26,8 @@ from tests.portal.crowd import Times, crowd, load_pictures, read_study, share
 from tests.portal.reading_studies import open_study
 from tests.standins.ports import free_port
 
-READERS, ROUNDS, SECONDS, PAUSE = 50, 3, 10.0, 2.0
+READERS, ROUNDS, SECONDS, PAUSE = 50, 3, 12.0, 2.0
+JOINING = 8.0  # seconds until all have joined, which is not measured
 MAX_MS = 50.0
 BARE = """
 import sys
@@ -68,7 +69,7 @@ def measure() -> list[Ratio]:
         stack.enter_context(_serving(told, bare, environment))
         reading, plain = Times(), Times()
         for turn in range(ROUNDS):
-            mine, until = cookies[turn * READERS : (turn + 1) * READERS], time.monotonic() + SECONDS
+            mine, until = cookies[turn * READERS : (turn + 1) * READERS], time.monotonic() + JOINING + SECONDS
             _merge(reading, _read(f"http://127.0.0.1:{ours}", mine, study.name, until))
             until = time.monotonic() + SECONDS
             _merge(plain, _load(f"http://127.0.0.1:{bare}", until))
@@ -78,7 +79,7 @@ def measure() -> list[Ratio]:
 
 def _read(address: str, cookies: list[str], study: str, until: float) -> Times:
     async def one(number: int, times: Times) -> int:
-        return await read_study(address, cookies[number], study, times, PAUSE, until)
+        return await read_study(address, cookies[number], study, times, PAUSE, until - SECONDS, until)
 
     return crowd(one, READERS)[1]
 

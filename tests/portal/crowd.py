@@ -5,6 +5,7 @@ on this machine sees it: with the way there, the queue, and the work.
 """
 
 import asyncio
+import math
 import random
 import re
 import time
@@ -88,11 +89,18 @@ class Connection:
 
 
 async def read_study(
-    address: str, cookie: str, study: str, times: Times, pause: float = 0.0, until: float = float("inf")
+    address: str,
+    cookie: str,
+    study: str,
+    times: Times,
+    pause: float = 0.0,
+    begin: float = 0.0,
+    until: float = math.inf,
 ) -> int:
     """Join and answer every image as htmx sends it; returns how many. pause: mean seconds between image and answer.
 
-    until: of time.monotonic(), after which no image is begun.
+    begin, until: of time.monotonic(): the readers look at their first images in the seconds after begin, not all at
+    once, and begin none after until.
     """
     connection, path, answered = Connection(address, times, cookie), f"/studies/{study}", 0
     page = await connection.ask("page", path)
@@ -102,6 +110,7 @@ async def read_study(
     sent = f"x-csrf-token: {token[1].decode()}\r\n"
     await connection.ask("join", f"{path}/join", {"agreed": "yes"}, sent, wanted=303)
     page = await connection.ask("page", f"{path}/reading")
+    await asyncio.sleep(max(begin - time.monotonic(), 0) + random.uniform(0, pause))
     while time.monotonic() < until:
         if begins := _BEGIN.search(page):
             page = await connection.ask("page", f"{path}/reading?begin={begins[1].decode()}")

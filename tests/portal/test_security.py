@@ -542,7 +542,9 @@ def test_what_people_write_is_escaped_on_every_page(
                     assert not [cell for cell in row if re.match(r"[=+@\t\r]|-(?![\d.])", cell)], str(route)
     assert [account.username for account in accounts(portal)]  # the table is there
     for record in caplog.records:
-        assert "\n" not in record.getMessage().rstrip("\n") or record.name.startswith(("alembic", "httpx"))
+        if not record.name.startswith("chestgan"):
+            continue  # libraries at DEBUG, which no portal logs
+        assert "\n" not in record.getMessage()
         assert "\x1b" not in record.getMessage()
 
 
