@@ -37,7 +37,7 @@ def reader_study_images(
 ) -> dg.MaterializeResult:
     """Held-out real slices in the look of the set, without names: what reader studies choose from."""
     from chestgan_core.imaging.pictures import from_grey, image_grid, png_of
-    from chestgan_core.reading.real_images import collect_real_images, read_real_images
+    from chestgan_core.reading.images.real_images import collect_real_images, read_real_images
 
     with one_line_failures(), machine.scratch() as folder:
         opened = store.open()

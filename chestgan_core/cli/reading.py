@@ -125,7 +125,7 @@ def _add_version(parser: Parser) -> None:
 
 def images(args: argparse.Namespace) -> Answer:
     """Collect the real images for a set."""
-    from chestgan_core.reading.real_images import collect_real_images
+    from chestgan_core.reading.images.real_images import collect_real_images
     from chestgan_core.store.embedded import open_store
 
     with open_store(home()) as store:
@@ -166,8 +166,8 @@ def freeze(args: argparse.Namespace) -> Answer:
     from chestgan_core.errors import BadInput
     from chestgan_core.publishing.fetching import newest_version
     from chestgan_core.reading.design import StudyDesign
-    from chestgan_core.reading.frozen_study import freeze_study, read_key
-    from chestgan_core.reading.giveaways import giveaways
+    from chestgan_core.reading.images.frozen_study import freeze_study, read_key
+    from chestgan_core.reading.images.giveaways import giveaways
     from chestgan_core.store.embedded import open_store
 
     with open_store(home()) as store:
@@ -216,7 +216,7 @@ def pack(args: argparse.Namespace) -> Answer:
     """Write the offline files of a study."""
     from chestgan_core.local.files import replacing
     from chestgan_core.local.output import output_folder, require_output_folder
-    from chestgan_core.reading.frozen_study import newest_study, open_study
+    from chestgan_core.reading.images.frozen_study import newest_study, open_study
     from chestgan_core.reading.offline.pack import make_pack
     from chestgan_core.store.embedded import open_store
 
@@ -239,7 +239,7 @@ def pack(args: argparse.Namespace) -> Answer:
 def score(args: argparse.Namespace) -> Answer:
     """Analyse the answer files of a study."""
     from chestgan_core.local.output import output_folder, require_output_folder
-    from chestgan_core.reading.frozen_study import newest_study, open_study
+    from chestgan_core.reading.images.frozen_study import newest_study, open_study
     from chestgan_core.reading.offline.returned import collect_answers
     from chestgan_core.reading.stored_answers import commit_answers
     from chestgan_core.reading.stored_result import report_study

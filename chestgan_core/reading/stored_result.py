@@ -11,12 +11,12 @@ from pydantic import Field
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.evaluation.reader_study import ReaderStudyBlock, read_summary
-from chestgan_core.reading.analysis import VERSION, analyse
+from chestgan_core.reading.analysis.analyse import VERSION, analyse
+from chestgan_core.reading.analysis.result import StudyResult
 from chestgan_core.reading.answers import StudyAnswers
 from chestgan_core.reading.design import StudyDesign
-from chestgan_core.reading.frozen_study import open_study, read_key
-from chestgan_core.reading.result import StudyResult
-from chestgan_core.reading.result_tables import answers_table, result_tables
+from chestgan_core.reading.images.frozen_study import open_study, read_key
+from chestgan_core.reading.pages.result_tables import answers_table, result_tables
 from chestgan_core.reading.stored_answers import newest_answers
 from chestgan_core.reading.study_key import StudyKey
 from chestgan_core.store import keys
@@ -124,8 +124,8 @@ def _commit(
     # Here, as matplotlib and reportlab take a second to load, and servers read results without drawing them.
     from chestgan_core.documents.html import as_html
     from chestgan_core.documents.pdf import as_pdf
-    from chestgan_core.reading.result_charts import draw_charts
-    from chestgan_core.reading.result_page import result_document
+    from chestgan_core.reading.pages.result_charts import draw_charts
+    from chestgan_core.reading.pages.result_page import result_document
 
     what = store.uri(keys.reader_answers_latest(set_name))
     if design.set_name != set_name:

@@ -15,9 +15,9 @@ from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.publishing.fetching import show_set
 from chestgan_core.publishing.index import read_index
 from chestgan_core.publishing.manifest import SetFacts
-from chestgan_core.reading.choosing import LEVELS, choose
 from chestgan_core.reading.design import StudyDesign, images_for
-from chestgan_core.reading.real_images import REMEDY, ROWS, RealRow
+from chestgan_core.reading.images.choosing import LEVELS, choose
+from chestgan_core.reading.images.real_images import REMEDY, ROWS, RealRow
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import parse_json, parse_typed
 from chestgan_core.store.store import Store

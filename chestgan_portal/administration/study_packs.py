@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from chestgan_core.errors import BadInput
 from chestgan_core.reading import answers as rows
-from chestgan_core.reading.frozen_study import FrozenStudy, open_study
+from chestgan_core.reading.images.frozen_study import FrozenStudy, open_study
 from chestgan_core.reading.offline.pack import make_pack
 from chestgan_core.reading.offline.returned import collect_answers
 from chestgan_core.reading.offline.sealed_key import SealedKey, stored_key

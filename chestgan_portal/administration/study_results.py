@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from chestgan_core.errors import BadInput, NotInStore
-from chestgan_core.reading.result_page import result_document
+from chestgan_core.reading.pages.result_page import result_document
 from chestgan_core.reading.stored_answers import answers_csv
 from chestgan_core.reading.stored_result import CHARTS, DATA, PAGE, PDF, TABLES
 from chestgan_core.store.store import Store

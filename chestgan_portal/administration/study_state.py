@@ -16,7 +16,7 @@ from chestgan_core.errors import BadInput
 from chestgan_core.publishing.withdrawal import require_not_withdrawn
 from chestgan_core.reading import answers as rows
 from chestgan_core.reading.design import StudyDesign
-from chestgan_core.reading.frozen_study import freeze_study
+from chestgan_core.reading.images.frozen_study import freeze_study
 from chestgan_core.reading.stored_answers import commit_answers
 from chestgan_core.reading.stored_result import report_study
 from chestgan_core.store.store import Store

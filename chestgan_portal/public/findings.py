@@ -15,7 +15,7 @@ from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.read_report import ReadReport, newest_report, read_report
 from chestgan_core.evaluation.scoring.report_payload import RunReport
 from chestgan_core.local.parquet import read_parquet
-from chestgan_core.reading.result import StudyResult
+from chestgan_core.reading.analysis.result import StudyResult
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import AGAIN, Artefact, folder_of, parse_json, parse_typed
 from chestgan_core.store.store import Store

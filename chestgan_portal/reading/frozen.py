@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from chestgan_core.imaging.windows import WINDOWS, Window
 from chestgan_core.reading.design import Part
-from chestgan_core.reading.frozen_study import FrozenStudy, open_study
-from chestgan_core.reading.order import reading_order
+from chestgan_core.reading.images.frozen_study import FrozenStudy, open_study
+from chestgan_core.reading.images.order import reading_order
 from chestgan_core.store.store import Store
 from chestgan_portal.database.tables import Study
 from chestgan_portal.pages.languages import later

@@ -5,7 +5,7 @@ released, readers see parts of it; while a study is open there is none.
 """
 
 from chestgan_core.errors import NotInStore
-from chestgan_core.reading.result import StudyResult
+from chestgan_core.reading.analysis.result import StudyResult
 from chestgan_core.reading.stored_result import DATA, REMEDY
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, parse_json, parse_typed

@@ -13,8 +13,8 @@ from chestgan_core.evaluation.stored_report import StoredReport, report_experime
 from chestgan_core.publishing.fetching import fetch_set
 from chestgan_core.publishing.release import release_experiment
 from chestgan_core.reading.design import StudyDesign
-from chestgan_core.reading.frozen_study import freeze_study, read_key
-from chestgan_core.reading.real_images import collect_real_images
+from chestgan_core.reading.images.frozen_study import freeze_study, read_key
+from chestgan_core.reading.images.real_images import collect_real_images
 from chestgan_core.reading.stored_answers import commit_answers
 from chestgan_core.reading.stored_result import read_result, report_study
 from chestgan_core.store.embedded import EmbeddedStore

@@ -16,7 +16,7 @@ from chestgan_core.evaluation.comparison.page import commit_comparison
 from chestgan_core.evaluation.monthly.page import report_month
 from chestgan_core.evaluation.stored_report import report_experiment
 from chestgan_core.reading.design import StudyDesign
-from chestgan_core.reading.frozen_study import freeze_study, open_study, read_key
+from chestgan_core.reading.images.frozen_study import freeze_study, open_study, read_key
 from chestgan_core.store.store import Store
 from chestgan_core.training.run import train_experiment
 from chestgan_portal.accounts.links import allow_reset, invite

@@ -21,9 +21,9 @@ from chestgan_core.publishing.set_folder import SetFolder
 from chestgan_core.publishing.uploading import publish_set
 from chestgan_core.publishing.withdrawal import withdraw_set
 from chestgan_core.publishing.writing import write_set
-from chestgan_core.reading.analysis import analyse
-from chestgan_core.reading.result import StudyResult
-from chestgan_core.reading.result_charts import draw_charts
+from chestgan_core.reading.analysis.analyse import analyse
+from chestgan_core.reading.analysis.result import StudyResult
+from chestgan_core.reading.pages.result_charts import draw_charts
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.store import Store

@@ -26,8 +26,8 @@ from chestgan_core.config.experiment import parse_experiment
 from chestgan_core.publishing.set_folder import SetFolder
 from chestgan_core.publishing.uploading import publish_set
 from chestgan_core.reading.design import StudyDesign
-from chestgan_core.reading.frozen_study import freeze_study
-from chestgan_core.reading.real_images import Collected, RealRow, commit_real_images
+from chestgan_core.reading.images.frozen_study import freeze_study
+from chestgan_core.reading.images.real_images import Collected, RealRow, commit_real_images
 from chestgan_core.store.store import Store
 from chestgan_portal.database.tables import Answer, Participation, Presentation, Study, now
 from tests.portal.clients import Portal, post

@@ -8,8 +8,8 @@ from starlette.testclient import TestClient
 
 from chestgan_core.publishing.uploading import publish_set
 from chestgan_core.publishing.withdrawal import withdraw_set
-from chestgan_core.reading.frozen_study import open_study as read_study
-from chestgan_core.reading.frozen_study import read_key
+from chestgan_core.reading.images.frozen_study import open_study as read_study
+from chestgan_core.reading.images.frozen_study import read_key
 from chestgan_core.reading.stored_answers import read_answers
 from chestgan_core.store.store import Store
 from chestgan_portal.database.tables import Deed, Notification, Presentation, Study

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from chestgan_core.reading.frozen_study import open_study as read_study
-from chestgan_core.reading.frozen_study import read_key
+from chestgan_core.reading.images.frozen_study import open_study as read_study
+from chestgan_core.reading.images.frozen_study import read_key
 from chestgan_core.store.store import Store
 from chestgan_portal.database.tables import Presentation
 from tests.portal.clients import Portal

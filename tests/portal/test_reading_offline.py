@@ -8,7 +8,7 @@ from httpx import Response
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from chestgan_core.reading.frozen_study import open_study as read_study
+from chestgan_core.reading.images.frozen_study import open_study as read_study
 from chestgan_core.reading.offline.sealed_key import SealedKey, stored_key
 from chestgan_core.store.store import Store
 from chestgan_portal.database.tables import Deed, Study

@@ -15,8 +15,8 @@ from chestgan_core.publishing.set_folder import SetFolder
 from chestgan_core.publishing.uploading import publish_set
 from chestgan_core.publishing.writing import write_set
 from chestgan_core.reading.design import StudyDesign
-from chestgan_core.reading.frozen_study import FrozenStudy
-from chestgan_core.reading.real_images import Collected, RealRow, commit_real_images
+from chestgan_core.reading.images.frozen_study import FrozenStudy
+from chestgan_core.reading.images.real_images import Collected, RealRow, commit_real_images
 from chestgan_core.reading.study_key import Box
 from chestgan_core.store.store import Store
 from chestgan_core.training.weights import load_generator, save_generator

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from chestgan_core.reading.answers import Answer, Reader, StudyAnswers
-from chestgan_core.reading.frozen_study import FrozenStudy
-from chestgan_core.reading.order import reading_order
+from chestgan_core.reading.images.frozen_study import FrozenStudy
+from chestgan_core.reading.images.order import reading_order
 from chestgan_core.reading.study_key import StudyKey
 
 START = datetime(2026, 1, 1, 9, tzinfo=UTC)

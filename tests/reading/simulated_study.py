@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from chestgan_core.reading.analysis.multireader import Scores, areas
 from chestgan_core.reading.answers import Answer, Reader, StudyAnswers
 from chestgan_core.reading.design import StudyDesign
-from chestgan_core.reading.multireader import Scores, areas
 from chestgan_core.reading.study_key import Box, KeyRow, StudyKey
 
 CUTS = np.linspace(-1.5, 2.5, 9)

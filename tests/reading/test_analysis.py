@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from chestgan_core.errors import BadInput
-from chestgan_core.reading.analysis import analyse
+from chestgan_core.reading.analysis.analyse import analyse
+from chestgan_core.reading.analysis.finding import MARGIN
+from chestgan_core.reading.analysis.proportions import cohen_kappa, fleiss, proportion
+from chestgan_core.reading.analysis.result import Interval, StudyResult
 from chestgan_core.reading.answers import Answer, StudyAnswers
 from chestgan_core.reading.design import StudyDesign
-from chestgan_core.reading.finding import MARGIN
-from chestgan_core.reading.proportions import cohen_kappa, fleiss, proportion
-from chestgan_core.reading.result import Interval, StudyResult
 from chestgan_core.reading.study_key import StudyKey
 from tests.reading.simulated_study import WARM_UP, Skill, simulated_study
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from chestgan_core.reading.multireader import Scores, areas, draw, ends, t_quantile, variance
+from chestgan_core.reading.analysis.multireader import Scores, areas, draw, ends, t_quantile, variance
 from tests.reading.simulated_study import Skill, simulated_scores
 from tests.reading.van_dyke import CINE, SPIN_ECHO
 

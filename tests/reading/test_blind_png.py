@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from chestgan_core.publishing.png import decode_grey
-from chestgan_core.reading.blind_png import blind_png
+from chestgan_core.reading.images.blind_png import blind_png
 
 
 @given(height=st.integers(1, 300), width=st.integers(1, 300), seed=st.integers(0, 99), smooth=st.booleans())

@@ -12,10 +12,10 @@ from PIL import Image
 
 from chestgan_core.imaging.pictures import png_of
 from chestgan_core.publishing.set_folder import SetFolder
-from chestgan_core.reading.frozen_study import FrozenStudy, freeze_study, read_key
+from chestgan_core.reading.images.frozen_study import FrozenStudy, freeze_study, read_key
+from chestgan_core.reading.images.order import reading_order
 from chestgan_core.reading.offline.pack import make_pack
 from chestgan_core.reading.offline.sealed_key import stored_key
-from chestgan_core.reading.order import reading_order
 from chestgan_core.store.store import Store
 from tests.reading.published import design_of
 from tests.reading.telltale import chance_margin, held_out_accuracy

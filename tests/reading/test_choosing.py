@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chestgan_core.errors import BadInput
-from chestgan_core.reading.choosing import choose
 from chestgan_core.reading.design import StudyDesign
-from chestgan_core.reading.real_images import RealRow
+from chestgan_core.reading.images.choosing import choose
+from chestgan_core.reading.images.real_images import RealRow
 
 
 def design(count: int, **fields: object) -> StudyDesign:

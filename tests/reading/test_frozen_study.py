@@ -11,7 +11,7 @@ from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.publishing.reader import SetReader
 from chestgan_core.publishing.set_folder import SetFolder
 from chestgan_core.publishing.withdrawal import SetWithdrawn, withdraw_set
-from chestgan_core.reading.frozen_study import (
+from chestgan_core.reading.images.frozen_study import (
     FrozenStudy,
     freeze_study,
     is_published,
@@ -19,7 +19,7 @@ from chestgan_core.reading.frozen_study import (
     open_study,
     read_key,
 )
-from chestgan_core.reading.real_images import read_real_images
+from chestgan_core.reading.images.real_images import read_real_images
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
 from tests.reading.published import design_of

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from chestgan_core.reading.giveaways import NUMBERS, Giveaway, giveaways
+from chestgan_core.reading.images.giveaways import NUMBERS, Giveaway, giveaways
 from chestgan_core.reading.study_key import KeyRow, StudyKey
 from tests.reading.published import study_in_memory
 

@@ -10,12 +10,12 @@ import pytest
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.publishing.set_folder import SetFolder
 from chestgan_core.publishing.withdrawal import SetWithdrawn, withdraw_set
-from chestgan_core.reading.frozen_study import FrozenStudy, freeze_study
+from chestgan_core.reading.images.frozen_study import FrozenStudy, freeze_study
+from chestgan_core.reading.images.order import reading_order
 from chestgan_core.reading.offline.pack import make_pack
 from chestgan_core.reading.offline.returned import collect_answers
 from chestgan_core.reading.offline.sealed_key import FILE, SealedKey, stored_key
 from chestgan_core.reading.offline.words import LANGUAGES, WORDS
-from chestgan_core.reading.order import reading_order
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import sha256_of
 from chestgan_core.store.store import Store

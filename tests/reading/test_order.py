@@ -6,7 +6,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chestgan_core.reading.order import Planned, gap_of, reading_order
+from chestgan_core.reading.images.order import Planned, gap_of, reading_order
 from tests.reading.published import study_in_memory
 
 STUDIES = st.builds(

@@ -10,8 +10,8 @@ from chestgan_core.imaging.pictures import to_grey
 from chestgan_core.publishing.set_folder import SetFolder
 from chestgan_core.publishing.uploading import publish_set
 from chestgan_core.publishing.writing import write_set
-from chestgan_core.reading import collecting
-from chestgan_core.reading.real_images import collect_real_images, read_real_images
+from chestgan_core.reading.images import collecting
+from chestgan_core.reading.images.real_images import collect_real_images, read_real_images
 from chestgan_core.slices.shards import SliceRow
 from chestgan_core.slices.training_set import open_training_set
 from chestgan_core.store import keys

@@ -15,7 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from chestgan_core.errors import BadInput, nearest
-from chestgan_core.reading.frozen_study import FrozenStudy, require_published
+from chestgan_core.reading.images.frozen_study import FrozenStudy, require_published
 from chestgan_core.reading.offline.sealed_key import SealedKey, new_key, store_key
 from chestgan_core.reading.offline.words import LANGUAGES, WORDS
 from chestgan_core.store.store import Store

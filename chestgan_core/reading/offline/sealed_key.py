@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chestgan_core.errors import DamagedObject
 from chestgan_core.reading.design import Name, Part
-from chestgan_core.reading.frozen_study import FrozenStudy
-from chestgan_core.reading.order import reading_order
+from chestgan_core.reading.images.frozen_study import FrozenStudy
+from chestgan_core.reading.images.order import reading_order
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import canonical_json, parse_json, parse_typed, sha256_of
 from chestgan_core.store.store import Store

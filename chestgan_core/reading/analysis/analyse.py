@@ -11,16 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from chestgan_core.reading.agreement import agreement, self_agreement
-from chestgan_core.reading.answer_table import STEPS, AnswerTable, answer_table
-from chestgan_core.reading.answers import StudyAnswers
-from chestgan_core.reading.design import StudyDesign, Truth
-from chestgan_core.reading.drift import drift
-from chestgan_core.reading.finding import finding, notes
-from chestgan_core.reading.groups import groups
-from chestgan_core.reading.multireader import Floats, draw, ends
-from chestgan_core.reading.proportions import proportion
-from chestgan_core.reading.result import (
+from chestgan_core.reading.analysis.agreement import agreement, self_agreement
+from chestgan_core.reading.analysis.answer_table import STEPS, AnswerTable, answer_table
+from chestgan_core.reading.analysis.drift import drift
+from chestgan_core.reading.analysis.finding import finding, notes
+from chestgan_core.reading.analysis.groups import groups
+from chestgan_core.reading.analysis.multireader import Floats, draw, ends
+from chestgan_core.reading.analysis.proportions import proportion
+from chestgan_core.reading.analysis.result import (
     Confusion,
     Estimate,
     Ratings,
@@ -28,9 +26,11 @@ from chestgan_core.reading.result import (
     ReaderRow,
     StudyResult,
 )
-from chestgan_core.reading.roc import enough, interval, roc_of, rounded
+from chestgan_core.reading.analysis.roc import enough, interval, roc_of, rounded
+from chestgan_core.reading.analysis.tumours import tumours
+from chestgan_core.reading.answers import StudyAnswers
+from chestgan_core.reading.design import StudyDesign, Truth
 from chestgan_core.reading.study_key import StudyKey
-from chestgan_core.reading.tumours import tumours
 
 # Raise when numbers or the page change: results are then computed again.
 VERSION = "1"

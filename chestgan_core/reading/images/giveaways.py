@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chestgan_core.reading.frozen_study import FrozenStudy
+from chestgan_core.reading.images.frozen_study import FrozenStudy
 from chestgan_core.reading.study_key import StudyKey
 
 Grey = NDArray[np.uint8]

@@ -9,11 +9,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from chestgan_core.reading.answer_table import AnswerTable, Floats
-from chestgan_core.reading.multireader import t_quantile
-from chestgan_core.reading.proportions import proportion
-from chestgan_core.reading.result import Drift, Estimate, Interval, Quarter
-from chestgan_core.reading.roc import rounded
+from chestgan_core.reading.analysis.answer_table import AnswerTable, Floats
+from chestgan_core.reading.analysis.multireader import t_quantile
+from chestgan_core.reading.analysis.proportions import proportion
+from chestgan_core.reading.analysis.result import Drift, Estimate, Interval, Quarter
+from chestgan_core.reading.analysis.roc import rounded
 
 QUARTERS = 4
 FEWEST_ANSWERS, FEWEST_READERS = 8, 3

@@ -8,8 +8,8 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from chestgan_core.reading.analysis.result import Confusion, Estimate, Proportion, StudyResult
 from chestgan_core.reading.answers import StudyAnswers
-from chestgan_core.reading.result import Confusion, Estimate, Proportion, StudyResult
 from chestgan_core.reading.study_key import StudyKey
 
 Cell = str | int | float | bool | None

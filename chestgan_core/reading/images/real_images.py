@@ -21,7 +21,7 @@ from chestgan_core.imaging.windows import Unit, Window
 from chestgan_core.publishing.fetching import newest_version
 from chestgan_core.reading.answers import Share
 from chestgan_core.reading.design import Name
-from chestgan_core.reading.pictures import PICTURES, pack_pictures, unpack_pictures
+from chestgan_core.reading.images.pictures import PICTURES, pack_pictures, unpack_pictures
 from chestgan_core.reading.study_key import Box
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, canonical_json, content_version, parse_json, parse_typed
@@ -157,7 +157,7 @@ def collect_real_images(
     Raises NotInStore (no such set, or its run or training set is not in the store), DamagedObject, BadInput (nothing is
     held out; slices of a patient who was trained on), StoreError.
     """
-    from chestgan_core.reading.collecting import collect
+    from chestgan_core.reading.images.collecting import collect
 
     set_version = set_version or newest_version(store, set_name)
     with tempfile.TemporaryDirectory(prefix="chestgan-", dir=folder) as scratch:

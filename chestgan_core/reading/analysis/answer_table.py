@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chestgan_core.errors import BadInput
+from chestgan_core.reading.analysis.multireader import Scores
 from chestgan_core.reading.answers import Answer, Reader, StudyAnswers
 from chestgan_core.reading.design import StudyDesign
-from chestgan_core.reading.multireader import Scores
 from chestgan_core.reading.stored_answers import require_consistent
 from chestgan_core.reading.study_key import KeyRow, StudyKey
 

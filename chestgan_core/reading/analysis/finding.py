@@ -6,9 +6,9 @@ is said only where the whole interval lies within a margin around 0.5, and only 
 
 from collections.abc import Sequence
 
-from chestgan_core.reading.answer_table import AnswerTable
+from chestgan_core.reading.analysis.answer_table import AnswerTable
+from chestgan_core.reading.analysis.result import Estimate, Finding, ReaderRow, Roc
 from chestgan_core.reading.design import StudyDesign
-from chestgan_core.reading.result import Estimate, Finding, ReaderRow, Roc
 
 MARGIN = 0.05  # of the area, to both sides of 0.5
 FEW_READERS, FEW_PATIENTS = 5, 10

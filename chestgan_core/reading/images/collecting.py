@@ -22,7 +22,7 @@ from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.fetching import show_set
 from chestgan_core.publishing.manifest import SetFacts
 from chestgan_core.publishing.set_folder import MANIFEST
-from chestgan_core.reading.real_images import Collected, RealRow
+from chestgan_core.reading.images.real_images import Collected, RealRow
 from chestgan_core.reading.study_key import Box
 from chestgan_core.slices.shards import SliceRow, read_shard, write_shard
 from chestgan_core.slices.splits import HELD_OUT

@@ -8,8 +8,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from chestgan_core.reading.analysis.result import Interval, Proportion
 from chestgan_core.reading.design import Z_95
-from chestgan_core.reading.result import Interval, Proportion
 
 Floats = NDArray[np.float64]
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chestgan_core.reading.answer_table import AnswerTable
+from chestgan_core.reading.analysis.answer_table import AnswerTable
+from chestgan_core.reading.analysis.proportions import proportion
+from chestgan_core.reading.analysis.result import Tumours, TumourSide
+from chestgan_core.reading.analysis.roc import rounded
 from chestgan_core.reading.answers import Answer
 from chestgan_core.reading.design import Truth
-from chestgan_core.reading.proportions import proportion
-from chestgan_core.reading.result import Tumours, TumourSide
-from chestgan_core.reading.roc import rounded
 from chestgan_core.reading.study_key import Box
 
 

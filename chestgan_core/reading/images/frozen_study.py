@@ -20,11 +20,11 @@ from chestgan_core.imaging.windows import Unit
 from chestgan_core.publishing.fetching import fetch_set
 from chestgan_core.publishing.reader import SetReader
 from chestgan_core.publishing.withdrawal import require_not_withdrawn, withdrawal_of
-from chestgan_core.reading.blind_png import blind_png
-from chestgan_core.reading.choosing import Choice, choose
 from chestgan_core.reading.design import Name, StudyDesign
-from chestgan_core.reading.pictures import PICTURES, pack_pictures, unpack_pictures
-from chestgan_core.reading.real_images import RealPool, read_real_images
+from chestgan_core.reading.images.blind_png import blind_png
+from chestgan_core.reading.images.choosing import Choice, choose
+from chestgan_core.reading.images.pictures import PICTURES, pack_pictures, unpack_pictures
+from chestgan_core.reading.images.real_images import RealPool, read_real_images
 from chestgan_core.reading.study_key import KeyRow, StudyKey
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import canonical_json, content_version, parse_json, parse_typed

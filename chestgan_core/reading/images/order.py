@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 
 from chestgan_core.reading.design import Part
-from chestgan_core.reading.frozen_study import FrozenStudy
+from chestgan_core.reading.images.frozen_study import FrozenStudy
 
 # An image is not recognised after this many others; a short study cannot have as many between.
 GAP = 20

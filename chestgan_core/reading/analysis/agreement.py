@@ -6,11 +6,11 @@ same image is the same.
 
 import numpy as np
 
-from chestgan_core.reading.answer_table import AnswerTable
-from chestgan_core.reading.multireader import RESAMPLES, ends
-from chestgan_core.reading.proportions import cohen_kappa, fleiss, proportion
-from chestgan_core.reading.result import Agreement, Estimate, SelfAgreement
-from chestgan_core.reading.roc import interval, rounded
+from chestgan_core.reading.analysis.answer_table import AnswerTable
+from chestgan_core.reading.analysis.multireader import RESAMPLES, ends
+from chestgan_core.reading.analysis.proportions import cohen_kappa, fleiss, proportion
+from chestgan_core.reading.analysis.result import Agreement, Estimate, SelfAgreement
+from chestgan_core.reading.analysis.roc import interval, rounded
 
 
 def agreement(table: AnswerTable, seed: int) -> Agreement:

@@ -6,7 +6,7 @@ In: Scores of readers. Out: Roc, or None where no reader scored enough images of
 import numpy as np
 from numpy.typing import NDArray
 
-from chestgan_core.reading.multireader import (
+from chestgan_core.reading.analysis.multireader import (
     CURVES,
     GRID,
     LARGEST,
@@ -21,7 +21,15 @@ from chestgan_core.reading.multireader import (
     mean_curve,
     variance,
 )
-from chestgan_core.reading.result import CrossCheck, Estimate, Interval, MeanCurve, ReaderCurve, Roc, Scale
+from chestgan_core.reading.analysis.result import (
+    CrossCheck,
+    Estimate,
+    Interval,
+    MeanCurve,
+    ReaderCurve,
+    Roc,
+    Scale,
+)
 
 # Of each side a reader must have scored this share to be in a mean over readers, where all have the same weight.
 ENOUGH = 0.5

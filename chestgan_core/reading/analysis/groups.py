@@ -9,9 +9,9 @@ from collections import defaultdict
 
 import numpy as np
 
-from chestgan_core.reading.answer_table import AnswerTable
+from chestgan_core.reading.analysis.answer_table import AnswerTable
+from chestgan_core.reading.analysis.result import Group
 from chestgan_core.reading.answers import Reader
-from chestgan_core.reading.result import Group
 
 FEWEST = 3
 NOT_SAID, OTHERS = "not said", "all others"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from chestgan_core.errors import BadInput
 from chestgan_core.reading.design import StudyDesign
-from chestgan_core.reading.real_images import RealRow
+from chestgan_core.reading.images.real_images import RealRow
 
 LEVELS = 4  # parts of the lungs, from base to apex, that real images are spread over
 

@@ -19,12 +19,12 @@ from chestgan_core.documents.blocks import (
     Tile,
     Tiles,
 )
-from chestgan_core.reading.finding import MARGIN, shown
-from chestgan_core.reading.groups import FEWEST
-from chestgan_core.reading.multireader import RESAMPLES
-from chestgan_core.reading.result import Confusion, Estimate, Proportion, StudyResult
+from chestgan_core.reading.analysis.finding import MARGIN, shown
+from chestgan_core.reading.analysis.groups import FEWEST
+from chestgan_core.reading.analysis.multireader import RESAMPLES
+from chestgan_core.reading.analysis.result import Confusion, Estimate, Proportion, StudyResult
 
-# The charts, by file name; reading/result_charts.py draws them, which takes matplotlib.
+# The charts, by file name; reading/pages/result_charts.py draws them, which takes matplotlib.
 CONFUSION, READERS, ROC, RATINGS, DRIFT = (
     "confusion.png",
     "readers.png",

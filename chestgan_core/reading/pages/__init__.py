@@ -1,0 +1,1 @@
+"""A result for people and other programs: document, charts, tables."""
