@@ -17,7 +17,7 @@ from chestgan_core.errors import BadInput
 from chestgan_portal.accounts import fields
 from chestgan_portal.accounts.passwords import chosen_password, hashed
 from chestgan_portal.accounts.registration import email_is_taken, username_is_taken
-from chestgan_portal.administration.deeds import note_deed
+from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.engine import open_engine, upgrade
 from chestgan_portal.database.tables import Account
 from chestgan_portal.settings import Settings

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from chestgan_portal.accounts.deletion import LastAdministrator, delete_account
 from chestgan_portal.accounts.passwords import ONE_AT_A_TIME, fits
-from chestgan_portal.administration.deeds import note_deed
+from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import (
     Account,
     Answer,

@@ -19,7 +19,7 @@ from chestgan_portal.accounts.own_data import is_own_password
 from chestgan_portal.accounts.passwords import ONE_AT_A_TIME, chosen_password, hashed
 from chestgan_portal.accounts.registration import NO_ERRORS, Text, email_is_taken, username_is_taken
 from chestgan_portal.accounts.reset import names_of
-from chestgan_portal.administration.deeds import note_deed
+from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import Account, Login, now
 from chestgan_portal.pages.languages import COOKIE as LANGUAGE
 from chestgan_portal.pages.languages import _

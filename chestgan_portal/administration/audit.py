@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from sqlalchemy import func, or_, select
 
-from chestgan_portal.administration.paging import Number, page_of
 from chestgan_portal.database.tables import Deed
+from chestgan_portal.pages.paging import Number, page_of
 from chestgan_portal.pages.render import render
 from chestgan_portal.security.visitors import BROWSER, Administrator, Database
 

@@ -1,10 +1,8 @@
 """What the administrators are told: messages of the pipeline, and what the portal itself noticed.
 
-In: rows of `notifications`. Out: the page of the last 7 days, each as a plain sentence with links into the Dagster UI;
-`notify_administrators`, by which other parts of the portal add one.
+In: rows of `notifications`. Out: the page of the last 7 days, each as a plain sentence with links into the Dagster UI.
 """
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,16 +34,6 @@ class Line:
     title: str
     sentence: str
     links: dict[str, str]
-
-
-def notify_administrators(db: Session, kind: str, content: dict[str, Any]) -> None:
-    """Add a notification of the portal's own, in the transaction of what happened; the caller commits.
-
-    kind: study-paused, with content {"study": its name, "because": a sentence}.
-    """
-    db.add(
-        Notification(delivery=f"portal-{secrets.token_hex(16)}", kind=kind, at=now(), content=dict(content))
-    )
 
 
 @router.get("")

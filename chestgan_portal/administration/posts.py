@@ -8,10 +8,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
-from chestgan_portal.administration.deeds import note_deed
-from chestgan_portal.administration.paging import Number, page_of
+from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import LINE, TEXT, Post, now
 from chestgan_portal.pages.languages import _
+from chestgan_portal.pages.paging import Number, page_of
 from chestgan_portal.pages.render import go_to, render
 from chestgan_portal.public.news import paragraphs
 from chestgan_portal.security.visitors import BROWSER, Administrator, Database

@@ -12,9 +12,9 @@ from chestgan_core.errors import BadInput, StoreError
 from chestgan_core.publishing.withdrawal import SetWithdrawn, require_not_withdrawn
 from chestgan_core.reading.design import StudyDesign
 from chestgan_portal.administration import study_drafts as drafts
-from chestgan_portal.administration.deeds import note_deed
 from chestgan_portal.administration.study_progress import progress_of
 from chestgan_portal.administration.study_state import change_state, opening, reporting
+from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import Account, Participation, Study, now
 from chestgan_portal.pages.languages import _
 from chestgan_portal.pages.render import go_to, render

@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from chestgan_core.reading.design import half_width_of
 from chestgan_portal.administration import study_drafts as drafts
-from chestgan_portal.administration.deeds import note_deed
 from chestgan_portal.administration.pipeline_links import asset_page
 from chestgan_portal.administration.studies import Name, draft_named
+from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import Account, Study
 from chestgan_portal.pages.languages import _
 from chestgan_portal.pages.render import go_to, render

@@ -24,8 +24,8 @@ from chestgan_core.reading.offline.pack import make_pack
 from chestgan_core.reading.offline.returned import collect_answers
 from chestgan_core.reading.offline.sealed_key import SealedKey, stored_key
 from chestgan_core.store.store import Store
-from chestgan_portal.administration.deeds import note_deed
 from chestgan_portal.administration.studies import Name, page_of, study_named
+from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import Account, Answer, Participation, Presentation, Study
 from chestgan_portal.pages.languages import _, language
 from chestgan_portal.pages.render import go_to

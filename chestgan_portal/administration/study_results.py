@@ -14,9 +14,9 @@ from chestgan_core.reading.pages.result_page import result_document
 from chestgan_core.reading.stored_answers import answers_csv
 from chestgan_core.reading.stored_result import CHARTS, DATA, PAGE, PDF, TABLES
 from chestgan_core.store.store import Store
-from chestgan_portal.administration.deeds import note_deed
 from chestgan_portal.administration.studies import Name, study_named
 from chestgan_portal.administration.study_state import answers_of
+from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import Study
 from chestgan_portal.pages.render import render
 from chestgan_portal.reading.results import result_artefact, result_of

@@ -20,7 +20,7 @@ from chestgan_core.reading.images.frozen_study import freeze_study
 from chestgan_core.reading.stored_answers import commit_answers
 from chestgan_core.reading.stored_result import report_study
 from chestgan_core.store.store import Store
-from chestgan_portal.administration.deeds import note_deed
+from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import Account, Answer, Participation, Presentation, Study, now
 
 

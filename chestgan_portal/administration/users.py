@@ -15,10 +15,10 @@ from sqlalchemy.orm import Session
 
 from chestgan_portal.accounts.deletion import LastAdministrator, delete_account, keep_an_administrator
 from chestgan_portal.accounts.links import allow_reset, invite
-from chestgan_portal.administration.deeds import note_deed
-from chestgan_portal.administration.paging import Number, page_of
+from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import Account, Login, OneTimeLink, Participation, now
 from chestgan_portal.pages.languages import _
+from chestgan_portal.pages.paging import Number, page_of
 from chestgan_portal.pages.render import go_to, render
 from chestgan_portal.security.visitors import BROWSER, Administrator, Database, end_logins
 

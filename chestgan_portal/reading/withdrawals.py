@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from chestgan_core.errors import ChestganError
 from chestgan_core.publishing.withdrawal import withdrawal_of
 from chestgan_core.store.store import Store
-from chestgan_portal.administration.notifications import notify_administrators
+from chestgan_portal.database.notices import notify_administrators
 from chestgan_portal.database.tables import LINE, Deed, Study
 
 EVERY = 30.0  # seconds between two looks

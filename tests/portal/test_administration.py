@@ -12,8 +12,8 @@ from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from chestgan_portal.administration.messages import reply_address
-from chestgan_portal.administration.paging import ROWS
 from chestgan_portal.database.tables import Account, ContactMessage, Deed, Post, Study, now
+from chestgan_portal.pages.paging import ROWS
 from tests.portal.clients import Portal, post
 
 if TYPE_CHECKING:
