@@ -20,9 +20,9 @@ from chestgan_core.reading.images.frozen_study import freeze_study, open_study, 
 from chestgan_core.store.store import Store
 from chestgan_core.training.run import train_experiment
 from chestgan_portal.accounts.links import allow_reset, invite
-from chestgan_portal.administration.notifications import notify_administrators
 from chestgan_portal.administration.study_state import change_state, reporting
 from chestgan_portal.database.deeds import note_deed
+from chestgan_portal.database.notices import notify_administrators
 from chestgan_portal.database.tables import (
     Account,
     ContactMessage,

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from chestgan_core.errors import SourceRefused, SourceUnreachable
 from chestgan_core.local import webhook
 from chestgan_core.local.webhook import Webhook, signature
-from chestgan_portal.administration.notifications import notify_administrators
+from chestgan_portal.database.notices import notify_administrators
 from chestgan_portal.database.tables import Notification, now
 from chestgan_portal.machine.notify import KEPT, MAX_MESSAGE
 from chestgan_portal.settings import Settings
