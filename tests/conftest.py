@@ -12,7 +12,8 @@ pytest_plugins = ["tests.store_fixtures"]
 ROOT = Path(__file__).parent.parent
 # In a parallel run these begin, so that the end does not wait for one of them alone: the longest first.
 LONGEST = (
-    "pipeline/test_collection", "pipeline/test_webserver", "portal/test_accessibility", "deploy/test_compose_processes", "pipeline/test_month",
+    "pipeline/test_collection", "pipeline/test_webserver", "portal/test_accessibility",
+    "deploy/test_compose_processes", "pipeline/test_month",
     "pipeline/test_chain", "tuning/test_workers", "pipeline/test_reports", "pipeline/test_study", "pipeline/test_demo",
 )  # fmt: skip
 ORDER = {f"tests/{file}.py": place for place, file in enumerate(LONGEST)}
