@@ -38,7 +38,7 @@ from chestgan_portal.database.tables import Secret
 from chestgan_portal.machine import health, notify
 from chestgan_portal.pages.errors import handle_errors
 from chestgan_portal.pages.languages import COOKIE, language, preferred
-from chestgan_portal.public import contact, files, gallery, home, news, results, sets_api, theme
+from chestgan_portal.public import contact, files, gallery, home, news, results, set_pictures, sets_api, theme
 from chestgan_portal.public.library import Library
 from chestgan_portal.reading import images, own_result, rating
 from chestgan_portal.reading import studies as reading
@@ -55,6 +55,7 @@ ROUTERS = (
     rating.router,
     health.router,
     home.router,
+    set_pictures.router,  # before the gallery: `5.png` would be a number of an image there
     gallery.router,
     sets_api.router,
     results.router,

@@ -6,6 +6,7 @@
 - Administrators: everything of the kinds that are made to be looked at, real slices among them.
 
 Readers have no more rights than visitors: pages with real slices would tell them which images of a study are real.
+Who is reading a study of a set has less: the images of the set come once the study is finished, as in the gallery.
 """
 
 import re
@@ -14,10 +15,11 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from chestgan_core.errors import BadInput, NotInStore
+from chestgan_core.publishing.set_folder import CARD
 from chestgan_portal.pages.languages import _
-from chestgan_portal.public.gallery import library
 from chestgan_portal.public.library import Library, ShownSet, find_object
-from chestgan_portal.security.visitors import BROWSER, Forbidden, Identified, NeedsLogin
+from chestgan_portal.public.shown_sets import library, sets_being_read
+from chestgan_portal.security.visitors import BROWSER, Database, Forbidden, Identified, NeedsLogin
 from chestgan_web.stored_files import SAVED, answer
 
 router = APIRouter(dependencies=BROWSER)
@@ -31,7 +33,7 @@ _OF_SET = re.compile(rf"synthetic/({_NAME})/({_NAME})/(samples\.png|README\.md|l
 
 
 @router.get("/files/{path:path}")
-def stored_file(request: Request, visitor: Identified, path: str) -> Response:
+def stored_file(request: Request, visitor: Identified, db: Database, path: str) -> Response:
     """A file, or why there is none for this visitor."""
     administrator = visitor.account is not None and visitor.account.is_administrator
     books = library(request)
@@ -40,6 +42,10 @@ def stored_file(request: Request, visitor: Identified, path: str) -> Response:
         found = books.set(name, version)
         if not administrator and books.withdrawal(name, version):
             raise HTTPException(410, _("This version was withdrawn. Its files are not given out any more."))
+        if file != CARD and name in sets_being_read(db, visitor):
+            raise HTTPException(
+                403, _("You are rating images of this set. They are shown here once you have finished.")
+            )
         if file.endswith(".tar"):
             return _tar(books, found, file)
     elif not administrator and not _PUBLIC.fullmatch(path):

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from chestgan_core.errors import ChestganError
 from chestgan_portal.pages.languages import COOKIE, LANGUAGES
 from chestgan_portal.pages.render import go_to, local_path, render
-from chestgan_portal.public.gallery import library, sets_being_read
+from chestgan_portal.public.shown_sets import library, sets_being_read
 from chestgan_portal.security.visitors import BROWSER, Database, Identified
 
 log = logging.getLogger(__name__)

@@ -5,13 +5,13 @@ from datetime import UTC
 from typing import Annotated
 from xml.sax.saxutils import escape, quoteattr
 
-from fastapi import APIRouter, HTTPException, Query, Request
-from sqlalchemy import func, select
+from fastapi import APIRouter, HTTPException, Path, Request
+from sqlalchemy import select
 from starlette.responses import Response
 
 from chestgan_portal.database.tables import Post
+from chestgan_portal.pages.paging import Number, page_of
 from chestgan_portal.pages.render import render
-from chestgan_portal.public.gallery import Pages
 from chestgan_portal.security.visitors import BROWSER, Database
 
 router = APIRouter(prefix="/news", dependencies=BROWSER)
@@ -36,12 +36,10 @@ def paragraphs(text: str) -> list[list[tuple[str, str]]]:
 
 
 @router.get("")
-def news(request: Request, db: Database, page: Annotated[int, Query(ge=1, le=1_000_000)] = 1) -> Response:
+def news(request: Request, db: Database, page: Number = 1) -> Response:
     """The newest first."""
-    pages = Pages.of(db.scalar(select(func.count()).select_from(Post)) or 0, POSTS, page)
     newest = select(Post).order_by(Post.published_at.desc(), Post.id.desc())
-    posts = db.scalars(newest.limit(POSTS).offset((pages.number - 1) * POSTS)).all()
-    return render(request, "public/news.html", posts=posts, paged=pages, query={})
+    return render(request, "public/news.html", paged=page_of(db, newest, page, POSTS))
 
 
 @router.get("/feed.xml")
@@ -74,10 +72,10 @@ def feed(request: Request, db: Database) -> Response:
     return Response("\n".join([*lines, "</feed>", ""]), media_type="application/atom+xml")
 
 
-@router.get("/{key:int}")
-def post(request: Request, db: Database, key: int) -> Response:
+@router.get("/{key}")
+def post(request: Request, db: Database, key: Annotated[int, Path(ge=0, lt=2**31)]) -> Response:
     """One post."""
-    found = db.get(Post, key) if key < 2**31 else None
+    found = db.get(Post, key)
     if found is None:
         raise HTTPException(404)
     return render(request, "public/post.html", post=found, paragraphs=paragraphs(found.text))

@@ -16,9 +16,9 @@ from chestgan_core.store.store import Store
 from chestgan_portal.pages.render import render
 from chestgan_portal.public import findings
 from chestgan_portal.public.bars import chart_of, shares
-from chestgan_portal.public.gallery import library
 from chestgan_portal.public.kept import Kept
 from chestgan_portal.public.library import Library
+from chestgan_portal.public.shown_sets import library
 from chestgan_portal.security.visitors import BROWSER
 
 router = APIRouter(prefix="/results", dependencies=BROWSER)
@@ -92,8 +92,8 @@ def annexes(request: Request) -> Response:
     return _page(request, "annexes", datasets=by_dataset)
 
 
-@router.get("/films/{experiment}/{number:int}.png")
-def film(request: Request, experiment: str, number: int) -> Response:
+@router.get("/films/{experiment}/{number}.png")
+def film(request: Request, experiment: str, number: Index) -> Response:
     """A frame of the film of the newest reported run of an experiment; all its images are synthetic."""
     found = next((one for one in _read(request, "reports", findings.reports) if one.name == experiment), None)
     frames = _frames(request, library(request), found) if found else ()

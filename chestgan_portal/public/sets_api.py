@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from chestgan_portal.public.gallery import library, manifest_sha256
+from chestgan_portal.public.shown_sets import library, manifest_sha256
 
 router = APIRouter(prefix="/api", tags=["sets"])
 
