@@ -12,6 +12,8 @@ Migrations run in one transaction and one process at a time: two portals that st
 """
 
 import os
+import sqlite3
+import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,12 +55,17 @@ def open_engine(address: str) -> Engine:
             hide_parameters=True,
             # A restarted server is not noticed by a page; a file needs no question.
             pool_pre_ping=not sqlite,
-            connect_args={"isolation_level": "IMMEDIATE", "timeout": WAIT} if sqlite else _limits(url),
+            connect_args=(
+                {"isolation_level": "IMMEDIATE", "timeout": WAIT, "factory": _one_writer()}
+                if sqlite
+                else _limits(url)
+            ),
         )
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise BadInput(DATABASE, "is not the address of a database that can be used", remedy) from error
     if sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "before_cursor_execute", _wait_for_writers)
     event.listen(engine, "handle_error", _tell_less)
     _forget_after_fork(engine)
     return engine
@@ -107,6 +114,53 @@ def _alone(connection: Connection) -> Iterator[None]:
         connection.rollback()
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+
+
+def _one_writer() -> type[sqlite3.Connection]:
+    """A class of connections of which one writes at a time, and the next as soon as it has ended.
+
+    SQLite itself waits for its lock by looking again after up to a tenth of a second, and lets others go first.
+    """
+    lock = threading.Lock()
+
+    class OneWriter(sqlite3.Connection):
+        writes = False
+
+        def wait(self) -> None:
+            """Until no other connection of this process writes; after WAIT SQLite itself says whether it may."""
+            if not self.writes:
+                self.writes = lock.acquire(timeout=WAIT)
+
+        def _end(self) -> None:
+            if self.writes:
+                self.writes = False
+                lock.release()
+
+        def commit(self) -> None:
+            try:
+                super().commit()
+            finally:
+                self._end()
+
+        def rollback(self) -> None:
+            try:
+                super().rollback()
+            finally:
+                self._end()
+
+        def close(self) -> None:
+            try:
+                super().close()
+            finally:
+                self._end()
+
+    return OneWriter
+
+
+def _wait_for_writers(connection: Connection, cursor: Any, statement: str, *rest: Any) -> None:
+    if statement.lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE"):
+        writer: Any = connection.connection.dbapi_connection
+        writer.wait()
 
 
 def _set_up_sqlite(connection: Any, record: Any) -> None:
