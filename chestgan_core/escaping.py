@@ -1,11 +1,11 @@
-r"""Text from strangers as text that a terminal and a log only show.
+r"""Text from strangers as text that a terminal, a log and a spreadsheet only show.
 
 In: a path, a header value, a key, a manifest's field: any characters. Out: the same text in which every character that
 is not shown but acts (moves the cursor, colours, starts a line, reverses the direction of reading) is written out:
 `\x1b`, `\n`, `\u202e`.
 
 Errors escape their parts when they are made, logging escapes each record, progress its line. What commands print on
-standard output is JSON, which escapes by itself.
+standard output is JSON, which escapes by itself. A spreadsheet runs texts that begin like a formula: `csv_cell`.
 """
 
 import re
@@ -16,6 +16,7 @@ import re
 _BLANKS = frozenset(
     "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 )
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 _LINE_ENDS = re.compile(r"\r\n?|\n")
 
 
@@ -38,6 +39,17 @@ def escaped_json(line: str) -> str:
         character if character.isprintable() or character in _BLANKS else _json_escape(ord(character))
         for character in line
     )
+
+
+def csv_cell(value: str | int | float | bool | None) -> str | int | float:
+    """A value for CSV: empty for None, yes and no; a text that a spreadsheet would run begins with an apostrophe."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return f"'{value}" if value.startswith(_FORMULA) else value
+    return value + 0  # -0.0 would begin with a sign
 
 
 def _shown(character: str) -> str:

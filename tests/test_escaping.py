@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chestgan_core.cli.main import main
 from chestgan_core.errors import BadInput
-from chestgan_core.escaping import escaped, escaped_json, escaped_lines
+from chestgan_core.escaping import csv_cell, escaped, escaped_json, escaped_lines
 from chestgan_core.local.log_lines import LINES, JsonLines, StandardError
 from chestgan_core.local.progress import Progress
 
@@ -130,3 +130,14 @@ def test_the_progress_line_is_one_line(hostile: str, shown: str, monkeypatch: py
     with Progress(f"raw_dicom {hostile}", 1, "files") as progress:
         progress.step()
     assert f"raw_dicom {shown}  1/1 files" in out.getvalue()
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
+def test_a_cell_that_begins_like_a_formula_gets_an_apostrophe(first: str) -> None:
+    assert csv_cell(f"{first}1+1") == f"'{first}1+1"
+    assert csv_cell("study 1") == "study 1"
+
+
+def test_numbers_stay_numbers_in_a_table_and_what_is_unknown_is_empty() -> None:
+    assert [csv_cell(value) for value in (-2, 0.5, None, True, False)] == [-2, 0.5, "", "yes", "no"]
+    assert str(csv_cell(-0.0)) == "0.0"

@@ -8,9 +8,9 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 from chestgan_core.errors import BadInput, DamagedObject
+from chestgan_core.escaping import csv_cell
 from chestgan_core.reading.answers import Answer, Reader, StudyAnswers
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, canonical_json, content_version, parse_json, parse_typed
@@ -19,7 +19,6 @@ from chestgan_core.store.store import Store
 ANSWERS = "answers.json"
 REMEDY = "close the study again, or score its files again"
 MAX_BYTES = 2**31
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 
 
 def commit_answers(store: Store, set_name: str, answers: StudyAnswers) -> Artefact:
@@ -116,14 +115,5 @@ def answers_csv(answers: StudyAnswers) -> str:
     for answer in answers.answers:
         own, reader = answer.model_dump(mode="json"), readers[answer.reader].model_dump(mode="json")
         cells = [answers.study, answers.version, *map(own.get, of_answer), *map(reader.get, of_reader)]
-        table.writerow([_cell(value) for value in cells])
+        table.writerow([csv_cell(value) for value in cells])
     return text.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        value += 0.0  # -0.0 is within the bounds, and would begin with a sign
-    text = "" if value is None else str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(_FORMULA) else text

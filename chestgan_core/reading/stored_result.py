@@ -119,8 +119,6 @@ def _commit(
     key: StudyKey,
     answers: StudyAnswers,
 ) -> None:
-    # Here, because a server that shows results draws no charts.
-
     # Here, as matplotlib and reportlab take a second to load, and servers read results without drawing them.
     from chestgan_core.documents.html import as_html
     from chestgan_core.documents.pdf import as_pdf

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from chestgan_core.errors import ChestganError
+from chestgan_core.escaping import csv_cell
 from chestgan_portal.administration.statistics import Period, Statistics, statistics_of
 from chestgan_portal.database.tables import NAME, Study, now
 from chestgan_portal.pages.languages import _
@@ -25,7 +26,6 @@ from chestgan_portal.security.visitors import BROWSER, Administrator, Database
 _DAYS = 30  # of a period that nobody chose
 _OLDEST, _LONGEST = date(2020, 1, 1), 366 * 5  # days
 _CLOSED = 50  # studies whose results are read for a page
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 log = logging.getLogger(__name__)
 router = APIRouter(prefix="/admin/statistics", dependencies=BROWSER)
@@ -170,15 +170,8 @@ def as_csv(numbers: Statistics) -> str:
         for study, found in Statistics(numbers.period, 0, 0, 0, 0, tuple(of_day)).by_study.items():
             rating = "" if found.rating is None else f"{found.rating:.3f}"
             seconds = "" if found.seconds is None else f"{found.seconds:.1f}"
-            writer.writerow(
-                (day.isoformat(), plain_cell(study), found.answers, found.readers, rating, seconds)
-            )
+            writer.writerow((day.isoformat(), csv_cell(study), found.answers, found.readers, rating, seconds))
     return text.getvalue()
-
-
-def plain_cell(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _numbers(db: Session, since: str, until: str, study: str) -> Statistics:

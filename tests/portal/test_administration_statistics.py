@@ -10,7 +10,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from chestgan_portal.administration.statistics import Period, statistics_of
-from chestgan_portal.administration.statistics_pages import as_csv, choose, plain_cell
+from chestgan_portal.administration.statistics_pages import as_csv, choose
 from chestgan_portal.database.tables import Answer, ContactMessage, Participation, Post, Presentation, Study
 from tests.portal.clients import Portal
 
@@ -178,9 +178,3 @@ def test_the_csv_has_a_row_per_day_and_study_and_no_cell_that_a_spreadsheet_runs
     ]
     with portal.session() as session:
         assert as_csv(statistics_of(session, PERIOD)) == found.text
-
-
-@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r"])
-def test_a_text_that_begins_like_a_formula_gets_an_apostrophe(first: str) -> None:
-    assert plain_cell(f"{first}1+1") == f"'{first}1+1"
-    assert plain_cell("study 1") == "study 1"

@@ -20,7 +20,7 @@ from chestgan_core.imaging.figures import (
     style,
 )
 from chestgan_core.reading.analysis.result import Confusion, Roc, StudyResult
-from chestgan_core.reading.pages.result_page import CONFUSION, DRIFT, RATINGS, READERS, ROC
+from chestgan_core.reading.pages.chart_names import CONFUSION, DRIFT, RATINGS, READERS, ROC
 
 DPI = 150
 MAX_READERS = 40  # in the chart; the table has all

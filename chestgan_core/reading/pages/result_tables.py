@@ -8,12 +8,12 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from chestgan_core.escaping import csv_cell
 from chestgan_core.reading.analysis.result import Confusion, Estimate, Proportion, StudyResult
 from chestgan_core.reading.answers import StudyAnswers
 from chestgan_core.reading.study_key import StudyKey
 
 Cell = str | int | float | bool | None
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def result_tables(result: StudyResult) -> dict[str, str]:
@@ -56,16 +56,8 @@ def csv_text(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
-    writer.writerows([[_cell(cell) for cell in row] for row in rows])
+    writer.writerows([[csv_cell(cell) for cell in row] for row in rows])
     return text.getvalue()
-
-
-def _cell(value: Cell) -> str | int | float:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _proportion(found: Proportion) -> tuple[Cell, ...]:
