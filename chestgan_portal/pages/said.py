@@ -6,8 +6,8 @@ SAID = {
     "saved": later("Saved."),
     "deleted": later("Deleted."),
     "registered": later(
-        "Thank you. Log in with the name and the password that you chose. If that does not work, there may be an account "
-        "with this e-mail already: then ask an administrator for a link to a new password."
+        "Thank you. Log in with the name and the password that you chose. If that does not work, there may be an "
+        "account with this e-mail already: then ask an administrator for a link to a new password."
     ),
     "logged-out": later("You are logged out."),
     "logins-ended": later("All other logins have ended."),
