@@ -55,7 +55,7 @@ def add_to(commands: Commands) -> None:
         "--readers", type=positive, default=1, metavar="N", help="how many files (default: 1)"
     )
     parser.add_argument(
-        "--language", default="en", metavar="CODE", help="en or es; readers can switch (default: en)"
+        "--language", metavar="CODE", help="en or es; readers can switch (default: as their browser asks)"
     )
     add_out(parser, "folder for the files")
     parser = add_command(

@@ -27,7 +27,7 @@ from chestgan_core.store.store import Store
 from chestgan_portal.administration.studies import Name, page_of, study_named
 from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import Account, Answer, Participation, Presentation, Study
-from chestgan_portal.pages.languages import _, language
+from chestgan_portal.pages.languages import _
 from chestgan_portal.pages.render import go_to
 from chestgan_portal.security.visitors import BROWSER, Administrator, Database
 
@@ -39,12 +39,12 @@ router = APIRouter(prefix="/admin/studies/{name}", dependencies=BROWSER)
 
 @router.post("/pack")
 def pack(request: Request, name: Name, administrator: Administrator, db: Database) -> Response:
-    """The file for one more reader, in the language of this page. Raises StoreError."""
+    """The file for one more reader, which begins in the language of the reader's browser. Raises StoreError."""
     study = _study(db, name, ("open",))
     db.commit()  # no connection is held while the store is asked
     store: Store = request.app.state.store()
     try:
-        made = make_pack(store, open_study(store, study.name, study.version), language.get())
+        made = make_pack(store, open_study(store, study.name, study.version))
     except BadInput as error:  # too large for one file
         return page_of(request, db, study, f"{error.cause}; {error.remedy}", 409)
     note_deed(db, administrator, "make offline file of study", f"{name}: {made.reader}")

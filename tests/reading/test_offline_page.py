@@ -203,6 +203,31 @@ def test_it_speaks_spanish_and_fits_a_phone(browser: "Browser", file: Path) -> N
     context.close()
 
 
+def test_it_begins_in_the_language_of_the_browser_and_keeps_the_one_that_was_chosen(
+    browser: "Browser", file: Path
+) -> None:
+    context = browser.new_context(locale="es-MX", offline=True)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    assert page.inner_text("#begin") == "Empezar"
+    page.select_option("#language", "en")
+    page.reload()
+    assert page.inner_text("#begin") == "Start"
+    context.close()
+
+
+def test_it_begins_in_the_language_that_was_asked_for_whatever_the_browser_says(
+    browser: "Browser", store: Store, short: FrozenStudy, tmp_path: Path
+) -> None:
+    path = tmp_path / "spanish.html"
+    path.write_text(make_pack(store, short, "es").html, encoding="utf-8")
+    context = browser.new_context(locale="en-GB", offline=True)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    assert page.inner_text("#begin") == "Empezar"
+    context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_of_its_pages(scheme: str, browser: "Browser", file: Path) -> None:
     context = browser.new_context(color_scheme=scheme, offline=True)  # type: ignore[arg-type]

@@ -72,9 +72,14 @@ def precision(planned: float, reached: float | None, roc: Roc) -> str:
     area = (
         "" if ends is None else f"; the half-width of the area's interval is {(ends.high - ends.low) / 2:.2f}"
     )
-    got = "no verdicts were given" if reached is None else f"reached: {100 * reached:.1f}"
-    plan = f"planned +- {100 * planned:.1f} percentage points"
-    return f"Precision of one reader's accuracy near 50%: {plan}, {got}{area}."
+    # Planned before anything is known, by the normal approximation; reached at the accuracy that readers have.
+    got = (
+        "no verdicts were given"
+        if reached is None
+        else f"reached +- {100 * reached:.1f} (half of Wilson's interval, median of the readers)"
+    )
+    plan = f"planned +- {100 * planned:.1f} percentage points near 50%"
+    return f"Precision of one reader's accuracy: {plan}, {got}{area}."
 
 
 def shown(estimate: Estimate, digits: int = 2) -> str:

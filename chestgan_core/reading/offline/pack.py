@@ -34,13 +34,13 @@ class Pack:
     html: str = field(repr=False)
 
 
-def make_pack(store: Store, study: FrozenStudy, language: str = "en") -> Pack:
+def make_pack(store: Store, study: FrozenStudy, language: str | None = None) -> Pack:
     """The file for one more reader, whose key is kept in the store. Each call makes another reader.
 
     Args:
         store: Where the key goes.
         study: From `freeze_study` or `open_study`.
-        language: In which the page begins, "en" or "es"; readers can switch.
+        language: In which the page begins, "en" or "es"; None: as the reader's browser asks. Readers can switch.
 
     Returns:
         The page, and the sha256 of its key.
@@ -50,7 +50,7 @@ def make_pack(store: Store, study: FrozenStudy, language: str = "en") -> Pack:
         SetWithdrawn: The set of the study was withdrawn.
         StoreError: The store refused, or did not answer.
     """
-    if language not in LANGUAGES:
+    if language is not None and language not in LANGUAGES:
         raise BadInput(
             f"language {language}", "is not spoken by the offline file", nearest(language, LANGUAGES)
         )
@@ -68,7 +68,7 @@ def make_pack(store: Store, study: FrozenStudy, language: str = "en") -> Pack:
     return Pack(key.reader, f"{study.design.name}-{key.reader}.html", key.seal, html)
 
 
-def _page(study: FrozenStudy, key: SealedKey, language: str) -> str:
+def _page(study: FrozenStudy, key: SealedKey, language: str | None) -> str:
     design = study.design
     data = {
         "study": key.study,
@@ -94,7 +94,7 @@ def _page(study: FrozenStudy, key: SealedKey, language: str) -> str:
         loader=jinja2.FileSystemLoader(_FOLDER), autoescape=True, undefined=jinja2.StrictUndefined
     )
     return environment.get_template("page.html.j2").render(
-        language=language,
+        language=language or "en",
         languages=LANGUAGES,
         title=design.title,
         study=key.study,

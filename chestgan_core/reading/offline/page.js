@@ -7,11 +7,22 @@
   const questions = ["rating", ...(study.ask.verdict ? ["verdict", "confidence"] : []), ...(study.ask.tumour ? ["tumour", "conspicuity"] : [])];
   const steps = { rating: 10, confidence: 5, conspicuity: 5 };
   let state = { about: {}, answers: [] };
-  let language = study.language;
+  const languageKey = "chestgan-reading-language";
+  let language = firstLanguage();
   let answer, now, view, seconds, since, cross, keeps = true;
 
   const words = (name, values = {}) =>
     Object.entries(values).reduce((text, [key, value]) => text.replaceAll(`{${key}}`, value), study.words[language][name]);
+
+  // What the reader chose on an earlier visit, what the maker of the file wanted, or what the browser asks for.
+  function firstLanguage() {
+    let chosen = null;
+    try {
+      chosen = localStorage.getItem(languageKey);
+    } catch { /* this browser keeps nothing */ }
+    const wanted = [chosen, study.language, ...navigator.languages.map((one) => one.slice(0, 2)), "en"];
+    return wanted.find((one) => one && Object.hasOwn(study.words, one));
+  }
 
   // ---- what is kept
 
@@ -334,7 +345,13 @@
   if (study.ask.verdict) choices("verdict", ["real", "synthetic"]);
 
   $("language").value = language;
-  $("language").addEventListener("change", () => { language = $("language").value; say(); });
+  $("language").addEventListener("change", () => {
+    language = $("language").value;
+    try {
+      localStorage.setItem(languageKey, language);
+    } catch { /* this browser keeps nothing */ }
+    say();
+  });
   $("theme").addEventListener("click", setTheme);
   $("about").addEventListener("submit", (event) => {
     event.preventDefault();
