@@ -20,7 +20,7 @@ from chestgan_core.reading.pages.result_tables import answers_table, result_tabl
 from chestgan_core.reading.stored_answers import newest_answers
 from chestgan_core.reading.study_key import StudyKey
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import canonical_json, content_version, parse_json, parse_typed
+from chestgan_core.store.artefacts import Artefact, canonical_json, content_version, parse_json, parse_typed
 from chestgan_core.store.store import Store
 
 PAGE, PDF, DATA, CHARTS, TABLES = "report.html", "report.pdf", "result.json", "charts", "tables"
@@ -155,11 +155,16 @@ def _commit(
     store.commit(manifest_key, files, manifest)
 
 
+def read_numbers(store: Store, artefact: Artefact) -> StudyResult:
+    """The numbers alone, of an artefact below reading/results. Raises DamagedObject, StoreError."""
+    where = f"{store.uri(artefact.manifest_key)}: {DATA}"
+    fields = parse_json(store.read(artefact, DATA), where, REMEDY)
+    return parse_typed(StudyResult, fields, where, REMEDY, "the result of a reader study")
+
+
 def _read(store: Store, set_name: str, study: str, version: str) -> StoredResult:
     summary = read_summary(store, set_name, study, version)
     artefact = store.read_manifest(keys.reader_result_manifest(set_name, study, version))
-    where = f"{store.uri(artefact.manifest_key)}: {DATA}"
-    fields = parse_json(store.read(artefact, DATA), where, REMEDY)
     names = [artefact.name(item) for item in artefact.objects]
 
     def inside(folder: str) -> dict[str, bytes]:
@@ -170,7 +175,7 @@ def _read(store: Store, set_name: str, study: str, version: str) -> StoredResult
         uri=store.uri(artefact.manifest_key),
         version=version,
         set_name=set_name,
-        result=parse_typed(StudyResult, fields, where, REMEDY, "the result of a reader study"),
+        result=read_numbers(store, artefact),
         summary=summary,
         html=store.read(artefact, PAGE).decode(),
         pdf=store.read(artefact, PDF),

@@ -16,11 +16,12 @@ from starlette.responses import Response
 
 from chestgan_core.errors import ChestganError
 from chestgan_core.escaping import csv_cell
+from chestgan_core.reading.stored_result import read_numbers
 from chestgan_portal.administration.statistics import Period, Statistics, statistics_of
 from chestgan_portal.database.tables import NAME, Study, now
 from chestgan_portal.pages.languages import _
 from chestgan_portal.pages.render import render
-from chestgan_portal.reading.results import result_artefact, result_of
+from chestgan_portal.reading.results import result_artefact
 from chestgan_portal.security.visitors import BROWSER, Administrator, Database
 
 _DAYS = 30  # of a period that nobody chose
@@ -122,7 +123,7 @@ def closed_studies(request: Request, db: Session) -> list[tuple[Study, float | N
     for study in db.scalars(query.order_by(Study.closed_at.desc()).limit(_CLOSED)):
         try:
             store = request.app.state.store()
-            ratings = result_of(store, result_artefact(store, study)).ratings
+            ratings = read_numbers(store, result_artefact(store, study)).ratings
             found.append((study, ratings.real.mean, ratings.synthetic.mean))
         except ChestganError as error:
             log.warning("statistics: %s", error)

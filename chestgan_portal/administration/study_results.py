@@ -12,14 +12,14 @@ from starlette.responses import Response
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.reading.pages.result_page import result_document
 from chestgan_core.reading.stored_answers import answers_csv
-from chestgan_core.reading.stored_result import CHARTS, DATA, PAGE, PDF, TABLES
+from chestgan_core.reading.stored_result import CHARTS, DATA, PAGE, PDF, TABLES, read_numbers
 from chestgan_core.store.store import Store
 from chestgan_portal.administration.studies import Name, study_named
 from chestgan_portal.administration.study_state import answers_of
 from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import Study
 from chestgan_portal.pages.render import render
-from chestgan_portal.reading.results import result_artefact, result_of
+from chestgan_portal.reading.results import result_artefact
 from chestgan_portal.reading.studies import design_of
 from chestgan_portal.security.visitors import BROWSER, Administrator, Database
 from chestgan_web.stored_files import file_response
@@ -34,7 +34,7 @@ def result(request: Request, name: Name, administrator: Administrator, db: Datab
     db.commit()  # no connection is held while the store is asked
     store: Store = request.app.state.store()
     artefact = result_artefact(store, study)
-    found = result_of(store, artefact)
+    found = read_numbers(store, artefact)
     names = [artefact.name(item) for item in artefact.objects]
     charts = {
         name.removeprefix(f"{CHARTS}/"): store.read(artefact, name)

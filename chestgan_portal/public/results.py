@@ -14,11 +14,11 @@ from chestgan_core.errors import DamagedObject, NotInStore
 from chestgan_core.evaluation.scoring.read_report import ReadReport
 from chestgan_core.store.store import Store
 from chestgan_portal.pages.render import render
-from chestgan_portal.public import findings
+from chestgan_portal.public import findings, month_results, tuning_results
 from chestgan_portal.public.bars import chart_of, shares
 from chestgan_portal.public.kept import Kept
 from chestgan_portal.public.library import Library
-from chestgan_portal.public.shown_sets import library
+from chestgan_portal.public.shown_sets import Index, library
 from chestgan_portal.security.visitors import BROWSER
 
 router = APIRouter(prefix="/results", dependencies=BROWSER)
@@ -62,7 +62,7 @@ def comparisons(request: Request) -> Response:
 @router.get("/studies")
 def studies(request: Request) -> Response:
     """Hyperparameter studies."""
-    found = _read(request, "studies", findings.studies)
+    found = _read(request, "studies", tuning_results.studies)
     charts = {
         one.experiment: shares(sorted(one.facts.importances.items(), key=lambda pair: -pair[1]))
         for one in found
@@ -73,11 +73,15 @@ def studies(request: Request) -> Response:
 @router.get("/months")
 def months(request: Request, month: Month = "") -> Response:
     """The report of a month, by default of the newest."""
-    listed = _read(request, "months", findings.months)
+    listed = _read(request, "months", month_results.months)
     if month and month not in listed:
         raise HTTPException(404)
     chosen = month or (listed[0] if listed else "")
-    found = _read(request, f"month {chosen}", lambda store: findings.month(store, chosen)) if chosen else None
+    found = (
+        _read(request, f"month {chosen}", lambda store: month_results.month(store, chosen))
+        if chosen
+        else None
+    )
     return _page(request, "months", months=listed, chosen=chosen, month=found, measures=MONTHLY)
 
 

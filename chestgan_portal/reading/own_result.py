@@ -5,10 +5,11 @@ from sqlalchemy import select
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from chestgan_core.reading.stored_result import read_numbers
 from chestgan_portal.database.tables import Participation
 from chestgan_portal.pages.render import render
 from chestgan_portal.reading.order import participation_of
-from chestgan_portal.reading.results import result_artefact, result_of
+from chestgan_portal.reading.results import result_artefact
 from chestgan_portal.reading.studies import Name, design_of, visible_study
 from chestgan_portal.security.visitors import BROWSER, Database, LoggedIn
 
@@ -27,7 +28,7 @@ def own_result(request: Request, name: Name, account: LoggedIn, db: Database) ->
     number = readers.index(participation.reader) + 1
     db.commit()  # no connection is held while the store is asked
     store = request.app.state.store()
-    result = result_of(store, result_artefact(store, study))
+    result = read_numbers(store, result_artefact(store, study))
     label = f"reader {number}"
     return render(
         request,

@@ -1,14 +1,12 @@
 """The result of a closed study, from the store.
 
-In: a study whose analysis is done. Out: StudyResult, and the files beside it. Both administrators and, where it was
-released, readers see parts of it; while a study is open there is none.
+In: a study whose analysis is done. Out: its artefact. Both administrators and, where it was released, readers see parts
+of it; while a study is open there is none.
 """
 
 from chestgan_core.errors import NotInStore
-from chestgan_core.reading.analysis.result import StudyResult
-from chestgan_core.reading.stored_result import DATA, REMEDY
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact, parse_json, parse_typed
+from chestgan_core.store.artefacts import Artefact
 from chestgan_core.store.store import Store
 from chestgan_portal.database.tables import Study
 
@@ -19,10 +17,3 @@ def result_artefact(store: Store, study: Study) -> Artefact:
         raise NotInStore(f"study {study.name}", "has no result yet", "close it, and wait for its result")
     set_name = str(study.design["set_name"])
     return store.read_manifest(keys.reader_result_manifest(set_name, study.name, study.result_version))
-
-
-def result_of(store: Store, artefact: Artefact) -> StudyResult:
-    """Raises DamagedObject, StoreError."""
-    where = f"{store.uri(artefact.manifest_key)}: {DATA}"
-    fields = parse_json(store.read(artefact, DATA), where, REMEDY)
-    return parse_typed(StudyResult, fields, where, REMEDY, "the result of a reader study")
