@@ -13,9 +13,11 @@ from sqlalchemy import select
 from starlette.responses import Response
 
 from chestgan_portal.administration.pipeline_links import asset_page, run_page
+from chestgan_portal.administration.study_giveaways import KIND as GIVEAWAYS
 from chestgan_portal.database.tables import Notification, now
 from chestgan_portal.pages.languages import _, ngettext
 from chestgan_portal.pages.render import render
+from chestgan_portal.reading.withdrawals import withdrawn_sentence
 from chestgan_portal.security.visitors import BROWSER, Administrator, Database
 
 SHOWN = timedelta(days=7)
@@ -53,7 +55,12 @@ def notifications(request: Request, administrator: Administrator, db: Database) 
 def line(row: Notification, pipeline: str) -> Line:
     """The sentence of a notification. pipeline: address of the Dagster UI, "" for none."""
     content = row.content
-    words = {"run-failed": _run_failed, "set-published": _set_published, "study-paused": _study_paused}
+    words = {
+        "run-failed": _run_failed,
+        "set-published": _set_published,
+        "study-paused": _study_paused,
+        GIVEAWAYS: _giveaways,
+    }
     badge, title, sentence, links = words.get(row.kind, _other)(content, pipeline)
     return Line(row.at, badge, title, sentence, links)
 
@@ -63,6 +70,8 @@ _Words = tuple[str, str, str, dict[str, str]]
 
 def _run_failed(content: dict[str, Any], pipeline: str) -> _Words:
     job, partition, steps = content.get("job") or "?", content.get("partition"), content.get("steps") or []
+    if job.startswith("__"):  # Dagster's name for a run of assets that somebody picked
+        job = _("of single assets")
     sentence = (
         _("The job %(job)s failed for %(partition)s.") % {"job": job, "partition": partition}
         if partition
@@ -93,9 +102,20 @@ def _set_published(content: dict[str, Any], pipeline: str) -> _Words:
 
 def _study_paused(content: dict[str, Any], pipeline: str) -> _Words:
     name, because = content.get("study") or "?", content.get("because", "")
+    if content.get("set"):
+        because = withdrawn_sentence(content["set"], content.get("version", ""))
     sentence = _("The portal paused the study %(name)s.") % {"name": name}
     links = {_("Study"): f"/admin/studies/{quote(name, safe='')}"}
     return "warn", _("Study paused"), f"{sentence} {because}".strip(), links
+
+
+def _giveaways(content: dict[str, Any], pipeline: str) -> _Words:
+    name = content.get("study") or "?"
+    sentence = _(
+        "In the study %(name)s something else than realism separates real from synthetic images. Look at it before"
+        " readers do."
+    ) % {"name": name}
+    return "warn", _("Study"), sentence, {_("Study"): f"/admin/studies/{quote(name, safe='')}"}
 
 
 def _other(content: dict[str, Any], pipeline: str) -> _Words:

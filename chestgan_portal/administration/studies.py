@@ -11,7 +11,9 @@ from starlette.responses import Response
 from chestgan_core.errors import BadInput, StoreError
 from chestgan_core.publishing.withdrawal import SetWithdrawn, require_not_withdrawn
 from chestgan_core.reading.design import StudyDesign
+from chestgan_core.reading.images.choosing import TooFewImages
 from chestgan_portal.administration import study_drafts as drafts
+from chestgan_portal.administration.study_giveaways import giveaways_of
 from chestgan_portal.administration.study_progress import progress_of
 from chestgan_portal.administration.study_state import change_state, opening, reporting
 from chestgan_portal.database.deeds import note_deed
@@ -168,6 +170,7 @@ def _shown(request: Request, db: Session, found: Study, sentence: str = "") -> d
         "sentence": sentence,
         "standings": _standings(),
         "readers": progress_of(db, found) if found.state != "draft" else [],
+        "giveaways": giveaways_of(db, found.name) if found.state != "draft" else [],
         "preview": None,
         "preview_fault": "",
     }
@@ -192,6 +195,8 @@ def _preview(request: Request, design: StudyDesign) -> dict[str, Any]:
     try:
         require_not_withdrawn(store(), design.set_name, design.set_version)
         return {"preview": drafts.preview(store(), design)}
+    except TooFewImages as error:
+        return {"preview_fault": drafts.too_few(error)}
     except (BadInput, StoreError) as error:
         return {"preview_fault": str(error)}
 

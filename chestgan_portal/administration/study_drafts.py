@@ -16,7 +16,7 @@ from chestgan_core.publishing.fetching import show_set
 from chestgan_core.publishing.index import read_index
 from chestgan_core.publishing.manifest import SetFacts
 from chestgan_core.reading.design import StudyDesign, images_for
-from chestgan_core.reading.images.choosing import LEVELS, choose
+from chestgan_core.reading.images.choosing import LEVELS, TooFewImages, choose
 from chestgan_core.reading.images.real_images import REMEDY, ROWS, RealRow
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import parse_json, parse_typed
@@ -26,6 +26,7 @@ from chestgan_portal.pages.languages import _
 FLAGS = ("ask_verdict", "ask_tumour", "zoom", "window")
 NUMBERS = ("images_per_side", "max_per_patient", "warm_up", "seed")
 RESERVED = ("new", "draft", "precision")  # pages beside those of studies
+FEWEST_IMAGES = 4  # of each side that a design can have
 _MOST_SETS = 200
 
 
@@ -169,8 +170,29 @@ class Preview:
     most: int
 
 
+def too_few(error: TooFewImages) -> str:
+    """The sentence for whoever drafts, in the words of the form."""
+    numbers = {name: f"{value:,}" for name, value in vars(error).items() if isinstance(value, int)}
+    lower = _("Set the images of each side to %(images_per_side)s or fewer.")
+    if error.side == "synthetic":
+        there = _("The set has %(there)s images; %(needed)s are needed, with the warm-up.")
+    elif error.usable < error.there:
+        there = _(
+            "There are %(there)s real images of %(patients)s patients; with so few allowed of one patient, %(usable)s"
+            " can be shown. %(needed)s are needed, with the warm-up."
+        )
+    else:
+        there = _(
+            "There are %(there)s real images of %(patients)s patients; %(needed)s are needed, with the warm-up."
+        )
+    if error.images_per_side < FEWEST_IMAGES:
+        lower = ""
+    other = _("Or allow %(max_per_patient)s real images of one patient.") if error.max_per_patient else ""
+    return " ".join(part % numbers for part in (there, lower, other) if part)
+
+
 def preview(store: Store, design: StudyDesign) -> Preview:
-    """Draw as the study will, and count. Raises BadInput (too few images), NotInStore and other StoreErrors."""
+    """Draw as the study will, and count. Raises TooFewImages, NotInStore and other StoreErrors."""
     rows, classes = _real_rows(store, design), _classes(store, design)
     choice = choose(design, rows, classes)
     shown = [rows[index] for index in (*choice.real, *choice.real_warm_up)]

@@ -20,6 +20,7 @@ from chestgan_core.reading.images.frozen_study import freeze_study
 from chestgan_core.reading.stored_answers import commit_answers
 from chestgan_core.reading.stored_result import report_study
 from chestgan_core.store.store import Store
+from chestgan_portal.administration.study_giveaways import measure, tell_administrators
 from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import Account, Answer, Participation, Presentation, Study, now
 
@@ -47,17 +48,19 @@ def change_state(
 def opening(
     engine: Engine, open_store: Callable[[], Store], study: Study, administrator: Account
 ) -> Callable[[], None]:
-    """The work of opening: freeze, and take readers."""
+    """The work of opening: freeze, look for what gives images away, and take readers."""
     design = StudyDesign.model_validate(study.design)
 
     def work() -> None:
         store = open_store()
         require_not_withdrawn(store, design.set_name, design.set_version)
         frozen = freeze_study(store, design)
+        found_giveaways = measure(store, frozen)
         with Session(engine, expire_on_commit=False) as db:
             found = db.get_one(Study, study.id)
             if found.design != study.design:
                 raise BadInput(f"study {study.name}", "its draft was changed meanwhile", "open it again")
+            tell_administrators(db, study.name, found_giveaways)
             change_state(
                 db, found, administrator, ("draft",), "open", version=frozen.version, opened_at=now()
             )

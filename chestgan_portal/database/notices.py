@@ -11,7 +11,7 @@ from chestgan_portal.database.tables import Notification, now
 def notify_administrators(db: Session, kind: str, content: dict[str, Any]) -> None:
     """Add a notification of the portal's own, in the transaction of what happened; the caller commits.
 
-    kind: study-paused, with content {"study": its name, "because": a sentence}.
+    kind: study-paused, with content {"study": its name, "because": a sentence, "set", "version": what was withdrawn}.
     """
     db.add(
         Notification(delivery=f"portal-{secrets.token_hex(16)}", kind=kind, at=now(), content=dict(content))

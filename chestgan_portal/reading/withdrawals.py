@@ -20,11 +20,17 @@ from chestgan_core.publishing.withdrawal import withdrawal_of
 from chestgan_core.store.store import Store
 from chestgan_portal.database.notices import notify_administrators
 from chestgan_portal.database.tables import LINE, Deed, Study
+from chestgan_portal.pages.languages import _
 
 EVERY = 30.0  # seconds between two looks
 PORTAL = "(portal)"  # in the audit log: no person did it
 
 log = logging.getLogger(__name__)
+
+
+def withdrawn_sentence(name: str, version: str) -> str:
+    """Why a study paused by itself, in the language of the page."""
+    return _("The set %(name)s, version %(version)s, was withdrawn.") % {"name": name, "version": version}
 
 
 class Withdrawals:
@@ -58,7 +64,7 @@ class Withdrawals:
         name, version = str(design["set_name"]), str(design["set_version"])
         try:
             if withdrawal_of(self._open_store(), name, version) is not None:
-                self._pause(study_id, f"The set {name}, version {version}, was withdrawn.")
+                self._pause(study_id, name, version)
         except ChestganError as error:
             log.warning("whether a study's set was withdrawn is not known: %s", error)
         except Exception:
@@ -67,7 +73,8 @@ class Withdrawals:
             with self._lock:
                 self._looking.discard(study_id)
 
-    def _pause(self, study_id: int, because: str) -> None:
+    def _pause(self, study_id: int, set_name: str, version: str) -> None:
+        because = f"The set {set_name}, version {version}, was withdrawn."
         with Session(self._engine) as db:
             paused = db.execute(
                 update(Study)
@@ -75,8 +82,9 @@ class Withdrawals:
                 .values(state="paused", paused_because=because[:LINE])
             )
             if paused.rowcount:  # type: ignore[attr-defined]
+                told = {"set": set_name, "version": version, "because": because}
                 name = db.scalar(select(Study.name).where(Study.id == study_id))
                 db.add(Deed(administrator=PORTAL, deed="pause study", subject=f"{name}: {because}"[:LINE]))
-                notify_administrators(db, "study-paused", {"study": name, "because": because})
+                notify_administrators(db, "study-paused", {"study": name, **told})
                 log.error("study %s is paused: %s", name, because)
             db.commit()

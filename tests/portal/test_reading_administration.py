@@ -57,6 +57,39 @@ def deeds(portal: Portal) -> list[tuple[str, str, str]]:
         ]
 
 
+def test_what_gives_images_away_is_said_when_a_study_opens(
+    portal: Portal, store: Store, administrator: TestClient
+) -> None:
+    name, version = publish(store)  # real images are noise, synthetic ones are smooth
+    post(administrator, "/admin/studies/draft", {**FORM, "set": f"{name}/{version}"})
+    assert "What may give images away" not in administrator.get("/admin/studies/first").text
+    post(administrator, "/admin/studies/first/open")
+    wait_for(portal, "first", "state", "open")
+    page = administrator.get("/admin/studies/first").text
+    assert "What may give images away" in page
+    assert "number of grey levels" in page
+    told = administrator.get("/admin/notifications").text
+    assert "In the study first something else than realism separates real from synthetic images." in told
+    # Medians of both sides, and nothing about any single image.
+    with portal.session() as db:
+        (notice,) = db.scalars(select(Notification).where(Notification.kind == "study-giveaways"))
+    assert {key for one in notice.content["numbers"] for key in one} == {"what", "area", "real", "synthetic"}
+
+
+def test_a_draft_with_too_many_images_says_what_would_do_in_the_words_of_the_form(
+    portal: Portal, store: Store, administrator: TestClient
+) -> None:
+    name, version = publish(store)
+    form = {**FORM, "set": f"{name}/{version}", "images_per_side": "46", "max_per_patient": "2"}
+    page = post(administrator, "/admin/studies/draft", form).text
+    assert "There are 48 real images of 12 patients" in page
+    assert "24 can be shown. 47 are needed, with the warm-up." in page
+    assert "Set the images of each side to 23 or fewer. Or allow 4 real images of one patient." in page
+    assert "images_per_side to" not in page
+    spanish = administrator.get("/admin/studies/first", headers={"accept-language": "es"}).text
+    assert "Hay 48 imágenes reales de 12 pacientes" in spanish
+
+
 def test_a_study_goes_from_a_draft_to_its_result(
     portal: Portal, store: Store, administrator: TestClient
 ) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,34 @@ from chestgan_core.reading.design import StudyDesign
 from chestgan_core.reading.images.real_images import RealRow
 
 LEVELS = 4  # parts of the lungs, from base to apex, that real images are spread over
+
+
+class TooFewImages(BadInput):
+    """A side has too few images for a design, with the numbers for whoever says it in other words.
+
+    side: real or synthetic. there: images of that side; of the real ones, of how many `patients`, and `usable` of them
+    at the most of one patient that the design allows. needed: warm-up included. images_per_side, max_per_patient: each
+    would do by itself; None: no number would.
+    """
+
+    def __init__(
+        self,
+        design: StudyDesign,
+        cause: str,
+        remedy: str,
+        *,
+        side: Literal["real", "synthetic"],
+        there: int,
+        usable: int,
+        needed: int,
+        images_per_side: int,
+        max_per_patient: int | None = None,
+        patients: int = 0,
+    ) -> None:
+        super().__init__(f"study {design.name}", cause, remedy)
+        self.side, self.there, self.usable, self.needed = side, there, usable, needed
+        self.images_per_side, self.max_per_patient = images_per_side, max_per_patient
+        self.patients = patients
 
 
 @dataclass(frozen=True)
@@ -33,17 +62,23 @@ class Choice:
 def choose(design: StudyDesign, real: Sequence[RealRow], synthetic: Sequence[str]) -> Choice:
     """Choose for a design. synthetic: the class of each image of the set, "" where it has no classes.
 
-    Raises BadInput: too few images on a side; says how many there are, how many are needed, and what would do.
+    Raises TooFewImages, a BadInput: too few on a side; says how many there are, how many are needed, and what would do.
     """
     count, warm_up = design.images_per_side, design.warm_up
     real_needed, synthetic_needed = count + ceil(warm_up / 2), count + warm_up // 2
     _require_real(design, real, real_needed)
     if len(synthetic) < synthetic_needed:
         what = f"{count} and {warm_up // 2} to warm up" if warm_up else f"{count}"
-        raise BadInput(
-            f"study {design.name}",
+        would_do = max(len(synthetic) - warm_up // 2, 0)
+        raise TooFewImages(
+            design,
             f"set {design.set_name} has {len(synthetic)} images; {synthetic_needed} are needed ({what})",
-            f"lower images_per_side to {max(len(synthetic) - warm_up // 2, 0)}, or publish a larger set",
+            f"lower images_per_side to {would_do}, or publish a larger set",
+            side="synthetic",
+            there=len(synthetic),
+            usable=len(synthetic),
+            needed=synthetic_needed,
+            images_per_side=would_do,
         )
     draw = random.Random(f"{design.name} {design.set_name} {design.set_version} {design.seed}")  # noqa: S311
     side = _RealSide(real, design.max_per_patient, draw)
@@ -62,7 +97,7 @@ def choose(design: StudyDesign, real: Sequence[RealRow], synthetic: Sequence[str
 
 
 def _require_real(design: StudyDesign, real: Sequence[RealRow], needed: int) -> None:
-    """Raises BadInput, with the numbers that would do."""
+    """Raises TooFewImages, with the numbers that would do."""
     patients = Counter(row.patient for row in real)
     usable = sum(min(found, design.max_per_patient) for found in patients.values())
     if usable >= needed:
@@ -71,7 +106,8 @@ def _require_real(design: StudyDesign, real: Sequence[RealRow], needed: int) -> 
     used = f", {usable} of them with at most {design.max_per_patient} of each" if usable < len(real) else ""
     warm_up = needed - design.images_per_side
     more = f" ({design.images_per_side} and {warm_up} to warm up)" if warm_up else ""
-    remedy = f"lower images_per_side to {max(usable - warm_up, 0)}"
+    would_do, limit = max(usable - warm_up, 0), None
+    remedy = f"lower images_per_side to {would_do}"
     if len(real) >= needed:
         limit = next(
             limit
@@ -82,7 +118,18 @@ def _require_real(design: StudyDesign, real: Sequence[RealRow], needed: int) -> 
     else:
         remedy += ", or train with more patients held out"
     cause = f"set {design.set_name} {there}{used}; {needed} are needed{more}"
-    raise BadInput(f"study {design.name}", cause, remedy)
+    raise TooFewImages(
+        design,
+        cause,
+        remedy,
+        side="real",
+        there=len(real),
+        usable=usable,
+        needed=needed,
+        images_per_side=would_do,
+        max_per_patient=limit,
+        patients=len(patients),
+    )
 
 
 class _RealSide:

@@ -19,7 +19,7 @@ from chestgan_core.errors import BadInput, DamagedObject, NotInStore, nearest
 from chestgan_core.imaging.windows import Unit
 from chestgan_core.publishing.fetching import fetch_set
 from chestgan_core.publishing.reader import SetReader
-from chestgan_core.publishing.withdrawal import require_not_withdrawn, withdrawal_of
+from chestgan_core.publishing.withdrawal import require_not_withdrawn
 from chestgan_core.reading.design import Name, StudyDesign
 from chestgan_core.reading.images.blind_png import blind_png
 from chestgan_core.reading.images.choosing import Choice, choose
@@ -176,7 +176,10 @@ def open_study(store: Store, name: str, version: str) -> FrozenStudy:
 
 
 def read_key(store: Store, study: FrozenStudy) -> StudyKey:
-    """Which images are real. For the analysis of a closed study only. Raises NotInStore, DamagedObject."""
+    """Which images are real. For the analysis of a closed study, and to look for give-aways before one opens.
+
+    Raises NotInStore, DamagedObject.
+    """
     artefact = store.read_manifest(keys.reader_study_manifest(study.design.name, study.version))
     where = f"{store.uri(artefact.manifest_key)}: {KEY}"
     fields = parse_json(store.read(artefact, KEY), where, REMEDY)
@@ -185,15 +188,6 @@ def read_key(store: Store, study: FrozenStudy) -> StudyKey:
     if [row.item for row in key.rows] != list(range(study.count)) or warm_up != study.warm_up:
         raise DamagedObject(where, "is not the key of the images of its study", REMEDY)
     return key
-
-
-def is_published(store: Store, design: StudyDesign) -> bool:
-    """Whether the version of the set that a study shows is still given to people: there, and not withdrawn.
-
-    Two small requests. Raises DamagedObject, StoreError.
-    """
-    there = store.head(keys.set_manifest(design.set_name, design.set_version)) is not None
-    return there and withdrawal_of(store, design.set_name, design.set_version) is None
 
 
 def require_published(store: Store, design: StudyDesign) -> None:
