@@ -4,14 +4,31 @@ In: rows from a database or from a file of somebody else. Out: StudyAnswers, wit
 address of a person in it: a reader is a random name that exists in one study only.
 """
 
+import unicodedata
+from datetime import UTC, datetime
 from typing import Annotated, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from chestgan_core.reading.design import Name, Part, Truth
 
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 OneToFive: TypeAlias = Annotated[int, Field(ge=1, le=5)]
+# A clock may be wrong; a time near the ends of the calendar breaks every sum with it.
+AnsweredAt: TypeAlias = Annotated[
+    AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2100, 1, 1, tzinfo=UTC))
+]
+
+
+def _one_line(text: str) -> str:
+    """Raises ValueError: characters that are no text, which no database and no terminal takes."""
+    line = " ".join(text.split())
+    if any(unicodedata.category(one) == "Cc" for one in line):
+        raise ValueError("it holds control characters")
+    return line
+
+
+Said: TypeAlias = Annotated[str, Field(max_length=128), AfterValidator(_one_line)]
 
 
 class _Row(BaseModel):
@@ -25,8 +42,8 @@ class Reader(_Row):
     """
 
     reader: Name
-    profession: Annotated[str, Field(max_length=128)] = ""
-    specialty: Annotated[str, Field(max_length=128)] = ""
+    profession: Said = ""
+    specialty: Said = ""
     years: Annotated[int, Field(ge=0, le=80)] | None = None
     presentations: Annotated[int, Field(ge=1, le=10_000)]
     finished: bool
@@ -51,7 +68,7 @@ class Answer(_Row):
     tumour_y: Share | None = None
     conspicuity: OneToFive | None = None
     seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-    answered_at: AwareDatetime
+    answered_at: AnsweredAt
 
 
 class StudyAnswers(_Row):

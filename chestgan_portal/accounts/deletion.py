@@ -43,6 +43,8 @@ def keep_an_administrator(db: Session, account: Account) -> None:
     db.execute(
         update(Account).where(role).values(role="administrator").execution_options(synchronize_session=False)
     )
+    # Read again: it may have become the last one since.
+    db.scalar(select(Account).where(Account.id == account.id).execution_options(populate_existing=True))
     others = select(func.count()).where(role, Account.disabled_at.is_(None), Account.id != account.id)
     if account.is_administrator and not db.scalar(others):
         db.rollback()

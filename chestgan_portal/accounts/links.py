@@ -1,6 +1,7 @@
 """One-time links: an invitation to register, a new password. Only the sha256 of their secret is kept.
 
-A link works once: whoever marks it as used in the database first has used it, in the transaction of what it is for.
+A link works as long as who made it is an administrator, and once: whoever marks it as used in the database first has
+used it, in the transaction of what it is for.
 """
 
 import secrets
@@ -26,20 +27,27 @@ class Unusable(Exception):
     """A link that does not work, and why: a sentence for the person, translated."""
 
 
-def invite(db: Session, role: str, note: str, lasts: timedelta) -> str:
+def invite(db: Session, administrator: Account, role: str, note: str, lasts: timedelta) -> str:
     """A new invitation; returns its secret, which nobody sees again. The caller commits."""
-    return _add(db, OneTimeLink(kind="invitation", role=role, note=note, expires_at=now() + lasts))
+    link = OneTimeLink(kind="invitation", role=role, note=note, expires_at=now() + lasts)
+    return _add(db, administrator, link)
 
 
-def allow_reset(db: Session, account: Account) -> str:
+def allow_reset(db: Session, administrator: Account, account: Account) -> str:
     """A new link for a new password; those before it work no more. The caller commits."""
     withdraw_resets(db, account)
-    return _add(db, OneTimeLink(kind="reset", account_id=account.id, expires_at=now() + RESET_LASTS))
+    link = OneTimeLink(kind="reset", account_id=account.id, expires_at=now() + RESET_LASTS)
+    return _add(db, administrator, link)
 
 
 def withdraw_resets(db: Session, account: Account) -> None:
     """The caller commits."""
     db.execute(delete(OneTimeLink).where(OneTimeLink.account_id == account.id, OneTimeLink.used_at.is_(None)))
+
+
+def withdraw_made_by(db: Session, account: Account) -> None:
+    """Of somebody who administers no more: a link would lead back into the role, or into another account."""
+    db.execute(delete(OneTimeLink).where(OneTimeLink.made_by == account.id, OneTimeLink.used_at.is_(None)))
 
 
 def find_link(request: Request, db: Session, kind: Kind, secret: str) -> OneTimeLink:
@@ -68,8 +76,8 @@ def use_link(db: Session, link: OneTimeLink) -> bool:
     return used.first() is not None
 
 
-def _add(db: Session, link: OneTimeLink) -> str:
+def _add(db: Session, administrator: Account, link: OneTimeLink) -> str:
     secret = secrets.token_urlsafe(32)
-    link.id = digest(secret)
+    link.id, link.made_by = digest(secret), administrator.id
     db.add(link)
     return secret

@@ -17,7 +17,8 @@ from sqlalchemy.orm import Session
 from chestgan_portal.accounts import fields
 from chestgan_portal.accounts.links import Unusable, check_link, find_link, use_link
 from chestgan_portal.accounts.passwords import ONE_AT_A_TIME, chosen_password, hashed
-from chestgan_portal.database.tables import Account, OneTimeLink
+from chestgan_portal.database.deeds import note_deed
+from chestgan_portal.database.tables import Account, Deed, OneTimeLink, Post, Study
 from chestgan_portal.pages.languages import _
 from chestgan_portal.pages.render import go_to, render
 from chestgan_portal.security.addresses import client_address
@@ -88,8 +89,9 @@ def accept_invitation(request: Request, db: Database, secret: Secret, form: Type
 
 
 def username_is_taken(db: Session, username: str) -> bool:
-    """By anybody."""
-    return db.scalar(select(Account.id).where(Account.username == username)) is not None
+    """By anybody, also one who is gone or has another name by now and still stands in the audit log or below a post."""
+    columns = (Account.username, Deed.administrator, Post.author, Study.created_by)
+    return any(db.scalar(select(column).where(column == username).limit(1)) is not None for column in columns)
 
 
 def email_is_taken(db: Session, email: str) -> bool:
@@ -119,6 +121,8 @@ def _register(
         db.rollback()
         check_link(link)
     db.add(account)
+    if account.is_administrator:
+        note_deed(db, account, "become administrator by invitation", account.username)
     try:
         db.commit()
     except IntegrityError:  # somebody else took the username or has the e-mail, a moment ago

@@ -14,7 +14,7 @@ from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from chestgan_portal.accounts.deletion import LastAdministrator, delete_account, keep_an_administrator
-from chestgan_portal.accounts.links import allow_reset, invite
+from chestgan_portal.accounts.links import allow_reset, invite, withdraw_made_by
 from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import Account, Login, OneTimeLink, Participation, now
 from chestgan_portal.pages.languages import _
@@ -62,13 +62,13 @@ def create_invitation(
 ) -> Response:
     """The link, for whoever is to have it: shown here and never again."""
     note = " ".join(note.split())
-    secret = invite(db, role, note, timedelta(days=days))
+    secret = invite(db, administrator, role, note, timedelta(days=days))
     note_deed(db, administrator, "invite", f"{role}: {note}" if note else role)
     db.commit()
     about = (
-        _("Whoever opens it first makes an account that administers this portal.")
+        _("Whoever uses it first makes an account that administers this portal.")
         if role == "administrator"
-        else _("Whoever opens it first makes an account as a reader.")
+        else _("Whoever uses it first makes an account as a reader.")
     )
     return _link(request, _("An invitation"), about, f"/invitation/{secret}", days)
 
@@ -104,6 +104,7 @@ def change_role(
     def change(account: Account) -> None:
         if role != "administrator":
             keep_an_administrator(db, account)
+            withdraw_made_by(db, account)
         account.role = role
 
     return _do(request, db, administrator, key, f"make {role}", change)
@@ -117,6 +118,7 @@ def close(request: Request, administrator: Administrator, db: Database, key: Key
         keep_an_administrator(db, account)
         account.disabled_at = now()
         end_logins(db, account)
+        withdraw_made_by(db, account)
 
     return _do(request, db, administrator, key, "close account", change)
 
@@ -144,11 +146,11 @@ def delete_user(request: Request, administrator: Administrator, db: Database, ke
 def create_reset(request: Request, administrator: Administrator, db: Database, key: Key) -> Response:
     """The link to a new password: shown here and never again. The old password works until the link is used."""
     account = _account(db, key)
-    secret = allow_reset(db, account)
+    secret = allow_reset(db, administrator, account)
     note_deed(db, administrator, "make link for a new password", account.username)
     db.commit()
     about = _(
-        "Whoever opens it first sets a new password for %(username)s. Make sure that it is this person."
+        "Whoever uses it first sets a new password for %(username)s. Make sure that it is this person."
     )
     return _link(
         request, _("A link to a new password"), about % {"username": account.username}, f"/reset/{secret}", 2

@@ -88,12 +88,16 @@ class Login(Table):
 
 
 class OneTimeLink(Table):
-    """An invitation or a password reset. id: sha256 of the link's secret. account_id: of a reset."""
+    """An invitation or a password reset. id: sha256 of the link's secret. account_id: of a reset.
+
+    made_by: the administrator.
+    """
 
     __tablename__ = "one_time_links"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     kind: Mapped[str] = mapped_column(String(NAME))
     account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    made_by: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     role: Mapped[str] = mapped_column(String(NAME), default="reader")
     note: Mapped[str] = mapped_column(String(LINE), default="")
     created_at: Mapped[datetime] = mapped_column(default=now)

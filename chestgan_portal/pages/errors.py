@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DataError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import SQLAlchemyError as AnyDatabaseError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -37,6 +38,8 @@ def handle_errors(app: FastAPI) -> None:
     for down in (OperationalError, InterfaceError, InternalError, NoConnection):
         app.add_exception_handler(down, database_down)
     app.add_exception_handler(DataError, impossible_value)
+    for changed in (IntegrityError, StaleDataError):
+        app.add_exception_handler(changed, changed_meanwhile)
     app.add_exception_handler(Exception, crashed)
 
 
@@ -117,6 +120,13 @@ def database_down(request: Request, error: Exception) -> Response:
     log.error("the database does not answer: %s", type(error).__name__)
     text = _("The database does not answer. Nothing that was accepted is lost. Try again in a minute.")
     return _error(request, 503, _("Not available"), text, {"retry-after": "30"})
+
+
+def changed_meanwhile(request: Request, error: Exception) -> Response:
+    """409: a row that this request was about went, or came, while it ran: an account that was deleted meanwhile."""
+    log.warning("somebody else was faster: %s", type(error).__name__)
+    text = _("Somebody else has changed this at the same moment; nothing was changed. Load the page again.")
+    return _error(request, 409, _("This did not work"), text)
 
 
 def impossible_value(request: Request, error: Exception) -> Response:

@@ -7,7 +7,7 @@ of the forms), `language`, `languages`, `theme`, `here` (the address of the page
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -33,6 +33,7 @@ environment.install_gettext_callables(_, ngettext, newstyle=True)  # type: ignor
 environment.filters.update(FILTERS)
 _NOBODY = Visitor(None, "")
 _BACK = 400  # characters
+_OF_ADDRESS = ":/%#?=@[]!$&'()*+,;"  # what stays as it is
 
 
 def render(request: Request, template: str, status: int = 200, **shown: Any) -> Response:
@@ -68,7 +69,8 @@ def go_to(request: Request, path: str, said: str = "") -> Response:
     if said:
         path += ("&" if "?" in path else "?") + f"said={said}"
     if request.headers.get("hx-request") == "true":
-        return Response(status_code=204, headers={"hx-redirect": path})
+        # As RedirectResponse does it: a header holds ASCII alone, and a line break would be another header.
+        return Response(status_code=204, headers={"hx-redirect": quote(path, safe=_OF_ADDRESS)})
     return RedirectResponse(path, 303)
 
 

@@ -182,8 +182,9 @@ def _notifications(db: Session, set_name: str, version: str) -> None:
 def one_time_links(portal: Portal) -> list[str]:
     """Paths of a new invitation and of a reset of a password."""
     with portal.session() as db:
-        invitation = invite(db, "reader", "for the second reading", timedelta(days=7))
-        reset = allow_reset(db, db.scalars(select(Account).where(Account.username == "mei.lin")).one())
+        maker = db.scalars(select(Account).where(Account.username == "lopez")).one()
+        invitation = invite(db, maker, "reader", "for the second reading", timedelta(days=7))
+        reset = allow_reset(db, maker, db.scalars(select(Account).where(Account.username == "mei.lin")).one())
         db.commit()
     return [f"/invitation/{invitation}", f"/reset/{reset}"]
 

@@ -267,6 +267,10 @@ def test_who_reads_a_study_of_a_set_does_not_see_its_images_until_it_is_over(
     assert reader.get(image).status_code == 403
     assert "You are rating images of this set" in reader.get(path_of(sets["typed"])).text
     assert path_of(sets["typed"], "/cover") not in reader.get("/sets").text
+    for item in sets["typed"].objects:  # as files neither
+        expected = 200 if item.key.endswith("README.md") else 403
+        assert reader.get(f"/files/{item.key}").status_code == expected
+        assert visitor.get(f"/files/{item.key}").status_code == 200
     assert reader.get(path_of(sets["second"], "/images/0.png")).status_code == 200
     assert visitor.get(image).status_code == 200
     with portal.session() as db:

@@ -4,14 +4,17 @@ import json
 from typing import Any
 
 import pytest
+from babel.messages.pofile import read_po
 from httpx import Response
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from chestgan_core.reading.images.frozen_study import open_study as read_study
 from chestgan_core.reading.offline.sealed_key import SealedKey, stored_key
+from chestgan_core.reading.offline.words import WORDS
 from chestgan_core.store.store import Store
 from chestgan_portal.database.tables import Deed, Study
+from chestgan_portal.pages.languages import LOCALES
 from tests.portal.clients import Portal, post, token
 from tests.portal.reading_studies import answers_of, open_study
 from tests.portal.test_reading_administration import wait_for
@@ -126,6 +129,35 @@ def test_a_file_that_is_not_what_the_page_saved_is_refused(
         assert answers_of(db, study) == []
 
 
+@BOTH
+def test_times_and_texts_that_no_page_saves_are_refused(
+    portal: Portal, store: Store, administrator: TestClient
+) -> None:
+    study = open_study(portal, store)
+    key = key_of_pack(administrator, store, study)
+    for time in (
+        "0001-01-01T00:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+        "2100-01-01T00:00:00Z",
+    ):
+        file = file_of(key, 6)
+        file["answers"][0]["answered_at"] = time
+        assert upload(administrator, study, file).status_code == 422, time
+    for text in ("a\x00b", "a\x1b[31mb", "a\x85\x7fb"):
+        for name in ("profession", "specialty"):
+            page = upload(administrator, study, file_of(key, 6) | {name: text})
+            assert (page.status_code, "control characters" in page.text) == (422, True), repr(text)
+    with portal.session() as db:
+        assert answers_of(db, study) == []
+    assert (
+        upload(administrator, study, file_of(key, 6) | {"profession": "Chest\tradiologist "}).status_code
+        == 200
+    )
+    with portal.session() as db:
+        assert answers_of(db, study)[0][0].profession == "Chest radiologist"
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\x00" * 1000, b"[" * 100_000, b"<html>"])
 def test_a_file_of_another_kind_is_refused(
     portal: Portal, store: Store, administrator: TestClient, content: bytes
@@ -141,3 +173,16 @@ def test_readers_neither_get_files_nor_bring_answers(
     assert post(reader, f"/admin/studies/{study.name}/pack").status_code == 403
     assert upload(reader, study, b"{}").status_code == 403
     assert upload(reader, study, b" " * (2 << 20)).status_code == 413
+
+
+def test_the_file_asks_word_for_word_what_the_portal_asks() -> None:
+    """Answers of both are analysed together: another end of a scale would be another scale."""
+    with (LOCALES / "es" / "portal.po").open("rb") as opened:
+        spanish = {entry.id: entry.string for entry in read_po(opened)}
+    asked = [
+        *("rating", "rating_low", "rating_high", "verdict", "real", "synthetic"),
+        *("confidence", "confidence_low", "confidence_high", "tumour", "tumour_none"),
+        *("conspicuity", "conspicuity_low", "conspicuity_high"),
+    ]
+    for name in asked:
+        assert WORDS["es"][name] == spanish[WORDS["en"][name]], name

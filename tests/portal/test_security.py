@@ -563,6 +563,29 @@ ELSEWHERE = (
 )  # fmt: skip
 
 
+def test_a_number_longer_than_python_reads_is_no_page(portal: Portal) -> None:
+    digits = "1" * 5_000  # int() takes 4,300
+    client = portal.client()
+    for path in (
+        f"/news/{digits}",
+        f"/sets/a/b/images/{digits}",
+        f"/sets/a/b/images/{digits}.png",
+        f"/sets/a/b/film/{digits}.png",
+        f"/films/a/{digits}.png",
+    ):
+        assert client.get(path).status_code == 404, path[:30]
+
+
+@pytest.mark.parametrize("path", ["/studies/\u20ac/answers", "/studies/a%0d%0ax-evil:%201/answers"])
+def test_the_way_for_htmx_is_an_address_and_no_other_header(portal: Portal, path: str) -> None:
+    client = portal.client()
+    answer = send(
+        client, "POST", path, data={"token": "x", "csrf": token(client)}, headers={"hx-request": "true"}
+    )
+    assert answer.status_code == 204
+    assert re.fullmatch(r"/login\?next=/studies/[!-~]+/reading", answer.headers["hx-redirect"])
+
+
 @pytest.mark.parametrize("target", ELSEWHERE)
 def test_no_form_leads_to_another_host(portal: Portal, target: str) -> None:
     account = portal.account("ana")

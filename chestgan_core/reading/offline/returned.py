@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.local.files import file_error, open_regular
-from chestgan_core.reading.answers import Answer, OneToFive, Reader, Share, StudyAnswers
+from chestgan_core.reading.answers import Answer, AnsweredAt, OneToFive, Reader, Said, Share, StudyAnswers
 from chestgan_core.reading.design import Name, StudyDesign, Truth
 from chestgan_core.reading.images.frozen_study import FrozenStudy
 from chestgan_core.reading.offline.sealed_key import Id, SealedKey, stored_key
@@ -40,7 +40,7 @@ class ReturnedAnswer(_Row):
     tumour_y: Share | None
     conspicuity: OneToFive | None
     seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-    answered_at: AwareDatetime
+    answered_at: AnsweredAt
 
 
 class ReturnedFile(_Row):
@@ -52,8 +52,8 @@ class ReturnedFile(_Row):
     version: Name
     reader: Name
     seal: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    profession: Annotated[str, Field(max_length=128)]
-    specialty: Annotated[str, Field(max_length=128)]
+    profession: Said
+    specialty: Said
     years: Annotated[int, Field(ge=0, le=80)] | None
     finished: bool
     answers: Annotated[tuple[ReturnedAnswer, ...], Field(max_length=10_000)]
