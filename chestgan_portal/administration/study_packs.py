@@ -4,7 +4,6 @@ In: an open study; a file of a stranger. Out: an HTML file; rows like those of r
 drop-outs and the result count both alike. The sealed key of each file stays in the store.
 """
 
-import secrets
 import tempfile
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +28,7 @@ from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import Account, Answer, Participation, Presentation, Study
 from chestgan_portal.pages.languages import _
 from chestgan_portal.pages.render import go_to
+from chestgan_portal.reading.order import add_presentations
 from chestgan_portal.security.visitors import BROWSER, Administrator, Database
 
 PAGE = "offline"  # in the place of the version of the rating page
@@ -141,19 +141,7 @@ def _new(db: Session, study: Study, reader: rows.Reader, key: SealedKey) -> Part
         specialty=reader.specialty,
         years=reader.years,
     )
-    db.add(participation)
-    db.flush()
-    db.add_all(
-        Presentation(
-            participation_id=participation.id,
-            position=position,
-            item=shown.item,
-            part=shown.part,
-            token=secrets.token_urlsafe(24),
-        )
-        for position, shown in enumerate(key.shown)
-    )
-    db.flush()
+    add_presentations(db, participation, ((shown.item, shown.part) for shown in key.shown))
     return participation
 
 

@@ -5,7 +5,7 @@ of its own; the present one is the first without an answer. So a reader goes on 
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -62,18 +62,7 @@ def join(
         participation.years = account.years
     planned = order(seed)
     try:
-        db.add(participation)
-        db.flush()
-        db.add_all(
-            Presentation(
-                participation_id=participation.id,
-                position=position,
-                item=item,
-                part=part,
-                token=secrets.token_urlsafe(24),
-            )
-            for position, (item, part) in enumerate(planned)
-        )
+        add_presentations(db, participation, planned)
         db.commit()
     except IntegrityError:
         db.rollback()  # the same reader joined on another device at this moment
@@ -121,3 +110,23 @@ def present_one(db: Session, participation_id: int) -> Presentation | None:
         .order_by(Presentation.position)
         .limit(1)
     )
+
+
+def add_presentations(db: Session, participation: Participation, planned: Iterable[tuple[int, Part]]) -> None:
+    """Add a new participation with a presentation per item, each with a token of its own. The caller commits.
+
+    Raises IntegrityError: the account takes part already.
+    """
+    db.add(participation)
+    db.flush()
+    db.add_all(
+        Presentation(
+            participation_id=participation.id,
+            position=position,
+            item=item,
+            part=part,
+            token=secrets.token_urlsafe(24),
+        )
+        for position, (item, part) in enumerate(planned)
+    )
+    db.flush()

@@ -44,8 +44,3 @@ def count_attempt(db: Session, kind: str, subject: str, allowed: int, within: ti
 def forget_attempt(db: Session, attempt: int) -> None:
     """After a success where failures are limited: this one, and none of those before it. The caller commits."""
     db.execute(delete(Attempt).where(Attempt.id == attempt))
-
-
-def forget_attempts(db: Session, kind: str, subject: str) -> None:
-    """All of a subject, such as those of an account whose owner has shown the password. The caller commits."""
-    db.execute(delete(Attempt).where((Attempt.kind == kind) & (Attempt.subject == digest(subject))))

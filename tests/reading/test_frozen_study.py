@@ -14,10 +14,10 @@ from chestgan_core.publishing.withdrawal import SetWithdrawn, withdraw_set
 from chestgan_core.reading.images.frozen_study import (
     FrozenStudy,
     freeze_study,
-    is_published,
     newest_study,
     open_study,
     read_key,
+    require_published,
 )
 from chestgan_core.reading.images.real_images import read_real_images
 from chestgan_core.store import keys
@@ -112,13 +112,13 @@ def test_numbers_of_images_say_nothing_over_many_studies(store: Store, published
 def test_a_version_that_was_withdrawn_or_never_published_is_refused(
     store: Store, study: FrozenStudy, published: SetFolder
 ) -> None:
-    assert is_published(store, study.design)
+    require_published(store, study.design)
     withdraw_set(store, "small", published.version, "a patient asked for it")
-    assert not is_published(store, study.design)
+    with pytest.raises(SetWithdrawn, match="a patient asked for it"):
+        require_published(store, study.design)
     with pytest.raises(SetWithdrawn, match="a patient asked for it"):
         freeze_study(store, design_of(published, name="later"))
     unknown = design_of(published, set_version="0" * 16)
-    assert not is_published(store, unknown)
     with pytest.raises(NotInStore, match="there is no version 0000000000000000 of the set small"):
         freeze_study(store, unknown)
 
