@@ -87,8 +87,9 @@ def resume(request: Request, name: Name, administrator: Administrator, db: Datab
     design = design_of(found)
     try:
         require_not_withdrawn(request.app.state.store(), design.set_name, design.set_version)
-    except SetWithdrawn as error:
-        return page_of(request, db, found, str(error), 409)
+    except SetWithdrawn:
+        sentence = _("Its set was withdrawn, so it takes no more answers. You can close it.")
+        return page_of(request, db, found, sentence, 409)
     return _changed(request, db, found, administrator, ("paused",), "open")
 
 

@@ -32,12 +32,13 @@ _MOST_SETS = 200
 
 @dataclass(frozen=True)
 class Offered:
-    """A version of a set. reason: why it cannot be used, "" where it can."""
+    """A version of a set. reason: why it cannot be used, "" where it can. withdrawn: for good."""
 
     name: str
     version: str
     images: int
     reason: str = ""
+    withdrawn: bool = False
 
     @property
     def value(self) -> str:
@@ -56,7 +57,7 @@ def offered_sets(store: Store) -> list[Offered]:
             reason = _("It has no real images: materialize reader_study_images for %(name)s.") % {
                 "name": entry.name
             }
-        found.append(Offered(entry.name, entry.version, entry.images, reason))
+        found.append(Offered(entry.name, entry.version, entry.images, reason, bool(entry.withdrawn)))
     return found
 
 

@@ -148,7 +148,7 @@ def _form(request: Request, draft: drafts.Draft, present: Study | None, status: 
     if request.query_params.get("set") in {one.value for one in sets if not one.reason}:
         draft.values["set"] = request.query_params["set"]
     pipeline = request.app.state.settings.pipeline
-    missing = sorted({one.name for one in sets if one.reason})
+    missing = sorted({one.name for one in sets if one.reason and not one.withdrawn})
     return render(
         request,
         "administration/studies_form.html",

@@ -149,9 +149,7 @@ def create_reset(request: Request, administrator: Administrator, db: Database, k
     secret = allow_reset(db, administrator, account)
     note_deed(db, administrator, "make link for a new password", account.username)
     db.commit()
-    about = _(
-        "Whoever uses it first sets a new password for %(username)s. Make sure that it is this person."
-    )
+    about = _("Whoever uses it first sets a new password for %(username)s. Make sure that it is this person.")
     return _link(
         request, _("A link to a new password"), about % {"username": account.username}, f"/reset/{secret}", 2
     )

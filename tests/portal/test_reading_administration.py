@@ -246,7 +246,11 @@ def test_a_study_pauses_by_itself_when_its_set_is_withdrawn(
     assert deeds(portal)[0][1] == "pause study"
     refused = post(administrator, f"/admin/studies/{study.name}/resume")
     assert refused.status_code == 409
-    assert "was withdrawn" in refused.text
+    assert "Its set was withdrawn, so it takes no more answers. You can close it." in refused.text
+    spanish = {"accept-language": "es"}
+    for path in ("", "/studies", f"/studies/{study.name}", "/notifications"):
+        page = administrator.get(f"/admin{path}", headers=spanish).text
+        assert f", versión {paused.design['set_version']}, se ha retirado." in page, path
     assert study_of(portal, study.name).state == "paused"
     # What was answered before can still be analysed.
     post(administrator, f"/admin/studies/{study.name}/close")
