@@ -77,8 +77,9 @@ def _keep(db: Database, message: Message) -> Response:
         db.add(
             Notification(delivery=message.id, kind=message.kind, at=message.moment, content=message.content)
         )
-        db.execute(delete(Notification).where(Notification.received_at < now() - KEPT))
         try:
+            # Sends the new row first, which may be there by now.
+            db.execute(delete(Notification).where(Notification.received_at < now() - KEPT))
             db.commit()
             return _answer(201, "taken")
         except IntegrityError:  # the same delivery, at the same moment, on another connection

@@ -37,7 +37,7 @@ class Headers:
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                if scope["path"].startswith("/static/"):
+                if scope["path"].startswith("/static/") and message["status"] in (200, 206, 304):
                     headers.setdefault("cache-control", "no-cache")
                 for name, value in self._headers.items():
                     headers.setdefault(name, value)

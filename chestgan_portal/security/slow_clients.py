@@ -2,6 +2,9 @@
 
 In: connections, as uvicorn makes them. Out: the same, closed where a request has not arrived in whole in time. uvicorn
 itself limits only the time between two requests, and the size of their heads.
+
+A body in chunks (Transfer-Encoding) is refused: each chunk is work of its own, and a mebibyte in chunks of one byte
+would keep all others waiting for seconds. Browsers and the platform's webhook say the length of what they send.
 """
 
 import asyncio
@@ -16,10 +19,23 @@ MAX_HEAD = 32 << 10
 ARRIVAL = 30.0  # seconds from the first byte of a request, or the opening of the connection, to its last byte
 
 
+class _Connection(h11.Connection):
+    def next_event(self) -> Any:
+        """Raises RemoteProtocolError also for a body in chunks, before the first of them is looked at."""
+        event = super().next_event()
+        if isinstance(event, h11.Request) and any(name == b"transfer-encoding" for name, _ in event.headers):
+            raise h11.RemoteProtocolError("a body in chunks", error_status_hint=411)
+        return event
+
+
 class TimedProtocol(H11Protocol):
     """HTTP/1.1 as uvicorn speaks it. A WebSocket is no more than a request here: the portal has none."""
 
     _arrival: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.conn = _Connection(h11.SERVER, MAX_HEAD)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """As asyncio calls it."""

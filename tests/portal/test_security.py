@@ -487,7 +487,7 @@ def test_files_in_place_of_fields_break_nothing(portal: Portal, filled: dict[str
     ],
     ids=["no boundary", "no end", "cut off", "many fields", "no text", "deep", "no charset", "no kind"],
 )
-def test_no_body_breaks_a_form(portal: Portal, kind: str, body: bytes) -> None:
+def test_no_body_breaks_a_form(portal: Portal, store: Store, kind: str, body: bytes) -> None:
     client = portal.client(portal.account("boss", "administrator"))
     sent = token(client)
     for route in ROUTES:

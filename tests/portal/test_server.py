@@ -134,6 +134,23 @@ def test_a_head_that_is_too_large_or_no_http_is_refused(running: Running) -> Non
     assert b"200" in running.ask(get("/health")).splitlines()[0]
 
 
+def test_a_body_of_tiny_chunks_keeps_nobody_waiting(running: Running) -> None:
+    head = f"POST /contact HTTP/1.1\r\nHost: 127.0.0.1:{running.port}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answers = []
+    attack = threading.Thread(
+        target=lambda: answers.append(running.ask(head.encode() + b"1\r\na\r\n" * 900_000))
+    )
+    attack.start()
+    slowest = 0.0
+    while attack.is_alive():
+        started = time.monotonic()
+        with urllib.request.urlopen(f"{running.address}/health", timeout=20) as answer:
+            assert answer.status == 200
+        slowest = max(slowest, time.monotonic() - started)
+    assert slowest < 2  # 5 s where the chunks are read
+    assert answers[0].startswith(b"HTTP/1.1 400 ") or not answers[0]  # or the connection was reset under it
+
+
 def test_an_upgrade_to_a_websocket_is_answered_as_the_request_that_it_is(running: Running) -> None:
     before = len(running.log.read_text())
     upgrade = (
