@@ -326,6 +326,19 @@ def test_a_phone_has_a_menu_without_scripts(browser: "Browser", site: Site) -> N
         assert page.locator("html").get_attribute("data-theme") == "dark"
 
 
+@pytest.mark.parametrize("path", ["/admin/notifications", "/admin/audit"])
+def test_on_a_phone_no_sentence_of_a_list_is_behind_the_edge(
+    browser: "Browser", site: Site, path: str
+) -> None:
+    with site.open(browser, "administrator", viewport=PHONE) as context:
+        page = context.new_page()
+        page.goto(path)
+        cells = page.locator("tbody td")
+        assert cells.count() > 3
+        ends = cells.evaluate_all("all => all.map((one) => one.getBoundingClientRect().right)")
+        assert max(ends) <= PHONE["width"]
+
+
 def test_a_choice_of_theme_wins_over_the_device(browser: "Browser", site: Site) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     with site.open(browser, "nobody", color_scheme="dark") as context:
