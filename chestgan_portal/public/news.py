@@ -46,7 +46,9 @@ def news(request: Request, db: Database, page: Number = 1) -> Response:
 def feed(request: Request, db: Database) -> Response:
     """The newest posts for a feed reader."""
     posts = db.scalars(select(Post).order_by(Post.published_at.desc(), Post.id.desc()).limit(POSTS)).all()
-    root = str(request.base_url).rstrip("/")
+    # Behind a proxy that ends TLS the request says http.
+    scheme = "https" if request.app.state.settings.https else request.url.scheme
+    root = f"{scheme}://{request.headers['host']}"
     updated = max((post.edited_at or post.published_at for post in posts), default=None)
     lines = [
         '<?xml version="1.0" encoding="utf-8"?>',

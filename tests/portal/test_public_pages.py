@@ -1,6 +1,7 @@
 """Home, news and contact: what anybody reads and may send, with and without a store."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from xml.etree import ElementTree
 
@@ -106,6 +107,14 @@ def test_links_are_http_and_end_before_the_full_stop() -> None:
 def test_a_post_that_does_not_exist_is_not_found(portal: Portal, visitor: TestClient, key: str) -> None:
     write_posts(portal, 1)
     assert visitor.get(f"/news/{key}").status_code == 404
+
+
+def test_the_feed_leads_to_https_behind_a_proxy_that_ends_it(portal: Portal, visitor: TestClient) -> None:
+    assert 'href="http://testserver/news/feed.xml"' in visitor.get("/news/feed.xml").text
+    portal.pages.state.settings = replace(portal.settings, https=True)
+    text = visitor.get("/news/feed.xml").text
+    assert 'href="https://testserver/news/feed.xml"' in text
+    assert "http://testserver" not in text
 
 
 def test_the_feed_is_well_formed_whatever_a_post_says(portal: Portal, visitor: TestClient) -> None:
