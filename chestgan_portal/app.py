@@ -44,7 +44,8 @@ from chestgan_portal.reading import images, own_result, rating
 from chestgan_portal.reading import studies as reading
 from chestgan_portal.reading.frozen import FrozenStudies
 from chestgan_portal.reading.withdrawals import Withdrawals
-from chestgan_portal.security.headers import Headers, MaxBody
+from chestgan_portal.security.headers import Headers
+from chestgan_portal.security.request_limits import RequestLimits
 from chestgan_portal.settings import HOSTS, Settings
 from chestgan_web.guard import App, Guard, Receive, Scope, Send
 
@@ -118,7 +119,7 @@ def create_pages(settings: Settings, open_store: Callable[[], Store] = Store.ope
 
 def guarded(pages: FastAPI, settings: Settings) -> App:
     """The layers around the routes."""
-    inside = Headers(MaxBody(_Language(pages)), https=settings.https)
+    inside = Headers(RequestLimits(_Language(pages)), https=settings.https)
     return Guard(inside, settings.hosts, setting=HOSTS, own_account=settings.own_account)
 
 

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from chestgan_core.store.store import Store
 from chestgan_portal.database.tables import Account, Attempt, ContactMessage, Post, Study
-from chestgan_portal.security.headers import MAX_BODY
+from chestgan_portal.security.request_limits import MAX_BODY
 from chestgan_portal.settings import Settings
 from tests.portal.clients import PASSWORD, Portal, post, token
 from tests.portal.every_route import Route, every_route, queries, rows
