@@ -45,12 +45,12 @@ router = APIRouter(dependencies=[ONE_AT_A_TIME, *BROWSER])
 
 @router.get("/login")
 def login_form(
-    request: Request, visitor: Identified, next: Annotated[str, Query(max_length=400)] = "/"
+    request: Request, visitor: Identified, next: Annotated[str, Query(max_length=400)] = ""
 ) -> Response:
-    """Whoever is logged in goes on to `next`."""
+    """Whoever is logged in goes on to `next`, by default to where the account works."""
     if visitor.account:
-        return go_to(request, local_path(next))
-    return _form(request, local_path(next))
+        return go_to(request, _after(next, visitor.account))
+    return _form(request, next)
 
 
 @router.post("/login")
@@ -59,28 +59,26 @@ def login(
     db: Database,
     name: Annotated[str, Form(max_length=400)],
     password: Annotated[str, Form(max_length=400)],
-    next: Annotated[str, Form(max_length=400)] = "/",
+    next: Annotated[str, Form(max_length=400)] = "",
 ) -> Response:
     """A username or e-mail, and the password."""
     account, typed = _account(db, name)
     attempts = _count(request, db, account, typed)
     if not fits(account.password_hash if account else None, password) or account is None:
-        return _form(
-            request, local_path(next), name=name, error=_("The name and the password do not belong together.")
-        )
+        return _form(request, next, name=name, error=_("The name and the password do not belong together."))
     for attempt in attempts:
         forget_attempt(db, attempt)
     if account.disabled_at is not None:
         db.commit()
         return _form(
             request,
-            local_path(next),
+            next,
             name=name,
             error=_("An administrator has closed this account. Write to them if that is a mistake."),
         )
     if is_outdated(account.password_hash):
         account.password_hash = hashed(password)
-    response = go_to(request, local_path(next))
+    response = go_to(request, _after(next, account))
     log_in(request, response, db, account)
     _remember(request, response, account)
     if account.language:
@@ -97,7 +95,12 @@ def logout(request: Request, db: Database) -> Response:
 
 
 def _form(request: Request, next: str, name: str = "", error: str = "") -> Response:
-    return render(request, "accounts/login.html", 422 if error else 200, next=next, name=name, error=error)
+    to = local_path(next, default="")
+    return render(request, "accounts/login.html", 422 if error else 200, next=to, name=name, error=error)
+
+
+def _after(next: str, account: Account) -> str:
+    return local_path(next, default="/admin" if account.is_administrator else "/studies")
 
 
 def _account(db: Session, name: str) -> tuple[Account | None, str]:

@@ -11,8 +11,9 @@ from starlette.testclient import TestClient
 
 from chestgan_core.reading.images.frozen_study import open_study as read_study
 from chestgan_core.reading.offline.sealed_key import SealedKey, stored_key
-from chestgan_core.reading.offline.words import WORDS
+from chestgan_core.reading.offline.words import WORDS, choices
 from chestgan_core.store.store import Store
+from chestgan_portal.accounts.fields import PROFESSIONS, SPECIALTIES
 from chestgan_portal.database.tables import Deed, Study
 from chestgan_portal.pages.languages import LOCALES
 from tests.portal.clients import Portal, post, token
@@ -186,3 +187,14 @@ def test_the_file_asks_word_for_word_what_the_portal_asks() -> None:
     ]
     for name in asked:
         assert WORDS["es"][name] == spanish[WORDS["en"][name]], name
+
+
+def test_the_file_offers_the_professions_and_specialties_of_the_portal() -> None:
+    """In one order and in the same words: a group of readers is one group, wherever they answered."""
+    with (LOCALES / "es" / "portal.po").open("rb") as opened:
+        spanish = {entry.id: entry.string for entry in read_po(opened)}
+    for kind, offered in (("profession", PROFESSIONS), ("specialty", SPECIALTIES)):
+        assert choices(kind) == list(offered)
+        for value, text in offered.items():
+            word = f"{kind}: {value}"
+            assert (WORDS["en"][word], WORDS["es"][word]) == (text, spanish[text])

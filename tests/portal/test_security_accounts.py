@@ -307,6 +307,15 @@ def test_a_login_leads_to_no_other_site(portal: Portal, path: str) -> None:
     )
 
 
+def test_a_login_without_a_page_leads_to_where_the_account_works(portal: Portal) -> None:
+    portal.account("reader")
+    portal.account("boss", role="administrator")
+    for name, start in (("reader", "/studies"), ("boss", "/admin")):
+        client = portal.client()
+        assert log_in(client, name).headers["location"] == start
+        assert client.get("/login", follow_redirects=False).headers["location"] == start
+
+
 def test_a_login_leads_back_to_the_page_that_needed_it(portal: Portal) -> None:
     portal.account("reader")
     client = portal.client()

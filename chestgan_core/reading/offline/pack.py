@@ -17,7 +17,7 @@ from markupsafe import Markup
 from chestgan_core.errors import BadInput, nearest
 from chestgan_core.reading.images.frozen_study import FrozenStudy, require_published
 from chestgan_core.reading.offline.sealed_key import SealedKey, new_key, store_key
-from chestgan_core.reading.offline.words import LANGUAGES, WORDS
+from chestgan_core.reading.offline.words import LANGUAGES, WORDS, choices
 from chestgan_core.store.store import Store
 
 _FOLDER = Path(__file__).parent
@@ -96,6 +96,7 @@ def _page(study: FrozenStudy, key: SealedKey, language: str | None) -> str:
     return environment.get_template("page.html.j2").render(
         language=language or "en",
         languages=LANGUAGES,
+        choices=choices,
         title=design.title,
         study=key.study,
         version=key.version,

@@ -1,6 +1,7 @@
 """What the offline file says, in each of its languages. Plain words; a reader may be anybody.
 
-Questions and the ends of their scales are word for word those of the portal: answers of both are analysed together.
+Questions, the ends of their scales, and the professions and specialties to choose from are word for word those of the
+portal: answers of both are analysed together.
 """
 
 LANGUAGES = {"en": "English", "es": "Español"}
@@ -21,6 +22,25 @@ WORDS = {
         "about": "About you (you need not say)",
         "profession": "Profession",
         "specialty": "Specialty",
+        "unsaid": "I would rather not say",
+        "profession: radiologist": "Radiologist",
+        "profession: resident": "Resident in radiology",
+        "profession: physician": "Physician of another field",
+        "profession: radiographer": "Radiographer or technologist",
+        "profession: physicist": "Medical physicist",
+        "profession: student": "Student",
+        "profession: researcher": "Researcher or engineer",
+        "profession: other": "Other",
+        "specialty: thoracic radiology": "Thoracic radiology",
+        "specialty: general radiology": "General radiology",
+        "specialty: other radiology": "Another field of radiology",
+        "specialty: pulmonology": "Pulmonology",
+        "specialty: oncology": "Oncology",
+        "specialty: radiation oncology": "Radiation oncology",
+        "specialty: nuclear medicine": "Nuclear medicine",
+        "specialty: thoracic surgery": "Thoracic surgery",
+        "specialty: pathology": "Pathology",
+        "specialty: other": "Other",
         "years": "Years of experience",
         "start": "Start",
         "continue": "Continue",
@@ -75,6 +95,25 @@ WORDS = {
         "about": "Sobre usted (no es obligatorio)",
         "profession": "Profesión",
         "specialty": "Especialidad",
+        "unsaid": "Prefiero no decirlo",
+        "profession: radiologist": "Radiólogo",
+        "profession: resident": "Residente de radiología (MIR)",
+        "profession: physician": "Médico de otra especialidad",
+        "profession: radiographer": "Técnico superior en imagen para el diagnóstico",
+        "profession: physicist": "Radiofísico hospitalario",
+        "profession: student": "Estudiante",
+        "profession: researcher": "Investigador o ingeniero",
+        "profession: other": "Otra",
+        "specialty: thoracic radiology": "Radiología torácica",
+        "specialty: general radiology": "Radiología general",
+        "specialty: other radiology": "Otro campo de la radiología",
+        "specialty: pulmonology": "Neumología",
+        "specialty: oncology": "Oncología",
+        "specialty: radiation oncology": "Oncología radioterápica",
+        "specialty: nuclear medicine": "Medicina nuclear",
+        "specialty: thoracic surgery": "Cirugía torácica",
+        "specialty: pathology": "Anatomía patológica",
+        "specialty: other": "Otra",
         "years": "Años de experiencia",
         "start": "Empezar",
         "continue": "Continuar",
@@ -114,3 +153,8 @@ WORDS = {
         "image": "Imagen de TC",
     },
 }
+
+
+def choices(kind: str) -> list[str]:
+    """The values of a list, `profession` or `specialty`: what is kept of the word `<kind>: <value>`."""
+    return [word.removeprefix(f"{kind}: ") for word in WORDS["en"] if word.startswith(f"{kind}: ")]
