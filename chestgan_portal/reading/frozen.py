@@ -38,7 +38,7 @@ class Shown:
     def presets(self) -> list[tuple[str, float, float]]:
         """Windows that a reader may choose by name: the ends as shares of the grey levels that the study shows."""
         low, high = self.study.window
-        found = [(later("All"), 0.0, 1.0)]
+        found = [(later("Full window"), 0.0, 1.0)]
         if self.study.window_unit == "HU":
             for title, window in _PRESETS:
                 ends = [min(max((end - low) / (high - low), 0.0), 1.0) for end in window.ends]
