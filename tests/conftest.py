@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.store_fixtures"]
+pytest_plugins = ["tests.store_fixtures", "tests.browser_fixtures"]
 
 ROOT = Path(__file__).parent.parent
 # In a parallel run these begin, so that the end does not wait for one of them alone: the longest first.

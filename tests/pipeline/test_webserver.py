@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -20,10 +19,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from chestgan_assets.metadata import FILES
+from tests.browser_fixtures import CHROMIUM
 from tests.pipeline.dev_server import Dev, start_dev, stop_dev
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-
 
 MUTATION = """mutation { launchRun(executionParams: {selector: {repositoryLocationName: "chestgan",
     repositoryName: "__repository__", jobName: "series_catalog_job"},

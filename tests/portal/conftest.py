@@ -4,8 +4,6 @@ What reads the store must ask for the fixture `store` too: without it the portal
 say (503). Passwords are hashed with next to no cost here; no setting can do that outside of tests.
 """
 
-import os
-import shutil
 import threading
 import time
 import uuid
@@ -30,8 +28,6 @@ from tests.standins.postgresql import postgresql, run_once
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(autouse=True)
@@ -123,21 +119,6 @@ def live_portal(portal: Portal) -> Iterator[str]:
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join(timeout=20)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator["Browser"]:
-    """Chromium, once for all tests of a process. In CI it must be there."""
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("no chromium here; apt-get install chromium")
-        pytest.skip("no chromium here (Debian: apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -87,14 +87,16 @@ def test_the_overview_counts_what_waits_and_says_which_study_is_paused(
     portal: Portal, administrator: TestClient, message: ContactMessage
 ) -> None:
     with portal.session() as session:
-        design = {"set_name": "demo"}
+        design = {"set_name": "demo", "set_version": "v1"}
         session.add(
             Study(name="first", design=design, state="paused", paused_because="Withdrawn.", created_by="boss")
         )
         session.commit()
     page = administrator.get("/admin").text
     assert "Messages, 1 unread" in page
-    assert re.search(r'<a href="/admin/studies/first">first</a>: Withdrawn\.', page)
+    assert re.search(
+        r'<a href="/admin/studies/first">first</a>: The set demo, version v1, was withdrawn\.', page
+    )
 
 
 def test_messages_come_in_pages_the_newest_first(portal: Portal, administrator: TestClient) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from chestgan_assets import metadata
-from chestgan_assets.web import files
 from chestgan_assets.web.files import Files
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
+from chestgan_web import stored_files
 from chestgan_web.guard import Message, Receive, Scope, Send
 
 PDF = b"%PDF-1.7 " + bytes(range(256)) * 3000
@@ -136,11 +136,11 @@ def test_a_damaged_file_is_not_shown_and_nothing_is_left(
 
 def test_the_closed_list_has_nothing_that_runs_or_holds_slices() -> None:
     closed = {".html", ".pdf", ".png", ".jpg", ".gif", ".webp", ".md", ".txt", ".json", ".yaml"}
-    assert set(files.SHOWN) == closed
+    assert set(stored_files.SHOWN) == closed
     assert not {".dcm", ".zip", ".safetensors", ".pt", ".svg", ".js", ".xml"} & (
-        files.SHOWN.keys() | files.SAVED.keys()
+        stored_files.SHOWN.keys() | stored_files.SAVED.keys()
     )
     assert (
-        not {"raw", "slices", "images", "catalog", "annotations", "features", "training-sets"}
-        & files.FAMILIES.keys()
+        not {"raw", "slices", "images", "catalog", "annotations", "features", "training-sets", "reading"}
+        & stored_files.FAMILIES.keys()
     )
