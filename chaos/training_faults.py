@@ -17,8 +17,8 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.store.artefacts import sha256_of
 from chestgan_core.training.data import LoadedSlices
 from chestgan_core.training.loop import train
+from chestgan_core.training.run_manifest import GENERATOR_FILE
 from chestgan_core.training.schedule import Budget
-from chestgan_core.training.weights import GENERATOR_FILE
 from tests.training.conftest import discs, slices_of, small
 
 _IMAGES = 200

@@ -50,8 +50,7 @@ from chestgan_core.training.data import LoadedSlices, load_slices
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.generation import class_numbers, class_of, generate
 from chestgan_core.training.run import fetch_discriminator, fetch_generator, newest_run
-from chestgan_core.training.run_manifest import read_run_manifest
-from chestgan_core.training.weights import GENERATOR_FILE
+from chestgan_core.training.run_manifest import GENERATOR_FILE, read_run_manifest
 
 log = logging.getLogger(__name__)
 

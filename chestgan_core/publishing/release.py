@@ -19,8 +19,7 @@ from chestgan_core.publishing.writing import write_set
 from chestgan_core.store.store import Store
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.run import fetch_generator, newest_run
-from chestgan_core.training.run_manifest import read_run_manifest
-from chestgan_core.training.weights import GENERATOR_FILE
+from chestgan_core.training.run_manifest import GENERATOR_FILE, read_run_manifest
 
 
 @dataclass(frozen=True)

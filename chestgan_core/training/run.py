@@ -31,14 +31,13 @@ from chestgan_core.training.loop import (
     train,
 )
 from chestgan_core.training.records import HISTORY_FILE, VALIDATION_FILE
-from chestgan_core.training.run_manifest import RunManifest, read_run_manifest
+from chestgan_core.training.run_manifest import GENERATOR_FILE, RunManifest, read_run_manifest
 from chestgan_core.training.schedule import Budget
 from chestgan_core.training.validation import KidScorer, TrainingCollapsed, open_validator
 from chestgan_core.training.version import VERSION
 from chestgan_core.training.weights import (
     CONFIG_FILE,
     DISCRIMINATOR_FILE,
-    GENERATOR_FILE,
     LoadedDiscriminator,
     LoadedGenerator,
     load_discriminator,

@@ -5,9 +5,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from chestgan_core.errors import DamagedObject, NotInStore
+from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, parse_typed
 from chestgan_core.store.store import Store
 
+GENERATOR_FILE = "generator.safetensors"
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -33,6 +36,25 @@ class RunManifest:
     best_kid: float | None
     best_at: Count | None
     kind: Literal["generator"] = "generator"
+
+
+def runs_of(store: Store, experiment: str) -> list[str]:
+    """Keys of the manifests of an experiment's finished runs, the current one first. Raises StoreError."""
+    listed = [
+        item.key
+        for item in store.list(f"{keys.runs_prefix()}{experiment}/")
+        if item.key.endswith(f"/{keys.MANIFEST}")
+    ]
+    try:
+        current = keys.run_manifest(experiment, *store.read_pointer(keys.run_latest(experiment), "run"))
+    except (NotInStore, DamagedObject):
+        return listed
+    return sorted(listed, key=lambda key: key != current)
+
+
+def generator_sha256(run: Artefact) -> str:
+    """Of the weights that a run ended with, hex; "" of a run without any."""
+    return next((item.sha256 for item in run.objects if run.name(item) == GENERATOR_FILE), "")
 
 
 def read_run_manifest(store: Store, run: Artefact) -> RunManifest:

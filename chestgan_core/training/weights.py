@@ -21,8 +21,8 @@ from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.errors import BadCheckpoint, BadExperiment
 from chestgan_core.local.files import replacing
 from chestgan_core.networks.registry import build_discriminator, build_generator
+from chestgan_core.training.run_manifest import GENERATOR_FILE
 
-GENERATOR_FILE = "generator.safetensors"
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 CONFIG_FILE = "config.json"
 MAX_EXPERIMENT_CHARACTERS = 1_000_000

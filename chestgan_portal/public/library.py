@@ -15,12 +15,13 @@ from PIL import Image
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.evaluation.scoring.read_report import ReadReport, read_report
 from chestgan_core.imaging.pictures import thumbnail
-from chestgan_core.publishing.index import SetEntry, read_index
+from chestgan_core.publishing.index import SetEntry, entry_of, read_index
 from chestgan_core.publishing.set_folder import CARD, SAMPLES, SetFolder, parse_set
 from chestgan_core.publishing.withdrawal import Withdrawal, withdrawal_of
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, StoredObject
 from chestgan_core.store.store import Store
+from chestgan_core.training.run_manifest import generator_sha256, runs_of
 from chestgan_portal.public.film import FILM, MAX_BYTES, frames_of
 from chestgan_portal.public.kept import Kept
 from chestgan_portal.public.set_images import SetImages
@@ -29,7 +30,6 @@ FRESH = 3.0  # seconds until a pointer is read again
 _SLOW = 60.0  # seconds until listings of a whole kind of artefacts are read again
 _MAX_CARD, _MAX_SAMPLES = 2**20, 64 * 2**20  # bytes
 COVER_BYTES, COVER_WIDTH = 100_000, 560  # of a picture in a list of sets; pixels
-_GENERATOR = "generator.safetensors"
 _AT_ONCE = 8  # requests
 
 
@@ -89,10 +89,7 @@ class Library:
         folder = self._folder(name, version)
         listed = next((one for one in self.entries() if (one.name, one.version) == (name, version)), None)
         if listed is None:  # the index is for lists alone; what exists is decided by manifests
-            listed = SetEntry(
-                name, version, folder.images, folder.facts.resolution, folder.bytes, folder.facts.source_title,
-                folder.facts.model_sha256, folder.manifest_key,
-            )  # fmt: skip
+            listed = entry_of(folder)
         return ShownSet(listed, folder, self._time(folder.manifest_key), self.latest(name) == version)
 
     def latest(self, name: str) -> str:
@@ -185,24 +182,12 @@ class Library:
             ) from error
 
     def _find_run(self, folder: SetFolder) -> Artefact | None:
-        experiment = folder.facts.experiment
-        listed = self._manifests(f"{keys.runs_prefix()}{experiment}/")
-        try:  # nearly always the newest
-            newest = keys.run_manifest(
-                experiment, *self.store.read_pointer(keys.run_latest(experiment), "run")
-            )
-            listed.sort(key=lambda key: key != newest)
-        except (NotInStore, DamagedObject):
-            pass
-        for key in listed:
+        for key in runs_of(self.store, folder.facts.experiment):
             try:
                 run = self.store.read_manifest(key)
             except (NotInStore, DamagedObject):
                 continue
-            if any(
-                run.name(item) == _GENERATOR and item.sha256 == folder.facts.model_sha256
-                for item in run.objects
-            ):
+            if generator_sha256(run) == folder.facts.model_sha256:
                 return run
         return None
 

@@ -19,8 +19,9 @@ from chestgan_core.errors import BadCheckpoint, BadInput
 from chestgan_core.training.checkpoint import CHECKPOINT_FILE
 from chestgan_core.training.generation import generate
 from chestgan_core.training.loop import TrainingCallbacks, TrainingDiverged, TrainingOutcome, train
+from chestgan_core.training.run_manifest import GENERATOR_FILE
 from chestgan_core.training.schedule import Budget
-from chestgan_core.training.weights import GENERATOR_FILE, load_generator
+from chestgan_core.training.weights import load_generator
 from tests.training.conftest import slices_of
 
 CPU = torch.device("cpu")

@@ -14,10 +14,10 @@ from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.errors import BadCheckpoint, NotAvailable, UnknownName
 from chestgan_core.networks.registry import build_discriminator, build_generator
 from chestgan_core.training.devices import pick_device
+from chestgan_core.training.run_manifest import GENERATOR_FILE
 from chestgan_core.training.weights import (
     CONFIG_FILE,
     DISCRIMINATOR_FILE,
-    GENERATOR_FILE,
     load_discriminator,
     load_generator,
     save_discriminator,

@@ -21,19 +21,16 @@ from chestgan_core.local.parquet import read_parquet
 from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.fetching import show_set
 from chestgan_core.publishing.manifest import SetFacts
-from chestgan_core.publishing.set_folder import MANIFEST
 from chestgan_core.reading.images.real_images import Collected, RealRow
 from chestgan_core.reading.study_key import Box
 from chestgan_core.slices.shards import SliceRow, read_shard, write_shard
 from chestgan_core.slices.splits import HELD_OUT
 from chestgan_core.slices.training_rows import REMEDY, SCHEMA, WHERE, patients_of
 from chestgan_core.slices.training_set import ROWS, SideShard, TrainingSet, open_training_set
-from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact, parse_typed
+from chestgan_core.store.artefacts import parse_typed
 from chestgan_core.store.store import Store
 from chestgan_core.training.data import load_slices
-from chestgan_core.training.run_manifest import RunManifest, read_run_manifest
-from chestgan_core.training.weights import GENERATOR_FILE
+from chestgan_core.training.run_manifest import RunManifest, generator_sha256, read_run_manifest, runs_of
 
 
 def collect(
@@ -75,20 +72,15 @@ def collect(
 
 def run_of(store: Store, facts: SetFacts) -> RunManifest:
     """The run that trained the generator of a set, found by the sha256 of its weights. Raises NotInStore."""
-    for item in store.list(f"{keys.runs_prefix()}{facts.experiment}/"):
-        if item.key.endswith(f"/{MANIFEST}"):
-            artefact = store.read_manifest(item.key)
-            if _generator_of(artefact) == facts.model_sha256:
-                return read_run_manifest(store, artefact)
+    for key in runs_of(store, facts.experiment):
+        artefact = store.read_manifest(key)
+        if generator_sha256(artefact) == facts.model_sha256:
+            return read_run_manifest(store, artefact)
     cause = (
         f"its generator ({facts.model_sha256[:8]}...) is that of no run of {facts.experiment} in this store"
     )
     remedy = "use a set that was made here, or bring its run and training set into this store"
     raise NotInStore(f"set {facts.name}", cause, remedy)
-
-
-def _generator_of(run: Artefact) -> str:
-    return next((item.sha256 for item in run.objects if run.name(item) == GENERATOR_FILE), "")
 
 
 def _facts(store: Store, set_name: str, set_version: str) -> SetFacts:
