@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from chestgan_portal.accounts.fields import plain_email, plain_username
 from chestgan_portal.accounts.passwords import ONE_AT_A_TIME, fits, hashed, is_outdated
 from chestgan_portal.database.tables import Account
+from chestgan_portal.pages.choices import keep_choice
 from chestgan_portal.pages.languages import COOKIE as LANGUAGE
 from chestgan_portal.pages.languages import _
 from chestgan_portal.pages.render import go_to, local_path, render
@@ -38,7 +39,6 @@ from chestgan_portal.security.visitors import (
 WITHIN = timedelta(minutes=15)
 OF_NAME, OF_BROWSER, OF_ADDRESS = 10, 10, 100  # failures; a clinic has one address
 _KNOWN = timedelta(days=180)
-_YEAR = 365 * 24 * 3600
 
 router = APIRouter(dependencies=[ONE_AT_A_TIME, *BROWSER])
 
@@ -82,7 +82,7 @@ def login(
     log_in(request, response, db, account)
     _remember(request, response, account)
     if account.language:
-        response.set_cookie(LANGUAGE, account.language, max_age=_YEAR, httponly=True, samesite="lax")
+        keep_choice(response, LANGUAGE, account.language)
     return response
 
 

@@ -21,6 +21,7 @@ from chestgan_portal.accounts.registration import NO_ERRORS, Text, email_is_take
 from chestgan_portal.accounts.reset import names_of
 from chestgan_portal.database.deeds import note_deed
 from chestgan_portal.database.tables import Account, Login, now
+from chestgan_portal.pages.choices import keep_choice
 from chestgan_portal.pages.languages import COOKIE as LANGUAGE
 from chestgan_portal.pages.languages import _
 from chestgan_portal.pages.render import go_to, render
@@ -37,7 +38,6 @@ from chestgan_portal.security.visitors import (
 
 AVATARS = 5  # pictures in static/avatars
 _TAKEN_EMAILS, _A_DAY = 5, timedelta(days=1)  # that one account may come upon
-_YEAR = 365 * 24 * 3600
 
 router = APIRouter(prefix="/account", dependencies=[ONE_AT_A_TIME, *BROWSER])
 
@@ -87,7 +87,7 @@ def change_profile(
     db.commit()
     response = go_to(request, "/account", said="saved")
     if account.language:
-        response.set_cookie(LANGUAGE, account.language, max_age=_YEAR, httponly=True, samesite="lax")
+        keep_choice(response, LANGUAGE, account.language)
     return response
 
 

@@ -140,7 +140,7 @@ def one_set(
         ],
         address=books.store.uri(found.entry.folder),
         files=[(item.key.rsplit("/", 1)[1], item.bytes, item.sha256) for item in found.folder.objects],
-        manifest_sha256=manifest_sha256(books, found),
+        manifest_sha256=manifest_sha256(found),
     )
 
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import Response
 
 from chestgan_core.errors import ChestganError
+from chestgan_portal.pages.choices import keep_choice
 from chestgan_portal.pages.languages import COOKIE, LANGUAGES
 from chestgan_portal.pages.render import go_to, local_path, render
 from chestgan_portal.public.shown_sets import library, sets_being_read
@@ -14,7 +15,6 @@ from chestgan_portal.security.visitors import BROWSER, Database, Identified
 
 log = logging.getLogger(__name__)
 router = APIRouter(dependencies=BROWSER)
-_YEAR = 365 * 24 * 3600
 
 
 @router.get("/")
@@ -47,8 +47,7 @@ def choose_language(
     """Keep the choice, in the browser and with the account."""
     response = go_to(request, local_path(back))
     if language in LANGUAGES:
-        # Scripts and other sites have no use for it, but it is no secret.
-        response.set_cookie(COOKIE, language, max_age=_YEAR, path="/", httponly=True, samesite="lax")
+        keep_choice(response, COOKIE, language)
         if visitor.account:
             visitor.account.language = language
             db.commit()

@@ -67,7 +67,7 @@ def published_sets(request: Request) -> PublishedSets:
                 high=one.folder.facts.window.ends[1],
                 unit=one.folder.facts.window_unit,
                 bytes=one.folder.bytes,
-                manifest_sha256=manifest_sha256(books, one),
+                manifest_sha256=manifest_sha256(one),
                 model_sha256=one.folder.facts.model_sha256,
                 source=one.folder.facts.source_title,
                 licence=one.folder.facts.source_licence,

@@ -53,7 +53,7 @@ def sets_being_read(db: Session, visitor: Visitor) -> set[str]:
     return {str(design.get("set_name")) for design in designs}
 
 
-def manifest_sha256(books: Library, found: ShownSet) -> str:
+def manifest_sha256(found: ShownSet) -> str:
     """Of the manifest, which lists the sha256 of every file: one number for the whole set."""
     return sha256_of(canonical_json(found.folder.manifest))
 

@@ -77,7 +77,3 @@ class TimedProtocol(H11Protocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         """It would be a line in the log for each request of a stranger."""
-
-    def handle_websocket_upgrade(self, event: Any) -> None:
-        """Never called, as the server is started without WebSockets."""
-        raise NotImplementedError
