@@ -19,11 +19,10 @@ from pathlib import Path
 from bench.ratio import Ratio
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_portal.app import create_pages
-from chestgan_portal.database.tables import Account
 from chestgan_portal.settings import Settings
 from tests.portal.clients import Portal
 from tests.portal.crowd import Times, crowd, load_pictures, read_study, share
-from tests.portal.reading_studies import open_study
+from tests.portal.reading_studies import logged_in_readers, open_study
 from tests.standins.ports import free_port
 
 READERS, ROUNDS, SECONDS, PAUSE = 50, 3, 12.0, 2.0
@@ -52,7 +51,7 @@ def measure() -> list[Ratio]:
         store = embedded.store()
         portal = Portal(create_pages(settings, lambda: store), settings)
         study = open_study(portal, store, images_per_side=20)
-        cookies = _readers(portal, READERS * ROUNDS)
+        cookies = logged_in_readers(portal, READERS * ROUNDS)
         picture = portal.pages.state.frozen.get(study).pictures[0]
         (folder / "picture.png").write_bytes(picture)
         ours, bare = free_port(), free_port()
@@ -116,24 +115,6 @@ def _merge(into: Times, other: Times) -> None:
     for kind, values in other.seconds.items():
         into.seconds[kind] += values
     into.errors += other.errors
-
-
-def _readers(portal: Portal, many: int) -> list[str]:
-    """Cookies of so many logins. No password is hashed: that is meant to take long."""
-    with portal.session() as db:
-        accounts = [
-            Account(
-                username=f"reader{number}",
-                name=f"Reader {number}",
-                email=f"reader{number}@hospital.example",
-                password_hash="-",
-                role="reader",
-            )
-            for number in range(many)
-        ]
-        db.add_all(accounts)
-        db.commit()
-    return [portal.cookie_of(account) for account in accounts]
 
 
 @contextmanager

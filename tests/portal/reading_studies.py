@@ -29,7 +29,7 @@ from chestgan_core.reading.design import StudyDesign
 from chestgan_core.reading.images.frozen_study import freeze_study
 from chestgan_core.reading.images.real_images import Collected, RealRow, commit_real_images
 from chestgan_core.store.store import Store
-from chestgan_portal.database.tables import Answer, Participation, Presentation, Study, now
+from chestgan_portal.database.tables import Account, Answer, Participation, Presentation, Study, now
 from tests.portal.clients import Portal, post
 
 IMAGES = 48  # of the published set
@@ -165,3 +165,21 @@ def answers_of(db: Session, study: Study) -> list[tuple[Participation, Presentat
         .order_by(Participation.id, Presentation.position)
     )
     return [tuple(row) for row in rows]  # type: ignore[misc]
+
+
+def logged_in_readers(portal: Portal, many: int) -> list[str]:
+    """Cookies of so many logins, each of an account of its own. No password is hashed: that is meant to take long."""
+    with portal.session() as db:
+        accounts = [
+            Account(
+                username=f"reader{number}",
+                name=f"Reader {number}",
+                email=f"reader{number}@hospital.example",
+                password_hash="-",
+                role="reader",
+            )
+            for number in range(many)
+        ]
+        db.add_all(accounts)
+        db.commit()
+    return [portal.cookie_of(account) for account in accounts]

@@ -13,32 +13,14 @@ from sqlalchemy import func, select
 
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
-from chestgan_portal.database.tables import Account, Answer, Participation
+from chestgan_portal.database.tables import Answer, Participation
 from tests.portal.clients import Portal
 from tests.portal.crowd import crowd, read_study, share
-from tests.portal.reading_studies import open_study
+from tests.portal.reading_studies import logged_in_readers, open_study
 from tests.standins.ports import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 READERS = 50
-
-
-def readers(portal: Portal, many: int = READERS) -> list[str]:
-    """Cookies of so many logins, each of an account of its own."""
-    with portal.session() as db:
-        accounts = [
-            Account(
-                username=f"reader{number}",
-                name=f"Reader {number}",
-                email=f"reader{number}@hospital.example",
-                password_hash="-",
-                role="reader",
-            )
-            for number in range(many)
-        ]
-        db.add_all(accounts)
-        db.commit()
-    return [portal.cookie_of(account) for account in accounts]
 
 
 @contextmanager
@@ -80,7 +62,7 @@ def test_fifty_readers_at_once_complete_a_study_without_one_error(
 ) -> None:
     """Without pauses, which no person can: the server is as busy as it gets."""
     study = open_study(portal, store)
-    cookies = readers(portal)
+    cookies = logged_in_readers(portal, READERS)
     with server(portal, store, embedded, tmp_path) as address:
         answered, times = crowd(
             lambda number, times: read_study(address, cookies[number], study.name, times), READERS
@@ -100,7 +82,7 @@ def test_eight_readers_at_once_complete_a_study_without_one_error(
     portal: Portal, store: Store, embedded: EmbeddedStore, tmp_path: Path
 ) -> None:
     study = open_study(portal, store, images_per_side=4, warm_up=0)
-    cookies = readers(portal, 8)
+    cookies = logged_in_readers(portal, 8)
     with server(portal, store, embedded, tmp_path) as address:
         answered, times = crowd(
             lambda number, times: read_study(address, cookies[number], study.name, times), 8

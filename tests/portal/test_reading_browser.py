@@ -33,6 +33,13 @@ def image(page: "Page", words: str) -> None:
     expect(page.locator(".questions :focus")).to_have_count(1)
 
 
+def take_part(page: "Page", study: str) -> None:
+    """Agree and join; the announcement of the first image follows."""
+    page.goto(f"/studies/{study}")
+    page.get_by_label("I have read this").check()
+    page.get_by_role("button", name="Take part").click()
+
+
 def begin(page: "Page") -> None:
     """Pass an announcement by the keyboard."""
     from playwright.sync_api import expect
@@ -123,9 +130,7 @@ def test_a_click_marks_the_tumour_also_in_a_zoomed_image(
 ) -> None:
     study = open_study(portal, store, ask_tumour=True, warm_up=0)
     log_in_page(page, portal.account("ana"))
-    page.goto(f"/studies/{study.name}")
-    page.get_by_label("I have read this").check()
-    page.get_by_role("button", name="Take part").click()
+    take_part(page, study.name)
     page.get_by_role("link", name="Show the first image").click()
     stage = page.locator(".stage")
     box = stage.bounding_box()
@@ -157,9 +162,7 @@ def test_what_was_typed_survives_a_server_that_is_down_a_reload_and_the_end_of_a
     study = open_study(portal, store, warm_up=0)
     account = portal.account("ana")
     log_in_page(page, account)
-    page.goto(f"/studies/{study.name}")
-    page.get_by_label("I have read this").check()
-    page.get_by_role("button", name="Take part").click()
+    take_part(page, study.name)
     page.get_by_role("link", name="Show the first image").click()
     image(page, "Image 1 of 15")
     for key in ("9", "s", "5"):
@@ -197,9 +200,7 @@ def test_two_tabs_and_the_back_button_change_nothing_that_was_sent(
 
     study = open_study(portal, store, warm_up=0)
     log_in_page(page, portal.account("ana"))
-    page.goto(f"/studies/{study.name}")
-    page.get_by_label("I have read this").check()
-    page.get_by_role("button", name="Take part").click()
+    take_part(page, study.name)
     page.goto(f"/studies/{study.name}/reading?begin=main")
     other = page.context.new_page()
     other.goto(f"/studies/{study.name}/reading?begin=main")
@@ -229,9 +230,7 @@ def test_time_counts_only_while_the_page_is_in_sight(
 
     study = open_study(portal, store, warm_up=0)
     log_in_page(page, portal.account("ana"))
-    page.goto(f"/studies/{study.name}")
-    page.get_by_label("I have read this").check()
-    page.get_by_role("button", name="Take part").click()
+    take_part(page, study.name)
     page.goto(f"/studies/{study.name}/reading?begin=main")
     image(page, "Image 1 of 15")
     hide = """state => { Object.defineProperty(document, "visibilityState", {value: state, configurable: true});
@@ -276,9 +275,7 @@ def test_an_administrator_goes_from_a_draft_to_the_result(
         context.clear_cookies()
         reader = context.new_page()
         log_in_page(reader, portal.account(username))
-        reader.goto("/studies/first")
-        reader.get_by_label("I have read this").check()
-        reader.get_by_role("button", name="Take part").click()
+        take_part(reader, "first")
         reader.get_by_role("link", name="Show the first image").click()
         for number in range(1, 13):
             image(reader, f"Image {number} of 12")
