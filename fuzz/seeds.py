@@ -67,7 +67,7 @@ def _set(folder: Path, model: Path) -> None:
 
     from chestgan_core.config.experiment import parse_experiment
     from chestgan_core.networks.registry import build_generator
-    from chestgan_core.publishing.writing import write_set
+    from chestgan_core.publishing.writing.set_writer import write_set
     from chestgan_core.training.weights import load_generator, save_generator
 
     network = {"latent_dim": 8, "generator_width": 4, "discriminator_width": 4}

@@ -15,11 +15,11 @@ from chestgan_core.cli.main import main, parser
 from chestgan_core.config.dataset import Dataset
 from chestgan_core.config.experiment import load_experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
-from chestgan_core.publishing.fetching import fetch_set, list_sets, show_set, verify_set
-from chestgan_core.publishing.reader import open_set
-from chestgan_core.publishing.torch_dataset import SyntheticSet
-from chestgan_core.publishing.uploading import publish_set
-from chestgan_core.publishing.writing import write_set
+from chestgan_core.publishing.opening import open_set
+from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
+from chestgan_core.publishing.transfer.fetching import fetch_set, list_sets, show_set, verify_set
+from chestgan_core.publishing.transfer.uploading import publish_set
+from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
 from chestgan_core.training.weights import load_generator, save_generator

@@ -54,7 +54,7 @@ def synthetic_image_set(
     context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
 ) -> Iterator[dg.MaterializeResult]:
     """Images from numbered seeds, with labels, card and manifest. An image depends on the model and its seed only."""
-    from chestgan_core.publishing.labels import LabelRow
+    from chestgan_core.publishing.reader.labels import LabelRow
     from chestgan_core.publishing.release import release_experiment
 
     with one_line_failures(), metered(store, machine) as meter, machine.scratch() as folder:
@@ -97,7 +97,7 @@ def synthetic_image_set(
 )
 def synthetic_set_index(store: StoreResource) -> dg.MaterializeResult:
     """The list of all published sets, rebuilt from the manifests in the store."""
-    from chestgan_core.publishing.index_rebuild import rebuild_index
+    from chestgan_core.publishing.versions.index_rebuild import rebuild_index
 
     with one_line_failures():
         index = rebuild_index(store.open())

@@ -48,7 +48,7 @@ def _add_set(parser: Parser) -> None:
 
 def list_all(args: argparse.Namespace) -> Answer:
     """Name, version and size of each."""
-    from chestgan_core.publishing.fetching import list_sets
+    from chestgan_core.publishing.transfer.fetching import list_sets
     from chestgan_core.store.embedded import open_store
 
     with open_store(home()) as store:
@@ -66,7 +66,7 @@ def list_all(args: argparse.Namespace) -> Answer:
 
 def show(args: argparse.Namespace) -> Answer:
     """The card of one set and its address; its manifest as data."""
-    from chestgan_core.publishing.fetching import show_set
+    from chestgan_core.publishing.transfer.fetching import show_set
     from chestgan_core.store.embedded import open_store
 
     with open_store(home()) as store:
@@ -80,7 +80,7 @@ def show(args: argparse.Namespace) -> Answer:
 
 def fetch(args: argparse.Namespace) -> Answer:
     """Download one set."""
-    from chestgan_core.publishing.fetching import fetch_set
+    from chestgan_core.publishing.transfer.fetching import fetch_set
     from chestgan_core.store.embedded import open_store
 
     with open_store(home()) as store:
@@ -91,7 +91,7 @@ def fetch(args: argparse.Namespace) -> Answer:
 
 def verify(args: argparse.Namespace) -> Answer:
     """What is missing or damaged in a folder; exit status 1 where anything is."""
-    from chestgan_core.publishing.fetching import verify_set
+    from chestgan_core.publishing.transfer.fetching import verify_set
 
     checked = verify_set(args.folder)
     return Answer(checked.as_json(), checked.line())
@@ -99,7 +99,7 @@ def verify(args: argparse.Namespace) -> Answer:
 
 def withdraw(args: argparse.Namespace) -> Answer:
     """Withdraw one version."""
-    from chestgan_core.publishing.withdrawal import withdraw_set
+    from chestgan_core.publishing.versions.withdrawal import withdraw_set
     from chestgan_core.store.embedded import open_store
 
     with open_store(home()) as store:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chestgan_core.publishing.torch_dataset import SyntheticSet
+    from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
 
 
 def open_set(where: str | Path, cache: str | Path | None = None) -> "SyntheticSet":
-    """A published or a fetched set as a torch Dataset; see chestgan_core.publishing.reader.open_set."""
+    """A published or a fetched set as a torch Dataset; see opening.open_set."""
     # Imported here, so that the package can be listed without torch.
-    from chestgan_core.publishing import reader
+    from chestgan_core.publishing import opening
 
-    return reader.open_set(where, cache)
+    return opening.open_set(where, cache)

@@ -13,9 +13,9 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.evaluation.scoring.gate import apply_gate
 from chestgan_core.evaluation.stored_report import StoredReport, latest_report
-from chestgan_core.publishing.fetching import verify_set
-from chestgan_core.publishing.uploading import publish_set
-from chestgan_core.publishing.writing import write_set
+from chestgan_core.publishing.transfer.fetching import verify_set
+from chestgan_core.publishing.transfer.uploading import publish_set
+from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.store.store import Store
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.run import fetch_generator, newest_run

@@ -12,9 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from chestgan_core.errors import BadInput, NotInStore
-from chestgan_core.publishing.fetching import show_set
-from chestgan_core.publishing.index import read_index
-from chestgan_core.publishing.manifest import SetFacts
+from chestgan_core.publishing.reader.manifest import SetFacts
+from chestgan_core.publishing.transfer.fetching import show_set
+from chestgan_core.publishing.versions.index import read_index
 from chestgan_core.reading.design import StudyDesign, images_for
 from chestgan_core.reading.images.choosing import LEVELS, TooFewImages, choose
 from chestgan_core.reading.images.real_images import REMEDY, ROWS, RealRow

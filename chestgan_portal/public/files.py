@@ -15,7 +15,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from chestgan_core.errors import BadInput, NotInStore
-from chestgan_core.publishing.set_folder import CARD
+from chestgan_core.publishing.reader.set_folder import CARD
 from chestgan_portal.pages.languages import _
 from chestgan_portal.public.library import Library, ShownSet, find_object
 from chestgan_portal.public.shown_sets import library, sets_being_read

@@ -15,9 +15,9 @@ from PIL import Image
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.evaluation.scoring.read_report import ReadReport, read_report
 from chestgan_core.imaging.pictures import thumbnail
-from chestgan_core.publishing.index import SetEntry, entry_of, read_index
-from chestgan_core.publishing.set_folder import CARD, SAMPLES, SetFolder, parse_set
-from chestgan_core.publishing.withdrawal import Withdrawal, withdrawal_of
+from chestgan_core.publishing.reader.set_folder import CARD, SAMPLES, SetFolder, parse_set
+from chestgan_core.publishing.versions.index import SetEntry, entry_of, read_index
+from chestgan_core.publishing.versions.withdrawal import Withdrawal, withdrawal_of
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, StoredObject
 from chestgan_core.store.store import Store

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chestgan_core.errors import BadInput, DamagedObject
-from chestgan_core.publishing.labels import REMEDY, LabelRow, read_labels
-from chestgan_core.publishing.png import decode_grey, max_png_bytes
-from chestgan_core.publishing.set_folder import LABELS, SetFolder
-from chestgan_core.publishing.tars import Member, members, read_member
+from chestgan_core.publishing.reader.labels import REMEDY, LabelRow, read_labels
+from chestgan_core.publishing.reader.png import decode_grey, max_png_bytes
+from chestgan_core.publishing.reader.set_folder import LABELS, SetFolder
+from chestgan_core.publishing.reader.tars import Member, members, read_member
 from chestgan_core.store.artefacts import StoredObject
 from chestgan_core.store.store import Store
 from chestgan_portal.public.kept import Kept

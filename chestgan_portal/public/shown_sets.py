@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from chestgan_core.dicom.histology import HISTOLOGIES
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
-from chestgan_core.publishing.labels import LabelRow
-from chestgan_core.publishing.manifest import SetFacts
+from chestgan_core.publishing.reader.labels import LabelRow
+from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.store.artefacts import canonical_json, sha256_of
 from chestgan_portal.database.tables import Participation, Study
 from chestgan_portal.pages.languages import _

@@ -18,9 +18,6 @@ from fuzz.mutation import plain_data, several, some_bytes, word
 
 def warm_up() -> None:
     """Import what reads sets, before the address space is limited."""
-    import chestgan_core.publishing.fetching
-    import chestgan_core.publishing.reader
-    import chestgan_core.publishing.torch_dataset  # noqa: F401
 
 
 def make(rng: random.Random, seeds: Path, folder: Path) -> dict[str, Any]:

@@ -21,8 +21,8 @@ import pytest
 import yaml
 
 from chestgan_assets.partitions import patients
-from chestgan_core.publishing.fetching import fetch_set
-from chestgan_core.publishing.reader import open_set
+from chestgan_core.publishing.opening import open_set
+from chestgan_core.publishing.transfer.fetching import fetch_set
 from chestgan_core.store.embedded import BUCKET
 from chestgan_core.store.objects import ObjectStore
 from chestgan_core.store.store import Store

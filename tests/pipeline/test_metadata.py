@@ -23,7 +23,7 @@ from chestgan_assets.metadata import (
 )
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_core.dicom.left_out import Cause
-from chestgan_core.publishing import labels
+from chestgan_core.publishing.reader import labels
 from chestgan_core.slices import shards
 from chestgan_core.sources.images.image_rows import ImageRow, rows_to_parquet
 from chestgan_core.store.embedded import EmbeddedStore

@@ -10,8 +10,8 @@ from chestgan_assets.resources import StoreResource
 from chestgan_core.evaluation import stored_report
 from chestgan_core.evaluation.reader_study import REALISM
 from chestgan_core.evaluation.stored_report import StoredReport, report_experiment
-from chestgan_core.publishing.fetching import fetch_set
 from chestgan_core.publishing.release import release_experiment
+from chestgan_core.publishing.transfer.fetching import fetch_set
 from chestgan_core.reading.design import StudyDesign
 from chestgan_core.reading.images.frozen_study import freeze_study, read_key
 from chestgan_core.reading.images.real_images import collect_real_images

@@ -17,10 +17,10 @@ from PIL import Image
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
-from chestgan_core.publishing.set_folder import SetFolder
-from chestgan_core.publishing.uploading import publish_set
-from chestgan_core.publishing.withdrawal import withdraw_set
-from chestgan_core.publishing.writing import write_set
+from chestgan_core.publishing.reader.set_folder import SetFolder
+from chestgan_core.publishing.transfer.uploading import publish_set
+from chestgan_core.publishing.versions.withdrawal import withdraw_set
+from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.reading.analysis.analyse import analyse
 from chestgan_core.reading.analysis.result import StudyResult
 from chestgan_core.reading.pages.result_charts import draw_charts

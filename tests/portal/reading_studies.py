@@ -23,8 +23,8 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from chestgan_core.config.experiment import parse_experiment
-from chestgan_core.publishing.set_folder import SetFolder
-from chestgan_core.publishing.uploading import publish_set
+from chestgan_core.publishing.reader.set_folder import SetFolder
+from chestgan_core.publishing.transfer.uploading import publish_set
 from chestgan_core.reading.design import StudyDesign
 from chestgan_core.reading.images.frozen_study import freeze_study
 from chestgan_core.reading.images.real_images import Collected, RealRow, commit_real_images
@@ -42,7 +42,7 @@ def written_set() -> SetFolder:
     import torch
 
     from chestgan_core.networks.registry import build_generator
-    from chestgan_core.publishing.writing import write_set
+    from chestgan_core.publishing.writing.set_writer import write_set
     from chestgan_core.training.weights import load_generator, save_generator
 
     folder = Path(tempfile.mkdtemp(prefix="chestgan-test-set-"))

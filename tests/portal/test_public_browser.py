@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from chestgan_core.publishing.reader import SetReader
-from chestgan_core.publishing.set_folder import SetFolder
+from chestgan_core.publishing.reader.set_folder import SetFolder
+from chestgan_core.publishing.reader.set_reader import SetReader
 from chestgan_core.store.store import Store
 from tests.portal.public_store import FRAMES, commit_run, publish_all
 

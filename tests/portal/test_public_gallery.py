@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from chestgan_core.publishing.reader import SetReader
-from chestgan_core.publishing.set_folder import SetFolder
-from chestgan_core.publishing.withdrawal import withdraw_set
+from chestgan_core.publishing.reader.set_folder import SetFolder
+from chestgan_core.publishing.reader.set_reader import SetReader
+from chestgan_core.publishing.versions.withdrawal import withdraw_set
 from chestgan_core.reading.design import StudyDesign
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select
 from starlette.testclient import TestClient
 
-from chestgan_core.publishing.uploading import publish_set
-from chestgan_core.publishing.withdrawal import withdraw_set
+from chestgan_core.publishing.transfer.uploading import publish_set
+from chestgan_core.publishing.versions.withdrawal import withdraw_set
 from chestgan_core.reading.images.frozen_study import open_study as read_study
 from chestgan_core.reading.images.frozen_study import read_key
 from chestgan_core.reading.stored_answers import read_answers

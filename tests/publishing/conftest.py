@@ -7,8 +7,8 @@ import torch
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
-from chestgan_core.publishing.set_folder import SetFolder
-from chestgan_core.publishing.writing import write_set
+from chestgan_core.publishing.reader.set_folder import SetFolder
+from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
 from chestgan_core.training.weights import LoadedGenerator, load_generator, save_generator

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from chestgan_core.publishing.set_folder import SetFolder, read_set_folder
+from chestgan_core.publishing.reader.set_folder import SetFolder, read_set_folder
 
 TAR, LABELS, MANIFEST = "images-0000.tar", "labels.parquet", "manifest.json"
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from chestgan_core.errors import BadInput, DamagedObject
-from chestgan_core.publishing.fetching import verify_set
-from chestgan_core.publishing.reader import SetReader
-from chestgan_core.publishing.set_folder import SetFolder, read_set_folder
+from chestgan_core.publishing.reader.set_folder import SetFolder, read_set_folder
+from chestgan_core.publishing.reader.set_reader import SetReader
+from chestgan_core.publishing.transfer.fetching import verify_set
 from tests.publishing.hostile_sets import (
     LABELS,
     MANIFEST,

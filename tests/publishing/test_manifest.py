@@ -14,12 +14,12 @@ import pytest
 from PIL import Image
 
 from chestgan_core.errors import DamagedObject
-from chestgan_core.publishing.fetching import list_sets, newest_version, verify_set
-from chestgan_core.publishing.labels import read_labels
-from chestgan_core.publishing.reader import SetReader
-from chestgan_core.publishing.set_folder import SetFolder, parse_set, read_set_folder
-from chestgan_core.publishing.tars import add_file
-from chestgan_core.publishing.uploading import publish_set
+from chestgan_core.publishing.reader.labels import read_labels
+from chestgan_core.publishing.reader.set_folder import SetFolder, parse_set, read_set_folder
+from chestgan_core.publishing.reader.set_reader import SetReader
+from chestgan_core.publishing.reader.tars import add_file
+from chestgan_core.publishing.transfer.fetching import list_sets, newest_version, verify_set
+from chestgan_core.publishing.transfer.uploading import publish_set
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
 

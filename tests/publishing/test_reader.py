@@ -14,10 +14,10 @@ from chestgan_core.cli.main import main
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.publishing import open_set
-from chestgan_core.publishing.reader import parse_address
-from chestgan_core.publishing.set_folder import SetFolder
-from chestgan_core.publishing.torch_dataset import SyntheticSet
-from chestgan_core.publishing.uploading import publish_set
+from chestgan_core.publishing.opening import parse_address
+from chestgan_core.publishing.reader.set_folder import SetFolder
+from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
+from chestgan_core.publishing.transfer.uploading import publish_set
 from chestgan_core.store.embedded import open_store
 from chestgan_core.store.store import Store
 from chestgan_core.training.generation import generate

@@ -19,10 +19,11 @@ from chestgan_core.errors import BadInput, DamagedObject, DiskFull
 from chestgan_core.evaluation.scoring.metric_rows import FEATURE_MEASURES, RowContext
 from chestgan_core.imaging.pictures import to_grey
 from chestgan_core.networks.registry import build_generator
-from chestgan_core.publishing import open_set, writing
+from chestgan_core.publishing import open_set
 from chestgan_core.publishing.loose_images import write_images
-from chestgan_core.publishing.set_folder import CARD, SetFolder, read_set_folder
-from chestgan_core.publishing.writing import write_set
+from chestgan_core.publishing.reader.set_folder import CARD, SetFolder, read_set_folder
+from chestgan_core.publishing.writing import set_writer
+from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.training.generation import generate
 from chestgan_core.training.weights import LoadedGenerator, load_generator, save_generator
 
@@ -120,7 +121,7 @@ def test_a_large_set_is_cut_into_several_tars(
     monkeypatch: pytest.MonkeyPatch,
     provenance: dict[str, str],
 ) -> None:
-    monkeypatch.setattr(writing, "IMAGES_PER_TAR", 8)
+    monkeypatch.setattr(set_writer, "IMAGES_PER_TAR", 8)
     cut = write_set(generator, experiment, 20, 0, tmp_path, provenance)
     rows = pq.read_table(tmp_path / "labels.parquet").to_pylist()
     assert [row["tar"] for row in rows] == ["images-0000.tar"] * 8 + ["images-0001.tar"] * 8 + [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chestgan_core.publishing.set_folder import SetFolder
+from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.reading.images.frozen_study import FrozenStudy, freeze_study
 from chestgan_core.store.store import Store
 from tests.reading.published import design_of, publish, write_small_set

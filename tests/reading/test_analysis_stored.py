@@ -13,7 +13,7 @@ from PIL import Image
 from chestgan_core.documents.html import as_html
 from chestgan_core.errors import DamagedObject, NotInStore
 from chestgan_core.evaluation.reader_study import newest_reader_study
-from chestgan_core.publishing.set_folder import SetFolder
+from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.reading.analysis.analyse import analyse
 from chestgan_core.reading.analysis.result import StudyResult
 from chestgan_core.reading.answers import StudyAnswers

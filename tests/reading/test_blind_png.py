@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from chestgan_core.publishing.png import decode_grey
+from chestgan_core.publishing.reader.png import decode_grey
 from chestgan_core.reading.images.blind_png import blind_png
 
 

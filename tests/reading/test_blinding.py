@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from chestgan_core.imaging.pictures import png_of
-from chestgan_core.publishing.set_folder import SetFolder
+from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.reading.images.frozen_study import FrozenStudy, freeze_study, read_key
 from chestgan_core.reading.images.order import reading_order
 from chestgan_core.reading.offline.pack import make_pack

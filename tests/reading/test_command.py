@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from chestgan_core.cli.main import main
-from chestgan_core.publishing.set_folder import SetFolder
+from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.reading.images.frozen_study import open_study
 from chestgan_core.reading.offline.sealed_key import stored_key
 from chestgan_core.store.embedded import EmbeddedStore

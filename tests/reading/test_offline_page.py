@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chestgan_core.publishing.set_folder import SetFolder
+from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.reading.images.frozen_study import FrozenStudy, freeze_study
 from chestgan_core.reading.offline.pack import make_pack
 from chestgan_core.reading.offline.returned import collect_answers

@@ -7,9 +7,9 @@ import pytest
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.imaging.pictures import to_grey
-from chestgan_core.publishing.set_folder import SetFolder
-from chestgan_core.publishing.uploading import publish_set
-from chestgan_core.publishing.writing import write_set
+from chestgan_core.publishing.reader.set_folder import SetFolder
+from chestgan_core.publishing.transfer.uploading import publish_set
+from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.reading.images import collecting
 from chestgan_core.reading.images.real_images import collect_real_images, read_real_images
 from chestgan_core.slices.shards import SliceRow

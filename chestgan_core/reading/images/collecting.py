@@ -19,8 +19,8 @@ from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.imaging.pictures import to_grey
 from chestgan_core.local.parquet import read_parquet
 from chestgan_core.local.progress import Progress
-from chestgan_core.publishing.fetching import show_set
-from chestgan_core.publishing.manifest import SetFacts
+from chestgan_core.publishing.reader.manifest import SetFacts
+from chestgan_core.publishing.transfer.fetching import show_set
 from chestgan_core.reading.images.real_images import Collected, RealRow
 from chestgan_core.reading.study_key import Box
 from chestgan_core.slices.shards import SliceRow, read_shard, write_shard

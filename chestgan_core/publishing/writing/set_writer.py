@@ -17,11 +17,11 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.imaging.pictures import image_grid, png_of, save_png, to_grey
 from chestgan_core.local.files import replacing
 from chestgan_core.local.progress import Progress
-from chestgan_core.publishing.card import write_card
-from chestgan_core.publishing.labels import LabelRow, write_labels
-from chestgan_core.publishing.manifest import SetFacts
-from chestgan_core.publishing.set_folder import CARD, LABELS, MANIFEST, SAMPLES, SetFolder, parse_set
-from chestgan_core.publishing.tars import add_file
+from chestgan_core.publishing.reader.labels import LabelRow, write_labels
+from chestgan_core.publishing.reader.manifest import SetFacts
+from chestgan_core.publishing.reader.set_folder import CARD, LABELS, MANIFEST, SAMPLES, SetFolder, parse_set
+from chestgan_core.publishing.reader.tars import add_file
+from chestgan_core.publishing.writing.card import write_card
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import canonical_json, content_version, folder_of, sha256_of
 from chestgan_core.training.generation import class_of, generate, generate_stream
@@ -65,7 +65,7 @@ def write_set(
     Examples:
         >>> from pathlib import Path
         >>> from chestgan_core.config.experiment import load_experiment
-        >>> from chestgan_core.publishing.writing import write_set
+        >>> from chestgan_core.publishing.writing.set_writer import write_set
         >>> from chestgan_core.training.weights import load_generator
         >>> provenance = {"source": "generated phantom images", "source_licence": "none needed"}
         >>> generator = load_generator(Path("model"))  # the folder that `chestgan train` wrote

@@ -13,7 +13,7 @@ import pyarrow as pa
 from chestgan_core.errors import DamagedObject
 from chestgan_core.local.files import is_regular, replacing
 from chestgan_core.local.parquet import read_parquet, write_parquet
-from chestgan_core.publishing.set_folder import LABELS, SetFolder
+from chestgan_core.publishing.reader.set_folder import LABELS, SetFolder
 
 _NUMBER: pa.DataType = pa.int64()
 _TEXT: pa.DataType = pa.string()

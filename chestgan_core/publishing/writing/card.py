@@ -15,7 +15,7 @@ from chestgan_core.evaluation.reader_study import REALISM, ReaderStudyBlock
 from chestgan_core.evaluation.scoring.gate import GateResult, RuleResult
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.report_payload import BETTER
-from chestgan_core.publishing.manifest import SetFacts
+from chestgan_core.publishing.reader.manifest import SetFacts
 
 
 def write_card(facts: SetFacts, network: Mapping[str, Any], provenance: Mapping[str, Any]) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from chestgan_core.errors import DamagedObject
 from chestgan_core.local.files import is_regular
 from chestgan_core.local.progress import Progress
-from chestgan_core.publishing.index import add_to_index, entry_of
-from chestgan_core.publishing.set_folder import SetFolder
-from chestgan_core.publishing.withdrawal import require_not_withdrawn
+from chestgan_core.publishing.reader.set_folder import SetFolder
+from chestgan_core.publishing.versions.index import add_to_index, entry_of
+from chestgan_core.publishing.versions.withdrawal import require_not_withdrawn
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import folder_of, sha256_of
 from chestgan_core.store.store import Store
@@ -48,8 +48,8 @@ def publish_set(store: Store, ready: SetFolder) -> PublishedSet:
 
     Examples:
         >>> from pathlib import Path
-        >>> from chestgan_core.publishing.set_folder import read_set_folder
-        >>> from chestgan_core.publishing.uploading import publish_set
+        >>> from chestgan_core.publishing.reader.set_folder import read_set_folder
+        >>> from chestgan_core.publishing.transfer.uploading import publish_set
         >>> from chestgan_core.store.store import Store
         >>> published = publish_set(Store.open(), read_set_folder(Path("demo-set")))
         >>> published.name, published.images

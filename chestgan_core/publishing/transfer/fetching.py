@@ -15,12 +15,19 @@ from chestgan_core.escaping import escaped
 from chestgan_core.local.files import is_regular, replacing, require_space
 from chestgan_core.local.output import output_folder, require_output_folder
 from chestgan_core.local.progress import Progress
-from chestgan_core.publishing.index import SetEntry, read_index
-from chestgan_core.publishing.labels import read_labels
-from chestgan_core.publishing.png import decode_grey, max_png_bytes
-from chestgan_core.publishing.set_folder import CARD, LABELS, MANIFEST, SetFolder, parse_set, read_set_folder
-from chestgan_core.publishing.tars import Member, members, read_member
-from chestgan_core.publishing.withdrawal import require_not_withdrawn, stored_entry, withdrawal_of
+from chestgan_core.publishing.reader.labels import read_labels
+from chestgan_core.publishing.reader.png import decode_grey, max_png_bytes
+from chestgan_core.publishing.reader.set_folder import (
+    CARD,
+    LABELS,
+    MANIFEST,
+    SetFolder,
+    parse_set,
+    read_set_folder,
+)
+from chestgan_core.publishing.reader.tars import Member, members, read_member
+from chestgan_core.publishing.versions.index import SetEntry, read_index
+from chestgan_core.publishing.versions.withdrawal import require_not_withdrawn, stored_entry, withdrawal_of
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, folder_of, sha256_of
 from chestgan_core.store.store import Store
@@ -71,7 +78,7 @@ def list_sets(store: Store) -> list[SetEntry]:
         StoreError: The store refused, or did not answer.
 
     Examples:
-        >>> from chestgan_core.publishing.fetching import list_sets
+        >>> from chestgan_core.publishing.transfer.fetching import list_sets
         >>> from chestgan_core.store.store import Store
         >>> for entry in list_sets(Store.open()):
         ...     print(entry.name, entry.images, entry.resolution)  # images, pixels
@@ -112,7 +119,7 @@ def show_set(store: Store, name: str, version: str | None = None) -> dict[str, A
         StoreError: The store refused, or did not answer.
 
     Examples:
-        >>> from chestgan_core.publishing.fetching import show_set
+        >>> from chestgan_core.publishing.transfer.fetching import show_set
         >>> from chestgan_core.store.store import Store
         >>> facts = show_set(Store.open(), "demo")["set"]
         >>> facts["images"], facts["resolution"]  # images, pixels
@@ -155,7 +162,7 @@ def fetch_set(store: Store, name: str, version: str | None, folder: Path) -> Set
 
     Examples:
         >>> from pathlib import Path
-        >>> from chestgan_core.publishing.fetching import fetch_set
+        >>> from chestgan_core.publishing.transfer.fetching import fetch_set
         >>> from chestgan_core.store.store import Store
         >>> fetched = fetch_set(Store.open(), "demo", None, Path("demo-set"))
         >>> fetched.images, fetched.facts.window.ends  # HU of grey 0 and of grey 255
@@ -197,7 +204,7 @@ def verify_set(folder: Path) -> Verification:
 
     Examples:
         >>> from pathlib import Path
-        >>> from chestgan_core.publishing.fetching import verify_set
+        >>> from chestgan_core.publishing.transfer.fetching import verify_set
         >>> verify_set(Path("demo-set")).broken
         {}
     """

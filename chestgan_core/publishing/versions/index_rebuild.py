@@ -6,8 +6,8 @@ In: the store. Out: synthetic/index.json, and what it says.
 from dataclasses import dataclass
 
 from chestgan_core.errors import DamagedObject, NotInStore
-from chestgan_core.publishing.index import SetEntry, replace_index
-from chestgan_core.publishing.withdrawal import stored_entry
+from chestgan_core.publishing.versions.index import SetEntry, replace_index
+from chestgan_core.publishing.versions.withdrawal import stored_entry
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.store import Store

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Subset
 
 from chestgan_core.imaging.pictures import from_grey
-from chestgan_core.publishing.reader import Label, SetReader
+from chestgan_core.publishing.reader.set_reader import Label, SetReader
 
 
 class SyntheticSet(SetReader, Dataset[tuple[Tensor, Label]]):

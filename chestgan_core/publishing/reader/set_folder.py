@@ -12,7 +12,7 @@ from typing import Any
 
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.local.files import file_error, is_regular, open_regular
-from chestgan_core.publishing.manifest import SetFacts, SetManifest
+from chestgan_core.publishing.reader.manifest import SetFacts, SetManifest
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import StoredObject, folder_of, parse_json, parse_manifest, parse_typed
 

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field
 
 from chestgan_core.errors import BadInput, NotInStore, StoreError, nearest
-from chestgan_core.publishing.index import SetEntry, change_entry, read_entry, read_index
-from chestgan_core.publishing.manifest import Name
+from chestgan_core.publishing.reader.manifest import Name
+from chestgan_core.publishing.versions.index import SetEntry, change_entry, read_entry, read_index
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import parse_typed
 from chestgan_core.store.store import Store

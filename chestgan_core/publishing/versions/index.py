@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chestgan_core.errors import DamagedObject, NotInStore
-from chestgan_core.publishing.manifest import Name, NotNegative, Positive, Sha256, Text
-from chestgan_core.publishing.set_folder import SetFolder, parse_set
+from chestgan_core.publishing.reader.manifest import Name, NotNegative, Positive, Sha256, Text
+from chestgan_core.publishing.reader.set_folder import SetFolder, parse_set
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import folder_of, parse_typed
 from chestgan_core.store.store import Store

@@ -1,0 +1,1 @@
+"""Sets between folder and store: uploaded, fetched, verified."""

@@ -1,0 +1,1 @@
+"""The versions of sets in a store: index, withdrawal."""

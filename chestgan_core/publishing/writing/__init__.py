@@ -1,0 +1,1 @@
+"""A synthetic set written into a folder: images, labels, card, manifest."""
