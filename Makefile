@@ -80,7 +80,7 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	touch $@
 
 # Needs uv. Universal: one file for Linux and macOS, Python 3.11 to 3.13; no index addresses. Then what the image has of it.
-IMAGE_EXTRAS := deploy features idc portal studies
+IMAGE_EXTRAS := deploy features idc portal studies structured-reports
 LOCK := uv pip compile --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --python-version 3.11
 lock:
 	$(LOCK) --all-extras pyproject.toml -o requirements.lock
