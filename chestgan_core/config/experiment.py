@@ -69,10 +69,16 @@ class Evaluation(Section):
 
 
 class Publication(Section):
-    """The synthetic set. images: their number; they come from the seeds first_seed, first_seed + 1, ..."""
+    """The synthetic set. images: their number; they come from the seeds first_seed, first_seed + 1, ...
+
+    bits: 8 or 16 a pixel. 16 keeps what 8 round away: one of 256 grey levels of a window 1,500 HU wide is 5.9 HU.
+    weights: whether the set holds the generator too, so that others make more of its images.
+    """
 
     images: Annotated[int, Field(ge=1)] = 200
     first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    bits: Literal[8, 16] = 8
+    weights: bool = False
 
 
 class Compute(Section):
