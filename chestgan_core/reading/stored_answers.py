@@ -11,9 +11,10 @@ from collections.abc import Iterable
 
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.escaping import csv_cell
+from chestgan_core.local.json_text import parse_json
 from chestgan_core.reading.answers import Answer, Reader, StudyAnswers
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact, canonical_json, content_version, parse_json, parse_typed
+from chestgan_core.store.artefacts import Artefact, canonical_json, content_version, parse_typed
 from chestgan_core.store.store import Store
 
 ANSWERS = "answers.json"

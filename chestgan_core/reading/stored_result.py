@@ -11,6 +11,7 @@ from pydantic import Field
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.evaluation.reader_study import ReaderStudyBlock, read_summary
+from chestgan_core.local.json_text import parse_json
 from chestgan_core.reading.analysis.analyse import VERSION, analyse
 from chestgan_core.reading.analysis.result import StudyResult
 from chestgan_core.reading.answers import StudyAnswers
@@ -20,7 +21,7 @@ from chestgan_core.reading.pages.result_tables import answers_table, result_tabl
 from chestgan_core.reading.stored_answers import newest_answers
 from chestgan_core.reading.study_key import StudyKey
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact, canonical_json, content_version, parse_json, parse_typed
+from chestgan_core.store.artefacts import Artefact, canonical_json, content_version, parse_typed
 from chestgan_core.store.store import Store
 
 PAGE, PDF, DATA, CHARTS, TABLES = "report.html", "report.pdf", "result.json", "charts", "tables"

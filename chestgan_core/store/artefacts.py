@@ -15,6 +15,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from chestgan_core.errors import BadInput, DamagedObject, nearest
+from chestgan_core.local.json_text import parse_json
 
 AGAIN = "delete it and materialize its artefact again"
 _DIGITS = 16
@@ -98,37 +99,6 @@ def sha256_of(source: Path | bytes) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def parse_json(data: bytes, where: str, remedy: str = AGAIN) -> dict[str, Any]:
-    """A JSON object. where: what an error names.
-
-    Raises DamagedObject: not JSON, no object, NaN or infinity (Python reads them), a name twice, nested so deep that it
-    is no manifest, half of a surrogate pair (no text, and no terminal or file takes it).
-    """
-    try:
-        value = json.loads(data, parse_constant=_refuse_constant, object_pairs_hook=_distinct)
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
-    except json.JSONDecodeError as error:
-        raise DamagedObject(where, "is not a JSON object", remedy) from error
-    except ValueError as error:
-        raise DamagedObject(where, f"is not a JSON object ({error})", remedy) from error
-    except RecursionError as error:
-        raise DamagedObject(where, "is not a JSON object (it is nested too deeply)", remedy) from error
-    if not isinstance(value, dict):
-        raise DamagedObject(where, "is not a JSON object", remedy)
-    return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number of JSON")
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return fields
-
-
 def parse_typed(
     kind: type[T], value: object, where: str, remedy: str = AGAIN, what: str = "as expected"
 ) -> T:
@@ -175,7 +145,7 @@ def parse_manifest(manifest_key: str, data: bytes, where: str) -> Artefact:
     The manifest may come from a store that somebody else writes to, so its keys are checked: an object must lie in
     the folder of the manifest, or fetching it would write outside of the target folder. Raises DamagedObject.
     """
-    manifest = parse_json(data, where)
+    manifest = parse_json(data, where, AGAIN)
     fields = parse_typed(_Manifest, manifest, where, "give the key of a manifest", "a manifest")
     objects = tuple(StoredObject(item.key, item.bytes, item.sha256) for item in fields.objects)
     for item in objects:

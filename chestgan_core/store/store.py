@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore, PointerMoved, StoreError
+from chestgan_core.local.json_text import parse_json
 from chestgan_core.local.progress import Progress
 from chestgan_core.store.artefacts import (
     AGAIN,
@@ -28,7 +29,6 @@ from chestgan_core.store.artefacts import (
     canonical_json,
     content_key,
     folder_of,
-    parse_json,
     parse_manifest,
     parse_typed,
     sha256_of,
@@ -211,7 +211,7 @@ class Store(ObjectStore):
     def get_pointer(self, key: str) -> tuple[dict[str, Any], str]:
         """A pointer's value and its ETag. Raises NotInStore, DamagedObject."""
         data, etag = self._read(key, None)
-        return parse_json(data, self.uri(key)), etag
+        return parse_json(data, self.uri(key), AGAIN), etag
 
     def read_pointer(self, key: str, *names: str) -> tuple[str, ...]:
         """What a pointer says of some names, `version` or `run`: each value can be one part of a key.

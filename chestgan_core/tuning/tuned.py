@@ -13,8 +13,9 @@ from chestgan_core.config.experiment import Experiment, Provenance, tuned_folder
 from chestgan_core.config.yaml_text import write_yaml
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.local.files import file_error, replacing
+from chestgan_core.local.json_text import parse_json
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import parse_json
+from chestgan_core.store.artefacts import AGAIN
 from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ def fetch_tuned(store: Store) -> list[str]:
     Raises StoreError, BadInput (the local folder cannot be written).
     """
     try:
-        texts = parse_json(store.get_bytes(keys.tuned_experiments()), store.uri(keys.tuned_experiments()))
+        texts = parse_json(
+            store.get_bytes(keys.tuned_experiments()), store.uri(keys.tuned_experiments()), AGAIN
+        )
     except NotInStore:
         texts = {}
     files = {f"{keys.checked_name(name)}.yaml": str(text) for name, text in texts.items()}

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from chestgan_core.errors import BadInput, NotInStore
+from chestgan_core.local.json_text import parse_json
 from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.transfer.fetching import show_set
 from chestgan_core.publishing.versions.index import read_index
@@ -19,7 +20,7 @@ from chestgan_core.reading.design import StudyDesign, images_for
 from chestgan_core.reading.images.choosing import LEVELS, TooFewImages, choose
 from chestgan_core.reading.images.real_images import REMEDY, ROWS, RealRow
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import parse_json, parse_typed
+from chestgan_core.store.artefacts import parse_typed
 from chestgan_core.store.store import Store
 from chestgan_portal.pages.languages import _
 

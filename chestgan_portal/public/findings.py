@@ -9,10 +9,11 @@ from chestgan_core.errors import DamagedObject
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.read_report import ReadReport, newest_report, read_report
 from chestgan_core.evaluation.scoring.report_payload import RunReport
+from chestgan_core.local.json_text import parse_json
 from chestgan_core.reading.analysis.result import StudyResult
 from chestgan_core.reading.stored_result import read_numbers
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import AGAIN, Artefact, folder_of, parse_json, parse_typed
+from chestgan_core.store.artefacts import AGAIN, Artefact, folder_of, parse_typed
 from chestgan_core.store.store import Store
 from chestgan_portal.public.newest import names_below, readable
 
@@ -109,7 +110,7 @@ def _comparison(store: Store, name: str) -> ShownComparison:
     where = store.uri(artefact.manifest_key)
     data = parse_typed(
         _ComparisonData,
-        parse_json(store.read(artefact, "comparison.json"), where),
+        parse_json(store.read(artefact, "comparison.json"), where, AGAIN),
         where,
         what="a comparison",
     )

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from chestgan_core.evaluation.scoring.gate import GateResult
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
+from chestgan_core.local.json_text import parse_json
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import folder_of, parse_json, parse_typed
+from chestgan_core.store.artefacts import AGAIN, folder_of, parse_typed
 from chestgan_core.store.store import Store
 from chestgan_portal.public.newest import names_below, readable
 
@@ -86,7 +87,10 @@ def _month(store: Store, name: str) -> ShownMonth:
     artefact = store.read_manifest(keys.month_manifest(name, version))
     where = store.uri(artefact.manifest_key)
     data = parse_typed(
-        MonthData, parse_json(store.read(artefact, "month.json"), where), where, what="the report of a month"
+        MonthData,
+        parse_json(store.read(artefact, "month.json"), where, AGAIN),
+        where,
+        what="the report of a month",
     )
     folder = folder_of(artefact.manifest_key).rstrip("/")
     drawn = any(artefact.name(item) == "month.png" for item in artefact.objects)

@@ -13,8 +13,9 @@ from chestgan_core.errors import NotInStore
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.provenance import in_words
 from chestgan_core.evaluation.scoring.report_payload import RunReport
+from chestgan_core.local.json_text import parse_json
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact, parse_json, parse_typed
+from chestgan_core.store.artefacts import Artefact, parse_typed
 from chestgan_core.store.store import Store
 
 REPORT_FILE = "report.json"
@@ -52,7 +53,7 @@ def require_report(store: Store, experiment: str) -> NewestReport:
 def read_payload(store: Store, report: Artefact) -> RunReport:
     """report.json of a committed report. Raises DamagedObject: not as expected, as of another version; NotInStore."""
     where = f"{store.uri(report.manifest_key).rpartition('/')[0]}/{REPORT_FILE}"
-    fields = parse_json(store.read(report, REPORT_FILE), where)
+    fields = parse_json(store.read(report, REPORT_FILE), where, REMEDY)
     return parse_typed(RunReport, fields, where, REMEDY, "the report of a run")
 
 

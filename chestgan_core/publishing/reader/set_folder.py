@@ -12,9 +12,10 @@ from typing import Any
 
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.local.files import file_error, is_regular, open_regular
+from chestgan_core.local.json_text import parse_json
 from chestgan_core.publishing.reader.manifest import SetFacts, SetManifest
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import StoredObject, folder_of, parse_json, parse_manifest, parse_typed
+from chestgan_core.store.artefacts import StoredObject, folder_of, parse_manifest, parse_typed
 
 MANIFEST, LABELS, CARD, SAMPLES = keys.MANIFEST, "labels.parquet", "README.md", "samples.png"
 MAX_MANIFEST_BYTES = 64 * 2**20

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore, nearest
 from chestgan_core.imaging.windows import Unit
+from chestgan_core.local.json_text import parse_json
 from chestgan_core.publishing.reader.set_reader import SetReader
 from chestgan_core.publishing.transfer.fetching import fetch_set
 from chestgan_core.publishing.versions.withdrawal import require_not_withdrawn
@@ -27,7 +28,7 @@ from chestgan_core.reading.images.pictures import PICTURES, pack_pictures, unpac
 from chestgan_core.reading.images.real_images import RealPool, read_real_images
 from chestgan_core.reading.study_key import KeyRow, StudyKey
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import canonical_json, content_version, parse_json, parse_typed
+from chestgan_core.store.artefacts import canonical_json, content_version, parse_typed
 from chestgan_core.store.store import Store, commits
 
 KEY = "key.json"

@@ -12,12 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.local.files import file_error, open_regular
+from chestgan_core.local.json_text import parse_json
 from chestgan_core.reading.answers import Answer, AnsweredAt, OneToFive, Reader, Said, Share, StudyAnswers
 from chestgan_core.reading.design import Name, StudyDesign, Truth
 from chestgan_core.reading.images.frozen_study import FrozenStudy
 from chestgan_core.reading.offline.sealed_key import Id, SealedKey, stored_key
 from chestgan_core.reading.stored_answers import require_consistent
-from chestgan_core.store.artefacts import parse_json, parse_typed
+from chestgan_core.store.artefacts import parse_typed
 from chestgan_core.store.store import Store
 
 MAX_BYTES = 50_000_000

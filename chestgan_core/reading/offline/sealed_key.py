@@ -11,11 +11,12 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from chestgan_core.errors import DamagedObject
+from chestgan_core.local.json_text import parse_json
 from chestgan_core.reading.design import Name, Part
 from chestgan_core.reading.images.frozen_study import FrozenStudy
 from chestgan_core.reading.images.order import reading_order
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import canonical_json, parse_json, parse_typed, sha256_of
+from chestgan_core.store.artefacts import canonical_json, parse_typed, sha256_of
 from chestgan_core.store.store import Store
 
 FILE = "pack.json"
