@@ -4,15 +4,15 @@ images = chestgan_core.publishing.open_set("s3://bucket/prefix/synthetic/demo")
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
 
 
-def open_set(where: str | Path, cache: str | Path | None = None) -> "SyntheticSet":
+def open_set(where: str | Path, cache: str | Path | None = None, **options: Any) -> "SyntheticSet":
     """A published or a fetched set as a torch Dataset; see opening.open_set."""
     # Imported here, so that the package can be listed without torch.
     from chestgan_core.publishing import opening
 
-    return opening.open_set(where, cache)
+    return opening.open_set(where, cache, **options)

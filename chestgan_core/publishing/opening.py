@@ -5,8 +5,9 @@ In: the folder of a fetched set, or its s3:// address, which is fetched into a c
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chestgan_core.errors import BadInput
 from chestgan_core.local.home import home
@@ -17,12 +18,19 @@ from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.embedded import open_store_at
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
 
 _VERSION = re.compile("[0-9a-f]{16}")
 
 
-def open_set(where: str | Path, cache: str | Path | None = None) -> "SyntheticSet":
+def open_set(
+    where: str | Path,
+    cache: str | Path | None = None,
+    transform: "Callable[[Tensor], Any] | None" = None,
+    target_transform: Callable[[Any], Any] | None = None,
+) -> "SyntheticSet":
     """Open a set as a torch Dataset.
 
     Args:
@@ -31,6 +39,8 @@ def open_set(where: str | Path, cache: str | Path | None = None) -> "SyntheticSe
             second call downloads nothing. The store is that of the environment; where CHESTGAN_STORE is not set, an
             address in the bucket of the embedded store is found there, as `chestgan sets` finds it.
         cache: Where to put what is downloaded; by default `chestgan/sets` in the user's cache folder.
+        transform: Of each image, as in torchvision's datasets: gets (1, H, W) float32 in [-1, 1].
+        target_transform: Of each label: gets `index`, `seed`, `class`, `boxes`, `sha256` and `file`.
 
     Returns:
         The set. Item k is an image, (1, H, W) float32 in [-1, 1], and its label; `hounsfield(k)` is in HU.
@@ -58,7 +68,7 @@ def open_set(where: str | Path, cache: str | Path | None = None) -> "SyntheticSe
     # Here, so that everything else in this file can be used where there is no torch.
     from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
 
-    return SyntheticSet(_local_folder(where, cache))
+    return SyntheticSet(_local_folder(where, cache), transform, target_transform)
 
 
 def _local_folder(where: str | Path, cache: str | Path | None) -> SetFolder:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.local.json_text import parse_json
-from chestgan_core.publishing.reader.manifest import SetFacts
+from chestgan_core.publishing.reader.manifest import facts_from
 from chestgan_core.publishing.transfer.fetching import show_set
 from chestgan_core.publishing.versions.index import read_index
 from chestgan_core.reading.design import StudyDesign, images_for
@@ -236,10 +236,5 @@ class _Rows:
 def _classes(store: Store, design: StudyDesign) -> list[str]:
     """The class of each image of the set, from its manifest alone: image k is of seed first_seed + k."""
     manifest = show_set(store, design.set_name, design.set_version)
-    facts = parse_typed(
-        SetFacts, manifest["set"], manifest["uri"], "publish the set again", "a synthetic set"
-    )
-    if not facts.classes:
-        return [""] * facts.images
-    count = len(facts.classes)
-    return [facts.classes[(facts.first_seed + image) % count] for image in range(facts.images)]
+    facts = facts_from(manifest["set"], manifest["uri"])
+    return [facts.class_of(image) for image in range(facts.images)]

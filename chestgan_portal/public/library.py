@@ -15,11 +15,12 @@ from PIL import Image
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.evaluation.scoring.read_report import ReadReport, read_report
 from chestgan_core.imaging.pictures import thumbnail
+from chestgan_core.publishing.reader.manifest import SetFile
 from chestgan_core.publishing.reader.set_folder import CARD, SAMPLES, SetFolder, parse_set
 from chestgan_core.publishing.versions.index import SetEntry, entry_of, read_index
-from chestgan_core.publishing.versions.withdrawal import Withdrawal, withdrawal_of
+from chestgan_core.publishing.versions.status import SetStatus, status_of
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact, StoredObject
+from chestgan_core.store.artefacts import Artefact
 from chestgan_core.store.store import Store
 from chestgan_core.training.run_manifest import generator_sha256, runs_of
 from chestgan_portal.public.film import FILM, MAX_BYTES, frames_of
@@ -56,7 +57,7 @@ class Library:
         self.images = SetImages()
         self._index: Kept[list[SetEntry]] = Kept(1, FRESH)
         self._latest: Kept[str] = Kept(1_000, FRESH)
-        self._withdrawals: Kept[Withdrawal | None] = Kept(1_000, FRESH)
+        self._withdrawals: Kept[SetStatus | None] = Kept(1_000, FRESH)
         self._folders: Kept[SetFolder] = Kept(500)
         self._times: Kept[datetime] = Kept(2_000)
         self._cards: Kept[str] = Kept(100)
@@ -101,9 +102,14 @@ class Library:
         except NotInStore:
             return ""
 
-    def withdrawal(self, name: str, version: str) -> Withdrawal | None:
+    def status(self, name: str, version: str) -> SetStatus | None:
+        """What is said of a version, for instance that it is deprecated; at most some seconds old."""
+        return self._withdrawals.get((name, version), lambda: status_of(self.store, name, version))
+
+    def withdrawal(self, name: str, version: str) -> SetStatus | None:
         """Why a version was withdrawn, at most some seconds old."""
-        return self._withdrawals.get((name, version), lambda: withdrawal_of(self.store, name, version))
+        found = self.status(name, version)
+        return found if found and found.state == "withdrawn" else None
 
     def card(self, folder: SetFolder) -> str:
         """The card, Markdown. Raises DamagedObject: it is far too long for one."""
@@ -211,6 +217,6 @@ class Library:
         return [item.key for item in self.store.list(prefix) if item.key.endswith(f"/{keys.MANIFEST}")]
 
 
-def find_object(folder: SetFolder, name: str) -> StoredObject | None:
+def find_object(folder: SetFolder, name: str) -> SetFile | None:
     """The object of a set with this file name."""
     return next((item for item in folder.objects if folder.name(item) == name), None)

@@ -5,7 +5,6 @@ labels, which the manifest lists too. Only the tar that an image lies in is down
 a bounded room on the disk, which those that were not looked at longest leave first.
 """
 
-import hashlib
 import tempfile
 import threading
 from collections import OrderedDict
@@ -16,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chestgan_core.errors import BadInput, DamagedObject
-from chestgan_core.publishing.reader.labels import REMEDY, LabelRow, read_labels
-from chestgan_core.publishing.reader.png import decode_grey, max_png_bytes
+from chestgan_core.publishing.reader.labels import LabelRow, Labels, read_labels
+from chestgan_core.publishing.reader.levels import grey_of
+from chestgan_core.publishing.reader.manifest import SetFile
 from chestgan_core.publishing.reader.set_folder import LABELS, SetFolder
+from chestgan_core.publishing.reader.set_reader import decode_checked
 from chestgan_core.publishing.reader.tars import Member, members, read_member
-from chestgan_core.store.artefacts import StoredObject
 from chestgan_core.store.store import Store
 from chestgan_portal.public.kept import Kept
 
@@ -51,12 +51,12 @@ class SetImages:
     def __init__(self, room: int = ROOM) -> None:
         self._room = room
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._labels: Kept[list[LabelRow]] = Kept(_LABELS_KEPT)
+        self._labels: Kept[Labels] = Kept(_LABELS_KEPT)
         self._lock = threading.Lock()
         self._reading: dict[str, threading.Lock] = {}
         self._tars: OrderedDict[str, _Tar] = OrderedDict()
 
-    def rows(self, store: Store, found: SetFolder) -> list[LabelRow]:
+    def rows(self, store: Store, found: SetFolder) -> Labels:
         """The labels of a set, in order. Raises BadInput (too many images), DamagedObject, StoreError."""
         if found.images > MAX_IMAGES:
             raise BadInput(
@@ -72,41 +72,34 @@ class SetImages:
         if not 0 <= index < len(rows):
             raise IndexError(index)
         row = rows[index]
-        png = self._png(store, found, row)
+        png = self._png(store, found, rows, index)
         what = f"{found.facts.name} {found.version}: {row['file']}"
-        if hashlib.sha256(png).hexdigest() != row["sha256"]:
-            raise DamagedObject(what, f"is not the image in {LABELS}", REMEDY)
-        return SetImage(row, png, decode_grey(png, found.facts.resolution, what))
+        return SetImage(
+            row, png, grey_of(decode_checked(png, row["sha256"], found.facts, what), found.facts.bits)
+        )
 
-    def tar(self, store: Store, found: SetFolder, item: StoredObject) -> Path:
+    def tar(self, store: Store, found: SetFolder, item: SetFile) -> Path:
         """A tar of a set on the disk, as long as there is room for it. Raises BadInput (it is larger), StoreError."""
         return self._tar(store, found, item).path
 
-    def _read_labels(self, store: Store, found: SetFolder) -> list[LabelRow]:
+    def _read_labels(self, store: Store, found: SetFolder) -> Labels:
         item = next(one for one in found.objects if found.name(one) == LABELS)
         with tempfile.TemporaryDirectory(dir=self._place()) as folder:
             store.get_file(item.key, Path(folder) / LABELS, item.sha256)
             return read_labels(replace(found, path=Path(folder)))
 
-    def _png(self, store: Store, found: SetFolder, row: LabelRow) -> bytes:
-        item = next(one for one in found.objects if found.name(one) == row["tar"])
+    def _png(self, store: Store, found: SetFolder, rows: Labels, index: int) -> bytes:
+        item = next(one for one in found.objects if found.name(one) == rows[index]["tar"])
         for attempt in (1, 2):
             tar = self._tar(store, found, item)
-            member = tar.members.get(row["file"])
-            if member is None:
-                raise DamagedObject(item.key, f"does not contain {row['file']}, which has a label", REMEDY)
-            if member.bytes > max_png_bytes(found.facts.resolution):
-                raise DamagedObject(
-                    item.key, f"holds {row['file']}, too large for an image of this set", REMEDY
-                )
             try:
-                return read_member(member)
+                return read_member(rows.member(index, tar.path.parent))
             except DamagedObject:
                 if attempt == 2 or tar.path.exists():
                     raise  # else it has just made room for another one
         raise AssertionError
 
-    def _tar(self, store: Store, found: SetFolder, item: StoredObject) -> _Tar:
+    def _tar(self, store: Store, found: SetFolder, item: SetFile) -> _Tar:
         if item.bytes > self._room:
             raise BadInput(item.key, f"has {item.bytes:,} bytes, too many to be shown here", "fetch the set")
         with self._lock:

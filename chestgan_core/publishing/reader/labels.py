@@ -1,80 +1,300 @@
-"""labels.parquet of a synthetic set: one row per image.
+"""The labels of a synthetic set: what each image is, and where its bytes lie.
 
-In: rows, or the folder of a set. Out: the file, or rows whose types and tars were checked.
+In: labels.parquet of a set, or where pyarrow is not installed, the JSON beside each image in its tars. Out: rows that
+were checked against the manifest. Both hold the same; a million rows are some arrays, not a million objects.
 """
 
+import importlib.util
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, overload
 
-import pyarrow as pa
+import numpy as np
+from numpy.typing import NDArray
 
 from chestgan_core.errors import DamagedObject
 from chestgan_core.local.files import is_regular, replacing
-from chestgan_core.local.parquet import read_parquet, write_parquet
+from chestgan_core.local.json_text import parse_json
+from chestgan_core.publishing.reader.checked_fields import CheckedFields
+from chestgan_core.publishing.reader.manifest import SetFacts
+from chestgan_core.publishing.reader.png import max_png_bytes
 from chestgan_core.publishing.reader.set_folder import LABELS, SetFolder
+from chestgan_core.publishing.reader.tars import BLOCK, Member, members, read_member
 
-_NUMBER: pa.DataType = pa.int64()
-_TEXT: pa.DataType = pa.string()
-SCHEMA = pa.schema(
-    {"index": _NUMBER, "seed": _NUMBER, "class": _TEXT, "tar": _TEXT, "file": _TEXT, "sha256": _TEXT}
-)
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+REMEDY = "fetch the set again: files that are intact are not downloaded again"
 # Functional, because `class` is a word of Python.
 LabelRow = TypedDict(
-    "LabelRow", {"index": int, "seed": int, "class": str, "tar": str, "file": str, "sha256": str}
+    "LabelRow",
+    {
+        "index": int,
+        "seed": int,
+        "class": str,
+        "boxes": list[list[float]],
+        "sha256": str,
+        "tar": str,
+        "file": str,
+        "offset": int,
+        "bytes": int,
+    },
 )
-_MIN_IMAGE_BYTES = 1024  # of a tar: the header of a file, and one block of it
-_FILE, _SHA256 = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"), re.compile(r"[0-9a-f]{64}")
-REMEDY = "fetch the set again: files that are intact are not downloaded again"
+"""One image. class: what it was to show, empty where the set has no classes. boxes: of tumours, [x0, y0, x1, y1] in
+pixels, x to the right, y down, from the outer edge of the first pixel. sha256: over its levels (levels.py). tar, file,
+offset, bytes: where its PNG lies."""
+MAX_LABEL_BYTES = 64 * 2**10
+"""Of the JSON beside an image."""
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
-def write_labels(rows: list[LabelRow], path: Path) -> None:
-    """Write all rows; the same rows give the same bytes."""
+@dataclass(frozen=True)
+class Labels(Sequence[LabelRow]):
+    """The rows of a set in the order of its images, each made when it is read. tars: names, which tar numbers."""
+
+    facts: SetFacts
+    sha256: tuple[str, ...]
+    tars: tuple[str, ...]
+    tar: NDArray[np.int32]
+    offset: NDArray[np.int64]
+    bytes: NDArray[np.int64]
+    boxes: dict[int, list[list[float]]]
+
+    def __len__(self) -> int:
+        return len(self.sha256)
+
+    @overload
+    def __getitem__(self, k: int) -> LabelRow: ...
+    @overload
+    def __getitem__(self, k: slice) -> list[LabelRow]: ...
+    def __getitem__(self, k: int | slice) -> LabelRow | list[LabelRow]:
+        if isinstance(k, slice):
+            return [self[one] for one in range(len(self))[k]]
+        k = range(len(self))[k]
+        return {
+            "index": k,
+            "seed": self.facts.first_seed + k,
+            "class": self.facts.class_of(k),
+            "boxes": self.boxes.get(k, []),
+            "sha256": self.sha256[k],
+            "tar": self.tars[self.tar[k]],
+            "file": png_name(k),
+            "offset": int(self.offset[k]),
+            "bytes": int(self.bytes[k]),
+        }
+
+    def member(self, k: int, folder: Path) -> Member:
+        """Where the PNG of image k lies, in a folder with the tars."""
+        return Member(folder / self.tars[self.tar[k]], png_name(k), int(self.offset[k]), int(self.bytes[k]))
+
+
+def png_name(k: int) -> str:
+    """The file of image k in its tar."""
+    return f"{k:06d}.png"
+
+
+def json_name(k: int) -> str:
+    """The file with the label of image k, right behind its image."""
+    return f"{k:06d}.json"
+
+
+def schema() -> "pa.Schema":
+    """The columns of labels.parquet. boxes: as JSON, so that every reader of Parquet has it in one column."""
+    import pyarrow as pa
+
+    number, text = pa.int64(), pa.string()
+    types = {"index": number, "seed": number, "offset": number, "bytes": number}
+    return pa.schema({name: types.get(name, text) for name in LabelRow.__annotations__})
+
+
+def write_labels(rows: Iterable[LabelRow], path: Path) -> None:
+    """Write all rows as labels.parquet; the same rows give the same bytes."""
+    import pyarrow as pa
+
+    from chestgan_core.local.parquet import write_parquet
+
+    plain = [{**row, "boxes": json.dumps(row["boxes"], separators=(",", ":"))} for row in rows]
     with replacing(path) as part:
-        part.write_bytes(write_parquet(pa.Table.from_pylist(rows, schema=SCHEMA)))
+        part.write_bytes(write_parquet(pa.Table.from_pylist(plain, schema=schema())))
 
 
-def read_labels(folder: SetFolder) -> list[LabelRow]:
-    """All rows, in order. Columns that a later version adds are passed over.
+def label_json(row: LabelRow) -> bytes:
+    """What lies beside an image in its tar: one line, names sorted."""
+    shown = {"index": row["index"], "seed": row["seed"], "class": row["class"], "boxes": row["boxes"]}
+    text = json.dumps({**shown, "sha256": row["sha256"]}, sort_keys=True, separators=(",", ":"))
+    return text.encode()
 
-    Raises DamagedObject: not Parquet, a column missing or of another type, a row too few or too many, a tar that the
-    manifest does not list, a row that is not that of its image (number, seed, class), two rows of one file.
+
+def read_labels(folder: SetFolder) -> Labels:
+    """All rows: of labels.parquet, or of the tars where pyarrow is not installed.
+
+    Columns and fields that a later version adds are passed over. Raises DamagedObject: not Parquet, a column missing or
+    of another type, a row too few or too many, a tar that the manifest does not list, a row that is not that of its
+    image (number, seed, class), a place outside of its tar.
     """
-    path = folder.path / LABELS
+    if importlib.util.find_spec("pyarrow") is None:
+        return labels_of_tars(folder)
+    return labels_of_parquet(folder)
+
+
+def labels_of_parquet(folder: SetFolder) -> Labels:
+    """As read_labels, from labels.parquet."""
+    from chestgan_core.local.parquet import read_parquet
+
+    path, facts = folder.path / LABELS, folder.facts
     if not is_regular(path):
         raise DamagedObject(path, "is missing, or not a file", REMEDY)
-    tars = {folder.name(item): item.bytes for item in folder.objects if folder.name(item).endswith(".tar")}
-    if folder.images * _MIN_IMAGE_BYTES > sum(tars.values()):
+    _require_room(folder)
+    table = read_parquet(
+        path, path, REMEDY, schema=schema(), rows=facts.images, max_bytes=2**20 + 2048 * facts.images
+    )
+    columns: dict[str, Any] = {
+        name: table[name].to_numpy()
+        if name in ("index", "seed", "offset", "bytes")
+        else table[name].to_pylist()
+        for name in table.column_names
+    }
+    if fault := next(_faults(columns, folder), None):
+        raise DamagedObject(path, fault, REMEDY)
+    numbers = {name: at for at, name in enumerate(folder.tars)}
+    return Labels(
+        facts=facts,
+        sha256=tuple(columns["sha256"]),
+        tars=tuple(folder.tars),
+        tar=np.array([numbers[name] for name in columns["tar"]], np.int32),
+        offset=columns["offset"],
+        bytes=columns["bytes"],
+        boxes={
+            at: _boxes(json.loads(text), facts, f"{path}: row {at}")
+            for at, text in enumerate(columns["boxes"])
+            if text != "[]"
+        },
+    )
+
+
+def labels_of_tars(folder: SetFolder) -> Labels:
+    """As read_labels, from the JSON beside each image. Raises DamagedObject, too, where an image has none."""
+    facts, k = folder.facts, 0
+    _require_room(folder)
+    places: list[tuple[int, int, int]] = []
+    digests: list[str] = []
+    boxes: dict[int, list[list[float]]] = {}
+    for number, tar in enumerate(folder.tars):
+        for png, label in pairs(folder.path / tar):
+            if png.name != png_name(k) or k >= facts.images:
+                raise DamagedObject(png.tar, f"holds {png.name} where {png_name(k)} should be", REMEDY)
+            row = read_label(read_member(label), k, facts, f"{label.tar}: {label.name}")
+            places.append((number, png.offset, png.bytes))
+            digests.append(row["sha256"])
+            if row["boxes"]:
+                boxes[k] = row["boxes"]
+            k += 1
+    if k != facts.images:
+        raise DamagedObject(folder.path, f"holds {k:,} images, the manifest says {facts.images:,}", REMEDY)
+    tar, offset, size = np.array(places, np.int64).T
+    if int(size.max()) > max_png_bytes(facts.resolution, facts.bits):
+        raise DamagedObject(folder.path, "holds a file too large for an image of this set", REMEDY)
+    return Labels(facts, tuple(digests), tuple(folder.tars), tar.astype(np.int32), offset, size, boxes)
+
+
+def pairs(tar: Path) -> Iterator[tuple[Member, Member]]:
+    """The image and the label of each image of a tar, without reading them. Raises DamagedObject."""
+    files = members(tar)
+    for png in files:
+        label = next(files, None)
+        stem = png.name.removesuffix(".png")
+        if label is None or (png.name, label.name) != (f"{stem}.png", f"{stem}.json"):
+            raise DamagedObject(tar, f"has no label behind {png.name}", REMEDY)
+        if label.bytes > MAX_LABEL_BYTES:
+            raise DamagedObject(
+                tar, f"holds {label.name} of {label.bytes:,} bytes, too many for a label", REMEDY
+            )
+        yield png, label
+
+
+class ImageLabel(TypedDict):
+    """What read_label reads of the JSON beside an image; number, seed and class are those of the image."""
+
+    sha256: str
+    boxes: list[list[float]]
+
+
+def read_label(data: bytes, k: int, facts: SetFacts, where: str) -> ImageLabel:
+    """The JSON beside image k. Raises DamagedObject: a field out of bounds, or not that of image k."""
+    fields = CheckedFields(parse_json(data, where, REMEDY), where, REMEDY, "the label of an image")
+    seed, shown = facts.first_seed + k, facts.class_of(k)
+    found = (fields.whole("index", 0, 2**32), fields.whole("seed", 0, 2**33), fields.text("class"))
+    if found != (k, seed, shown):
+        raise DamagedObject(where, _not_that_of(k, facts), REMEDY)
+    return {
+        "sha256": fields.text("sha256", _SHA256.pattern, 64),
+        "boxes": _boxes_of(fields, facts, where),
+    }
+
+
+def _not_that_of(k: int, facts: SetFacts) -> str:
+    shown = facts.class_of(k)
+    return f"is not that of image {k}: seed {facts.first_seed + k}{f', class {shown}' if shown else ''}"
+
+
+def _boxes(value: object, facts: SetFacts, where: str) -> list[list[float]]:
+    return _boxes_of(CheckedFields({"boxes": value}, where, REMEDY, "the label of an image"), facts, where)
+
+
+def _boxes_of(fields: CheckedFields, facts: SetFacts, where: str) -> list[list[float]]:
+    boxes = fields.numbers("boxes", 4, 0, facts.resolution)
+    if any(x0 >= x1 or y0 >= y1 for x0, y0, x1, y1 in boxes):
+        raise DamagedObject(where, "has a box whose right or lower edge lies before the other", REMEDY)
+    return boxes
+
+
+def _require_room(folder: SetFolder) -> None:
+    """An image takes two files of a tar, a header and a block each: nothing is allocated for more than fit in."""
+    if folder.images * 4 * BLOCK > sum(folder.tars.values()):
         raise DamagedObject(
             folder.path, f"has {folder.images:,} image(s), more than fit into its tars", REMEDY
         )
-    table = read_parquet(
-        path, path, REMEDY, schema=SCHEMA, rows=folder.images, max_bytes=_max_bytes(folder.images)
+
+
+def _faults(columns: dict[str, Any], folder: SetFolder) -> Iterator[str]:
+    """What is wrong with the columns of labels.parquet; the rows are as many as the manifest says."""
+    facts, count = folder.facts, folder.images
+    at = np.arange(count)
+    unknown = [name for name in dict.fromkeys(columns["tar"]) if name not in folder.tars]
+    if unknown:
+        yield f"names {unknown[0][:100]}, which the manifest does not list"
+        return
+    shown = [facts.class_of(k) for k in range(len(facts.classes) or 1)]
+    right = (
+        (columns["index"] == at)
+        & (columns["seed"] == at + facts.first_seed)
+        & np.array([found == shown[k % len(shown)] for k, found in enumerate(columns["class"])])
     )
-    rows = cast(list[LabelRow], table.to_pylist())
-    if fault := next(_faults(rows, folder, set(tars)), None):
-        raise DamagedObject(path, fault, REMEDY)
-    return rows
+    if not right.all():
+        k = int(np.argmin(right))
+        yield f"row {k} {_not_that_of(k, facts)}"
+    for k, (file, digest) in enumerate(zip(columns["file"], columns["sha256"], strict=True)):
+        if file != png_name(k) or not _SHA256.fullmatch(digest):
+            yield f"row {k} does not name {png_name(k)} or has no sha256"
+    ends = np.array([folder.tars[name] for name in columns["tar"]], np.int64)
+    offset, size = columns["offset"], columns["bytes"]
+    inside = (
+        (offset >= BLOCK) & (offset % BLOCK == 0) & (size > 0) & (offset < ends) & (size <= ends - offset)
+    )
+    inside &= size <= max_png_bytes(facts.resolution, facts.bits)
+    if not inside.all():
+        yield f"row {int(np.argmin(inside))} is an image outside of its tar, or too large for one of this set"
+    for k, text in enumerate(columns["boxes"]):
+        if text != "[]" and (len(text) > MAX_LABEL_BYTES or not _is_json(text)):
+            yield f"row {k} has boxes that are not JSON"
 
 
-def _max_bytes(images: int) -> int:
-    """More than the labels of so many images take in memory."""
-    return 2**20 + 2048 * images
-
-
-def _faults(rows: list[LabelRow], folder: SetFolder, tars: set[str]) -> Iterator[str]:
-    facts, seen = folder.facts, set()
-    for at, row in enumerate(rows):
-        place = (row["tar"], row["file"])
-        if row["tar"] not in tars:
-            yield f"names {row['tar'][:100]}, which the manifest does not list"
-        if not _FILE.fullmatch(row["file"]) or not _SHA256.fullmatch(row["sha256"]):
-            yield f"row {at} has no name or no sha256 of a file"
-        if place in seen:
-            yield f"names {row['tar']}/{row['file']} twice"
-        seen.add(place)
-        seed = facts.first_seed + at
-        shown = facts.classes[seed % len(facts.classes)] if facts.classes else ""
-        if (row["index"], row["seed"], row["class"]) != (at, seed, shown):
-            yield f"row {at} is not that of image {at}: seed {seed}{f', class {shown}' if shown else ''}"
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -3,20 +3,22 @@
 In: JSON. Out: SetManifest, whose fields have the types and bounds that the rest relies on.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, get_args
 
-from pydantic import AfterValidator, Field
-
+from chestgan_core.errors import DamagedObject
 from chestgan_core.imaging.windows import Unit, Window
-from chestgan_core.store import keys
+from chestgan_core.publishing.reader.checked_fields import CheckedFields
+from chestgan_core.publishing.reader.levels import BITS, Bits
 
-Name: TypeAlias = Annotated[str, AfterValidator(keys.checked_name)]
-Sha256: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Text: TypeAlias = Annotated[str, Field(max_length=2_000)]
-ClassName: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
-Positive: TypeAlias = Annotated[int, Field(ge=1, le=2**53)]
-NotNegative: TypeAlias = Annotated[int, Field(ge=0, le=2**53)]
+KIND = "synthetic-set"
+FORMAT = 2
+"""Of what lies in the folder of a set. 2: labels beside each image, its sha256 over levels, bits."""
+REMEDY = "fetch the set again; if that does not help, ask whoever published it"
+# What the store takes as one part of a key, so that a folder of this name is one folder everywhere.
+_NAME, _SHA256 = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", r"[0-9a-f]{64}"
+_MAX_OBJECTS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -24,22 +26,24 @@ class SetFacts:
     """What the manifest says of the images of a set.
 
     images: how many; image k comes from seed first_seed + k. resolution: rows and columns, pixels. window_centre,
-    window_width: in window_unit; grey 0 is the lower end of this window, grey 255 the upper. model_sha256: of the
-    generator's weights. classes: what the images were to show, in turn: that of seed k is number k modulo their count.
+    window_width: in window_unit; level 0 is the lower end of this window, the highest level the upper. bits: 8 or 16 of
+    a level. model_sha256: of the generator's weights. classes: what the images were to show, in turn: that of seed k is
+    number k modulo their count.
     """
 
-    name: Name
-    experiment: Name
-    images: Annotated[int, Field(ge=1, le=2**32)]
-    first_seed: Annotated[int, Field(ge=0, lt=2**32)]
-    resolution: Annotated[int, Field(ge=1, le=8_192)]
-    window_centre: Annotated[float, Field(ge=-1e5, le=1e5, allow_inf_nan=False)]
-    window_width: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
-    model_sha256: Sha256
-    source_title: Text
-    source_licence: Text
+    name: str
+    experiment: str
+    images: int
+    first_seed: int
+    resolution: int
+    window_centre: float
+    window_width: float
+    model_sha256: str
+    source_title: str
+    source_licence: str
     window_unit: Unit = "HU"
-    classes: Annotated[tuple[ClassName, ...], Field(max_length=10_000)] = ()
+    classes: tuple[str, ...] = ()
+    bits: Bits = 8
 
     @property
     def window(self) -> Window:
@@ -47,11 +51,22 @@ class SetFacts:
         return Window(self.window_centre, self.window_width, self.window_unit)
 
     @property
+    def seeds(self) -> range:
+        """The seed of each image."""
+        return range(self.first_seed, self.first_seed + self.images)
+
+    @property
     def images_per_class(self) -> dict[str, int]:
         """How many images each class has, in the order of the classes."""
         count = len(self.classes)
-        seeds = range(self.first_seed, self.first_seed + self.images)
-        return {name: len(seeds[(at - seeds[0]) % count :: count]) for at, name in enumerate(self.classes)}
+        return {
+            name: len(self.seeds[(at - self.first_seed) % count :: count])
+            for at, name in enumerate(self.classes)
+        }
+
+    def class_of(self, k: int) -> str:
+        """What image k was to show; empty where the set has no classes."""
+        return self.classes[(self.first_seed + k) % len(self.classes)] if self.classes else ""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -62,16 +77,66 @@ class SetFacts:
 class SetFile:
     """One file of a set, as the manifest lists it. key: relative to the prefix of the store."""
 
-    key: Annotated[str, Field(min_length=1, max_length=1_024)]
-    bytes: NotNegative
-    sha256: Sha256
+    key: str
+    bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True)
 class SetManifest:
     """A manifest. version: hex digits of what the set holds. Fields that a later version adds are passed over."""
 
-    kind: Literal["synthetic-set"]
     set: SetFacts
-    version: Name
-    objects: Annotated[tuple[SetFile, ...], Field(max_length=1_000_000)]
+    version: str
+    objects: tuple[SetFile, ...]
+
+
+def manifest_from(value: Mapping[str, Any], where: str) -> SetManifest:
+    """Plain data as a manifest. where: named by an error.
+
+    Raises DamagedObject: a field is missing or out of bounds; or the set is of another format than this version reads.
+    """
+    found = CheckedFields(value, where, REMEDY, "the manifest of a synthetic set")
+    found.choice("kind", (KIND,))
+    number = found.whole("format", 1, 2**31) if "format" in found else 1
+    if number > FORMAT:
+        raise DamagedObject(
+            where, f"is of format {number}, which a newer version of chestgan writes", "install that version"
+        )
+    if number < FORMAT:
+        raise DamagedObject(where, f"is of format {number}, not {FORMAT}", "publish the set again")
+    return SetManifest(
+        set=_facts(found.inner("set")),
+        version=found.text("version", _NAME),
+        objects=tuple(
+            SetFile(
+                key=one.text("key", r"(?s).+", 1_024),
+                bytes=one.whole("bytes", 0, 2**53),
+                sha256=one.text("sha256", _SHA256),
+            )
+            for one in found.each("objects", _MAX_OBJECTS)
+        ),
+    )
+
+
+def facts_from(value: object, where: str) -> SetFacts:
+    """Plain data as the facts of a set. Raises DamagedObject."""
+    return _facts(CheckedFields(value, where, REMEDY, "the manifest of a synthetic set", "set"))
+
+
+def _facts(found: CheckedFields) -> SetFacts:
+    return SetFacts(
+        name=found.text("name", _NAME),
+        experiment=found.text("experiment", _NAME),
+        images=found.whole("images", 1, 2**32),
+        first_seed=found.whole("first_seed", 0, 2**32 - 1),
+        resolution=found.whole("resolution", 1, 8_192),
+        window_centre=found.number("window_centre", -1e5, 1e5),
+        window_width=found.number("window_width", 1e-6, 1e6),
+        model_sha256=found.text("model_sha256", _SHA256),
+        source_title=found.text("source_title"),
+        source_licence=found.text("source_licence"),
+        window_unit=found.choice("window_unit", get_args(Unit)),
+        classes=found.texts("classes", r"(?s).+", 10_000, 128),
+        bits=found.choice("bits", BITS),
+    )

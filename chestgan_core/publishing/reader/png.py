@@ -1,7 +1,7 @@
-"""A PNG of a set as grey levels, from bytes that may be anybody's.
+"""A PNG of a set as grey levels, from bytes that may be anybody's; and levels as a PNG.
 
-In: the bytes of one file, and the size that the manifest says. Out: (H, W) uint8. Header before pixels: an image of
-another size or kind is refused before anything is allocated for it.
+In: the bytes of one file, and the size that the manifest says. Out: (H, W) uint8 or uint16. Header before pixels: an
+image of another size or kind is refused before anything is allocated for it.
 """
 
 import io
@@ -10,10 +10,10 @@ import zlib
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from chestgan_core.errors import DamagedObject
+from chestgan_core.publishing.reader.levels import Levels
 
 REMEDY = "ask whoever published the set"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -25,9 +25,16 @@ _DECODING_ERRORS = (
 )  # fmt: skip
 
 
-def max_png_bytes(size: int) -> int:
+def max_png_bytes(size: int, bits: int) -> int:
     """More than the PNG of any image of this size that is not padded with something else."""
-    return 2 * size * (size + 1) + 4096
+    return bits // 4 * size * (size + 1) + 4096
+
+
+def encode_png(levels: Levels) -> bytes:
+    """(H, W) uint8 or uint16 as a grey PNG of pixels and nothing else, of as many bits."""
+    buffer = io.BytesIO()
+    Image.fromarray(levels).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def _chunks(png: bytes) -> Iterator[bytes]:
@@ -45,27 +52,27 @@ def _chunks(png: bytes) -> Iterator[bytes]:
         place = end
 
 
-def decode_grey(png: bytes, size: int, what: str) -> NDArray[np.uint8]:
-    """The pixels: (size, size) uint8.
+def decode_levels(png: bytes, size: int, bits: int, what: str) -> Levels:
+    """The pixels: (size, size) uint8 or uint16.
 
-    what: named by an error. Raises DamagedObject: not a PNG, of another size, not 8-bit grey, damaged, or with
-    something behind its end.
+    what: named by an error. Raises DamagedObject: not a PNG, of another size, not grey of so many bits, damaged, or
+    with something behind its end.
     """
     if len(png) < _HEADER.size or not png.startswith(_SIGNATURE):
         raise DamagedObject(what, "is not a PNG", REMEDY)
     _, length, name, width, height, depth, colour, *_ = _HEADER.unpack_from(png)
     if (length, name) != (13, b"IHDR"):
         raise DamagedObject(what, "is not a PNG", REMEDY)
-    if (width, height, depth, colour) != (size, size, 8, 0):
+    if (width, height, depth, colour) != (size, size, bits, 0):
         found = f"{width} x {height} pixels, {depth}-bit {_COLOURS.get(colour, 'of an unknown kind')}"
-        raise DamagedObject(what, f"has {found}, not {size} x {size}, 8-bit grey", REMEDY)
-    if len(png) > max_png_bytes(size) or [*dict.fromkeys(_chunks(png))] != [b"IHDR", b"IDAT", b"IEND"]:
+        raise DamagedObject(what, f"has {found}, not {size} x {size}, {bits}-bit grey", REMEDY)
+    if len(png) > max_png_bytes(size, bits) or [*dict.fromkeys(_chunks(png))] != [b"IHDR", b"IDAT", b"IEND"]:
         raise DamagedObject(what, "is not a PNG of pixels and nothing else, or damaged", REMEDY)
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
             pixels = np.array(image)
     except _DECODING_ERRORS as error:
         raise DamagedObject(what, f"is not a PNG ({error})", REMEDY) from error
-    if pixels.shape != (size, size) or pixels.dtype != np.uint8:
-        raise DamagedObject(what, "is not an 8-bit grey PNG of the size in its header", REMEDY)
+    if pixels.shape != (size, size) or pixels.dtype != (np.uint8 if bits == 8 else np.uint16):
+        raise DamagedObject(what, f"is not a {bits}-bit grey PNG of the size in its header", REMEDY)
     return pixels

@@ -7,19 +7,20 @@ import builtins
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.local.files import file_error, is_regular, open_regular
 from chestgan_core.local.json_text import parse_json
-from chestgan_core.publishing.reader.manifest import SetFacts, SetManifest
+from chestgan_core.publishing.reader.manifest import REMEDY, SetFacts, SetFile, manifest_from
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import StoredObject, folder_of, parse_manifest, parse_typed
 
 MANIFEST, LABELS, CARD, SAMPLES = keys.MANIFEST, "labels.parquet", "README.md", "samples.png"
+GENERATOR = "generator.safetensors"
+"""Of a set whose publisher gives the weights away."""
 MAX_MANIFEST_BYTES = 64 * 2**20
-REMEDY = "fetch the set again; if that does not help, ask whoever published it"
 # No folder, no hidden file, nothing that a terminal or a shell reads otherwise.
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -31,16 +32,16 @@ class SetFolder:
     path: Path
     version: str
     facts: SetFacts
-    objects: tuple[StoredObject, ...]
+    objects: tuple[SetFile, ...]
     manifest: Mapping[str, Any]
 
-    def file(self, item: StoredObject) -> Path:
+    def file(self, item: SetFile) -> Path:
         """Where a file of the manifest is in this folder."""
         return self.path / self.name(item)
 
-    def name(self, item: StoredObject) -> str:
-        """The path of a file of the manifest, relative to this folder, with `/`."""
-        return item.key.removeprefix(folder_of(self.manifest_key))
+    def name(self, item: SetFile) -> str:
+        """The name of a file of the manifest in this folder."""
+        return item.key.removeprefix(_folder_of(self.manifest_key))
 
     @property
     def manifest_key(self) -> str:
@@ -51,6 +52,14 @@ class SetFolder:
     def images(self) -> int:
         """How many images the set has."""
         return self.facts.images
+
+    @cached_property
+    def tars(self) -> dict[str, int]:
+        """The name of each tar, in the order of the images -> its size in bytes."""
+        sizes = {self.name(item): item.bytes for item in self.objects}
+        # images-9999.tar, then images-10000.tar.
+        names = sorted((len(name), name) for name in sizes if name.endswith(".tar"))
+        return {name: sizes[name] for _, name in names}
 
     @property
     def bytes(self) -> int:
@@ -64,7 +73,7 @@ class SetFolder:
 
 
 def read_set_folder(folder: Path) -> SetFolder:
-    """The set in a folder. Its files are not checked, see fetching.verify_set.
+    """The set in a folder. Its files are not checked, see transfer.fetching.verify_set.
 
     Raises BadInput (no manifest), DamagedObject (not the manifest of a set).
     """
@@ -83,20 +92,28 @@ def read_set_folder(folder: Path) -> SetFolder:
 
 def parse_set(manifest: builtins.bytes, folder: Path, where: str) -> SetFolder:
     """The set whose files are, or will be, in a folder. where: named by an error. Raises DamagedObject."""
-    fields = parse_typed(
-        SetManifest, parse_json(manifest, where, REMEDY), where, REMEDY, "the manifest of a synthetic set"
-    )
-    # Checks that every file is in the folder of the manifest, too.
-    artefact = parse_manifest(keys.set_manifest(fields.set.name, fields.version), manifest, where)
-    found = SetFolder(folder, fields.version, fields.set, artefact.objects, artefact.manifest)
-    _check_names([found.name(item) for item in found.objects], where)
-    return found
+    plain = parse_json(manifest, where, REMEDY)
+    fields = manifest_from(plain, where)
+    try:
+        place = _folder_of(keys.set_manifest(fields.set.name, fields.version))
+    except BadInput as error:
+        raise DamagedObject(
+            where, f"is not the manifest of a synthetic set ({error.cause})", REMEDY
+        ) from error
+    if any(not item.key.startswith(place) for item in fields.objects):
+        raise DamagedObject(where, "lists an object outside of its folder", "do not use this set")
+    _check_names([item.key.removeprefix(place) for item in fields.objects], where)
+    return SetFolder(folder, fields.version, fields.set, fields.objects, plain)
+
+
+def _folder_of(key: str) -> str:
+    return key[: key.rfind("/") + 1]
 
 
 def _check_names(names: Sequence[str], where: str) -> None:
     """Files lie directly in the folder, each once, and those of every set are there. Raises DamagedObject."""
     for name in names:
-        if not _FILE_NAME.fullmatch(name) or name in (MANIFEST, keys.WITHDRAWN):
+        if not _FILE_NAME.fullmatch(name) or name in (MANIFEST, keys.STATUS):
             raise DamagedObject(
                 where, f"lists {name[:100]}, which is not the name of a file of a set", REMEDY
             )

@@ -34,6 +34,11 @@ class Member:
     offset: int
     bytes: int
 
+    @property
+    def what(self) -> str:
+        """What an error calls it."""
+        return f"{self.tar}: {self.name}"
+
 
 def add_file(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     """Add one file with time 0, owner 0 and mode 0644."""

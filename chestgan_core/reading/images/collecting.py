@@ -19,7 +19,7 @@ from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.imaging.pictures import to_grey
 from chestgan_core.local.parquet import read_parquet
 from chestgan_core.local.progress import Progress
-from chestgan_core.publishing.reader.manifest import SetFacts
+from chestgan_core.publishing.reader.manifest import SetFacts, facts_from
 from chestgan_core.publishing.transfer.fetching import show_set
 from chestgan_core.reading.images.real_images import Collected, RealRow
 from chestgan_core.reading.study_key import Box
@@ -27,7 +27,6 @@ from chestgan_core.slices.shards import SliceRow, read_shard, write_shard
 from chestgan_core.slices.splits import HELD_OUT
 from chestgan_core.slices.training_rows import REMEDY, SCHEMA, WHERE, patients_of
 from chestgan_core.slices.training_set import ROWS, SideShard, TrainingSet, open_training_set
-from chestgan_core.store.artefacts import parse_typed
 from chestgan_core.store.store import Store
 from chestgan_core.training.data import load_slices
 from chestgan_core.training.run_manifest import RunManifest, generator_sha256, read_run_manifest, runs_of
@@ -85,7 +84,7 @@ def run_of(store: Store, facts: SetFacts) -> RunManifest:
 
 def _facts(store: Store, set_name: str, set_version: str) -> SetFacts:
     manifest = show_set(store, set_name, set_version)
-    return parse_typed(SetFacts, manifest["set"], manifest["uri"], "publish the set again", "a synthetic set")
+    return facts_from(manifest["set"], manifest["uri"])
 
 
 def _require_same_look(facts: SetFacts, experiment: Experiment, run: RunManifest) -> None:
