@@ -8,7 +8,8 @@ BytesIO) when the interpreter ends aborts the process, after its work was done a
 module imports pyarrow.parquet; tests/local/test_parquet.py checks it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -100,6 +101,17 @@ def write_parquet(table: pa.Table, compression: Literal["snappy", "zstd"] = "sna
     pq.write_table(table, stream, compression=compression)
     data: bytes = stream.getvalue().to_pybytes()
     return data
+
+
+@contextmanager
+def parquet_stream(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
+    """A Parquet file that is written table by table, each a row group: memory does not grow with the file.
+
+    Yields the function that appends a table. The same tables in the same order give the same bytes. The file is complete
+    when the block has ended. Raises OSError.
+    """
+    with pq.ParquetWriter(str(path), schema, compression="snappy") as writer:
+        yield writer.write_table
 
 
 class _Unexpected(Exception):

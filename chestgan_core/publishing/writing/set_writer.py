@@ -1,34 +1,29 @@
 """Write a synthetic set into a folder: images from numbered seeds, labels, card, manifest.
 
 In: a generator and a range of seeds. Out: images-0000.tar ..., labels.parquet, README.md, samples.png and
-manifest.json. The same generator, seeds and facts give the same bytes, hence the same version.
+manifest.json. The same generator, seeds and facts give the same bytes, hence the same version. A release writes into a
+store in the same way, without the folder (transfer/streaming.py).
 """
 
-import hashlib
-import io
-import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from chestgan_core.config.experiment import Experiment
-from chestgan_core.imaging.pictures import image_grid, png_of, save_png, to_grey
 from chestgan_core.local.files import replacing
 from chestgan_core.local.progress import Progress
-from chestgan_core.publishing.reader.labels import LabelRow, write_labels
-from chestgan_core.publishing.reader.manifest import SetFacts
-from chestgan_core.publishing.reader.set_folder import CARD, LABELS, MANIFEST, SAMPLES, SetFolder, parse_set
-from chestgan_core.publishing.reader.tars import add_file
-from chestgan_core.publishing.writing.card import write_card
-from chestgan_core.store import keys
-from chestgan_core.store.artefacts import canonical_json, content_version, folder_of, sha256_of
-from chestgan_core.training.generation import class_of, generate, generate_stream
+from chestgan_core.publishing.reader.levels import Bits
+from chestgan_core.publishing.reader.set_folder import LABELS, MANIFEST, SetFolder, parse_set
+from chestgan_core.publishing.writing.contents import (
+    ExtraFile,
+    FileFacts,
+    finish_set,
+    plan_set,
+    write_samples,
+)
+from chestgan_core.publishing.writing.image_tars import make_tars, tar_count
+from chestgan_core.publishing.writing.labels_file import labels_file
 from chestgan_core.training.weights import LoadedGenerator
-
-SAMPLE_IMAGES = 64
-IMAGES_PER_TAR = 1000
 
 
 def write_set(
@@ -38,12 +33,14 @@ def write_set(
     first_seed: int,
     folder: Path,
     provenance: Mapping[str, Any],
+    bits: Bits = 8,
+    extra_files: Mapping[str, ExtraFile] | None = None,
 ) -> SetFolder:
     """Generate a set into a folder, under the name of its experiment. Image k comes from seed `first_seed + k`.
 
     Resolution, window and classes are those of the experiment inside the generator's file, because the one given may
-    have been changed since the training. The manifest is written last: a folder without it is not a set. Memory grows
-    with the images of one tar (1000), not with the set.
+    have been changed since the training. The manifest is written last: a folder without it is not a set. Memory does not
+    grow with the set.
 
     Args:
         generator: From `load_generator`, on the device that is to compute the images.
@@ -54,12 +51,15 @@ def write_set(
         provenance: `source` and `source_licence`: title and licence of the training data, as the card prints them.
             `metrics`: the metric report as plain data, if there is one. Everything else is printed on the card, too.
             No times: with them the same set would get another version each time it is written.
+        bits: 8 or 16 of each pixel.
+        extra_files: Further files of the set: name -> a function of `contents.SetContents` that makes it.
 
     Returns:
         The complete set on disk. Its version is 16 hex digits of everything in it.
 
     Raises:
         BadInput: The experiment's name cannot be part of a key in the store.
+        DiskFull: No space is left on the disk of the folder.
         KeyError: The provenance has no `source` or no `source_licence`.
 
     Examples:
@@ -72,77 +72,23 @@ def write_set(
         >>> ready = write_set(generator, load_experiment("demo"), 20, 0, Path("new-set"), provenance)
         >>> ready.images, ready.facts.resolution  # images, pixels
         (20, 64)
-        >>> ready.facts.window.ends  # HU of grey 0 and of grey 255
+        >>> ready.facts.window.ends  # HU of level 0 and of the highest
         (-1350.0, 150.0)
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
-    trained = generator.experiment
-    window = trained.display_window
-    facts = SetFacts(
-        name=keys.checked_name(experiment.name),
-        experiment=experiment.name,
-        images=count,
-        first_seed=first_seed,
-        resolution=trained.resolution,
-        window_centre=window.centre,
-        window_width=window.width,
-        model_sha256=generator.sha256,
-        source_title=provenance["source"],
-        source_licence=provenance["source_licence"],
-        window_unit=window.unit,
-        classes=trained.classes,
-    )
-    names = _write_images(generator, range(first_seed, first_seed + count), folder, facts.name)
-    card = write_card(facts, trained.network.model_dump(), provenance)
-    with replacing(folder / CARD) as path:
-        path.write_text(card, encoding="utf-8")
-    first = generate(generator, range(first_seed, first_seed + min(count, SAMPLE_IMAGES)))
-    save_png(image_grid(first), folder / SAMPLES)
-    return _seal(folder, facts, sorted([*names, CARD, SAMPLES]))
-
-
-def _write_images(generator: LoadedGenerator, seeds: range, folder: Path, label: str) -> list[str]:
-    """The tars and labels.parquet; returns their names."""
-    images = generate_stream(generator, seeds)
-    labels: list[LabelRow] = []
-    names = []
-    with Progress(f"synthetic set  {label}", total=len(seeds), unit="images") as progress:
-        for start in range(0, len(seeds), IMAGES_PER_TAR):
-            buffer = io.BytesIO()
-            name = f"images-{start // IMAGES_PER_TAR:04d}.tar"
-            with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-                for index in range(start, min(start + IMAGES_PER_TAR, len(seeds))):
-                    png = png_of(Image.fromarray(to_grey(next(images)[None])[0]))
-                    file = f"{index:06d}.png"
-                    add_file(archive, file, png)
-                    labels.append(
-                        {
-                            "index": index,
-                            "seed": seeds[index],
-                            "class": class_of(seeds[index], generator.experiment),
-                            "tar": name,
-                            "file": file,
-                            "sha256": hashlib.sha256(png).hexdigest(),
-                        }
-                    )
-                    progress.step()
-            with replacing(folder / name) as path:
-                path.write_bytes(buffer.getvalue())
-            names.append(name)
-    write_labels(labels, folder / LABELS)
-    return [*names, LABELS]
-
-
-def _seal(folder: Path, facts: SetFacts, names: list[str]) -> SetFolder:
-    """Derive the version from the content and write the manifest."""
-    sizes = {name: (folder / name).stat().st_size for name in names}
-    digests = {name: sha256_of(folder / name) for name in names}
-    version = content_version(facts.as_json(), digests)
-    place = folder_of(keys.set_manifest(facts.name, version))
-    objects = [{"key": f"{place}{name}", "bytes": sizes[name], "sha256": digests[name]} for name in names]
-    manifest = {"kind": "synthetic-set", "set": facts.as_json(), "version": version, "objects": objects}
-    data = canonical_json(manifest)
+    plan = plan_set(generator, experiment, count, first_seed, provenance, bits, extra_files)
+    tars: dict[str, FileFacts] = {}
+    with (
+        Progress(f"synthetic set  {plan.facts.name}", total=count, unit="images") as progress,
+        labels_file(folder / LABELS) as append,
+    ):
+        for tar in make_tars(generator, plan.facts, range(tar_count(plan.facts)), folder, progress):
+            append(tar.rows)
+            tars[tar.path.name] = FileFacts(tar.bytes, tar.sha256)
+            if tar.number == 0:
+                write_samples(tar.path, plan.facts, folder)
+    manifest = finish_set(plan, folder, tars)
     with replacing(folder / MANIFEST) as path:
-        path.write_bytes(data)
-    return parse_set(data, folder, str(folder / MANIFEST))
+        path.write_bytes(manifest)
+    return parse_set(manifest, folder, str(folder / MANIFEST))

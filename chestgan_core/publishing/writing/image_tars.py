@@ -1,0 +1,189 @@
+"""The images of a set as tars, made while the next ones are generated.
+
+In: a generator, what the manifest will say of its images, and which tars are wanted. Out: one tar after the other in a
+folder, with the rows of its labels. The same generator and facts give the same bytes, whichever tars are wanted.
+
+Generation fills the GPU, or the cores with PyTorch; PNG, sha256 and labels take a thread beside it. Memory: some chunks of
+images. Disk: the tar that is written; whoever takes a tar decides when it goes.
+"""
+
+import tarfile
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from chestgan_core.errors import DamagedObject
+from chestgan_core.local.files import replacing
+from chestgan_core.local.progress import Progress
+from chestgan_core.publishing.reader.labels import (
+    LabelRow,
+    json_name,
+    label_json,
+    pairs,
+    png_name,
+    read_label,
+)
+from chestgan_core.publishing.reader.levels import Levels, levels_of, sha256_of_levels
+from chestgan_core.publishing.reader.manifest import SetFacts
+from chestgan_core.publishing.reader.png import decode_levels
+from chestgan_core.publishing.reader.tars import BLOCK, add_file, read_member
+from chestgan_core.publishing.writing.png import encode_pngs
+from chestgan_core.store.artefacts import sha256_of
+from chestgan_core.training.generation import CHUNK, generate
+from chestgan_core.training.weights import LoadedGenerator
+
+IMAGES_PER_TAR = 1000
+_ENCODERS = 2
+# Chunks that are generated and not yet in a tar: enough to keep the encoders busy, and 34 MB at 512 x 512 and 16 bits.
+_AHEAD = 4
+
+
+@dataclass(frozen=True)
+class ImageTar:
+    """A tar of a set in a folder. number: 0 for the first. rows: of its images, in order."""
+
+    number: int
+    path: Path
+    bytes: int
+    sha256: str
+    rows: tuple[LabelRow, ...]
+
+
+def tar_name(number: int) -> str:
+    """images-0000.tar for the first."""
+    return f"images-{number:04d}.tar"
+
+
+def tar_count(facts: SetFacts) -> int:
+    """How many tars the set has."""
+    return -(-facts.images // IMAGES_PER_TAR)
+
+
+def images_of(number: int, facts: SetFacts) -> range:
+    """The numbers of the images in a tar."""
+    return range(facts.images)[number * IMAGES_PER_TAR : (number + 1) * IMAGES_PER_TAR]
+
+
+def make_tars(
+    generator: LoadedGenerator, facts: SetFacts, numbers: Iterable[int], folder: Path, progress: Progress
+) -> Iterator[ImageTar]:
+    """Generate some tars into a folder, one after the other.
+
+    Args:
+        generator: Of the resolution and classes that the facts name.
+        facts: Of the whole set.
+        numbers: Of the wanted tars, ascending; looked at one by one, as generation gets there.
+        folder: Where the tars are written; they stay there.
+        progress: Gets a step for each image.
+
+    Yields:
+        Each tar when it is complete. What comes next is generated when the next one is asked for.
+
+    Raises:
+        BadInput: A seed is out of range.
+        DiskFull: No space is left on the disk of the folder.
+    """
+    with ThreadPoolExecutor(_ENCODERS, "encode") as pool:
+        try:
+            chunks = _encoded(pool, generator, facts, numbers)
+            chunk = next(chunks, None)
+            while chunk is not None:
+                number, rows = chunk.number, []
+                path = folder / tar_name(number)
+                with (
+                    replacing(path, durable=False) as part,
+                    tarfile.open(part, mode="w", format=tarfile.USTAR_FORMAT) as archive,
+                ):
+                    while chunk is not None and chunk.number == number:
+                        rows += [_add(archive, path.name, row, png) for row, png in chunk.images]
+                        progress.step(len(chunk.images))
+                        chunk = next(chunks, None)
+                yield ImageTar(number, path, path.stat().st_size, sha256_of(path), tuple(rows))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Some images of a tar, encoded."""
+
+    number: int
+    images: list[tuple[LabelRow, bytes]]
+
+
+def _encoded(
+    pool: ThreadPoolExecutor, generator: LoadedGenerator, facts: SetFacts, numbers: Iterable[int]
+) -> Iterator[_Chunk]:
+    waiting: deque[Future[_Chunk]] = deque()
+    for number in numbers:
+        for images in _chunks(images_of(number, facts), facts.first_seed):
+            # The last bits depend on how seeds are computed together: always those of one chunk of the generator.
+            units = generate(generator, facts.seeds[images.start : images.stop])
+            waiting.append(pool.submit(_encode, number, images, units.numpy()[:, 0], facts))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _chunks(images: range, first_seed: int) -> Iterator[range]:
+    """The numbers of images whose seeds the generator computes at once."""
+    start = images.start
+    while start < images.stop:
+        stop = min(images.stop, start + CHUNK - (first_seed + start) % CHUNK)
+        yield range(start, stop)
+        start = stop
+
+
+def _encode(
+    number: int, images: range, units: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]", facts: SetFacts
+) -> _Chunk:
+    levels: Levels = levels_of(units, facts.bits)
+    pngs = encode_pngs(levels, facts.bits)
+    return _Chunk(
+        number,
+        [(_row(k, image, number, facts), png) for k, image, png in zip(images, levels, pngs, strict=True)],
+    )
+
+
+def _row(k: int, levels: Levels, number: int, facts: SetFacts) -> LabelRow:
+    """Of image k, without its place in the tar."""
+    return {
+        "index": k,
+        "seed": facts.seeds[k],
+        "class": facts.class_of(k),
+        "boxes": [],  # no generator places tumours yet
+        "sha256": sha256_of_levels(levels, facts.bits),
+        "tar": tar_name(number),
+        "file": png_name(k),
+        "offset": 0,
+        "bytes": 0,
+    }
+
+
+def _add(archive: tarfile.TarFile, tar: str, row: LabelRow, png: bytes) -> LabelRow:
+    row = {**row, "offset": archive.offset + BLOCK, "bytes": len(png)}
+    add_file(archive, row["file"], png)
+    add_file(archive, json_name(row["index"]), label_json(row))
+    return row
+
+
+def require_intact(tar: ImageTar, facts: SetFacts) -> None:
+    """Read a tar back, as whoever fetches it will: every image and label is that of its row. Raises DamagedObject."""
+    remedy = "run the release again; if that does not help, check the disk and the memory of this machine"
+    rows = iter(tar.rows)
+    count = 0
+    for (image, label), row in zip(pairs(tar.path), rows, strict=False):
+        where = image.what
+        levels = decode_levels(read_member(image), facts.resolution, facts.bits, where)
+        said = read_label(read_member(label), row["index"], facts, where)
+        found = (image.name, image.offset, sha256_of_levels(levels, facts.bits), said["sha256"])
+        if found != (row["file"], row["offset"], row["sha256"], row["sha256"]):
+            raise DamagedObject(where, "is not the image that was generated", remedy)
+        count += 1
+    if count != len(tar.rows):
+        raise DamagedObject(tar.path, f"has {count} of {len(tar.rows)} images", remedy)
