@@ -4,6 +4,7 @@
         BadInput                    a path, an option, a file that cannot be used: the caller must change something
             UnknownName             no dataset, device, extractor, ... of this name: the remedy says the nearest ones
             BadExperiment           an experiment file (tuning.space.BadSpace: a file that says what a study varies)
+            PatientForgotten        the patient has withdrawn: nothing of this patient is stored
             NotHounsfield           dicom.hounsfield: a slice whose values are not Hounsfield units
         DiskFull                    this machine has no space left: no fault of the input
         NotAvailable                weights, an extra or a device are missing here; others can do without
@@ -12,8 +13,9 @@
             StoreUnreachable        it did not answer: may pass by itself, so Dagster tries the step again
             PointerMoved            another writer was first: Dagster tries the step again
             NotInStore              the step that writes the object has not run yet
+                Forgotten           it was deleted, because a patient whom it came of has withdrawn
             DamagedObject           stored bytes that are not what they should be: must be written again
-            SetWithdrawn            publishing.withdrawal: a version of a set that was withdrawn
+            SetWithdrawn            publishing.versions.status: a version of a set that was withdrawn
         SourceUnreachable           IDC, NBIA, Kaggle or a webhook did not answer: may pass by itself
         SourceRefused               it answered, and will not give or take this: retrying cannot help
         IdentityFound               files of a private folder still name a person
@@ -82,6 +84,10 @@ class UnknownName(BadInput):
     """A name that is not among the known ones; the remedy is `nearest`."""
 
 
+class PatientForgotten(BadInput):
+    """A patient who has withdrawn: nothing of this patient is stored again."""
+
+
 class BadExperiment(BadInput):
     """An experiment file or name that cannot be used; names the file and the field."""
 
@@ -104,6 +110,10 @@ class StoreUnreachable(StoreError):
 
 class NotInStore(StoreError):
     """No such object, or an artefact whose manifest was never written."""
+
+
+class Forgotten(NotInStore):
+    """An artefact that was deleted because a patient whom it came of has withdrawn."""
 
 
 class DamagedObject(StoreError):

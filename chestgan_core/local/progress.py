@@ -7,6 +7,7 @@ in the end, because a rewritten line is unreadable in Dagster's compute logs.
 
 import logging
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Self
@@ -79,3 +80,36 @@ class Progress:
             self._terminal.flush()
         else:
             log.info(self.line())
+
+
+class ByteProgress(Progress):
+    """`fetch  demo 0123456789abcdef  12.3/45.6 MB  34.1 MB/s  1 s left`. total: bytes. For any number of threads."""
+
+    def __init__(self, label: str, total: int) -> None:
+        super().__init__(label, total, "MB")
+        self._present = 0
+        self._lock = threading.Lock()
+
+    def present(self, n: int) -> None:
+        """n bytes were there already: they are done, and say nothing of the speed."""
+        with self._lock:
+            self._present += n
+            self.done += n
+
+    def step(self, n: int = 1, note: str = "") -> None:
+        """n more bytes were transferred."""
+        with self._lock:
+            super().step(n, note)
+
+    def line(self) -> str:
+        """The line as it stands now, without its end."""
+        total = self.total or 0
+        rate = max(self.done - self._present, 0) / max(time.monotonic() - self._started, 1e-9)
+        parts = [
+            self.label,
+            f"{self.done / 1e6:.1f}/{total / 1e6:.1f} MB",
+            f"{rate / 1e6:.1f} MB/s",
+        ]
+        if rate and self.done < total:
+            parts.append(f"{(total - self.done) / rate:.0f} s left")
+        return "  ".join([*parts, self.note] if self.note else parts)

@@ -34,6 +34,7 @@ _PROOF = {
     "CompleteMultipartUpload": "ETag",
     "CreateMultipartUpload": "UploadId",
     "ListObjectsV2": "IsTruncated",
+    "CopyObject": "CopyObjectResult",
 }
 
 
@@ -48,7 +49,10 @@ class Access:
 
 
 def s3_client(
-    access: Access | None = None, attempts: int = ATTEMPTS, answer_within: float = 10
+    access: Access | None = None,
+    attempts: int = ATTEMPTS,
+    answer_within: float = 10,
+    anonymous: bool = False,
 ) -> "S3Client":
     """A boto3 client that reports a store that is down within about 10 s, all attempts together.
 
@@ -59,11 +63,13 @@ def s3_client(
         access: Server and credentials; by default what AWS tools use (environment, profile, role).
         attempts: Of one request, the first one included.
         answer_within: Seconds until the next byte of one attempt, after at most 2.5 for the connection.
+        anonymous: Send no signature, and look for no credentials: for buckets that everybody may read.
 
     Raises:
         StoreError: A setting of AWS tools cannot be used: endpoint, region, profile, configuration file, ...
     """
     import botocore.session
+    from botocore import UNSIGNED
     from botocore.config import Config
 
     from_environment = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
@@ -72,6 +78,7 @@ def s3_client(
         config = Config(
             connect_timeout=2.5,
             read_timeout=answer_within,
+            signature_version=UNSIGNED if anonymous else None,
             retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=2 * PARALLEL,
             # Servers other than AWS seldom have a DNS name for each bucket.
@@ -95,6 +102,13 @@ def s3_client(
     client.meta.events.register("after-call.s3", _require_s3)
     client.meta.events.register("needs-retry.s3", _Throttled(attempts))  # type: ignore[arg-type]  # it may answer
     return client
+
+
+def is_anonymous(client: "S3Client") -> bool:
+    """Whether a client sends requests without a signature."""
+    from botocore import UNSIGNED
+
+    return client.meta.config.signature_version is UNSIGNED
 
 
 @cache

@@ -245,11 +245,12 @@ def _free_port(name: str, held: ExitStack) -> int:
 
 
 @contextmanager
-def open_store(home: Path) -> Iterator[Store]:
+def open_store(home: Path, *, anonymous: bool = False) -> Iterator[Store]:
     """The store that this machine uses, as a context manager.
 
     Args:
         home: The local folder, for the data of the embedded store: `chestgan_core.local.home.home()`.
+        anonymous: Use no credentials, for a bucket that everybody may read. The embedded store needs them in any case.
 
     Yields:
         The store of $CHESTGAN_STORE; where that is unset, the embedded one, whose server runs until the block ends.
@@ -267,19 +268,20 @@ def open_store(home: Path) -> Iterator[Store]:
         s3://chestgan
     """
     if os.environ.get("CHESTGAN_STORE"):
-        yield Store.open()
+        yield Store.open(anonymous=anonymous)
     else:
         with EmbeddedStore(home) as embedded:
             yield embedded.store()
 
 
 @contextmanager
-def open_store_at(uri: str, home: Path) -> Iterator[Store]:
+def open_store_at(uri: str, home: Path, *, anonymous: bool = False) -> Iterator[Store]:
     """The store at an address, found as commands find theirs.
 
     Args:
         uri: s3://bucket/prefix, without key.
         home: The local folder.
+        anonymous: As for open_store.
 
     Yields:
         The store at the address, with the server and credentials of the environment; where $CHESTGAN_STORE is unset and
@@ -289,7 +291,7 @@ def open_store_at(uri: str, home: Path) -> Iterator[Store]:
         BadInput: Not the address of an S3 bucket.
         StoreError, NotAvailable: As open_store.
     """
-    found = Store.open(uri)
+    found = Store.open(uri, anonymous=anonymous)
     # Who has set an endpoint means the server there.
     elsewhere = any(
         os.environ.get(name) for name in ("CHESTGAN_STORE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")

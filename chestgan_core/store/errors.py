@@ -53,6 +53,7 @@ _CHECK_KEY = (
     "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or the role (AWS_ROLE_ARN and "
     "AWS_WEB_IDENTITY_TOKEN_FILE), and the rights on this bucket and on CHESTGAN_S3_KMS_KEY"
 )
+_NOT_PUBLIC = "check the name, or leave out --anonymous and use keys that may read it"
 _SET_ENDPOINT = "set AWS_ENDPOINT_URL to http://host:port or https://host:port of the S3 server"
 
 
@@ -60,9 +61,16 @@ class AnswerNotS3(Exception):
     """A successful answer that no S3 server would give."""
 
 
+class RefusedByStore(StoreError):
+    """The key has no right to this, or there is none. Keys that may not list get it for what is not there, too."""
+
+
 @contextmanager
-def store_errors(where: str, endpoint: str) -> Iterator[None]:
-    """Translates what the S3 client raises into a StoreError. where: s3://bucket/key; endpoint: URL."""
+def store_errors(where: str, endpoint: str, anonymous: bool = False) -> Iterator[None]:
+    """Translates what the S3 client raises into a StoreError.
+
+    where: s3://bucket/key; endpoint: URL; anonymous: requests have no signature.
+    """
     from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
@@ -74,7 +82,10 @@ def store_errors(where: str, endpoint: str) -> Iterator[None]:
     except (ResponseParserError, AnswerNotS3) as error:
         raise _not_s3(where, endpoint) from error
     except (BotoCoreError, ClientError, Boto3Error, RetriesExceededError, HTTPError) as error:
-        raise as_store_error(error, where, endpoint) from error
+        found = as_store_error(error, where, endpoint)
+        if anonymous and isinstance(found, RefusedByStore):
+            found = RefusedByStore(where, "the store gives this to nobody without a key", _NOT_PUBLIC)
+        raise found from error
     except TimeoutError as error:
         raise _too_slow(where) from error
     except ConnectionError as error:
@@ -291,7 +302,7 @@ def _token(where: str, code: str, _: Mapping[str, Any]) -> StoreError:
 
 
 def _refused(where: str, code: str, _: Mapping[str, Any]) -> StoreError:
-    return StoreError(where, f"the store refused the key ({code})", _CHECK_KEY)
+    return RefusedByStore(where, f"the store refused the key ({code})", _CHECK_KEY)
 
 
 def _moved(where: str, _: str, __: Mapping[str, Any]) -> StoreError:

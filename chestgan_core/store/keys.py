@@ -20,20 +20,23 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     studies/<experiment>/<study>/<version>/manifest.json trials.parquet, best.yaml, report.html, .pdf, latest.json
     studies/tuned.json                                   the current tuned experiments, name -> YAML
     synthetic/<set>/<version>/manifest.json              images-*.tar, labels.parquet, README.md
-    synthetic/<set>/<version>/withdrawn.json             why it was withdrawn, if it was
+    synthetic/<set>/<version>/status.json                published, deprecated or withdrawn, and why
+    synthetic/<set>/unfinished/<images>/images-0000.tar  of a release that goes on: tars, images-0000.json (their rows)
     synthetic/<set>/latest.json, synthetic/index.json    the newest version, all sets
     reading/real-images/<set>/<set version>/<version>/manifest.json   held-out real slices, and latest.json
     reading/studies/<study>/<version>/manifest.json      a frozen reader study: pictures.safetensors, key.json
     reading/packs/<study>/<version>/<reader>/manifest.json   the sealed key of an offline file: pack.json
     reading/answers/<set>/<study>/<version>/manifest.json    answers.json, and reading/answers/<set>/latest.json
     reading/results/<set>/<study>/<version>/manifest.json    and reading/results/<set>/latest.json
+    forgotten/<dataset>/<patient>.json                   the tombstone of a patient who has withdrawn
+    forgotten/<dataset>/<patient>/record-<number>.json   what was deleted then, and what remains
     doctor/<token>                                       written and deleted by a check of the store
     doctor/conditional-writes                            stays: the object that conditional writes are tried out on
 
 Except for sets, whose version is a hash of all their files, the first 16 digits of an object's sha256 stand before its
 file name as one more folder: reports/.../<version>/<digits>/report.json.
 
-Manifests and the objects they list never change once written; latest.json, index.json and withdrawn.json are changed
+Manifests and the objects they list never change once written; latest.json, index.json and status.json are changed
 by conditional puts; checkpoint.pt is replaced while a training runs. All functions raise BadInput for a name that
 cannot be part of a key, or would lead out of its folder.
 """
@@ -47,7 +50,7 @@ from chestgan_core.errors import BadInput
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 MANIFEST = "manifest.json"
 POINTER = "latest.json"
-WITHDRAWN = "withdrawn.json"
+STATUS = "status.json"
 CONDITIONAL_WRITES = "doctor/conditional-writes"
 
 
@@ -222,9 +225,19 @@ def set_manifest(name: str, version: str) -> str:
     return _key("synthetic", name, version, MANIFEST)
 
 
-def set_withdrawal(name: str, version: str) -> str:
-    """Says why a version of a synthetic set was withdrawn; only there if it was."""
-    return _key("synthetic", name, version, WITHDRAWN)
+def set_status(name: str, version: str) -> str:
+    """Says whether a version of a synthetic set is published, deprecated or withdrawn, and why."""
+    return _key("synthetic", name, version, STATUS)
+
+
+def unfinished_prefix(name: str) -> str:
+    """What the keys of all unfinished releases of a set begin with. No version has this name: versions are hex digits."""
+    return _key("synthetic", name, "unfinished") + "/"
+
+
+def unfinished_file(name: str, images: str, file: str) -> str:
+    """A file of an unfinished release. images: hex digits of what decides the images."""
+    return _key("synthetic", name, "unfinished", images, file)
 
 
 def set_latest(name: str) -> str:
@@ -285,6 +298,36 @@ def reader_result_manifest(set_name: str, study: str, version: str) -> str:
 def reader_result_latest(set_name: str) -> str:
     """Pointer to the newest result about a set: study, version."""
     return _key("reading", "results", set_name, POINTER)
+
+
+def forgotten_patient(dataset: str, patient: str) -> str:
+    """Says that a patient has withdrawn."""
+    return _key("forgotten", dataset, patient, end=".json")
+
+
+def forgotten_prefix(dataset: str) -> str:
+    """What the keys of all tombstones of a dataset's patients begin with."""
+    return _key("forgotten", dataset) + "/"
+
+
+def forgetting_record(dataset: str, patient: str, number: int) -> str:
+    """What one run of `chestgan forget` deleted of a patient. number: from 1."""
+    return _key("forgotten", dataset, patient, f"record-{number:04d}", end=".json")
+
+
+def forgetting_records_prefix(dataset: str, patient: str) -> str:
+    """What the keys of all records of a patient begin with."""
+    return _key("forgotten", dataset, patient, "record-")
+
+
+def raw_prefix(dataset: str, patient: str) -> str:
+    """What the keys of all raw files of a patient begin with."""
+    return _key("raw", dataset, patient) + "/"
+
+
+def slices_prefix(dataset: str, patient: str) -> str:
+    """What the keys of all slices of a patient begin with."""
+    return _key("slices", dataset, patient) + "/"
 
 
 def probe(token: str) -> str:

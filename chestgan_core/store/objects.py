@@ -18,7 +18,7 @@ from chestgan_core.local.environment import choice_from_environment
 from chestgan_core.local.files import replacing
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import AGAIN, StoredObject, sha256_of
-from chestgan_core.store.client import ATTEMPTS, PARALLEL
+from chestgan_core.store.client import ATTEMPTS, PARALLEL, is_anonymous
 from chestgan_core.store.conditional_writes import conditional_put, require_conditional_writes
 from chestgan_core.store.errors import VAGUE, file_errors, store_errors
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from boto3.s3.transfer import S3Transfer
     from botocore.exceptions import ClientError
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, HeadObjectOutputTypeDef
 
 PART_BYTES = 8 * 2**20
 COMMITTED = "committed"  # metadata of a manifest: when it was first written, ISO 8601, UTC
@@ -135,6 +135,18 @@ class ObjectStore:
         """A small object, verified as get_file does it."""
         return self._read(key, sha256)[0]
 
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """Bytes `start` to `start + length - 1` of an object; length from 1.
+
+        They are not verified: the caller knows the sha256 of the whole, or of what lies there. Raises NotInStore,
+        StoreError, DamagedObject (the object ends before).
+        """
+        data = self._body(key, Range=f"bytes={start}-{start + length - 1}")[0]
+        if len(data) != length:
+            cause = f"has {len(data)} bytes from {start} on, not {length}: the object is damaged"
+            raise DamagedObject(self.uri(key), cause, AGAIN)
+        return data
+
     def head(self, key: str) -> StoredObject | None:
         """Size and sha256 of an object; None where there is none."""
         found = self._head(key)
@@ -169,6 +181,27 @@ class ObjectStore:
         with self._errors_of(key):
             self.client.delete_object(Bucket=self.bucket, Key=self._full(key))
 
+    def copy(self, source: str, target: str) -> StoredObject:
+        """Copy an object of at most 5 GB inside the store, with its metadata; its bytes do not come here.
+
+        The copy appears whole or not at all. Raises NotInStore: there is no source; DamagedObject: the copy is not it.
+        """
+        item = self._head(source)
+        if item is None:
+            raise NotInStore(self.uri(source), "is not in the store", "materialize what writes it")
+        with self._errors_of(source):
+            self.client.copy_object(
+                Bucket=self.bucket,
+                Key=self._full(target),
+                CopySource={"Bucket": self.bucket, "Key": self._full(source)},
+                MetadataDirective="COPY",
+                **self._encrypted(),
+            )
+        copied, expected = self._head(target), StoredObject(target, item.bytes, item.sha256)
+        if copied != expected:
+            raise DamagedObject(self.uri(target), f"is no copy of {self.uri(source)}", AGAIN)
+        return expected
+
     def _full(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
 
@@ -176,7 +209,7 @@ class ObjectStore:
         return dict(self.encryption)
 
     def _errors_of(self, key: str) -> AbstractContextManager[None]:
-        return store_errors(self.uri(key), self.client.meta.endpoint_url)
+        return store_errors(self.uri(key), self.client.meta.endpoint_url, is_anonymous(self.client))
 
     def _transfer(self) -> "S3Transfer":
         """Moves files, several parts at a time, for any number of threads."""
@@ -217,13 +250,20 @@ class ObjectStore:
         return item
 
     def _read(self, key: str, sha256: str | None) -> tuple[bytes, str]:
-        """Bytes and ETag. botocore repeats a request, but not the reading of an answer that breaks off."""
+        """Bytes and ETag."""
+        data, answer = self._body(key)
+        written = answer["Metadata"].get("sha256", "")
+        self._verify(key, sha256_of(data), written if sha256 is None else sha256)
+        return data, answer["ETag"]
+
+    def _body(self, key: str, **more: Any) -> tuple[bytes, "GetObjectOutputTypeDef"]:
+        """Bytes and answer. botocore repeats a request, but not the reading of an answer that breaks off."""
         from botocore.exceptions import HTTPClientError, IncompleteReadError
         from urllib3.exceptions import HTTPError
 
         with self._errors_of(key):
             for left in reversed(range(ATTEMPTS)):
-                answer = self.client.get_object(Bucket=self.bucket, Key=self._full(key))
+                answer = self.client.get_object(Bucket=self.bucket, Key=self._full(key), **more)
                 try:
                     data = answer["Body"].read()
                     break
@@ -231,9 +271,7 @@ class ObjectStore:
                     if not left:
                         raise
         self.traffic.read(len(data))
-        written = answer["Metadata"].get("sha256", "")
-        self._verify(key, sha256_of(data), written if sha256 is None else sha256)
-        return data, answer["ETag"]
+        return data, answer
 
     def _head(self, key: str) -> StoredObject | None:
         try:

@@ -68,12 +68,13 @@ class Store(ObjectStore):
     """
 
     @classmethod
-    def open(cls, uri: str | None = None, *, fail_fast: bool = False) -> Self:
+    def open(cls, uri: str | None = None, *, fail_fast: bool = False, anonymous: bool = False) -> Self:
         """Open the store at s3://bucket/prefix. No request is sent yet.
 
         Args:
             uri: Address of the bucket and prefix; by default that of $CHESTGAN_STORE.
             fail_fast: One attempt per request and an answer within two seconds, for callers that can go on without.
+            anonymous: Without credentials: for a bucket that everybody may read.
 
         Returns:
             The store. Credentials, region and endpoint are those of AWS tools (environment, profile, role).
@@ -84,7 +85,8 @@ class Store(ObjectStore):
         """
         bucket, prefix = _parse_uri(os.environ.get("CHESTGAN_STORE", "") if uri is None else uri)
         with store_errors(f"s3://{bucket}/{prefix}", ""):
-            return cls(s3_client(attempts=1, answer_within=2) if fail_fast else s3_client(), bucket, prefix)
+            patience = {"attempts": 1, "answer_within": 2} if fail_fast else {}
+            return cls(s3_client(anonymous=anonymous, **patience), bucket, prefix)
 
     def commit(
         self,

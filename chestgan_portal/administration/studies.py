@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from chestgan_core.errors import BadInput, StoreError
-from chestgan_core.publishing.versions.withdrawal import SetWithdrawn, require_not_withdrawn
+from chestgan_core.publishing.versions.status import SetWithdrawn, require_not_withdrawn
 from chestgan_core.reading.design import StudyDesign
 from chestgan_core.reading.images.choosing import TooFewImages
 from chestgan_portal.administration import study_drafts as drafts

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
 from chestgan_core.errors import BadInput
-from chestgan_core.publishing.versions.withdrawal import require_not_withdrawn
+from chestgan_core.publishing.versions.status import require_not_withdrawn
 from chestgan_core.reading import answers as rows
 from chestgan_core.reading.design import StudyDesign
 from chestgan_core.reading.images.frozen_study import freeze_study

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 
 from chestgan_core.errors import ChestganError
-from chestgan_core.publishing.versions.withdrawal import withdrawal_of
+from chestgan_core.publishing.versions.status import withdrawal_of
 from chestgan_core.store.store import Store
 from chestgan_portal.database.notices import notify_administrators
 from chestgan_portal.database.tables import LINE, Deed, Study

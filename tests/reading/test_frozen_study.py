@@ -10,7 +10,8 @@ from PIL import Image
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.publishing.reader.set_reader import SetReader
-from chestgan_core.publishing.versions.withdrawal import SetWithdrawn, withdraw_set
+from chestgan_core.publishing.versions.status import SetWithdrawn
+from chestgan_core.publishing.versions.withdrawal import withdraw_set
 from chestgan_core.reading.images.frozen_study import (
     FrozenStudy,
     freeze_study,

@@ -9,7 +9,8 @@ import pytest
 
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.publishing.reader.set_folder import SetFolder
-from chestgan_core.publishing.versions.withdrawal import SetWithdrawn, withdraw_set
+from chestgan_core.publishing.versions.status import SetWithdrawn
+from chestgan_core.publishing.versions.withdrawal import withdraw_set
 from chestgan_core.reading.images.frozen_study import FrozenStudy, freeze_study
 from chestgan_core.reading.images.order import reading_order
 from chestgan_core.reading.offline.pack import make_pack

@@ -27,7 +27,7 @@ from chestgan_core.publishing.reader.set_folder import (
 )
 from chestgan_core.publishing.reader.tars import Member, members, read_member
 from chestgan_core.publishing.versions.index import SetEntry, read_index
-from chestgan_core.publishing.versions.withdrawal import require_not_withdrawn, stored_entry, withdrawal_of
+from chestgan_core.publishing.versions.status import require_not_withdrawn, stored_entry, withdrawal_of
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, folder_of, sha256_of
 from chestgan_core.store.store import Store

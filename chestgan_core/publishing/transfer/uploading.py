@@ -11,7 +11,7 @@ from chestgan_core.local.files import is_regular
 from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.publishing.versions.index import add_to_index, entry_of
-from chestgan_core.publishing.versions.withdrawal import require_not_withdrawn
+from chestgan_core.publishing.versions.status import begin_status
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import folder_of, sha256_of
 from chestgan_core.store.store import Store
@@ -58,7 +58,7 @@ def publish_set(store: Store, ready: SetFolder) -> PublishedSet:
     for item in ready.objects:
         if not is_regular(ready.file(item)) or sha256_of(ready.file(item)) != item.sha256:
             raise DamagedObject(ready.file(item), "is not what the manifest says", "write the set again")
-    require_not_withdrawn(store, ready.facts.name, ready.version)
+    begin_status(store, ready.facts.name, ready.version)
     files = {ready.name(item): ready.file(item) for item in ready.objects}
     fields = {name: value for name, value in ready.manifest.items() if name != "objects"}
     with Progress(f"publish  {ready.facts.name}", total=len(files), unit="files") as progress:

@@ -5,12 +5,14 @@ people and programs that look for sets; which sets exist is decided by the manif
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from chestgan_core.errors import DamagedObject, NotInStore
-from chestgan_core.publishing.reader.manifest import Name, NotNegative, Positive, Sha256, Text
+from chestgan_core.publishing.fields import Name, NotNegative, Positive, Sha256, Text
 from chestgan_core.publishing.reader.set_folder import SetFolder, parse_set
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import folder_of, parse_typed
@@ -19,9 +21,11 @@ from chestgan_core.store.store import Store
 
 @dataclass(frozen=True)
 class SetEntry:
-    """One published version of a set. resolution: pixels. bytes: of all its files. manifest: key of its manifest.
+    """One published version of a set, with what people look for.
 
-    withdrawn: why it was withdrawn, empty where it was not. replacement: `<set>/<version>` to use instead, or empty.
+    resolution: pixels. bytes: of all its files. manifest: key of its manifest. bits: of a pixel. classes: how many
+    images each has, empty where the set has none. dataset, network: of the training, by name; empty where the set does
+    not say. state, reason, replacement: as in its status (status.py).
     """
 
     name: Name
@@ -32,8 +36,26 @@ class SetEntry:
     source_title: Text
     model_sha256: Sha256
     manifest: Text
-    withdrawn: Text = ""
+    bits: Literal[8, 16] = 8
+    experiment: Text = ""
+    dataset: Text = ""
+    network: Text = ""
+    classes: Annotated[dict[Text, NotNegative], Field(max_length=10_000)] = field(
+        default_factory=dict, hash=False
+    )
+    state: Literal["published", "deprecated", "withdrawn"] = "published"
+    reason: Text = ""
     replacement: Text = ""
+
+    @property
+    def withdrawn(self) -> str:
+        """Why it was withdrawn, empty where it was not."""
+        return self.reason if self.state == "withdrawn" else ""
+
+    @property
+    def deprecated(self) -> str:
+        """Why it should not be used for new work, empty where it may be."""
+        return self.reason if self.state == "deprecated" else ""
 
     @property
     def folder(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from chestgan_core.errors import DamagedObject, NotInStore
 from chestgan_core.publishing.versions.index import SetEntry, replace_index
-from chestgan_core.publishing.versions.withdrawal import stored_entry
+from chestgan_core.publishing.versions.status import stored_entry
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.store import Store

@@ -20,7 +20,7 @@ from chestgan_core.imaging.windows import Unit
 from chestgan_core.local.json_text import parse_json
 from chestgan_core.publishing.reader.set_reader import SetReader
 from chestgan_core.publishing.transfer.fetching import fetch_set
-from chestgan_core.publishing.versions.withdrawal import require_not_withdrawn
+from chestgan_core.publishing.versions.status import require_not_withdrawn
 from chestgan_core.reading.design import Name, StudyDesign
 from chestgan_core.reading.images.blind_png import blind_png
 from chestgan_core.reading.images.choosing import Choice, choose
