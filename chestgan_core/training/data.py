@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
+from chestgan_core.imaging.windows import Window
 from chestgan_core.metrics.degenerate import degenerate
 from chestgan_core.slices.other_patients import DistinctSlices, Side, require_other_patients
 from chestgan_core.slices.shards import read_shard
@@ -111,10 +112,7 @@ def load_slices(paths: Sequence[Path], experiment: Experiment) -> LoadedSlices:
             cause = f"holds {found} x {found} slices, the experiment {experiment.name} needs {size} x {size}"
             raise BadInput(path, cause, _remedy(size, found))
         for few in torch.split(torch.tensor(chosen), RESIZE_BATCH) if chosen else ():
-            values = slices[few, None].float()
-            if found > size:
-                values = functional.interpolate(values, size=(size, size), mode="bilinear", antialias=True)
-            parts.append(experiment.display_window.to_unit(values))
+            parts.append(as_images(slices[few], size, experiment.display_window))
     if not patients:
         if numbers:
             cause = f"hold no slices of the classes {', '.join(numbers)}"
@@ -123,6 +121,18 @@ def load_slices(paths: Sequence[Path], experiment: Experiment) -> LoadedSlices:
             )
         raise BadInput("the data", "hold no slices", "give shards made by chestgan normalize")
     return LoadedSlices(torch.cat(parts), torch.tensor(classes) if numbers else None, tuple(patients))
+
+
+def as_images(slices: Tensor, size: int, window: Window) -> Tensor:
+    """(N, S, S) int16 in HU or grey levels to (N, 1, size, size) float32 in [-1, 1], as networks see them.
+
+    Larger slices are downsized with antialiasing before the window clips them. A float copy of all of them is made.
+    """
+    values = slices[:, None].float()
+    if values.shape[-1] > size:
+        values = functional.interpolate(values, size=(size, size), mode="bilinear", antialias=True)
+    unit: Tensor = window.to_unit(values)
+    return unit
 
 
 def _remedy(needed: int, found: int) -> str:
