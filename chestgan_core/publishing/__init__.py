@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
+    from chestgan_core.publishing.reader.torch_stream import StreamedSet
 
 
 def open_set(where: str | Path, cache: str | Path | None = None, **options: Any) -> "SyntheticSet":
@@ -16,3 +17,10 @@ def open_set(where: str | Path, cache: str | Path | None = None, **options: Any)
     from chestgan_core.publishing import opening
 
     return opening.open_set(where, cache, **options)
+
+
+def stream_set(where: str | Path, **options: Any) -> "StreamedSet":
+    """A set as a torch IterableDataset that reads while it is used; see streaming.stream_set."""
+    from chestgan_core.publishing import streaming
+
+    return streaming.stream_set(where, **options)

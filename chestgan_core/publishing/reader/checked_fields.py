@@ -13,7 +13,7 @@ from chestgan_core.errors import DamagedObject
 
 
 class CheckedFields:
-    """An object of JSON. where, remedy: of errors. what: what it should be, "the manifest of a set". path: its own place.
+    """An object of JSON. where, remedy: of errors. what: what it should be, "the manifest of a set". path: its place.
 
     Types are strict: the text "12" is no number, nor are 1.5 and true whole ones.
     """

@@ -7,7 +7,7 @@ were checked against the manifest. Both hold the same; a million rows are some a
 import importlib.util
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, overload
@@ -121,7 +121,7 @@ def write_labels(rows: Iterable[LabelRow], path: Path) -> None:
         part.write_bytes(write_parquet(pa.Table.from_pylist(plain, schema=schema())))
 
 
-def label_json(row: LabelRow) -> bytes:
+def label_json(row: Mapping[str, Any]) -> bytes:
     """What lies beside an image in its tar: one line, names sorted."""
     shown = {"index": row["index"], "seed": row["seed"], "class": row["class"], "boxes": row["boxes"]}
     text = json.dumps({**shown, "sha256": row["sha256"]}, sort_keys=True, separators=(",", ":"))

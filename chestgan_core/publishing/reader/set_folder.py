@@ -73,7 +73,7 @@ class SetFolder:
 
 
 def read_set_folder(folder: Path) -> SetFolder:
-    """The set in a folder. Its files are not checked, see transfer.fetching.verify_set.
+    """The set in a folder. Its files are not checked, see transfer.verifying.verify_set.
 
     Raises BadInput (no manifest), DamagedObject (not the manifest of a set).
     """

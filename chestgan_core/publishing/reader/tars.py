@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 from chestgan_core.errors import DamagedObject
 from chestgan_core.local.files import open_regular
@@ -54,14 +54,31 @@ def members(path: Path) -> Iterator[Member]:
     """
     try:
         with open_regular(path) as file:
-            names = set()
-            for member in _walk(path, file):
-                if member.name in names:
-                    raise DamagedObject(path, f"has two files of the name {member.name}", REMEDY)
-                names.add(member.name)
-                yield member
+            yield from members_in(file, os.fstat(file.fileno()).st_size, path)
     except OSError as error:
         raise DamagedObject(path, f"cannot be read ({error.strerror})", REMEDY) from error
+
+
+class Seekable(Protocol):
+    """What of a file is needed to read a tar; it is read forwards."""
+
+    def seek(self, place: int, /) -> object:
+        """Go to a byte."""
+        ...
+
+    def read(self, count: int, /) -> bytes:
+        """The next bytes, fewer at the end."""
+        ...
+
+
+def members_in(file: Seekable, size: int, path: Path) -> Iterator[Member]:
+    """As members, of a tar of this size that need not be a file on the disk. path: named by an error."""
+    names = set()
+    for member in _walk(path, file, size):
+        if member.name in names:
+            raise DamagedObject(path, f"has two files of the name {member.name}", REMEDY)
+        names.add(member.name)
+        yield member
 
 
 def read_member(member: Member) -> bytes:
@@ -80,8 +97,8 @@ def read_member(member: Member) -> bytes:
     return data
 
 
-def _walk(path: Path, file: BinaryIO) -> Iterator[Member]:
-    end, place = os.fstat(file.fileno()).st_size, 0
+def _walk(path: Path, file: Seekable, end: int) -> Iterator[Member]:
+    place = 0
     while True:
         file.seek(place)
         header = file.read(BLOCK)
