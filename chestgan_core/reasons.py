@@ -5,9 +5,12 @@ In: values with their meanings, counts by reason. Out: `Reason`, and counts as o
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeAlias, TypeVar
 
 Key = TypeVar("Key", bound=str)
+
+Synthetic: TypeAlias = Literal["refuse", "accept"]
+"""What is done with objects that say of themselves that a generator made them (dicom/synthetic.py)."""
 
 
 class Reason(StrEnum):

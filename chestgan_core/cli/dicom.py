@@ -92,6 +92,13 @@ def add_to(commands: Commands) -> None:
         help="fraction of the slices with lung to drop at each end of a series (default: 0)",
     )
     parser.add_argument(
+        "--synthetic",
+        choices=("refuse", "accept"),
+        default="refuse",
+        metavar="refuse|accept",
+        help="what is done with objects that are flagged synthetic (default: refuse)",
+    )
+    parser.add_argument(
         "--public-ids",
         action="store_true",
         help="keep each PatientID, for public collections (default: replace it by a keyed hash)",
@@ -177,8 +184,9 @@ def normalize(args: argparse.Namespace) -> Answer:
 
     require_replaceable(args.out)
     names = Pseudonyms() if args.public_ids else Pseudonyms.private(home())
+    recipe = NormalizationRecipe(size=args.size, trim=args.trim, synthetic=args.synthetic)
     with Progress("normalize", None, "slices") as progress:
-        done = normalize(args.paths, NormalizationRecipe(size=args.size, trim=args.trim), names, progress)
+        done = normalize(args.paths, recipe, names, progress)
     write_shard(done.shard, args.out)
     report, sheet = done.report, None
     if png := done.doubtful.png():

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 from chestgan_core.config.source_config import SourceConfig, source_configs
 from chestgan_core.config.yaml_models import Section, files_in, read_fields, validated
 from chestgan_core.errors import BadInput, UnknownName, nearest
+from chestgan_core.reasons import Synthetic
 from chestgan_core.store.keys import checked_name
 
 SHIPPED = Path(__file__).parent / "datasets"
@@ -122,6 +123,9 @@ class Dataset(Section):
     image_kind: the word for its images and patients in reports; a phantom is neither real nor CT. private: patient and
     series identifiers are replaced by keyed hashes before they become keys or rows, and files that still name a person
     are refused. accepted_findings: findings of the de-identification audit that the owner has checked and accepts.
+    limits: what is known to be wrong with the collection, or missing from it: sentences, which every card repeats.
+    synthetic: what is done with objects that are flagged synthetic, and with images of a synthetic set. By default no
+    generator is trained on what a generator made.
     """
 
     name: str
@@ -137,6 +141,8 @@ class Dataset(Section):
     annotations: tuple[Annotated[StructuredReports | VocFiles, Field(discriminator="kind")], ...] = ()
     training_set: TrainingSetRules = TrainingSetRules()
     accepted_findings: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    synthetic: Synthetic = "refuse"
 
     @field_validator("name")
     @classmethod

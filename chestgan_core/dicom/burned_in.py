@@ -38,7 +38,7 @@ class PixelSample:
         """How many pictures of the file were searched (1 or 0), and whether one seems to have text on it."""
         from chestgan_core.dicom.pixels import PixelsLeftOut, stored_pixels
 
-        header = read_header(file, read)
+        header = read_header(file, read, "accept")  # what is made may have names on it as well
         if not isinstance(header, SliceHeader):
             return 0, False
         self._seen[header.series.uid] += 1

@@ -40,6 +40,7 @@ from chestgan_core.dicom.identity import text_of
 from chestgan_core.dicom.patient_ids import normal_patient_id, normal_uid
 from chestgan_core.dicom.pixel_layout import UNDEFINED_LENGTH
 from chestgan_core.dicom.pseudonyms import Pseudonyms
+from chestgan_core.dicom.synthetic import synthetic_cause
 from chestgan_core.dicom.whole_file import WholeFile, encoding_of
 
 IMPLEMENTATION_UID = "2.25.137385498472331462049087172253011385233"
@@ -80,9 +81,12 @@ def cleaned_file(file: WholeFile, plan: Plan) -> CleanedFile:
     """The file without what identifies. Raises any exception: a value of the file cannot be read or written."""
     cleaning = _Cleaning(file, plan)
     header, after = file.parsed.header, file.after
+    made = synthetic_cause(header)
     cleaning.clean(header)
     cleaning.clean(after)
     _state(header, plan.options)
+    if made:  # whatever said so before: cleaning makes no generated image a real one
+        header.SyntheticData = "YES"
     instance = str(header.get("SOPInstanceUID") or cleaning.new_uid(cleaning.stated_uid))
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = uid.UID(str(header.get("SOPClassUID") or cleaning.stated_class))

@@ -170,7 +170,7 @@ def _cleaned_into(
 def _stacks(source: Path, names: Pseudonyms) -> dict[FileLocation, str]:
     """Of slices in series with several scans: which one they belong to, as long as times and comments still tell."""
     try:
-        reading = read_series([source])
+        reading = read_series([source], synthetic="accept")
     except BadInput:  # no usable slice
         return {}
     return {
@@ -227,7 +227,7 @@ def _unfit(file: WholeFile) -> NotCleaned | None:
 
 def _shows_text(found: Found, archives: Archives) -> NotCleaned | None:
     """Every slice is searched, not a sample: what is written here is meant to leave the house."""
-    header = read_header(found, partial(archives.read, found.location))
+    header = read_header(found, partial(archives.read, found.location), "accept")
     if not isinstance(header, SliceHeader):
         return None
     try:

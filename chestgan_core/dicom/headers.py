@@ -24,13 +24,16 @@ from chestgan_core.dicom.identity import text_of, uid_of
 from chestgan_core.dicom.left_out import LeftOut
 from chestgan_core.dicom.patient_ids import normal_patient_id
 from chestgan_core.dicom.pixel_layout import BadLayout, PixelLayout, layout_of
+from chestgan_core.dicom.synthetic import ATTRIBUTES as SYNTHETIC
+from chestgan_core.dicom.synthetic import synthetic_cause
+from chestgan_core.reasons import Synthetic
 
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # with .1 to .4: the multi-frame ones
 ENHANCED_CT = (uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage)
 
 ATTRIBUTES = [Tag(keyword) for keyword in (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "PatientSex",
-    "PatientBirthDate", "Modality", *ACQUISITION,
+    "PatientBirthDate", "Modality", *SYNTHETIC, *ACQUISITION,
     "NumberOfFrames", "PhotometricInterpretation", "SamplesPerPixel", "Rows", "Columns", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation",
     "RescaleSlope", "RescaleIntercept", "RescaleType", "PixelPaddingValue", "PixelPaddingRangeLimit",
@@ -51,7 +54,7 @@ class SliceHeader:
 
     sop_uid: as in the file, perhaps empty. content: a hash of pixels and place where other files have the same SOP
     instance UID and other content (series.py), else empty. series: shared by the slices of equal series headers.
-    layout: how its pixels are stored.
+    layout: how its pixels are stored. synthetic: whether it is flagged so, and read all the same.
     """
 
     location: FileLocation
@@ -62,6 +65,7 @@ class SliceHeader:
     series: "SeriesHeader"
     acquisition: Acquisition
     content: str = ""
+    synthetic: bool = False
 
     @property
     def rows(self) -> int:
@@ -100,11 +104,14 @@ class SeriesHeader:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A file that is left out. series: `series_key` of its series where the reason depends on that, else empty."""
+    """A file that is left out. series: `series_key` of its series where the reason depends on that, else empty.
+    synthetic_series: the SeriesInstanceUID of a file that is flagged synthetic, else empty.
+    """
 
     reason: LeftOut
     cause: str = ""
     series: tuple[str, str, str] = ("", "", "")
+    synthetic_series: str = ""
 
 
 def series_key(series: SeriesHeader) -> tuple[str, str, str]:
@@ -112,8 +119,13 @@ def series_key(series: SeriesHeader) -> tuple[str, str, str]:
     return series.patient_id, "" if series.patient_id else series.study_uid, series.uid
 
 
-def read_header(found: Found, read: Callable[[int], bytes]) -> SliceHeader | Rejected:
-    """The header of one file. read(n) returns its first n bytes, for the rare header that is longer than found.head."""
+def read_header(
+    found: Found, read: Callable[[int], bytes], synthetic: Synthetic = "refuse"
+) -> SliceHeader | Rejected:
+    """The header of one file. read(n) returns its first n bytes, for the rare header that is longer than found.head.
+
+    synthetic: whether an object that is flagged so may be a slice. Refused, it has that reason before all others.
+    """
     head = found.head
     if not head.strip(b"\0"):
         return Rejected(LeftOut.EMPTY, "it begins with nothing but zeros" if head else "it has no bytes")
@@ -127,7 +139,7 @@ def read_header(found: Found, read: Callable[[int], bytes]) -> SliceHeader | Rej
             if parsed.pixels is None and whole and ends_within_header(raw):
                 return Rejected(LeftOut.UNREADABLE, "cut off inside the header")
             if parsed.pixels is not None or whole:
-                read_from = _classify(found, parsed, head[128:PREAMBLE] == b"DICM")
+                read_from = _classify(found, parsed, head[128:PREAMBLE] == b"DICM", synthetic)
                 return read_from if raw is not head else _not_cut(read_from, found.size)
         except Exception:
             # The head ends within a sequence, or the file is damaged (pydicom raises any exception then): only the
@@ -145,7 +157,7 @@ def read_header(found: Found, read: Callable[[int], bytes]) -> SliceHeader | Rej
             return Rejected(LeftOut.UNREADABLE, "it became shorter while it was read")
 
 
-def _classify(found: Found, parsed: Parsed, marked: bool) -> SliceHeader | Rejected:
+def _classify(found: Found, parsed: Parsed, marked: bool, synthetic: Synthetic) -> SliceHeader | Rejected:
     """marked: whether the file says that it is DICOM."""
     dataset = parsed.header
     modality = text_of(dataset, "Modality").strip(" \0").upper()
@@ -154,6 +166,9 @@ def _classify(found: Found, parsed: Parsed, marked: bool) -> SliceHeader | Rejec
         return Rejected(LeftOut.NOT_DICOM)
     if parsed.meta.get("MediaStorageSOPClassUID") == uid.MediaStorageDirectoryStorage:
         return Rejected(LeftOut.NOT_DICOM, "a DICOMDIR")
+    made = synthetic_cause(dataset)
+    if made and synthetic == "refuse":
+        return Rejected(LeftOut.SYNTHETIC, made, synthetic_series=uid_of(dataset, "SeriesInstanceUID"))
     if modality not in ("CT", ""):
         named = modality if _CODE.fullmatch(modality) else "another one"
         return Rejected(LeftOut.NOT_CT, f"its modality is {named}")
@@ -196,7 +211,9 @@ def _classify(found: Found, parsed: Parsed, marked: bool) -> SliceHeader | Rejec
         return Rejected(error.reason, error.cause)
     except NotHounsfield as error:
         return Rejected(LeftOut.NO_RESCALE, error.cause)
-    return SliceHeader(found.location, sop_uid, geometry, rescale, layout, _shared(series), acquisition)
+    return SliceHeader(
+        found.location, sop_uid, geometry, rescale, layout, _shared(series), acquisition, synthetic=bool(made)
+    )
 
 
 def _not_cut(read: SliceHeader | Rejected, size: int) -> SliceHeader | Rejected:

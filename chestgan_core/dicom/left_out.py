@@ -29,6 +29,11 @@ class LeftOut(Reason):
     UNREADABLE = "unreadable", "damaged, cut short, encrypted, or pixel data of the wrong length"
     UNSUPPORTED_COMPRESSION = "unsupported-compression", "no installed decoder reads this transfer syntax"
     NO_PIXEL_DATA = "no-pixel-data", "a CT object without an image"
+    SYNTHETIC = (
+        "synthetic",
+        "flagged synthetic (SyntheticData, or a synthesizer among its equipment), or in a series with such a file: no "
+        "generator is trained on what a generator made",
+    )
     NOT_CT = "not-ct", "another modality or object: PET, segmentation, structured report, radiograph"
     SECONDARY_CAPTURE = "secondary-capture", "a screen capture or fused colour image, not measured values"
     MULTI_FRAME = "multi-frame", "enhanced CT: many frames in one object"
@@ -86,6 +91,10 @@ class Doubt(Reason):
     SEVERAL_STACKS = (
         "several-stacks",
         "a series with several scans or reconstructions: each is a stack of its own, judged and cropped by itself",
+    )
+    SYNTHETIC = (
+        "synthetic",
+        "flagged synthetic, and used: the dataset (synthetic: accept) or --synthetic accept lets them in",
     )
     SLICE_LOCATION = (
         "slice-location",

@@ -20,7 +20,7 @@ from chestgan_core.dicom.patient_ids import is_placeholder
 from chestgan_core.dicom.stacks import Stack, stacks_of
 from chestgan_core.errors import BadInput
 from chestgan_core.local.progress import Progress
-from chestgan_core.reasons import in_words
+from chestgan_core.reasons import Synthetic, in_words
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,13 @@ class Reading:
 
 @dataclass
 class _Collected:
-    """What is collected while files are read. not_axial: by series, whether it has axial slices decides the reason."""
+    """What is collected while files are read. not_axial: by series, whether it has axial slices decides the reason.
+    synthetic: the UIDs of series with a file that is flagged synthetic, and refused.
+    """
 
     slices: list[SliceHeader] = field(default_factory=list)
     not_axial: defaultdict[tuple[str, str, str], list[str]] = field(default_factory=lambda: defaultdict(list))
+    synthetic: set[str] = field(default_factory=set)
     left_out: Counter[LeftOut] = field(default_factory=Counter)
     causes: Causes = field(default_factory=Causes)
     doubts: Causes = field(default_factory=Causes)
@@ -93,7 +96,9 @@ class _Collected:
         self.doubts.add(doubt, doubt.meaning, archives.name(first.location), len(headers))
 
 
-def read_series(paths: Sequence[Path], progress: Progress | None = None) -> Reading:
+def read_series(
+    paths: Sequence[Path], progress: Progress | None = None, synthetic: Synthetic = "refuse"
+) -> Reading:
     """Find the usable CT series below some paths, split into stacks.
 
     Only headers are read, and the pixels of files that share a SOP instance UID or a position: whether they are copies
@@ -102,6 +107,9 @@ def read_series(paths: Sequence[Path], progress: Progress | None = None) -> Read
     Args:
         paths: Folders, DICOM files and archives, nested as they come.
         progress: Gets one step per file.
+        synthetic: What is done with objects that are flagged synthetic (dicom/synthetic.py). Refused, they are left
+            out together with the other slices of their series: where a part was made, nobody knows what became of the
+            rest. Accepted, they are used and counted as a doubt.
 
     Returns:
         The series, sorted by patient, SeriesInstanceUID and stack, whatever the names and the order of the files; the
@@ -127,7 +135,7 @@ def read_series(paths: Sequence[Path], progress: Progress | None = None) -> Read
             if isinstance(file, Refused):
                 found.leave_out(file.reason, file.name, file.cause)
             else:
-                _collect(file, archives, found)
+                _collect(file, archives, found, synthetic)
             if progress is not None:
                 progress.step(note=f"left out {in_words(found.left_out)}")
         series = tuple(_series(found, archives))
@@ -138,10 +146,16 @@ def read_series(paths: Sequence[Path], progress: Progress | None = None) -> Read
 def require_series(reading: Reading) -> None:
     """Raises BadInput, with the reasons, their counts and the first causes: there is no usable series."""
     if not reading.series:
+        remedy = "give axial CT slices in Hounsfield units (CT Image Storage, MONOCHROME2)"
+        if reading.left_out[LeftOut.SYNTHETIC]:
+            remedy += (
+                "; for research on generated images synthetic: accept of the dataset, or --synthetic accept, lets "
+                "synthetic objects in"
+            )
         raise BadInput(
             f"{reading.files} files",
             f"have no usable CT series; left out: {in_words(reading.left_out)}{in_brackets(reading.causes)}",
-            "give axial CT slices in Hounsfield units (CT Image Storage, MONOCHROME2)",
+            remedy,
         )
 
 
@@ -163,17 +177,20 @@ def without_stacks(reading: Reading, problem: Callable[[Series], str]) -> Readin
     return replace(reading, series=tuple(kept), left_out=left_out, causes=causes.listed())
 
 
-def _collect(file: Found, archives: Archives, found: _Collected) -> None:
-    read = read_header(file, lambda limit: archives.read(file.location, limit))
+def _collect(file: Found, archives: Archives, found: _Collected, synthetic: Synthetic) -> None:
+    read = read_header(file, lambda limit: archives.read(file.location, limit), synthetic)
     if isinstance(read, SliceHeader):
         found.slices.append(read)
     elif read.reason is LeftOut.NOT_AXIAL:
         found.not_axial[read.series].append(file.name)  # the reason depends on the rest of its series
     else:
         found.leave_out(read.reason, file.name, read.cause)
+        if read.synthetic_series:
+            found.synthetic.add(read.synthetic_series)
 
 
 def _series(found: _Collected, archives: Archives) -> Iterable[Series]:
+    _leave_out_synthetic_series(found, archives)
     _fill_in_patients(found, archives)
     grouped: defaultdict[tuple[str, str, str], list[SliceHeader]] = defaultdict(list)
     for header in _with_own_uids(found, archives):
@@ -182,7 +199,10 @@ def _series(found: _Collected, archives: Archives) -> Iterable[Series]:
         reason = LeftOut.MIXED_ORIENTATION if key in grouped else LeftOut.NOT_AXIAL
         for name in names:
             found.leave_out(reason, name, "")
-    _doubt_patients([header for headers in grouped.values() for header in headers], found, archives)
+    usable = [header for headers in grouped.values() for header in headers]
+    _doubt_patients(usable, found, archives)
+    if made := [header for header in usable if header.synthetic]:
+        found.doubt(Doubt.SYNTHETIC, made, archives)
     for key in sorted(grouped):
         stacks, dropped = stacks_of(grouped[key], lambda headers: distinct(headers, archives))
         found.drop(dropped, archives)
@@ -193,6 +213,20 @@ def _series(found: _Collected, archives: Archives) -> Iterable[Series]:
             if stack.by_slice_location:
                 found.doubt(Doubt.SLICE_LOCATION, stack.slices, archives)
             yield _as_series(stack)
+
+
+def _leave_out_synthetic_series(found: _Collected, archives: Archives) -> None:
+    """Leaves out the unflagged files of series in which others are flagged synthetic, and refused.
+
+    By the UID alone, whoever the patient is said to be: refusing too much is counted and seen, too little is neither.
+    """
+    kept, cause = [], "other files of its series are flagged synthetic"
+    for header in found.slices:
+        if header.series.uid in found.synthetic:
+            found.leave_out(LeftOut.SYNTHETIC, archives.name(header.location), cause)
+        else:
+            kept.append(header)
+    found.slices = kept
 
 
 def _fill_in_patients(found: _Collected, archives: Archives) -> None:

@@ -30,6 +30,7 @@ def recipe_of(dataset: Dataset) -> NormalizationRecipe:
         min_lung_fraction=LUNG_FRACTION if by_lung else 0.0,
         stack_rules=stack_rules(dataset.selection),
     )
+        synthetic=dataset.synthetic,
 
 
 def newest_slices(store: Store, dataset: Dataset) -> tuple[dict[str, Artefact], tuple[str, ...]]:

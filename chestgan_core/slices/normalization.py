@@ -96,7 +96,7 @@ def normalize(
 
     Args:
         paths: Files, folders and zips, in any number and order.
-        recipe: Size of the result, and how much lung a slice must show.
+        recipe: Size of the result, how much lung a slice must show, and whether synthetic objects are let in.
         pseudonyms: What the rows of slices name patients, series and slices by.
         progress: Shown while slices are decoded.
         stack_problem: Why a stack of a series that has several is left out, or empty; by default all are used.
@@ -122,7 +122,7 @@ def normalize(
         True
     """
     started = time.monotonic()
-    reading = read_series(paths)
+    reading = read_series(paths, synthetic=recipe.synthetic)
     if stack_problem is not None:
         reading = without_stacks(reading, stack_problem)
     require_series(reading)

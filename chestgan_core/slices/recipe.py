@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from chestgan_core.errors import BadInput
+from chestgan_core.reasons import Synthetic
 from chestgan_core.store.artefacts import content_version
 
 # Changes whenever the code gives other slices or other rows for the same recipe.
@@ -17,13 +18,15 @@ class NormalizationRecipe:
     """size: rows and columns of the result. trim: fraction of the slices with lung left out at each end, [0,
     0.5). min_lung_fraction: area of lung, less that of gas, over the body's, from which a slice counts as chest where
     its neighbours do not decide it (lung_region.py); 0: every slice that shows a body. stack_rules: names the rules by
-    which stacks of a series are left out (series_selection.py), empty without.
+    which stacks of a series are left out (series_selection.py), empty without. synthetic: what is done with objects
+    that are flagged synthetic (dicom/synthetic.py).
     """
 
     size: int = 64
     trim: float = 0.0
     min_lung_fraction: float = LUNG_FRACTION
     stack_rules: str = ""
+    synthetic: Synthetic = "refuse"
 
     def __post_init__(self) -> None:
         """Raises BadInput naming the field."""

@@ -181,13 +181,19 @@ def _picture(path: Path, size: int) -> np.ndarray:
 
 def _dicom_slices(folder: Path, size: int, window: str) -> Iterator[np.ndarray]:
     from chestgan_core.dicom.file_walk import Archives
+    from chestgan_core.dicom.left_out import LeftOut
     from chestgan_core.dicom.series import read_series
     from chestgan_core.slices.recipe import NormalizationRecipe
     from chestgan_core.slices.series_slices import NormalizedSlice, normalize_series
 
     recipe = NormalizationRecipe(size=size, min_lung_fraction=0)
     with Archives() as archives:
-        for series in read_series([folder]).series:
+        reading = read_series([folder])
+        if made := reading.left_out[LeftOut.SYNTHETIC]:
+            raise BadInput(
+                folder, f"{made} of its DICOM files are synthetic, or of such a series", "take them away"
+            )
+        for series in reading.series:
             for outcome in normalize_series(series, recipe, archives):
                 if isinstance(outcome, NormalizedSlice):
                     yield WINDOWS[window].to_unit(outcome.hu)

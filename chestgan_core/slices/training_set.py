@@ -278,6 +278,7 @@ def _fields(
         "patients": {side: sides[side]["patients"] for side in SIDES},
         "slices": {side: sides[side]["slices"] for side in SIDES},
         "classes": classes,
+        "synthetic": dataset.synthetic,
         "boxes": asdict(boxes),
         "annotation_defects": dict(defects),
         "uids_of_several_patients": _shared_uids(rows),

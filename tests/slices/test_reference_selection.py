@@ -146,6 +146,12 @@ def test_dicom_references_are_cut_as_slices_are_and_pictures_are_padded(tmp_path
     assert wide[:8].max() < -0.9
 
 
+def test_a_synthetic_reference_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "1.dcm").write_bytes(as_bytes(ct_slice(chest_hu(128), SyntheticData="YES")))
+    with pytest.raises(BadInput, match=r"1 of its DICOM files are synthetic.*take them away"):
+        read_references(tmp_path, SIZE)
+
+
 def test_references_that_change_are_read_again(
     network: PerceptualNetwork, phantoms: Shard, references: Path
 ) -> None:

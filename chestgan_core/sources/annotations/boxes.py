@@ -114,6 +114,11 @@ class Defect(StrEnum):
         "a file that is not a structured report with measurement groups (TID 1500)",
     )
     NO_REGION = "no-region", True, "a measurement group without coordinates"
+    SYNTHETIC = (
+        "synthetic",
+        True,
+        "a report that is flagged synthetic: what it describes was made, or nobody drew it",
+    )
     NO_IMAGE = "no-referenced-image", True, "coordinates that reference no image, or more than one"
     MULTI_FRAME = "frame-of-an-image", True, "coordinates on a frame of an image that has several"
     NO_AREA = "graphic-without-area", True, "coordinates that are a point, or not an outline"

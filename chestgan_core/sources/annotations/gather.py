@@ -163,7 +163,7 @@ def _report_boxes(store: Store, dataset: Dataset, rows: Sequence[SeriesRow], alo
     ):
         kept = {item.key for item in store.list(keys.annotation_reports_prefix(dataset.name))}
         running = [
-            pool.submit(_read_series, store, dataset.name, row, endpoint, kept, Path(scratch) / str(number))
+            pool.submit(_read_series, store, dataset, row, endpoint, kept, Path(scratch) / str(number))
             for number, row in enumerate(rows)
         ]
         try:
@@ -186,12 +186,12 @@ def _report_boxes(store: Store, dataset: Dataset, rows: Sequence[SeriesRow], alo
 
 
 def _read_series(
-    store: Store, dataset_name: str, row: SeriesRow, endpoint: str, kept: set[str], folder: Path
+    store: Store, dataset: Dataset, row: SeriesRow, endpoint: str, kept: set[str], folder: Path
 ) -> _Found:
     from chestgan_core.sources.idc.download import fetch_series
 
     delivery = delivery_name(row)
-    manifest_key = keys.annotation_report_manifest(dataset_name, delivery)
+    manifest_key = keys.annotation_report_manifest(dataset.name, delivery)
     if manifest_key in kept:
         paths = list(store.fetch(manifest_key, folder).values())
     else:
@@ -204,7 +204,7 @@ def _read_series(
             {f"{delivery}-{number}.dcm": path for number, path in enumerate(paths)},
             {
                 "kind": "structured-reports",
-                "dataset": dataset_name,
+                "dataset": dataset.name,
                 "series": row.key,
                 "patient": row.patient,
                 "revision": row.revision,
@@ -216,7 +216,7 @@ def _read_series(
     boxes: list[TumourBox] = []
     defects: Counter[Defect] = Counter()
     for path in paths:
-        found, wrong = read_report(path, row.patient)
+        found, wrong = read_report(path, row.patient, dataset.synthetic)
         boxes += found
         defects += wrong
         path.unlink()

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chestgan_core.reasons import Synthetic
 from chestgan_core.sources.annotations.boxes import Defect, TumourBox
 from chestgan_core.sources.annotations.voc import UID, whole_box
 
@@ -34,15 +35,23 @@ HISTOLOGY = {
 }
 
 
-def read_report(path: Path, patient: str) -> tuple[list[TumourBox], Counter[Defect]]:
-    """The boxes of one report, and counts of defects. patient: whose report it is, by the catalog."""
+def read_report(
+    path: Path, patient: str, synthetic: Synthetic = "refuse"
+) -> tuple[list[TumourBox], Counter[Defect]]:
+    """The boxes of one report, and counts of defects. patient: whose report it is, by the catalog. synthetic: what is
+    done with a report that is flagged so.
+    """
     import pydicom
+
+    from chestgan_core.dicom.synthetic import synthetic_cause
 
     defects: Counter[Defect] = Counter()
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             return [], Counter({Defect.TOO_LARGE: 1})
         report = pydicom.dcmread(path, stop_before_pixels=True)
+        if synthetic == "refuse" and synthetic_cause(report):
+            return [], Counter({Defect.SYNTHETIC: 1})
         groups = [item for item in _items(report) if _concept(item) == MEASUREMENT_GROUP]
         if not groups:
             return [], Counter({Defect.NO_REPORT: 1})

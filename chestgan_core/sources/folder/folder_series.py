@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from chestgan_core.dicom.left_out import below
 from chestgan_core.errors import BadInput
 from chestgan_core.local.progress import Progress
+from chestgan_core.reasons import Synthetic
 from chestgan_core.sources.series_rows import Catalog, SeriesRow, single_spaced, stack_key
 from chestgan_core.store.artefacts import content_version
 
@@ -24,10 +25,16 @@ SEPARATOR = "//"
 
 
 def folder_series(
-    folder: Path, pseudonyms: "Pseudonyms", label: str, licence: str, doi: str, generated: bool = False
+    folder: Path,
+    pseudonyms: "Pseudonyms",
+    label: str,
+    licence: str,
+    doi: str,
+    generated: bool = False,
+    synthetic: Synthetic = "refuse",
 ) -> Catalog:
     """Every usable series below a folder. label: of the progress. generated: files may be made again with the same
-    content, so their time does not count.
+    content, so their time does not count. synthetic: what is done with objects that are flagged so.
 
     Raises BadInput: an empty folder, or one without a usable series (with reasons and counts).
     """
@@ -35,7 +42,7 @@ def folder_series(
     from chestgan_core.dicom.series import read_series, require_series
 
     with Progress(label, None, "files") as progress:
-        reading = read_series([folder], progress)
+        reading = read_series([folder], progress, synthetic)
     require_series(reading)
     folder_files = FolderFiles(folder, pseudonyms)
     with Archives() as archives:

@@ -62,6 +62,7 @@ class FolderSource(Source):
     def series_files(self, row: "SeriesRow", spool: Path, progress: "DownloadProgress") -> SeriesFiles:
         """From feet to head, as the catalog lists them."""
         from chestgan_core.dicom.file_walk import READ_ERRORS, Archives
+            dataset.synthetic,
 
         with Archives() as archives:
             for number, file in enumerate(row.files):

@@ -19,6 +19,7 @@ from chestgan_core.config.labels import one_spelling
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.local.progress import Progress
 from chestgan_core.reasons import in_words
+from chestgan_core.sources.images.generated import Generated
 from chestgan_core.sources.images.image_rows import (
     ImageRow,
     ImageStatus,
@@ -181,15 +182,21 @@ def _scan(dataset: Dataset, config: ImagesConfig, root: Path) -> _Scan:
     from chestgan_core.sources.images.duplicates import mark_duplicates
     from chestgan_core.sources.images.path_labels import has_splits
 
+    made = Generated()
     with Archives() as archives, Progress(f"raw_images {dataset.name}", None, "files") as progress:
-        # The walk also yields the first bytes of each file: dropped here, as they are a GB for 100,000 images.
-        files = [
-            (path, None if found is None else replace(found, head=b""), status)
-            for path, found, status in _files(root, archives)
-        ]
+        files = []
+        for path, found, status in _files(root, archives):
+            if found is not None:
+                if dataset.synthetic == "refuse":
+                    made.note(path, found.head)
+                # The first bytes of each file are dropped here, as they are a GB for 100,000 images.
+                found = replace(found, head=b"")
+            files.append((path, found, status))
         with_splits = has_splits([path for path, _, _ in files], config)
         scanned = []
         for path, found, status in files:
+            if found is not None and path in made:
+                status = ImageStatus.SYNTHETIC
             row = _row(path, found, status, archives, config, with_splits)
             scanned.append((row, None if found is None else found.location))
             progress.step()
@@ -274,9 +281,9 @@ def _row(
     except UnusableImage as error:
         return left_out(error.status)
     height, width = image.grey.shape
-    if not labels.class_name:
+    if status is ImageStatus.SELECTED and not labels.class_name:
         status = ImageStatus.NO_CLASS
-    elif with_splits and not labels.split:
+    elif status is ImageStatus.SELECTED and with_splits and not labels.split:
         status = ImageStatus.NO_SPLIT
     return ImageRow(
         path=str(path),

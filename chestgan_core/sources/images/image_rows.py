@@ -34,6 +34,10 @@ class ImageStatus(Reason):
     NO_CONTRAST = "no-contrast", "empty, saturated, a mask, or of so few grey levels that nothing can be seen"
     TOO_LARGE = "too-large", "more pixels or bytes than a chest image has: possibly a decompression bomb"
     SEVERAL_FRAMES = "several-frames", "an animation or a stack of pages"
+    SYNTHETIC = (
+        "synthetic",
+        "made by a generator: a folder around it says that it holds a synthetic set, or a label beside it has a seed",
+    )
     NO_CLASS = "no-class", "not in a class folder, or in one whose name has no letter or digit"
     NO_SPLIT = "no-split", "in none of the split folders, while other images are"
     TWO_CLASSES = "two-classes", "the same or nearly the same image lies in the folders of two classes"

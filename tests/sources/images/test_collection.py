@@ -91,6 +91,47 @@ def test_every_file_has_a_row_and_a_status(root, store, tmp_path):
     }
 
 
+def test_images_of_a_synthetic_set_are_left_out_unless_the_dataset_accepts_them(
+    root, store, tmp_path, monkeypatch
+):
+    label = b'{"boxes": [], "class": "A", "index": 0, "seed": 7, "sha256": "' + b"0" * 64 + b'"}'
+    put(
+        root,
+        {
+            "train/a/real.png": drawn(1),
+            "train/a/real.json": b'{"seed": 7}',
+            "train/a/made.png": drawn(2),
+            "train/a/made.json": label,
+            "train/set/manifest.json": b'{"format": 2, "kind": "synthetic-set", "objects": []}',
+            "train/set/deeper/3.png": drawn(3),
+            "train/form/form.json": b'{"kind": "synthetic-set-form"}',
+            "train/form/4.png": drawn(4),
+            "test/loose/.chestgan": b'{"kind": "images", "of": "of the generator 0123456789abcdef"}',
+            "test/loose/seed-000000.png": drawn(5),
+            "test/a/6.png": drawn(6),
+            "test/a/manifest.json": b'{"kind": "raw-images"}',
+        },
+    )
+    with tarfile.open(root / "images-0000.tar", "w") as tar:
+        for name, data in (("000000.png", encoded(drawn(7))), ("000000.json", label)):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    found = statuses(store, tmp_path)
+    assert {path: status for path, status in found.items() if path.endswith(".png")} == {
+        "train/a/real.png": "selected",
+        "test/a/6.png": "selected",
+        "train/a/made.png": "synthetic",
+        "train/set/deeper/3.png": "synthetic",
+        "train/form/4.png": "synthetic",
+        "test/loose/seed-000000.png": "synthetic",
+        "images-0000.tar/000000.png": "synthetic",
+    }
+    with (tmp_path / "datasets" / "pictures.yaml").open("a") as description:
+        description.write("synthetic: accept\n")
+    assert "synthetic" not in statuses(store, tmp_path).values()
+
+
 def test_a_folder_and_archives_of_it_give_the_same_images(root, store, tmp_path, monkeypatch):
     put(root, {f"train/a/{seed}.png": drawn(seed) for seed in range(3)} | {"test/b/9.png": drawn(9)})
     alone, inside = tmp_path / "alone.zip", tmp_path / "inside" / "archive.zip"
