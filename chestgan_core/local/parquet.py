@@ -107,8 +107,8 @@ def write_parquet(table: pa.Table, compression: Literal["snappy", "zstd"] = "sna
 def parquet_stream(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], None]]:
     """A Parquet file that is written table by table, each a row group: memory does not grow with the file.
 
-    Yields the function that appends a table. The same tables in the same order give the same bytes. The file is complete
-    when the block has ended. Raises OSError.
+    Yields the function that appends a table. The same tables in the same order give the same bytes. The file is
+    complete when the block has ended. Raises OSError.
     """
     with pq.ParquetWriter(str(path), schema, compression="snappy") as writer:
         yield writer.write_table

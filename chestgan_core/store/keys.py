@@ -231,7 +231,7 @@ def set_status(name: str, version: str) -> str:
 
 
 def unfinished_prefix(name: str) -> str:
-    """What the keys of all unfinished releases of a set begin with. No version has this name: versions are hex digits."""
+    """What the keys of all unfinished releases of a set begin with. Versions are hex digits, so none has this name."""
     return _key("synthetic", name, "unfinished") + "/"
 
 
@@ -328,6 +328,51 @@ def raw_prefix(dataset: str, patient: str) -> str:
 def slices_prefix(dataset: str, patient: str) -> str:
     """What the keys of all slices of a patient begin with."""
     return _key("slices", dataset, patient) + "/"
+
+
+def catalogs_prefix(dataset: str) -> str:
+    """What the keys of all catalogs of a dataset begin with."""
+    return _key("catalog", dataset) + "/"
+
+
+def annotations_prefix(dataset: str) -> str:
+    """What the keys of all tumour boxes and structured reports of a dataset begin with."""
+    return _key("annotations", dataset) + "/"
+
+
+def training_sets_prefix(dataset: str) -> str:
+    """What the keys of all training sets of a dataset begin with."""
+    return _key("training-sets", dataset) + "/"
+
+
+def features_prefix(dataset: str) -> str:
+    """What the keys of all features of a dataset's slices begin with."""
+    return _key("features", dataset) + "/"
+
+
+def comparisons_prefix() -> str:
+    """What the keys of all comparisons begin with."""
+    return "comparisons/"
+
+
+def months_prefix() -> str:
+    """What the keys of all monthly reports begin with."""
+    return "reports-monthly/"
+
+
+def studies_prefix() -> str:
+    """What the keys of all hyperparameter studies begin with."""
+    return "studies/"
+
+
+def real_images_prefix() -> str:
+    """What the keys of all real images for reader studies begin with."""
+    return "reading/real-images/"
+
+
+def reader_packs_prefix() -> str:
+    """What the keys of the sealed keys of all offline files begin with."""
+    return "reading/packs/"
 
 
 def probe(token: str) -> str:

@@ -98,10 +98,13 @@ class ObjectStore:
             remedy = "correct CHESTGAN_STORE, or AWS_ENDPOINT_URL if this is not the address of the S3 API"
             raise StoreError(self.uri(), "the store has no such bucket", remedy) from error
 
-    def put_file(self, path: Path, key: str) -> StoredObject:
-        """Write a file, in parallel parts when it is large. The object appears whole or not at all."""
+    def put_file(self, path: Path, key: str, sha256: str = "") -> StoredObject:
+        """Write a file, in parallel parts when it is large. The object appears whole or not at all.
+
+        sha256: of the file, where it is known already.
+        """
         with self._transfer() as transfer:
-            return self._upload(transfer, path, key)
+            return self._upload(transfer, path, key, sha256)
 
     def put_bytes(self, data: bytes, key: str) -> StoredObject:
         """Write bytes as one object."""

@@ -1,5 +1,6 @@
 """Where to compute: from a name that a person gives to a torch device that is available."""
 
+import platform
 from collections.abc import Callable
 
 import torch
@@ -23,6 +24,17 @@ def computes_bfloat16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities = torch.cpu.get_capabilities()
     return device.type == "cpu" and any(capabilities.get(name) is True for name in BFLOAT16)
+
+
+def kind_of_device(device: torch.device) -> str:
+    """What the last bits of a convolution depend on: `cpu x86_64 AVX512`, `cuda NVIDIA H200`, and PyTorch's version."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    elif device.type == "cpu":
+        name = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    else:
+        name = platform.machine()
+    return f"{device.type} {name}, PyTorch {torch.__version__}"
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -10,7 +10,7 @@ from chestgan_core.errors import DamagedObject
 from chestgan_core.local.files import is_regular
 from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.reader.set_folder import SetFolder
-from chestgan_core.publishing.versions.index import add_to_index, entry_of
+from chestgan_core.publishing.versions.index import add_to_index, read_entry
 from chestgan_core.publishing.versions.status import begin_status
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import folder_of, sha256_of
@@ -63,7 +63,12 @@ def publish_set(store: Store, ready: SetFolder) -> PublishedSet:
     fields = {name: value for name, value in ready.manifest.items() if name != "objects"}
     with Progress(f"publish  {ready.facts.name}", total=len(files), unit="files") as progress:
         store.commit(ready.manifest_key, files, fields, progress=progress, plain_keys=True)
-    add_to_index(store, entry_of(ready))
+    return announce(store, ready)
+
+
+def announce(store: Store, ready: SetFolder) -> PublishedSet:
+    """List a committed set in the index, and make it the newest version of its name."""
+    add_to_index(store, read_entry(store, ready.manifest_key))
     store.update_pointer(keys.set_latest(ready.facts.name), {"version": ready.version})
     uri = store.uri(folder_of(ready.manifest_key)).rstrip("/")
     return PublishedSet(ready.facts.name, ready.version, uri, ready.images, ready.bytes)

@@ -1,7 +1,7 @@
 """What a set holds beside its images: the seam for cards, splits and whatever else a release adds, and the manifest.
 
-In: facts of the images, provenance, files that exist already, and functions that make the others. Out: files in a folder,
-the version and the manifest. A folder on disk and a release into a store go through here alike.
+In: facts of the images, provenance, files that exist already, and functions that make the others. Out: files in a
+folder, the version and the manifest. A folder on disk and a release into a store go through here alike.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,9 +19,10 @@ from chestgan_core.publishing.reader.labels import png_name
 from chestgan_core.publishing.reader.levels import Bits, unit_of
 from chestgan_core.publishing.reader.manifest import FORMAT, KIND, SetFacts
 from chestgan_core.publishing.reader.png import decode_levels
-from chestgan_core.publishing.reader.set_folder import CARD, LABELS, SAMPLES
+from chestgan_core.publishing.reader.set_folder import LABELS, SAMPLES
 from chestgan_core.publishing.reader.tars import members, read_member
-from chestgan_core.publishing.writing.card import write_card
+from chestgan_core.publishing.writing.documents import card_facts, set_documents
+from chestgan_core.publishing.writing.provenance import provenance_from
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import StoredObject, canonical_json, content_version, folder_of, sha256_of
 from chestgan_core.training.weights import LoadedGenerator
@@ -41,9 +42,9 @@ class FileFacts:
 class SetContents:
     """What is known of a set when the files beside its images are made.
 
-    network: the section of the experiment, plain data. provenance: as the plan has it. files: name -> size and sha256 of
-    the tars, labels.parquet, samples.png, and of every file made before this one. samples_png: the picture of the first
-    images.
+    network: the section of the experiment, plain data. provenance: as the plan has it. files: name -> size and sha256
+    of the tars, labels.parquet, samples.png, and of every file made before this one. samples_png: the picture of the
+    first images.
     """
 
     facts: SetFacts
@@ -54,14 +55,14 @@ class SetContents:
 
 
 ExtraFile: TypeAlias = Callable[[SetContents], bytes | Path]
-"""Makes the content of one more file of a set, as bytes, or as the path of a large file that is copied. The same contents
-must give the same bytes: no times."""
+"""Makes the content of one more file of a set, as bytes, or as the path of a large file that is copied. The same
+contents must give the same bytes: no times."""
 
 
 @dataclass(frozen=True)
 class SetPlan:
-    """A set before it is generated. extra_files: name -> what makes it, in this order; README.md among them replaces the
-    card."""
+    """A set before it is generated. extra_files: name -> what makes it, in this order. provenance: the fields of
+    provenance.Provenance, plain data."""
 
     generator: LoadedGenerator
     facts: SetFacts
@@ -81,9 +82,10 @@ def plan_set(
     """The plan of a set, as `write_set` describes its arguments.
 
     Resolution, window and classes are those of the experiment inside the generator's file, because the one given may
-    have been changed since the training. Raises BadInput (the name cannot be part of a key), KeyError (the provenance has
-    no `source` or no `source_licence`).
+    have been changed since the training. Raises BadInput (the name cannot be part of a key), KeyError (the provenance
+    has no `source` or no `source_licence`).
     """
+    provenance_from(provenance)  # before the first image, not after the last
     trained = generator.experiment
     window = trained.display_window
     facts = SetFacts(
@@ -135,16 +137,20 @@ def write_samples(tar: Path, facts: SetFacts, folder: Path) -> bytes:
 def finish_set(plan: SetPlan, folder: Path, tars: Mapping[str, FileFacts]) -> bytes:
     """Write the files beside the images into a folder, and return the manifest of the set.
 
-    In the folder are labels.parquet and samples.png; the tars, name -> size and sha256, may be elsewhere. Nothing is a set
-    before the manifest is written, which is left to the caller.
+    In the folder are labels.parquet and samples.png; the tars, name -> size and sha256, may be elsewhere. Nothing is a
+    set before the manifest is written, which is left to the caller.
     """
     files = {**tars, **{name: facts_of(folder / name) for name in (LABELS, SAMPLES)}}
     network = plan.generator.experiment.network.model_dump()
     samples = (folder / SAMPLES).read_bytes()
-    for name, make in {CARD: _card, **plan.extra_files}.items():
+    for name, make in plan.extra_files.items():
         content = make(SetContents(plan.facts, network, plan.provenance, dict(files), samples))
         with replacing(folder / name) as path:
             path.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+        files[name] = facts_of(folder / name)
+    for name, data in set_documents(card_facts(plan.facts, network, plan.provenance, files), samples).items():
+        with replacing(folder / name) as path:
+            path.write_bytes(data)
         files[name] = facts_of(folder / name)
     facts = plan.facts.as_json()
     version = content_version(FORMAT, facts, {name: item.sha256 for name, item in files.items()})
@@ -166,7 +172,3 @@ def finish_set(plan: SetPlan, folder: Path, tars: Mapping[str, FileFacts]) -> by
 def facts_of(path: Path) -> FileFacts:
     """Size and sha256 of a file on disk."""
     return FileFacts(path.stat().st_size, sha256_of(path))
-
-
-def _card(contents: SetContents) -> bytes:
-    return write_card(contents.facts, contents.network, contents.provenance).encode()

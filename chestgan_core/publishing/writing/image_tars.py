@@ -3,21 +3,23 @@
 In: a generator, what the manifest will say of its images, and which tars are wanted. Out: one tar after the other in a
 folder, with the rows of its labels. The same generator and facts give the same bytes, whichever tars are wanted.
 
-Generation fills the GPU, or the cores with PyTorch; PNG, sha256 and labels take a thread beside it. Memory: some chunks of
-images. Disk: the tar that is written; whoever takes a tar decides when it goes.
+Generation fills the GPU, or the cores with PyTorch; PNG, sha256 and labels take threads beside it. Memory: some chunks
+of images. Disk: the tar that is written; whoever takes a tar decides when it goes.
 """
 
 import tarfile
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chestgan_core.errors import DamagedObject
-from chestgan_core.local.files import replacing
+from chestgan_core.local.files import open_regular, replacing
 from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.reader.labels import (
     LabelRow,
@@ -25,12 +27,11 @@ from chestgan_core.publishing.reader.labels import (
     label_json,
     pairs,
     png_name,
-    read_label,
 )
 from chestgan_core.publishing.reader.levels import Levels, levels_of, sha256_of_levels
 from chestgan_core.publishing.reader.manifest import SetFacts
-from chestgan_core.publishing.reader.png import decode_levels
-from chestgan_core.publishing.reader.tars import BLOCK, add_file, read_member
+from chestgan_core.publishing.reader.many_pngs import decode_many
+from chestgan_core.publishing.reader.tars import BLOCK, Member, add_file
 from chestgan_core.publishing.writing.png import encode_pngs
 from chestgan_core.store.artefacts import sha256_of
 from chestgan_core.training.generation import CHUNK, generate
@@ -139,26 +140,23 @@ def _chunks(images: range, first_seed: int) -> Iterator[range]:
         start = stop
 
 
-def _encode(
-    number: int, images: range, units: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]", facts: SetFacts
-) -> _Chunk:
+def _encode(number: int, images: range, units: NDArray[np.float32], facts: SetFacts) -> _Chunk:
     levels: Levels = levels_of(units, facts.bits)
-    pngs = encode_pngs(levels, facts.bits)
-    return _Chunk(
-        number,
-        [(_row(k, image, number, facts), png) for k, image, png in zip(images, levels, pngs, strict=True)],
-    )
+    found = []
+    for k, image, png in zip(images, levels, encode_pngs(levels, facts.bits), strict=True):
+        found.append(({**image_row(k, facts), "sha256": sha256_of_levels(image, facts.bits)}, png))
+    return _Chunk(number, found)
 
 
-def _row(k: int, levels: Levels, number: int, facts: SetFacts) -> LabelRow:
-    """Of image k, without its place in the tar."""
+def image_row(k: int, facts: SetFacts) -> LabelRow:
+    """Of image k, as far as it follows from k: without its sha256 and its place in the tar."""
     return {
         "index": k,
         "seed": facts.seeds[k],
         "class": facts.class_of(k),
         "boxes": [],  # no generator places tumours yet
-        "sha256": sha256_of_levels(levels, facts.bits),
-        "tar": tar_name(number),
+        "sha256": "",
+        "tar": tar_name(k // IMAGES_PER_TAR),
         "file": png_name(k),
         "offset": 0,
         "bytes": 0,
@@ -175,15 +173,26 @@ def _add(archive: tarfile.TarFile, tar: str, row: LabelRow, png: bytes) -> Label
 def require_intact(tar: ImageTar, facts: SetFacts) -> None:
     """Read a tar back, as whoever fetches it will: every image and label is that of its row. Raises DamagedObject."""
     remedy = "run the release again; if that does not help, check the disk and the memory of this machine"
-    rows = iter(tar.rows)
-    count = 0
-    for (image, label), row in zip(pairs(tar.path), rows, strict=False):
-        where = image.what
-        levels = decode_levels(read_member(image), facts.resolution, facts.bits, where)
-        said = read_label(read_member(label), row["index"], facts, where)
-        found = (image.name, image.offset, sha256_of_levels(levels, facts.bits), said["sha256"])
-        if found != (row["file"], row["offset"], row["sha256"], row["sha256"]):
-            raise DamagedObject(where, "is not the image that was generated", remedy)
-        count += 1
-    if count != len(tar.rows):
-        raise DamagedObject(tar.path, f"has {count} of {len(tar.rows)} images", remedy)
+    files = list(pairs(tar.path))
+    if [(image.name, image.offset, image.bytes) for image, _ in files] != [
+        (row["file"], row["offset"], row["bytes"]) for row in tar.rows
+    ]:
+        raise DamagedObject(tar.path, "does not hold the images that were generated", remedy)
+    with open_regular(tar.path) as file:
+        for start in range(0, len(files), CHUNK):
+            few, rows = files[start : start + CHUNK], tar.rows[start : start + CHUNK]
+            pngs, labels = zip(
+                *((_read(file, image), _read(file, label)) for image, label in few), strict=True
+            )
+            found = decode_many(pngs, facts.resolution, facts.bits)
+            for row, levels, label in zip(rows, found, labels, strict=True):
+                broken = (
+                    isinstance(levels, DamagedObject) or sha256_of_levels(levels, facts.bits) != row["sha256"]
+                )
+                if broken or label != label_json(row):
+                    raise DamagedObject(f"{tar.path}: {row['file']}", "is not what was generated", remedy)
+
+
+def _read(file: BinaryIO, member: Member) -> bytes:
+    file.seek(member.offset)
+    return file.read(member.bytes)

@@ -1,7 +1,7 @@
 """Grey levels as PNG, many images at once: as small as Pillow's, in half of its time, beside a busy interpreter.
 
-In: levels of 8 or 16 bits. Out: the bytes of PNG files with no chunk but header, pixels and end, so that nothing but the
-pixels can tell one from another. Source: the PNG specification, https://www.w3.org/TR/png-3/.
+In: levels of 8 or 16 bits. Out: the bytes of PNG files with no chunk but header, pixels and end, so that nothing but
+the pixels can tell one from another. Source: the PNG specification, https://www.w3.org/TR/png-3/.
 """
 
 import struct

@@ -39,8 +39,8 @@ def write_set(
     """Generate a set into a folder, under the name of its experiment. Image k comes from seed `first_seed + k`.
 
     Resolution, window and classes are those of the experiment inside the generator's file, because the one given may
-    have been changed since the training. The manifest is written last: a folder without it is not a set. Memory does not
-    grow with the set.
+    have been changed since the training. The manifest is written last: a folder without it is not a set. Memory does
+    not grow with the set.
 
     Args:
         generator: From `load_generator`, on the device that is to compute the images.
