@@ -24,6 +24,11 @@ class SourceConfig(Section):
     kind: str
 
     @property
+    def access(self) -> str:
+        """How others get the same images, for cards. Names no path and no machine."""
+        return f"source of kind {self.kind}"
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """The environment variables that name where files lie; none need be set."""
         return ()

@@ -95,7 +95,16 @@ class Pair:
     figures: tuple[Figure, Figure]
 
 
-Block: TypeAlias = Paragraph | Bullets | Notice | Tiles | Facts | Table | Figure | Pair
+@dataclass(frozen=True)
+class Code:
+    """Commands or a program, shown as they are. language: of a highlighter, "" for none."""
+
+    kind: ClassVar = "code"
+    text: str
+    language: str = ""
+
+
+Block: TypeAlias = Paragraph | Bullets | Notice | Tiles | Facts | Table | Figure | Pair | Code
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from reportlab.platypus import (
     Image,
     PageBreak,
     PageTemplate,
+    Preformatted,
     Spacer,
 )
 from reportlab.platypus import Paragraph as Words
@@ -38,6 +39,7 @@ from reportlab.platypus import Table as Grid
 from chestgan_core.documents.blocks import (
     Block,
     Bullets,
+    Code,
     Document,
     Facts,
     Figure,
@@ -83,6 +85,7 @@ BULLET = _style("bullet", 9, leftIndent=11, bulletIndent=1, spaceAfter=3)
 BOX_TITLE = _style("box-title", 10, fontName="DejaVu-Bold")
 BOX = _style("box", 8.5)
 BOX_BULLET = _style("box-bullet", 8.5, leftIndent=10, bulletIndent=1)
+CODE = _style("code", 7, fontName="DejaVu-Mono")
 CELL = _style("cell", 7.5)
 HEAD = _style("head", 7.5, fontName="DejaVu-Bold", textColor=GREY)
 TILE = _style("tile", 13, fontName="DejaVu-Bold")
@@ -113,7 +116,12 @@ def as_pdf(document: Document) -> bytes:
 @cache
 def _register_fonts() -> None:
     folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
-    for name, file in (("DejaVu", "DejaVuSans.ttf"), ("DejaVu-Bold", "DejaVuSans-Bold.ttf")):
+    fonts = (
+        ("DejaVu", "DejaVuSans.ttf"),
+        ("DejaVu-Bold", "DejaVuSans-Bold.ttf"),
+        ("DejaVu-Mono", "DejaVuSansMono.ttf"),
+    )
+    for name, file in fonts:
         pdfmetrics.registerFont(TTFont(name, folder / file))
 
 
@@ -173,6 +181,8 @@ def _flowables(block: Block) -> list[Flowable]:
             return [_notice(block), Spacer(1, 8)]
         case Tiles():
             return [_tiles(block), Spacer(1, 8)]
+        case Code():
+            return [Preformatted(block.text, CODE, maxLineLength=110), Spacer(1, 8)]
         case Facts():
             rows = [[Words(_text(name), HEAD), Words(_text(value), CELL)] for name, value in block.pairs]
             grid = Grid(rows, [WIDTH * FACT_NAMES, WIDTH * (1 - FACT_NAMES)], style=_lines(head=False))

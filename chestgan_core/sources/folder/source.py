@@ -25,6 +25,11 @@ class FolderConfig(SourceConfig):
     path_variable: str
 
     @property
+    def access(self) -> str:
+        """Nobody but the owner has the files."""
+        return "files of their owner; whoever wants them asks the owner"
+
+    @property
     def variables(self) -> tuple[str, ...]:
         """The one that names the folder."""
         return (self.path_variable,)
@@ -57,12 +62,12 @@ class FolderSource(Source):
             dataset.licence,
             dataset.doi,
             dataset.source.generated,
+            dataset.synthetic,
         )
 
     def series_files(self, row: "SeriesRow", spool: Path, progress: "DownloadProgress") -> SeriesFiles:
         """From feet to head, as the catalog lists them."""
         from chestgan_core.dicom.file_walk import READ_ERRORS, Archives
-            dataset.synthetic,
 
         with Archives() as archives:
             for number, file in enumerate(row.files):

@@ -23,6 +23,11 @@ class IdcConfig(SourceConfig):
     index: Path | None = None
     endpoint: str = "https://s3.amazonaws.com"
 
+    @property
+    def access(self) -> str:
+        """The collection, which anybody may download."""
+        return f"Imaging Data Commons, collection {self.collection}, over S3 without an account"
+
 
 class IdcSource(Source):
     """Series of one collection of the Imaging Data Commons."""

@@ -41,6 +41,13 @@ class ImagesConfig(SourceConfig):
     splits: dict[str, Side] = Field(default_factory=dict)
     kaggle_endpoint: str = "https://www.kaggle.com/api/v1"
 
+    @property
+    def access(self) -> str:
+        """Kaggle, or nobody but the owner."""
+        if self.kaggle:
+            return f"Kaggle, {self.kaggle}, with an account"
+        return "files of their owner; whoever wants them asks the owner"
+
     @field_validator("class_name", "patient_name")
     @classmethod
     def _compiles(cls, pattern: str) -> str:

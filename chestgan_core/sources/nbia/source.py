@@ -24,6 +24,11 @@ class NbiaConfig(SourceConfig):
     manifest: Path | None = None
     endpoint: str = "https://nbia.cancerimagingarchive.net/nbia-api/services/v4"
 
+    @property
+    def access(self) -> str:
+        """The collection, which anybody may download."""
+        return f"The Cancer Imaging Archive, collection {self.collection}, over NBIA without an account"
+
 
 class NbiaSource(Source):
     """Series of one collection of TCIA."""

@@ -1,0 +1,109 @@
+"""The part of a card about measures: each with its interval, floor, sizes and extractor; and what was not measured.
+
+In: a metric report as published. Out: blocks of a document.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from chestgan_core.documents.blocks import Block, Bullets, Facts, Paragraph, Table
+from chestgan_core.evaluation.pages.sentences import sentence
+from chestgan_core.evaluation.pages.verdict import BETTER
+from chestgan_core.evaluation.thesis.block import number
+from chestgan_core.publishing.writing.provenance import Metrics, PublishedRow
+
+
+def measures(metrics: Metrics | None, notes: bool = True) -> list[Block]:
+    """The table of measures. notes: also every measure in words, and the extractors."""
+    if metrics is None or not metrics.rows:
+        return [Paragraph("None were measured for this set.")]
+    kind, rows = metrics.image_kind, metrics.rows
+    measured = [row for row in rows if row.value is not None]
+    blocks: list[Block] = []
+    if measured:
+        blocks += [
+            Paragraph(
+                f"Compared with {rows[0].split}. Beside each value is the same measure between two groups of {kind} "
+                "patients, the floor, which says what a value is worth."
+            ),
+            _table(measured, kind),
+            Paragraph("Compare a number only with numbers that have the same extractor, n and split."),
+        ]
+    blocks += _not_measured(rows)
+    if notes:
+        blocks += [
+            Bullets(tuple(sentence(row, kind) for row in measured))
+            if measured
+            else Paragraph("Nothing was measured."),
+            *(
+                [
+                    Facts(
+                        tuple(
+                            (one.name, f"{one.about}; {one.id or 'not available'}")
+                            for one in metrics.extractors
+                        )
+                    )
+                ]
+                if metrics.extractors
+                else []
+            ),
+            Facts(tuple((row.measure, _note(row)) for row in measured)),
+        ]
+    return blocks
+
+
+def legacy(metrics: Metrics | None) -> list[Block]:
+    """SSIM, PSNR, LPIPS and the like, marked as what they are, beside the same between other patients."""
+    if metrics is None or metrics.thesis is None:
+        return []
+    thesis, kind = metrics.thesis, metrics.image_kind
+    rows = tuple(
+        (
+            row.measure,
+            number(row.measure, row.value) if row.value is not None else "not measured",
+            number(row.measure, row.real),
+            f"{row.n:,}",
+            row.note,
+        )
+        for row in thesis.rows
+    )
+    head = ("measure", "value", f"{kind} against {kind}", "n", "note")
+    said = f"{thesis.label[:1].upper()}{thesis.label[1:]}. {thesis.why}"
+    return [Paragraph(said), Table(head, rows, (2, 1.4, 1.8, 0.8, 5))]
+
+
+def _table(rows: Sequence[PublishedRow], kind: str) -> Table:
+    head = (
+        "measure",
+        "value",
+        "95% interval",
+        f"{kind} against {kind}",
+        f"n {kind}, synthetic, floor",
+        "extractor",
+    )
+    lines = tuple(
+        (
+            f"{row.measure} ({BETTER[row.better]})",
+            row.number(row.value, row.sd),
+            row.interval or "none",
+            row.number(row.floor, row.floor_sd),
+            f"{row.n_real}, {row.n_fake}, {row.floor_n}",
+            row.extractor,
+        )
+        for row in rows
+    )
+    return Table(head, lines, (3, 2, 2, 2, 2, 3))
+
+
+def _not_measured(rows: Sequence[PublishedRow]) -> list[Block]:
+    """What has no value, with the reason: an empty place would read as if there were nothing to say."""
+    absent = sorted((row for row in rows if row.value is None), key=lambda row: row.note)
+    lines = tuple(
+        f"{', '.join(row.measure for row in members)}: {reason}"
+        for reason, members in groupby(absent, key=lambda row: row.note)
+    )
+    return [Bullets(lines)] if lines else []
+
+
+def _note(row: PublishedRow) -> str:
+    return f"{row.note}. Floor: {row.floor_note}." if row.floor_note else f"{row.note}."
