@@ -10,12 +10,17 @@ from pathlib import Path
 
 from chestgan_core.config.dataset import dataset_named
 from chestgan_core.config.experiment import Experiment
-from chestgan_core.errors import BadInput, DamagedObject, NotInStore
+from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.evaluation.scoring.gate import apply_gate
 from chestgan_core.evaluation.stored_report import StoredReport, latest_report
-from chestgan_core.publishing.transfer.fetching import verify_set
-from chestgan_core.publishing.transfer.uploading import publish_set
-from chestgan_core.publishing.writing.set_writer import write_set
+from chestgan_core.publishing.reproducing.instructions import instructions_for
+from chestgan_core.publishing.split.counts import split_counts
+from chestgan_core.publishing.split.rows import split_rows
+from chestgan_core.publishing.split.table import SPLIT, split_csv
+from chestgan_core.publishing.reader.set_folder import GENERATOR, SAMPLES
+from chestgan_core.publishing.transfer.streaming import publish_plan
+from chestgan_core.publishing.writing.contents import ExtraFile, plan_set, weights_file
+from chestgan_core.slices.training_set import open_training_set
 from chestgan_core.store.store import Store
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.run import fetch_generator, newest_run
@@ -36,9 +41,11 @@ class Release:
 def release_experiment(store: Store, experiment: Experiment, device: str, folder: Path) -> Release:
     """Generate and publish the set of an experiment; the same run gives the same version.
 
+    folder: empty. After a kill the same call, in any folder, generates only what is not in the store yet.
+
     Raises NotInStore (the run or its report is missing, or belongs to other settings or another run), BadInput (the
-    report does not pass the release gate), DamagedObject (what was written is not what its manifest and labels say;
-    nothing is published then).
+    report does not pass the release gate), DamagedObject (what was written is not what was generated; nothing is
+    published then), SetWithdrawn, DiskFull, StoreError.
     """
     _, run = newest_run(store, experiment)
     trained = read_run_manifest(store, run)
@@ -46,12 +53,17 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
     _require_passed(report, trained.run, experiment)
     generator = fetch_generator(store, run, folder / "model", pick_device(device))
     dataset = dataset_named(experiment.dataset)
-    written = write_set(
+    training_set = open_training_set(store, experiment.dataset, trained.training_set)
+    split = split_rows(store, training_set, generator.experiment.classes)
+    publication = experiment.publication
+    extra_files: dict[str, ExtraFile] = {}
+    if publication.weights:
+        extra_files[GENERATOR] = weights_file(folder / "model" / GENERATOR_FILE)
+    plan = plan_set(
         generator,
         experiment,
-        count=experiment.publication.images,
-        first_seed=experiment.publication.first_seed,
-        folder=folder / "set",
+        count=publication.images,
+        first_seed=publication.first_seed,
         provenance={
             "source": dataset.title,
             "source_licence": dataset.licence,
@@ -61,17 +73,18 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
             "report": report.version,
             "metrics": report.payload.as_json(),
         },
+        bits=publication.bits,
+        extra_files=extra_files,
     )
-    checked = verify_set(written.path)
-    if checked.broken:
-        raise DamagedObject(experiment.name, checked.line().replace("\n", "; "), "publish it again")
-    published = publish_set(store, written)
+    written = folder / "set"
+    written.mkdir()
+    published = publish_plan(store, plan, written)
     return Release(
         uri=published.uri,
         version=published.version,
-        images=written.images,
+        images=published.images,
         bytes=published.bytes,
-        samples_png=written.samples_png,
+        samples_png=(written / SAMPLES).read_bytes(),
     )
 
 
