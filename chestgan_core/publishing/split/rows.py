@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from chestgan_core.errors import NotInStore
 from chestgan_core.local.parquet import read_parquet
@@ -42,6 +42,10 @@ _COLUMNS = [
     "kernel",
     "thickness_mm",
 ]
+
+
+# Side, shard, patient, series, stack, class.
+_Group: TypeAlias = tuple[str, str, str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +123,13 @@ def split_rows(store: Store, training_set: TrainingSet, classes: Sequence[str] =
     named = sorted({row["shard"] for row in used})
     with ThreadPoolExecutor(PARALLEL) as pool:
         rows_of = dict(zip(named, pool.map(lambda name: shards[name].rows(store), named), strict=True))
-    groups: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
-    first: dict[tuple[str, ...], dict[str, Any]] = {}
+    groups: defaultdict[_Group, list[int]] = defaultdict(list)
+    first: dict[_Group, dict[str, Any]] = {}
     for row in used:
-        group = (row["side"], row["shard"], row["patient"], *_series_of(row, dataset.has_hounsfield))
-        groups[(*group, row["histology"])].append(row["index"])
-        first.setdefault((*group, row["histology"]), row)
+        series, stack = _series_of(row, dataset.has_hounsfield)
+        group = (row["side"], row["shard"], row["patient"], series, stack, row["histology"])
+        groups[group].append(row["index"])
+        first.setdefault(group, row)
     origins = {} if dataset.private else _origins(store, training_set, named)
     numbers = {name: _numbers(rows, dataset.has_hounsfield) for name, rows in rows_of.items()}
     found = []
@@ -265,8 +270,5 @@ def _pictures(store: Store, dataset: str) -> dict[str, _Origin]:
 
 def patients_on_both_sides(rows: Iterable[SplitRow]) -> int:
     """0, or the split is broken."""
-    return sum(count > 1 for count in Counter(patient for patient, _ in _pairs(rows)).values())
-
-
-def _pairs(rows: Iterable[SplitRow]) -> set[tuple[str, str]]:
-    return {(row.patient, row.side) for row in rows}
+    sides = Counter(patient for patient, _ in {(row.patient, row.side) for row in rows})
+    return sum(count > 1 for count in sides.values())
