@@ -8,18 +8,18 @@ import builtins
 from dataclasses import dataclass
 from pathlib import Path
 
-from chestgan_core.config.dataset import dataset_named
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.evaluation.scoring.gate import apply_gate
 from chestgan_core.evaluation.stored_report import StoredReport, latest_report
-from chestgan_core.publishing.reproducing.instructions import instructions_for
+from chestgan_core.publishing.reader.set_folder import GENERATOR, SAMPLES
 from chestgan_core.publishing.split.counts import split_counts
 from chestgan_core.publishing.split.rows import split_rows
 from chestgan_core.publishing.split.table import SPLIT, split_csv
-from chestgan_core.publishing.reader.set_folder import GENERATOR, SAMPLES
 from chestgan_core.publishing.transfer.streaming import publish_plan
 from chestgan_core.publishing.writing.contents import ExtraFile, plan_set, weights_file
+from chestgan_core.publishing.writing.documents import summary_of
+from chestgan_core.publishing.writing.gathering import gather_provenance
 from chestgan_core.slices.training_set import open_training_set
 from chestgan_core.store.store import Store
 from chestgan_core.training.devices import pick_device
@@ -29,13 +29,14 @@ from chestgan_core.training.run_manifest import GENERATOR_FILE, read_run_manifes
 
 @dataclass(frozen=True)
 class Release:
-    """A published set. images: rows of its labels."""
+    """A published set. images: rows of its labels. summary: of its card, Markdown."""
 
     uri: str
     version: str
     images: int
     bytes: int
     samples_png: builtins.bytes
+    summary: str
 
 
 def release_experiment(store: Store, experiment: Experiment, device: str, folder: Path) -> Release:
@@ -52,11 +53,10 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
     report = latest_report(store, experiment.name)
     _require_passed(report, trained.run, experiment)
     generator = fetch_generator(store, run, folder / "model", pick_device(device))
-    dataset = dataset_named(experiment.dataset)
     training_set = open_training_set(store, experiment.dataset, trained.training_set)
     split = split_rows(store, training_set, generator.experiment.classes)
     publication = experiment.publication
-    extra_files: dict[str, ExtraFile] = {}
+    extra_files: dict[str, ExtraFile] = {SPLIT: lambda contents: split_csv(split)}
     if publication.weights:
         extra_files[GENERATOR] = weights_file(folder / "model" / GENERATOR_FILE)
     plan = plan_set(
@@ -64,15 +64,7 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
         experiment,
         count=publication.images,
         first_seed=publication.first_seed,
-        provenance={
-            "source": dataset.title,
-            "source_licence": dataset.licence,
-            "run": trained.run,
-            "generator_sha256": run.find(GENERATOR_FILE).sha256,
-            "training_set": trained.training_set,
-            "report": report.version,
-            "metrics": report.payload.as_json(),
-        },
+        provenance=gather_provenance(run, trained, report, training_set, split_counts(split)),
         bits=publication.bits,
         extra_files=extra_files,
     )
@@ -85,6 +77,7 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
         images=published.images,
         bytes=published.bytes,
         samples_png=(written / SAMPLES).read_bytes(),
+        summary=summary_of(written, published.version, published.uri),
     )
 
 

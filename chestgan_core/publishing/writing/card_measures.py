@@ -9,6 +9,7 @@ from itertools import groupby
 from chestgan_core.documents.blocks import Block, Bullets, Facts, Paragraph, Table
 from chestgan_core.evaluation.pages.sentences import sentence
 from chestgan_core.evaluation.pages.verdict import BETTER
+from chestgan_core.evaluation.scoring.metric_rows import PIXELS
 from chestgan_core.evaluation.thesis.block import number
 from chestgan_core.publishing.writing.provenance import Metrics, PublishedRow
 
@@ -32,21 +33,8 @@ def measures(metrics: Metrics | None, notes: bool = True) -> list[Block]:
     blocks += _not_measured(rows)
     if notes:
         blocks += [
-            Bullets(tuple(sentence(row, kind) for row in measured))
-            if measured
-            else Paragraph("Nothing was measured."),
-            *(
-                [
-                    Facts(
-                        tuple(
-                            (one.name, f"{one.about}; {one.id or 'not available'}")
-                            for one in metrics.extractors
-                        )
-                    )
-                ]
-                if metrics.extractors
-                else []
-            ),
+            Bullets(tuple(sentence(row, kind) for row in measured)),
+            Facts(tuple(_extractors(metrics))),
             Facts(tuple((row.measure, _note(row)) for row in measured)),
         ]
     return blocks
@@ -88,7 +76,7 @@ def _table(rows: Sequence[PublishedRow], kind: str) -> Table:
             row.interval or "none",
             row.number(row.floor, row.floor_sd),
             f"{row.n_real}, {row.n_fake}, {row.floor_n}",
-            row.extractor,
+            row.extractor.partition(":")[0],  # its whole id stands once, below
         )
         for row in rows
     )
@@ -103,6 +91,17 @@ def _not_measured(rows: Sequence[PublishedRow]) -> list[Block]:
         for reason, members in groupby(absent, key=lambda row: row.note)
     )
     return [Bullets(lines)] if lines else []
+
+
+def _extractors(metrics: Metrics) -> list[tuple[str, str]]:
+    """Name of each -> its id, which names network, weights and preprocessing, and what it is."""
+    about = {one.id: one.about for one in metrics.extractors}
+    names = dict.fromkeys(row.extractor for row in metrics.rows if row.value is not None)
+    return [
+        (one.partition(":")[0], "; ".join(filter(None, [one, about.get(one, "")])))
+        for one in names
+        if one != PIXELS
+    ]
 
 
 def _note(row: PublishedRow) -> str:

@@ -5,6 +5,7 @@ CardFacts, and the same facts give the same bytes.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chestgan_core.documents.html import as_html
@@ -12,9 +13,14 @@ from chestgan_core.documents.markdown_page import as_markdown
 from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.reader.set_folder import CARD, SAMPLES
 from chestgan_core.publishing.writing import croissant, provenance
-from chestgan_core.publishing.writing.card import card_document
+from chestgan_core.publishing.writing.card import card_document, summary_document
 from chestgan_core.publishing.writing.front_matter import front_matter
-from chestgan_core.publishing.writing.provenance import CardFacts, ListedFile, provenance_from
+from chestgan_core.publishing.writing.provenance import (
+    CardFacts,
+    ListedFile,
+    provenance_from,
+    read_provenance,
+)
 from chestgan_core.publishing.writing.statements import statements_of
 
 if TYPE_CHECKING:
@@ -56,3 +62,13 @@ def set_documents(card: CardFacts, samples_png: bytes) -> dict[str, bytes]:
         croissant.FILE: croissant.croissant_json(card),
         provenance.FILE: card.as_bytes(),
     }
+
+
+def summary_of(folder: Path, version: str, address: str) -> str:
+    """What the asset of a published set shows of its card, Markdown, from the provenance.json in its folder.
+
+    Raises DamagedObject.
+    """
+    path = folder / provenance.FILE
+    card = read_provenance(path.read_bytes(), str(path))
+    return as_markdown(summary_document(card, version, address))

@@ -99,13 +99,12 @@ class TrainingFacts:
     """The training set, as its manifest counts it.
 
     size: pixels per side of its slices. in_shards: slices before its rules; left_out: by these, by reason;
-    not_normalized: files and slices before that. classes: class -> side -> `patients`, `slices`.
+    not_normalized: files and slices before that.
     """
 
     size: NotNegative
     patients: Counts
     slices: Counts
-    classes: dict[str, dict[str, Counts]]
     in_shards: NotNegative
     left_out: Counts
     not_normalized: Counts = field(default_factory=dict)
