@@ -17,8 +17,10 @@ from chestgan_core.config.experiment import load_experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
 from chestgan_core.publishing.opening import open_set
 from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
-from chestgan_core.publishing.transfer.fetching import fetch_set, list_sets, show_set, verify_set
+from chestgan_core.publishing.transfer.fetching import fetch_set
 from chestgan_core.publishing.transfer.uploading import publish_set
+from chestgan_core.publishing.transfer.verifying import verify_set
+from chestgan_core.publishing.versions.listing import list_sets, show_set
 from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store

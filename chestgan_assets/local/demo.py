@@ -154,7 +154,7 @@ def _failure(result: dg.ExecuteInProcessResult) -> DemoFailed:
 def _summary(store: Store, experiment: str, seconds: float) -> str:
     """The scorecard, and where everything is. Writes contact sheet and report into the local folder."""
     from chestgan_core.evaluation.stored_report import latest_report
-    from chestgan_core.publishing.transfer.fetching import newest
+    from chestgan_core.publishing.versions.finding import newest
 
     report = latest_report(store, experiment)
     folder = home() / "demo"

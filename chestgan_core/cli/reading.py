@@ -164,7 +164,7 @@ def freeze(args: argparse.Namespace) -> Answer:
     from pydantic import ValidationError
 
     from chestgan_core.errors import BadInput
-    from chestgan_core.publishing.transfer.fetching import newest_version
+    from chestgan_core.publishing.versions.finding import newest_version
     from chestgan_core.reading.design import StudyDesign
     from chestgan_core.reading.images.frozen_study import freeze_study, read_key
     from chestgan_core.reading.images.giveaways import giveaways

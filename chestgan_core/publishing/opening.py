@@ -5,32 +5,54 @@ In: the folder of a fetched set, or its s3:// address, which is fetched into a c
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from chestgan_core.errors import BadInput
 from chestgan_core.local.home import home
 from chestgan_core.publishing.reader.set_folder import SetFolder, read_set_folder
-from chestgan_core.publishing.transfer.fetching import fetch_set, newest_version
+from chestgan_core.publishing.transfer.cache import fetch_into_cache
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.embedded import open_store_at
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from chestgan_core.publishing.on_demand import GeneratedSet
     from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
 
 _VERSION = re.compile("[0-9a-f]{16}")
 
 
+@overload
 def open_set(
     where: str | Path,
     cache: str | Path | None = None,
     transform: "Callable[[Tensor], Any] | None" = None,
     target_transform: Callable[[Any], Any] | None = None,
-) -> "SyntheticSet":
+    anonymous: bool = False,
+) -> "SyntheticSet": ...
+@overload
+def open_set(
+    where: str | Path,
+    cache: str | Path | None = None,
+    transform: "Callable[[Tensor], Any] | None" = None,
+    target_transform: Callable[[Any], Any] | None = None,
+    anonymous: bool = False,
+    *,
+    seeds: Sequence[int],
+    device: str = "auto",
+) -> "GeneratedSet": ...
+def open_set(
+    where: str | Path,
+    cache: str | Path | None = None,
+    transform: "Callable[[Tensor], Any] | None" = None,
+    target_transform: Callable[[Any], Any] | None = None,
+    anonymous: bool = False,
+    seeds: Sequence[int] | None = None,
+    device: str = "auto",
+) -> "SyntheticSet | GeneratedSet":
     """Open a set as a torch Dataset.
 
     Args:
@@ -41,9 +63,14 @@ def open_set(
         cache: Where to put what is downloaded; by default `chestgan/sets` in the user's cache folder.
         transform: Of each image, as in torchvision's datasets: gets (1, H, W) float32 in [-1, 1].
         target_transform: Of each label: gets `index`, `seed`, `class`, `boxes`, `sha256` and `file`.
+        anonymous: Use no key, for a bucket that everybody may read.
+        seeds: Make the images of these seeds, 0 to 2^32 - 1, from the generator of the set, in place of its published
+            images: `range(10**6)`. The set must hold its generator.
+        device: That makes them: auto, cpu, cuda or mps.
 
     Returns:
-        The set. Item k is an image, (1, H, W) float32 in [-1, 1], and its label; `hounsfield(k)` is in HU.
+        The set. Item k is an image, (1, H, W) float32 in [-1, 1], and its label; `hounsfield(k)` is in HU. With seeds a
+        GeneratedSet, whose `equality` says how published images come out on this machine.
 
     Raises:
         BadInput: Neither a folder with a complete set nor the address of one.
@@ -68,17 +95,19 @@ def open_set(
     # Here, so that everything else in this file can be used where there is no torch.
     from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
 
-    return SyntheticSet(_local_folder(where, cache), transform, target_transform)
+    folder = _local_folder(where, cache, anonymous)
+    if seeds is None:
+        return SyntheticSet(folder, transform, target_transform)
+    from chestgan_core.publishing.on_demand import GeneratedSet
+
+    return GeneratedSet(folder, seeds, device, transform, target_transform)
 
 
-def _local_folder(where: str | Path, cache: str | Path | None) -> SetFolder:
+def _local_folder(where: str | Path, cache: str | Path | None, anonymous: bool) -> SetFolder:
     if str(where).startswith("s3://"):
         root, name, version = parse_address(str(where))
-        with open_store_at(root, home()) as store:
-            version = version or newest_version(store, name)
-            # 8 digits: a folder name that people see, and it only tells the few stores of one user apart.
-            place = Path(cache or _cache()) / content_version(root, length=8) / name / version
-            return fetch_set(store, name, version, place)
+        with open_store_at(root, home(), anonymous=anonymous) as store:
+            return fetch_into_cache(store, name, version, cache)
     folder = Path(where)
     if not folder.is_dir():
         cause = "is neither a folder nor an s3:// address"
@@ -104,7 +133,3 @@ def parse_address(uri: str) -> tuple[str, str, str | None]:
     raise BadInput(
         uri, "is not the address of a set", "use s3://bucket/prefix/synthetic/NAME or .../NAME/VERSION"
     )
-
-
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chestgan" / "sets"

@@ -108,7 +108,7 @@ def is_anonymous(client: "S3Client") -> bool:
     """Whether a client sends requests without a signature."""
     from botocore import UNSIGNED
 
-    return client.meta.config.signature_version is UNSIGNED
+    return cast("Any", client.meta.config).signature_version is UNSIGNED
 
 
 @cache

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from chestgan_core.errors import StoreError
+from chestgan_core.errors import NotAvailable, StoreError
 from chestgan_core.local.files import create_secret, file_lock, replacing
 from chestgan_core.store.client import Access, s3_client
 from chestgan_core.store.seaweedfs import IDENTITIES, LISTENERS, Server, grpc_socket, remove_dead_sockets
@@ -269,6 +269,21 @@ def open_store(home: Path, *, anonymous: bool = False) -> Iterator[Store]:
     """
     if os.environ.get("CHESTGAN_STORE"):
         yield Store.open(anonymous=anonymous)
+    else:
+        with EmbeddedStore(home) as embedded:
+            yield embedded.store()
+
+
+@contextmanager
+def known_store(home: Path, *, anonymous: bool = False) -> Iterator[Store]:
+    """As open_store, for a question that may stay unanswered: soon given up, and no embedded store is made for it.
+
+    Raises NotAvailable where $CHESTGAN_STORE is unset and this machine has no embedded store; else as open_store.
+    """
+    if os.environ.get("CHESTGAN_STORE"):
+        yield Store.open(fail_fast=True, anonymous=anonymous)
+    elif not (home / "s3" / IDENTITIES).exists():
+        raise NotAvailable("CHESTGAN_STORE", "is not set", "set it to the store that the set came from")
     else:
         with EmbeddedStore(home) as embedded:
             yield embedded.store()

@@ -79,8 +79,8 @@ def fetch_in_parts(store: ObjectStore, wanted: Sequence[Wanted], progress: ByteP
             job.result()
     finally:
         pool.shutdown(cancel_futures=True)
-        for one in downloads:
-            one.close()
+        for download in downloads:
+            download.close()
 
 
 def _is_complete(one: Wanted) -> bool:

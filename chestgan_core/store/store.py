@@ -33,7 +33,7 @@ from chestgan_core.store.artefacts import (
     parse_typed,
     sha256_of,
 )
-from chestgan_core.store.client import PARALLEL, s3_client
+from chestgan_core.store.client import ATTEMPTS, PARALLEL, s3_client
 from chestgan_core.store.errors import file_errors, store_errors
 from chestgan_core.store.keys import MANIFEST, checked_name
 from chestgan_core.store.objects import COMMITTED, ObjectStore
@@ -85,8 +85,9 @@ class Store(ObjectStore):
         """
         bucket, prefix = _parse_uri(os.environ.get("CHESTGAN_STORE", "") if uri is None else uri)
         with store_errors(f"s3://{bucket}/{prefix}", ""):
-            patience = {"attempts": 1, "answer_within": 2} if fail_fast else {}
-            return cls(s3_client(anonymous=anonymous, **patience), bucket, prefix)
+            attempts, patience = (1, 2.0) if fail_fast else (ATTEMPTS, 10.0)
+            client = s3_client(attempts=attempts, answer_within=patience, anonymous=anonymous)
+            return cls(client, bucket, prefix)
 
     def commit(
         self,

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.local.json_text import parse_json
 from chestgan_core.publishing.reader.manifest import facts_from
-from chestgan_core.publishing.transfer.fetching import show_set
 from chestgan_core.publishing.versions.index import read_index
+from chestgan_core.publishing.versions.listing import show_set
 from chestgan_core.reading.design import StudyDesign, images_for
 from chestgan_core.reading.images.choosing import LEVELS, TooFewImages, choose
 from chestgan_core.reading.images.real_images import REMEDY, ROWS, RealRow

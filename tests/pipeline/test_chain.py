@@ -29,8 +29,9 @@ from chestgan_core.evaluation.thesis.score import SHIPPED
 from chestgan_core.metrics.feature_extractors import open_extractor
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.release import release_experiment
-from chestgan_core.publishing.transfer.fetching import fetch_set, list_sets
+from chestgan_core.publishing.transfer.fetching import fetch_set
 from chestgan_core.publishing.versions.index_rebuild import rebuild_index
+from chestgan_core.publishing.versions.listing import list_sets
 from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import build_training_set, open_training_set
 from chestgan_core.sources.archive.raw_archive import archive_patient

@@ -10,10 +10,13 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.reader.set_folder import SetFolder
-from chestgan_core.publishing.transfer.fetching import fetch_set, list_sets, newest, show_set, verify_set
+from chestgan_core.publishing.transfer.fetching import fetch_set
 from chestgan_core.publishing.transfer.uploading import publish_set
+from chestgan_core.publishing.transfer.verifying import verify_set
+from chestgan_core.publishing.versions.finding import newest
 from chestgan_core.publishing.versions.index import SetEntry, add_to_index, replace_index
 from chestgan_core.publishing.versions.index_rebuild import rebuild_index
+from chestgan_core.publishing.versions.listing import list_sets, show_set
 from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store

@@ -10,7 +10,7 @@ import pytest
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.publishing.reader.set_folder import SetFolder, read_set_folder
 from chestgan_core.publishing.reader.set_reader import SetReader
-from chestgan_core.publishing.transfer.fetching import verify_set
+from chestgan_core.publishing.transfer.verifying import verify_set
 from tests.publishing.hostile_sets import (
     LABELS,
     MANIFEST,

@@ -18,8 +18,10 @@ from chestgan_core.publishing.reader.labels import read_labels
 from chestgan_core.publishing.reader.set_folder import SetFolder, parse_set, read_set_folder
 from chestgan_core.publishing.reader.set_reader import SetReader
 from chestgan_core.publishing.reader.tars import add_file
-from chestgan_core.publishing.transfer.fetching import list_sets, newest_version, verify_set
 from chestgan_core.publishing.transfer.uploading import publish_set
+from chestgan_core.publishing.transfer.verifying import verify_set
+from chestgan_core.publishing.versions.finding import newest_version
+from chestgan_core.publishing.versions.listing import list_sets
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
 

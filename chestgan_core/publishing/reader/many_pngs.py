@@ -30,7 +30,9 @@ def decode_many(pngs: Sequence[bytes], size: int, bits: Bits) -> list[Levels | D
     width = size * bits // 8
     rows = np.empty((len(pngs), size, 1 + width), np.uint8)
     begin = _header(size, bits)
-    plain = np.array([_inflate(png, begin, row, max_png_bytes(size, bits)) for png, row in zip(pngs, rows)])
+    plain = np.array(
+        [_inflate(png, begin, row, max_png_bytes(size, bits)) for png, row in zip(pngs, rows, strict=True)]
+    )
     if plain.size:
         plain &= (rows[:, :, 0] <= _UP).all(axis=1)
     found: list[Levels | DamagedObject] = []

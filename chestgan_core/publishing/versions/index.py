@@ -5,6 +5,7 @@ people and programs that look for sets; which sets exist is decided by the manif
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,11 +13,15 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from chestgan_core.errors import DamagedObject, NotInStore
+from chestgan_core.local.json_text import parse_json
 from chestgan_core.publishing.fields import Name, NotNegative, Positive, Sha256, Text
 from chestgan_core.publishing.reader.set_folder import SetFolder, parse_set
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import folder_of, parse_typed
 from chestgan_core.store.store import Store
+
+PROVENANCE = "provenance.json"
+_MAX_PROVENANCE_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True)
@@ -75,8 +80,9 @@ class SetIndex:
     sets: list[SetEntry]
 
 
-def entry_of(folder: SetFolder) -> SetEntry:
-    """The line of a set in the index."""
+def entry_of(folder: SetFolder, provenance: bytes = b"") -> SetEntry:
+    """The line of a set in the index. provenance: the set's provenance.json, which names dataset and network."""
+    dataset, network = _trained_with(provenance)
     return SetEntry(
         name=folder.facts.name,
         version=folder.version,
@@ -86,16 +92,43 @@ def entry_of(folder: SetFolder) -> SetEntry:
         source_title=folder.facts.source_title,
         model_sha256=folder.facts.model_sha256,
         manifest=folder.manifest_key,
+        bits=folder.facts.bits,
+        experiment=folder.facts.experiment,
+        dataset=dataset,
+        network=network,
+        classes=folder.facts.images_per_class,
     )
 
 
+def _trained_with(provenance: bytes) -> tuple[str, str]:
+    """Dataset and network of a provenance.json; empty where it does not say: they are words to search for, no more."""
+    try:
+        said = parse_json(provenance, PROVENANCE, "publish the set again")
+    except DamagedObject:
+        return "", ""
+    facts: Any = said.get("provenance")
+    source = facts.get("source_facts") if isinstance(facts, dict) else None
+    network = said.get("network")
+    found = (
+        source.get("dataset") if isinstance(source, dict) else "",
+        network.get("family") if isinstance(network, dict) else "",
+    )
+    dataset, family = (text[:128] if isinstance(text, str) else "" for text in found)
+    return dataset, family
+
+
 def read_entry(store: Store, manifest_key: str) -> SetEntry:
-    """The line of a committed set, from its manifest alone. Raises NotInStore, DamagedObject."""
+    """The line of a committed set, from its manifest and provenance. Raises NotInStore, DamagedObject."""
     where = store.uri(manifest_key)
     found = parse_set(store.get_bytes(manifest_key), Path(), where)
     if found.manifest_key != manifest_key:
         raise DamagedObject(where, "is the manifest of another set or version", "delete it")
-    return entry_of(found)
+    provenance = b""
+    for item in found.objects:
+        if found.name(item) == PROVENANCE and item.bytes <= _MAX_PROVENANCE_BYTES:
+            with suppress(NotInStore, DamagedObject):
+                provenance = store.get_bytes(item.key, item.sha256)
+    return entry_of(found, provenance)
 
 
 def read_index(store: Store) -> list[SetEntry]:

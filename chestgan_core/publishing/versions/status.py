@@ -6,7 +6,7 @@ written before the manifest, so every set has one: whoever may read objects and 
 policy for consumers) is answered "refused" for an object that is not there, and could not tell the two apart.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeAlias
@@ -49,14 +49,19 @@ class SetStatus:
 
     def line(self) -> str:
         """For people: `DEPRECATED since 2026-11-29: reason; use demo/0123456789abcdef instead`; "" where published."""
-        if self.state == "published":
-            return ""
-        instead = f"; use {self.replacement} instead" if self.replacement else ""
-        return f"{self.state.upper()} since {self.at[:10]}: {self.reason}{instead}"
+        return line_of(self.as_json())
 
 
 class SetWithdrawn(StoreError):
     """A version that its publisher has withdrawn; the cause is the publisher's, the remedy what to use instead."""
+
+
+def line_of(status: Mapping[str, Any]) -> str:
+    """SetStatus.line of a status as plain data."""
+    if status["state"] == "published":
+        return ""
+    instead = f"; use {status['replacement']} instead" if status["replacement"] else ""
+    return f"{status['state'].upper()} since {status['at'][:10]}: {status['reason']}{instead}"
 
 
 def now() -> str:

@@ -20,7 +20,7 @@ from chestgan_core.imaging.pictures import to_grey
 from chestgan_core.local.parquet import read_parquet
 from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.reader.manifest import SetFacts, facts_from
-from chestgan_core.publishing.transfer.fetching import show_set
+from chestgan_core.publishing.versions.listing import show_set
 from chestgan_core.reading.images.real_images import Collected, RealRow
 from chestgan_core.reading.study_key import Box
 from chestgan_core.slices.shards import SliceRow, read_shard, write_shard

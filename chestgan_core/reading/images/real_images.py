@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from chestgan_core.errors import DamagedObject, NotInStore
 from chestgan_core.imaging.windows import Unit, Window
 from chestgan_core.local.json_text import parse_json
-from chestgan_core.publishing.transfer.fetching import newest_version
+from chestgan_core.publishing.versions.finding import newest_version
 from chestgan_core.reading.answers import Share
 from chestgan_core.reading.design import Name
 from chestgan_core.reading.images.pictures import PICTURES, pack_pictures, unpack_pictures
