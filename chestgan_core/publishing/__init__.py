@@ -3,24 +3,23 @@
 images = chestgan_core.publishing.open_set("s3://bucket/prefix/synthetic/demo")
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
-    from chestgan_core.publishing.reader.torch_stream import StreamedSet
+    from chestgan_core.publishing.opening import open_set
+    from chestgan_core.publishing.streaming import stream_set
+
+__all__ = ["open_set", "stream_set"]
 
 
-def open_set(where: str | Path, cache: str | Path | None = None, **options: Any) -> "SyntheticSet":
-    """A published or a fetched set as a torch Dataset; see opening.open_set."""
-    # Imported here, so that the package can be listed without torch.
-    from chestgan_core.publishing import opening
+def __getattr__(name: str) -> Any:
+    # Loaded when they are used, so that the package can be listed without torch and boto3.
+    if name == "open_set":
+        from chestgan_core.publishing.opening import open_set
 
-    return opening.open_set(where, cache, **options)
+        return open_set
+    if name == "stream_set":
+        from chestgan_core.publishing.streaming import stream_set
 
-
-def stream_set(where: str | Path, **options: Any) -> "StreamedSet":
-    """A set as a torch IterableDataset that reads while it is used; see streaming.stream_set."""
-    from chestgan_core.publishing import streaming
-
-    return streaming.stream_set(where, **options)
+        return stream_set
+    raise AttributeError(f"module {__name__} has no attribute {name}")
