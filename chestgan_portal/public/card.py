@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from chestgan_core.documents.front_matter import without_front_matter
+
 Kind = Literal["heading", "paragraph", "list", "table", "code"]
 
 
@@ -41,19 +43,23 @@ class CardBlock:
 
 
 _HEADING = re.compile(r"(#{1,6}) +(.*?)[ #]*$")
+_PICTURE = re.compile(
+    r"!\[[^\]]*\]\([A-Za-z0-9._-]+\)"
+)  # a file of the set: the page shows its images anyway
 _RULE = re.compile(r"\|?[ :|-]*-[ :|-]*\|?$")
 _SPAN = re.compile(r"\\([!-/:-@\[-`{-~])|`([^`\n]+)`|\*\*([^*\n]+)\*\*")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 
 
 def blocks_of(text: str) -> list[CardBlock]:
-    """The blocks of a card, in order."""
-    lines = [line.rstrip() for line in text.expandtabs(4).splitlines()]
+    """The blocks of a card, in order, without the fields for programs above it."""
+    page = without_front_matter(text.replace("\r\n", "\n"))
+    lines = [line.rstrip() for line in page.expandtabs(4).splitlines()]
     found: list[CardBlock] = []
     at = 0
     while at < len(lines):
         line = lines[at]
-        if not line:
+        if not line or _PICTURE.fullmatch(line):
             at += 1
         elif line.startswith("```"):
             end = _until(lines, at + 1, lambda one: one.startswith("```"))

@@ -9,7 +9,7 @@ from typing import Any
 
 from chestgan_core.publishing.reader.set_folder import LABELS
 from chestgan_core.publishing.writing.card import cited
-from chestgan_core.publishing.writing.front_matter import LICENCE_PAGES, licence_id
+from chestgan_core.publishing.writing.hub_fields import LICENCE_PAGES, licence_id
 from chestgan_core.publishing.writing.provenance import CardFacts, ListedFile
 
 FILE = "croissant.json"

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chestgan_core.documents.front_matter import front_matter
 from chestgan_core.documents.html import as_html
 from chestgan_core.documents.markdown_page import as_markdown
 from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.reader.set_folder import CARD, SAMPLES
 from chestgan_core.publishing.writing import croissant, provenance
 from chestgan_core.publishing.writing.card import card_document, summary_document
-from chestgan_core.publishing.writing.front_matter import front_matter
+from chestgan_core.publishing.writing.hub_fields import hub_fields
 from chestgan_core.publishing.writing.provenance import (
     CardFacts,
     ListedFile,
@@ -57,7 +58,7 @@ def set_documents(card: CardFacts, samples_png: bytes) -> dict[str, bytes]:
     """Name -> content of the four documents. samples_png: the picture of the first images, a file of the set."""
     document = card_document(card, samples_png)
     return {
-        CARD: (front_matter(card) + as_markdown(document, {samples_png: SAMPLES})).encode(),
+        CARD: (front_matter(hub_fields(card)) + as_markdown(document, {samples_png: SAMPLES})).encode(),
         HTML: as_html(document).encode(),
         croissant.FILE: croissant.croissant_json(card),
         provenance.FILE: card.as_bytes(),

@@ -1,12 +1,10 @@
-"""The YAML block at the top of README.md, as Hugging Face reads it: licence, task, size, and which files are the data.
+"""What Hugging Face reads at the top of README.md: licence, task, size, and which files are the data.
 
-In: facts of a set. Out: the block, and a page without it. Titles of others pass through a YAML writer: no text in them
-can end the block or begin another field.
+In: CardFacts. Out: fields. Identifiers are those of huggingface.co/docs/hub/datasets-cards; with `configs`,
+`load_dataset` finds the images in a downloaded folder.
 """
 
-import re
-
-import yaml
+from typing import Any
 
 from chestgan_core.publishing.writing.provenance import CardFacts
 
@@ -37,14 +35,13 @@ _SIZES = (
     (10**8, "10M<n<100M"),
     (10**9, "100M<n<1B"),
 )
-_BLOCK = re.compile(r"---\n.*?\n---\n\n?", re.DOTALL)
 
 
-def front_matter(card: CardFacts) -> str:
-    """The block with its two lines of dashes."""
+def hub_fields(card: CardFacts) -> dict[str, Any]:
+    """The fields, in the order of the page."""
     licence = licence_id(card.provenance.source_licence)
     tasks = ["unconditional-image-generation"]
-    fields = {
+    return {
         "pretty_name": f"{card.set.name}: {card.set.images:,} synthetic images",
         "license": licence,
         # The same licence in the words of the source.
@@ -56,13 +53,6 @@ def front_matter(card: CardFacts) -> str:
             {"config_name": "default", "data_files": [{"split": "train", "path": "images-*.tar"}]},
         ],
     }
-    text = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=1_000_000)
-    return f"---\n{text}---\n\n"
-
-
-def without_front_matter(page: str) -> str:
-    """The page for people: without the block, if it begins with one."""
-    return page[found.end() :] if (found := _BLOCK.match(page)) else page
 
 
 def licence_id(licence: str) -> str:
