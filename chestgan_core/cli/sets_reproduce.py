@@ -68,9 +68,7 @@ def _text(done: "Reproduction") -> str:
         f"{done.patients[0]:,} of {done.patients[1]:,} patients",
     ]
     lines += [escaped(f"note: {one}") for one in done.cautions]
-    lines += [
-        escaped(f"{one.kind}: {one.series} {one.cause}") for one in done.problems[:_SHOWN_PROBLEMS]
-    ]
+    lines += [escaped(f"{one.kind}: {one.series} {one.cause}") for one in done.problems[:_SHOWN_PROBLEMS]]
     if len(done.problems) > _SHOWN_PROBLEMS:
         lines.append(f"... and {len(done.problems) - _SHOWN_PROBLEMS:,} more")
     lines += ["", f"{'number':28} {'card':>16} {'again':>16}  {'interval':26} verdict"]

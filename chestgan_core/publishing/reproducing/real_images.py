@@ -16,7 +16,8 @@ from chestgan_core.imaging.perceptual_hash import perceptual_hash
 from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.reproducing.series import MISSING, OTHER_PIXELS, OTHER_SLICES, Problem, Provider
-from chestgan_core.publishing.split.rows import SplitRow, lines_sha256, numbered
+from chestgan_core.publishing.split.row import SplitRow, lines_sha256
+from chestgan_core.publishing.split.rows import numbered
 from chestgan_core.publishing.split.table import unfolded
 from chestgan_core.slices.shards import read_rows, read_shard
 from chestgan_core.slices.splits import SIDES

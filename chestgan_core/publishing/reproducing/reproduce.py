@@ -25,7 +25,7 @@ from chestgan_core.publishing.reproducing.instructions import Instructions, read
 from chestgan_core.publishing.reproducing.providers import provider_of
 from chestgan_core.publishing.reproducing.series import OTHER_PIXELS, Problem, fetch_shards
 from chestgan_core.publishing.reproducing.verdicts import VERDICTS, Comparison, compare, headline
-from chestgan_core.publishing.split.rows import SplitRow
+from chestgan_core.publishing.split.row import SplitRow
 from chestgan_core.publishing.split.table import SPLIT, read_split
 from chestgan_core.publishing.transfer.verifying import verify_set
 from chestgan_core.publishing.writing.provenance import FILE, MAX_BYTES, Metrics, read_provenance

@@ -17,7 +17,7 @@ from chestgan_core.local.files import replacing, require_space
 from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.reproducing.instructions import Instructions
 from chestgan_core.publishing.split.private import published_name
-from chestgan_core.publishing.split.rows import SplitRow
+from chestgan_core.publishing.split.row import SplitRow
 from chestgan_core.slices.normalization import normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.shards import read_rows, write_shard

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chestgan_core.publishing.split.rows import SplitRow
+from chestgan_core.publishing.split.row import SplitRow
 from chestgan_core.slices.splits import SIDES
 
 UNKNOWN = "unknown"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from chestgan_core.slices.splits import SIDES
 
 if TYPE_CHECKING:
-    from chestgan_core.publishing.split.rows import SplitRow
+    from chestgan_core.publishing.split.row import SplitRow
 
 FEWEST = 5
 """Patients, from which on a number of them is published."""

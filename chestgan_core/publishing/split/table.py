@@ -13,7 +13,7 @@ from pathlib import Path
 from chestgan_core.errors import DamagedObject
 from chestgan_core.escaping import csv_cell, escaped
 from chestgan_core.local.files import is_regular, open_regular
-from chestgan_core.publishing.split.rows import SplitRow, patients_on_both_sides
+from chestgan_core.publishing.split.row import SplitRow, patients_on_both_sides
 from chestgan_core.slices.splits import SIDES
 
 SPLIT = "split.csv"
