@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chestgan_core.cli import sets_convert, sets_links, sets_versions
+from chestgan_core.cli import sets_convert, sets_links, sets_reproduce, sets_versions
 from chestgan_core.cli.parser import Answer, Commands, Parser, add_command, add_group, add_out
 from chestgan_core.escaping import escaped, escaped_lines
 from chestgan_core.local.home import home
@@ -65,6 +65,7 @@ def add_to(commands: Commands) -> None:
     _add_anonymous(parser)
     sets_convert.add_to(group)
     sets_links.add_to(group)
+    sets_reproduce.add_to(group)
     sets_versions.add_to(group)
 
 

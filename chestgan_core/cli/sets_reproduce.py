@@ -40,6 +40,9 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--endpoint", metavar="URL", help="another server of the Imaging Data Commons or of NBIA than its own"
     )
+    parser.add_argument(
+        "--anonymous", action="store_true", help="use no key: the bucket of $CHESTGAN_STORE is public"
+    )
     add_device(parser)
 
 
@@ -47,15 +50,15 @@ def run(args: argparse.Namespace) -> Answer:
     """One line for each number, and what was missing."""
     from chestgan_core.publishing.reader.set_folder import MANIFEST, read_set_folder
     from chestgan_core.publishing.reproducing.reproduce import reproduce
-    from chestgan_core.publishing.transfer.fetching import fetch_set
+    from chestgan_core.publishing.transfer.cache import fetch_into_cache
     from chestgan_core.store.embedded import open_store
 
     place = Path(args.set)
     if place.is_dir() and (place / MANIFEST).exists():
         folder = read_set_folder(place)
     else:
-        with open_store(home()) as store:
-            folder = fetch_set(store, args.set, args.version, Path(args.set))
+        with open_store(home(), anonymous=args.anonymous) as store:
+            folder = fetch_into_cache(store, args.set, args.version)
     work = args.work or Path(f"{folder.facts.name}-reproduction")
     done = reproduce(folder, work, home(), args.source, args.endpoint, args.device)
     return Answer(done.as_json(), _text(done))
