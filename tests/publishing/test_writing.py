@@ -1,4 +1,4 @@
-"""Writing a set: same input, same bytes; the card says what must be said and claims no more."""
+"""Writing a set: same input, same bytes; images, labels and further files, in a folder."""
 
 import hashlib
 import io
@@ -16,13 +16,18 @@ from safetensors.numpy import load_file, save
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.errors import BadInput, DamagedObject, DiskFull
-from chestgan_core.evaluation.scoring.metric_rows import FEATURE_MEASURES, RowContext
-from chestgan_core.imaging.pictures import to_grey
+from chestgan_core.imaging.pictures import png_of, to_grey
+from chestgan_core.local.progress import Progress
 from chestgan_core.networks.registry import build_generator
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.loose_images import write_images
-from chestgan_core.publishing.reader.set_folder import CARD, SetFolder, read_set_folder
-from chestgan_core.publishing.writing import set_writer
+from chestgan_core.publishing.reader.levels import Bits
+from chestgan_core.publishing.reader.set_folder import SetFolder, read_set_folder
+from chestgan_core.publishing.reader.set_reader import SetReader
+from chestgan_core.publishing.transfer.verifying import verify_set
+from chestgan_core.publishing.writing import image_tars
+from chestgan_core.publishing.writing.contents import ExtraFile, SetContents, weights_file
+from chestgan_core.publishing.writing.png import encode_pngs
 from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.training.generation import generate
 from chestgan_core.training.weights import LoadedGenerator, load_generator, save_generator
@@ -30,12 +35,6 @@ from chestgan_core.training.weights import LoadedGenerator, load_generator, save
 
 def digests(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-
-
-def measured() -> list[dict[str, object]]:
-    """Rows of a metric report as plain data; all measures have the same numbers."""
-    rows = RowContext("net:abc:1", (50, 50), "held-out patients: 1 of 6", "", 0).absent("", FEATURE_MEASURES)
-    return [{**vars(row), "value": 0.0123, "sd": 0.001, "floor": 0.0031, "floor_n": 40} for row in rows]
 
 
 def test_the_same_generator_and_seeds_give_the_same_bytes_and_version(
@@ -85,111 +84,155 @@ def test_the_labels_and_the_card_say_which_class_each_image_was_to_show(
     rows = pq.read_table(made.path / "labels.parquet").to_pylist()
     assert [row["class"] for row in rows] == list("BGABGABGAB")
     assert made.facts.images_per_class == {"A": 3, "B": 4, "G": 3}
-    assert open_set(made.path)[2][1] == {"index": 2, "seed": 102, "class": "A", "file": "000002.png"}
-    card = (made.path / CARD).read_text(encoding="utf-8")
-    assert (
-        "| classes | adenocarcinoma (`A`) 3, small cell carcinoma (`B`) 4, squamous cell carcinoma (`G`) 3;"
-        in card
-    )
+    label = open_set(made.path)[2][1]
+    assert (label["index"], label["seed"], label["class"], label["file"]) == (2, 102, "A", "000002.png")
 
 
-def test_images_are_8_bit_grey_without_metadata_and_tar_entries_name_no_one(
+@pytest.mark.parametrize(("bits", "mode", "kind"), [(8, "L", np.uint8), (16, "I;16", np.uint16)])
+def test_images_are_grey_pngs_of_pixels_and_nothing_else_with_their_label_behind_them(
+    bits: Bits,
+    mode: str,
+    kind: type,
+    generator: LoadedGenerator,
+    experiment: Experiment,
+    provenance: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    write_set(generator, experiment, 20, 100, tmp_path, provenance, bits)
+    units = generate(generator, range(100, 120)).numpy()[:, 0]
+    with tarfile.open(tmp_path / "images-0000.tar") as archive:
+        contents = {entry.name: archive.extractfile(entry).read() for entry in archive}  # type: ignore[union-attr]
+        for entry in archive.getmembers():
+            assert (entry.mtime, entry.uid, entry.gid, entry.uname, entry.gname) == (0, 0, 0, "", "")
+    assert [*contents] == [f"{k:06d}.{end}" for k in range(20) for end in ("png", "json")]
+    for k in range(20):
+        png = contents[f"{k:06d}.png"]
+        assert re.findall(rb"IHDR|IDAT|IEND|tEXt|iTXt|zTXt|tIME|pHYs|eXIf|gAMA", png) == [
+            b"IHDR",
+            b"IDAT",
+            b"IEND",
+        ]
+        image = Image.open(io.BytesIO(png))
+        assert image.mode == mode
+        levels = np.array(image)
+        assert levels.dtype == kind
+        # The nearest level to what the network made, on the whole scale.
+        top = 2**bits - 1
+        assert np.abs(levels / top * 2 - 1 - units[k]).max() <= 1.01 / top
+        assert json.loads(contents[f"{k:06d}.json"]) == {
+            "boxes": [],
+            "class": "",
+            "index": k,
+            "seed": 100 + k,
+            "sha256": hashlib.sha256(levels.astype(f"<u{bits // 8}").tobytes()).hexdigest(),
+        }
+
+
+def test_8_bits_are_the_grey_levels_of_every_picture_of_the_project(
     ready: SetFolder, generator: LoadedGenerator
 ) -> None:
+    reader = SetReader(ready)
     expected = to_grey(generate(generator, range(100, 120)))
-    with tarfile.open(ready.path / "images-0000.tar") as archive:
-        for index, entry in enumerate(archive.getmembers()):
-            assert (entry.name, entry.mtime, entry.uid, entry.gid) == (f"{index:06d}.png", 0, 0, 0)
-            assert (entry.uname, entry.gname) == ("", "")
-            file = archive.extractfile(entry)
-            assert file is not None
-            data = file.read()
-            assert set(re.findall(rb"IHDR|IDAT|IEND|tEXt|iTXt|zTXt|tIME|pHYs|eXIf|gAMA", data)) == {
-                b"IHDR",
-                b"IDAT",
-                b"IEND",
-            }
-            image = Image.open(io.BytesIO(data))
-            assert image.mode == "L"
-            assert np.array_equal(np.array(image), expected[index])
+    assert all(np.array_equal(reader.levels(k), expected[k]) for k in range(20))
 
 
-def test_a_large_set_is_cut_into_several_tars(
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("image", ["noise", "flat", "ramp", "steps"])
+def test_a_png_gives_back_its_levels_and_is_about_as_small_as_pillows(image: str, bits: Bits) -> None:
+    top, random = 2**bits - 1, np.random.default_rng(0)
+    levels = {
+        "noise": random.integers(0, top, (3, 33, 31), endpoint=True),
+        "flat": np.full((3, 33, 31), top),
+        "ramp": np.broadcast_to(np.linspace(0, top, 31), (3, 33, 31)),
+        "steps": np.broadcast_to((np.arange(33)[:, None] % 2) * top, (3, 33, 31)),
+    }[image].astype(np.uint8 if bits == 8 else np.uint16)
+    for png, expected in zip(encode_pngs(levels, bits), levels, strict=True):
+        assert np.array_equal(np.array(Image.open(io.BytesIO(png))), expected)
+        assert len(png) <= 1.2 * len(png_of(Image.fromarray(expected)))
+
+
+def test_a_large_set_is_cut_into_several_tars_with_the_same_images(
     generator: LoadedGenerator,
     experiment: Experiment,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     provenance: dict[str, str],
 ) -> None:
-    monkeypatch.setattr(set_writer, "IMAGES_PER_TAR", 8)
-    cut = write_set(generator, experiment, 20, 0, tmp_path, provenance)
-    rows = pq.read_table(tmp_path / "labels.parquet").to_pylist()
+    whole = write_set(generator, experiment, 20, 5, tmp_path / "whole", provenance)
+    monkeypatch.setattr(image_tars, "IMAGES_PER_TAR", 8)
+    cut = write_set(generator, experiment, 20, 5, tmp_path / "cut", provenance)
+    rows, in_one = (pq.read_table(one.path / "labels.parquet").to_pylist() for one in (cut, whole))
     assert [row["tar"] for row in rows] == ["images-0000.tar"] * 8 + ["images-0001.tar"] * 8 + [
         "images-0002.tar"
     ] * 4
-    assert len(cut.objects) == 3 + len({"labels.parquet", "README.md", "samples.png"})
+    assert [row["sha256"] for row in rows] == [row["sha256"] for row in in_one]
+    assert verify_set(cut.path).broken == {}
+    assert set(cut.tars) == {"images-0000.tar", "images-0001.tar", "images-0002.tar"}
 
 
-def test_the_card_names_source_window_seeds_model_and_limits(ready: SetFolder) -> None:
-    card = " ".join((ready.path / "README.md").read_text(encoding="utf-8").split())
-    for said in (
-        "generated phantom images",
-        "-1350 to 150 HU",
-        "Values outside the window are clipped",
-        "100 to 119",
-        ready.facts.model_sha256,
-        "chestgan sets fetch tiny",
-        'open_set("tiny")',
-        "none is a scan of a person",
-        "Not for diagnosis",
-        "it cannot be ruled out that information about training patients can be recovered",
-        "None were measured for this set.",
-    ):
-        assert said in card
+def test_further_files_know_what_was_made_before_them_and_are_part_of_the_version(
+    ready: SetFolder,
+    generator: LoadedGenerator,
+    experiment: Experiment,
+    tmp_path: Path,
+    provenance: dict[str, str],
+) -> None:
+    seen: list[SetContents] = []
+
+    def notes(contents: SetContents) -> bytes:
+        seen.append(contents)
+        return b"one"
+
+    (tmp_path / "large").write_bytes(b"two")
+    files: dict[str, ExtraFile] = {"notes.txt": notes, "large.bin": lambda contents: tmp_path / "large"}
+    more = write_set(generator, experiment, 20, 100, tmp_path / "more", provenance, extra_files=files)
+    assert (more.path / "notes.txt").read_bytes() + (more.path / "large.bin").read_bytes() == b"onetwo"
+    (contents,) = seen
+    assert set(contents.files) == {"images-0000.tar", "labels.parquet", "samples.png"}
+    tar = contents.files["images-0000.tar"]
+    assert tar.sha256 == hashlib.sha256((more.path / "images-0000.tar").read_bytes()).hexdigest()
+    assert contents.samples_png == more.samples_png
+    assert {"notes.txt", "large.bin"} < {more.name(item) for item in more.objects}
+    assert more.version != ready.version
+    assert verify_set(more.path).broken == {}
 
 
-def test_the_card_never_claims_privacy(ready: SetFolder) -> None:
-    card = (ready.path / "README.md").read_text(encoding="utf-8").lower()
-    for claim in (
-        "privacy",
-        "anonym",
-        "de-identif",
-        "deidentif",
-        "no patient data",
-        "gdpr",
-        "hipaa",
-        "ct data",
-    ):
-        assert claim not in card
-
-
-def test_the_card_shows_metrics_with_their_floor_and_says_when_there_are_few_images(
+def test_only_the_generator_of_the_images_goes_along_with_them(
     generator: LoadedGenerator, experiment: Experiment, tmp_path: Path, provenance: dict[str, str]
 ) -> None:
-    metrics = {"rows": measured(), "patients_real": 1, "image_kind": "real"}
-    write_set(generator, experiment, 2, 0, tmp_path, {**provenance, "metrics": metrics})
-    card = (tmp_path / "README.md").read_text(encoding="utf-8")
-    assert "| measure | value | real against real |" in card
-    assert "| KID (lower is better) | 12.3 ± 1.0 x 1000 | 3.1 x 1000 | 50, 50, 40 | net:abc:1 |" in card
-    assert "held-out patients: 1 of 6" in card
-    assert "- Few images: 50 on each side. All numbers are coarse" in card
-    assert "- Few patients: the real side has 1 patient(s)." in card
+    other = experiment.model_copy(update={"seed": 1})
+    save_generator(tmp_path, build_generator(other), other)
+    files = {"generator.safetensors": weights_file(tmp_path / "generator.safetensors")}
+    with pytest.raises(BadInput, match="is not the generator of the images"):
+        write_set(generator, experiment, 2, 0, tmp_path / "other", provenance, extra_files=files)
+    made = write_set(
+        load_generator(tmp_path), experiment, 2, 0, tmp_path / "own", provenance, extra_files=files
+    )
+    assert load_generator(made.path).sha256 == made.facts.model_sha256
+    with safe_open(made.path / "generator.safetensors", framework="np") as file:
+        (said,) = file.metadata().values()
+    # What the metadata say of the model: the experiment, as its YAML file has it.
+    assert json.loads(said) == other.model_dump(mode="json")
 
 
-def test_the_card_of_a_set_trained_on_phantoms_calls_them_neither_real_nor_ct_data(
-    generator: LoadedGenerator, experiment: Experiment, tmp_path: Path, provenance: dict[str, str]
+@pytest.mark.parametrize("broken", ["pixels", "label", "missing"])
+def test_a_tar_that_is_not_what_was_generated_is_found_before_it_is_uploaded(
+    broken: str, ready: SetFolder, generator: LoadedGenerator, tmp_path: Path
 ) -> None:
-    without_floor = [{**row, "floor": None, "floor_n": 0, "floor_note": "no floor"} for row in measured()]
-    for name, rows in (("floor", measured()), ("none", without_floor)):
-        metrics = {"rows": rows, "patients_real": 1, "image_kind": "phantom"}
-        write_set(generator, experiment, 2, 0, tmp_path / name, {**provenance, "metrics": metrics})
-        card = (tmp_path / name / "README.md").read_text(encoding="utf-8")
-        for claim in ("real patients", "real images", "CT data"):
-            assert claim not in card
-        assert not re.search(r"\breal\b", card, re.IGNORECASE)
-        assert "| measure | value | phantom against phantom | n phantom, synthetic, floor |" in card
-        assert "between two groups of phantom patients" in card
-        assert "- Few patients: the phantom side has 1 patient(s)." in card
+    with Progress("test", None, "images") as progress:
+        (tar,) = image_tars.make_tars(generator, ready.facts, [0], tmp_path, progress)
+    image_tars.require_intact(tar, ready.facts)
+    data = bytearray(tar.path.read_bytes())
+    if broken == "missing":
+        data[tar.rows[7]["offset"] - 512 :] = bytes(1024)
+    else:
+        place = tar.rows[7]["offset"] + (
+            60 if broken == "pixels" else 512 * -(-tar.rows[7]["bytes"] // 512) + 520
+        )
+        data[place] ^= 1
+    tar.path.write_bytes(data)
+    with pytest.raises(DamagedObject, match=r"generated|no label behind"):
+        image_tars.require_intact(tar, ready.facts)
 
 
 def test_a_folder_without_a_manifest_is_not_a_set_and_a_foreign_one_is_refused(
