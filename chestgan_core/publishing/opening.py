@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, overload
 from chestgan_core.errors import BadInput
 from chestgan_core.local.home import home
 from chestgan_core.publishing.reader.set_folder import SetFolder, read_set_folder
-from chestgan_core.publishing.transfer.cache import fetch_into_cache
 from chestgan_core.store import keys
-from chestgan_core.store.embedded import open_store_at
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,6 +103,10 @@ def open_set(
 
 def _local_folder(where: str | Path, cache: str | Path | None, anonymous: bool) -> SetFolder:
     if str(where).startswith("s3://"):
+        # Here, so that a folder opens without waiting for boto3.
+        from chestgan_core.publishing.transfer.cache import fetch_into_cache
+        from chestgan_core.store.embedded import open_store_at
+
         root, name, version = parse_address(str(where))
         with open_store_at(root, home(), anonymous=anonymous) as store:
             return fetch_into_cache(store, name, version, cache)

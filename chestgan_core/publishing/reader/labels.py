@@ -49,6 +49,7 @@ offset, bytes: where its PNG lies."""
 MAX_LABEL_BYTES = 64 * 2**10
 """Of the JSON beside an image."""
 _SHA256 = re.compile("[0-9a-f]{64}")
+_NUMBERS = ("index", "seed", "offset", "bytes")
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,7 @@ def schema() -> "pa.Schema":
     import pyarrow as pa
 
     number, text = pa.int64(), pa.string()
-    types = {"index": number, "seed": number, "offset": number, "bytes": number}
-    return pa.schema({name: types.get(name, text) for name in LabelRow.__annotations__})
+    return pa.schema({name: number if name in _NUMBERS else text for name in LabelRow.__annotations__})
 
 
 def write_labels(rows: Iterable[LabelRow], path: Path) -> None:
@@ -151,12 +151,9 @@ def labels_of_parquet(folder: SetFolder) -> Labels:
     table = read_parquet(
         path, path, REMEDY, schema=schema(), rows=facts.images, max_bytes=2**20 + 2048 * facts.images
     )
-    columns: dict[str, Any] = {
-        name: table[name].to_numpy()
-        if name in ("index", "seed", "offset", "bytes")
-        else table[name].to_pylist()
-        for name in table.column_names
-    }
+    # Not to_numpy of Arrow: where pandas is installed, it is imported for that, a third of a second.
+    columns: dict[str, Any] = {name: table[name].to_pylist() for name in table.column_names}
+    columns |= {name: np.array(columns[name], np.int64) for name in _NUMBERS}
     if fault := next(_faults(columns, folder), None):
         raise DamagedObject(path, fault, REMEDY)
     numbers = {name: at for at, name in enumerate(folder.tars)}
