@@ -35,23 +35,41 @@ _SIZES = (
     (10**8, "10M<n<100M"),
     (10**9, "100M<n<1B"),
 )
+# The loader guesses from the first five images otherwise, and a set whose first box comes later cannot be loaded.
+_FEATURES: list[dict[str, Any]] = [
+    {"name": "png", "dtype": "image"},
+    {
+        "name": "json",
+        "struct": [
+            {"name": "index", "dtype": "int64"},
+            {"name": "seed", "dtype": "int64"},
+            {"name": "class", "dtype": "string"},
+            {"name": "boxes", "list": {"list": "float64"}},
+            {"name": "sha256", "dtype": "string"},
+        ],
+    },
+    {"name": "__key__", "dtype": "string"},
+    {"name": "__url__", "dtype": "string"},
+]
 
 
 def hub_fields(card: CardFacts) -> dict[str, Any]:
     """The fields, in the order of the page."""
-    licence = licence_id(card.provenance.source_licence)
+    words = card.provenance.source_licence
+    licence = licence_id(words)
     tasks = ["unconditional-image-generation"]
     return {
         "pretty_name": f"{card.set.name}: {card.set.images:,} synthetic images",
         "license": licence,
-        # The same licence in the words of the source.
-        **({"license_details": card.provenance.source_licence} if licence == "other" else {}),
+        # In the words of the source; on one line, as readers of this block look for the line that ends it.
+        **({"license_details": " ".join(words.split())} if licence == "other" else {}),
         "task_categories": [*tasks, "image-classification"] if card.set.classes else tasks,
         "tags": ["synthetic", "medical", *(("ct",) if card.set.window_unit == "HU" else ()), "webdataset"],
         "size_categories": [size_category(card.set.images)],
         "configs": [
             {"config_name": "default", "data_files": [{"split": "train", "path": "images-*.tar"}]},
         ],
+        "dataset_info": {"features": _FEATURES},
     }
 
 
