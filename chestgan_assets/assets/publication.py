@@ -109,9 +109,17 @@ def synthetic_set_index(store: StoreResource) -> dg.MaterializeResult:
             ROW_COUNT: len(index.entries),
             "sets": len(index.entries),
             "damaged manifests": len(index.damaged),
+            "withdrawn": sum(bool(entry.withdrawn) for entry in index.entries),
+            "deprecated": sum(bool(entry.deprecated) for entry in index.entries),
             "published sets": table(
-                ("set", "version", "images", "bytes"),
-                [(entry.name, entry.version, entry.images, entry.bytes) for entry in index.entries],
+                ("set", "version", "images", "pixels", "bits", "bytes", "state", "reason", "use instead"),
+                [
+                    (
+                        *(entry.name, entry.version, entry.images, entry.resolution, entry.bits, entry.bytes),
+                        *(entry.state, entry.reason, entry.replacement),
+                    )
+                    for entry in index.entries
+                ],
             ),
         },
     )

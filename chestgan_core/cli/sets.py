@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chestgan_core.cli import sets_convert, sets_links, sets_reproduce, sets_versions
+from chestgan_core.cli import sets_convert, sets_links, sets_reproduce, sets_send, sets_versions, sets_whose
 from chestgan_core.cli.parser import Answer, Commands, Parser, add_command, add_group, add_out
 from chestgan_core.escaping import escaped, escaped_lines
 from chestgan_core.local.home import home
@@ -66,7 +66,9 @@ def add_to(commands: Commands) -> None:
     sets_convert.add_to(group)
     sets_links.add_to(group)
     sets_reproduce.add_to(group)
+    sets_send.add_to(group)
     sets_versions.add_to(group)
+    sets_whose.add_to(group)
 
 
 def _add_set(parser: Parser) -> None:
@@ -121,6 +123,7 @@ def _listed(entries: "Sequence[SetEntry]") -> Answer:
 
 def show(args: argparse.Namespace) -> Answer:
     """The card of one set and its address; its manifest as data."""
+    from chestgan_core.documents.front_matter import without_front_matter
     from chestgan_core.publishing.versions.listing import show_set
     from chestgan_core.publishing.versions.status import line_of
     from chestgan_core.store.embedded import open_store
@@ -130,7 +133,7 @@ def show(args: argparse.Namespace) -> Answer:
     title = escaped(f"{args.name}, version {manifest['version']}, {manifest['uri']}")
     if manifest["status"] and (said := line_of(manifest["status"])):
         title += "\n" + escaped(said)
-    return Answer(manifest, f"{title}\n\n{escaped_lines(manifest['card']).rstrip()}")
+    return Answer(manifest, f"{title}\n\n{escaped_lines(without_front_matter(manifest['card'])).rstrip()}")
 
 
 def diff(args: argparse.Namespace) -> Answer:

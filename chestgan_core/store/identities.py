@@ -1,11 +1,12 @@
-"""Who may do what in a SeaweedFS of one's own: the pipeline everything, the portal what its pages need.
+"""Who may do what in a SeaweedFS of one's own: the pipeline everything, the portal what its pages need, those who use
+published sets these sets and nothing else.
 
-In: the keys of both in the environment. Out: SeaweedFS's list of users and rights, a file for `weed -s3.config`.
+In: the keys of each in the environment. Out: SeaweedFS's list of users and rights, a file for `weed -s3.config`.
 
     python -m chestgan_core.store.identities PATH
 
 writes it anew, so that a changed key counts from the next start of the server. For AWS the same rights are in
-deploy/aws/portal-policy.json.
+deploy/aws/portal-policy.json and deploy/aws/consumer-policy.json.
 """
 
 import json
@@ -21,6 +22,7 @@ from chestgan_core.store.keys import CONDITIONAL_WRITES
 
 PIPELINE_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 PORTAL_KEYS = ("CHESTGAN_PORTAL_ACCESS_KEY_ID", "CHESTGAN_PORTAL_SECRET_ACCESS_KEY")
+CONSUMER_KEYS = ("CHESTGAN_CONSUMER_ACCESS_KEY_ID", "CHESTGAN_CONSUMER_SECRET_ACCESS_KEY")
 _MIN_SECRET = 16  # characters
 
 # The object on which every writer tries out conditional writes. The star because SeaweedFS wants one.
@@ -47,10 +49,13 @@ PORTAL_LISTS = (
 )
 # And the object above.
 PORTAL_WRITES = ("reading/*", _TRIED_OUT)
+# Published sets, what is said of them, and the index. Nothing has to be listed: what a fetch asks for is there, or the
+# index tells that it is not.
+CONSUMER_READS = ("synthetic/*",)
 
 
 def identities(environment: Mapping[str, str]) -> dict[str, Any]:
-    """SeaweedFS's form of the list. Without keys of the portal it is not in it. Raises BadInput: a key is missing."""
+    """SeaweedFS's form of the list. Portal and consumers without keys are not in it. Raises BadInput: a key is missing."""
     bucket, _, prefix = (
         environment.get("CHESTGAN_STORE", "s3://chestgan").removeprefix("s3://").partition("/")
     )
@@ -62,10 +67,12 @@ def identities(environment: Mapping[str, str]) -> dict[str, Any]:
         rights = (("Read", PORTAL_READS), ("List", PORTAL_LISTS), ("Write", PORTAL_WRITES))
         actions = [f"{action}:{root}/{one}" for action, patterns in rights for one in patterns]
         users.append(_user("portal", _keys(environment, PORTAL_KEYS), actions))
+    if any(environment.get(name) for name in CONSUMER_KEYS):
+        actions = [f"Read:{root}/{one}" for one in CONSUMER_READS]
+        users.append(_user("consumer", _keys(environment, CONSUMER_KEYS), actions))
     if len({user["credentials"][0]["accessKey"] for user in users}) < len(users):
-        raise BadInput(
-            PORTAL_KEYS[0], "is that of the pipeline, whose rights it would have", "choose another one"
-        )
+        who = "is that of another user, whose rights it would have"
+        raise BadInput(f"{PORTAL_KEYS[0]} or {CONSUMER_KEYS[0]}", who, "choose another one")
     return {"identities": users}
 
 

@@ -98,7 +98,7 @@ def one_set(
     """Everything about one version."""
     books = library(request)
     found = books.set(name, version)
-    withdrawal = books.withdrawal(name, version)
+    status, withdrawal = books.status(name, version), books.withdrawal(name, version)
     covered = name in sets_being_read(db, visitor)
     facts = found.folder.facts
     preset = next((one for one in presets_of(facts.window) if one.name == window and one.available), None)
@@ -121,6 +121,7 @@ def one_set(
         found=found,
         facts=facts,
         withdrawal=withdrawal,
+        deprecation=status if status and status.state == "deprecated" else None,
         covered=covered,
         too_many=too_many,
         versions=[one for one in books.entries() if one.name == name],

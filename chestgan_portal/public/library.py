@@ -1,6 +1,6 @@
 """What the public pages read from the store, kept so that a page is not dozens of requests.
 
-In: the store. Out: published sets with what belongs to them: facts, withdrawal, card, the run that made them, its film
+In: the store. Out: published sets with what belongs to them: facts, status, card, the run that made them, its film
 and report. Pointers are read again every few seconds, artefacts once: they never change.
 """
 
@@ -57,7 +57,7 @@ class Library:
         self.images = SetImages()
         self._index: Kept[list[SetEntry]] = Kept(1, FRESH)
         self._latest: Kept[str] = Kept(1_000, FRESH)
-        self._withdrawals: Kept[SetStatus | None] = Kept(1_000, FRESH)
+        self._statuses: Kept[SetStatus | None] = Kept(1_000, FRESH)
         self._folders: Kept[SetFolder] = Kept(500)
         self._times: Kept[datetime] = Kept(2_000)
         self._cards: Kept[str] = Kept(100)
@@ -104,7 +104,7 @@ class Library:
 
     def status(self, name: str, version: str) -> SetStatus | None:
         """What is said of a version, for instance that it is deprecated; at most some seconds old."""
-        return self._withdrawals.get((name, version), lambda: status_of(self.store, name, version))
+        return self._statuses.get((name, version), lambda: status_of(self.store, name, version))
 
     def withdrawal(self, name: str, version: str) -> SetStatus | None:
         """Why a version was withdrawn, at most some seconds old."""

@@ -15,11 +15,19 @@ class WithdrawnSet(BaseModel):
     replacement: str
 
 
+class DeprecatedSet(BaseModel):
+    """As WithdrawnSet; the version is still given."""
+
+    reason: str
+    replacement: str
+
+
 class PublishedSet(BaseModel):
     """One version. address: s3:// of its folder, which open_set takes. bytes: of all files.
 
     manifest_sha256: of its manifest, which lists the sha256 of every file. low, high: what grey 0 and grey 255 stand
-    for, in `unit` (HU, or grey for images without Hounsfield units). withdrawn: null for a set that may be used.
+    for, in `unit` (HU, or grey for images without Hounsfield units). withdrawn: null for a set that may be used;
+    deprecated: null for one that may be used for new work.
     """
 
     name: str
@@ -39,6 +47,7 @@ class PublishedSet(BaseModel):
     published_at: str
     latest: bool
     withdrawn: WithdrawnSet | None
+    deprecated: DeprecatedSet | None
 
 
 class PublishedSets(BaseModel):
@@ -75,6 +84,9 @@ def published_sets(request: Request) -> PublishedSets:
                 latest=one.latest,
                 withdrawn=WithdrawnSet(reason=one.entry.withdrawn, replacement=one.entry.replacement)
                 if one.entry.withdrawn
+                else None,
+                deprecated=DeprecatedSet(reason=one.entry.deprecated, replacement=one.entry.replacement)
+                if one.entry.deprecated
                 else None,
             )
             for one in books.sets(books.entries())

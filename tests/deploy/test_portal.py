@@ -229,7 +229,7 @@ def test_every_part_of_the_store_is_decided_about() -> None:
         ({"AWS_SECRET_ACCESS_KEY": ""}, "AWS_SECRET_ACCESS_KEY: is not set"),
         ({"CHESTGAN_PORTAL_SECRET_ACCESS_KEY": ""}, "CHESTGAN_PORTAL_SECRET_ACCESS_KEY: is not set"),
         ({"CHESTGAN_PORTAL_SECRET_ACCESS_KEY": "short"}, "has fewer than 16 characters"),
-        ({"CHESTGAN_PORTAL_ACCESS_KEY_ID": "the-pipeline"}, "is that of the pipeline"),
+        ({"CHESTGAN_PORTAL_ACCESS_KEY_ID": "the-pipeline"}, "is that of another user"),
     ],
 )
 def test_keys_that_would_open_more_than_they_should_are_refused(changed: dict[str, str], said: str) -> None:

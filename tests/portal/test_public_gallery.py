@@ -172,7 +172,7 @@ def test_a_withdrawn_version_says_why_names_the_replacement_and_gives_nothing_aw
 def test_a_withdrawal_takes_effect_within_seconds_also_for_images_that_were_shown_before(
     sets: Sets, visitor: TestClient, store: Store, monkeypatch: pytest.MonkeyPatch, portal: Portal
 ) -> None:
-    monkeypatch.setattr(portal.pages.state.library._withdrawals, "_seconds", 0.0)
+    monkeypatch.setattr(portal.pages.state.library._statuses, "_seconds", 0.0)
     image = path_of(sets["typed"], "/images/0.png")
     tag = visitor.get(image).headers["etag"]
     withdraw_set(store, "typed", sets["typed"].version, REASON)

@@ -37,7 +37,7 @@ def other(
 def test_a_version_that_was_not_withdrawn_has_no_withdrawal(ready: SetFolder, store: Store) -> None:
     publish_set(store, ready)
     assert withdrawal_of(store, "tiny", ready.version) is None
-    assert show_set(store, "tiny")["withdrawn"] is None
+    assert show_set(store, "tiny")["status"]["state"] == "published"
 
 
 def test_a_withdrawn_version_cannot_be_fetched_and_says_why_and_what_to_use_instead(
@@ -85,7 +85,7 @@ def test_a_copy_that_was_fetched_before_stays_a_valid_set(
     fetched = fetch_set(store, "tiny", None, tmp_path / "mine")
     withdraw_set(store, "tiny", ready.version, REASON)
     assert verify_set(fetched.path).broken == {}
-    assert show_set(store, "tiny")["withdrawn"]["reason"] == REASON
+    assert show_set(store, "tiny")["status"]["reason"] == REASON
 
 
 def test_the_index_says_that_it_is_withdrawn_also_after_it_was_rebuilt_or_lost(
@@ -103,17 +103,6 @@ def test_the_index_says_that_it_is_withdrawn_also_after_it_was_rebuilt_or_lost(
     assert newest(store, "tiny").withdrawn == ""
 
 
-def test_an_index_without_the_field_is_read_and_corrected(ready: SetFolder, store: Store) -> None:
-    publish_set(store, ready)
-    old, _ = store.get_pointer(keys.set_index())
-    for entry in old["sets"]:
-        del entry["withdrawn"], entry["replacement"]
-    store.update_pointer(keys.set_index(), old)
-    assert [one.withdrawn for one in list_sets(store)] == [""]
-    withdraw_set(store, "tiny", ready.version, REASON)
-    assert [one.withdrawn for one in list_sets(store)] == [REASON]
-
-
 def test_a_withdrawn_version_cannot_be_published_again(ready: SetFolder, store: Store) -> None:
     publish_set(store, ready)
     withdraw_set(store, "tiny", ready.version, REASON)
@@ -127,7 +116,7 @@ def test_withdrawing_again_corrects_the_reason_and_keeps_the_time(
     ready: SetFolder, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_set(store, ready)
-    key = keys.set_withdrawal("tiny", ready.version)
+    key = keys.set_status("tiny", ready.version)
     first = withdraw_set(store, "tiny", ready.version, "a first reason")
     store.update_pointer(key, first.as_json() | {"at": "2026-01-02T03:04:05Z"})
     second = withdraw_set(store, "tiny", ready.version, REASON)
@@ -170,7 +159,7 @@ def test_a_replacement_is_another_version_that_is_published_and_not_withdrawn(
         withdraw_set(store, "tiny", "v9", REASON)
     with pytest.raises(NotInStore, match="set else: has not been published"):
         withdraw_set(store, "tiny", ready.version, REASON, "else/v1")
-    with pytest.raises(BadInput, match="is the version that is withdrawn"):
+    with pytest.raises(BadInput, match="is the version itself"):
         withdraw_set(store, "tiny", ready.version, REASON, ready.version)
     with pytest.raises(BadInput, match="cannot be part of a key"):
         withdraw_set(store, "tiny", ready.version, REASON, "../x")
@@ -181,14 +170,14 @@ def test_a_replacement_is_another_version_that_is_published_and_not_withdrawn(
     assert withdrawal_of(store, "tiny", ready.version) is None
 
 
-@pytest.mark.parametrize("value", [{}, {"reason": ""}, {"reason": "x" * 5000}, {"at": "yesterday"}])
+@pytest.mark.parametrize("value", [{}, {"state": "fine"}, {"reason": "x" * 5000}, {"at": "yesterday"}])
 def test_a_withdrawal_that_is_none_is_an_error_and_not_a_permission(
     ready: SetFolder, store: Store, tmp_path: Path, value: dict[str, str]
 ) -> None:
     publish_set(store, ready)
     good = withdraw_set(store, "tiny", ready.version, REASON).as_json()
-    store.update_pointer(keys.set_withdrawal("tiny", ready.version), (good | value) if value else {"a": 1})
-    with pytest.raises(DamagedObject, match="is not the withdrawal of a set"):
+    store.update_pointer(keys.set_status("tiny", ready.version), (good | value) if value else {"a": 1})
+    with pytest.raises(DamagedObject, match="is not the status of a set"):
         fetch_set(store, "tiny", ready.version, tmp_path / "x")
 
 
