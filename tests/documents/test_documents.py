@@ -16,6 +16,7 @@ from PIL import Image
 
 from chestgan_core.documents.blocks import (
     Bullets,
+    Code,
     Document,
     Facts,
     Figure,
@@ -51,7 +52,14 @@ def everything(rows: int = 3) -> Document:
             figure,
         ),
         sections=(
-            Section("Words", (Paragraph("A <script>alert(1)</script>."), Bullets(("one thing", "another")))),
+            Section(
+                "Words",
+                (
+                    Paragraph("A <script>alert(1)</script>."),
+                    Bullets(("one thing", "another")),
+                    Code("chestgan sets list"),
+                ),
+            ),
             Section("Nothing", ()),
             Section(
                 "Numbers",

@@ -5,6 +5,7 @@ which adds what is known of the files themselves. Times and names of machines ar
 hash of its files, and the same run must give the same version.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
@@ -23,7 +24,7 @@ from chestgan_core.local.json_text import parse_json
 from chestgan_core.publishing.fields import NotNegative, Sha256, Text
 from chestgan_core.publishing.reader.manifest import SetFacts, facts_from
 from chestgan_core.publishing.split.counts import SplitCounts
-from chestgan_core.store.artefacts import canonical_json, parse_typed
+from chestgan_core.store.artefacts import parse_typed
 
 FILE = "provenance.json"
 KIND = "synthetic-set-provenance"
@@ -192,8 +193,8 @@ class CardFacts:
         }
 
     def as_bytes(self) -> bytes:
-        """provenance.json; the same facts give the same bytes."""
-        return canonical_json(self.as_json())
+        """provenance.json; the same facts give the same bytes. Names keep the order that the card has them in."""
+        return (json.dumps(self.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 @dataclass(frozen=True)
