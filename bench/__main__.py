@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import (
     catalog,
+    dicom_export,
     download,
     evaluation,
     generation,
@@ -41,6 +42,7 @@ def main() -> int:
         loading.measure,
         download.measure,
         catalog.measure,
+        dicom_export.measure,
         portal.measure,
     ]
     for measure in parts:

@@ -4,10 +4,14 @@ They have modules, attributes at every depth and types, and no conditions: an at
 is not found here. dciodvfy, which the tests run too, knows the conditions.
 """
 
+import os
+import shutil
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from dicom_validator.validator.dicom_file_validator import DicomFileValidator
 from dicom_validator.validator.dicom_info import DicomInfo
 from dicom_validator.validator.error_handler import NullValidationResultHandler
@@ -27,6 +31,15 @@ def findings(path: Path) -> list[str]:
         for module, errors in (result.module_errors or {}).items()
         for tag, error in errors.items()
     ] + ([] if result.status.name in ("Passed", "Failed") else [result.status.name])
+
+
+def output_of(tool: str, package: str, path: Path) -> tuple[int, list[str]]:
+    """What a tool of Debian says of a file: exit status, lines of both outputs. In CI it must be there."""
+    if shutil.which(tool) is None:
+        missing = f"{tool} is missing: apt-get install {package}"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    run = subprocess.run([tool, path], capture_output=True, text=True, check=False)
+    return run.returncode, (run.stdout + run.stderr).splitlines()
 
 
 @cache
