@@ -113,7 +113,7 @@ def reproduce(
         SourceUnreachable: The source did not answer: run it again.
         DiskFull: The work folder has no room.
     """
-    if (checked := verify_set(folder.path)).broken:
+    if (checked := verify_set(folder.path, images=False)).broken:
         raise DamagedObject(folder.path, checked.line().replace("\n", "; "), REMEDY)
     facts = read_provenance(_read(folder, FILE), str(folder.path / FILE))
     metrics, where = facts.provenance.metrics, str(folder.path / FILE)
@@ -136,13 +136,19 @@ def _reproduce(
     endpoint: str | None,
     device: str,
 ) -> Reproduction:
-    sides, problems, why = _real(folder, instructions, rows, work, home, source, endpoint)
-    if not why:
-        why = _not_the_same(rows, problems) or _not_comparable(folder, metrics)
+    sides: dict[str, RealImages] = {}
+    problems: list[Problem] = []
     again: dict[tuple[str, str], MetricRow] = {}
-    reasons = {"": why} if why else {}
-    if TRAIN in sides and HELD_OUT in sides and not _not_comparable(folder, metrics):
-        again, reasons = _scored(folder, metrics, instructions, sides, device)
+    why = _not_comparable(folder, metrics)
+    if not why:  # else nothing is fetched
+        sides, problems, why = _real(folder, instructions, rows, work, home, source, endpoint)
+    reasons = {"": why}
+    if not why:
+        why = _not_the_same(rows, problems)
+        if TRAIN in sides and HELD_OUT in sides:
+            again, reasons = _scored(folder, metrics, instructions, sides, device)
+        else:
+            reasons = {"": why}
     numbers = compare(metrics.rows, again, reasons)
     if why and again:
         # Other pixels may be another rounding on this machine: a number that is equal all the same is the card's.
@@ -199,10 +205,8 @@ def _not_the_same(rows: Sequence[SplitRow], problems: Sequence[Problem]) -> str:
     if not problems:
         return ""
     series = {problem.series for problem in problems}
-    kinds = " or ".join(kind for kind in ("missing", "changed") if any(one.kind == kind for one in problems))
-    return (
-        f"{len(series)} of {len({row.series for row in rows})} series of the split are {kinds} at the source"
-    )
+    kinds = ", ".join(dict.fromkeys(problem.kind for problem in problems))
+    return f"{len(series)} of {len({row.series for row in rows})} series of the split are not as published: {kinds}"
 
 
 def _not_comparable(folder: SetFolder, metrics: Metrics) -> str:
@@ -212,11 +216,11 @@ def _not_comparable(folder: SetFolder, metrics: Metrics) -> str:
     if len({row.seed for row in measured}) > 1 or len(counts) > 1:
         return "the rows of the card are not of one comparison"
     count, facts = max(counts), folder.facts
+    if count > facts.images and not _has_weights(folder):
+        return f"the card is about {count} images, and the set has {facts.images} and no generator"
     seeds = metrics.provenance.get("seeds")
     if seeds is not None and seeds != f"{facts.first_seed} to {facts.first_seed + count - 1}":
         return f"the card is about the images of the seeds {str(seeds)[:40]}, which are others than the set's"
-    if count > facts.images and not _has_weights(folder):
-        return f"the card is about {count} images, and the set has {facts.images} and no generator"
     return ""
 
 
@@ -227,7 +231,7 @@ def _scored(
     sides: "dict[str, RealImages]",
     device: str,
 ) -> tuple[dict[tuple[str, str], MetricRow], dict[str, str]]:
-    """(extractor, measure) -> row, and extractor -> why it has none."""
+    """(extractor, measure) -> row, and extractor or measure -> why it has none."""
     from chestgan_core.evaluation.scoring.evaluate import evaluate
     from chestgan_core.metrics.feature_extractors import Extractor, open_extractor
     from chestgan_core.training.devices import pick_device
@@ -269,6 +273,9 @@ def _scored(
         )
     except BadInput as error:  # too few images of a side are there
         return {}, {"": f"{error.what} {error.cause}"}
+    if classes and not sides[HELD_OUT].classes:
+        unnamed = "the split does not name the classes of all held-out patients"
+        reasons |= {row.measure: unnamed for row in measured if row.group == "utility"}
     return {(row.extractor, row.measure): row for row in report.rows}, reasons
 
 

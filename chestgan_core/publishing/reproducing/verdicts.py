@@ -50,13 +50,14 @@ class Comparison:
 def compare(
     card: Sequence[MetricRow], again: Mapping[tuple[str, str], MetricRow], reasons: Mapping[str, str]
 ) -> list[Comparison]:
-    """Every number that the card has. again: (extractor, measure) -> row. reasons: extractor -> why it has no rows;
-    "" is that of all.
+    """Every number that the card has.
+
+    again: (extractor, measure) -> row. reasons: extractor or measure -> why it has none; "" is that of all.
     """
     found = []
     for row in card:
         new = again.get((row.extractor, row.measure))
-        reason = reasons.get(row.extractor) or reasons.get("", "")
+        reason = next((reasons[name] for name in (row.extractor, row.measure, "") if name in reasons), "")
         if not reason and new is None:
             reason = "this version of chestgan has no such measure"
         for part in ("value", "floor"):
