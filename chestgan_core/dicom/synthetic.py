@@ -35,6 +35,11 @@ def synthetic_cause(header: Dataset) -> str:
     return "its equipment is a synthesizer (109100, DCM)" if names_synthesizer(header) else ""
 
 
+def says_synthetic(header: Dataset) -> bool:
+    """Whether the object says so as the standard writes it: SyntheticData is YES, and nothing else."""
+    return set(_stated(header)) == {"YES"}
+
+
 def names_synthesizer(header: Dataset) -> bool:
     """Whether its contributing equipment has the purpose Synthesizing Equipment."""
     return any(

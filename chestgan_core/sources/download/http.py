@@ -159,7 +159,7 @@ def _answer(
 ) -> Iterator[urllib3.BaseHTTPResponse]:
     """A successful answer whose body is not read yet. Failures while it is read count as failures of this attempt."""
     try:
-        answer = _pool(url).request(
+        answer = pool_for(url).request(
             "GET",
             url,
             fields=dict(params or {}),
@@ -260,7 +260,8 @@ def _headers(auth: str | None) -> dict[str, str]:
     return headers | ({"Authorization": auth} if auth else {})
 
 
-def _pool(url: str) -> urllib3.PoolManager:
+def pool_for(url: str) -> urllib3.PoolManager:
+    """The connections to a server, through the proxy of the environment where there is one. Certificates are checked."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     proxy = "" if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(parts.scheme, "")
