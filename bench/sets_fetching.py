@@ -1,8 +1,8 @@
 """A set of 10,000 images: fetch against the plain boto3 transfer manager, verify against sha256sum.
 
 The bucket is a SeaweedFS of this machine, which takes cores from both. boto3 writes the files and checks nothing; ours
-has every file's sha256 at the end. sha256sum reads the files, and so do we; with images, each PNG is decoded too, which is
-not the same work: that row says what it costs.
+has every file's sha256 at the end. sha256sum reads the files, and so do we; with images, each PNG is decoded too, which
+is not the same work: that row says what it costs.
 """
 
 import shutil

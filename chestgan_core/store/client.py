@@ -78,7 +78,8 @@ def s3_client(
         config = Config(
             connect_timeout=2.5,
             read_timeout=answer_within,
-            signature_version=UNSIGNED if anonymous else None,
+            # What botocore would choose for requests; links it would sign in the way that newer regions refuse.
+            signature_version=UNSIGNED if anonymous else "s3v4",
             retries={"mode": "standard", "total_max_attempts": attempts},
             max_pool_connections=2 * PARALLEL,
             # Servers other than AWS seldom have a DNS name for each bucket.

@@ -55,7 +55,7 @@ CONSUMER_READS = ("synthetic/*",)
 
 
 def identities(environment: Mapping[str, str]) -> dict[str, Any]:
-    """SeaweedFS's form of the list. Portal and consumers without keys are not in it. Raises BadInput: a key is missing."""
+    """SeaweedFS's form of the list. Portal and consumers without keys are not in it. Raises BadInput."""
     bucket, _, prefix = (
         environment.get("CHESTGAN_STORE", "s3://chestgan").removeprefix("s3://").partition("/")
     )

@@ -3,6 +3,7 @@
 In: a store. Out: entries of the index, and manifests with their cards.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,9 @@ def list_sets(store: Store) -> list[SetEntry]:
     return read_index(store)
 
 
+_VERSION = re.compile("[0-9a-f]{16}")
+
+
 @dataclass(frozen=True)
 class _Searched:
     entry: SetEntry
@@ -61,7 +65,10 @@ def search_sets(store: Store, words: Sequence[str]) -> list[SetEntry]:
     found = [one for one in searched if all(_score(word, one.words) for word in asked)]
     if not found:
         strange = [word for word in asked if not any(_score(word, one.words) for one in searched)]
-        known = {part for one in searched for text in one.words for part in (text, *text.split())}
+        known = {
+            part for one in searched for text in one.words for part in (text, *re.split(r"[\s_-]+", text))
+        }
+        known = {part for part in known if re.search("[a-z]{2}", part) and not _VERSION.fullmatch(part)}
         what = " ".join(strange or asked)
         remedy = nearest(strange[0], known) if strange else "leave out a word: no set has all of them"
         raise NotInStore("the search", f"found no set with {what}", remedy)
