@@ -13,7 +13,7 @@ import yaml
 
 from chestgan_core.cli.main import main, parser
 from chestgan_core.config.dataset import Dataset
-from chestgan_core.config.experiment import load_experiment, parse_experiment
+from chestgan_core.config.experiment import Experiment, load_experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
 from chestgan_core.publishing.opening import open_set
 from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
@@ -24,7 +24,7 @@ from chestgan_core.publishing.versions.listing import list_sets, show_set
 from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
-from chestgan_core.training.weights import load_generator, save_generator
+from chestgan_core.training.weights import LoadedGenerator, load_generator, save_generator
 from chestgan_core.tuning.space import SearchSpace
 
 ROOT = Path(__file__).parent.parent
@@ -82,23 +82,46 @@ def test_every_experiment_dataset_and_space_in_the_docs_is_valid(snippet: str) -
         assert parse_experiment(fields, "documented", "docs")
 
 
+def first_what_others_need(command: str) -> tuple[int, str]:
+    """Order of commands: sets are fetched before they are converted, and converted before their forms are."""
+    words = shlex.split(command)
+    kinds = {"fetch": 0, "convert": 1 if "demo-set" in words else 2}
+    return kinds.get(words[2], 3), command
+
+
+def save_random_generator(experiment: Experiment, folder: Path) -> LoadedGenerator:
+    folder.mkdir()
+    save_generator(folder, build_generator(experiment), experiment)
+    return load_generator(folder)
+
+
 @pytest.fixture(scope="module")
-def place(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the set `demo` fetched into demo-set, as the README does it."""
+def place(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory, phantom_folder: Path) -> Path:
+    """A folder with the sets that the pages name, fetched and converted as they do it, and slices of phantoms."""
     folder = tmp_path_factory.mktemp("reader")
     experiment = load_experiment("demo")
-    (folder / "model").mkdir()
-    save_generator(folder / "model", build_generator(experiment), experiment)
+    generator = save_random_generator(experiment, folder / "model")
+    conditional = load_experiment("lung-dcgan-64-classes")
+    narrow = conditional.network.model_copy(update={"generator_width": 8})
+    of_classes = save_random_generator(
+        conditional.model_copy(update={"network": narrow}), folder / "of-classes"
+    )
     facts = {"source": "generated phantom images", "source_licence": "none needed", "image_kind": "phantom"}
-    ready = write_set(load_generator(folder / "model"), experiment, 20, 0, folder / "written", facts)
+    ready = [
+        write_set(generator, experiment, 20, 0, folder / "written", facts),
+        write_set(of_classes, conditional, 30, 0, folder / "written-classes", facts),
+    ]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in embedded.environment.items():
             patch.setenv(name, value)
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         patch.chdir(folder)
-        publish_set(Store.open(), ready)
-        for command in COMMANDS:
-            if command.startswith("chestgan sets"):
-                assert main(shlex.split(command)[1:]) == 0, command
+        for one in ready:
+            publish_set(Store.open(), one)
+        of_sets = [command for command in COMMANDS if command.startswith("chestgan sets")]
+        normalize = f"chestgan normalize {phantom_folder} --public-ids --out slices.safetensors"
+        for command in (*sorted(of_sets, key=first_what_others_need), normalize):
+            assert main(shlex.split(command)[1:]) == 0, command
     return folder
 
 
