@@ -42,6 +42,7 @@ from chestgan_assets.execution.executor import loadable_executor, on_kubernetes,
 from chestgan_assets.execution.pod_profiles import load_pod_settings, require_known_steps
 from chestgan_assets.jobs.asset_jobs import asset_jobs
 from chestgan_assets.jobs.backfills import backfill_patients_job
+from chestgan_assets.jobs.forgetting import forget_patient_job
 from chestgan_assets.load_faults import left_out, note_fault
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_core.errors import BadInput
@@ -89,7 +90,7 @@ if on_kubernetes():
 defs = dg.Definitions(
     assets=assets,
     asset_checks=[no_failed_partitions, catalogs_fresh, configuration_loads],
-    jobs=[*asset_jobs, backfill_patients_job],
+    jobs=[*asset_jobs, backfill_patients_job, forget_patient_job],
     sensors=[
         patient_partitions_sensor,
         new_series_sensor,

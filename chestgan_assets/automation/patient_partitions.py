@@ -20,6 +20,8 @@ from chestgan_assets.partitions import DATASETS, DICOM, PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
 from chestgan_core.config.dataset import patient_partition
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
+from chestgan_core.store import keys
+from chestgan_core.store.forgotten import artefact_tombstone, forgotten_patients
 from chestgan_core.store.store import Store
 
 # A tick must end within the minute that Dagster gives it, even where the database is slow.
@@ -99,21 +101,32 @@ def register_all(instance: dg.DagsterInstance, dataset: str, wanted: Iterable[st
 
 def catalogued(store: Store) -> Iterator[tuple[str, str]]:
     """Each dataset that has a catalog, with the version of its newest one."""
-    from chestgan_core.sources.catalog.stored_catalog import newest_catalog_version
-
     for dataset in DICOM:
         try:
-            yield dataset, newest_catalog_version(store, dataset)
+            yield dataset, newest_catalog(store, dataset)
         except NotInStore:
             continue
 
 
+def newest_catalog(store: Store, dataset: str) -> str:
+    """The version of the newest catalog. Raises NotInStore."""
+    from chestgan_core.sources.catalog.stored_catalog import newest_catalog_version
+
+    return newest_catalog_version(store, dataset)
+
+
 def listed_patients(store: Store, dataset: str, version: str) -> Mapping[str, tuple[str, str]] | None:
-    """See read_patients; None where the catalog is damaged, which is logged: other datasets must not wait for it."""
+    """See read_patients, without those who have withdrawn; None where the catalog is damaged, which is logged: other
+    datasets must not wait for it. Of a catalog that a withdrawal has replaced, its replacement counts.
+    """
     from chestgan_core.sources.catalog.stored_catalog import read_patients
 
     try:
-        return read_patients(store, dataset, version)
+        if removed := artefact_tombstone(store, keys.catalog_manifest(dataset, version)):
+            version = removed.facts.get("replaced_by") or newest_catalog(store, dataset)
+        forgotten = forgotten_patients(store, dataset)
+        listed = read_patients(store, dataset, version)
+        return {patient: facts for patient, facts in listed.items() if patient not in forgotten}
     except (BadInput, DamagedObject, NotInStore) as error:
         _log.warning("%s: %s; materialize series_catalog again", dataset, error)
         return None

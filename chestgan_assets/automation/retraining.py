@@ -1,4 +1,4 @@
-"""Retraining after enough new slices, or after drift.
+"""Retraining after enough new slices, after drift, or after a patient has withdrawn.
 
 Input: the store (current runs, training sets, slices) and what was requested before (the cursor, Dagster's runs).
 Output: run requests, first for the training set, then for the experiments that were trained on an older one.
@@ -12,6 +12,8 @@ from chestgan_assets.automation.run_requests import for_each_experiment, latest_
 from chestgan_assets.jobs.asset_jobs import synthetic_set_job, training_set_job
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.resources import StoreResource
+from chestgan_core.config.dataset import dataset_named
+from chestgan_core.errors import Forgotten
 from chestgan_core.evaluation.thresholds import Thresholds, current_training_set, thresholds
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
@@ -21,15 +23,16 @@ if TYPE_CHECKING:
 
 NO_CHECKPOINT = "no checkpoint; the first training has to be started by a person"
 NOTHING_NEW = "no new slices"
+WITHDRAWN = "a patient whose slices were used has withdrawn"
 
 
 @dg.sensor(
     jobs=[training_set_job, synthetic_set_job],
     minimum_interval_seconds=3600,
-    description="Retrains experiments after enough new slices or after drift. Off by default.",
+    description="Retrains experiments after enough new slices, drift, or a patient's withdrawal. Off by default.",
 )
 def retraining_sensor(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
-    """Retrains experiments after enough new slices or after drift.
+    """Retrains experiments after enough new slices, after drift, or after a patient has withdrawn.
 
     The cursor holds the last request key per dataset and per experiment: a state is never requested twice, even if its
     run failed.
@@ -47,22 +50,31 @@ def _next(
     instance: dg.DagsterInstance, store: Store, experiment: str, limits: Thresholds, requested: dict[str, str]
 ) -> tuple[dg.RunRequest | None, str]:
     """The next run of one experiment, and why. Writes into requested."""
-    from chestgan_core.slices.drift import drift_since
+    from chestgan_core.slices.drift import drift_since, present_state
     from chestgan_core.slices.training_set import open_training_set
 
     current = current_training_set(store, experiment)
     if current is None:
         return None, NO_CHECKPOINT
     dataset, version = current
-    drift = drift_since(store, open_training_set(store, dataset, version))
-    why = enough(drift, limits)
-    if why is None and not drift.slices:
-        return None, NOTHING_NEW
-    if why is None:
-        return None, f"{drift.slices} slices of {drift.patients} patients are new: not enough, and no drift"
+    why: str | None
+    try:
+        drift = drift_since(store, open_training_set(store, dataset, version))
+    except Forgotten:
+        # The same slices may have been requested before, when the patient had not come yet.
+        why, state = WITHDRAWN, f"{present_state(store, dataset_named(dataset))}:after-{version}"
+    else:
+        why, state = enough(drift, limits), drift.state
+        if why is None and not drift.slices:
+            return None, NOTHING_NEW
+        if why is None:
+            return (
+                None,
+                f"{drift.slices} slices of {drift.patients} patients are new: not enough, and no drift",
+            )
     (newest,) = store.read_pointer(keys.training_set_latest(dataset), "version")
-    key = f"training-set:{dataset}:{drift.state}"
-    if newest != version and not drift_since(store, open_training_set(store, dataset, newest)).slices:
+    key = f"training-set:{dataset}:{state}"
+    if newest != version and _is_current(store, dataset, newest):
         status = dg.DagsterRunStatus.SUCCESS  # somebody has built it from all current slices
     elif (run := latest_run(instance, key)) is not None:
         status = run.status
@@ -85,6 +97,17 @@ def _next(
         return None, f"{why}: training on {newest} was already requested"
     requested[f"experiment {experiment}"] = key
     return run_request(key, experiment, synthetic_set_job.name), f"{why}: training on {newest} requested"
+
+
+def _is_current(store: Store, dataset: str, version: str) -> bool:
+    """Whether a training set was built from all current slices, and is there."""
+    from chestgan_core.slices.drift import drift_since
+    from chestgan_core.slices.training_set import open_training_set
+
+    try:
+        return not drift_since(store, open_training_set(store, dataset, version)).slices
+    except Forgotten:
+        return False
 
 
 def enough(drift: "Drift", limits: Thresholds) -> str | None:

@@ -3,9 +3,12 @@
 Nothing else imports them; a test says so. Read and run against Dagster 1.13.27: look here first after an upgrade.
 """
 
+import sqlite3
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -46,6 +49,7 @@ __all__ = [
     "StepDependencyConfig",
     "StepHandler",
     "StepHandlerContext",
+    "erase_runs",
     "is_backfill_in_progress",
     "submit_backfill",
 ]
@@ -107,6 +111,43 @@ def submit_backfill(
     )
     instance.add_backfill(backfill)
     return backfill.backfill_id
+
+
+def erase_runs(instance: dg.DagsterInstance, runs: Collection[str]) -> None:
+    """Delete runs with their events, checks and logs, so that nothing of their metadata can be read any more.
+
+    instance.wipe_asset_partitions is public, and no storage of open-source Dagster has it. instance.delete_run leaves
+    the event of each asset that was materialized last (in the table of assets), the results of checks, the logs, and
+    on SQLite the bytes of what it deletes in the files.
+    """
+    from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, AssetKeyTable
+    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+
+    storage = instance.event_log_storage
+    if isinstance(storage, SqlEventLogStorage):
+        with storage.index_connection() as connection:
+            for run in runs:
+                checks = AssetCheckExecutionsTable
+                connection.execute(checks.delete().where(checks.c.run_id == run))
+                # As of an asset that was never materialized; the next materialization fills it in.
+                last = AssetKeyTable.update().where(AssetKeyTable.c.last_run_id == run)
+                connection.execute(last.values(last_materialization=None, cached_status_data=None))
+    for run in runs:
+        instance.delete_run(run)
+        instance.compute_log_manager.delete_logs(prefix=[run])
+    if runs and isinstance(storage, SqliteEventLogStorage):
+        _vacuum([Path(storage.path_for_shard(name)) for name in (*runs, "index")])
+
+
+def _vacuum(files: Sequence[Path]) -> None:
+    """Write SQLite's files anew, without the bytes of deleted rows. One that another process is reading stays as it is:
+    its free pages are overwritten by the next rows.
+    """
+    for path in filter(Path.is_file, files):
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(path, timeout=30)) as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def is_backfill_in_progress(instance: dg.DagsterInstance, assets: Sequence[dg.AssetKey]) -> bool:

@@ -16,6 +16,7 @@ from chestgan_core.cli import (
     doctor,
     evaluate,
     experiments,
+    forget,
     generate,
     get,
     reading,
@@ -29,7 +30,7 @@ from chestgan_core.local.log_lines import LINES, configure_logging
 
 log = logging.getLogger(__name__)
 
-GROUPS = (catalog, dicom, train, generate, evaluate, experiments, study, sets, reading, get, doctor)
+GROUPS = (catalog, dicom, train, generate, evaluate, experiments, study, sets, reading, forget, get, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,11 +6,12 @@ In: the store, the environment. Out: data; only pointers, manifests and report.j
 import math
 from dataclasses import dataclass
 
-from chestgan_core.errors import NotInStore
+from chestgan_core.errors import Forgotten, NotInStore
 from chestgan_core.evaluation.scoring.read_report import newest_report, read_payload
 from chestgan_core.evaluation.scoring.report_payload import RunReport
 from chestgan_core.local.environment import number_from_environment
 from chestgan_core.store import keys
+from chestgan_core.store.forgotten import artefact_tombstone
 from chestgan_core.store.store import Store
 from chestgan_core.training.run_manifest import read_run_manifest
 
@@ -44,12 +45,21 @@ def thresholds() -> Thresholds:
 
 
 def current_training_set(store: Store, experiment: str) -> tuple[str, str] | None:
-    """Dataset and version of the training set of the current run; None without a run. Raises DamagedObject."""
+    """Dataset and version of the training set of the current run; None without a run. Raises DamagedObject.
+
+    A run that a patient's withdrawal removed still says what it was trained on.
+    """
     try:
         (run,) = store.read_pointer(keys.run_latest(experiment), "run")
     except NotInStore:
         return None
-    manifest = read_run_manifest(store, store.read_manifest(keys.run_manifest(experiment, run)))
+    key = keys.run_manifest(experiment, run)
+    try:
+        manifest = read_run_manifest(store, store.read_manifest(key))
+    except Forgotten:
+        removed = artefact_tombstone(store, key)
+        facts = removed.facts if removed else {}
+        return (facts["dataset"], facts["training_set"]) if {"dataset", "training_set"} <= facts.keys() else None
     return manifest.dataset, manifest.training_set
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chestgan_core.config.dataset import Dataset
 from chestgan_core.local.parquet import read_parquet
 from chestgan_core.slices.candidates import StoredShard
 from chestgan_core.slices.newest_slices import newest_slices
@@ -53,23 +54,37 @@ class Drift:
 def drift_since(store: Store, training_set: TrainingSet) -> Drift:
     """The drift of the slices that were normalized since. Raises NotInStore, DamagedObject."""
     dataset = training_set.dataset
+    shards = _present_shards(store, dataset)
+    known = {(shard.stored.sha256, shard.stored.rows_sha256) for shard in training_set.shards}
+    new = [shard for shard in shards if (shard.sha256, shard.rows_sha256) not in known]
+    return Drift(
+        slices=sum(shard.slices for shard in new),
+        patients=len(new),
+        known=sum(shard.slices for shard in training_set.shards),
+        state=_state(shards),
+        shifts=_shifts(store, training_set, new),
+    )
+
+
+def present_state(store: Store, dataset: Dataset) -> str:
+    """A digest of the shards that a training set would be made of now: `Drift.state` without a training set to compare
+    with. Raises NotInStore, DamagedObject.
+    """
+    return _state(_present_shards(store, dataset))
+
+
+def _present_shards(store: Store, dataset: Dataset) -> list[StoredShard]:
     if dataset.has_hounsfield:
         found, _ = newest_slices(store, dataset)
     else:
         from chestgan_core.slices.image_slices import newest_image_slices
 
         found = dict(newest_image_slices(store, dataset))
-    known = {(shard.stored.sha256, shard.stored.rows_sha256) for shard in training_set.shards}
-    shards = [StoredShard.from_artefact(name, artefact) for name, artefact in sorted(found.items())]
-    new = [shard for shard in shards if (shard.sha256, shard.rows_sha256) not in known]
-    digests = [digest for shard in shards for digest in (shard.sha256, shard.rows_sha256)]
-    return Drift(
-        slices=sum(shard.slices for shard in new),
-        patients=len(new),
-        known=sum(shard.slices for shard in training_set.shards),
-        state=content_version(digests),
-        shifts=_shifts(store, training_set, new),
-    )
+    return [StoredShard.from_artefact(name, artefact) for name, artefact in sorted(found.items())]
+
+
+def _state(shards: Sequence[StoredShard]) -> str:
+    return content_version([digest for shard in shards for digest in (shard.sha256, shard.rows_sha256)])
 
 
 def _shifts(store: Store, training_set: TrainingSet, new: Sequence[StoredShard]) -> tuple[Shift, ...]:

@@ -14,6 +14,7 @@ from chestgan_core.sources.catalog.stored_catalog import newest_catalog_version,
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact
 from chestgan_core.store.client import PARALLEL
+from chestgan_core.store.forgotten import forgotten_patients
 from chestgan_core.store.store import Store
 
 
@@ -29,19 +30,20 @@ def recipe_of(dataset: Dataset) -> NormalizationRecipe:
         size=dataset.slice_size,
         min_lung_fraction=LUNG_FRACTION if by_lung else 0.0,
         stack_rules=stack_rules(dataset.selection),
-    )
         synthetic=dataset.synthetic,
+    )
 
 
 def newest_slices(store: Store, dataset: Dataset) -> tuple[dict[str, Artefact], tuple[str, ...]]:
     """Patient -> its slices, and the patients of the catalog that have none.
 
     A patient whose selected series, archive or recipe have changed since counts as one without slices: its old ones,
-    perhaps of a series that was withdrawn, would be trained on unnoticed. Raises NotInStore (no catalog),
-    DamagedObject.
+    perhaps of a series that was withdrawn, would be trained on unnoticed. A patient who has withdrawn is neither.
+    Raises NotInStore (no catalog), DamagedObject.
     """
     listed = read_patients(store, dataset.name, newest_catalog_version(store, dataset.name))
-    patients = sorted(listed)
+    # The newest catalog does not list them, unless it was being made when they withdrew.
+    patients = sorted(listed.keys() - forgotten_patients(store, dataset.name))
     recipe = recipe_of(dataset).version
 
     def read_one(patient: str) -> Artefact | None:

@@ -7,7 +7,7 @@ import builtins
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from chestgan_core.config.dataset import dataset_named
+from chestgan_core.config.dataset import Dataset, dataset_named
 from chestgan_core.dicom.left_out import below
 from chestgan_core.dicom.pseudonyms import pseudonyms_of
 from chestgan_core.errors import BadInput
@@ -22,6 +22,7 @@ from chestgan_core.sources.archive.raw_archive import fetch_archive
 from chestgan_core.sources.catalog.series_selection import stack_problem
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version, sha256_of
+from chestgan_core.store.forgotten import storing_of
 from chestgan_core.store.store import Store
 
 
@@ -47,9 +48,15 @@ class PatientSlices:
 def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path) -> PatientSlices:
     """Normalize the newest raw archive of a patient. The same archive and recipe give the same version.
 
-    Raises BadInput when no lung region was found, with the reasons; StoreError.
+    Raises BadInput when no lung region was found, with the reasons; PatientForgotten (the patient has withdrawn;
+    nothing is kept), StoreError.
     """
     dataset = dataset_named(dataset_name)
+    with storing_of(store, dataset.name, patient, keys.slices_prefix(dataset.name, patient)):
+        return _normalize(store, dataset, patient, home)
+
+
+def _normalize(store: Store, dataset: Dataset, patient: str, home: Path) -> PatientSlices:
     recipe = recipe_of(dataset)
     with scratch_folder(home) as scratch:
         archive = fetch_archive(store, dataset.name, patient, scratch / "raw")

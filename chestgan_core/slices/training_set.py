@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from chestgan_core.config.dataset import Dataset, dataset_named
-from chestgan_core.errors import BadInput
+from chestgan_core.errors import BadInput, PatientForgotten
 from chestgan_core.local.progress import Progress
 from chestgan_core.reasons import in_words
 from chestgan_core.slices.candidates import BoxCounts, StoredShard, read_candidates, with_boxes
@@ -31,6 +31,7 @@ from chestgan_core.sources.annotations.boxes import Annotations
 from chestgan_core.sources.annotations.gather import read_annotations
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, canonical_json, content_version
+from chestgan_core.store.forgotten import forgotten_patients, remove_artefact
 from chestgan_core.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -128,7 +129,8 @@ class TrainingSet:
 def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
     """Commit a training set of the current slices; the same slices and rules give the same version.
 
-    Raises BadInput: fewer than two patients have slices, or the rules leave nothing; NotInStore.
+    Raises BadInput: fewer than two patients have slices, or the rules leave nothing; PatientForgotten: one of them has
+    withdrawn meanwhile; NotInStore.
     """
     dataset = dataset_named(dataset_name)
     shards, missing, not_normalized = _stored(store, dataset)
@@ -150,6 +152,8 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
         files = {CONTACT_SHEET.format(name or UNNAMED): png for name, png in sheets.items()}
         card = write_card(fields, rows).encode()
         store.commit(manifest_key, {**files, CARD: card, ROWS: rows_bytes(rows)}, fields)
+    if dataset.has_hounsfield:
+        _require_all_there(store, dataset, manifest_key, [shard.name for shard in shards])
     store.update_pointer(keys.training_set_latest(dataset.name), {"version": version})
     slices, patients = fields["slices"], fields["patients"]
     log.info(
@@ -157,6 +161,14 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
         f"{slices['held-out']} of {patients['held-out']} held out, left out {in_words(selection.left_out)}"
     )
     return replace(open_training_set(store, dataset.name, version), missing=missing)
+
+
+def _require_all_there(store: Store, dataset: Dataset, manifest_key: str, patients: Sequence[str]) -> None:
+    """Takes back what was just committed, and raises PatientForgotten, where one of its patients has withdrawn."""
+    if gone := forgotten_patients(store, dataset.name).intersection(patients):
+        remove_artefact(store, manifest_key)
+        cause = f"{len(gone)} of its patients withdrew while it was made"
+        raise PatientForgotten(f"training set of {dataset.name}", cause, "materialize training_set again")
 
 
 def open_training_set(store: Store, dataset_name: str, version: str | None = None) -> TrainingSet:
@@ -266,6 +278,7 @@ def _fields(
         "doi": dataset.doi,
         "size": dataset.slice_size,
         "hounsfield": dataset.has_hounsfield,
+        "synthetic": dataset.synthetic,
         "rules": dataset.training_set.model_dump(),
         "references": references,
         # A flat copy of a collection has no split folders; it was split by patient.
@@ -278,7 +291,6 @@ def _fields(
         "patients": {side: sides[side]["patients"] for side in SIDES},
         "slices": {side: sides[side]["slices"] for side in SIDES},
         "classes": classes,
-        "synthetic": dataset.synthetic,
         "boxes": asdict(boxes),
         "annotation_defects": dict(defects),
         "uids_of_several_patients": _shared_uids(rows),

@@ -15,6 +15,7 @@ from chestgan_core.store.artefacts import content_version
 
 SELECTED = "selected"
 ANOTHER_CHOSEN = "another-series-chosen"
+FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,13 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from chestgan_core.errors import BadInput, DamagedObject, nearest
+from chestgan_core.errors import BadInput, DamagedObject, Forgotten, nearest
 from chestgan_core.local.json_text import parse_json
 
 AGAIN = "delete it and materialize its artefact again"
+FORGOTTEN = (
+    "forgotten"  # the kind of what stands in the place of a manifest that a patient's withdrawal removed
+)
 _DIGITS = 16
 T = TypeVar("T")
 
@@ -143,9 +146,13 @@ def parse_manifest(manifest_key: str, data: bytes, where: str) -> Artefact:
     """Manifest bytes to an Artefact.
 
     The manifest may come from a store that somebody else writes to, so its keys are checked: an object must lie in
-    the folder of the manifest, or fetching it would write outside of the target folder. Raises DamagedObject.
+    the folder of the manifest, or fetching it would write outside of the target folder. Raises DamagedObject, and
+    Forgotten where a tombstone stands in its place (store/forgotten.py).
     """
     manifest = parse_json(data, where, AGAIN)
+    if manifest.get("kind") == FORGOTTEN:
+        cause = "was deleted, because a patient whom it came of has withdrawn"
+        raise Forgotten(where, cause, "materialize its asset again: it is made without the patient")
     fields = parse_typed(_Manifest, manifest, where, "give the key of a manifest", "a manifest")
     objects = tuple(StoredObject(item.key, item.bytes, item.sha256) for item in fields.objects)
     for item in objects:

@@ -12,11 +12,12 @@ from pathlib import Path
 import torch
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
-from chestgan_core.errors import BadCheckpoint, BadExperiment, NotInStore
+from chestgan_core.errors import BadCheckpoint, BadExperiment, Forgotten, NotInStore
 from chestgan_core.local.parquet import read_parquet
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import AGAIN, Artefact, content_version
+from chestgan_core.store.artefacts import AGAIN, Artefact
+from chestgan_core.store.forgotten import remove_artefact
 from chestgan_core.store.store import Store
 from chestgan_core.training.checkpoint import CHECKPOINT_FILE, CheckpointUploader
 from chestgan_core.training.data import LoadedSlices, load_training_slices
@@ -31,10 +32,9 @@ from chestgan_core.training.loop import (
     train,
 )
 from chestgan_core.training.records import HISTORY_FILE, VALIDATION_FILE
-from chestgan_core.training.run_manifest import GENERATOR_FILE, RunManifest, read_run_manifest
+from chestgan_core.training.run_manifest import GENERATOR_FILE, RunManifest, read_run_manifest, run_name_of
 from chestgan_core.training.schedule import Budget
 from chestgan_core.training.validation import KidScorer, TrainingCollapsed, open_validator
-from chestgan_core.training.version import VERSION
 from chestgan_core.training.weights import (
     CONFIG_FILE,
     DISCRIMINATOR_FILE,
@@ -93,7 +93,8 @@ def train_experiment(
 
     callbacks: called while the training runs; checkpoints go to the store too.
     Raises NotInStore (no training set), BadCheckpoint, TrainingDiverged and TrainingCollapsed (they name the checkpoint
-    in the store from which the training resumes), NotAvailable (no extractor for the validation), StoreError.
+    in the store from which the training resumes), NotAvailable (no extractor for the validation), Forgotten (a patient
+    of the training set has withdrawn meanwhile; nothing of the run is kept), StoreError.
     """
     training_set = open_training_set(store, experiment.dataset)
     name = run_name(experiment, training_set)
@@ -112,7 +113,7 @@ def train_experiment(
 
 def run_name(experiment: Experiment, training_set: TrainingSet) -> str:
     """16 hexadecimal digits of what decides the weights."""
-    return content_version(experiment.fingerprint(), training_set.version, VERSION)
+    return run_name_of(experiment.fingerprint(), training_set.version)
 
 
 def newest_run(store: Store, experiment: Experiment) -> tuple[str, Artefact]:
@@ -188,7 +189,13 @@ def _train(
     if experiment.training.validation:
         held_out = training_set.fetch(store, "held-out", folder / "held-out")
         scorer = open_validator(held_out, slices, experiment, device)
-    outcome = _train_from(store, experiment, slices, out, device, checkpoint_key, scorer, callbacks)
+    try:
+        outcome = _train_from(
+            store, experiment, training_set, slices, out, device, checkpoint_key, scorer, callbacks
+        )
+    except Forgotten:
+        store.delete(checkpoint_key)
+        raise
     snapshots = sorted(path.name for path in out.glob(SNAPSHOT_FILE.replace("{:010d}", "*")))
     artefact = store.commit(
         keys.run_manifest(experiment.name, name),
@@ -210,12 +217,27 @@ def _train(
         ),
     )
     store.delete(checkpoint_key)
+    try:
+        _require_there(store, training_set)
+    except Forgotten:
+        remove_artefact(store, artefact.manifest_key)
+        raise
     return artefact
+
+
+def _require_there(store: Store, training_set: TrainingSet) -> None:
+    """Raises Forgotten: a tombstone stands in the place of the training set. One request without an answer's body."""
+    key = training_set.artefact.manifest_key
+    found = store.head(key)
+    if found is None or found.sha256 != training_set.artefact.sha256:
+        cause = "was deleted meanwhile, because a patient of it has withdrawn"
+        raise Forgotten(store.uri(key), cause, "materialize training_set, then train again")
 
 
 def _train_from(
     store: Store,
     experiment: Experiment,
+    training_set: TrainingSet,
     slices: LoadedSlices,
     out: Path,
     device: torch.device,
@@ -235,6 +257,7 @@ def _train_from(
             shown = callbacks or TrainingCallbacks()
 
             def on_checkpoint(path: Path) -> None:
+                _require_there(store, training_set)
                 uploader.upload(path)
                 shown.on_checkpoint(path)
 

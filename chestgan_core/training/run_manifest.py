@@ -7,8 +7,9 @@ from pydantic import Field
 
 from chestgan_core.errors import DamagedObject, NotInStore
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact, parse_typed
+from chestgan_core.store.artefacts import Artefact, content_version, parse_typed
 from chestgan_core.store.store import Store
+from chestgan_core.training.version import VERSION
 
 GENERATOR_FILE = "generator.safetensors"
 Count = Annotated[int, Field(ge=0)]
@@ -36,6 +37,11 @@ class RunManifest:
     best_kid: float | None
     best_at: Count | None
     kind: Literal["generator"] = "generator"
+
+
+def run_name_of(fingerprint: Any, training_set: str) -> str:
+    """16 hexadecimal digits of what decides the weights. fingerprint: of the experiment. training_set: its version."""
+    return content_version(fingerprint, training_set, VERSION)
 
 
 def runs_of(store: Store, experiment: str) -> list[str]:

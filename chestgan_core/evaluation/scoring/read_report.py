@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from chestgan_core.errors import NotInStore
+from chestgan_core.errors import Forgotten, NotInStore
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.provenance import in_words
 from chestgan_core.evaluation.scoring.report_payload import RunReport
@@ -34,12 +34,18 @@ class NewestReport:
 
 
 def newest_report(store: Store, experiment: str) -> NewestReport | None:
-    """The newest report of an experiment; None where it has none. Raises DamagedObject, StoreError."""
+    """The newest report of an experiment; None where it has none, or a patient's withdrawal removed it.
+
+    Raises NotInStore (there is none where the pointer points to), DamagedObject, StoreError.
+    """
     try:
         run, version = store.read_pointer(keys.report_latest(experiment), "run", "version")
     except NotInStore:
         return None
-    return NewestReport(run, version, store.read_manifest(keys.report_manifest(experiment, run, version)))
+    try:
+        return NewestReport(run, version, store.read_manifest(keys.report_manifest(experiment, run, version)))
+    except Forgotten:
+        return None
 
 
 def require_report(store: Store, experiment: str) -> NewestReport:

@@ -98,6 +98,7 @@ class Defect(StrEnum):
         False,
         "the same box on the same slice again, in another file or from another origin",
     )
+    FORGOTTEN = "forgotten", True, "a box of a patient who has withdrawn (chestgan forget)"
     REPORT_REFUSED = (
         "report-refused",
         True,
@@ -113,12 +114,12 @@ class Defect(StrEnum):
         True,
         "a file that is not a structured report with measurement groups (TID 1500)",
     )
-    NO_REGION = "no-region", True, "a measurement group without coordinates"
     SYNTHETIC = (
         "synthetic",
         True,
         "a report that is flagged synthetic: what it describes was made, or nobody drew it",
     )
+    NO_REGION = "no-region", True, "a measurement group without coordinates"
     NO_IMAGE = "no-referenced-image", True, "coordinates that reference no image, or more than one"
     MULTI_FRAME = "frame-of-an-image", True, "coordinates on a frame of an image that has several"
     NO_AREA = "graphic-without-area", True, "coordinates that are a point, or not an outline"

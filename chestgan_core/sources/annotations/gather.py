@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from chestgan_core.config.dataset import Dataset, StructuredReports, VocFiles, dataset_named
 from chestgan_core.dicom.patient_ids import normal_patient_id
 from chestgan_core.dicom.pseudonyms import pseudonyms_of
-from chestgan_core.errors import BadInput, NotInStore, SourceRefused, SourceUnreachable
+from chestgan_core.errors import BadInput, NotInStore, PatientForgotten, SourceRefused, SourceUnreachable
 from chestgan_core.local.environment import path_from_environment
 from chestgan_core.local.progress import Progress
 from chestgan_core.sources.annotations.boxes import Annotations, Defect, TumourBox
@@ -27,9 +27,10 @@ from chestgan_core.sources.annotations.structured_reports import read_report
 from chestgan_core.sources.annotations.voc import read_voc_files
 from chestgan_core.sources.catalog.stored_catalog import read_catalog
 from chestgan_core.sources.idc.source import IdcConfig
-from chestgan_core.sources.series_rows import Catalog, SeriesRow, delivery_name
+from chestgan_core.sources.series_rows import FORGOTTEN, Catalog, SeriesRow, delivery_name
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version, sha256_of
+from chestgan_core.store.forgotten import forgotten_patients, remove_artefact
 from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def gather_annotations(store: Store, dataset_name: str, home: Path) -> StoredAnn
     """
     dataset = dataset_named(dataset_name)
     catalog = read_catalog(store, dataset.name)
+    forgotten = forgotten_patients(store, dataset.name)
     gathered: dict[int, list[TumourBox]] = {}
     defects: Counter[Defect] = Counter()
     sources: list[dict[str, Any]] = []
@@ -77,7 +79,7 @@ def gather_annotations(store: Store, dataset_name: str, home: Path) -> StoredAnn
     ):
         match entry:
             case VocFiles() if os.environ.get(entry.path_variable):
-                found = _voc_boxes(dataset, entry, catalog, home)
+                found = _voc_boxes(dataset, entry, catalog, forgotten, home)
                 sources.append({"kind": "voc", "boxes": len(found[0])})
             case StructuredReports():
                 rows = [
@@ -100,7 +102,14 @@ def gather_annotations(store: Store, dataset_name: str, home: Path) -> StoredAnn
         for place in sorted(gathered)
         for box in gathered[place]
     ]
-    return _commit(store, dataset, _merged(boxes, defects, catalog), sources)
+    found_of = [box for box in boxes if box.patient not in forgotten]
+    defects[Defect.FORGOTTEN] = len(boxes) - len(found_of)
+    stored = _commit(store, dataset, _merged(found_of, defects, catalog), sources)
+    if forgotten_patients(store, dataset.name) != forgotten:
+        remove_artefact(store, keys.annotations_manifest(dataset.name, stored.version))
+        remedy = "materialize tumour_annotations again"
+        raise PatientForgotten(dataset.name, "a patient withdrew while its boxes were gathered", remedy)
+    return stored
 
 
 def read_annotations(store: Store, dataset_name: str) -> Annotations | None:
@@ -123,15 +132,19 @@ def read_annotations(store: Store, dataset_name: str) -> Annotations | None:
     return Annotations(tuple(TumourBox(**row) for row in rows), manifest.defects)
 
 
-def _voc_boxes(dataset: Dataset, entry: VocFiles, catalog: Catalog, home: Path) -> _Found:
+def _voc_boxes(
+    dataset: Dataset, entry: VocFiles, catalog: Catalog, forgotten: set[str], home: Path
+) -> _Found:
     path = path_from_environment(entry.path_variable, "the folder or zip of the PASCAL VOC files")
     with Progress(f"tumour_annotations {dataset.name}", None, "files") as progress:
-        return read_voc_files(path, _patient_of(dataset, catalog, home), progress)
+        return read_voc_files(path, _patient_of(dataset, catalog, forgotten, home), progress)
 
 
-def _patient_of(dataset: Dataset, catalog: Catalog, home: Path) -> Callable[[str], str]:
-    """Folder name -> patient of the catalog. In Lung-PET-CT-Dx it is the part after the last dash: `A0001`."""
-    patients = {row.patient for row in catalog.rows}
+def _patient_of(dataset: Dataset, catalog: Catalog, forgotten: set[str], home: Path) -> Callable[[str], str]:
+    """Folder name -> patient of the catalog, or one who has withdrawn. In Lung-PET-CT-Dx it is the part after the last
+    dash: `A0001`.
+    """
+    patients = {row.patient for row in catalog.rows if row.status != FORGOTTEN} | forgotten
     if dataset.private:
         pseudonyms = pseudonyms_of(dataset, home)
         return lambda folder: patient if (patient := pseudonyms.patient(folder)) in patients else ""
@@ -255,7 +268,7 @@ def _commit(
     }
     with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
         path = Path(scratch) / "boxes.parquet"
-        path.write_bytes(write_parquet(_table(boxes), compression="zstd"))
+        path.write_bytes(write_parquet(table_of(boxes), compression="zstd"))
         sha256 = sha256_of(path)
         version = content_version(sha256, manifest)
         manifest_key = keys.annotations_manifest(dataset.name, version)
@@ -264,7 +277,8 @@ def _commit(
     return StoredAnnotations(store.uri(manifest_key), sha256, version, annotations)
 
 
-def _table(boxes: Sequence[TumourBox]) -> "pa.Table":
+def table_of(boxes: Sequence[TumourBox]) -> "pa.Table":
+    """The rows of the Parquet file."""
     import pyarrow as pa
 
     # Not inferred: a table without rows has no types.

@@ -24,6 +24,7 @@ from chestgan_core.sources.series_rows import SeriesRow, delivery_name
 from chestgan_core.sources.source import Source, open_source
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, StoredObject, content_version
+from chestgan_core.store.forgotten import storing_of
 from chestgan_core.store.store import Store
 
 # A slice of 512 x 512 with its header, for series whose size the catalog does not know.
@@ -99,9 +100,15 @@ def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -
     If a series fails, the others are archived all the same; then its error is raised, and the archive of the patient
     stays as it was. Raises BadInput (a patient without a selected series, a file that is gone), DiskFull,
     SourceUnreachable, SourceRefused (names the series), IdentityFound (files of a private dataset may name a person;
-    none of them was stored), NotInStore (there is no catalog), StoreError.
+    none of them was stored), PatientForgotten (the patient has withdrawn; nothing is kept), NotInStore (there is no
+    catalog), StoreError.
     """
     dataset = dataset_named(dataset_name)
+    with storing_of(store, dataset.name, patient, keys.raw_prefix(dataset.name, patient)):
+        return _archive(store, dataset, patient, home)
+
+
+def _archive(store: Store, dataset: Dataset, patient: str, home: Path) -> RawArchive:
     catalog = read_catalog(store, dataset.name, patient=patient)
     rows = catalog.of(patient)
     if not rows:

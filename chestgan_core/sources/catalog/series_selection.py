@@ -18,7 +18,7 @@ from chestgan_core.config.dataset import SeriesRules
 from chestgan_core.dicom.patient_ids import normal_patient_id
 from chestgan_core.reasons import Reason
 from chestgan_core.sources.catalog.kernels import kernel_family
-from chestgan_core.sources.series_rows import ANOTHER_CHOSEN, SELECTED, SeriesRow, single_spaced
+from chestgan_core.sources.series_rows import ANOTHER_CHOSEN, FORGOTTEN, SELECTED, SeriesRow, single_spaced
 from chestgan_core.store.artefacts import content_version
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # with .1 to .4: the multi-fram
 class SeriesStatus(Reason):
     """Why a series is left out, or that it is selected. The value is printed in reports; `.meaning` explains it."""
 
+    FORGOTTEN = FORGOTTEN, "its patient has withdrawn (chestgan forget); nothing else of it is known here"
     EXCLUDED = "excluded", "the dataset excludes it or its patient (exclude_series, exclude_patients)"
     OTHER_MODALITY = (
         "other-modality",

@@ -2,11 +2,13 @@
 
 In: the dataset's source and selection rules. Out: `catalog/<dataset>/<version>.parquet` with one row per series,
 `<version>-patients.parquet` with one row per patient, the manifest, and the pointer to the newest version. A version is
-a hash of the rows, of the rules and of the counts of files left out. Patients of a private dataset are pseudonyms.
+a hash of the rows, of the rules and of the counts of files left out. Patients of a private dataset are pseudonyms, and
+of patients who have withdrawn only the number of series is kept.
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +19,10 @@ from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.reasons import in_words
 from chestgan_core.sources.catalog.listing import list_series
 from chestgan_core.sources.images.source import no_series
-from chestgan_core.sources.series_rows import Catalog, SeriesRow
+from chestgan_core.sources.series_rows import FORGOTTEN, Catalog, SeriesRow
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version, sha256_of
+from chestgan_core.store.forgotten import forgotten_patients, remove_artefact
 from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
@@ -51,7 +54,49 @@ def catalog_series(store: Store, dataset_name: str, home: Path) -> tuple[Catalog
     Raises what `list_series` raises, and BadInput if no series is selected (with reasons and counts).
     """
     dataset = _with_series(dataset_name)
-    catalog = _for_the_store(dataset, list_series(dataset, home))
+    listed = _for_the_store(dataset, list_series(dataset, home))
+    forgotten = forgotten_patients(store, dataset.name)
+    while True:
+        catalog = without_patients(listed, forgotten)
+        _require_selected(dataset, catalog)
+        stored = commit_catalog(
+            store, dataset.name, catalog, dataset.selection.model_dump(mode="json"), newest=True
+        )
+        now = forgotten_patients(store, dataset.name)
+        if now == forgotten or not {row.patient for row in catalog.rows} & now:
+            return catalog, stored
+        remove_artefact(store, keys.catalog_manifest(dataset.name, stored.version))
+        forgotten = now  # somebody has withdrawn meanwhile
+
+
+def without_patients(catalog: Catalog, patients: Collection[str]) -> Catalog:
+    """A catalog in which the series of these patients have neither a name nor anything else; they are only counted."""
+    if not patients:
+        return catalog
+    gone = {row.patient for row in catalog.rows if row.patient in patients or row.status == FORGOTTEN}
+    numbers = {patient: number for number, patient in enumerate(sorted(gone), 1)}
+    counts: Counter[str] = Counter()
+
+    def unnamed(row: SeriesRow) -> SeriesRow:
+        if row.patient not in numbers:
+            return row
+        name = f"{FORGOTTEN}-{numbers[row.patient]}"
+        counts[name] += 1
+        return SeriesRow(name, f"{name}-{counts[name]}", images=0, revision="", status=FORGOTTEN)
+
+    def without_path(cause: Cause) -> Cause:
+        """The example of a cause is the path of a file, which often has the name of its patient."""
+        return replace(cause, example="") if any(one in cause.example for one in patients) else cause
+
+    return replace(
+        catalog,
+        rows=tuple(sorted(map(unnamed, catalog.rows), key=lambda row: (row.patient, row.key))),
+        causes=tuple(map(without_path, catalog.causes)),
+        doubts=tuple(map(without_path, catalog.doubts)),
+    )
+
+
+def _require_selected(dataset: Dataset, catalog: Catalog) -> None:
     summary = catalog.summary()
     if not catalog.selected:
         raise BadInput(
@@ -59,7 +104,6 @@ def catalog_series(store: Store, dataset_name: str, home: Path) -> tuple[Catalog
             f"none is selected; left out: {in_words(summary.left_out_series)}",
             "change the selection rules of the dataset",
         )
-    return catalog, _commit(store, dataset, catalog)
 
 
 def newest_catalog_version(store: Store, dataset_name: str) -> str:
@@ -111,7 +155,10 @@ def read_patients(store: Store, dataset_name: str, version: str) -> dict[str, tu
     }
 
 
-def _commit(store: Store, dataset: Dataset, catalog: Catalog) -> StoredCatalog:
+def commit_catalog(
+    store: Store, dataset_name: str, catalog: Catalog, rules: Mapping[str, Any], *, newest: bool
+) -> StoredCatalog:
+    """Commit a catalog. rules: the selection rules that it was made by, as JSON. newest: move the pointer to it."""
     with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
         rows, patients = Path(scratch) / "rows", Path(scratch) / "patients"
         _write(rows, _columns(catalog.rows))
@@ -120,18 +167,19 @@ def _commit(store: Store, dataset: Dataset, catalog: Catalog) -> StoredCatalog:
         # The version includes the files left out: the same series may be listed with other ones.
         manifest = {
             "kind": "catalog",
-            "dataset": dataset.name,
+            "dataset": dataset_name,
             "left_out": catalog.left_out,
             "files": catalog.files,
             "causes": [cause.as_json() for cause in catalog.causes],
             "doubts": [doubt.as_json() for doubt in catalog.doubts],
             "summary": catalog.summary().as_json(),
-            "rules": dataset.selection.model_dump(mode="json"),
+            "rules": rules,
         }
         version = content_version(sha256, manifest)
-        manifest_key = keys.catalog_manifest(dataset.name, version)
+        manifest_key = keys.catalog_manifest(dataset_name, version)
         store.commit(manifest_key, {_rows_file(version): rows, _patients_file(version): patients}, manifest)
-    store.update_pointer(keys.catalog_latest(dataset.name), {"version": version})
+    if newest:
+        store.update_pointer(keys.catalog_latest(dataset_name), {"version": version})
     return StoredCatalog(store.uri(manifest_key), sha256, version)
 
 

@@ -1,0 +1,136 @@
+"""What was shown of such models: published sets, and the reader studies about them.
+
+In: the runs that came of a patient, by the sha256 of their weights. Out: traces. A set is withdrawn, and what is left
+of it says why; its images stay only where their model has never seen the patient.
+"""
+
+from collections.abc import Collection
+
+from chestgan_core.errors import DamagedObject, NotInStore
+from chestgan_core.forgetting.models import Models, objects_of
+from chestgan_core.forgetting.traces import (
+    HELD_OUT,
+    TRAIN,
+    Folder,
+    Kind,
+    Remaining,
+    Trace,
+    artefacts,
+    folders,
+)
+from chestgan_core.publishing.versions.status import withdrawal_of
+from chestgan_core.store import keys
+from chestgan_core.store.artefacts import StoredObject
+from chestgan_core.store.forgotten import artefact_tombstone
+from chestgan_core.store.store import Store
+
+# What stays of a set whose model was trained on the patient: what it was, and the sha256 of each image, so that a copy
+# that turns up somewhere can be recognized.
+_KEPT = (keys.MANIFEST, keys.STATUS, "README.md", "card.html", "labels.parquet")
+# Text files of a set, which may name series of the source.
+_TEXT = (".csv", ".json", ".md", ".html")
+_MAX_TEXT = 64 * 2**20
+REASONS = {
+    TRAIN: "a patient whose images trained the model has withdrawn",
+    HELD_OUT: "a patient whose images the model was judged by has withdrawn",
+}
+
+
+def is_gone(store: Store, manifest_key: str) -> bool:
+    """Whether a withdrawal of a patient removed the artefact of a manifest, or withdrew it. Raises StoreError."""
+    try:
+        if artefact_tombstone(store, manifest_key) is not None:
+            return True
+        kind, *names = manifest_key.split("/")
+        if f"{kind}/" == keys.sets_prefix() and len(names) == len(("set", "version", "manifest.json")):
+            found = withdrawal_of(store, names[0], names[1])
+            return found is not None and found.reason in REASONS.values()
+    except DamagedObject:
+        return False  # such as the manifest of a catalog of an earlier version
+    return False
+
+
+def find_publications(store: Store, models: Models, names: Collection[str]) -> None:
+    """Adds the traces to those of the models. names: what names the patient, in the text files of sets.
+
+    Raises DamagedObject, StoreError.
+    """
+    sets = _sets(store, models, names)
+    studies = _reader_studies(store, models, sets)
+    _packs(store, models, studies)
+
+
+def _sets(store: Store, models: Models, names: Collection[str]) -> set[str]:
+    """`<set>/<version>` of all sets that came of such a model, withdrawn ones too."""
+    prefix = keys.sets_prefix()
+    trained = {name.partition("/")[0] for name, side in models.runs.items() if side == TRAIN}
+    found: set[str] = set()
+    for one in artefacts(store, prefix, 2):
+        name, version = one.name.split("/")
+        if one.name.endswith("/unfinished"):
+            continue
+        model = str(one.manifest.get("set", {}).get("model_sha256", ""))
+        side = models.generators.get(model, "") if model else ""
+        if not side:
+            continue
+        found.add(one.name)
+        objects = _to_delete(store, one, side, names)
+        if objects or withdrawal_of(store, name, version) is None:
+            facts = {"reason": REASONS[side]}
+            models.add(Trace(Kind.SET, one.name, objects, facts=facts, note=REASONS[side]))
+        kept = "its manifest, labels and card" if side == TRAIN else "all but the list of its series"
+        why = "is withdrawn, so nobody is given it; " + (
+            "the sha256 of its images recognize a copy"
+            if side == TRAIN
+            else "its model has not seen the patient"
+        )
+        models.remaining.append(Remaining(f"set {one.name}: {kept}", why))
+    for name in sorted(trained):
+        unfinished = tuple(store.list(keys.unfinished_prefix(name)))
+        if unfinished:
+            models.add(Trace(Kind.UNFINISHED_SET, name, unfinished))
+    return found
+
+
+def _to_delete(store: Store, one: Folder, side: str, names: Collection[str]) -> tuple[StoredObject, ...]:
+    files = [item for item in one.objects if item.key != one.key]
+    kept = objects_of(files, _KEPT) if side == TRAIN else tuple(files)
+    clean = {item.key for item in kept if not _names_patient(store, item, names)}
+    return tuple(item for item in files if item.key not in clean)
+
+
+def _names_patient(store: Store, item: StoredObject, names: Collection[str]) -> bool:
+    if not item.key.endswith(_TEXT) or item.key.endswith(f"/{keys.STATUS}"):
+        return False
+    if item.bytes > _MAX_TEXT:
+        return True
+    try:
+        text = store.get_bytes(item.key)
+    except NotInStore:
+        return False
+    return any(name.encode() in text for name in names)
+
+
+def _reader_studies(store: Store, models: Models, sets: set[str]) -> set[str]:
+    """Real images and frozen studies of these sets; returns `<study>/<version>`, deleted ones too."""
+    for one in artefacts(store, keys.real_images_prefix(), 3):
+        of_set = one.name.rpartition("/")[0]
+        if of_set in sets or one.manifest.get("training_set") in models.training_sets:
+            models.add(one.trace(Kind.REAL_IMAGES))
+    studies: set[str] = set()
+    for one in artefacts(store, keys.reader_studies_prefix(), 2):
+        design = one.manifest.get("design", {})
+        if one.orphaned or one.tombstone or f"{design.get('set_name')}/{design.get('set_version')}" in sets:
+            studies.add(one.name)
+            models.add(one.trace(Kind.STUDY))
+    if studies:
+        why = "are what readers said; neither pictures nor names of patients are in them"
+        models.remaining.append(Remaining("answers and results of the reader studies", why))
+    return studies
+
+
+def _packs(store: Store, models: Models, studies: set[str]) -> None:
+    prefix = keys.reader_packs_prefix()
+    for name, objects in sorted(folders(store.list(prefix), prefix, 3).items()):
+        if name.rpartition("/")[0] in studies:
+            models.add(Trace(Kind.PACK, name, tuple(objects)))
