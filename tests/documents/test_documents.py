@@ -84,7 +84,15 @@ def test_the_page_refers_to_nothing_outside_of_itself_and_runs_nothing() -> None
 def test_the_pdf_says_what_the_page_says() -> None:
     document = everything()
     page, text = as_html(document), " ".join(" ".join(pages_of(as_pdf(document))).split())
-    for said in ("coverage is too low.", "floor 9", "another", "row 2", "A gradient", "From black to white."):
+    for said in (
+        "coverage is too low.",
+        "floor 9",
+        "another",
+        "chestgan sets list",
+        "row 2",
+        "A gradient",
+        "From black to white.",
+    ):
         assert said in page
         assert said in text
     assert "Łódź & <b>Kraków</b>" in text

@@ -61,7 +61,7 @@ def card_document(card: CardFacts, samples_png: bytes) -> Document:
             Section("Measures", tuple(measures(card.provenance.metrics))),
             Section("Release gate", tuple(_gate(card))),
             Section("Reader study", tuple(_reader_study(card))),
-            Section("Measures of the thesis system", tuple(legacy(card.provenance.metrics))),
+            Section("Legacy measures, those of the thesis system", tuple(legacy(card.provenance.metrics))),
             Section("Reproduce", tuple(_reproduce(card))),
             Section("Cite", (Paragraph(cited(card)), Paragraph("The version is in manifest.json."))),
             Section("Files", (_files(card),)),
@@ -231,10 +231,8 @@ def _gate(card: CardFacts) -> list[Block]:
     metrics = card.provenance.metrics
     if metrics is None or metrics.gate is None:
         return [Paragraph("Not judged: no release gate was applied.")]
-    return [
-        gate_table(metrics.gate),
-        Bullets(tuple(f"{rule.note}: {rule.state}" for rule in metrics.gate.rules)),
-    ]
+    refused = refusals(metrics.gate)
+    return [gate_table(metrics.gate), *([Bullets(refused)] if refused else [])]
 
 
 def _reader_study(card: CardFacts) -> list[Block]:

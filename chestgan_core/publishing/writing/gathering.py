@@ -86,5 +86,5 @@ def _rules(dataset: Dataset) -> dict[str, Any]:
             one.model_dump(mode="json", exclude={"path_variable"}) for one in dataset.annotations
         ],
         "training_set": training_set,
-        "synthetic": dataset.synthetic,
+        "files_flagged_synthetic": dataset.synthetic,
     }
