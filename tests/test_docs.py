@@ -15,6 +15,8 @@ from chestgan_core.cli.main import main, parser
 from chestgan_core.config.dataset import Dataset
 from chestgan_core.config.experiment import Experiment, load_experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
+from chestgan_core.publishing.dicom_export.export import export_dicom
+from chestgan_core.publishing.dicom_export.reading import read_exported
 from chestgan_core.publishing.opening import open_set
 from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
 from chestgan_core.publishing.transfer.fetching import fetch_set
@@ -135,7 +137,18 @@ def test_the_python_in_the_docs_runs(page: str, snippet: str, place: Path) -> No
 
 @pytest.mark.parametrize(
     "documented",
-    [open_set, SyntheticSet, list_sets, show_set, fetch_set, verify_set, write_set, publish_set],
+    [
+        open_set,
+        SyntheticSet,
+        list_sets,
+        show_set,
+        fetch_set,
+        verify_set,
+        write_set,
+        publish_set,
+        export_dicom,
+        read_exported,
+    ],
     ids=lambda documented: documented.__name__,
 )
 def test_the_examples_in_docstrings_give_what_they_show(

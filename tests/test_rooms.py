@@ -45,6 +45,10 @@ HEAVY = (
                 "safetensors",
             ),
         ),
+        (
+            "chestgan_core.publishing.dicom_export.export",
+            ("torch", "matplotlib", "highdicom", "boto3", "dagster"),
+        ),
         ("chestgan_core.publishing", ("torch", "pydantic", "boto3", "pyarrow", "numpy")),
         ("chestgan_core.reading.offline.pack", ("torch", "matplotlib", "pydicom", "skimage", "dagster")),
         ("chestgan_portal.command", (*HEAVY, "fastapi", "uvicorn", "dagster")),

@@ -1,10 +1,8 @@
 """A set as DICOM: it says everywhere that it is synthetic, others read the same HU, and it comes back as it was."""
 
 import hashlib
-import importlib.util
 import json
 import shutil
-import subprocess
 import sys
 import uuid
 from collections.abc import Callable
@@ -21,7 +19,6 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.dicom.synthetic import synthetic_cause
 from chestgan_core.errors import BadInput, ChestganError, DamagedObject, NotAvailable
 from chestgan_core.networks.registry import build_generator
-from chestgan_core.publishing.dicom_export import structured_report
 from chestgan_core.publishing.dicom_export.ct_image import CtImages
 from chestgan_core.publishing.dicom_export.export import export_dicom, write_images
 from chestgan_core.publishing.dicom_export.reading import (
@@ -431,14 +428,3 @@ def test_images_are_written_one_by_one_from_whatever_gives_them(boxed: SetFolder
     assert (tmp_path / "000002.dcm").read_bytes() == CtImages(reader.facts, reader.version).file(
         reader.levels(2), label
     )
-
-
-def test_the_export_of_images_alone_loads_neither_torch_nor_highdicom() -> None:
-    code = (
-        "import sys; import chestgan_core.publishing.dicom_export.export; "
-        "print([name for name in ('torch', 'highdicom') if name in sys.modules])"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
-    assert importlib.util.find_spec("highdicom") is not None
-    assert structured_report.require_highdicom() is None

@@ -66,7 +66,8 @@ def export_dicom(
 
     Examples:
         >>> from pathlib import Path
-        >>> done = export_dicom(Path("demo-set"), Path("demo-dicom"))
+        >>> from chestgan_core.publishing.dicom_export.export import export_dicom
+        >>> done = export_dicom(Path("demo-set"), Path("demo-exported"))
         >>> done.images, done.reports
         (20, 0)
     """

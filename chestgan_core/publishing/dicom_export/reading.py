@@ -71,7 +71,8 @@ def read_exported(path: Path) -> Exported:
     Examples:
         >>> from pathlib import Path
         >>> from chestgan_core.publishing.dicom_export.export import export_dicom
-        >>> done = export_dicom(Path("demo-set"), Path("demo-dicom"), numbers=[3])
+        >>> from chestgan_core.publishing.dicom_export.reading import read_exported
+        >>> done = export_dicom(Path("demo-set"), Path("demo-exported"), numbers=[3])
         >>> image = read_exported(done.folder / "000003.dcm")
         >>> image.levels.shape, image.label["seed"], image.facts.set
         ((64, 64), 3, 'demo')
