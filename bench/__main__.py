@@ -18,6 +18,7 @@ from bench import (
     loading,
     normalize,
     portal,
+    sets_writing,
     training_memory,
     training_step,
 )
@@ -43,6 +44,7 @@ def main() -> int:
         download.measure,
         catalog.measure,
         dicom_export.measure,
+        sets_writing.measure,
         portal.measure,
     ]
     for measure in parts:
