@@ -69,7 +69,7 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
         extra_files=extra_files,
     )
     written = folder / "set"
-    written.mkdir()
+    written.mkdir(exist_ok=True)
     published = publish_plan(store, plan, written)
     return Release(
         uri=published.uri,
