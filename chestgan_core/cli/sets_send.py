@@ -29,8 +29,8 @@ def add_to(group: Commands) -> None:
         choices=OTHERS,
         default="refuse",
         metavar="refuse|skip|send",
-        help="files that are not DICOM or do not say that they are synthetic: refuse the folder (default), leave them "
-        "out, or send those that are DICOM, real patients too",
+        help="DICOM files that do not say that they are synthetic: refuse the folder (default), leave them out, or "
+        "send them, real patients too",
     )
     parser.add_argument(
         "--anew", action="store_true", help="send again what was acknowledged, as after a loss in the archive"

@@ -467,7 +467,6 @@ def test_nothing_of_a_folder_is_sent_where_one_file_may_be_of_a_patient(folder):
 @pytest.mark.parametrize(
     ("name", "content", "cause"),
     [
-        ("notes.txt", b"read me", "is not a DICOM file"),
         ("zeros.dcm", bytes(1000), "is not a DICOM file"),
         (
             "no.dcm",
@@ -488,6 +487,13 @@ def test_what_is_no_synthetic_dicom_file_is_refused_by_name(name, content, cause
     with pytest.raises(BadInput, match=rf"because below/{name} .*{cause}"):
         outgoing_files(folder)
     files, left_out = outgoing_files(folder, "skip")
+    assert (len(files), left_out) == (IMAGES, 1)
+
+
+def test_files_that_are_no_dicom_are_left_out_and_counted(folder):
+    (folder / "form.json").write_text('{"kind": "synthetic-set-form"}')
+    (folder / ".DS_Store").write_bytes(b"x")
+    files, left_out = outgoing_files(folder)
     assert (len(files), left_out) == (IMAGES, 1)
 
 

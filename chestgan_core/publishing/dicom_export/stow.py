@@ -112,8 +112,8 @@ def send_folder(
         folder: With the files, also in folders below; it gets a hidden record of what was acknowledged.
         address: Root of the DICOMweb service, such as https://server/dicom-web. Credentials are environment variables
             (stow_request.py).
-        others: What is done with files that are not DICOM or do not say that they are synthetic. By default nothing of
-            such a folder is sent.
+        others: What is done with DICOM files that do not say that they are synthetic. By default nothing of a folder
+            with such a file is sent. What is no DICOM file is left out.
         anew: Send again what the record says was acknowledged.
         batch_bytes: Of the files of one request, but at least one file.
 

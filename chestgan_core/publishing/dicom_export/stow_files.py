@@ -1,7 +1,7 @@
 """The DICOM files of a folder that may be sent to an archive: nothing that could be a patient's by accident.
 
-In: a folder. Out: `Outgoing` files with their UIDs, and what else is in the folder. Only headers are read. Hidden files
-do not count, and no link is followed.
+In: a folder. Out: `Outgoing` files with their UIDs, and how many others there are. Only headers are read. Hidden files
+do not count, no link is followed, and what is neither DICOM nor named so (the form.json of an export) is left out.
 """
 
 import os
@@ -15,8 +15,8 @@ from chestgan_core.local.files import file_error, is_regular, open_regular
 from chestgan_core.local.progress import Progress
 
 Others: TypeAlias = Literal["refuse", "skip", "send"]
-"""What is done with a folder in which a file is not DICOM or not flagged synthetic: it is refused, these files are left
-out, or those that are DICOM are sent all the same."""
+"""What is done with a folder in which a DICOM file does not say that it is synthetic, or is damaged or a link: it is
+refused, these files are left out, or those that an archive can file are sent all the same."""
 OTHERS: tuple[Others, ...] = ("refuse", "skip", "send")
 _UIDS = (
     "SOPClassUID",
@@ -40,19 +40,22 @@ class Outgoing:
 def outgoing_files(folder: Path, others: Others = "refuse") -> tuple[list[Outgoing], int]:
     """What to send, by name, and how many files are left out.
 
-    Raises BadInput: no such folder, nothing in it to send, a file that is not DICOM or does not say that it is
-    synthetic (unless `others` says what to do with it), or one SOP instance UID in two files.
+    Raises BadInput: no such folder, nothing in it to send, a DICOM file that does not say that it is synthetic (unless
+    `others` says what to do with it), or one SOP instance UID in two files.
     """
     if not folder.is_dir():
         raise BadInput(folder, "is not a folder", "give the folder with the DICOM files")
     found: list[Outgoing] = []
+    left_out = 0
     strange: list[tuple[str, str]] = []
     by_uid: dict[str, str] = {}
     with Progress(f"check  {folder.name}", None, "files") as progress:
         for path in _files(folder):
             name = path.relative_to(folder).as_posix()
             file, problem = _checked(path, name, others)
-            if file is None:
+            if file is None and not problem:
+                left_out += 1
+            elif file is None:
                 strange.append((name, problem))
             elif file.uid in by_uid:
                 cause = f"has the SOP instance UID of {by_uid[file.uid]}"
@@ -67,7 +70,7 @@ def outgoing_files(folder: Path, others: Others = "refuse") -> tuple[list[Outgoi
         raise BadInput(
             folder, "holds no DICOM file to send", "give a folder that chestgan wrote as --format dicom"
         )
-    return found, len(strange)
+    return found, left_out + len(strange)
 
 
 def _refused(folder: Path, strange: list[tuple[str, str]]) -> BadInput:
@@ -93,6 +96,7 @@ def _raise(error: OSError) -> None:
 
 
 def _checked(path: Path, name: str, others: Others) -> tuple[Outgoing | None, str]:
+    """The file, or why it cannot be sent; neither: it is no DICOM file, and does not pretend to be one."""
     import pydicom
 
     from chestgan_core.dicom import dicom_file  # noqa: F401 (sets how pydicom reads: without warnings that quote values)
@@ -108,7 +112,7 @@ def _checked(path: Path, name: str, others: Others) -> tuple[Outgoing | None, st
     except OSError as error:
         raise file_error(path, error) from error
     except Exception:  # of pydicom: any, on bytes that are not DICOM or damaged
-        return None, "is not a DICOM file"
+        return None, "is not a DICOM file, or a damaged one" if path.suffix.lower() == ".dcm" else ""
     if not all(uid_of(header, keyword) for keyword in _UIDS):
         return None, "lacks a UID that an archive files it by"
     if others != "send" and not says_synthetic(header):
