@@ -69,7 +69,7 @@ def synthetic_image_set(
                 COLUMNS: columns_of_rows(LabelRow),
                 SIZE: released.bytes,
                 "card": dg.MetadataValue.md(released.summary),
-                "whole card": beside(released.uri, "card.html"),
+                "whole card": beside(f"{released.uri}/", "card.html"),
                 "samples": picture(released.samples_png, "the first synthetic images"),
                 "images": released.images,
                 "download command": dg.MetadataValue.md(f"`chestgan sets fetch {experiment.name}`"),

@@ -117,7 +117,9 @@ def test_an_experiment_goes_from_training_to_a_published_set(dev: Dev) -> None:
     assert isinstance(report["KID x 1000"], float)
     assert report["KID x 1000, floor"] > 0
     assert report["contact sheet"].startswith("![")
-    assert dev.materialization("synthetic_image_set")["images"] == 12
+    published = dev.materialization("synthetic_image_set")
+    assert published["images"] == 12
+    assert "## Release gate" in published["card"]
     assert dev.materialization("synthetic_set_index")["sets"] == 1
     assert dev.materialization("reader_study_images")["patients"] >= 1
     animation = dev.materialization("generator_checkpoint")["animation"]
@@ -125,6 +127,7 @@ def test_an_experiment_goes_from_training_to_a_published_set(dev: Dev) -> None:
         (report["report"], b"<!doctype html>"),
         (report["report, PDF"], b"%PDF-"),
         (animation, b"GIF8"),
+        (published["whole card"], b"<!doctype html>"),
     ):
         assert link.startswith(FILES)
         with urllib.request.urlopen(f"{dev.address}{link}", timeout=30) as answer:

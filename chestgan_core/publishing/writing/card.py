@@ -112,8 +112,9 @@ def cited(card: CardFacts) -> str:
     facts = card.set
     of = card.provenance.source_facts
     data = " ".join(filter(None, [of.citation, f"doi:{of.doi}" if of.doi else ""])) if of else ""
+    # Digits enough to tell generators apart, few enough for a line; all of them stand under "Model".
     return (
-        f"Synthetic image set {facts.name}, {facts.images:,} images, generator sha256 {facts.model_sha256}, version as "
+        f"Synthetic image set {facts.name}, {facts.images:,} images, generator {facts.model_sha256[:16]}, version as "
         f"in its manifest. Trained on: {data or facts.source_title}"
     )
 
