@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -62,15 +63,14 @@ def measure() -> list[Ratio]:
 def _speed(store: Store, folder: Path) -> Ratio:
     generator = _saved(load_experiment("lung-spectral-64"), folder / "default")
     seeds = iter(range(0, 2**31, IMAGES))
-    _timed(lambda: _bare(generator, range(CHUNK)))
     release, bare = [], []
     for number in range(ROUNDS + 1):  # the first round warms up
         first = next(seeds)
         scratch = folder / f"release-{number}"
         scratch.mkdir()
         plan = plan_set(generator, generator.experiment, IMAGES, first, GIVEN)
-        bare.append(_timed(lambda first=first: _bare(generator, range(first, first + IMAGES))))
-        release.append(_timed(lambda plan=plan, scratch=scratch: publish_plan(store, plan, scratch)))
+        bare.append(_timed(partial(_bare, generator, range(first, first + IMAGES))))
+        release.append(_timed(partial(publish_plan, store, plan, scratch)))
         shutil.rmtree(scratch)
     ours, theirs = (IMAGES / statistics.median(found[1:]) for found in (release, bare))
     note = (

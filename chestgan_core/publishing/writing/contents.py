@@ -123,12 +123,12 @@ def weights_file(path: Path) -> ExtraFile:
 def write_samples(tar: Path, facts: SetFacts, folder: Path) -> bytes:
     """samples.png, from the first tar: the first images in rows of eight, as 8-bit grey; returns its bytes."""
     wanted = {png_name(k) for k in range(min(facts.images, SAMPLE_IMAGES))}
-    levels = [
-        decode_levels(read_member(one), facts.resolution, facts.bits, one.what)
+    units = [
+        unit_of(decode_levels(read_member(one), facts.resolution, facts.bits, one.what), facts.bits)
         for one in members(tar)
         if one.name in wanted
     ]
-    png = png_of(image_grid(unit_of(np.stack(levels), facts.bits)))
+    png = png_of(image_grid(np.stack(units)))
     with replacing(folder / SAMPLES) as path:
         path.write_bytes(png)
     return png

@@ -9,7 +9,7 @@ of images. Disk: the tar that is written; whoever takes a tar decides when it go
 
 import tarfile
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +71,7 @@ def images_of(number: int, facts: SetFacts) -> range:
 
 def make_tars(
     generator: LoadedGenerator, facts: SetFacts, numbers: Iterable[int], folder: Path, progress: Progress
-) -> Iterator[ImageTar]:
+) -> Generator[ImageTar, None, None]:
     """Generate some tars into a folder, one after the other.
 
     Args:
@@ -144,7 +144,9 @@ def _encode(number: int, images: range, units: NDArray[np.float32], facts: SetFa
     levels: Levels = levels_of(units, facts.bits)
     found = []
     for k, image, png in zip(images, levels, encode_pngs(levels, facts.bits), strict=True):
-        found.append(({**image_row(k, facts), "sha256": sha256_of_levels(image, facts.bits)}, png))
+        row = image_row(k, facts)
+        row["sha256"] = sha256_of_levels(image, facts.bits)
+        found.append((row, png))
     return _Chunk(number, found)
 
 
