@@ -20,7 +20,19 @@ from fuzz.runner import Runner
 from fuzz.seeds import make_seeds
 
 ROOT = Path(__file__).parent.parent
-KINDS = ("dicom", "archive", "annotations", "settings", "lists", "shards", "sets", "pictures", "answers")
+KINDS = (
+    "dicom",
+    "archive",
+    "annotations",
+    "settings",
+    "lists",
+    "shards",
+    "sets",
+    "forms",
+    "exports",
+    "pictures",
+    "answers",
+)
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ def make_seeds(folder: Path, real: Path | None = None) -> None:
     _syntaxes(folder)
     _shard(folder / "shard")
     _set(folder / "set", folder / "model")
+    _forms(folder / "set", folder / "forms")
     _pictures(folder / "pictures")
     _yaml(folder / "yaml")
     _lists(folder / "lists")
@@ -78,6 +79,14 @@ def _set(folder: Path, model: Path) -> None:
     save_generator(model, build_generator(experiment), experiment)
     provenance = {"source": "generated phantom images", "source_licence": "none needed", "run": "r1"}
     write_set(load_generator(model), experiment, 6, 100, folder, provenance)
+
+
+def _forms(published: Path, folder: Path) -> None:
+    from chestgan_core.publishing.forms.convert import convert_set
+    from chestgan_core.publishing.forms.registry import FORMS
+
+    for form in FORMS:
+        convert_set(published, form, folder / form)
 
 
 def _pictures(folder: Path) -> None:
