@@ -123,7 +123,7 @@ def prune(args: argparse.Namespace) -> Answer:
     lines = [f"kept     {one.name} {one.version}: {one.because}" for one in done.kept]
     verb = "removed" if args.apply else "remove "
     lines += [
-        f"{verb}  {one.name} {one.version}: {len(one.files)} files, {one.bytes / 1e6:,.1f} MB"
+        f"{verb}  {one.name} {one.version}: {len(one.files)} {'file' if len(one.files) == 1 else 'files'}, {one.bytes / 1e6:,.1f} MB"
         for one in done.removed
     ]
     total = sum(one.bytes for one in done.removed) / 1e6

@@ -183,7 +183,7 @@ def test_the_rule_keeps_the_newest_and_what_something_relies_on(publish: Publish
         cited.version: "cited by doi:10.1/x",
         replacing.version: "it replaces another version",
         shown.version: "a reader study shows it",
-        newest.version: "one of the newest 1",
+        newest.version: "the newest",
     }
     # A withdrawn version is given to nobody, so its images need not stay.
     assert removed(plan) == [gone.version, plain.version]

@@ -131,9 +131,9 @@ def _because(
     if status and status.kept:
         return status.kept
     if entry.version in newest:
-        return f"one of the newest {len(newest)}"
+        return f"one of the {len(newest)} newest" if len(newest) > 1 else "the newest"
     if entry.version == latest:
-        return "the newest, as a fetch without a version takes it"
+        return "a fetch without a version takes it"
     if f"{entry.name}/{entry.version}" in replacing:
         return "it replaces another version"
     return ""
