@@ -31,7 +31,8 @@ _SIDE, _TRAINING_SET, _DATASET, _GENERATOR = "side", "training_set", "dataset", 
 @dataclass
 class Models:
     """What was found. training_sets: version -> side of the patient. runs: `<experiment>/<run>` -> side. generators:
-    sha256 of weights -> side. reports: `<experiment>/<version>`. experiments: with such a run.
+    sha256 of weights -> side. reports: `<experiment>/<version>`. experiments: with such a run. named: a training set
+    lists the patient.
     """
 
     traces: list[Trace] = field(default_factory=list)
@@ -41,6 +42,7 @@ class Models:
     generators: dict[str, str] = field(default_factory=dict)
     reports: set[str] = field(default_factory=set)
     experiments: set[str] = field(default_factory=set)
+    named: bool = False
 
     def add(self, trace: Trace | None) -> None:
         """One more, unless it is gone already."""
@@ -48,10 +50,16 @@ class Models:
             self.traces.append(trace)
 
 
-def find_models(store: Store, dataset: str, patient: str) -> Models:
-    """Training sets with the patient on a side, and what was made of them. Raises DamagedObject, StoreError."""
+def find_models(store: Store, dataset: str, patient: str, *, known: bool) -> Models:
+    """Training sets with the patient on a side, and what was made of them. known: there are files or series of the
+    patient, so that unfinished training sets may show them. Raises DamagedObject, StoreError.
+    """
     found = Models()
-    others = _training_sets(store, dataset, patient, found)
+    others, unfinished = _training_sets(store, dataset, patient, found)
+    if known or found.training_sets:
+        for one in unfinished:
+            # Contact sheets are sent before the manifest, and nobody reads them.
+            found.add(one.trace(Kind.TRAINING_SET))
     if found.training_sets:
         _features(store, dataset, found)
         _runs(store, dataset, others, found)
@@ -62,20 +70,21 @@ def find_models(store: Store, dataset: str, patient: str) -> Models:
     return found
 
 
-def _training_sets(store: Store, dataset: str, patient: str, found: Models) -> list[str]:
-    """Fills in training_sets; returns the versions of the others."""
-    others = []
+def _training_sets(store: Store, dataset: str, patient: str, found: Models) -> tuple[list[str], list[Folder]]:
+    """Fills in training_sets; returns the versions of the others, and those without a manifest."""
+    others: list[str] = []
+    unfinished: list[Folder] = []
     for one in artefacts(store, keys.training_sets_prefix(dataset), 1):
         side = one.tombstone.facts.get(_SIDE, TRAIN) if one.tombstone else _side_of(one, patient)
         if side:
+            found.named |= one.tombstone is None
             found.training_sets[one.name] = side
             found.add(one.trace(Kind.TRAINING_SET, _note(side), **{_SIDE: side}))
         elif one.orphaned:
-            # Contact sheets are sent before the manifest, and nobody reads them.
-            found.add(one.trace(Kind.TRAINING_SET))
+            unfinished.append(one)
         else:
             others.append(one.name)
-    return others
+    return others, unfinished
 
 
 def _side_of(one: Folder, patient: str) -> str:

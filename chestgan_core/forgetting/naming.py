@@ -42,7 +42,7 @@ def patient_of_id(dataset_name: str, patient_id: str, home: Path) -> tuple[Datas
 
 def require_known(store: Store, dataset: Dataset, patient: str, found: Traces) -> None:
     """Raises UnknownName, with the names most like it: nothing in the store is of this patient."""
-    if found.traces:
+    if found.known:
         return
     try:
         known = list(read_patients(store, dataset.name, newest_catalog_version(store, dataset.name)))

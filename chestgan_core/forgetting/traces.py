@@ -87,7 +87,8 @@ class Traces:
     """What was found, in the order of deletion. series: names of the patient's series, as far as catalogs know them.
 
     training_sets: version -> side of the patient, also of those that are deleted already. experiments: those whose
-    training or report used one of them.
+    training or report used one of them. known: something names the patient; else what was found is only of training
+    sets that were deleted for others.
     """
 
     traces: tuple[Trace, ...]
@@ -95,6 +96,7 @@ class Traces:
     series: frozenset[str]
     training_sets: Mapping[str, str]
     experiments: tuple[str, ...]
+    known: bool
 
     @property
     def keys(self) -> list[str]:

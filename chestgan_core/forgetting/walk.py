@@ -35,12 +35,14 @@ def find_traces(
     """
     of_catalogs, names = catalogs(store, dataset, patient)
     names = names.with_slices(slice_names(store, dataset, patient))
-    models = find_models(store, dataset, patient)
+    own = own_objects(store, dataset, patient, versioning)
+    known = bool(own or names.series)
+    models = find_models(store, dataset, patient, known=known)
     find_publications(store, models, {patient, *names.series})
     found = [
         *models.traces,
         *boxes(store, dataset, patient, names),
-        *own_objects(store, dataset, patient, versioning),
+        *own,
         *downloads(home, dataset, names.series),
         *of_catalogs,
     ]
@@ -50,4 +52,5 @@ def find_traces(
         series=names.series,
         training_sets=models.training_sets,
         experiments=tuple(sorted(models.experiments)),
+        known=known or models.named,
     )

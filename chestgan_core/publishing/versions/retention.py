@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from chestgan_core.errors import DamagedObject, NotInStore
+from chestgan_core.errors import DamagedObject, Forgotten, NotInStore
 from chestgan_core.publishing.reader.set_folder import GENERATOR
 from chestgan_core.publishing.versions.index import SetEntry, read_index
 from chestgan_core.publishing.versions.status import SetStatus, change_status, status_of
@@ -165,7 +165,10 @@ def _shown_by_studies(store: Store) -> set[tuple[str, str]]:
     found = set()
     for item in store.list(keys.reader_studies_prefix()):
         if item.key.endswith(f"/{keys.MANIFEST}"):
-            design = store.read_manifest(item.key).manifest.get("design")
+            try:
+                design = store.read_manifest(item.key).manifest.get("design")
+            except Forgotten:
+                continue  # its pictures are deleted: it shows nothing any more
             try:
                 found.add((str(design["set_name"]), str(design["set_version"])))  # type: ignore[index]
             except (TypeError, KeyError) as error:

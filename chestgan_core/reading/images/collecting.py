@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
-from chestgan_core.errors import BadInput, NotInStore
+from chestgan_core.errors import BadInput, Forgotten, NotInStore
 from chestgan_core.imaging.pictures import to_grey
 from chestgan_core.local.parquet import read_parquet
 from chestgan_core.local.progress import Progress
@@ -72,7 +72,10 @@ def collect(
 def run_of(store: Store, facts: SetFacts) -> RunManifest:
     """The run that trained the generator of a set, found by the sha256 of its weights. Raises NotInStore."""
     for key in runs_of(store, facts.experiment):
-        artefact = store.read_manifest(key)
+        try:
+            artefact = store.read_manifest(key)
+        except Forgotten:
+            continue  # a run of before, of which only the tombstone is left
         if generator_sha256(artefact) == facts.model_sha256:
             return read_run_manifest(store, artefact)
     cause = (
