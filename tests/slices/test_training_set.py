@@ -228,6 +228,25 @@ def test_what_is_fetched_is_exactly_what_was_chosen(collection: Collection, tmp_
         assert {file.suffix for file in (tmp_path / side).iterdir()} == {".safetensors", ".parquet"}
 
 
+def test_a_training_set_that_lets_synthetic_objects_in_is_another_version_and_says_so(
+    collection: Collection,
+) -> None:
+    plain = collection.build()
+    assert plain.manifest["synthetic"] == "refuse"
+    assert "synthetic" not in plain.card(collection.store)
+    collection.describe(dataset=PUBLIC + "synthetic: accept\n")
+    with pytest.raises(BadInput, match="0 of 7 patients have slices of their current files"):
+        collection.build()
+
+
+def test_a_training_set_with_synthetic_objects_says_so(own_collection: Collection) -> None:
+    own_collection.describe(dataset=PUBLIC + "synthetic: accept\n")
+    own_collection.normalize()
+    built = own_collection.build()
+    assert built.manifest["synthetic"] == "accept"
+    assert "**Objects flagged synthetic were let in**" in built.card(own_collection.store)
+
+
 def test_tumour_boxes_become_boxes_on_the_slices_and_select_them(own_collection: Collection) -> None:
     collection = own_collection
     count = write_boxes(collection.boxes, collection.phantoms)
