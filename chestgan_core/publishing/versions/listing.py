@@ -37,6 +37,7 @@ def list_sets(store: Store) -> list[SetEntry]:
         >>> for entry in list_sets(Store.open()):
         ...     print(entry.name, entry.images, entry.resolution)  # images, pixels
         demo 20 64
+        lung-dcgan-64-classes 30 64
     """
     return read_index(store)
 
