@@ -13,12 +13,14 @@ from PIL import Image, PngImagePlugin
 
 from chestgan_core.cli.main import main
 from chestgan_core.config.experiment import Experiment
+from chestgan_core.errors import BadInput
 from chestgan_core.publishing.dicom_export.export import export_dicom
 from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.publishing.reader.set_reader import SetReader
 from chestgan_core.publishing.reader.tars import members, read_member
 from chestgan_core.publishing.transfer.uploading import publish_set
 from chestgan_core.publishing.versions.withdrawal import withdraw_set
+from chestgan_core.publishing.whose.given import read_given
 from chestgan_core.publishing.whose.made_again import compare
 from chestgan_core.publishing.whose.whose import Whose, whose
 from chestgan_core.publishing.writing.contents import weights_file
@@ -26,6 +28,7 @@ from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
 from chestgan_core.training.weights import LoadedGenerator, save_generator
+from tests.publishing.boxed_sets import write_boxed_set
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +243,15 @@ def test_files_of_strangers_are_refused_in_one_line_before_any_store_is_asked(
     assert len(said) == 1
     assert any(word in said[0] for word in words.split("|")), said
     assert "\x1b" not in said[0]
+
+
+def test_a_report_names_the_image_to_ask_about(
+    generator: LoadedGenerator, experiment: Experiment, provenance: dict[str, str], tmp_path: Path
+) -> None:
+    boxed = write_boxed_set(generator, experiment, tmp_path / "set", provenance)
+    export_dicom(boxed.path, tmp_path / "out", numbers=[1])
+    with pytest.raises(BadInput, match=r"has no pixels; give the image beside it, 000001\.dcm"):
+        read_given(tmp_path / "out" / "000001-boxes.dcm")
 
 
 def test_links_pipes_and_folders_are_refused(

@@ -115,7 +115,8 @@ def read_stored(path: Path) -> StoredImage:
     parsed = _parsed(raw, path)
     facts = _facts_of(parsed.header, str(path))
     if parsed.pixels is None:
-        raise BadInput(path, "has no pixels", "give an exported image")
+        remedy = f"give the image beside it, {image_name(facts.index)}" if facts else "give an exported image"
+        raise BadInput(path, "has no pixels", remedy)
     try:
         layout = layout_of(parsed.header, parsed.syntax, parsed.pixels, len(raw))
     except BadLayout as error:
