@@ -36,7 +36,7 @@ from chestgan_core.config.experiment import load_experiment
     kinds={"pytorch", "parquet", "s3"},
     tags=SYNTHETIC_IMAGES,
     owners=OWNERS,
-    code_version="2",
+    code_version="3",
     pool=evaluation_pool(),
     op_tags=GO_FIRST,
     retry_policy=RETRY,
