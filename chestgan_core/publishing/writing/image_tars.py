@@ -7,6 +7,7 @@ Generation fills the GPU, or the cores with PyTorch; PNG, sha256 and labels take
 of images. Disk: the tar that is written; whoever takes a tar decides when it goes.
 """
 
+import os
 import tarfile
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -38,9 +39,10 @@ from chestgan_core.training.generation import CHUNK, generate
 from chestgan_core.training.weights import LoadedGenerator
 
 IMAGES_PER_TAR = 1000
-_ENCODERS = 2
-# Chunks that are generated and not yet in a tar: enough to keep the encoders busy, and 34 MB at 512 x 512 and 16 bits.
-_AHEAD = 4
+# A GPU generates faster than two cores encode; on a CPU they take cores from it.
+_ENCODERS = min(4, max(2, (os.cpu_count() or 1) // 2))
+# Chunks that are generated and not yet in a tar: enough to keep the encoders busy. One has 34 MB at 512 x 512 pixels.
+_AHEAD = _ENCODERS + 2
 
 
 @dataclass(frozen=True)
