@@ -1,6 +1,7 @@
 """The gallery: what is published is shown as published, what is withdrawn says why and shows nothing."""
 
 import hashlib
+import html
 import io
 import json
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from starlette.testclient import TestClient
 
 from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.publishing.reader.set_reader import SetReader
-from chestgan_core.publishing.versions.withdrawal import withdraw_set
+from chestgan_core.publishing.versions.withdrawal import deprecate_set, withdraw_set
 from chestgan_core.reading.design import StudyDesign
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
@@ -90,7 +91,7 @@ def test_an_image_is_the_published_bytes_and_may_be_kept_by_the_browser(
         answer = visitor.get(path_of(sets["typed"], f"/images/{index}.png"))
         assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content))), reader.grey(index))
         tag = answer.headers["etag"]
-        assert tag == f'"{hashlib.sha256(answer.content).hexdigest()}"'
+        assert tag == f'"{reader.label(index)["sha256"]}"'
         assert answer.headers["cache-control"] == "private, max-age=600"
     again = visitor.get(path_of(sets["typed"], "/images/8.png"), headers={"if-none-match": tag})
     assert (again.status_code, again.content) == (304, b"")
@@ -180,6 +181,24 @@ def test_a_withdrawal_takes_effect_within_seconds_also_for_images_that_were_show
     assert visitor.get(image, headers={"if-none-match": tag}).status_code == 410
 
 
+def test_a_deprecated_version_is_shown_with_the_reason_and_what_to_use_instead(
+    sets: Sets, visitor: TestClient, store: Store
+) -> None:
+    old, new = sets["typed"], sets["second"]
+    deprecate_set(store, "typed", old.version, REASON, f"plain/{new.version}")
+    page = visitor.get(path_of(old)).text
+    assert "This version should not be used for new work" in page
+    assert html.escape(REASON) in page
+    assert f'href="{path_of(new)}"' in page
+    assert visitor.get(path_of(old, "/images/0.png")).status_code == 200
+    assert f'<p class="note warn">{html.escape(REASON)}</p>' in visitor.get("/sets?set=typed").text
+    listed = {one["version"]: one["deprecated"] for one in visitor.get("/api/sets").json()["sets"]}
+    assert listed == {
+        one.version: {"reason": REASON, "replacement": f"plain/{new.version}"} if one == old else None
+        for one in sets.values()
+    }
+
+
 def test_the_film_is_shown_frame_by_frame_and_does_not_move_by_itself(
     sets: Sets, visitor: TestClient, store: Store
 ) -> None:
@@ -220,7 +239,7 @@ def test_the_page_has_card_checksums_and_what_to_type_to_fetch_it(
         assert item.sha256 in page
     assert "generated &lt;phantom&gt; images" in page
     assert "<phantom>" not in page
-    assert "What is not known" in page
+    assert ">Limits<" in page
 
 
 def test_the_picture_in_the_gallery_is_small_whatever_the_images(
