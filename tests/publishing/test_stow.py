@@ -1,6 +1,8 @@
 """Synthetic DICOM files to an archive: all of them arrive in a real one, once, whatever breaks on the way."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -414,6 +416,25 @@ def test_a_record_that_is_cut_short_or_written_by_anybody_sends_more_and_never_l
             assert send_folder(folder, server.url).before == IMAGES
 
 
+def test_a_command_that_is_killed_goes_on_where_it_was(tmp_path):
+    folder = exported(tmp_path / "dicom", 40)
+
+    def slowly(came: list[str]) -> None:
+        time.sleep(0.02)
+
+    with StowServer(always=slowly) as server:
+        command = [sys.executable, "-m", "chestgan_core.cli", "sets", "send", str(folder), server.url]
+        process = subprocess.Popen([*command, "--batch-mb", "1"], stderr=subprocess.DEVNULL)
+        while not any(path.stat().st_size > 0 for path in folder.glob(".sent-*")):
+            time.sleep(0.002)
+        process.kill()
+        process.wait()
+        done = send_folder(folder, server.url)
+    assert (done.sent + done.before, done.failed) == (40, [])
+    assert done.before > 0
+    assert server.stored.keys() == uids_in(folder).keys()
+
+
 def test_a_file_that_changed_is_sent_again_and_each_archive_has_its_own_record(folder):
     with StowServer() as server, StowServer() as other:
         send_folder(folder, server.url)
@@ -570,12 +591,14 @@ def test_user_and_password_or_a_token_come_from_the_environment(monkeypatch, fol
     assert "Z2Vo" not in repr(Archive.from_environment(server.url))
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(folder, tmp_path):
-    _, context = own_authority(tmp_path)
+def test_a_certificate_that_nobody_vouches_for_is_refused_until_somebody_does(folder, tmp_path, monkeypatch):
+    bundle, context = own_authority(tmp_path)
     with StowServer(tls=context) as server:
         with pytest.raises(SourceRefused, match="certificate of the server is not trusted"):
             send_folder(folder, server.url)
         assert not server.requests
+        monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+        assert send_folder(folder, server.url).sent == IMAGES
 
 
 # Words

@@ -101,13 +101,13 @@ def _checked(path: Path, name: str, others: Others) -> tuple[Outgoing | None, st
 
     from chestgan_core.dicom import dicom_file  # noqa: F401 (sets how pydicom reads: without warnings that quote values)
     from chestgan_core.dicom.identity import uid_of
-    from chestgan_core.dicom.synthetic import ATTRIBUTES, says_synthetic
+    from chestgan_core.dicom.synthetic import says_synthetic
 
     if not is_regular(path):
         return None, "is a link or no regular file"
     try:
         with open_regular(path) as file:
-            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=[*_UIDS, *ATTRIBUTES])
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=[*_UIDS, "SyntheticData"])
             status = os.fstat(file.fileno())
     except OSError as error:
         raise file_error(path, error) from error
