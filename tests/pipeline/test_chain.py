@@ -29,9 +29,12 @@ from chestgan_core.evaluation.thesis.score import SHIPPED
 from chestgan_core.metrics.feature_extractors import open_extractor
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.release import release_experiment
+from chestgan_core.publishing.split.table import read_split
 from chestgan_core.publishing.transfer.fetching import fetch_set
 from chestgan_core.publishing.versions.index_rebuild import rebuild_index
 from chestgan_core.publishing.versions.listing import list_sets
+from chestgan_core.publishing.writing.documents import DOCUMENTS
+from chestgan_core.publishing.writing.provenance import read_provenance
 from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import build_training_set, open_training_set
 from chestgan_core.sources.archive.raw_archive import archive_patient
@@ -409,15 +412,46 @@ def test_a_run_of_other_settings_is_neither_scored_nor_published(
     assert release_experiment(store, words, "cpu", tmp_path / "release").images == 3
 
 
-def test_a_release_counts_its_images_and_names_no_address_of_the_store(
-    store: Store, reported: StoredReport, tmp_path: Path
+def test_a_release_counts_its_images_and_names_no_patient_and_no_address_of_the_store(
+    store: Store, home: Path, slices: tuple[str, ...], reported: StoredReport, tmp_path: Path
 ) -> None:
     released = release_experiment(store, tiny(), "cpu", tmp_path / "release")
     assert released.images == 6
     fetched = fetch_set(store, "tiny", None, tmp_path / "fetched")
-    card = (fetched.path / "README.md").read_text(encoding="utf-8")
-    assert store.prefix not in card
-    assert reported.version in card
+    for name in DOCUMENTS:
+        text = (fetched.path / name).read_text(encoding="utf-8")
+        assert reported.version in text or name == "croissant.json"
+        for hidden in (store.prefix, str(home), str(tmp_path), os.environ["CHESTGAN_FOLDER"], *slices):
+            assert hidden not in text
+        assert not re.search(r"PH-[ABEG]\d{4}", text)
+
+
+def test_the_card_of_a_release_has_what_store_and_split_say_and_the_counts_add_up(
+    store: Store, reported: StoredReport, tmp_path: Path
+) -> None:
+    release_experiment(store, tiny(), "cpu", tmp_path / "release")
+    fetched = fetch_set(store, "tiny", None, tmp_path / "fetched")
+    card = read_provenance((fetched.path / "provenance.json").read_bytes(), "provenance.json")
+    said, training_set = card.provenance, open_training_set(store, "folder")
+    assert (said.run, said.report) == (reported.payload.run.run, reported.version)
+    assert said.training_set == training_set.version
+    assert said.generator_sha256 == card.set.model_sha256
+    assert said.metrics is not None
+    assert said.training is not None
+    assert said.split is not None
+    assert said.source_facts is not None
+    assert said.source_facts.private
+    assert [(row.measure, row.value, row.floor) for row in said.metrics.rows] == [
+        (row.measure, row.value, row.floor) for row in reported.payload.rows
+    ]
+    assert said.metrics.gate == reported.payload.gate
+    sides = said.split.sides
+    assert {side: count.slices for side, count in sides.items()} == said.training.slices
+    assert {side: count.patients for side, count in sides.items()} == said.training.patients
+    used = sum(said.training.slices.values())
+    assert used + sum(said.training.left_out.values()) == said.training.in_shards
+    rows = read_split(fetched.path / "split.csv")
+    assert sum(row.slices for row in rows) == used
 
 
 def test_a_training_state_that_cannot_be_used_is_named_where_a_person_can_delete_it(
