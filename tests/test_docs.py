@@ -62,9 +62,13 @@ COMMANDS = sorted(
         if line.startswith("chestgan ")
     }
 )
-# The proof that a blur wins PSNR takes 19 s; tests/metrics/test_similarity.py has it on fewer slices.
+# The proof that a blur wins PSNR takes 19 s; tests/metrics/test_similarity.py has it on fewer slices. MONAI and a
+# classifier take some seconds each; tests/publishing/test_other_libraries.py reads the same files.
+SLOW = ("write_phantoms", "from monai", "cross_entropy")
 SNIPPETS = [
-    pytest.param(page.name, snippet, marks=[pytest.mark.slow] if "write_phantoms" in snippet else [])
+    pytest.param(
+        page.name, snippet, marks=[pytest.mark.slow] if any(word in snippet for word in SLOW) else []
+    )
     for page in PAGES
     for snippet in blocks(page, "python")
 ]
