@@ -24,6 +24,7 @@ from chestgan_core.publishing.loose_images import write_images
 from chestgan_core.publishing.reader.levels import Bits
 from chestgan_core.publishing.reader.set_folder import SetFolder, read_set_folder
 from chestgan_core.publishing.reader.set_reader import SetReader
+from chestgan_core.publishing.reader.tars import add_file, members
 from chestgan_core.publishing.transfer.verifying import verify_set
 from chestgan_core.publishing.writing import image_tars
 from chestgan_core.publishing.writing.contents import ExtraFile, SetContents, weights_file
@@ -213,6 +214,14 @@ def test_only_the_generator_of_the_images_goes_along_with_them(
         (said,) = file.metadata().values()
     # What the metadata say of the model: the experiment, as its YAML file has it.
     assert json.loads(said) == other.model_dump(mode="json")
+
+
+def test_a_tar_is_read_wherever_in_its_last_record_it_ends(tmp_path: Path) -> None:
+    for blocks in range(1, 45):
+        with tarfile.open(tmp_path / "some.tar", mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            add_file(archive, "one.png", bytes(512 * blocks))
+        (found,) = members(tmp_path / "some.tar")
+        assert found.bytes == 512 * blocks
 
 
 @pytest.mark.parametrize("broken", ["pixels", "label", "missing"])
