@@ -20,8 +20,8 @@ from chestgan_core.local.files import open_regular
 
 BLOCK = 512
 MAX_PADDING = 21 * BLOCK
-"""Zeros at the end: the two blocks that end a tar, and those that fill its last record of 20. Where the first of the two
-is the last of a record, there are a whole record and one."""
+"""Zeros at the end: the two blocks that end a tar, and those that fill its last record of 20. Where the first of the
+two is the last of a record, there are a whole record and one."""
 REMEDY = "fetch the set again; if that does not help, ask whoever published it"
 FILE_NAME = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
