@@ -25,6 +25,7 @@ from chestgan_core.evaluation.pages.report_page import (
     write_report,
 )
 from chestgan_core.evaluation.reader_study import ReaderStudyBlock, newest_reader_study
+from chestgan_core.evaluation.scoring.as_published import as_published
 from chestgan_core.evaluation.scoring.evaluate import evaluate, with_thesis
 from chestgan_core.evaluation.scoring.feature_cache import CachedFeatures
 from chestgan_core.evaluation.scoring.gate import apply_gate
@@ -86,8 +87,8 @@ class _Manifest:
 def report_experiment(store: Store, experiment: Experiment, device: str, folder: Path) -> StoredReport:
     """Score the newest run on patients that it was not trained on. Equal runs and settings are scored once.
 
-    The images are those of the published set: same generator, same seeds. Raises NotInStore (also where the newest run
-    was trained with other settings), DamagedObject, StoreError.
+    The images are those of the published set: same generator, same seeds, same grey levels. Raises NotInStore (also
+    where the newest run was trained with other settings), DamagedObject, StoreError.
     """
     name, run = newest_run(store, experiment)
     try:
@@ -151,6 +152,7 @@ def _scoring(run: Artefact, experiment: Experiment, extractor: Extractor | None)
         run.sha256,
         experiment.evaluation.model_dump(mode="json"),
         experiment.publication.first_seed,
+        experiment.publication.bits,
         "not available" if extractor is None else extractor.id,
         instruments(),
         VERSION,
@@ -211,7 +213,7 @@ def _score(
     count = min(experiment.evaluation.images, len(held_out.images))
     seeds = range(first, first + count)
     with Progress(f"metric_report {experiment.name}", count, "images to score") as progress:
-        fake = generate(generator, seeds, progress)
+        fake = as_published(generate(generator, seeds, progress), experiment.publication.bits)
     report = evaluate(
         _real(held_out, experiment),
         fake,
@@ -234,6 +236,7 @@ def _score(
             "training set": f"{training_set.dataset.name} {training_set.version}",
             "licence of the source": training_set.dataset.licence,
             "seeds": f"{first} to {first + count - 1}",
+            "bits of a pixel": f"{experiment.publication.bits}",
         },
     )
     discriminator = RunDiscriminator(

@@ -3,10 +3,11 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 import pytest
 import torch
@@ -15,8 +16,11 @@ from chestgan_core.cli.main import main
 from chestgan_core.config.dataset import SHIPPED
 from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.errors import BadInput, DamagedObject, SourceUnreachable
+from chestgan_core.evaluation.scoring.as_published import as_published
+from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.sides import RealImages
 from chestgan_core.evaluation.stored_report import report_experiment
+from chestgan_core.publishing.reader.levels import levels_of, unit_of
 from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.reader.set_folder import MANIFEST, SetFolder, read_set_folder
 from chestgan_core.publishing.release import release_experiment
@@ -35,6 +39,7 @@ from chestgan_core.publishing.reproducing.reproduce import (
     reproduce,
 )
 from chestgan_core.publishing.reproducing.series import MISSING, OTHER_PIXELS, fetch_shards
+from chestgan_core.publishing.reproducing.verdicts import compare, headline
 from chestgan_core.publishing.split.counts import split_counts
 from chestgan_core.publishing.split.row import SplitRow
 from chestgan_core.publishing.split.rows import split_rows
@@ -68,6 +73,14 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phantoms")
     StandInCollection(folder, patients=5, slices=16, size=64)
     return folder
+
+
+@pytest.fixture
+def few(phantoms: Path, tmp_path: Path) -> Path:
+    """Three of the patients."""
+    for patient in sorted(phantoms.iterdir())[:3]:
+        shutil.copytree(patient, tmp_path / "few" / patient.name)
+    return tmp_path / "few"
 
 
 @pytest.fixture
@@ -154,7 +167,7 @@ def ours(
     with idc_stand_in(collection, embedded) as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHESTGAN_DATASETS", str(folder / "datasets"))
         collection.write_idc_dataset(folder / "datasets", "stand_in", server.url)
-        experiment = edited(dataset="stand_in", evaluation={"images": 40}, publication={"images": 24})
+        experiment = edited(dataset="stand_in", evaluation={"images": 16}, publication={"images": 16})
         training_set = prepared(store, "stand_in", folder / "home")
         train_experiment(store, experiment, "cpu", folder / "train")
         report_experiment(store, experiment, "cpu", folder / "report")
@@ -185,6 +198,11 @@ def test_slices_fetched_again_from_idc_are_those_of_the_report_bit_for_bit_and_i
     assert all(row.location.startswith("s3://idc-stand-in/") and row.revision in row.location for row in rows)
     assert not list((tmp_path / "work").rglob("*.zip"))  # nothing of a finished patient stays but its shard
 
+    # A second run asks no server.
+    nobody = provider_of(instructions, tmp_path / "work", ours.home, None, "http://127.0.0.1:9")
+    assert not isinstance(nobody, str)
+    assert fetch_shards(rows, instructions, nobody, tmp_path / "work") == (shards, [])
+
 
 def test_a_stranger_recomputes_every_number_of_the_card(
     ours: Published, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -193,19 +211,14 @@ def test_a_stranger_recomputes_every_number_of_the_card(
     status = main([*command, "--endpoint", ours.url, "--device", "cpu"])
     done = json.loads(capsys.readouterr().out)
     assert status == done["exit_status"] == REPRODUCED
-    assert done["counts"]["differs"] == done["counts"]["not recomputed"] == 0
+    # The images were scored in the levels in which they are published, so nothing moves.
+    assert {one["verdict"] for one in done["numbers"]} == {"equal"}
     card = json.loads((ours.folder.path / FILE).read_bytes())["provenance"]["metrics"]["rows"]
     numbers = [row[part] for row in card for part in ("value", "floor") if row[part] is not None]
     assert [number["card"] for number in done["numbers"]] == numbers
-    # Real against real: no synthetic image and no rounding is in these.
-    assert {one["verdict"] for one in done["numbers"] if one["part"] == "floor"} == {"equal"}
+    assert [number["again"] for number in done["numbers"]] == pytest.approx(numbers, abs=1e-6)
     assert done["slices"]["scored"] == done["slices"]["published"] > 50
     assert not done["problems"]
-
-    # Everything that is needed is in the work folder now: the server is not asked again.
-    again = main([*command, "--endpoint", "http://127.0.0.1:9", "--device", "cpu"])
-    assert again == REPRODUCED
-    assert json.loads(capsys.readouterr().out)["numbers"] == done["numbers"]
 
 
 @pytest.mark.slow
@@ -227,10 +240,10 @@ def test_slices_fetched_again_from_nbia_are_those_of_the_report(
 
 
 def test_only_the_owner_of_a_private_folder_finds_its_patients_again(
-    phantoms: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
-    monkeypatch.setenv("CHESTGAN_FOLDER", str(phantoms))
+    monkeypatch.setenv("CHESTGAN_FOLDER", str(few))
     training_set = prepared(store, "folder", home)
     rows, instructions, facts = published(store, training_set, tmp_path)
     names = {shard.name for shard in training_set.shards}
@@ -239,7 +252,7 @@ def test_only_the_owner_of_a_private_folder_finds_its_patients_again(
     why = provider_of(instructions, tmp_path / "work", home, None, None)
     assert isinstance(why, str)
     assert "private" in why
-    owner = provider_of(instructions, tmp_path / "work", home, phantoms, None)
+    owner = provider_of(instructions, tmp_path / "work", home, few, None)
     assert not isinstance(owner, str)
     shards, missing = fetch_shards(rows, instructions, owner, tmp_path / "work")
     assert not missing
@@ -248,7 +261,7 @@ def test_only_the_owner_of_a_private_folder_finds_its_patients_again(
     require_the_same(sides, as_a_report_loads_them(store, training_set, tmp_path / "report"))
 
     # Who has the files and not the key does not learn which of them are in the set.
-    stranger = provider_of(instructions, tmp_path / "other", tmp_path / "other-home", phantoms, None)
+    stranger = provider_of(instructions, tmp_path / "other", tmp_path / "other-home", few, None)
     assert not isinstance(stranger, str)
     shards, missing = fetch_shards(rows, instructions, stranger, tmp_path / "other")
     assert not shards
@@ -282,6 +295,53 @@ def test_pictures_are_found_again_by_their_sha256(
     (renamed / "0.png").unlink()
     _, problems = picture_sides(rows, renamed, facts, instructions.recipe.size)
     assert [problem.kind for problem in problems] == [MISSING]
+
+
+def number(value: float | None, **changes: object) -> MetricRow:
+    """A row of KID, with an interval of 0.02 to each side."""
+    ends = (None, None) if value is None else (value - 0.02, value + 0.02)
+    plain = MetricRow(
+        measure="KID", group="distance", better="lower", value=value, sd=None, low=ends[0], high=ends[1],
+        floor=0.01, floor_sd=None, floor_n=40, extractor="e:1", n_real=40, n_fake=40, split="", snapshot="",
+        seed=0, seconds=0.0, note="not measured: why" if value is None else "", floor_note="",
+    )  # fmt: skip
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def verdict(card: MetricRow, again: MetricRow | None, reason: str = "") -> list[str]:
+    found = compare(
+        [card], {} if again is None else {("e:1", card.measure): again}, {"e:1": reason} if reason else {}
+    )
+    return [one.verdict for one in found]
+
+
+def test_a_number_is_equal_as_printed_or_in_the_interval_or_it_differs() -> None:
+    card = number(0.5)
+    assert verdict(card, number(0.50004)) == ["equal", "equal"]
+    assert verdict(card, number(0.5001)) == ["within the interval", "equal"]
+    assert verdict(card, number(0.5201)) == ["differs", "equal"]
+    # A floor has the interval of its value around it.
+    assert verdict(card, number(0.5, floor=0.0299)) == ["equal", "within the interval"]
+    assert verdict(card, number(0.5, floor=0.0301)) == ["equal", "differs"]
+    # Without an interval: two images of 40, or two percent.
+    bare = number(0.5, measure="coverage", group="manifold", low=None, high=None, floor=None)
+    assert verdict(bare, replace(bare, value=0.55)) == ["within the interval"]
+    assert verdict(bare, replace(bare, value=0.56)) == ["differs"]
+    bare = replace(bare, measure="FID", group="distance", value=50.0)
+    assert verdict(bare, replace(bare, value=51.0)) == ["within the interval"]
+    assert verdict(bare, replace(bare, value=51.1)) == ["differs"]
+
+
+def test_a_number_that_was_not_computed_again_is_never_good() -> None:
+    assert verdict(number(0.5), None) == ["not recomputed", "not recomputed"]
+    assert verdict(number(0.5), number(0.5), "another network") == ["not recomputed", "not recomputed"]
+    assert verdict(number(0.5), number(None)) == ["not recomputed", "equal"]
+    assert verdict(number(None, floor=None), number(0.5)) == []  # the card has no number
+    # And a card that claims one which cannot be measured here has no headline.
+    claimed = compare([number(0.5)], {("e:1", "KID"): number(None)}, {})
+    first = headline(claimed)
+    assert first is not None
+    assert (first.verdict, first.why) == ("not recomputed", "why")
 
 
 @pytest.mark.slow
@@ -359,8 +419,10 @@ def test_a_set_whose_instructions_this_version_cannot_follow_is_refused_before_a
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda it: [row.update(n_fake=400) for row in it["metrics"]["rows"]], "is about 400 images"),
+        (lambda it: [row.update(n_fake=4000) for row in it["metrics"]["rows"]], "is about 4000 images"),
+        (lambda it: [row.update(n_fake=-1) for row in it["metrics"]["rows"]], "which no report is"),
         (lambda it: it["metrics"]["provenance"].update(seeds="7 to 30"), "the seeds 7 to 30"),
+        (lambda it: it["metrics"]["provenance"].update({"bits of a pixel": "16"}), "images of 16 bits"),
         (lambda it: it["reproduction"].update(private=True), "its dataset is private"),
         (lambda it: it["reproduction"].update(source="folder"), "nobody else can fetch"),
     ],
@@ -373,6 +435,19 @@ def test_what_cannot_be_recomputed_says_why_and_never_counts_as_good(
     assert {one.verdict for one in done.numbers} == {"not recomputed"}
     assert all(says in one.why for one in done.numbers)
     assert done.slices[0] == 0
+
+
+@pytest.mark.slow
+def test_where_a_set_holds_its_generator_the_images_that_were_scored_are_made_again_and_nothing_moves(
+    ours: Published, tmp_path: Path
+) -> None:
+    experiment = edited(
+        dataset="stand_in", evaluation={"images": 16}, publication={"images": 8, "weights": True}
+    )
+    release_experiment(ours.store, experiment, "cpu", tmp_path / "release")
+    done = ours.reproduce(tmp_path / "work", fetch_set(ours.store, "tiny", None, tmp_path / "set"))
+    assert done.exit_status == REPRODUCED
+    assert {one.verdict for one in done.numbers} == {"equal"}
 
 
 @pytest.mark.slow
@@ -443,3 +518,12 @@ def test_a_run_that_lost_its_server_half_way_goes_on_with_the_patients_that_are_
     folders = {row.patient: row.location.rstrip("/").rpartition("/")[2] for row in rows}
     assert folders[last] in asked
     assert not any(name in asked for patient, name in folders.items() if patient != last)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_report_scores_images_exactly_as_they_are_read_back_from_a_set(bits: int) -> None:
+    images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2.2 - 1.1
+    images[0, 0, 0, :4] = torch.tensor([-1.0, 1.0, 0.0, 1 / 255])
+    read_back = unit_of(levels_of(images.numpy(), bits), bits)
+    assert np.array_equal(as_published(images, bits).numpy(), read_back)
+    assert as_published(images, bits).dtype == torch.float32

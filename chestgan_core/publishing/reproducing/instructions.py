@@ -13,6 +13,7 @@ from chestgan_core.config.dataset import SeriesRules
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.evaluation.version import VERSION as EVALUATION
 from chestgan_core.publishing.fields import Text
+from chestgan_core.reasons import Synthetic
 from chestgan_core.slices import image_slices
 from chestgan_core.slices.newest_slices import recipe_of
 from chestgan_core.slices.recipe import NormalizationRecipe
@@ -29,7 +30,7 @@ MAX_PATTERN = 300
 
 @dataclass(frozen=True)
 class Recipe:
-    """How slices were made. version: names the code too. trim, min_lung_fraction, stack_rules: of CT, see
+    """How slices were made. version: names the code too. trim, min_lung_fraction, stack_rules, synthetic: of CT, see
     slices/recipe.py.
     """
 
@@ -38,6 +39,7 @@ class Recipe:
     trim: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     min_lung_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     stack_rules: Text = ""
+    synthetic: Synthetic = "refuse"
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ class Instructions:
     def normalization(self) -> NormalizationRecipe:
         """The recipe of slices of CT. Raises BadInput: this version would make others."""
         made = self.recipe
-        recipe = NormalizationRecipe(made.size, made.trim, made.min_lung_fraction, made.stack_rules)
+        recipe = NormalizationRecipe(
+            made.size, made.trim, made.min_lung_fraction, made.stack_rules, made.synthetic
+        )
         self._require(recipe.version)
         return recipe
 
@@ -113,7 +117,7 @@ def instructions_for(training_set: TrainingSet) -> Instructions:
     )
     if dataset.has_hounsfield:
         recipe = recipe_of(dataset)
-        made = Recipe(recipe.version, recipe.size, recipe.trim, recipe.min_lung_fraction, recipe.stack_rules)
+        made = Recipe(recipe.version, **asdict(recipe))
     else:
         made = Recipe(picture_recipe(dataset.slice_size), dataset.slice_size)
     config = dataset.source

@@ -3,8 +3,8 @@
 In: a set folder whose files are as published. Out: Reproduction: each number with a verdict, and an exit status.
 
 The real side is fetched, normalized and split as the set says; nothing is selected or split again. The synthetic side
-is the set's own images. The report scored the network's output and the set holds it rounded to grey levels, so a
-number may move in its last digits: `equal` and `within the interval` are told apart (verdicts.py).
+is the set's own images, in whose grey levels the report scored them. So on a machine like that of the report every
+number is equal; other processors and libraries change last digits, and verdicts.py says what is within the interval.
 """
 
 import builtins
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chestgan_core.errors import BadInput, DamagedObject, NotAvailable
+from chestgan_core.evaluation.scoring.as_published import as_published
 from chestgan_core.evaluation.scoring.metric_rows import PIXELS, MetricRow
 from chestgan_core.evaluation.version import VERSION as EVALUATION
 from chestgan_core.local.files import open_regular
@@ -139,7 +140,7 @@ def _reproduce(
     sides: dict[str, RealImages] = {}
     problems: list[Problem] = []
     again: dict[tuple[str, str], MetricRow] = {}
-    why = _not_comparable(folder, metrics)
+    why = _not_comparable(folder, metrics, rows)
     if not why:  # else nothing is fetched
         sides, problems, why = _real(folder, instructions, rows, work, home, source, endpoint)
     reasons = {"": why}
@@ -209,18 +210,27 @@ def _not_the_same(rows: Sequence[SplitRow], problems: Sequence[Problem]) -> str:
     return f"{len(series)} of {len({row.series for row in rows})} series of the split are not as published: {kinds}"
 
 
-def _not_comparable(folder: SetFolder, metrics: Metrics) -> str:
+def _not_comparable(folder: SetFolder, metrics: Metrics, rows: Sequence[SplitRow]) -> str:
     """Why the images of the set are not those that were scored, or empty."""
     measured = [row for row in metrics.rows if row.value is not None]
-    counts = {row.n_fake for row in measured}
-    if len({row.seed for row in measured}) > 1 or len(counts) > 1:
+    first, facts = measured[0], folder.facts
+    if {(row.seed, row.n_fake) for row in measured} != {(first.seed, first.n_fake)}:
         return "the rows of the card are not of one comparison"
-    count, facts = max(counts), folder.facts
+    count = first.n_fake
+    # Before anything is allocated: a report scores as many images as there are held-out slices, at most.
+    if (
+        not 0 < count <= sum(row.slices for row in rows if row.side == HELD_OUT)
+        or not 0 <= first.seed < 2**63
+    ):
+        return f"the card is about {count} images, drawn by the seed {first.seed}, which no report is"
     if count > facts.images and not _has_weights(folder):
         return f"the card is about {count} images, and the set has {facts.images} and no generator"
     seeds = metrics.provenance.get("seeds")
     if seeds is not None and seeds != f"{facts.first_seed} to {facts.first_seed + count - 1}":
         return f"the card is about the images of the seeds {str(seeds)[:40]}, which are others than the set's"
+    bits = metrics.provenance.get("bits of a pixel", f"{facts.bits}")
+    if bits != f"{facts.bits}":
+        return f"the card is about images of {str(bits)[:10]} bits, and those of the set have {facts.bits}"
     return ""
 
 
@@ -290,7 +300,8 @@ def _images(folder: SetFolder, count: int, device: Any) -> "tuple[Tensor, tuple[
         from chestgan_core.training.weights import load_generator
 
         generator = load_generator(folder.path / GENERATOR, device)
-        return generate(generator, range(facts.first_seed, facts.first_seed + count)), classes
+        made = generate(generator, range(facts.first_seed, facts.first_seed + count))
+        return as_published(made, facts.bits), classes
     reader = SetReader(folder)
     images = torch.empty(count, 1, facts.resolution, facts.resolution)
     for k in range(count):
@@ -313,6 +324,8 @@ def _cautions(instructions: Instructions, metrics: Metrics) -> list[str]:
         )
     if metrics.thesis and any(row.value is not None for row in metrics.thesis.rows):
         found.append("the measures of the thesis system need the discriminator, which no set holds")
+    if metrics.reader_study is not None:
+        found.append("what people saw in the reader study cannot be computed")
     return found
 
 

@@ -1,7 +1,7 @@
 """The series of a split, fetched from their source and normalized again: one shard per patient, kept for a resumed run.
 
 In: the rows of a split, instructions, a source. Out: for each patient a shard in the work folder, and what could not be
-had or is not what was published. Files of a patient are removed when its shard is there, so the disk holds those of one
+had. Files of a patient are removed when its shard is there, so the disk holds those of one
 patient at a time.
 """
 
@@ -14,7 +14,6 @@ from pathlib import Path
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.errors import BadInput, SourceRefused
 from chestgan_core.local.files import replacing, require_space
-from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.reproducing.instructions import Instructions
 from chestgan_core.publishing.split.private import published_name
 from chestgan_core.publishing.split.row import SplitRow
@@ -91,14 +90,13 @@ def fetch_shards(
     paths = {patient: _shard_path(work, patient, of, recipe) for patient, of in patients.items()}
     waiting = [patient for patient, path in paths.items() if not _is_complete(path)]
     _require_space([patients[patient] for patient in waiting], recipe.size, work)
+    files = sum(_files(patients[patient]) for patient in waiting)
     problems: list[Problem] = []
-    with Progress("patients", len(patients), "patients") as progress:
-        progress.step(len(patients) - len(waiting))
+    with DownloadProgress("fetch and normalize", files) as progress:
         for patient in waiting:
             problems += _fetch_patient(
-                patients[patient], instructions, recipe, provider, work, paths[patient]
+                patients[patient], instructions, recipe, provider, work, paths[patient], progress
             )
-            progress.step(note=f"{len(problems)} series missing" if problems else "")
     return {patient: path for patient, path in paths.items() if _is_complete(path)}, problems
 
 
@@ -109,8 +107,9 @@ def _fetch_patient(
     provider: Provider,
     work: Path,
     path: Path,
+    progress: DownloadProgress,
 ) -> list[Problem]:
-    """Make the shard of one patient; without it where a series is missing, whose others then count as fetched."""
+    """Make the shard of one patient. Where a series is missing there is none: the others stay for the next run."""
     problems, zips = [], []
     wanted: dict[str, tuple[SplitRow, SeriesRow]] = {}
     for row in rows:
@@ -119,12 +118,11 @@ def _fetch_patient(
             problems.append(Problem(row.series, MISSING, "is not at the source, or nothing says where"))
         else:
             wanted.setdefault(found.key, (row, found))
-    with DownloadProgress("files", sum(found.images for _, found in wanted.values())) as progress:
-        for row, found in wanted.values():
-            try:
-                zips.append(_packed(found, provider, work, progress))
-            except (SourceRefused, BadInput) as error:
-                problems.append(Problem(row.series, MISSING, error.cause))
+    for row, found in wanted.values():
+        try:
+            zips.append(_packed(found, provider, work, progress))
+        except (SourceRefused, BadInput) as error:
+            problems.append(Problem(row.series, MISSING, error.cause))
     if problems:
         return problems
     try:
@@ -132,15 +130,17 @@ def _fetch_patient(
     except BadInput as error:
         return [Problem(row.series, OTHER_SLICES, error.cause) for row in rows]
     write_shard(done.shard, path)
-    shutil.rmtree(_downloads(work), ignore_errors=True)
+    for packed in zips:
+        packed.unlink()
     return []
 
 
 def _packed(row: SeriesRow, provider: Provider, work: Path, progress: DownloadProgress) -> Path:
-    target = _downloads(work) / f"{delivery_name(row)}.zip"
+    downloads = work / "downloads"
+    target, spool = (downloads / f"{delivery_name(row)}{end}" for end in (".zip", ".part"))
     if target.exists():
+        progress.finished(row.images)
         return target
-    spool = _downloads(work) / f"{delivery_name(row)}.part"
     spool.mkdir(parents=True, exist_ok=True)
     with replacing(target) as part:
         packed = pack_series(provider.source, row, part, spool, progress)
@@ -154,8 +154,9 @@ def _stack_rules(instructions: Instructions) -> Callable[..., str]:
     return lambda series: stack_problem(series, rules)
 
 
-def _downloads(work: Path) -> Path:
-    return work / "downloads"
+def _files(rows: Sequence[SplitRow]) -> int:
+    """Files of the series of some rows, each counted once."""
+    return sum({(row.series, row.location): row.files for row in rows}.values())
 
 
 def _shard_path(work: Path, patient: str, rows: Sequence[SplitRow], recipe: NormalizationRecipe) -> Path:
@@ -173,7 +174,10 @@ def _is_complete(path: Path) -> bool:
 
 def _require_space(waiting: Sequence[Sequence[SplitRow]], size: int, work: Path) -> None:
     """Room for the files of one patient, twice (as fetched and as a zip), and for all shards."""
-    files = [sum(row.bytes or row.files * USUAL_FILE_BYTES for row in rows) for rows in waiting]
+    files = [
+        sum({row.series: row.bytes or row.files * USUAL_FILE_BYTES for row in rows}.values())
+        for rows in waiting
+    ]
     # A shard has all slices of its series that show lung: of most sets twice those that are used.
     shards = sum(2 * row.slices * size * size * 2 for rows in waiting for row in rows)
     require_space([(work, 2 * max(files, default=0) + shards, "give --work on another disk")])

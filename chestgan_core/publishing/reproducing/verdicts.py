@@ -5,8 +5,7 @@ In: rows of the card, rows computed again (or why there are none). Out: Comparis
 - equal: they differ by less than half of the last digit that the card prints.
 - within the interval: not equal, and the new one lies in the interval of the card's. A floor has none of its own; it is
   given that of its value, moved to the floor. A value without interval and without standard error is given what ALLOWED
-  images out of all change, or ALLOWED percent of it: the images of a set are rounded to grey levels, and the report
-  scored them before that.
+  images out of all change, or ALLOWED percent of it, as other processors and libraries compute other last digits.
 - differs: anything else.
 - not recomputed: with the reason. Never counted as good.
 """
