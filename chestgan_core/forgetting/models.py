@@ -18,6 +18,7 @@ from chestgan_core.forgetting.traces import (
     Remaining,
     Trace,
     artefacts,
+    fields_of,
     folders,
 )
 from chestgan_core.store import keys
@@ -75,7 +76,8 @@ def _training_sets(store: Store, dataset: str, patient: str, found: Models) -> t
     others: list[str] = []
     unfinished: list[Folder] = []
     for one in artefacts(store, keys.training_sets_prefix(dataset), 1):
-        side = one.tombstone.facts.get(_SIDE, TRAIN) if one.tombstone else _side_of(one, patient)
+        with fields_of(store, one.key):
+            side = one.tombstone.facts.get(_SIDE, TRAIN) if one.tombstone else _side_of(one, patient)
         if side:
             found.named |= one.tombstone is None
             found.training_sets[one.name] = side
@@ -120,7 +122,8 @@ def _runs(store: Store, dataset: str, others: Iterable[str], found: Models) -> N
             continue
         found.runs[one.name] = side
         found.experiments.add(experiment)
-        sha256 = str(facts.get(_GENERATOR) or _generator_of(one))
+        with fields_of(store, one.key):
+            sha256 = str(facts.get(_GENERATOR) or _generator_of(one))
         found.generators[sha256] = side
         if side == TRAIN:
             kept = {_DATASET: dataset, _TRAINING_SET: str(facts[_TRAINING_SET]), _GENERATOR: sha256}
@@ -171,7 +174,8 @@ def _reports(store: Store, found: Models) -> None:
 
 def _comparisons(store: Store, found: Models) -> None:
     for one in artefacts(store, keys.comparisons_prefix(), 2):
-        reports = {f"{name}/{version}" for name, version in one.manifest.get("reports", {}).items()}
+        with fields_of(store, one.key):
+            reports = {f"{name}/{version}" for name, version in one.manifest.get("reports", {}).items()}
         if one.orphaned or one.tombstone or reports & found.reports:
             found.add(one.trace(Kind.COMPARISON))
 
@@ -184,7 +188,9 @@ def _months(store: Store, found: Models) -> None:
     of_trained = {name.partition("/")[0] for name in trained}
     reports = {name for name in found.reports if name.partition("/")[0] in of_trained}
     for one in artefacts(store, keys.months_prefix(), 2):
-        if one.orphaned or one.tombstone or _month_shows(store, one, trained, reports):
+        with fields_of(store, one.key):
+            shows = one.orphaned or one.tombstone or _month_shows(store, one, trained, reports)
+        if shows:
             found.add(one.trace(Kind.MONTH))
 
 

@@ -33,7 +33,10 @@ def unreachable(dataset: Dataset, found: Traces, versioning: Versioning) -> list
         "other machines: CHESTGAN_HOME/scratch and spool of steps that were killed, files that chestgan get, normalize "
         "or train wrote, the database of hyperparameter studies (numbers only)"
     )
-    said.append("backups and replicas of the bucket" + _VERSIONS[versioning])
+    said.append(
+        "the disks of the store, which free deleted objects in time only (SeaweedFS when it compacts a volume), its "
+        "backups and replicas" + _VERSIONS[versioning]
+    )
     said.append(
         "the same person under another id, or in another dataset: each has a key of its own, so forget each of them"
     )
@@ -41,9 +44,9 @@ def unreachable(dataset: Dataset, found: Traces, versioning: Versioning) -> list
 
 
 _VERSIONS: dict[Versioning, str] = {
-    "none": "; it keeps no versions of deleted objects",
-    "kept": "; the versions that it keeps of these objects were deleted too",
-    "unknown": "; whether it keeps versions of deleted objects could not be asked (s3:GetBucketVersioning)",
+    "none": "; the bucket keeps no versions of deleted objects",
+    "kept": "; the versions that the bucket keeps of these objects were deleted too",
+    "unknown": "; whether the bucket keeps versions of deleted objects could not be asked (s3:GetBucketVersioning)",
 }
 
 

@@ -26,13 +26,12 @@ from chestgan_core.store.store import Store
 @dataclass(frozen=True)
 class Names:
     """What else names the patient. series: keys of all series, reports: of those that are structured reports. sop: of
-    slices. others: keys of reports of other patients.
+    slices.
     """
 
     series: frozenset[str]
     reports: frozenset[str]
     sop: frozenset[str]
-    others: frozenset[str]
 
     def with_slices(self, sop: frozenset[str]) -> "Names":
         """And these slices."""
@@ -52,7 +51,7 @@ def catalogs(store: Store, dataset: str, patient: str) -> tuple[list[Trace], Nam
 
     def read(version: str) -> Catalog | None:
         try:
-            return read_catalog(store, dataset, version)
+            return read_catalog(store, dataset, version, patient)
         except (BadInput, DamagedObject, NotInStore, TypeError):
             return None
 
@@ -61,7 +60,6 @@ def catalogs(store: Store, dataset: str, patient: str) -> tuple[list[Trace], Nam
     traces: list[Trace] = []
     series: set[str] = set()
     reports: set[str] = set()
-    others: set[str] = set()
     for version, objects in sorted(of_version.items()):
         catalog = found[version]
         if catalog is None:
@@ -71,16 +69,13 @@ def catalogs(store: Store, dataset: str, patient: str) -> tuple[list[Trace], Nam
                 key = keys.catalog_manifest(dataset, version) if _committed(store, dataset, version) else ""
                 traces.append(Trace(Kind.CATALOG, version, own, key, "catalog", note="cannot be read"))
             continue
-        rows = [row for row in catalog.rows if row.patient == patient]
-        reports_here = {row.key: row.patient for row in catalog.rows if row.modality == "SR"}
-        others.update(key for key, of in reports_here.items() if of != patient)
         examples = any(patient in cause.example for cause in (*catalog.causes, *catalog.doubts))
-        if rows or examples:
+        if catalog.rows or examples:
             key = keys.catalog_manifest(dataset, version)
             traces.append(Trace(Kind.CATALOG, version, objects, key, "catalog"))
-        series.update(row.key for row in rows)
-        reports.update(row.key for row in rows if row.modality == "SR")
-    return traces, Names(frozenset(series), frozenset(reports), frozenset(), frozenset(others))
+        series.update(row.key for row in catalog.rows)
+        reports.update(row.key for row in catalog.rows if row.modality == "SR")
+    return traces, Names(frozenset(series), frozenset(reports), frozenset())
 
 
 def redact_catalog(store: Store, dataset: str, version: str) -> str:
@@ -139,10 +134,10 @@ def boxes(store: Store, dataset: str, patient: str, names: Names) -> list[Trace]
             value = read_json(store, key) if key in present else None
             committed = value is not None and value.get("kind") != FORGOTTEN
             found.append(Trace(Kind.BOXES, version, (item,), key if committed else "", "tumour-annotations"))
+    of_reports = [item for item in listed if item.key.startswith(reports)]
+    others = _reports_of_others(store, dataset, patient) if of_reports else frozenset()
     own = tuple(
-        item
-        for item in listed
-        if item.key.startswith(reports) and _is_report_of(store, item.key, patient, names, reports)
+        item for item in of_reports if _is_report_of(store, item.key, patient, names, others, reports)
     )
     if own:
         found.append(Trace(Kind.SR, f"{len({_delivery(item.key) for item in own})} series", own))
@@ -171,13 +166,24 @@ def _delivery(key: str) -> str:
     return path.stem if path.suffix == ".json" else path.stem.rpartition("-")[0]
 
 
-def _is_report_of(store: Store, key: str, patient: str, names: Names, prefix: str) -> bool:
+def _reports_of_others(store: Store, dataset: str, patient: str) -> frozenset[str]:
+    """Keys of series of structured reports that the newest catalog says are of other patients."""
+    try:
+        rows = read_catalog(store, dataset).rows
+    except (BadInput, DamagedObject, NotInStore, TypeError):
+        return frozenset()
+    return frozenset(row.key for row in rows if row.modality == "SR" and row.patient != patient)
+
+
+def _is_report_of(
+    store: Store, key: str, patient: str, names: Names, others: Collection[str], prefix: str
+) -> bool:
     """By the catalogs, where these know the series; else the manifest says whose report it is."""
     delivery = _delivery(key)
     series = delivery.rpartition("-")[0]
     if series in names.reports:
         return True
-    if series in names.others:
+    if series in others:
         return False
     manifest = read_json(store, f"{prefix}{delivery}.json")
     # Without a manifest and in no catalog: nobody can say whose it is, and nobody reads it.

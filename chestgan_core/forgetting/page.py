@@ -62,7 +62,7 @@ def _traces(traces: Sequence[Trace]) -> list[str]:
         of_kind = [trace for trace in traces if trace.kind is kind]
         if not of_kind:
             continue
-        objects, size = sum(len(one.objects) for one in of_kind), sum(one.bytes for one in of_kind)
+        objects, size = sum(len(one.keys) for one in of_kind), sum(one.bytes for one in of_kind)
         verb = "withdrawn, " if kind is Kind.SET else ""
         count = f"{objects} object{'' if objects == 1 else 's'}, {_size(size)}"
         lines.append(f"{kind}: {len(of_kind)} ({verb}{count}) - {kind.meaning}")

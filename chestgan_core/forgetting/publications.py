@@ -16,6 +16,7 @@ from chestgan_core.forgetting.traces import (
     Remaining,
     Trace,
     artefacts,
+    fields_of,
     folders,
 )
 from chestgan_core.publishing.versions.status import withdrawal_of
@@ -33,6 +34,10 @@ _MAX_TEXT = 64 * 2**20
 REASONS = {
     TRAIN: "a patient whose images trained the model has withdrawn",
     HELD_OUT: "a patient whose images the model was judged by has withdrawn",
+}
+_WHAT_STAYS = {
+    TRAIN: "withdrawn; manifest, labels and card stay, so that a copy is recognized by the sha256 of its images",
+    HELD_OUT: "withdrawn; its images stay: their model has not seen the patient",
 }
 
 
@@ -69,7 +74,8 @@ def _sets(store: Store, models: Models, names: Collection[str]) -> set[str]:
         name, version = one.name.split("/")
         if one.name.endswith("/unfinished"):
             continue
-        model = str(one.manifest.get("set", {}).get("model_sha256", ""))
+        with fields_of(store, one.key):
+            model = str(one.manifest.get("set", {}).get("model_sha256", ""))
         side = models.generators.get(model, "") if model else ""
         if not side:
             continue
@@ -78,13 +84,7 @@ def _sets(store: Store, models: Models, names: Collection[str]) -> set[str]:
         if objects or withdrawal_of(store, name, version) is None:
             facts = {"reason": REASONS[side]}
             models.add(Trace(Kind.SET, one.name, objects, facts=facts, note=REASONS[side]))
-        kept = "its manifest, labels and card" if side == TRAIN else "all but the list of its series"
-        why = "is withdrawn, so nobody is given it; " + (
-            "the sha256 of its images recognize a copy"
-            if side == TRAIN
-            else "its model has not seen the patient"
-        )
-        models.remaining.append(Remaining(f"set {one.name}: {kept}", why))
+        models.remaining.append(Remaining(f"set {one.name}", _WHAT_STAYS[side]))
     for name in sorted(trained):
         unfinished = tuple(store.list(keys.unfinished_prefix(name)))
         if unfinished:
@@ -119,12 +119,14 @@ def _reader_studies(store: Store, models: Models, sets: set[str]) -> set[str]:
             models.add(one.trace(Kind.REAL_IMAGES))
     studies: set[str] = set()
     for one in artefacts(store, keys.reader_studies_prefix(), 2):
-        design = one.manifest.get("design", {})
-        if one.orphaned or one.tombstone or f"{design.get('set_name')}/{design.get('set_version')}" in sets:
+        with fields_of(store, one.key):
+            design = one.manifest.get("design", {})
+            of_set = f"{design.get('set_name')}/{design.get('set_version')}"
+        if one.orphaned or one.tombstone or of_set in sets:
             studies.add(one.name)
             models.add(one.trace(Kind.STUDY))
     if studies:
-        why = "are what readers said; neither pictures nor names of patients are in them"
+        why = "what readers said and what follows; neither pictures nor names of patients are in them"
         models.remaining.append(Remaining("answers and results of the reader studies", why))
     return studies
 

@@ -5,15 +5,16 @@ of something goes before it, so that a killed deletion leaves everything that th
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chestgan_core.errors import NotInStore
+from chestgan_core.errors import DamagedObject, NotInStore
 from chestgan_core.reasons import Reason
-from chestgan_core.store.artefacts import StoredObject
+from chestgan_core.store.artefacts import AGAIN, StoredObject
 from chestgan_core.store.client import PARALLEL
 from chestgan_core.store.forgotten import ArtefactTombstone, parse_artefact_tombstone
 from chestgan_core.store.keys import MANIFEST
@@ -69,6 +70,11 @@ class Trace:
     paths: tuple[Path, ...] = ()
 
     @property
+    def keys(self) -> frozenset[str]:
+        """Of the objects that are deleted or replaced."""
+        return frozenset({item.key for item in self.objects} | ({self.manifest} - {""}))
+
+    @property
     def bytes(self) -> int:
         """Of all its objects."""
         return sum(item.bytes for item in self.objects)
@@ -101,8 +107,7 @@ class Traces:
     @property
     def keys(self) -> list[str]:
         """Of all objects that are deleted or replaced by a tombstone, sorted."""
-        found = {item.key for trace in self.traces for item in trace.objects}
-        return sorted(found | {trace.manifest for trace in self.traces if trace.manifest})
+        return sorted({key for trace in self.traces for key in trace.keys})
 
     def counted(self) -> dict[str, dict[str, int]]:
         """Kind -> how many things, objects and bytes, in the order of deletion."""
@@ -110,7 +115,7 @@ class Traces:
         for trace in self.traces:
             one = counts.setdefault(str(trace.kind), {"count": 0, "objects": 0, "bytes": 0})
             one["count"] += 1
-            one["objects"] += len({item.key for item in trace.objects} | {trace.manifest} - {""})
+            one["objects"] += len(trace.keys)
             one["bytes"] += trace.bytes
         return counts
 
@@ -161,6 +166,17 @@ class Folder:
             return Trace(kind, self.name, self.objects, note=note or "left by a killed writer")
         was = str(self.manifest.get("kind", kind))
         return Trace(kind, self.name, self.objects, self.key, was, facts, note)
+
+
+@contextmanager
+def fields_of(store: Store, key: str) -> Iterator[None]:
+    """A block that reads fields of a manifest. Raises DamagedObject, which names it: a field is not there, or of
+    another kind.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DamagedObject(store.uri(key), "does not have the fields of its kind", AGAIN) from error
 
 
 def artefacts(store: Store, prefix: str, depth: int) -> list[Folder]:

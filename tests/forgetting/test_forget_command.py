@@ -99,7 +99,11 @@ def test_a_patient_is_found_by_the_id_in_the_files_which_no_command_line_has(
         ("foldr:{trained}", 2, "foldr is not a known dataset; did you mean folder?"),
         ("{trained}", 1, "is not written as DATASET:PATIENT"),
         ("folder:../x", 1, "cannot be part of a key"),
-        ("chest_ct_scan_images:x", 1, "is a dataset of pictures, which are stored by class and not by patient"),
+        (
+            "chest_ct_scan_images:x",
+            1,
+            "is a dataset of pictures, which are stored by class and not by patient",
+        ),
     ],
 )
 def test_a_wrong_key_is_answered_with_the_nearest_one(
