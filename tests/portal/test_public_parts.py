@@ -43,6 +43,15 @@ def test_a_card_is_headings_paragraphs_lists_tables_and_code() -> None:
     assert (blocks[4].text, blocks[5].text) == ("code", "more")
 
 
+def test_fields_for_programs_and_pictures_of_the_folder_are_no_part_of_a_card() -> None:
+    text = "---\nlicense: other\n---\n\n# One\n\n![Samples](samples.png)\n\nSamples.\n\n![x](http://evil.example/x.png)\n"
+    blocks = blocks_of(text)
+    assert [block.kind for block in blocks] == ["heading", "paragraph", "paragraph"]
+    assert blocks[1].lines[0][0].text == "Samples."
+    # An address is text, as everything that is not understood.
+    assert blocks[2].lines[0][0].text == "![x](http://evil.example/x.png)"
+
+
 def test_a_table_without_a_head_has_rows_only() -> None:
     [table] = blocks_of("| | |\n|---|---|\n| images | 20 |\n| model |\n")
     assert table.head == ()
