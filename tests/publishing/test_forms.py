@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import resource
 import tarfile
 import tracemalloc
 import zipfile
@@ -17,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from chestgan_core.cli import sets_convert
 from chestgan_core.cli.main import main
-from chestgan_core.errors import BadInput, ChestganError, DamagedObject, UnknownName
+from chestgan_core.errors import BadInput, ChestganError, DamagedObject, DiskFull, UnknownName
 from chestgan_core.local.output import MARKER
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.forms.convert import convert_set
@@ -27,6 +29,8 @@ from chestgan_core.publishing.forms.registry import FORMS
 from chestgan_core.publishing.forms.source import read_form
 from chestgan_core.publishing.reader.levels import hounsfield_of, sha256_of_levels
 from chestgan_core.publishing.reader.set_folder import SetFolder
+from chestgan_core.publishing.transfer.uploading import publish_set
+from chestgan_core.store.store import Store
 from tests.publishing import form_images
 
 
@@ -51,7 +55,7 @@ def files(folder: Path) -> dict[str, bytes]:
     resolution=st.integers(1, 9),
     pair=st.sampled_from([*product(FORMS, FORMS)]),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=35, deadline=None)
 def test_every_form_becomes_every_other_and_gives_the_same_images_and_labels(
     bits: int,
     classes: list[str],
@@ -256,6 +260,45 @@ def test_memory_does_not_grow_with_the_images(form: str, tmp_path: Path) -> None
 
     peak(2)  # imports
     assert peak(40) - peak(8) < 32 * 256**2 / 10
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_full_disk_is_said_in_one_line_and_leaves_nothing_that_can_be_read(
+    form: str, ready: SetFolder, tmp_path: Path
+) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+    try:
+        with pytest.raises(DiskFull) as error:
+            convert_set(ready.path, form, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(error.value)
+    with pytest.raises(BadInput, match="neither a set nor a complete conversion of one"):
+        read_form(tmp_path / "out")
+    convert_set(ready.path, form, tmp_path / "out")
+    assert len([*read_form(tmp_path / "out")]) == 20
+
+
+def test_a_set_is_fetched_in_another_form_and_downloaded_once(
+    ready: SetFolder, store_of_the_environment: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    publish_set(store_of_the_environment, ready)
+    times = set()
+    for form in ("npz", "png"):
+        out = tmp_path / form
+        assert main(["sets", "fetch", "tiny", "--format", form, "--count", "4", "--out", str(out)]) == 0
+        assert [label["seed"] for _, label in read_form(out)] == [100, 101, 102, 103]
+        [tar] = (tmp_path / "cache").rglob("images-0000.tar")
+        times.add(tar.stat().st_mtime_ns)
+    assert len(times) == 1
+    assert main(["sets", "fetch", "tiny", "--count", "4", "--out", str(tmp_path / "tars")]) == 0
+    assert json.loads((tmp_path / "tars" / "form.json").read_text())["form"] == "tar"
+
+
+def test_the_command_line_knows_every_form() -> None:
+    assert set(sets_convert.FORMS) == set(FORMS)
 
 
 def test_a_damaged_image_leaves_nothing_that_can_be_read(ready: SetFolder, tmp_path: Path) -> None:
