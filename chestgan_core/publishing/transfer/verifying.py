@@ -5,10 +5,11 @@ whatever happened to the set since it was published; the look at each image find
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,7 @@ from chestgan_core.escaping import escaped
 from chestgan_core.local.files import is_regular, open_regular
 from chestgan_core.local.progress import ByteProgress
 from chestgan_core.publishing.reader.labels import (
-    REMEDY,
     Labels,
-    label_json,
     labels_of_parquet,
     pairs,
     png_name,
@@ -31,6 +30,7 @@ from chestgan_core.publishing.reader.many_pngs import decode_many
 from chestgan_core.publishing.reader.png import max_png_bytes
 from chestgan_core.publishing.reader.set_folder import LABELS, SetFolder, read_set_folder
 from chestgan_core.publishing.reader.tars import Member
+from chestgan_core.publishing.transfer.tar_layout import places_as_written
 from chestgan_core.publishing.versions.status import SetStatus, status_of
 from chestgan_core.store.artefacts import sha256_of
 from chestgan_core.store.store import Store
@@ -172,57 +172,70 @@ def _broken_images(
 def _broken_in_tar(
     there: SetFolder, labels: Labels, progress: ByteProgress, tar: str
 ) -> list[tuple[str, str]]:
-    """What is wrong in one tar. Which rows are its own is in the labels."""
+    """What is wrong in one tar."""
     own = [int(k) for k in (labels.tar == labels.tars.index(tar)).nonzero()[0]]
-    numbers = {png_name(k): k for k in own}
-    found: list[tuple[str, str]] = []
-    batch: list[tuple[int, Member, Member]] = []
-    # As much as may be decoded at once.
-    most = max(1, _AT_ONCE_BYTES // (there.facts.resolution**2 * there.facts.bits // 8))
     path = there.path / tar
+    try:
+        with open_regular(path) as file, mmap(file.fileno(), 0, access=ACCESS_READ) as whole:
+            places = places_as_written(whole, labels, own)
+            if places is None:
+                found = _parsed(there, labels, whole, path, own)
+            else:
+                found = list(_broken_pixels(there, labels, whole, tar, own, places))
+    except (OSError, ValueError) as error:  # an empty file cannot be mapped
+        found = [(tar, f"cannot be read ({error})")]
+    progress.step(there.tars[tar])
+    return found
+
+
+def _parsed(
+    there: SetFolder, labels: Labels, whole: mmap, path: Path, own: Sequence[int]
+) -> list[tuple[str, str]]:
+    """The same, of a tar whose headers or labels are not, to the byte, what chestgan writes."""
+    found: list[tuple[str, str]] = []
+    numbers, places = {png_name(k): k for k in own}, {}
     try:
         for image, label in pairs(path):
             k = numbers.pop(image.name, None)
             if k is None or labels.offset[k] != image.offset or labels.bytes[k] != image.bytes:
-                found.append((f"{tar}/{image.name}", f"is an image that no row of {LABELS} names"))
+                found.append((f"{path.name}/{image.name}", f"is an image that no row of {LABELS} names"))
                 continue
-            batch.append((k, image, label))
-            if len(batch) >= most:
-                found += _broken_in_batch(there, labels, path, batch)
-                batch = []
-        found += _broken_in_batch(there, labels, path, batch)
+            places[k] = (image.offset, image.bytes)
+            found += _broken_label(labels, k, whole[label.offset : label.offset + label.bytes], label)
     except DamagedObject as error:
-        found.append((tar, error.cause))
+        found.append((path.name, error.cause))
         numbers = {}
-    progress.step(there.tars[tar])
-    return found + [(f"{tar}/{name}", "is missing") for name in numbers]
+    found += _broken_pixels(there, labels, whole, path.name, [*places], [*places.values()])
+    return found + [(f"{path.name}/{name}", "is missing") for name in numbers]
 
 
-def _broken_in_batch(
-    there: SetFolder, labels: Labels, path: Path, batch: list[tuple[int, Member, Member]]
-) -> Iterator[tuple[str, str]]:
-    facts, tar = there.facts, path.name
+def _broken_label(labels: Labels, k: int, text: bytes, label: Member) -> Iterator[tuple[str, str]]:
+    row, what = labels[k], f"{label.tar.name}/{label.name}"
     try:
-        with open_regular(path) as file:
-            descriptor = file.fileno()
-            pngs = [
-                os.pread(descriptor, min(one.bytes, max_png_bytes(facts.resolution, facts.bits)), one.offset)
-                for _, one, _ in batch
-            ]
-            texts = [os.pread(descriptor, one.bytes, one.offset) for _, _, one in batch]
-    except OSError as error:
-        raise DamagedObject(path, f"cannot be read ({error.strerror})", REMEDY) from error
-    decoded = decode_many(pngs, facts.resolution, facts.bits)
-    for (k, image, label), levels, text in zip(batch, decoded, texts, strict=True):
-        if isinstance(levels, DamagedObject):
-            yield f"{tar}/{image.name}", levels.cause
-        elif sha256_of_levels(levels, facts.bits) != labels.sha256[k]:
-            yield f"{tar}/{image.name}", f"is not the image that {LABELS} describes"
-        row = labels[k]
-        if text != label_json(row):  # as chestgan writes it; another writer may order or space it otherwise
-            try:
-                said = read_label(text, k, facts, label.name)
-                if (said["sha256"], said["boxes"]) != (row["sha256"], row["boxes"]):
-                    yield f"{tar}/{label.name}", f"says something else than {LABELS}"
-            except DamagedObject as error:
-                yield f"{tar}/{label.name}", error.cause
+        said = read_label(text, k, labels.facts, label.name)
+        if (said["sha256"], said["boxes"]) != (row["sha256"], row["boxes"]):
+            yield what, f"says something else than {LABELS}"
+    except DamagedObject as error:
+        yield what, error.cause
+
+
+def _broken_pixels(
+    there: SetFolder,
+    labels: Labels,
+    whole: mmap,
+    tar: str,
+    own: Sequence[int],
+    places: Sequence[tuple[int, int]],
+) -> Iterator[tuple[str, str]]:
+    facts = there.facts
+    most = max_png_bytes(facts.resolution, facts.bits)
+    # As much as may be decoded at once.
+    step = max(1, _AT_ONCE_BYTES // (facts.resolution**2 * facts.bits // 8))
+    for at in range(0, len(own), step):
+        numbers = own[at : at + step]
+        pngs = [whole[offset : offset + min(size, most)] for offset, size in places[at : at + step]]
+        for k, levels in zip(numbers, decode_many(pngs, facts.resolution, facts.bits), strict=True):
+            if isinstance(levels, DamagedObject):
+                yield f"{tar}/{png_name(k)}", levels.cause
+            elif sha256_of_levels(levels, facts.bits) != labels.sha256[k]:
+                yield f"{tar}/{png_name(k)}", f"is not the image that {LABELS} describes"
