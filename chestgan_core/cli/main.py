@@ -1,7 +1,8 @@
 """`chestgan ...`: every step without Dagster.
 
 In: files and names. Out: JSON on standard output (with --json, and nothing else there), everything for people on
-standard error. Exit status: 0 done, 1 failed, 2 wrong use. An error is one line; --debug adds the traceback.
+standard error. Exit status: 0 done, 1 failed, 2 wrong use; what else `sets reproduce`
+ends with, its help says. An error is one line; --debug adds the traceback.
 """
 
 import json
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return _failed(what, args.debug, status=1)
     except KeyboardInterrupt:
-        log.warning("interrupted; train, study run and sets fetch resume when they are run again")
+        log.warning("interrupted; train, study run, sets fetch and sets convert resume when they are run again")
         return 1
     if args.json:
         print(json.dumps(answer.data, indent=2, sort_keys=True, allow_nan=False))
