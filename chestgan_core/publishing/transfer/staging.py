@@ -147,25 +147,27 @@ class Staging:
 
         They cannot be found by whoever published something else since, and nobody else would remove them.
         """
-        found: dict[str, list[str]] = {}
-        for item in self._store.list(keys.unfinished_prefix(self._facts.name)):
-            found.setdefault(
-                item.key.removeprefix(keys.unfinished_prefix(self._facts.name)).partition("/")[0], []
-            ).append(item.key)
-        for there in found.values():
-            records = [key for key in there if _RECORD.fullmatch(key.rpartition("/")[2])]
+        prefix = keys.unfinished_prefix(self._facts.name)
+        releases: dict[str, list[str]] = {}
+        for item in self._store.list(prefix):
+            release = item.key.removeprefix(prefix).partition("/")[0]
+            releases.setdefault(release, []).append(item.key)
+        for there in releases.values():
+            # Tars are written in their order, so the last record is the newest.
+            newest = (list(filter(_is_record, there)) or there)[-1]
             try:
-                newest = max(self._store.written_at(key) for key in (records or there)[-1:])
+                age = datetime.now(UTC) - self._store.written_at(newest)
             except NotInStore:
-                continue  # another release has just ended
-            if datetime.now(UTC) - newest > ABANDONED:
+                continue  # that release has just ended
+            if age > ABANDONED:
                 self._delete(there)
 
     def _delete(self, found: Sequence[str]) -> None:
         # Records first: a tar without one does not count, a record without its tar must be looked into.
-        records = [key for key in found if _RECORD.fullmatch(key.rpartition("/")[2])]
+        records = [key for key in found if _is_record(key)]
+        others = [key for key in found if not _is_record(key)]
         with ThreadPoolExecutor(PARALLEL) as pool:
-            for part in (records, [key for key in found if key not in set(records)]):
+            for part in (records, others):
                 list(pool.map(self._store.delete, part))
 
     def _record(self, number: int) -> str:
@@ -173,3 +175,7 @@ class Staging:
 
     def _tar(self, number: int, sha256: str) -> str:
         return content_key(self._folder, tar_name(number), sha256)
+
+
+def _is_record(key: str) -> bool:
+    return _RECORD.fullmatch(key.rpartition("/")[2]) is not None
