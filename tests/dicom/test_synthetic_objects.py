@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.dicom.series import read_series
 from chestgan_core.dicom.synthetic import names_synthesizer, synthetic_cause
 from chestgan_core.errors import BadInput
+from chestgan_core.publishing.reproducing.instructions import Instructions, Recipe
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.sources.annotations.boxes import Defect
 from chestgan_core.sources.annotations.structured_reports import read_report
@@ -186,6 +188,23 @@ def test_normalize_refuses_them_unless_told_otherwise(tmp_path, capsys, monkeypa
 
 def test_what_is_accepted_is_another_recipe():
     assert NormalizationRecipe(synthetic="accept").version != NormalizationRecipe().version
+
+
+def test_who_reproduces_the_numbers_of_a_set_lets_in_what_was_let_in():
+    recipe = NormalizationRecipe(size=32, synthetic="accept")
+    made = Instructions(
+        format=1,
+        dataset="d",
+        image_kind="real",
+        private=False,
+        hounsfield=True,
+        source="idc",
+        training_set="1",
+        evaluation="1",
+        recipe=Recipe(recipe.version, **asdict(recipe)),
+        selection={},
+    )
+    assert made.normalization == recipe
 
 
 def test_a_report_that_is_flagged_gives_no_box(tmp_path):

@@ -261,7 +261,7 @@ def _headers(auth: str | None) -> dict[str, str]:
 
 
 def pool_for(url: str) -> urllib3.PoolManager:
-    """The connections to a server, through the proxy of the environment where there is one. Certificates are checked."""
+    """The connections to a server, through the proxy of the environment if there is one. Certificates are checked."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     proxy = "" if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get(parts.scheme, "")
