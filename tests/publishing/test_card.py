@@ -90,6 +90,15 @@ def test_the_card_has_source_split_recipe_measures_citation_and_checksums() -> N
         assert said in card, said
 
 
+def test_a_card_says_how_to_make_an_image_again_only_where_the_weights_are_published() -> None:
+    command = "chestgan generate --model tiny --seed 100 --count 1"
+    assert command not in readme(gathered())
+    weights = {**FILES, "generator.safetensors": FileFacts(9, "3" * 64)}
+    card = set_documents(card_facts(FACTS, {}, gathered(), weights), PNG)["README.md"].decode()
+    assert command in card
+    assert "| weights | in generator.safetensors |" in card
+
+
 def test_all_that_the_card_says_is_data_from_which_it_can_be_made_again() -> None:
     made = documents(gathered())
     read = read_provenance(made["provenance.json"].encode(), "provenance.json")
@@ -285,6 +294,10 @@ Change = Callable[[dict[str, Any]], object]
         (
             lambda found: found["provenance"]["metrics"]["rows"][0].update(value="good"),
             r"metrics\.rows\.0\.value",
+        ),
+        (
+            lambda found: found["provenance"]["metrics"]["rows"][0].update(measure="beauty"),
+            "beauty is not a measure",
         ),
         (lambda found: found["provenance"]["split"]["sides"]["train"].update(patients=True), "patients"),
         (lambda found: found["files"][0].update(name="../x"), r"files\.0\.name"),

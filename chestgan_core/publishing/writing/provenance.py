@@ -14,9 +14,10 @@ from pydantic import Field
 
 from chestgan_core.config.dataset import ImageKind
 from chestgan_core.errors import DamagedObject
+from chestgan_core.escaping import escaped
 from chestgan_core.evaluation.reader_study import ReaderStudyBlock
 from chestgan_core.evaluation.scoring.gate import GateResult
-from chestgan_core.evaluation.scoring.metric_rows import MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import MEASURES, MetricRow
 from chestgan_core.evaluation.scoring.provenance import DataFacts, RunFacts
 from chestgan_core.evaluation.scoring.report_payload import ExtractorInfo
 from chestgan_core.evaluation.thesis.block import ThesisRow
@@ -39,6 +40,11 @@ class PublishedRow(MetricRow):
     """A measure as published: without the seconds that it took, which are others in each computation."""
 
     seconds: float = field(default=0.0, compare=False)
+
+    def __post_init__(self) -> None:
+        # Whoever prints a row looks its measure up.
+        if self.measure not in MEASURES:
+            raise ValueError(f"{escaped(self.measure[:60])} is not a measure that this version knows")
 
 
 @dataclass(frozen=True, kw_only=True)
