@@ -601,6 +601,13 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_until_somebody_does(fo
         assert send_folder(folder, server.url).sent == IMAGES
 
 
+def test_a_server_that_speaks_no_https_is_not_sent_anything(folder):
+    with StowServer() as server:
+        with pytest.raises(SourceRefused, match="does not speak https as it should"):
+            send_folder(folder, server.url.replace("http:", "https:"))
+        assert not server.requests
+
+
 # Words
 
 

@@ -128,8 +128,10 @@ class Archive:
     def _failure(self, error: HTTPError) -> Exception:
         reason = getattr(error, "reason", None) or error
         match reason:
-            case urllib3.exceptions.SSLError():
+            case urllib3.exceptions.SSLError() if "CERTIFICATE_VERIFY_FAILED" in str(reason):
                 return untrusted(self.root)
+            case urllib3.exceptions.SSLError():
+                return SourceRefused(self.root, "does not speak https as it should", "check address and port")
             case urllib3.exceptions.LocationParseError() | urllib3.exceptions.LocationValueError():
                 return BadInput(self.root, "is not a valid address", "give it as https://server/dicom-web")
             case (
