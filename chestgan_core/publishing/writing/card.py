@@ -250,7 +250,7 @@ def _reproduce(card: CardFacts) -> list[Block]:
             f"Image k is the image of seed {facts.first_seed} + k"
             f"{' and of class number seed modulo ' + str(len(facts.classes)) if facts.classes else ''}, by the "
             "generator with the sha256 above. The same kind of device gives the same bits; another kind "
-            "may differ by one level."
+            "may differ by one of 256 grey levels."
         )
     ]
     if any(one.name == WEIGHTS for one in card.files):
