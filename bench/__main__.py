@@ -18,6 +18,7 @@ from bench import (
     loading,
     normalize,
     portal,
+    sets_fetching,
     sets_writing,
     training_memory,
     training_step,
@@ -45,6 +46,7 @@ def main() -> int:
         catalog.measure,
         dicom_export.measure,
         sets_writing.measure,
+        sets_fetching.measure,
         portal.measure,
     ]
     for measure in parts:

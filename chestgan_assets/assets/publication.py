@@ -19,9 +19,9 @@ from chestgan_assets.metadata import (
     check,
     check_spec,
     columns_of_rows,
+    compact_table,
     picture,
     refused_by_checks,
-    table,
 )
 from chestgan_assets.partitions import experiments
 from chestgan_assets.resources import MachineResource, StoreResource
@@ -111,7 +111,7 @@ def synthetic_set_index(store: StoreResource) -> dg.MaterializeResult:
             "damaged manifests": len(index.damaged),
             "withdrawn": sum(bool(entry.withdrawn) for entry in index.entries),
             "deprecated": sum(bool(entry.deprecated) for entry in index.entries),
-            "published sets": table(
+            "published sets": compact_table(
                 ("set", "version", "images", "pixels", "bits", "bytes", "state", "reason", "use instead"),
                 [
                     (

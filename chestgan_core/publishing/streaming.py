@@ -15,7 +15,7 @@ from chestgan_core.local.home import home
 from chestgan_core.publishing.opening import parse_address
 from chestgan_core.publishing.reader.set_folder import parse_set, read_set_folder
 from chestgan_core.publishing.versions.finding import newest_version
-from chestgan_core.publishing.versions.status import require_not_withdrawn
+from chestgan_core.publishing.versions.status import require_usable
 from chestgan_core.store import keys
 from chestgan_core.store.embedded import open_store_at
 
@@ -68,7 +68,7 @@ def stream_set(
         root, name, version = parse_address(str(where))
         with open_store_at(root, home()) as store:
             version = version or newest_version(store, name)
-            require_not_withdrawn(store, name, version)
+            require_usable(store, name, version)
             key = keys.set_manifest(name, version)
             manifest = parse_set(store.get_bytes(key), Path(), store.uri(key))
             if manifest.manifest_key != key:

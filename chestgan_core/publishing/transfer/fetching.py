@@ -3,7 +3,6 @@
 In: a store and the name of a set. Out: a folder in which every file has the sha256 that the manifest names.
 """
 
-import logging
 from pathlib import Path
 
 from chestgan_core.errors import DamagedObject
@@ -12,12 +11,11 @@ from chestgan_core.local.output import output_folder, require_output_folder
 from chestgan_core.local.progress import ByteProgress
 from chestgan_core.publishing.reader.set_folder import MANIFEST, SetFolder, parse_set
 from chestgan_core.publishing.versions.finding import find_set
-from chestgan_core.publishing.versions.status import require_not_withdrawn
+from chestgan_core.publishing.versions.status import require_usable
 from chestgan_core.store.parts import Wanted, fetch_in_parts
 from chestgan_core.store.store import Store
 
 KIND = "the set"
-log = logging.getLogger(__name__)
 
 
 def fetch_set(store: Store, name: str, version: str | None, folder: Path) -> SetFolder:
@@ -52,9 +50,7 @@ def fetch_set(store: Store, name: str, version: str | None, folder: Path) -> Set
         (20, (-1350.0, 150.0))
     """
     artefact, version = find_set(store, name, version)
-    status = require_not_withdrawn(store, name, version)
-    if status and (said := status.line()):
-        log.warning("set %s %s: %s", name, version, said)
+    require_usable(store, name, version)
     require_output_folder(folder, KIND, f"{name} {version}")
     manifest, where = (
         store.get_bytes(artefact.manifest_key, sha256=artefact.sha256),

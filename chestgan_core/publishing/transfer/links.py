@@ -16,7 +16,7 @@ from chestgan_core.errors import BadInput, StoreError
 from chestgan_core.local.files import create_secret, file_error
 from chestgan_core.publishing.reader.set_folder import MANIFEST, SetFolder, parse_set
 from chestgan_core.publishing.versions.finding import find_set
-from chestgan_core.publishing.versions.status import require_not_withdrawn
+from chestgan_core.publishing.versions.status import require_usable
 from chestgan_core.store.client import is_anonymous
 from chestgan_core.store.store import Store
 
@@ -91,7 +91,7 @@ def link_set(store: Store, name: str, version: str | None, expires: timedelta, f
     if file.exists():
         raise BadInput(file, "is there already", "give --out with another name, or delete it")
     artefact, version = find_set(store, name, version)
-    require_not_withdrawn(store, name, version)
+    require_usable(store, name, version)
     where = store.uri(artefact.manifest_key)
     found = parse_set(store.get_bytes(artefact.manifest_key, artefact.sha256), Path(), where)
     ends, limits = _limits(store, datetime.now(UTC).replace(microsecond=0) + expires)

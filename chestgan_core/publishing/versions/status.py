@@ -6,6 +6,7 @@ written before the manifest, so every set has one: whoever may read objects and 
 policy for consumers) is answered "refused" for an object that is not there, and could not tell the two apart.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -14,12 +15,14 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import Field
 
 from chestgan_core.errors import NotInStore, StoreError
+from chestgan_core.escaping import escaped
 from chestgan_core.publishing.fields import Name
 from chestgan_core.publishing.versions.index import SetEntry, change_entry, read_entry, read_index
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import parse_typed
 from chestgan_core.store.store import Store
 
+log = logging.getLogger(__name__)
 MAX_REASON = 1_000  # characters
 State: TypeAlias = Literal["published", "deprecated", "withdrawn"]
 Reason: TypeAlias = Annotated[str, Field(max_length=MAX_REASON)]
@@ -104,6 +107,14 @@ def require_not_withdrawn(store: Store, name: str, version: str) -> SetStatus | 
     else:
         remedy = "there is no other version of it"
     raise SetWithdrawn(f"set {name} {version}", f"was withdrawn ({found.reason})", remedy)
+
+
+def require_usable(store: Store, name: str, version: str) -> SetStatus | None:
+    """As require_not_withdrawn, for somebody who is given the images: a warning is logged of a deprecated version."""
+    found = require_not_withdrawn(store, name, version)
+    if found and (said := found.line()):
+        log.warning(escaped(f"set {name} {version}: {said}"))
+    return found
 
 
 def begin_status(store: Store, name: str, version: str) -> SetStatus:
