@@ -23,7 +23,8 @@ from chestgan_core.cli.main import main
 from chestgan_core.errors import BadInput, ChestganError, DamagedObject, DiskFull, UnknownName
 from chestgan_core.local.output import MARKER
 from chestgan_core.publishing import open_set
-from chestgan_core.publishing.forms.convert import convert_set
+from chestgan_core.publishing.forms.content import Content
+from chestgan_core.publishing.forms.convert import convert_set, write_form
 from chestgan_core.publishing.forms.items import Item
 from chestgan_core.publishing.forms.registry import FORMS
 from chestgan_core.publishing.forms.source import read_form
@@ -161,6 +162,20 @@ def test_images_without_hounsfield_units_get_none(form: str, tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
     convert_set(tmp_path / "tar", "npz", tmp_path / "npz")
     assert same([*read_form(tmp_path / "npz")], [*form_images.items(of)])
+
+
+def test_boxes_that_dicom_would_round_are_refused(tmp_path: Path) -> None:
+    of = form_images.facts(images=2)
+    boxed = [
+        (levels, {**label, "boxes": [[1 / 3, 0.1, 5.0, 8.0]]}) for levels, label in form_images.items(of)
+    ]
+    content = Content(of, "0123456789abcdef", 2)
+    (tmp_path / "png").mkdir()
+    write_form(tmp_path / "png", FORMS["png"], content, iter(boxed))  # type: ignore[arg-type]
+    assert same([*read_form(tmp_path / "png")], boxed)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="image 0: has a box with more digits than DICOM keeps"):
+        convert_set(tmp_path / "png", "dicom", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.publishing.forms.content import FORM_FILE, Content
 from chestgan_core.publishing.forms.form import Form
@@ -29,8 +31,17 @@ _IMAGE, _REPORT = re.compile(r"(\d{6,10})\.dcm"), re.compile(r"\d{6,10}-boxes\.d
 def _write(folder: Path, content: Content, items: Iterator[Item]) -> None:
     from chestgan_core.publishing.dicom_export.export import write_images
 
-    for _ in write_images(folder, content.set, content.version, items):
+    for _ in write_images(folder, content.set, content.version, map(_kept_by_dicom, items)):
         pass
+
+
+def _kept_by_dicom(item: Item) -> Item:
+    """The item. Raises BadInput: its boxes would come back as others."""
+    _, label = item
+    if any(float(str(np.float32(number))) != number for box in label["boxes"] for number in box):
+        cause = "has a box with more digits than DICOM keeps, which are 24 bits"
+        raise BadInput(f"image {label['index']}", cause, "use another form, or round the boxes of the set")
+    return item
 
 
 def _labels(folder: Path, content: Content) -> Iterator[FormLabel]:
