@@ -32,7 +32,7 @@ from chestgan_core.training.devices import pick_device
 from chestgan_core.training.generation import CHUNK, generate
 from chestgan_core.training.weights import LoadedGenerator, load_generator, save_generator
 
-IMAGES, ROUNDS, SIZE = 2_000, 5, "CHESTGAN_BENCH_IMAGES"
+IMAGES, ROUNDS, SIZE = 4_000, 5, "CHESTGAN_BENCH_IMAGES"
 GIVEN = {"source": "nothing: random weights", "source_licence": "none needed"}
 PROGRAM = f"""
 import sys, time
