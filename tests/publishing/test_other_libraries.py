@@ -14,8 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
+from chestgan_core.documents.front_matter import front_matter
 from chestgan_core.publishing.forms.convert import convert_set
 from chestgan_core.publishing.reader.levels import hounsfield_of
+from chestgan_core.publishing.writing.documents import card_facts
+from chestgan_core.publishing.writing.hub_fields import hub_fields
 from tests.publishing import form_images
 
 BITS = pytest.mark.parametrize("bits", [8, 16])
@@ -56,6 +59,20 @@ def test_hugging_face_reads_images_and_labels(
     for row, (levels, said) in zip(rows, expected(of), strict=True):
         assert np.array_equal(np.array(row["png"]), levels)
         assert (row["json"], row["__key__"]) == (said, f"{said['index']:06d}")
+
+
+def test_hugging_face_finds_the_types_of_labels_in_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    from datasets import load_dataset
+
+    of = form_images.facts(images=9)
+    folder = form_images.made(tmp_path / "set", of, boxes=BOXES)
+    card = card_facts(of, {}, {"source": "numbers", "source_licence": "none needed"}, {})
+    (folder / "README.md").write_text(front_matter(hub_fields(card)))
+    rows = load_dataset(str(folder), split="train", cache_dir=str(tmp_path / "cache"))
+    assert [row["json"] for row in rows] == [said for _, said in expected(of)]
 
 
 def test_webdataset_reads_pairs_of_image_and_label(tars: tuple[Path, Any]) -> None:
