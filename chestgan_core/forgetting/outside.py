@@ -27,7 +27,7 @@ def unreachable(dataset: Dataset, found: Traces, versioning: Versioning) -> list
         )
     said.append(
         "the history of Dagster, whose events have small pictures of slices, unless forget_patient_job is run: it "
-        "wipes them; the logs of steps, which name the patient as the keys do"
+        "wipes them; the logs of steps and the lists of backfills, which name the patient as the keys do"
     )
     said.append(
         "other machines: CHESTGAN_HOME/scratch and spool of steps that were killed, files that chestgan get, normalize "

@@ -12,7 +12,12 @@ from pathlib import Path, PurePosixPath
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.forgetting.traces import Kind, Trace, read_json
 from chestgan_core.local.parquet import read_parquet
-from chestgan_core.sources.catalog.stored_catalog import commit_catalog, read_catalog, without_patients
+from chestgan_core.sources.catalog.stored_catalog import (
+    commit_catalog,
+    read_catalog,
+    rules_without,
+    without_patients,
+)
 from chestgan_core.sources.download.spool import spool_folder
 from chestgan_core.sources.series_rows import Catalog
 from chestgan_core.store import keys
@@ -69,9 +74,10 @@ def catalogs(store: Store, dataset: str, patient: str) -> tuple[list[Trace], Nam
                 key = keys.catalog_manifest(dataset, version) if _committed(store, dataset, version) else ""
                 traces.append(Trace(Kind.CATALOG, version, own, key, "catalog", note="cannot be read"))
             continue
+        key = keys.catalog_manifest(dataset, version)
         examples = any(patient in cause.example for cause in (*catalog.causes, *catalog.doubts))
-        if catalog.rows or examples:
-            key = keys.catalog_manifest(dataset, version)
+        rules = (read_json(store, key) or {}).get("rules", {})
+        if catalog.rows or examples or patient in rules.get("exclude_patients", ()):
             traces.append(Trace(Kind.CATALOG, version, objects, key, "catalog"))
         series.update(row.key for row in catalog.rows)
         reports.update(row.key for row in catalog.rows if row.modality == "SR")
@@ -88,7 +94,8 @@ def redact_catalog(store: Store, dataset: str, version: str) -> str:
         rules = store.read_manifest(keys.catalog_manifest(dataset, version)).manifest["rules"]
     except (BadInput, DamagedObject, NotInStore, KeyError, TypeError):
         return ""
-    copy = without_patients(old, forgotten_patients(store, dataset))
+    forgotten = forgotten_patients(store, dataset)
+    copy, rules = without_patients(old, forgotten), rules_without(rules, old, forgotten)
     new = commit_catalog(store, dataset, copy, rules, newest=False).version
     store.change_pointer(
         keys.catalog_latest(dataset),

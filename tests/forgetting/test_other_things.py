@@ -74,11 +74,14 @@ def test_every_version_of_the_catalog_is_written_anew_and_the_newest_stays_the_n
 ) -> None:
     first = commit_catalog(store, DATASET, Catalog(tuple(rows_of("A1", 1))), {}, newest=True).version
     both = (*rows_of("A1", 1), *rows_of("A2", 2))
-    second = commit_catalog(store, DATASET, Catalog(both), {}, newest=True).version
+    rules = {"exclude_patients": ["A1", "A3"], "exclude_series": ["1.2.1.2", "1.2.3"]}
+    second = commit_catalog(store, DATASET, Catalog(both), rules, newest=True).version
     forget_patient(store, dataset_named(DATASET), "A1", tmp_path, "a test")
     replaced = newest_catalog_version(store, DATASET)
     assert replaced not in (first, second)
     assert list(read_patients(store, DATASET, replaced)) == ["A2"]
+    kept = store.read_manifest(keys.catalog_manifest(DATASET, replaced)).manifest["rules"]
+    assert kept == {"exclude_patients": ["A3"], "exclude_series": ["1.2.3"]}
     forget_patient(store, dataset_named(DATASET), "A2", tmp_path, "a test")
     counted = read_catalog(store, DATASET)
     assert [row.key for row in counted.rows] == [

@@ -59,9 +59,8 @@ def catalog_series(store: Store, dataset_name: str, home: Path) -> tuple[Catalog
     while True:
         catalog = without_patients(listed, forgotten)
         _require_selected(dataset, catalog)
-        stored = commit_catalog(
-            store, dataset.name, catalog, dataset.selection.model_dump(mode="json"), newest=True
-        )
+        rules = rules_without(dataset.selection.model_dump(mode="json"), listed, forgotten)
+        stored = commit_catalog(store, dataset.name, catalog, rules, newest=True)
         now = forgotten_patients(store, dataset.name)
         if now == forgotten or not {row.patient for row in catalog.rows} & now:
             return catalog, stored
@@ -94,6 +93,19 @@ def without_patients(catalog: Catalog, patients: Collection[str]) -> Catalog:
         causes=tuple(map(without_path, catalog.causes)),
         doubts=tuple(map(without_path, catalog.doubts)),
     )
+
+
+def rules_without(rules: Mapping[str, Any], catalog: Catalog, patients: Collection[str]) -> dict[str, Any]:
+    """Selection rules that exclude none of these patients and their series by name: nothing of them is read any more.
+
+    catalog: lists the series, before `without_patients`.
+    """
+    series = {name for row in catalog.rows if row.patient in patients for name in (row.key, row.series)}
+    gone = {"exclude_patients": set(patients), "exclude_series": series}
+    return {
+        name: [one for one in value if one not in gone[name]] if name in gone else value
+        for name, value in rules.items()
+    }
 
 
 def _require_selected(dataset: Dataset, catalog: Catalog) -> None:
