@@ -4,13 +4,13 @@ In: a folder that holds a set in any form, and which of its images are wanted. O
 form.json, written last. Images are read, checked and written one by one.
 """
 
-import shutil
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from chestgan_core.documents.front_matter import without_front_matter
 from chestgan_core.errors import BadInput, UnknownName, nearest
 from chestgan_core.local.files import file_error, is_regular, open_regular, replacing, require_space
 from chestgan_core.local.output import output_folder, require_output_folder
@@ -34,6 +34,7 @@ from chestgan_core.store.artefacts import content_version
 _KIND = "a conversion"
 _MAX_CARD_BYTES = 4 * 2**20
 _BYTES_BESIDE_PIXELS = 4096  # of one image: blocks of a tar or of the disk, a DICOM header, a label
+_TWO_BYTES = ("hounsfield", "dicom")  # a pixel, whatever the bits of the set
 _ANOTHER_DISK = "give --out on another disk, or a smaller --count"
 
 
@@ -94,11 +95,11 @@ def convert_set(
     numbers = _chosen(source, selection)
     selections = (*source.content.selections, *([selection] if selection else []))
     content = Content(source.content.set, source.content.version, len(numbers), selections)
-    size = content.set.resolution**2 * max(content.set.bits // 8, 2 if to == "hounsfield" else 1)
+    size = content.set.resolution**2 * max(content.set.bits // 8, 2 if to in _TWO_BYTES else 1)
     with output_folder(out, _KIND, of):
         if not _is_complete(out, form, content):
             require_space([(out, len(numbers) * (size + _BYTES_BESIDE_PIXELS), _ANOTHER_DISK)])
-            _copy_card(source.path, out)
+            _copy_card(source.path, out, form)
             write_form(out, form, content, source.items(numbers))
     written = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     return Converted(out, to, content.set.name, content.version, content.images, written)
@@ -166,8 +167,13 @@ def _counted(items: Iterator[Item], digest: LabelsDigest, progress: Progress) ->
         yield item
 
 
-def _copy_card(source: Path, out: Path) -> None:
-    """The card of the set, where the source has it: limits, licence and citation go where the images go."""
+def _copy_card(source: Path, out: Path, form: Form) -> None:
+    """The card of the set, where the source has it: limits, licence and citation go where the images go.
+
+    Its front matter tells programs of the tars, so it goes only where these are.
+    """
     if is_regular(source / CARD) and (source / CARD).stat().st_size <= _MAX_CARD_BYTES:
-        with open_regular(source / CARD) as card, replacing(out / CARD) as part, part.open("wb") as copy:
-            shutil.copyfileobj(card, copy)
+        with open_regular(source / CARD) as file:
+            card = file.read(_MAX_CARD_BYTES).decode(errors="replace")
+        with replacing(out / CARD) as part:
+            part.write_text(card if form.name == "tar" else without_front_matter(card), encoding="utf-8")
