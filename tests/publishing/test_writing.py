@@ -30,6 +30,7 @@ from chestgan_core.publishing.writing import image_tars
 from chestgan_core.publishing.writing.contents import ExtraFile, SetContents, weights_file
 from chestgan_core.publishing.writing.png import encode_pngs
 from chestgan_core.publishing.writing.set_writer import write_set
+from chestgan_core.publishing.writing.tar_writer import TarWriter
 from chestgan_core.training.generation import generate
 from chestgan_core.training.weights import LoadedGenerator, load_generator, save_generator
 
@@ -222,6 +223,22 @@ def test_a_tar_is_read_wherever_in_its_last_record_it_ends(tmp_path: Path) -> No
             add_file(archive, "one.png", bytes(512 * blocks))
         (found,) = members(tmp_path / "some.tar")
         assert found.bytes == 512 * blocks
+
+
+def test_a_tar_has_the_bytes_that_tarfile_writes() -> None:
+    for count in (1, 9, 10, 40):
+        files = [(f"{k:06d}.{'png' if k % 2 else 'json'}", bytes(k * 517)) for k in range(count)]
+        ours, theirs = io.BytesIO(), io.BytesIO()
+        writer = TarWriter(ours)
+        places = [writer.add(name, data) for name, data in files]
+        writer.close()
+        with tarfile.open(fileobj=theirs, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+            for name, data in files:
+                add_file(archive, name, data)
+        assert ours.getvalue() == theirs.getvalue()
+        ours.seek(0)
+        with tarfile.open(fileobj=ours) as archive:
+            assert [entry.offset_data for entry in archive] == places
 
 
 @pytest.mark.parametrize("broken", ["pixels", "label", "missing"])

@@ -8,7 +8,6 @@ of images. Disk: the tar that is written; whoever takes a tar decides when it go
 """
 
 import os
-import tarfile
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,8 +31,9 @@ from chestgan_core.publishing.reader.labels import (
 from chestgan_core.publishing.reader.levels import Levels, levels_of, sha256_of_levels
 from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.reader.many_pngs import decode_many
-from chestgan_core.publishing.reader.tars import BLOCK, Member, add_file
+from chestgan_core.publishing.reader.tars import Member
 from chestgan_core.publishing.writing.png import encode_pngs
+from chestgan_core.publishing.writing.tar_writer import TarWriter
 from chestgan_core.store.artefacts import sha256_of
 from chestgan_core.training.generation import CHUNK, generate
 from chestgan_core.training.weights import LoadedGenerator
@@ -72,7 +72,13 @@ def images_of(number: int, facts: SetFacts) -> range:
 
 
 def make_tars(
-    generator: LoadedGenerator, facts: SetFacts, numbers: Iterable[int], folder: Path, progress: Progress
+    generator: LoadedGenerator,
+    facts: SetFacts,
+    numbers: Iterable[int],
+    folder: Path,
+    progress: Progress,
+    *,
+    durable: bool = False,
 ) -> Generator[ImageTar, None, None]:
     """Generate some tars into a folder, one after the other.
 
@@ -82,6 +88,7 @@ def make_tars(
         numbers: Of the wanted tars, ascending; looked at one by one, as generation gets there.
         folder: Where the tars are written; they stay there.
         progress: Gets a step for each image.
+        durable: A tar is on the disk before it has its name; for those that stay.
 
     Yields:
         Each tar when it is complete. What comes next is generated when the next one is asked for.
@@ -97,14 +104,13 @@ def make_tars(
             while chunk is not None:
                 number, rows = chunk.number, []
                 path = folder / tar_name(number)
-                with (
-                    replacing(path, durable=False) as part,
-                    tarfile.open(part, mode="w", format=tarfile.USTAR_FORMAT) as archive,
-                ):
+                with replacing(path, durable=durable) as part, part.open("wb") as file:
+                    archive = TarWriter(file)
                     while chunk is not None and chunk.number == number:
-                        rows += [_add(archive, path.name, row, png) for row, png in chunk.images]
+                        rows += [_add(archive, row, png) for row, png in chunk.images]
                         progress.step(len(chunk.images))
                         chunk = next(chunks, None)
+                    archive.close()
                 yield ImageTar(number, path, path.stat().st_size, sha256_of(path), tuple(rows))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -167,10 +173,9 @@ def image_row(k: int, facts: SetFacts) -> LabelRow:
     }
 
 
-def _add(archive: tarfile.TarFile, tar: str, row: LabelRow, png: bytes) -> LabelRow:
-    row = {**row, "offset": archive.offset + BLOCK, "bytes": len(png)}
-    add_file(archive, row["file"], png)
-    add_file(archive, json_name(row["index"]), label_json(row))
+def _add(archive: TarWriter, row: LabelRow, png: bytes) -> LabelRow:
+    row["offset"], row["bytes"] = archive.add(row["file"], png), len(png)
+    archive.add(json_name(row["index"]), label_json(row))
     return row
 
 

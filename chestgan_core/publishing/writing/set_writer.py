@@ -83,7 +83,8 @@ def write_set(
         Progress(f"synthetic set  {plan.facts.name}", total=count, unit="images") as progress,
         labels_file(folder / LABELS) as append,
     ):
-        for tar in make_tars(generator, plan.facts, range(tar_count(plan.facts)), folder, progress):
+        numbers = range(tar_count(plan.facts))
+        for tar in make_tars(generator, plan.facts, numbers, folder, progress, durable=True):
             append(tar.rows)
             tars[tar.path.name] = FileFacts(tar.bytes, tar.sha256)
             if tar.number == 0:
