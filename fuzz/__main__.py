@@ -28,6 +28,7 @@ KINDS = (
     "lists",
     "shards",
     "sets",
+    "splits",
     "forms",
     "exports",
     "pictures",

@@ -88,6 +88,7 @@ def test_a_column_of_a_later_version_is_passed_over(tmp_path: Path) -> None:
         (lambda text: text.replace(",5,1,", ",nan,1,"), "no valid value for thickness_mm in line 3"),
         (lambda text: text.replace(DIGEST, DIGEST[:-1] + "G", 1), "no valid value for uids_sha256"),
         (lambda text: text.replace("B30f", "B30f\x1b[2J"), "no valid value for kernel in line 3"),
+        (lambda text: text.replace("B30f", "B30f\u202e"), "no valid value for kernel in line 3"),
         (lambda text: text.replace("B30f", "x" * 5_000), "no valid value for kernel in line 3"),
         (lambda text: text.replace("B30f", "x" * 200_000), "is not CSV"),
         (lambda text: text.replace("B30f", '"B30f'), "is not CSV"),

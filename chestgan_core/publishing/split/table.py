@@ -24,7 +24,7 @@ MAX_NUMBERS = 100_000
 """More slices than any series has: bounds what `numbers` unfolds to."""
 _NAMES = {"class_name": "class"}  # a word of Python
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-_TEXT = re.compile(r"[^\x00-\x1f\x7f]{0,4000}")
+_TEXT = re.compile(r"(?s).{0,4000}")
 _COUNT = re.compile(r"[0-9]{1,13}")
 _FORMS: dict[str, re.Pattern[str]] = {
     "side": re.compile("|".join(SIDES)),
@@ -111,7 +111,8 @@ def _row(path: Path, line: int, cells: dict[str, str]) -> SplitRow:
     for name, cell in cells.items():
         # The apostrophe that keeps a spreadsheet from running a text is none of it.
         text = cell[1:] if cell[:1] == "'" and csv_cell(cell[1:]) == cell else cell
-        if not _FORMS.get(name, _TEXT).fullmatch(text):
+        # A text with characters that act on a terminal is none that `split_csv` writes.
+        if not _FORMS.get(name, _TEXT).fullmatch(text) or escaped(text) != text:
             column = _NAMES.get(name, name)
             raise DamagedObject(path, f"has no valid value for {column} in line {line}", REMEDY)
         values[name] = int(text) if _TYPES[name] is int else float(text) if _TYPES[name] is float else text
