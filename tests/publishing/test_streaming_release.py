@@ -1,5 +1,6 @@
 """Generating and uploading at once: the same set as from a folder, whatever happens on the way."""
 
+import resource
 import signal
 import subprocess
 import sys
@@ -315,6 +316,28 @@ def test_only_what_nobody_has_written_to_for_a_day_is_removed_by_the_next_releas
     publish_plan(store, plan, folder())
     assert staged(store) == []
     assert staged(store, "tiny-2") == [elsewhere]
+
+
+def test_a_disk_that_fills_up_loses_nothing_and_the_same_call_goes_on(
+    plan: SetPlan, expected: SetFolder, store: Store, folder: Callable[[], Path], generated: list[int]
+) -> None:
+    place = staging.Staging(store, plan)
+    with image_tars.Progress("test", None, "images") as progress:
+        for tar in image_tars.make_tars(plan.generator, plan.facts, [0, 1], folder(), progress):
+            place.put(tar)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    scratch = folder()
+    try:
+        # As large as a file may be: smaller than a tar. The server is another process.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+        with pytest.raises(DiskFull, match=r"images-0002\.tar: cannot be written"):
+            publish_plan(store, plan, scratch)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [*scratch.iterdir()] == []
+    generated.clear()
+    assert publish_plan(store, plan, scratch).version == expected.version
+    assert generated == [seed for number in range(2, TARS) for seed in seeds_of_tar(number)]
 
 
 def test_a_full_disk_is_said_before_the_first_image(
