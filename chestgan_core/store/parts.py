@@ -104,18 +104,17 @@ class _Download:
         self._resumed = False
         self._there: set[int] = set()
         # Parts are hashed in order, as soon as all before them are there: hardly anything is read again at the end.
-        self._hashed, self._hash = 0, hashlib.sha256()
+        self._hashing, self._hashed, self._hash = False, 0, hashlib.sha256()
 
     def fetch(self, part: int) -> None:
         """Bring one part, unless a download before had it; the last one completes the file."""
         with file_errors(self._wanted.path):
             with self._lock:
                 file = self._opened()
-                if (
-                    file is None
-                ):  # completed while this part waited for its turn: an earlier download had all of it
+                if file is None:  # completed meanwhile: an earlier download had all of it
                     return
                 present = part in self._there
+            data = None
             if not present:
                 start, size = self._place(part)
                 data = self._read(start, size)
@@ -123,14 +122,7 @@ class _Download:
                 while written < size:
                     written += os.pwrite(file.fileno(), data[written:], start + written)
                 self._progress.step(size)
-                with self._lock:
-                    self._arrived(part, data)
-            with self._lock:
-                complete = len(self._there) == self.parts and self._file is not None
-                if complete:
-                    self._hash_what_is_there()
-                    self.close()
-            if complete:
+            if self._arrived(part, data):
                 self._finish()
 
     def close(self) -> None:
@@ -146,11 +138,13 @@ class _Download:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._wanted.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.fdopen(os.open(self._wanted.part_file, flags, 0o666), "r+b", buffering=0)
-        if self.parts > 1 and os.fstat(self._file.fileno()).st_size == self._item.bytes:
-            self._there = _numbers(self._wanted.journal, self.parts)
+        size = os.fstat(self._file.fileno()).st_size
+        if self.parts > 1 and size <= self._item.bytes:
+            named = _numbers(self._wanted.journal, self.parts)
+            self._there = {part for part in named if sum(self._place(part)) <= size}
         else:
             self._wanted.journal.unlink(missing_ok=True)
-        self._file.truncate(self._item.bytes)
+            self._file.truncate(0)
         self._resumed = bool(self._there)
         self._progress.present(sum(self._place(part)[1] for part in self._there))
         return self._file
@@ -167,20 +161,29 @@ class _Download:
         except NotInStore as error:
             raise DamagedObject(self._store.uri(self._item.key), _MISSING, _REMEDY) from error
 
-    def _arrived(self, part: int, data: bytes) -> None:
-        self._there.add(part)
-        if part == self._hashed:
-            self._hash.update(data)
-            self._hashed += 1
-        self._hash_what_is_there()
-        if self.parts > 1:
-            with self._wanted.journal.open("a") as journal:
-                journal.write(f"{part}\n")
-
-    def _hash_what_is_there(self) -> None:
-        while self._hashed in self._there and self._file is not None:
+    def _arrived(self, part: int, data: bytes | None) -> bool:
+        """Whether the file is complete now: one caller is told so. data: None for a part that was there already."""
+        with self._lock:
+            if data is not None:
+                self._there.add(part)
+                if self.parts > 1:
+                    with self._wanted.journal.open("a") as journal:
+                        journal.write(f"{part}\n")
+            if self._hashing or self._file is None:
+                return False  # whoever hashes goes on with this part, and the others with downloading
+            self._hashing = True
+        while True:
+            with self._lock:
+                if self._hashed not in self._there:
+                    self._hashing = False
+                    complete = self._hashed == self.parts
+                    if complete:
+                        self.close()
+                    return complete
+            # Of this file alone one thread is here at a time.
             start, size = self._place(self._hashed)
-            self._hash.update(os.pread(self._file.fileno(), size, start))
+            known = data if self._hashed == part else None
+            self._hash.update(os.pread(self._file.fileno(), size, start) if known is None else known)
             self._hashed += 1
 
     def _finish(self) -> None:
