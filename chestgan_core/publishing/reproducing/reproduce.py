@@ -13,17 +13,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chestgan_core.errors import BadInput, DamagedObject, NotAvailable
-from chestgan_core.evaluation.scoring.as_published import as_published
-from chestgan_core.evaluation.scoring.metric_rows import PIXELS, MetricRow
+from chestgan_core.errors import BadInput, DamagedObject
+from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.version import VERSION as EVALUATION
 from chestgan_core.local.files import open_regular
 from chestgan_core.local.output import output_folder
-from chestgan_core.publishing.reader.levels import unit_of
-from chestgan_core.publishing.reader.set_folder import GENERATOR, SetFolder
-from chestgan_core.publishing.reader.set_reader import SetReader
+from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.publishing.reproducing.instructions import Instructions, read_instructions
 from chestgan_core.publishing.reproducing.providers import provider_of
+from chestgan_core.publishing.reproducing.scored_again import not_comparable, scored
 from chestgan_core.publishing.reproducing.series import OTHER_PIXELS, Problem, fetch_shards
 from chestgan_core.publishing.reproducing.verdicts import VERDICTS, Comparison, compare, headline
 from chestgan_core.publishing.split.row import SplitRow
@@ -33,8 +31,6 @@ from chestgan_core.publishing.writing.provenance import FILE, MAX_BYTES, Metrics
 from chestgan_core.slices.splits import HELD_OUT, TRAIN
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from chestgan_core.evaluation.scoring.sides import RealImages
 
 REPRODUCED, NOT_RECOMPUTED, DIFFERS = 0, 3, 4
@@ -140,14 +136,14 @@ def _reproduce(
     sides: dict[str, RealImages] = {}
     problems: list[Problem] = []
     again: dict[tuple[str, str], MetricRow] = {}
-    why = _not_comparable(folder, metrics, rows)
+    why = not_comparable(folder, metrics, rows)
     if not why:  # else nothing is fetched
         sides, problems, why = _real(folder, instructions, rows, work, home, source, endpoint)
     reasons = {"": why}
     if not why:
         why = _not_the_same(rows, problems)
         if TRAIN in sides and HELD_OUT in sides:
-            again, reasons = _scored(folder, metrics, instructions, sides, device)
+            again, reasons = scored(folder, metrics, instructions, sides, device)
         else:
             reasons = {"": why}
     numbers = compare(metrics.rows, again, reasons)
@@ -210,112 +206,6 @@ def _not_the_same(rows: Sequence[SplitRow], problems: Sequence[Problem]) -> str:
     return f"{len(series)} of {len({row.series for row in rows})} series of the split are not as published: {kinds}"
 
 
-def _not_comparable(folder: SetFolder, metrics: Metrics, rows: Sequence[SplitRow]) -> str:
-    """Why the images of the set are not those that were scored, or empty."""
-    measured = [row for row in metrics.rows if row.value is not None]
-    first, facts = measured[0], folder.facts
-    if {(row.seed, row.n_fake) for row in measured} != {(first.seed, first.n_fake)}:
-        return "the rows of the card are not of one comparison"
-    count = first.n_fake
-    # Before anything is allocated: a report scores as many images as there are held-out slices, at most.
-    if (
-        not 0 < count <= sum(row.slices for row in rows if row.side == HELD_OUT)
-        or not 0 <= first.seed < 2**63
-    ):
-        return f"the card is about {count} images, drawn by the seed {first.seed}, which no report is"
-    if count > facts.images and not _has_weights(folder):
-        return f"the card is about {count} images, and the set has {facts.images} and no generator"
-    seeds = metrics.provenance.get("seeds")
-    if seeds is not None and seeds != f"{facts.first_seed} to {facts.first_seed + count - 1}":
-        return f"the card is about the images of the seeds {str(seeds)[:40]}, which are others than the set's"
-    bits = metrics.provenance.get("bits of a pixel", f"{facts.bits}")
-    if bits != f"{facts.bits}":
-        return f"the card is about images of {str(bits)[:10]} bits, and those of the set have {facts.bits}"
-    return ""
-
-
-def _scored(
-    folder: SetFolder,
-    metrics: Metrics,
-    instructions: Instructions,
-    sides: "dict[str, RealImages]",
-    device: str,
-) -> tuple[dict[tuple[str, str], MetricRow], dict[str, str]]:
-    """(extractor, measure) -> row, and extractor or measure -> why it has none."""
-    from chestgan_core.evaluation.scoring.evaluate import evaluate
-    from chestgan_core.metrics.feature_extractors import Extractor, open_extractor
-    from chestgan_core.training.devices import pick_device
-
-    measured = [row for row in metrics.rows if row.value is not None]
-    first, where = measured[0], pick_device(device)
-    extractors: list[Extractor] = []
-    reasons: dict[str, str] = {}
-    for extractor_id in dict.fromkeys(row.extractor for row in measured if row.extractor != PIXELS):
-        name = _extractor_name(extractor_id)
-        if not name:
-            reasons[extractor_id] = "this version of chestgan has no such extractor"
-            continue
-        try:
-            found = open_extractor(name, where)
-        except NotAvailable as error:
-            reasons[extractor_id] = f"{error.cause}; {error.remedy}"
-            continue
-        if found.id != extractor_id:
-            reasons[extractor_id] = f"the extractor here is {found.id}"
-            continue
-        extractors.append(found)
-    fake, classes = _images(folder, first.n_fake, where)
-    try:
-        report = evaluate(
-            sides[HELD_OUT],
-            fake,
-            window=folder.facts.window,
-            source_title=folder.facts.source_title,
-            image_kind=instructions.image_kind,
-            model_title=folder.facts.name,
-            reference=sides[TRAIN],
-            fake_classes=classes,
-            extractors=extractors,
-            images=first.n_fake,
-            seed=first.seed,
-            snapshot=instructions.training_set,
-            device=where,
-        )
-    except BadInput as error:  # too few images of a side are there
-        return {}, {"": f"{error.what} {error.cause}"}
-    if classes and not sides[HELD_OUT].classes:
-        unnamed = "the split does not name the classes of all held-out patients"
-        reasons |= {row.measure: unnamed for row in measured if row.group == "utility"}
-    return {(row.extractor, row.measure): row for row in report.rows}, reasons
-
-
-def _images(folder: SetFolder, count: int, device: Any) -> "tuple[Tensor, tuple[str, ...]]":
-    """The first images, (count, 1, R, R) float32 in [-1, 1], and the class of each."""
-    import torch
-
-    facts = folder.facts
-    classes = tuple(facts.class_of(k) for k in range(count)) if facts.classes else ()
-    if count > facts.images:
-        from chestgan_core.training.generation import generate
-        from chestgan_core.training.weights import load_generator
-
-        generator = load_generator(folder.path / GENERATOR, device)
-        made = generate(generator, range(facts.first_seed, facts.first_seed + count))
-        return as_published(made, facts.bits), classes
-    reader = SetReader(folder)
-    images = torch.empty(count, 1, facts.resolution, facts.resolution)
-    for k in range(count):
-        images[k, 0] = torch.from_numpy(unit_of(reader.levels(k), facts.bits))
-    return images, classes
-
-
-def _extractor_name(extractor_id: str) -> str:
-    """The name by which an extractor is opened; empty: none begins like this id."""
-    from chestgan_core.metrics.feature_extractors import EXTRACTORS
-
-    return next((name for name in EXTRACTORS if extractor_id.startswith(name)), "")
-
-
 def _cautions(instructions: Instructions, metrics: Metrics) -> list[str]:
     found = []
     if instructions.evaluation != EVALUATION:
@@ -327,10 +217,6 @@ def _cautions(instructions: Instructions, metrics: Metrics) -> list[str]:
     if metrics.reader_study is not None:
         found.append("what people saw in the reader study cannot be computed")
     return found
-
-
-def _has_weights(folder: SetFolder) -> bool:
-    return any(folder.name(item) == GENERATOR for item in folder.objects)
 
 
 def _read(folder: SetFolder, name: str) -> builtins.bytes:
