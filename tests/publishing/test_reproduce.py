@@ -3,34 +3,20 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydicom
 import pytest
-import torch
 
 from chestgan_core.cli.main import main
-from chestgan_core.config.dataset import SHIPPED
-from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.errors import BadInput, DamagedObject, SourceUnreachable
-from chestgan_core.evaluation.scoring.as_published import as_published
-from chestgan_core.evaluation.scoring.metric_rows import MetricRow
-from chestgan_core.evaluation.scoring.sides import RealImages
 from chestgan_core.evaluation.stored_report import report_experiment
-from chestgan_core.publishing.reader.levels import levels_of, unit_of
-from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.reader.set_folder import MANIFEST, SetFolder, read_set_folder
 from chestgan_core.publishing.release import release_experiment
-from chestgan_core.publishing.reproducing.instructions import (
-    Instructions,
-    instructions_for,
-    read_instructions,
-)
 from chestgan_core.publishing.reproducing.providers import provider_of
-from chestgan_core.publishing.reproducing.real_images import picture_sides, real_sides
+from chestgan_core.publishing.reproducing.real_images import real_sides
 from chestgan_core.publishing.reproducing.reproduce import (
     DIFFERS,
     NOT_RECOMPUTED,
@@ -39,32 +25,27 @@ from chestgan_core.publishing.reproducing.reproduce import (
     reproduce,
 )
 from chestgan_core.publishing.reproducing.series import MISSING, OTHER_PIXELS, fetch_shards
-from chestgan_core.publishing.reproducing.verdicts import compare, headline
 from chestgan_core.publishing.split.counts import split_counts
-from chestgan_core.publishing.split.row import SplitRow
-from chestgan_core.publishing.split.rows import split_rows
 from chestgan_core.publishing.split.table import SPLIT, read_split, split_csv
 from chestgan_core.publishing.transfer.fetching import fetch_set
 from chestgan_core.publishing.writing.provenance import FILE
-from chestgan_core.slices.patient_slices import normalize_patient
-from chestgan_core.slices.training_set import TrainingSet, build_training_set
-from chestgan_core.sources.archive.raw_archive import archive_patient
-from chestgan_core.sources.catalog.stored_catalog import catalog_series
-from chestgan_core.sources.images.collection import collect_images
+from chestgan_core.slices.training_set import TrainingSet
 from chestgan_core.store.artefacts import canonical_json, sha256_of
 from chestgan_core.store.client import s3_client
 from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from chestgan_core.store.store import Store
-from chestgan_core.training.data import load_slices
 from chestgan_core.training.run import train_experiment
 from tests.pipeline.stages import edited
-from tests.sources.images.pictures import declare, drawn, put
+from tests.publishing.real_sides import (
+    as_a_report_loads_them,
+    files_below,
+    prepared,
+    published,
+    require_the_same,
+)
 from tests.standins.collection import StandInCollection
 from tests.standins.faults import Fault, Faults
 from tests.standins.idc import idc_stand_in, listing_of
-from tests.standins.nbia import nbia_stand_in
-
-RESOLUTION = 32
 
 
 @pytest.fixture(scope="module")
@@ -73,72 +54,6 @@ def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phantoms")
     StandInCollection(folder, patients=5, slices=16, size=64)
     return folder
-
-
-@pytest.fixture
-def few(phantoms: Path, tmp_path: Path) -> Path:
-    """Three of the patients."""
-    for patient in sorted(phantoms.iterdir())[:3]:
-        shutil.copytree(patient, tmp_path / "few" / patient.name)
-    return tmp_path / "few"
-
-
-@pytest.fixture
-def collection(phantoms: Path, tmp_path: Path) -> StandInCollection:
-    return StandInCollection.of_files(tmp_path / "collection", files_below(phantoms))
-
-
-def files_below(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
-
-
-def prepared(store: Store, dataset: str, home: Path) -> TrainingSet:
-    """From the source to a training set."""
-    catalog, _ = catalog_series(store, dataset, home)
-    for patient in catalog.patients:
-        archive_patient(store, dataset, patient, home)
-        normalize_patient(store, dataset, patient, home)
-    return build_training_set(store, dataset)
-
-
-def published(
-    store: Store, training_set: TrainingSet, tmp_path: Path
-) -> tuple[list[SplitRow], Instructions, SetFacts]:
-    """What a stranger has of a training set: a CSV, JSON, and facts of the images."""
-    (tmp_path / SPLIT).write_bytes(split_csv(split_rows(store, training_set)))
-    text = json.dumps(instructions_for(training_set).as_json())
-    window = experiment_on(training_set).display_window
-    facts = SetFacts(
-        "tiny", "tiny", 10, 0, RESOLUTION, window.centre, window.width, "0" * 64, "title", "licence", window.unit
-    )  # fmt: skip
-    return read_split(tmp_path / SPLIT), read_instructions(json.loads(text), "a test"), facts
-
-
-def experiment_on(training_set: TrainingSet) -> Experiment:
-    dataset = training_set.dataset
-    fields = {
-        "dataset": dataset.name,
-        "resolution": RESOLUTION,
-        "window": "lung" if dataset.has_hounsfield else "grey",
-        "training": {"images": 64},
-    }
-    return parse_experiment(fields, "tiny", "a test")
-
-
-def as_a_report_loads_them(store: Store, training_set: TrainingSet, folder: Path) -> dict[str, RealImages]:
-    experiment = experiment_on(training_set)
-    loaded = {
-        side: load_slices(training_set.fetch(store, side, folder / side), experiment)
-        for side in ("train", "held-out")
-    }
-    return {side: RealImages(found.images, found.patients) for side, found in loaded.items()}
-
-
-def require_the_same(found: dict[str, RealImages], wanted: dict[str, RealImages]) -> None:
-    assert found.keys() == wanted.keys()
-    for side, images in wanted.items():
-        assert torch.equal(found[side].images, images.images), side
-        assert found[side].patients == images.patients, side
 
 
 @dataclass(frozen=True)
@@ -219,147 +134,6 @@ def test_a_stranger_recomputes_every_number_of_the_card(
     assert [number["again"] for number in done["numbers"]] == pytest.approx(numbers, abs=1e-6)
     assert done["slices"]["scored"] == done["slices"]["published"] > 50
     assert not done["problems"]
-
-
-@pytest.mark.slow
-def test_slices_fetched_again_from_nbia_are_those_of_the_report(
-    collection: StandInCollection, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home, datasets = tmp_path / "home", tmp_path / "datasets"
-    monkeypatch.setenv("CHESTGAN_DATASETS", str(datasets))
-    with nbia_stand_in(collection) as server:
-        collection.write_nbia_dataset(datasets, "stand_in", server.url)
-        training_set = prepared(store, "stand_in", home)
-        rows, instructions, facts = published(store, training_set, tmp_path)
-        provider = provider_of(instructions, tmp_path / "work", home, None, server.url)
-        assert not isinstance(provider, str)
-        shards, _ = fetch_shards(rows, instructions, provider, tmp_path / "work")
-    sides, problems = real_sides(rows, shards, provider, facts)
-    assert not problems
-    require_the_same(sides, as_a_report_loads_them(store, training_set, tmp_path / "report"))
-
-
-def test_only_the_owner_of_a_private_folder_finds_its_patients_again(
-    few: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = tmp_path / "home"
-    monkeypatch.setenv("CHESTGAN_FOLDER", str(few))
-    training_set = prepared(store, "folder", home)
-    rows, instructions, facts = published(store, training_set, tmp_path)
-    names = {shard.name for shard in training_set.shards}
-    assert not any(name in split_csv(rows).decode() for name in names)
-
-    why = provider_of(instructions, tmp_path / "work", home, None, None)
-    assert isinstance(why, str)
-    assert "private" in why
-    owner = provider_of(instructions, tmp_path / "work", home, few, None)
-    assert not isinstance(owner, str)
-    shards, missing = fetch_shards(rows, instructions, owner, tmp_path / "work")
-    assert not missing
-    sides, problems = real_sides(rows, shards, owner, facts)
-    assert not problems
-    require_the_same(sides, as_a_report_loads_them(store, training_set, tmp_path / "report"))
-
-    # Who has the files and not the key does not learn which of them are in the set.
-    stranger = provider_of(instructions, tmp_path / "other", tmp_path / "other-home", few, None)
-    assert not isinstance(stranger, str)
-    shards, missing = fetch_shards(rows, instructions, stranger, tmp_path / "other")
-    assert not shards
-    assert {problem.kind for problem in missing} == {MISSING}
-    assert len(missing) == len(rows)
-
-
-def test_pictures_are_found_again_by_their_sha256(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    declare(tmp_path / "datasets", monkeypatch)
-    monkeypatch.setenv("TEST_IMAGES", str(tmp_path / "delivery"))
-    places = [(split, name, seed) for seed, split, name in [
-        (1, "train", "a"), (2, "train", "a"), (3, "test", "a"), (4, "train", "b"), (5, "test", "b"), (6, "train", "b"),
-    ]]  # fmt: skip
-    root = put(
-        tmp_path / "delivery", {f"{split}/{name}/{seed}.png": drawn(seed) for split, name, seed in places}
-    )
-    collect_images(store, "pictures", tmp_path / "home")
-    training_set = build_training_set(store, "pictures")
-    rows, instructions, facts = published(store, training_set, tmp_path)
-    assert {row.location for row in rows} == {f"{split}/{name}/{seed}.png" for split, name, seed in places}
-    renamed = tmp_path / "renamed"
-    renamed.mkdir()
-    for number, path in enumerate(sorted(root.rglob("*.png"), reverse=True)):
-        (renamed / f"{number}.png").write_bytes(path.read_bytes())
-    sides, problems = picture_sides(rows, renamed, facts, instructions.recipe.size)
-    assert not problems
-    require_the_same(sides, as_a_report_loads_them(store, training_set, tmp_path / "report"))
-
-    (renamed / "0.png").unlink()
-    _, problems = picture_sides(rows, renamed, facts, instructions.recipe.size)
-    assert [problem.kind for problem in problems] == [MISSING]
-
-
-def number(value: float | None, **changes: object) -> MetricRow:
-    """A row of KID, with an interval of 0.02 to each side."""
-    ends = (None, None) if value is None else (value - 0.02, value + 0.02)
-    plain = MetricRow(
-        measure="KID", group="distance", better="lower", value=value, sd=None, low=ends[0], high=ends[1],
-        floor=0.01, floor_sd=None, floor_n=40, extractor="e:1", n_real=40, n_fake=40, split="", snapshot="",
-        seed=0, seconds=0.0, note="not measured: why" if value is None else "", floor_note="",
-    )  # fmt: skip
-    return replace(plain, **changes)  # type: ignore[arg-type]
-
-
-def verdict(card: MetricRow, again: MetricRow | None, reason: str = "") -> list[str]:
-    found = compare(
-        [card], {} if again is None else {("e:1", card.measure): again}, {"e:1": reason} if reason else {}
-    )
-    return [one.verdict for one in found]
-
-
-def test_a_number_is_equal_as_printed_or_in_the_interval_or_it_differs() -> None:
-    card = number(0.5)
-    assert verdict(card, number(0.50004)) == ["equal", "equal"]
-    assert verdict(card, number(0.5001)) == ["within the interval", "equal"]
-    assert verdict(card, number(0.5201)) == ["differs", "equal"]
-    # A floor has the interval of its value around it.
-    assert verdict(card, number(0.5, floor=0.0299)) == ["equal", "within the interval"]
-    assert verdict(card, number(0.5, floor=0.0301)) == ["equal", "differs"]
-    # Without an interval: two images of 40, or two percent.
-    bare = number(0.5, measure="coverage", group="manifold", low=None, high=None, floor=None)
-    assert verdict(bare, replace(bare, value=0.55)) == ["within the interval"]
-    assert verdict(bare, replace(bare, value=0.56)) == ["differs"]
-    bare = replace(bare, measure="FID", group="distance", value=50.0)
-    assert verdict(bare, replace(bare, value=51.0)) == ["within the interval"]
-    assert verdict(bare, replace(bare, value=51.1)) == ["differs"]
-
-
-def test_a_number_that_was_not_computed_again_is_never_good() -> None:
-    assert verdict(number(0.5), None) == ["not recomputed", "not recomputed"]
-    assert verdict(number(0.5), number(0.5), "another network") == ["not recomputed", "not recomputed"]
-    assert verdict(number(0.5), number(None)) == ["not recomputed", "equal"]
-    assert verdict(number(None, floor=None), number(0.5)) == []  # the card has no number
-    # And a card that claims one which cannot be measured here has no headline.
-    claimed = compare([number(0.5)], {("e:1", "KID"): number(None)}, {})
-    first = headline(claimed)
-    assert first is not None
-    assert (first.verdict, first.why) == ("not recomputed", "why")
-
-
-@pytest.mark.slow
-def test_phantoms_are_generated_again(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "datasets").mkdir()
-    shipped = (SHIPPED / "phantom.yaml").read_text()
-    few = shipped.replace("patients: 6, slices: 40", "patients: 3, slices: 12")
-    assert few != shipped
-    (tmp_path / "datasets" / "phantom.yaml").write_text(few)
-    monkeypatch.setenv("CHESTGAN_DATASETS", str(tmp_path / "datasets"))
-    training_set = prepared(store, "phantom", tmp_path / "home")
-    rows, instructions, facts = published(store, training_set, tmp_path)
-    provider = provider_of(instructions, tmp_path / "work", tmp_path / "other", None, None)
-    assert not isinstance(provider, str)
-    shards, _ = fetch_shards(rows, instructions, provider, tmp_path / "work")
-    sides, problems = real_sides(rows, shards, provider, facts)
-    assert not problems
-    require_the_same(sides, as_a_report_loads_them(store, training_set, tmp_path / "report"))
 
 
 def resealed(ours: Published, to: Path, change: Callable[[dict[str, Any]], None]) -> SetFolder:
@@ -518,12 +292,3 @@ def test_a_run_that_lost_its_server_half_way_goes_on_with_the_patients_that_are_
     folders = {row.patient: row.location.rstrip("/").rpartition("/")[2] for row in rows}
     assert folders[last] in asked
     assert not any(name in asked for patient, name in folders.items() if patient != last)
-
-
-@pytest.mark.parametrize("bits", [8, 16])
-def test_a_report_scores_images_exactly_as_they_are_read_back_from_a_set(bits: int) -> None:
-    images = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2.2 - 1.1
-    images[0, 0, 0, :4] = torch.tensor([-1.0, 1.0, 0.0, 1 / 255])
-    read_back = unit_of(levels_of(images.numpy(), bits), bits)
-    assert np.array_equal(as_published(images, bits).numpy(), read_back)
-    assert as_published(images, bits).dtype == torch.float32
