@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef, HeadObjectOutputTypeDef
 
 PART_BYTES = 8 * 2**20
+_CHUNK_BYTES = 2**20  # what is written and hashed before it leaves the caches of a processor
 COMMITTED = "committed"  # metadata of a manifest: when it was first written, ISO 8601, UTC
 # Encryption at the server: AES256 or aws:kms, and the id or ARN of a key (by default the one that AWS keeps for the
 # account).
@@ -149,6 +150,30 @@ class ObjectStore:
             cause = f"has {len(data)} bytes from {start} on, not {length}: the object is damaged"
             raise DamagedObject(self.uri(key), cause, AGAIN)
         return data
+
+    def range_in_chunks(self, key: str, start: int, length: int) -> Iterator[bytes]:
+        """As get_range, a megabyte at a time while it arrives; after a lost connection it goes on where it was."""
+        from botocore.exceptions import HTTPClientError, IncompleteReadError
+        from urllib3.exceptions import HTTPError
+
+        place, end, left = start, start + length, ATTEMPTS
+        with self._errors_of(key):
+            while place < end:
+                left -= 1
+                wanted = f"bytes={place}-{end - 1}"
+                answer = self.client.get_object(Bucket=self.bucket, Key=self._full(key), Range=wanted)
+                try:
+                    while data := answer["Body"].read(min(_CHUNK_BYTES, end - place)):
+                        place += len(data)
+                        self.traffic.read(len(data))
+                        yield data
+                except (HTTPClientError, IncompleteReadError, HTTPError, ConnectionError):
+                    if not left:
+                        raise
+                    continue
+                if place < end:
+                    cause = f"has {place - start} bytes from {start} on, not {length}: the object is damaged"
+                    raise DamagedObject(self.uri(key), cause, AGAIN)
 
     def head(self, key: str) -> StoredObject | None:
         """Size and sha256 of an object; None where there is none."""

@@ -8,7 +8,7 @@ has. These two are trusted for nothing: what decides is the sha256 of all.
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from chestgan_core.store.client import PARALLEL
 from chestgan_core.store.errors import file_errors
 from chestgan_core.store.objects import PART_BYTES, ObjectStore
 
+_HASHED_AT_ONCE = 2**20  # bytes
 _MISSING = "is listed in a manifest but not in the store"
 _REMEDY = "ask whoever published it, or materialize it again"
 
@@ -74,13 +75,22 @@ def fetch_in_parts(store: ObjectStore, wanted: Sequence[Wanted], progress: ByteP
                 progress.present(one.item.bytes)
             else:
                 downloads.append(_Download(store, one, progress))
-        jobs = [pool.submit(one.fetch, part) for one in downloads for part in range(one.parts)]
+        jobs = [pool.submit(one.fetch, part) for one, part in _in_turn(downloads)]
         for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
             job.result()
     finally:
         pool.shutdown(cancel_futures=True)
         for download in downloads:
             download.close()
+
+
+def _in_turn(downloads: "Sequence[_Download]") -> "Iterator[tuple[_Download, int]]":
+    """The parts of some files in turn, then those of the next ones: each file is hashed while it arrives, in order, and
+    few are open at a time."""
+    for at in range(0, len(downloads), PARALLEL):
+        group = downloads[at : at + PARALLEL]
+        for part in range(max(one.parts for one in group)):
+            yield from ((one, part) for one in group if part < one.parts)
 
 
 def _is_complete(one: Wanted) -> bool:
@@ -114,16 +124,29 @@ class _Download:
                 if file is None:  # completed meanwhile: an earlier download had all of it
                     return
                 present = part in self._there
-            data = None
+                # All before it is hashed: it is hashed while it arrives.
+                hashing = not self._hashing and self._hashed == part
+                self._hashing = self._hashing or hashing
             if not present:
-                start, size = self._place(part)
-                data = self._read(start, size)
-                written = 0
-                while written < size:
-                    written += os.pwrite(file.fileno(), data[written:], start + written)
-                self._progress.step(size)
-            if self._arrived(part, data):
+                self._bring(part, file, hashing)
+            if self._arrived(part, present, hashing):
                 self._finish()
+
+    def _bring(self, part: int, file: BinaryIO, hashing: bool) -> None:
+        start, size = self._place(part)
+        if not size:
+            return
+        try:
+            for data in self._store.range_in_chunks(self._item.key, start, size):
+                written = 0
+                while written < len(data):
+                    written += os.pwrite(file.fileno(), data[written:], start + written)
+                start += len(data)
+                if hashing:
+                    self._hash.update(data)
+                self._progress.step(len(data))
+        except NotInStore as error:
+            raise DamagedObject(self._store.uri(self._item.key), _MISSING, _REMEDY) from error
 
     def close(self) -> None:
         """Close the file, complete or not."""
@@ -153,37 +176,37 @@ class _Download:
         start = part * PART_BYTES
         return start, min(PART_BYTES, self._item.bytes - start)
 
-    def _read(self, start: int, size: int) -> bytes:
-        if not size:
-            return b""
-        try:
-            return self._store.get_range(self._item.key, start, size)
-        except NotInStore as error:
-            raise DamagedObject(self._store.uri(self._item.key), _MISSING, _REMEDY) from error
+    def _arrived(self, part: int, present: bool, hashing: bool) -> bool:
+        """Whether the file is complete now: one caller is told so.
 
-    def _arrived(self, part: int, data: bytes | None) -> bool:
-        """Whether the file is complete now: one caller is told so. data: None for a part that was there already."""
+        present: it was there already. hashing: this thread hashes, if the part was not there has hashed it, and goes on
+        with those behind it; the others go on with downloading.
+        """
         with self._lock:
-            if data is not None:
+            if not present:
                 self._there.add(part)
                 if self.parts > 1:
                     with self._wanted.journal.open("a") as journal:
                         journal.write(f"{part}\n")
-            if self._hashing or self._file is None:
-                return False  # whoever hashes goes on with this part, and the others with downloading
-            self._hashing = True
+                if hashing:
+                    self._hashed += 1
+            if not hashing:
+                if self._hashing or self._file is None:
+                    return False
+                self._hashing = True
         while True:
             with self._lock:
-                if self._hashed not in self._there:
+                if self._hashed not in self._there or self._file is None:
                     self._hashing = False
-                    complete = self._hashed == self.parts
+                    complete = self._hashed == self.parts and self._file is not None
                     if complete:
                         self.close()
                     return complete
+                file = self._file
             # Of this file alone one thread is here at a time.
             start, size = self._place(self._hashed)
-            known = data if self._hashed == part else None
-            self._hash.update(os.pread(self._file.fileno(), size, start) if known is None else known)
+            for place in range(start, start + size, _HASHED_AT_ONCE):
+                self._hash.update(os.pread(file.fileno(), min(_HASHED_AT_ONCE, start + size - place), place))
             self._hashed += 1
 
     def _finish(self) -> None:

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -130,11 +130,11 @@ def test_a_version_published_meanwhile_does_not_get_into_the_folder(
     class Moving(Store):
         moved = threading.Event()
 
-        def get_range(self, key: str, start: int, length: int) -> bytes:
+        def range_in_chunks(self, key: str, start: int, length: int) -> Iterator[bytes]:
             if not self.moved.is_set():
                 self.moved.set()
                 publish_set(store, other)
-            return super().get_range(key, start, length)
+            return super().range_in_chunks(key, start, length)
 
     moving = Moving(store.client, store.bucket, store.prefix)
     fetched = fetch_set(moving, "tiny", None, tmp_path / "out")
