@@ -1,6 +1,7 @@
 """The commands of `chestgan sets` by which a publisher says what may be used, and how long it stays."""
 
 import argparse
+from collections.abc import Sequence
 
 from chestgan_core.cli.parser import Answer, Commands, Parser, add_command, positive
 from chestgan_core.escaping import escaped
@@ -123,7 +124,7 @@ def prune(args: argparse.Namespace) -> Answer:
     lines = [f"kept     {one.name} {one.version}: {one.because}" for one in done.kept]
     verb = "removed" if args.apply else "remove "
     lines += [
-        f"{verb}  {one.name} {one.version}: {len(one.files)} {'file' if len(one.files) == 1 else 'files'}, {one.bytes / 1e6:,.1f} MB"
+        f"{verb}  {one.name} {one.version}: {_counted(one.files)}, {one.bytes / 1e6:,.1f} MB"
         for one in done.removed
     ]
     total = sum(one.bytes for one in done.removed) / 1e6
@@ -136,3 +137,7 @@ def prune(args: argparse.Namespace) -> Answer:
             f"nothing was changed; with --apply {total:,.1f} MB of images and weights are deleted for good"
         )
     return Answer({"applied": args.apply, **done.as_json()}, "\n".join(map(escaped, lines)))
+
+
+def _counted(files: Sequence[str]) -> str:
+    return "1 file" if len(files) == 1 else f"{len(files)} files"
