@@ -24,7 +24,7 @@ from bench.ratio import Ratio
 from chestgan_core.config.experiment import Experiment, load_experiment, parse_experiment
 from chestgan_core.imaging.pictures import png_of, to_grey
 from chestgan_core.networks.registry import build_generator
-from chestgan_core.publishing.transfer.streaming import publish_plan
+from chestgan_core.publishing.transfer.generated_upload import publish_plan
 from chestgan_core.publishing.writing.contents import plan_set
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
@@ -37,7 +37,7 @@ GIVEN = {"source": "nothing: random weights", "source_licence": "none needed"}
 PROGRAM = f"""
 import sys, time
 from pathlib import Path
-from chestgan_core.publishing.transfer.streaming import publish_plan
+from chestgan_core.publishing.transfer.generated_upload import publish_plan
 from chestgan_core.publishing.writing.contents import plan_set
 from chestgan_core.store.store import Store
 from chestgan_core.training.devices import pick_device

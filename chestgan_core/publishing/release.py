@@ -16,7 +16,7 @@ from chestgan_core.publishing.reader.set_folder import GENERATOR, SAMPLES
 from chestgan_core.publishing.split.counts import split_counts
 from chestgan_core.publishing.split.rows import split_rows
 from chestgan_core.publishing.split.table import SPLIT, split_csv
-from chestgan_core.publishing.transfer.streaming import publish_plan
+from chestgan_core.publishing.transfer.generated_upload import publish_plan
 from chestgan_core.publishing.writing.contents import ExtraFile, plan_set, weights_file
 from chestgan_core.publishing.writing.documents import summary_of
 from chestgan_core.publishing.writing.gathering import gather_provenance

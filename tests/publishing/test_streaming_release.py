@@ -22,7 +22,7 @@ from chestgan_core.publishing.reader.levels import Bits
 from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.publishing.transfer import staging, streaming
 from chestgan_core.publishing.transfer.fetching import fetch_set
-from chestgan_core.publishing.transfer.streaming import publish_plan
+from chestgan_core.publishing.transfer.generated_upload import publish_plan
 from chestgan_core.publishing.transfer.verifying import verify_set
 from chestgan_core.publishing.versions.index import read_index
 from chestgan_core.publishing.versions.index_rebuild import rebuild_index
@@ -145,7 +145,7 @@ def test_tars_are_uploaded_while_others_are_generated_and_few_are_on_the_disk(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from chestgan_core.publishing.transfer.streaming import publish_plan
+from chestgan_core.publishing.transfer.generated_upload import publish_plan
 from chestgan_core.publishing.writing import image_tars
 from chestgan_core.publishing.writing.contents import plan_set
 from chestgan_core.store.objects import ObjectStore

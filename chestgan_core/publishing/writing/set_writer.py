@@ -2,7 +2,7 @@
 
 In: a generator and a range of seeds. Out: images-0000.tar ..., labels.parquet, README.md, samples.png and
 manifest.json. The same generator, seeds and facts give the same bytes, hence the same version. A release writes into a
-store in the same way, without the folder (transfer/streaming.py).
+store in the same way, without the folder (transfer/generated_upload.py).
 """
 
 from collections.abc import Mapping
