@@ -17,7 +17,9 @@ from fuzz.mutation import plain_data, several, some_bytes, word
 
 
 def warm_up() -> None:
-    """Import what reads sets, before the address space is limited."""
+    """Import what reads sets, before the address space is limited: PyTorch alone takes a part of it."""
+    import chestgan_core.publishing.reader.torch_dataset
+    import chestgan_core.publishing.transfer.verifying  # noqa: F401
 
 
 def make(rng: random.Random, seeds: Path, folder: Path) -> dict[str, Any]:
@@ -72,7 +74,7 @@ def _seal(folder: Path, name: str, data: bytes) -> None:
     manifest = json.loads(path.read_bytes())
     for one in manifest.get("objects", []):
         if str(one.get("key", "")).rpartition("/")[2] == name:
-            one["sha256"], one["size"] = hashlib.sha256(data).hexdigest(), len(data)
+            one["sha256"], one["bytes"] = hashlib.sha256(data).hexdigest(), len(data)
     path.write_text(json.dumps(manifest))
 
 
