@@ -5,6 +5,7 @@ image of another size or kind is refused before anything is allocated for it.
 """
 
 import io
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from chestgan_core.publishing.reader.levels import Levels
 REMEDY = "ask whoever published the set"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER = struct.Struct(">8sI4sIIBBBBB")  # signature, IHDR: length, name, width, height, depth, colour, ...
+_PLAIN = re.compile(rb"IHDR( IDAT)+ IEND")  # a second header could be of another size, or hold something else
 _COLOURS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGB with alpha"}
 
 _DECODING_ERRORS = (
@@ -66,7 +68,7 @@ def decode_levels(png: bytes, size: int, bits: int, what: str) -> Levels:
     if (width, height, depth, colour) != (size, size, bits, 0):
         found = f"{width} x {height} pixels, {depth}-bit {_COLOURS.get(colour, 'of an unknown kind')}"
         raise DamagedObject(what, f"has {found}, not {size} x {size}, {bits}-bit grey", REMEDY)
-    if len(png) > max_png_bytes(size, bits) or [*dict.fromkeys(_chunks(png))] != [b"IHDR", b"IDAT", b"IEND"]:
+    if len(png) > max_png_bytes(size, bits) or not _PLAIN.fullmatch(b" ".join(_chunks(png))):
         raise DamagedObject(what, "is not a PNG of pixels and nothing else, or damaged", REMEDY)
     try:
         with Image.open(io.BytesIO(png), formats=["PNG"]) as image:

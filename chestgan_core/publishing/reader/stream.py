@@ -7,13 +7,14 @@ sha256, and each tar, when it has been read to its end, against that of the mani
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator
+from bisect import bisect
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from chestgan_core.errors import DamagedObject
-from chestgan_core.publishing.reader.labels import REMEDY, json_name, png_name, read_label
+from chestgan_core.publishing.reader.labels import MAX_LABEL_BYTES, REMEDY, json_name, png_name, read_label
 from chestgan_core.publishing.reader.levels import Levels
 from chestgan_core.publishing.reader.manifest import SetFile
 from chestgan_core.publishing.reader.png import max_png_bytes
@@ -50,39 +51,64 @@ def stream_images(
         (H, W) uint8 or uint16, and the label.
 
     Raises:
-        DamagedObject: A tar or an image is not as the manifest and the label say.
+        DamagedObject: A tar or an image is not as the manifest and the label say; an image is in two tars; or,
+            where all tars are read, one is in none.
     """
     number, count = share
-    files = {manifest.name(item): item for item in manifest.objects}
     tars = list(manifest.tars)
     order = random.Random(seed)  # noqa: S311 (no secret)
     if shuffle_buffer:
         order.shuffle(tars)
-    whole = len(tars) >= count
-    images = (
-        image
-        for tar in (tars[number::count] if whole else tars)
-        for image in _images_of_tar(manifest, read, tar, files[tar], None if whole else share)
-    )
+    if whole := len(tars) >= count:
+        tars = tars[number::count]
+    images = _images(manifest, read, tars, None if whole else share, complete=not whole or count == 1)
     return _shuffled(images, shuffle_buffer, random.Random(f"{seed} {number}")) if shuffle_buffer else images  # noqa: S311
 
 
+def _images(
+    manifest: SetFolder,
+    read: ReadRange,
+    tars: Sequence[str],
+    share: tuple[int, int] | None,
+    *,
+    complete: bool,
+) -> Iterator[tuple[Levels, Label]]:
+    """Those of some tars. complete: these are all tars, so all images must be there."""
+    files = {manifest.name(item): item for item in manifest.objects}
+    taken = _Taken(manifest.images)
+    for tar in tars:
+        yield from _images_of_tar(manifest, read, tar, files[tar], share, taken)
+    if complete and taken.count != manifest.images:
+        cause = f"holds {taken.count:,} of {manifest.images:,} images"
+        raise DamagedObject(f"set {manifest.facts.name} {manifest.version}", cause, REMEDY)
+
+
 def _images_of_tar(
-    manifest: SetFolder, read: ReadRange, name: str, item: SetFile, share: tuple[int, int] | None
+    manifest: SetFolder,
+    read: ReadRange,
+    name: str,
+    item: SetFile,
+    share: tuple[int, int] | None,
+    taken: "_Taken",
 ) -> Iterator[tuple[Levels, Label]]:
     facts, place = manifest.facts, Path(name)
     with ThreadPoolExecutor(1) as ahead:
         file = _ReadAhead(read, name, item.bytes, ahead)
         files = members_in(file, item.bytes, place)
-        before = None
+        first = following = None
+        stop = facts.images
         for png in files:
-            k = _number(png, before, facts.images)
-            before = k
+            k = _number(png, following, facts.images)
+            if first is None:
+                first, stop = k, taken.end_of_gap(k)
+            if k >= stop:
+                raise DamagedObject(png.what, "is in two tars of the set", REMEDY)
+            following = k + 1
             if png.bytes > max_png_bytes(facts.resolution, facts.bits):
                 raise DamagedObject(png.what, f"has {png.bytes:,} bytes, too many for an image", REMEDY)
             pixels = file.of(png)
             label = next(files, None)
-            if label is None or label.name != json_name(k) or label.bytes > CHUNK_BYTES:
+            if label is None or label.name != json_name(k) or label.bytes > MAX_LABEL_BYTES:
                 raise DamagedObject(name, f"has no label behind {png.name}", REMEDY)
             row = read_label(file.of(label), k, facts, label.what)
             if share and k % share[1] != share[0]:
@@ -100,15 +126,40 @@ def _images_of_tar(
             )
         if file.sha256() != item.sha256:
             raise DamagedObject(name, "is not the file that the manifest lists (another sha256)", REMEDY)
+    if first is not None and following is not None:
+        taken.add(first, following)
 
 
-def _number(png: Member, before: int | None, images: int) -> int:
+def _number(png: Member, following: int | None, images: int) -> int:
     """The number of an image, by its name: they count up inside a tar."""
     stem = png.name.removesuffix(".png")
     k = int(stem) if stem.isascii() and stem.isdigit() else -1
-    if not 0 <= k < images or png.name != png_name(k) or (before is not None and k != before + 1):
+    if not 0 <= k < images or png.name != png_name(k) or following not in (None, k):
         raise DamagedObject(png.what, "is not the next image of the set", REMEDY)
     return k
+
+
+class _Taken:
+    """Which images were in the tars that have been read: a range of numbers each. count: of all."""
+
+    def __init__(self, images: int) -> None:
+        self.count, self._images = 0, images
+        self._first: list[int] = []
+        self._stop: list[int] = []
+
+    def end_of_gap(self, k: int) -> int:
+        """The first number from k on that is taken, or the number of images: image k itself may be taken."""
+        at = bisect(self._first, k)
+        if at and k < self._stop[at - 1]:
+            return k
+        return self._first[at] if at < len(self._first) else self._images
+
+    def add(self, first: int, stop: int) -> None:
+        """A tar held the images from `first` to `stop` - 1."""
+        at = bisect(self._first, first)
+        self._first.insert(at, first)
+        self._stop.insert(at, stop)
+        self.count += stop - first
 
 
 class _ReadAhead:

@@ -5,6 +5,7 @@ In: rows, or a file. Out: bytes, or rows in which every value has its form and i
 
 import csv
 import io
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import fields
@@ -63,7 +64,8 @@ def read_split(path: Path) -> list[SplitRow]:
         raise DamagedObject(path, "is missing, or not a file", REMEDY)
     try:
         with open_regular(path) as file:
-            data = file.read(MAX_BYTES + 1)
+            # `read` sets aside as much as it is asked for, whatever the file has.
+            data = file.read(min(os.fstat(file.fileno()).st_size, MAX_BYTES) + 1)
     except OSError as error:
         raise DamagedObject(path, f"cannot be read ({error.strerror})", REMEDY) from error
     if len(data) > MAX_BYTES:

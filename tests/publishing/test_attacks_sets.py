@@ -1,0 +1,61 @@
+"""A set whose publisher means harm, and whose manifest, labels and hashes agree: what readers must see all the same."""
+
+import json
+import struct
+import zlib
+from functools import partial
+
+import numpy as np
+import pytest
+
+from chestgan_core.errors import DamagedObject
+from chestgan_core.publishing.reader.png import decode_levels, encode_png
+from chestgan_core.publishing.reader.set_folder import MAX_MANIFEST_BYTES, SetFolder, parse_set
+from chestgan_core.publishing.reader.stream import stream_images
+from chestgan_core.publishing.streaming import _read_range
+from tests.publishing.hostile_sets import MANIFEST, TAR, entries, replace_tar, sealed
+
+
+def streamed(folder: SetFolder, **options: object) -> list[int]:
+    images = stream_images(folder, partial(_read_range, folder.path), **options)  # type: ignore[arg-type]
+    return [label["index"] for _, label in images]
+
+
+def test_a_stream_does_not_end_quietly_before_the_set_does(ready: SetFolder) -> None:
+    changed = replace_tar(ready, entries(ready)[:10])  # five images of twenty
+    with pytest.raises(DamagedObject, match="holds 5 of 20 images"):
+        streamed(changed)
+    with pytest.raises(DamagedObject, match="holds 5 of 20 images"):
+        streamed(changed, shuffle_buffer=3)
+
+
+def test_a_stream_gives_no_image_twice(ready: SetFolder) -> None:
+    second = ready.path / "images-0001.tar"
+    second.write_bytes((ready.path / TAR).read_bytes())
+    manifest = json.loads((ready.path / MANIFEST).read_bytes())
+    key = ready.manifest_key.replace(MANIFEST, second.name)
+    manifest["objects"].append({"key": key})
+    (ready.path / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(DamagedObject, match="is in two tars"):
+        streamed(sealed(ready.path))
+
+
+def part(name: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG with its right checksum."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@pytest.mark.parametrize("place", [33, -12])
+@pytest.mark.parametrize("side", [64, 9_000])
+def test_a_png_has_one_header(side: int, place: int) -> None:
+    png = encode_png(np.zeros((64, 64), np.uint8))
+    second = part(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0) + b"hidden")
+    with pytest.raises(DamagedObject, match="of pixels and nothing else"):
+        decode_levels(png[:place] + second + png[place:], 64, 8, "x.png")
+    assert decode_levels(png, 64, 8, "x.png").shape == (64, 64)
+
+
+def test_a_manifest_that_would_fill_the_memory_is_not_parsed(ready: SetFolder) -> None:
+    text = b'{"a":[' + b"{}," * (MAX_MANIFEST_BYTES // 3) + b"{}]}"
+    with pytest.raises(DamagedObject, match="is too large for the manifest of a set"):
+        parse_set(text, ready.path, "manifest.json")
