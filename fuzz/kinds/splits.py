@@ -14,8 +14,6 @@ _NUMBERS = (b"0-99999999", b"9-1", b"0 0", b"0-1 1-2", b"7-", b"-7", b"1" * 40, 
 
 def warm_up() -> None:
     """Import what reads both, before the address space is limited."""
-    import chestgan_core.publishing.reproducing.instructions
-    import chestgan_core.publishing.split.table  # noqa: F401
 
 
 def make(rng: random.Random, seeds: Path, folder: Path) -> dict[str, Any]:
@@ -35,9 +33,9 @@ def make(rng: random.Random, seeds: Path, folder: Path) -> dict[str, Any]:
 def read(folder: Path, facts: Mapping[str, Any]) -> Outcome:
     """Both, as `sets reproduce` reads them. What is accepted is written and read back as it is."""
     from chestgan_core.local.json_text import parse_json
-    from chestgan_core.publishing.reproducing.instructions import read_instructions
     from chestgan_core.publishing.split.counts import split_counts
     from chestgan_core.publishing.split.table import read_split, split_csv, unfolded
+    from chestgan_core.publishing.writing.instructions import read_instructions
 
     outcome = Outcome()
     rows = refusable(outcome, lambda: read_split(folder / "split.csv"))

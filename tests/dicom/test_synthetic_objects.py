@@ -30,7 +30,7 @@ from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.dicom.series import read_series
 from chestgan_core.dicom.synthetic import names_synthesizer, synthetic_cause
 from chestgan_core.errors import BadInput
-from chestgan_core.publishing.reproducing.instructions import Instructions, Recipe
+from chestgan_core.publishing.writing.instructions import Instructions, Recipe
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.sources.annotations.boxes import Defect
 from chestgan_core.sources.annotations.structured_reports import read_report

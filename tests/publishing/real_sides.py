@@ -8,14 +8,14 @@ import torch
 from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.evaluation.scoring.sides import RealImages
 from chestgan_core.publishing.reader.manifest import SetFacts
-from chestgan_core.publishing.reproducing.instructions import (
+from chestgan_core.publishing.split.row import SplitRow
+from chestgan_core.publishing.split.rows import split_rows
+from chestgan_core.publishing.split.table import SPLIT, read_split, split_csv
+from chestgan_core.publishing.writing.instructions import (
     Instructions,
     instructions_for,
     read_instructions,
 )
-from chestgan_core.publishing.split.row import SplitRow
-from chestgan_core.publishing.split.rows import split_rows
-from chestgan_core.publishing.split.table import SPLIT, read_split, split_csv
 from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import TrainingSet, build_training_set
 from chestgan_core.sources.archive.raw_archive import archive_patient

@@ -10,9 +10,9 @@ from chestgan_core.config.dataset import Dataset
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.errors import BadInput
 from chestgan_core.local.files import require_space
-from chestgan_core.publishing.reproducing.instructions import Instructions
 from chestgan_core.publishing.reproducing.series import USUAL_FILE_BYTES, Provider
 from chestgan_core.publishing.split.private import published_name
+from chestgan_core.publishing.writing.instructions import Instructions
 from chestgan_core.sources.folder.source import FolderConfig, FolderSource
 from chestgan_core.sources.idc.source import IdcConfig, IdcSource
 from chestgan_core.sources.nbia.source import NbiaConfig, NbiaSource

@@ -19,7 +19,6 @@ from chestgan_core.evaluation.version import VERSION as EVALUATION
 from chestgan_core.local.files import open_regular
 from chestgan_core.local.output import output_folder
 from chestgan_core.publishing.reader.set_folder import SetFolder
-from chestgan_core.publishing.reproducing.instructions import Instructions, read_instructions
 from chestgan_core.publishing.reproducing.providers import provider_of
 from chestgan_core.publishing.reproducing.scored_again import not_comparable, scored
 from chestgan_core.publishing.reproducing.series import OTHER_PIXELS, Problem, fetch_shards
@@ -27,6 +26,7 @@ from chestgan_core.publishing.reproducing.verdicts import VERDICTS, Comparison, 
 from chestgan_core.publishing.split.row import SplitRow
 from chestgan_core.publishing.split.table import SPLIT, read_split
 from chestgan_core.publishing.transfer.verifying import verify_set
+from chestgan_core.publishing.writing.instructions import Instructions, read_instructions
 from chestgan_core.publishing.writing.provenance import FILE, MAX_BYTES, Metrics, read_provenance
 from chestgan_core.slices.splits import HELD_OUT, TRAIN
 

@@ -13,8 +13,8 @@ from chestgan_core.evaluation.scoring.metric_rows import PIXELS, MetricRow
 from chestgan_core.publishing.reader.levels import unit_of
 from chestgan_core.publishing.reader.set_folder import GENERATOR, SetFolder
 from chestgan_core.publishing.reader.set_reader import SetReader
-from chestgan_core.publishing.reproducing.instructions import Instructions
 from chestgan_core.publishing.split.row import SplitRow
+from chestgan_core.publishing.writing.instructions import Instructions
 from chestgan_core.publishing.writing.provenance import Metrics
 from chestgan_core.slices.splits import HELD_OUT, TRAIN
 

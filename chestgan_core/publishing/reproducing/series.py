@@ -14,9 +14,9 @@ from pathlib import Path
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.errors import BadInput, SourceRefused
 from chestgan_core.local.files import replacing, require_space
-from chestgan_core.publishing.reproducing.instructions import Instructions
 from chestgan_core.publishing.split.private import published_name
 from chestgan_core.publishing.split.row import SplitRow
+from chestgan_core.publishing.writing.instructions import Instructions
 from chestgan_core.slices.normalization import normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.shards import read_rows, write_shard

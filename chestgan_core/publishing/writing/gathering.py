@@ -9,8 +9,8 @@ from typing import Any
 
 from chestgan_core.config.dataset import Dataset
 from chestgan_core.evaluation.stored_report import StoredReport
-from chestgan_core.publishing.reproducing.instructions import instructions_for
 from chestgan_core.publishing.split.counts import SplitCounts
+from chestgan_core.publishing.writing.instructions import instructions_for
 from chestgan_core.publishing.writing.provenance import SourceFacts, TrainingFacts
 from chestgan_core.slices.training_set import TrainingSet
 from chestgan_core.store.artefacts import Artefact

@@ -123,7 +123,7 @@ class Provenance:
 
     run, training_set, report: their versions. generator_sha256: hex, of the weights. metrics: None where nothing was
     measured; source_facts, training, split: None where nothing is recorded, and the card says so. split: the counts of
-    split.csv. reproduction: how the real side of the metrics was made (reproducing/instructions.py), empty where nobody
+    split.csv. reproduction: how the real side of the metrics was made (writing/instructions.py), empty where nobody
     can repeat it.
     """
 
