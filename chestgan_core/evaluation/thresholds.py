@@ -59,7 +59,9 @@ def current_training_set(store: Store, experiment: str) -> tuple[str, str] | Non
     except Forgotten:
         removed = artefact_tombstone(store, key)
         facts = removed.facts if removed else {}
-        return (facts["dataset"], facts["training_set"]) if {"dataset", "training_set"} <= facts.keys() else None
+        return (
+            (facts["dataset"], facts["training_set"]) if {"dataset", "training_set"} <= facts.keys() else None
+        )
     return manifest.dataset, manifest.training_set
 
 
