@@ -50,7 +50,10 @@ HEAVY = (
             ("torch", "matplotlib", "highdicom", "boto3", "dagster"),
         ),
         ("chestgan_core.publishing", ("torch", "pydantic", "boto3", "pyarrow", "numpy")),
-        ("chestgan_core.forgetting.forget", ("torch", "matplotlib", "pydicom", "skimage", "optuna", "dagster")),
+        (
+            "chestgan_core.forgetting.forget",
+            ("torch", "matplotlib", "pydicom", "skimage", "optuna", "dagster"),
+        ),
         ("chestgan_core.reading.offline.pack", ("torch", "matplotlib", "pydicom", "skimage", "dagster")),
         ("chestgan_portal.command", (*HEAVY, "fastapi", "uvicorn", "dagster")),
         ("chestgan_portal.app", ("torch", "torchvision", "pydicom", "matplotlib", "optuna", "dagster")),

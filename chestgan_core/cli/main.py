@@ -55,7 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return _failed(what, args.debug, status=1)
     except KeyboardInterrupt:
-        log.warning("interrupted; train, study run, sets fetch and sets convert resume when they are run again")
+        log.warning(
+            "interrupted; train, study run, sets fetch and sets convert resume when they are run again"
+        )
         return 1
     if args.json:
         print(json.dumps(answer.data, indent=2, sort_keys=True, allow_nan=False))

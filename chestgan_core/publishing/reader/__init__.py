@@ -1,6 +1,6 @@
 """A synthetic set on disk, read with NumPy and Pillow; where there is torch, as a torch Dataset too.
 
-This package and what it imports are also the distribution `chestgan-reader`. So it needs no other library at import, and
+This package and what it imports are also the distribution `chestgan-reader`. So it needs no other library, and
 of the project only errors, files and windows.
 """
 
