@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from chestgan_core.config.experiment import Experiment
-from chestgan_core.errors import DamagedObject, NotAvailable, NotInStore
+from chestgan_core.errors import DamagedObject, Forgotten, NotAvailable, NotInStore
 from chestgan_core.evaluation.pages.figures import CONTACT_SHEET
 from chestgan_core.evaluation.pages.report_page import (
     CURVES,
@@ -46,6 +46,7 @@ from chestgan_core.metrics.feature_extractors import Extractor, open_extractor
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, content_version, parse_typed
+from chestgan_core.store.forgotten import keep_unless_forgotten
 from chestgan_core.store.store import Store
 from chestgan_core.training.data import LoadedSlices, load_slices
 from chestgan_core.training.devices import pick_device
@@ -88,7 +89,8 @@ def report_experiment(store: Store, experiment: Experiment, device: str, folder:
     """Score the newest run on patients that it was not trained on. Equal runs and settings are scored once.
 
     The images are those of the published set: same generator, same seeds, same grey levels. Raises NotInStore (also
-    where the newest run was trained with other settings), DamagedObject, StoreError.
+    where the newest run was trained with other settings), Forgotten (a patient withdrew meanwhile), DamagedObject,
+    StoreError.
     """
     name, run = newest_run(store, experiment)
     try:
@@ -189,7 +191,9 @@ def _apply_rules(
     pages = write_pages(report, figures, folder / "report", _training_pictures(store, run))
     files: dict[str, Path | bytes] = {file.name: file for file in pages}
     files |= {f"{FIGURES}/{name}": png for name, png in figures.items()}
-    store.commit(manifest_key, files, asdict(_manifest(store, scored)))
+    manifest = _manifest(store, scored)
+    store.commit(manifest_key, files, asdict(manifest))
+    _keep(store, manifest_key, experiment.dataset, manifest.training_set)
 
 
 def _score(
@@ -269,6 +273,17 @@ def _score(
         spread=float(fake.std(dim=0).mean()),
     )
     store.commit(manifest_key, {file.relative_to(out).as_posix(): file for file in files}, asdict(manifest))
+    _keep(store, manifest_key, experiment.dataset, training_set.version)
+
+
+def _keep(store: Store, manifest_key: str, dataset: str, training_set: str) -> None:
+    """Raises Forgotten: a patient of the training set withdrew meanwhile; the report and the features are gone."""
+    try:
+        keep_unless_forgotten(store, manifest_key, [keys.training_set_manifest(dataset, training_set)])
+    except Forgotten:
+        for item in list(store.list(f"{keys.features_prefix(dataset)}{training_set}/")):
+            store.delete(item.key)
+        raise
 
 
 def _training_pictures(store: Store, run: Artefact) -> dict[str, bytes]:

@@ -32,8 +32,8 @@ _SIDE, _TRAINING_SET, _DATASET, _GENERATOR = "side", "training_set", "dataset", 
 @dataclass
 class Models:
     """What was found. training_sets: version -> side of the patient. runs: `<experiment>/<run>` -> side. generators:
-    sha256 of weights -> side. reports: `<experiment>/<version>`. experiments: with such a run. named: a training set
-    lists the patient.
+    sha256 of weights -> side. others: sha256 of the weights of all other runs. reports: `<experiment>/<version>`.
+    experiments: with such a run. named: a training set lists the patient.
     """
 
     traces: list[Trace] = field(default_factory=list)
@@ -41,6 +41,7 @@ class Models:
     training_sets: dict[str, str] = field(default_factory=dict)
     runs: dict[str, str] = field(default_factory=dict)
     generators: dict[str, str] = field(default_factory=dict)
+    others: set[str] = field(default_factory=set)
     reports: set[str] = field(default_factory=set)
     experiments: set[str] = field(default_factory=set)
     named: bool = False
@@ -118,12 +119,13 @@ def _runs(store: Store, dataset: str, others: Iterable[str], found: Models) -> N
             continue
         datasets.setdefault(experiment, set()).add(str(facts.get(_DATASET)))
         side = found.training_sets.get(str(facts.get(_TRAINING_SET)), "")
+        with fields_of(store, one.key):
+            sha256 = str(facts.get(_GENERATOR) or _generator_of(one))
         if facts.get(_DATASET) != dataset or not side:
+            found.others.add(sha256)
             continue
         found.runs[one.name] = side
         found.experiments.add(experiment)
-        with fields_of(store, one.key):
-            sha256 = str(facts.get(_GENERATOR) or _generator_of(one))
         found.generators[sha256] = side
         if side == TRAIN:
             kept = {_DATASET: dataset, _TRAINING_SET: str(facts[_TRAINING_SET]), _GENERATOR: sha256}

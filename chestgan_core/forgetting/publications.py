@@ -18,8 +18,10 @@ from chestgan_core.forgetting.traces import (
     artefacts,
     fields_of,
     folders,
+    read_json,
 )
 from chestgan_core.publishing.versions.status import withdrawal_of
+from chestgan_core.publishing.writing.provenance import FILE as PROVENANCE
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import StoredObject
 from chestgan_core.store.forgotten import artefact_tombstone
@@ -55,17 +57,17 @@ def is_gone(store: Store, manifest_key: str) -> bool:
     return False
 
 
-def find_publications(store: Store, models: Models, names: Collection[str]) -> None:
+def find_publications(store: Store, models: Models, dataset: str, names: Collection[str]) -> None:
     """Adds the traces to those of the models. names: what names the patient, in the text files of sets.
 
     Raises DamagedObject, StoreError.
     """
-    sets = _sets(store, models, names)
+    sets = _sets(store, models, dataset, names)
     studies = _reader_studies(store, models, sets)
     _packs(store, models, studies)
 
 
-def _sets(store: Store, models: Models, names: Collection[str]) -> set[str]:
+def _sets(store: Store, models: Models, dataset: str, names: Collection[str]) -> set[str]:
     """`<set>/<version>` of all sets that came of such a model, withdrawn ones too."""
     prefix = keys.sets_prefix()
     trained = {name.partition("/")[0] for name, side in models.runs.items() if side == TRAIN}
@@ -74,9 +76,11 @@ def _sets(store: Store, models: Models, names: Collection[str]) -> set[str]:
         name, version = one.name.split("/")
         if one.name.endswith("/unfinished"):
             continue
-        with fields_of(store, one.key):
-            model = str(one.manifest.get("set", {}).get("model_sha256", ""))
-        side = models.generators.get(model, "") if model else ""
+        if one.orphaned:
+            if name in trained:  # a release that was killed before its manifest, of nobody knows which run
+                models.add(Trace(Kind.UNFINISHED_SET, one.name, one.objects))
+            continue
+        side = _side_of(store, one, models, dataset)
         if not side:
             continue
         found.add(one.name)
@@ -90,6 +94,20 @@ def _sets(store: Store, models: Models, names: Collection[str]) -> set[str]:
         if unfinished:
             models.add(Trace(Kind.UNFINISHED_SET, name, unfinished))
     return found
+
+
+def _side_of(store: Store, one: Folder, models: Models, dataset: str) -> str:
+    """By the weights; where these are of no run in the store, by the training set that the set says it came of."""
+    with fields_of(store, one.key):
+        model = str(one.manifest.get("set", {}).get("model_sha256", ""))
+    if model in models.generators or model in models.others:
+        return models.generators.get(model, "")
+    key = one.key.removesuffix(keys.MANIFEST) + PROVENANCE
+    value = read_json(store, key)
+    with fields_of(store, key):
+        said = (value or {}).get("provenance", {})
+        of_dataset = (said.get("source_facts") or {}).get("dataset") == dataset
+        return models.training_sets.get(str(said.get("training_set")), "") if of_dataset else ""
 
 
 def _to_delete(store: Store, one: Folder, side: str, names: Collection[str]) -> tuple[StoredObject, ...]:

@@ -45,8 +45,9 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
     folder: empty. After a kill the same call, in any folder, generates only what is not in the store yet.
 
     Raises NotInStore (the run or its report is missing, or belongs to other settings or another run), BadInput (the
-    report does not pass the release gate), DamagedObject (what was written is not what was generated; nothing is
-    published then), SetWithdrawn, DiskFull, StoreError.
+    report does not pass the release gate), Forgotten (a patient withdrew meanwhile; nothing of the set stays),
+    DamagedObject (what was written is not what was generated; nothing is published then), SetWithdrawn, DiskFull,
+    StoreError.
     """
     _, run = newest_run(store, experiment)
     trained = read_run_manifest(store, run)
@@ -70,7 +71,8 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
     )
     written = folder / "set"
     written.mkdir(exist_ok=True)
-    published = publish_plan(store, plan, written)
+    made_of = [training_set.artefact.manifest_key, run.manifest_key]
+    published = publish_plan(store, plan, written, made_of)
     return Release(
         uri=published.uri,
         version=published.version,

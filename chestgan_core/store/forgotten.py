@@ -8,7 +8,7 @@ through. `chestgan forget` writes it (chestgan_core/forgetting).
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from chestgan_core.errors import NotInStore, PatientForgotten
+from chestgan_core.errors import Forgotten, NotInStore, PatientForgotten
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import FORGOTTEN, canonical_json, parse_typed
 from chestgan_core.store.store import Store
@@ -116,6 +116,35 @@ def remove_artefact(store: Store, manifest_key: str) -> None:
     store.delete(manifest_key)
     for item in artefact.objects:
         store.delete(item.key)
+
+
+def require_none_forgotten(store: Store, manifest_keys: Iterable[str]) -> None:
+    """Raises Forgotten: a tombstone stands in the place of one of these manifests. A small request each."""
+    for key in manifest_keys:
+        if artefact_tombstone(store, key) is not None:
+            cause = "was deleted meanwhile, because a patient of it has withdrawn"
+            raise Forgotten(store.uri(key), cause, "materialize its asset again, then what is made of it")
+
+
+def keep_unless_forgotten(store: Store, manifest_key: str, made_of: Iterable[str]) -> None:
+    """Take back an artefact that was committed a moment ago, where a patient has withdrawn while it was made.
+
+    A withdrawal looks for artefacts after it has put tombstones in the place of what they were made of. So it finds
+    this one, or this one finds a tombstone.
+
+    Args:
+        store: Where it was committed.
+        manifest_key: Of the artefact.
+        made_of: Keys of the manifests that it was made of.
+
+    Raises:
+        Forgotten: A tombstone stands in the place of one of them; the artefact is gone.
+    """
+    try:
+        require_none_forgotten(store, made_of)
+    except Forgotten:
+        remove_artefact(store, manifest_key)
+        raise
 
 
 def put_artefact_tombstone(store: Store, manifest_key: str, was: str, facts: Mapping[str, str]) -> None:

@@ -28,6 +28,7 @@ from chestgan_core.evaluation.version import VERSION
 from chestgan_core.local.files import replacing
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import canonical_json, content_version
+from chestgan_core.store.forgotten import keep_unless_forgotten
 from chestgan_core.store.store import Store
 
 PAGE, PDF, PICTURE, CURVES, DATA = (
@@ -61,6 +62,12 @@ def commit_comparison(
             "reports": {one.name: one.version for one in comparison.experiments},
         }
         store.commit(manifest_key, {file.name: file for file in files}, manifest)
+        reports = [
+            keys.report_manifest(one.name, one.payload.run.run, one.version)
+            for one in comparison.experiments
+            if one.payload.run
+        ]
+        keep_unless_forgotten(store, manifest_key, reports)
     store.update_pointer(keys.comparison_latest(name), {"version": version})
     artefact = store.read_manifest(manifest_key)
     return StoredComparison(store.uri(manifest_key), version, comparison, store.read(artefact, PICTURE))

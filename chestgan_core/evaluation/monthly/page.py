@@ -34,6 +34,7 @@ from chestgan_core.evaluation.version import VERSION
 from chestgan_core.local.files import replacing
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import canonical_json, content_version
+from chestgan_core.store.forgotten import keep_unless_forgotten
 from chestgan_core.store.store import Store
 
 PAGE, PDF, PICTURE, DATA = "month.html", "month.pdf", "month.png", "month.json"
@@ -63,6 +64,13 @@ def report_month(store: Store, name: str, folder: Path) -> StoredMonth:
         files = write_month(month, folder)
         manifest = {"kind": "monthly-report", "month": name, "counts": dict(month.counts)}
         store.commit(manifest_key, {file.name: file for file in files}, manifest)
+        runs = [keys.run_manifest(one.experiment, one.run) for one in month.runs]
+        runs += [
+            keys.run_manifest(one.report.name, one.report.payload.run.run)
+            for one in month.reports
+            if one.report.payload.run
+        ]
+        keep_unless_forgotten(store, manifest_key, runs)
     store.update_pointer(keys.month_latest(name), {"version": version})
     artefact = store.read_manifest(manifest_key)
     drawn = any(artefact.name(item) == PICTURE for item in artefact.objects)

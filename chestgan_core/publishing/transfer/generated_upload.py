@@ -7,12 +7,12 @@ generates only what is not staged, and comes to the same version.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from chestgan_core.errors import NotInStore, StoreError
+from chestgan_core.errors import Forgotten, NotInStore, StoreError
 from chestgan_core.local.files import require_space
 from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.reader.set_folder import LABELS, SetFolder, parse_set
@@ -30,8 +30,10 @@ from chestgan_core.publishing.writing.image_tars import (
     tar_name,
 )
 from chestgan_core.publishing.writing.labels_file import labels_file
+from chestgan_core.store import keys
 from chestgan_core.store.artefacts import StoredObject, folder_of
 from chestgan_core.store.client import PARALLEL
+from chestgan_core.store.forgotten import keep_unless_forgotten, require_none_forgotten
 from chestgan_core.store.store import Store
 
 _TRIES = 4  # of one release, while others of the same images end and take what is staged with them
@@ -42,13 +44,14 @@ _BYTES_BESIDE_PIXELS = 2_048  # of an image in a tar: two headers, the label, th
 log = logging.getLogger(__name__)
 
 
-def publish_plan(store: Store, plan: SetPlan, folder: Path) -> PublishedSet:
+def publish_plan(store: Store, plan: SetPlan, folder: Path, made_of: Sequence[str] = ()) -> PublishedSet:
     """Generate a set and publish it. The same plan gives the same version, however often it was interrupted.
 
     Args:
         store: Where to publish. Its keys need the right to read, write and delete below `synthetic/`.
         plan: From `contents.plan_set`.
         folder: Exists, is empty, and keeps labels, card and samples afterwards; the tars come and go.
+        made_of: Keys of the manifests of what the generator was made of.
 
     Returns:
         The name, version (16 hex digits), `s3://` address, number of images and size in bytes.
@@ -58,6 +61,7 @@ def publish_plan(store: Store, plan: SetPlan, folder: Path) -> PublishedSet:
         DiskFull: There is no room for two tars.
         DamagedObject: A tar is not what was generated. It was not uploaded.
         SetWithdrawn: This version was withdrawn.
+        Forgotten: One of `made_of` was deleted meanwhile, because a patient has withdrawn; nothing of the set stays.
         StoreError: The store refused, or did not answer. The same call goes on where this one ended.
     """
     facts, staging = plan.facts, Staging(store, plan)
@@ -66,8 +70,13 @@ def publish_plan(store: Store, plan: SetPlan, folder: Path) -> PublishedSet:
     require_space([(folder, needed, "set CHESTGAN_HOME to a folder on another disk")])
     for _ in range(_TRIES):
         try:
+            require_none_forgotten(store, made_of)
             tars = _stage_all(staging, plan, folder)
             ready = _commit(store, staging, plan, folder, tars)
+            _keep(store, ready, made_of)
+        except Forgotten:
+            staging.delete()
+            raise
         except _Vanished:
             log.info(
                 "another release of %s has ended and removed what was staged; what is missing is made anew",
@@ -181,3 +190,12 @@ def _commit(store: Store, staging: Staging, plan: SetPlan, folder: Path, tars: l
     fields = {name: value for name, value in ready.manifest.items() if name != "objects"}
     store.commit(ready.manifest_key, small, fields, existing=there, plain_keys=True)
     return ready
+
+
+def _keep(store: Store, ready: SetFolder, made_of: Sequence[str]) -> None:
+    """Raises Forgotten: a patient has withdrawn meanwhile; the set is gone, before anybody was told of it."""
+    try:
+        keep_unless_forgotten(store, ready.manifest_key, made_of)
+    except Forgotten:
+        store.delete(keys.set_status(ready.facts.name, ready.version))
+        raise

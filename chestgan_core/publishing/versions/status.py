@@ -20,6 +20,7 @@ from chestgan_core.publishing.fields import Name
 from chestgan_core.publishing.versions.index import SetEntry, change_entry, read_entry, read_index
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import parse_typed
+from chestgan_core.store.forgotten import remove_artefact
 from chestgan_core.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -107,6 +108,19 @@ def require_not_withdrawn(store: Store, name: str, version: str) -> SetStatus | 
     else:
         remedy = "there is no other version of it"
     raise SetWithdrawn(f"set {name} {version}", f"was withdrawn ({found.reason})", remedy)
+
+
+def keep_unless_withdrawn(store: Store, name: str, version: str, manifest_key: str) -> None:
+    """Take back what was committed a moment ago and shows images of a version that was withdrawn meanwhile.
+
+    A patient's withdrawal looks for it once more after the version was withdrawn (store/forgotten.py has the reason).
+    manifest_key: of what was committed. Raises SetWithdrawn.
+    """
+    try:
+        require_not_withdrawn(store, name, version)
+    except SetWithdrawn:
+        remove_artefact(store, manifest_key)
+        raise
 
 
 def require_usable(store: Store, name: str, version: str) -> SetStatus | None:

@@ -20,7 +20,7 @@ from chestgan_core.imaging.windows import Unit
 from chestgan_core.local.json_text import parse_json
 from chestgan_core.publishing.reader.set_reader import SetReader
 from chestgan_core.publishing.transfer.fetching import fetch_set
-from chestgan_core.publishing.versions.status import require_not_withdrawn
+from chestgan_core.publishing.versions.status import keep_unless_withdrawn, require_not_withdrawn
 from chestgan_core.reading.design import Name, StudyDesign
 from chestgan_core.reading.images.blind_png import blind_png
 from chestgan_core.reading.images.choosing import Choice, choose
@@ -139,7 +139,9 @@ def freeze_study(store: Store, design: StudyDesign) -> FrozenStudy:
         PICTURES: pack_pictures(np.stack(pictures)),
         KEY: canonical_json(key.model_dump(mode="json")),
     }
-    store.commit(keys.reader_study_manifest(design.name, version), files, fields)
+    manifest_key = keys.reader_study_manifest(design.name, version)
+    store.commit(manifest_key, files, fields)
+    keep_unless_withdrawn(store, design.set_name, design.set_version, manifest_key)
     return open_study(store, design.name, version)
 
 

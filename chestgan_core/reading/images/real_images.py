@@ -20,6 +20,7 @@ from chestgan_core.errors import DamagedObject, NotInStore
 from chestgan_core.imaging.windows import Unit, Window
 from chestgan_core.local.json_text import parse_json
 from chestgan_core.publishing.versions.finding import newest_version
+from chestgan_core.publishing.versions.status import keep_unless_withdrawn
 from chestgan_core.reading.answers import Share
 from chestgan_core.reading.design import Name
 from chestgan_core.reading.images.pictures import PICTURES, pack_pictures, unpack_pictures
@@ -167,7 +168,7 @@ def collect_real_images(
 
 
 def commit_real_images(store: Store, set_name: str, set_version: str, found: Collected) -> Artefact:
-    """Commit what was collected for a version of a set, and make it the newest. Raises StoreError."""
+    """Commit what was collected for a version of a set, and make it the newest. Raises StoreError, SetWithdrawn."""
     rows = [row.model_dump(mode="json") for row in found.rows]
     fields = {
         "kind": "reader-study-images",
@@ -186,6 +187,7 @@ def commit_real_images(store: Store, set_name: str, set_version: str, found: Col
     version = content_version(VERSION, fields, pictures, table)
     key = keys.real_images_manifest(set_name, set_version, version)
     artefact = store.commit(key, {PICTURES: pictures, ROWS: table}, {**fields, "version": version})
+    keep_unless_withdrawn(store, set_name, set_version, key)
     store.update_pointer(keys.real_images_latest(set_name, set_version), {"version": version})
     log.info(
         f"reader_study_images {set_name} {set_version}  {len(rows)} of {found.held_out} held-out slices, "
