@@ -20,7 +20,7 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import DamagedObject, DiskFull, StoreUnreachable
 from chestgan_core.publishing.reader.levels import Bits
 from chestgan_core.publishing.reader.set_folder import SetFolder
-from chestgan_core.publishing.transfer import staging, streaming
+from chestgan_core.publishing.transfer import generated_upload, staging
 from chestgan_core.publishing.transfer.fetching import fetch_set
 from chestgan_core.publishing.transfer.generated_upload import publish_plan
 from chestgan_core.publishing.transfer.verifying import verify_set
@@ -289,7 +289,7 @@ def test_what_another_release_takes_away_is_generated_again(
 def test_a_tar_that_is_damaged_on_this_machine_is_not_uploaded(
     plan: SetPlan, store: Store, folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    intact = streaming.require_intact
+    intact = generated_upload.require_intact
 
     def after_a_bit_flipped(tar: image_tars.ImageTar, *arguments: Any) -> None:
         data = bytearray(tar.path.read_bytes())
@@ -297,7 +297,7 @@ def test_a_tar_that_is_damaged_on_this_machine_is_not_uploaded(
         tar.path.write_bytes(data)
         intact(tar, *arguments)
 
-    monkeypatch.setattr(streaming, "require_intact", after_a_bit_flipped)
+    monkeypatch.setattr(generated_upload, "require_intact", after_a_bit_flipped)
     with pytest.raises(DamagedObject, match=r"images-0000\.tar: 000003\.png: is not what was generated"):
         publish_plan(store, plan, folder())
     assert staged(store) == []
@@ -349,7 +349,7 @@ def test_a_full_disk_is_said_before_the_first_image(
     generated: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(streaming, "_TARS_ON_DISK", 10**9)
+    monkeypatch.setattr(generated_upload, "_TARS_ON_DISK", 10**9)
     plan = plan_set(generator, experiment, IMAGES, 0, provenance)
     with pytest.raises(DiskFull, match="are needed"):
         publish_plan(store, plan, folder())
