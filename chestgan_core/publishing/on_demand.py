@@ -89,12 +89,12 @@ class GeneratedSet(Dataset[tuple[Any, Any]]):
 
     def __getitems__(self, numbers: Sequence[SupportsIndex]) -> list[tuple[Any, Any]]:
         """Several items, made together; torch's DataLoader calls this for each batch."""
-        seeds = [self.seeds[operator.index(k)] for k in numbers]
+        seeds = [operator.index(self.seeds[operator.index(k)]) for k in numbers]
         return [self._item(seed, levels) for seed, levels in zip(seeds, self.levels_of(seeds), strict=True)]
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         for start in range(0, len(self.seeds), CHUNK):
-            seeds = self.seeds[start : start + CHUNK]
+            seeds = [operator.index(seed) for seed in self.seeds[start : start + CHUNK]]
             for seed, levels in zip(seeds, self.levels_of(seeds), strict=True):
                 yield self._item(seed, levels)
 

@@ -35,7 +35,7 @@ def noise(seed: int, latent: int) -> Tensor:
 
 def require_seeds(seeds: Sequence[int]) -> None:
     """Refuse seeds, which count up, before the first image. Raises BadInput: there are none, or out of range."""
-    if not seeds:
+    if not len(seeds):  # of an array the truth is ambiguous
         raise BadInput("the seeds", "are none", "give at least one")
     for seed in (seeds[0], seeds[-1]):
         if not 0 <= seed < SEEDS:

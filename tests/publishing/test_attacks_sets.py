@@ -4,15 +4,19 @@ import json
 import struct
 import zlib
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from chestgan_core.errors import DamagedObject
+from chestgan_core.errors import BadInput, DamagedObject
+from chestgan_core.publishing import open_set
 from chestgan_core.publishing.reader.png import decode_levels, encode_png
-from chestgan_core.publishing.reader.set_folder import MAX_MANIFEST_BYTES, SetFolder, parse_set
+from chestgan_core.publishing.reader.set_folder import GENERATOR, MAX_MANIFEST_BYTES, SetFolder, parse_set
+from chestgan_core.publishing.reader.set_reader import SetReader
 from chestgan_core.publishing.reader.stream import stream_images
 from chestgan_core.publishing.streaming import _read_range
+from chestgan_core.training.weights import LoadedGenerator, save_generator
 from tests.publishing.hostile_sets import MANIFEST, TAR, entries, replace_tar, sealed
 
 
@@ -59,3 +63,23 @@ def test_a_manifest_that_would_fill_the_memory_is_not_parsed(ready: SetFolder) -
     text = b'{"a":[' + b"{}," * (MAX_MANIFEST_BYTES // 3) + b"{}]}"
     with pytest.raises(DamagedObject, match="is too large for the manifest of a set"):
         parse_set(text, ready.path, "manifest.json")
+
+
+def test_hu_that_do_not_fit_into_16_bits_are_not_given_as_others(ready: SetFolder) -> None:
+    text = (ready.path / MANIFEST).read_text().replace('"window_width":1500', '"window_width":70000.0')
+    (ready.path / MANIFEST).write_text(text)
+    changed = SetReader(sealed(ready.path))
+    assert changed.facts.window_width == 70_000
+    with pytest.raises(BadInput, match="beyond int16"):
+        changed.hounsfield(0)
+    assert changed.levels(0).shape == (64, 64)
+
+
+def test_seeds_may_be_an_array(ready: SetFolder, generator: LoadedGenerator, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    save_generator(tmp_path / "model", generator.module, generator.experiment)
+    (ready.path / GENERATOR).write_bytes((tmp_path / "model" / GENERATOR).read_bytes())
+    images = open_set(ready.path, seeds=np.arange(98, 102), device="cpu")
+    assert [label["seed"] for _, label in images] == [98, 99, 100, 101]
+    assert images[2][1]["sha256"] == SetReader(ready).label(0)["sha256"]
+    assert type(images[2][1]["seed"]) is int

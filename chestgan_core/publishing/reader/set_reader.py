@@ -84,11 +84,15 @@ class SetReader:
         """Image k in HU: (H, W) int16, within half a level; nothing lies outside the window.
 
         Raises:
-            BadInput: The training images have no Hounsfield units.
+            BadInput: The training images have no Hounsfield units, or the window is beyond int16.
             DamagedObject: As in `levels`.
         """
         if self.facts.window_unit != "HU":
             raise BadInput(self.facts.name, "was made from images without Hounsfield units", "use grey")
+        low, high = self.facts.window.ends
+        if not (np.iinfo(np.int16).min <= low and high <= np.iinfo(np.int16).max):
+            cause = f"has a window of {self.facts.window}, beyond int16"
+            raise BadInput(self.facts.name, cause, "use levels, and values_of")
         return hounsfield_of(self.levels(k), self.facts.window, self.facts.bits)
 
 
