@@ -20,6 +20,7 @@ from chestgan_core.forgetting.traces import (
     folders,
     read_json,
 )
+from chestgan_core.publishing.split.table import SPLIT
 from chestgan_core.publishing.versions.status import withdrawal_of
 from chestgan_core.publishing.writing.provenance import FILE as PROVENANCE
 from chestgan_core.store import keys
@@ -114,6 +115,8 @@ def _to_delete(store: Store, one: Folder, side: str, names: Collection[str]) -> 
     files = [item for item in one.objects if item.key != one.key]
     kept = objects_of(files, _KEPT) if side == TRAIN else tuple(files)
     clean = {item.key for item in kept if not _names_patient(store, item, names)}
+    # It lists the patient in any case: a private dataset under a name that only this set has.
+    clean -= {item.key for item in objects_of(files, [SPLIT])}
     return tuple(item for item in files if item.key not in clean)
 
 

@@ -10,7 +10,6 @@ from chestgan_core.forgetting.models import find_models
 from chestgan_core.forgetting.own_things import boxes, catalogs, downloads, own_objects, slice_names
 from chestgan_core.forgetting.publications import find_publications
 from chestgan_core.forgetting.traces import ORDER, Traces
-from chestgan_core.publishing.split.private import published_name
 from chestgan_core.store.erasing import Versioning
 from chestgan_core.store.store import Store
 
@@ -39,9 +38,7 @@ def find_traces(
     own = own_objects(store, dataset, patient, versioning)
     known = bool(own or names.series)
     models = find_models(store, dataset, patient, known=known)
-    # A private dataset publishes patients under names that only one training set has.
-    published = {published_name("patient", patient, version) for version in models.training_sets}
-    find_publications(store, models, dataset, {patient, *names.series, *published})
+    find_publications(store, models, dataset, {patient, *names.series})
     found = [
         *models.traces,
         *boxes(store, dataset, patient, names),
