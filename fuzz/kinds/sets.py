@@ -50,8 +50,8 @@ def make(rng: random.Random, seeds: Path, folder: Path) -> dict[str, Any]:
 
 
 def read(folder: Path, facts: Mapping[str, Any]) -> Outcome:
-    """`sets verify`, and every image and label by `open_set`."""
-    from chestgan_core.publishing import open_set
+    """`sets verify`, every image and label by `open_set`, and all of them as a stream."""
+    from chestgan_core.publishing import open_set, stream_set
 
     outcome = Outcome()
     answer = command(outcome, "sets", "verify", str(folder / "set"))
@@ -65,6 +65,7 @@ def read(folder: Path, facts: Mapping[str, Any]) -> Outcome:
             images.grey(number)
 
     refusable(outcome, everything)
+    refusable(outcome, lambda: sum(1 for _ in stream_set(folder / "set")))
     return outcome
 
 

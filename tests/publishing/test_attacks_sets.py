@@ -11,6 +11,7 @@ import pytest
 
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.publishing import open_set
+from chestgan_core.publishing.dicom_export.uids import checked_root
 from chestgan_core.publishing.reader.png import decode_levels, encode_png
 from chestgan_core.publishing.reader.set_folder import GENERATOR, MAX_MANIFEST_BYTES, SetFolder, parse_set
 from chestgan_core.publishing.reader.set_reader import SetReader
@@ -83,3 +84,10 @@ def test_seeds_may_be_an_array(ready: SetFolder, generator: LoadedGenerator, tmp
     assert [label["seed"] for _, label in images] == [98, 99, 100, 101]
     assert images[2][1]["sha256"] == SetReader(ready).label(0)["sha256"]
     assert type(images[2][1]["seed"]) is int
+
+
+@pytest.mark.parametrize("root", ["1.2.840.10008", "1.2.840.10008.5.1"])
+def test_no_image_gets_an_identifier_of_the_dicom_standard(root: str) -> None:
+    with pytest.raises(BadInput, match="is that of the DICOM standard"):
+        checked_root(root)
+    assert checked_root("1.2.840.100080") == "1.2.840.100080"

@@ -14,6 +14,7 @@ from chestgan_core.errors import BadInput
 
 ROOT_VARIABLE = "CHESTGAN_UID_ROOT"
 UUID_ROOT = "2.25"
+_STANDARD = "1.2.840.10008"  # PS3.6
 MAX_UID = 64  # characters (PS3.5 9.1)
 # What is left below the root has at least 23 digits: among a million images two would be alike once in 10^11 exports.
 MAX_ROOT = 40
@@ -25,7 +26,8 @@ def checked_root(root: str | None = None) -> str:
     """The root of new UIDs: the given one, else $CHESTGAN_UID_ROOT, else 2.25.
 
     Raises:
-        BadInput: It is no object identifier, or so long that too little is left for the images.
+        BadInput: It is no object identifier, that of the DICOM standard, or so long that too little is left for the
+            images.
 
     Examples:
         >>> checked_root("1.2.826.0.1.3680043.10.1234")
@@ -38,6 +40,9 @@ def checked_root(root: str | None = None) -> str:
     if not _ROOT.fullmatch(root):
         remedy = "write numbers without leading zeros between points, such as 1.2.826.0.1.3680043.10.1234"
         raise BadInput("the root of UIDs", f"{root[:80]!r} is no object identifier", remedy)
+    if f"{root}.".startswith(f"{_STANDARD}."):
+        cause = f"{root[:80]!r} is that of the DICOM standard, whose identifiers all mean something"
+        raise BadInput("the root of UIDs", cause, "use your own, or leave it out")
     if len(root) > MAX_ROOT:
         cause = f"{root[:80]!r} has {len(root)} characters"
         raise BadInput("the root of UIDs", cause, f"give at most {MAX_ROOT}: a UID has {MAX_UID} in all")
