@@ -1,7 +1,9 @@
 """What differs between two versions of sets, as lines for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from chestgan_core.evaluation.scoring.metric_rows import MEASURES
 
 if TYPE_CHECKING:
     from chestgan_core.publishing.versions.diff import Change, SetDifference
@@ -19,7 +21,7 @@ def lines_of(found: "SetDifference") -> Iterator[str]:
         f"{images.same_place:,} of them under the same number"
     )
     yield from _changes("facts", found.facts)
-    yield from _changes("measures", found.measures)
+    yield from _changes("measures", found.measures, _measured)
     yield from _changes("provenance", found.provenance)
     for which, names in found.files.items():
         if names:
@@ -29,21 +31,34 @@ def lines_of(found: "SetDifference") -> Iterator[str]:
                 "changed": "with other content",
             }
             yield f"files {said[which]}: {_listed(names)}"
-    if found.split is None:
-        yield "split: not both versions have one"
-    else:
-        yield from _changes("series of the split", found.split)
+    yield from _changes("series of the split", found.split)
 
 
-def _changes(kind: str, changes: "Sequence[Change]") -> Iterator[str]:
+def _changes(
+    kind: str, changes: "Sequence[Change] | None", value: "Callable[[Change, Any], str] | None" = None
+) -> Iterator[str]:
+    if changes is None:
+        yield f"{kind}: not known of both versions"
+        return
     if not changes:
         yield f"{kind}: the same"
         return
     yield f"{kind}:"
     for one in changes[:_SHOWN]:
-        yield f"  {one.name}: {_value(one.first)} -> {_value(one.second)}"
+        first, second = (value(one, side) if value else _value(side) for side in (one.first, one.second))
+        yield f"  {one.name}: {first} -> {second}"
     if len(changes) > _SHOWN:
         yield f"  ... and {len(changes) - _SHOWN:,} more (--json has all)"
+
+
+def _measured(change: "Change", value: Any) -> str:
+    """As the card prints it."""
+    if value is None:
+        return "not measured"
+    display = MEASURES[change.name].display if change.name in MEASURES else "number"
+    if not isinstance(value, float) or display == "number":
+        return _value(value)
+    return f"{value * 1000:.1f} x 1000" if display == "x 1000" else f"{value:.1%}"
 
 
 def _value(value: Any) -> str:

@@ -104,9 +104,11 @@ def restore(args: argparse.Namespace) -> Answer:
 
 def keep(args: argparse.Namespace) -> Answer:
     """Exempt one version from the rule."""
-    from chestgan_core.publishing.versions.withdrawal import keep_set
+    from chestgan_core.publishing.versions.withdrawal import checked_reason, keep_set
     from chestgan_core.store.embedded import open_store
 
+    if not args.end:
+        checked_reason(args.reason)  # an empty one would end the exemption
     with open_store(home()) as store:
         done = keep_set(store, args.name, args.version, args.reason)
     said = f"is kept: {done.kept}" if done.kept else "is no longer exempt from the retention rule"

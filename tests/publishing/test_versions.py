@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from chestgan_core.cli.main import main
+from chestgan_core.cli.sets_difference import lines_of
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.publishing.reader.set_folder import SetFolder
@@ -24,6 +25,7 @@ from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
 from chestgan_core.training.weights import LoadedGenerator
+from tests.publishing.card_facts import gathered, metrics_of, rows_of
 
 REASON = "Windows were rounded; numbers change in the third digit."
 Publish = Callable[..., SetFolder]
@@ -163,7 +165,73 @@ def test_two_versions_are_compared_by_facts_files_and_pixels(publish: Publish, s
     assert set(same.files.values()) == {()}
 
 
+def test_measures_are_compared_as_the_card_prints_them_and_the_training_too(
+    store: Store, generator: LoadedGenerator, experiment: Experiment, tmp_path: Path
+) -> None:
+    def version(kid: float | None, seed: int, seen: int) -> str:
+        run = {"experiment": experiment.model_dump(mode="json"), "run": "r1", "images_seen": seen}
+        run |= {
+            "seconds": 1.0,
+            "resumed_at": 0,
+            "device": "cpu",
+            "precision": "fp32",
+            "best_kid": None,
+            "best_at": None,
+        }
+        metrics = metrics_of(rows_of({"KID": kid, "coverage": 0.4})) | {"run": run}
+        folder = tmp_path / str(seed)
+        ready = write_set(generator, experiment, 2, seed, folder, gathered(metrics=metrics))
+        publish_set(store, ready)
+        return ready.version
+
+    first, second, third = version(0.0123, 0, 100), version(0.5, 10, 200), version(None, 20, 100)
+    found = diff_sets(store, ("tiny", first), ("tiny", second))
+    assert found.measures is not None
+    assert [(one.name, one.first, one.second) for one in found.measures] == [("KID", 0.0123, 0.5)]
+    lines = list(lines_of(found))
+    assert "  KID: 12.3 x 1000 -> 500.0 x 1000" in lines
+    assert "  run.images_seen: 100 -> 200" in lines
+    unmeasured = lines_of(diff_sets(store, ("tiny", second), ("tiny", third)))
+    assert "  KID: 500.0 x 1000 -> not measured" in unmeasured
+
+
+def test_a_version_that_lost_files_with_a_patient_can_still_be_compared(
+    publish: Publish, store: Store
+) -> None:
+    gone, there = publish(2), publish(3)
+    withdraw_set(store, "tiny", gone.version, "a patient whose images trained the model has withdrawn")
+    manifest = store.read_manifest(keys.set_manifest("tiny", gone.version))
+    for name in ("provenance.json", "images-0000.tar"):
+        store.delete(manifest.find(name).key)
+    found = diff_sets(store, ("tiny", gone.version), ("tiny", there.version))
+    assert (found.images.equal, found.measures) == (2, None)
+    assert "measures: not known of both versions" in lines_of(found)
+    # Nor does the rule count as its own what the withdrawal deleted.
+    assert removed(plan_retention(store, 1)) == []
+    withdraw_set(store, "tiny", there.version, REASON)
+    manifest = store.read_manifest(keys.set_manifest("tiny", there.version))
+    store.delete(manifest.find("labels.parquet").key)
+    with pytest.raises(NotInStore, match=r"labels\.parquet: is not in the store"):
+        diff_sets(store, ("tiny", there.version), ("tiny", gone.version))
+
+
 # Removed by the retention rule
+
+
+def test_a_withdrawn_version_cannot_be_exempted_and_an_empty_reason_ends_nothing(
+    publish: Publish, store_of_the_environment: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = store_of_the_environment
+    old, new = publish(2), publish(3)
+    keep_set(store, "tiny", old.version, "cited")
+    assert main(["sets", "keep", "tiny", old.version, "--reason", " "]) == 1
+    found = status_of(store, "tiny", old.version)
+    assert found is not None
+    assert found.kept == "cited"
+    withdraw_set(store, "tiny", new.version, REASON)
+    assert main(["sets", "keep", "tiny", new.version, "--reason", "cited"]) == 1
+    assert "the retention rule removes images of withdrawn versions" in capsys.readouterr().err
+    assert keep_set(store, "tiny", new.version, "").kept == ""
 
 
 def removed(plan: Retention) -> list[str]:

@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from chestgan_core.errors import NotInStore
 from chestgan_core.local.json_text import parse_json
 from chestgan_core.publishing.reader.labels import labels_of_parquet
 from chestgan_core.publishing.reader.manifest import REMEDY
 from chestgan_core.publishing.reader.set_folder import LABELS, SetFolder, parse_set
 from chestgan_core.publishing.versions.finding import find_set
 from chestgan_core.publishing.versions.index import PROVENANCE
+from chestgan_core.publishing.versions.status import withdrawal_of
 from chestgan_core.store.store import Store
 
 SPLIT = "split.csv"
@@ -46,15 +48,15 @@ class Images:
 @dataclass(frozen=True)
 class SetDifference:
     """first, second: `<set>/<version>`. facts, measures, provenance: what differs. files: names, in the first alone, in
-    the second alone, in both with other content. split: series that are on another side, or in one version alone; None
-    where one of them has no split.
+    the second alone, in both with other content. split: series that are on another side, or in one version alone. None
+    for measures, provenance or split: one of the versions does not have them, or not any more (a patient withdrew).
     """
 
     first: str
     second: str
     facts: tuple[Change, ...]
-    measures: tuple[Change, ...]
-    provenance: tuple[Change, ...]
+    measures: tuple[Change, ...] | None
+    provenance: tuple[Change, ...] | None
     files: dict[str, tuple[str, ...]]
     images: Images
     split: tuple[Change, ...] | None
@@ -88,8 +90,8 @@ def diff_sets(store: Store, first: tuple[str, str | None], second: tuple[str, st
             first=f"{one.facts.name}/{one.version}",
             second=f"{two.facts.name}/{two.version}",
             facts=_changes(_flat(one.facts.as_json()), _flat(two.facts.as_json())),
-            measures=_changes(_measures(before), _measures(after)),
-            provenance=_changes(_flat(_rest(before)), _flat(_rest(after))),
+            measures=_changes(_measures(before), _measures(after)) if before and after else None,
+            provenance=_changes(_flat(_rest(before)), _flat(_rest(after))) if before and after else None,
             files=_files(one, two),
             images=_images(one, two),
             split=_split(one, two),
@@ -97,13 +99,18 @@ def diff_sets(store: Store, first: tuple[str, str | None], second: tuple[str, st
 
 
 def _small_files(store: Store, name: str, version: str | None, folder: Path) -> SetFolder:
-    artefact, _ = find_set(store, name, version)
+    artefact, version = find_set(store, name, version)
     where = store.uri(artefact.manifest_key)
     found = parse_set(store.get_bytes(artefact.manifest_key, artefact.sha256), folder, where)
     folder.mkdir()
     for item in found.objects:
         if found.name(item) in (LABELS, PROVENANCE, SPLIT):
-            store.get_file(item.key, found.file(item), item.sha256)
+            try:
+                store.get_file(item.key, found.file(item), item.sha256)
+            except NotInStore:
+                # Deleted with a patient who withdrew; the labels stay.
+                if found.name(item) == LABELS or not withdrawal_of(store, name, version):
+                    raise
     return found
 
 
@@ -121,19 +128,21 @@ def _measures(provenance: Mapping[str, Any]) -> dict[str, Any]:
     rows = metrics.get("rows") if isinstance(metrics, dict) else None
     found: dict[str, Any] = {}
     for row in rows if isinstance(rows, list) else []:
-        if isinstance(row, dict) and isinstance(row.get("name"), str):
-            found[row["name"]] = row.get("value")
+        if isinstance(row, dict) and isinstance(row.get("measure"), str):
+            found[row["measure"]] = row.get("value")
     return found
 
 
 def _rest(provenance: Mapping[str, Any]) -> dict[str, Any]:
     """All but the rows of measures, the checksums and the fixed sentences, which are compared elsewhere or say nothing
-    new."""
+    new. Of the report, how the generator was trained."""
     rest = {name: value for name, value in provenance.items() if name in ("network", "provenance")}
     if isinstance(facts := rest.get("provenance"), dict):
         rest["provenance"] = {
             name: value for name, value in facts.items() if name not in ("metrics", "split")
         }
+        if isinstance(metrics := facts.get("metrics"), dict):
+            rest["run"] = metrics.get("run")
     return rest
 
 

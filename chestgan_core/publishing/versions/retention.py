@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from chestgan_core.errors import DamagedObject, Forgotten, NotInStore
+from chestgan_core.errors import DamagedObject, Forgotten, NotInStore, nearest
 from chestgan_core.publishing.reader.set_folder import GENERATOR
 from chestgan_core.publishing.versions.index import SetEntry, read_index
 from chestgan_core.publishing.versions.status import SetStatus, change_status, status_of
@@ -69,7 +69,8 @@ def plan_retention(store: Store, keep: int = KEEP, name: str | None = None) -> R
     everything = read_index(store)
     entries = [entry for entry in everything if name in (None, entry.name)]
     if name is not None and not entries:
-        raise NotInStore(f"set {name}", "has not been published", "see chestgan sets list")
+        known = {entry.name for entry in everything}
+        raise NotInStore(f"set {name}", "has not been published", nearest(name, known))
     statuses = {(one.name, one.version): status_of(store, one.name, one.version) for one in everything}
     shown = _shown_by_studies(store)
     replacing = {one.replacement for one in statuses.values() if one and one.replacement}
@@ -85,7 +86,7 @@ def plan_retention(store: Store, keep: int = KEEP, name: str | None = None) -> R
             if because:
                 kept.append(Kept(entry.name, entry.version, because))
                 continue
-            removal = _removal(store, entry, status)
+            removal = _removal(store, entry)
             if removal.files:
                 removed.append(removal)
     return Retention(keep, tuple(kept), tuple(removed))
@@ -105,7 +106,8 @@ def apply_retention(store: Store, plan: Retention) -> Retention:
         place = folder_of(keys.set_manifest(one.name, one.version))
         for file in one.files:
             store.delete(place + file)
-    return Retention(plan.keep, now.kept, tuple(done))
+    sets = {one.name for one in (*plan.kept, *plan.removed)}
+    return Retention(plan.keep, tuple(one for one in now.kept if one.name in sets), tuple(done))
 
 
 def _tombstone(before: SetStatus, gone: Removal) -> SetStatus:
@@ -139,13 +141,12 @@ def _because(
     return ""
 
 
-def _removal(store: Store, entry: SetEntry, status: SetStatus | None) -> Removal:
+def _removal(store: Store, entry: SetEntry) -> Removal:
     manifest = store.read_manifest(entry.manifest)
-    gone = set(status.removed) if status else set()
     sizes = {manifest.name(item): item.bytes for item in manifest.objects}
     heavy = [file for file in sizes if file.endswith(".tar") or file == GENERATOR]
-    # What a tombstone lists and a killed run has not deleted yet is deleted now.
-    left = [file for file in heavy if file not in gone or _is_there(store, manifest, file)]
+    # Only what is there: a killed run left some of it, and a patient who withdrew took all of it along.
+    left = [file for file in heavy if _is_there(store, manifest, file)]
     return Removal(entry.name, entry.version, tuple(sorted(left)), sum(sizes[file] for file in left))
 
 

@@ -88,11 +88,21 @@ def restore_set(store: Store, name: str, version: str) -> SetStatus:
 def keep_set(store: Store, name: str, version: str, reason: str) -> SetStatus:
     """Exempt one version from the retention rule: it is cited, for instance. reason: why; empty to end that.
 
-    Raises NotInStore, BadInput (the reason is too long), StoreError.
+    Raises NotInStore, BadInput (the reason is too long; the version is withdrawn, so its images go), StoreError.
     """
     reason = checked_reason(reason) if reason.strip() else ""
     require_published(store, name, version)
-    return change_status(store, name, version, lambda before: replace(before, kept=reason))
+
+    def kept(before: SetStatus) -> SetStatus:
+        if reason and before.state == "withdrawn":
+            raise BadInput(
+                f"set {name} {version}",
+                "is withdrawn, and the retention rule removes images of withdrawn versions",
+                "copy the files that must stay elsewhere",
+            )
+        return replace(before, kept=reason)
+
+    return change_status(store, name, version, kept)
 
 
 def checked_reason(reason: str) -> str:
