@@ -105,11 +105,9 @@ class ByteProgress(Progress):
         """The line as it stands now, without its end."""
         total = self.total or 0
         rate = max(self.done - self._present, 0) / max(time.monotonic() - self._started, 1e-9)
-        parts = [
-            self.label,
-            f"{self.done / 1e6:.1f}/{total / 1e6:.1f} MB",
-            f"{rate / 1e6:.1f} MB/s",
-        ]
+        # Of what was there already there is no speed.
+        speed = "was there already" if self.done and self.done == self._present else f"{rate / 1e6:.1f} MB/s"
+        parts = [self.label, f"{self.done / 1e6:.1f}/{total / 1e6:.1f} MB", speed]
         if rate and self.done < total:
             parts.append(f"{(total - self.done) / rate:.0f} s left")
         return "  ".join([*parts, self.note] if self.note else parts)

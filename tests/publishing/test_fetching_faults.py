@@ -345,6 +345,9 @@ def test_progress_is_in_megabytes_with_speed_and_time_left(
     line = next(line for line in caplog.messages if line.startswith("fetch  tiny"))
     assert f"  {total}/{total} MB  " in line
     assert line.endswith("MB/s")
+    again = ByteProgress("fetch", 2_000_000)
+    again.present(2_000_000)
+    assert again.line() == "fetch  2.0/2.0 MB  was there already"
     progress = ByteProgress("fetch", 100_000_000)
     progress.present(50_000_000)  # was there: no speed
     progress._started -= 2
