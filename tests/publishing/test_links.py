@@ -63,7 +63,10 @@ def test_the_links_are_for_the_owner_of_the_file_alone_and_are_never_printed(
     for name, seconds in (("tiny-links.txt", 7 * 86_400), ("other.txt", 90 * 60)):
         assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
         assert set(re.findall(r"X-Amz-Expires=(\d+)", (tmp_path / name).read_text())) == {str(seconds)}
-    assert "The store is on this machine: the links work here only." in captured.err
+    assert (
+        "The store is on this machine: the links work only here, and only while it runs (make dev)."
+        in captured.err
+    )
 
 
 def test_a_withdrawn_or_unknown_version_and_an_existing_file_get_no_links(

@@ -135,7 +135,9 @@ def _limits(store: Store, until: datetime) -> tuple[datetime, tuple[str, ...]]:
             "The keys that signed them are temporary (AWS_SESSION_TOKEN): the links end with them, which may be sooner."
         )
     if (urlsplit(store.client.meta.endpoint_url).hostname or "") in _LOCAL:
-        limits.append("The store is on this machine: the links work here only.")
+        limits.append(
+            "The store is on this machine: the links work only here, and only while it runs (make dev)."
+        )
     return until, tuple(limits)
 
 
