@@ -83,5 +83,5 @@ def convert_folder(args: argparse.Namespace, folder: Path, form: str, out: Path)
     from chestgan_core.publishing.forms.convert import convert_set
 
     done = convert_set(folder, form, out, args.classes, args.count)
-    text = f"{done.images} images of {done.name} {done.version} as {done.form}: {done.folder}"
+    text = f"{done.images:,} images of {done.name} {done.version} as {done.form}: {done.folder}"
     return Answer(done.as_json(), escaped(text))
