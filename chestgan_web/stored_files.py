@@ -2,7 +2,7 @@
 
 In: `<folder of an artefact>/<name>`. Out: the verified bytes of the object with that name in the artefact's manifest.
 Only kinds of artefacts that are made to be looked at, and only kinds of files of a closed list: no DICOM, no slices, no
-weights, no checkpoints. A page gets no scripts and no origin (CSP sandbox): it cannot ask the server anything.
+checkpoints, and weights only where a set was published with them. A page gets no scripts and no origin (CSP sandbox): it cannot ask the server anything.
 """
 
 import logging
@@ -41,6 +41,8 @@ SHOWN = {
 }
 # Saved by the browser, not shown.
 SAVED = {".parquet": "application/vnd.apache.parquet", ".tar": "application/x-tar", ".csv": "text/csv"}
+# Of published sets alone.
+WEIGHTS = {".safetensors": "application/octet-stream"}
 SANDBOX = "sandbox; default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'"
 
 _log = logging.getLogger(__name__)
@@ -65,7 +67,8 @@ def find_file(store: Store, path: str) -> tuple[Artefact, StoredObject]:
     family, _, rest = path.partition("/")
     parts = rest.split("/")
     depth = FAMILIES.get(family, 0)
-    if not depth or len(parts) <= depth or Path(path).suffix not in SHOWN | SAVED:
+    suffixes = SHOWN | SAVED | (WEIGHTS if family == "synthetic" else {})
+    if not depth or len(parts) <= depth or Path(path).suffix not in suffixes:
         raise BadInput("the address", "is of no file that is shown", "follow the links of the page")
     folder = "/".join([family, *map(checked_name, parts[:depth])])
     artefact = store.read_manifest(f"{folder}/{MANIFEST}")
@@ -83,7 +86,7 @@ def file_response(store: Store, name: str, item: StoredObject) -> Response:
         raise
     return FileResponse(
         folder / "content",
-        media_type=SHOWN.get(suffix) or SAVED[suffix],
+        media_type=(SHOWN | SAVED | WEIGHTS)[suffix],
         filename=Path(name).name,
         content_disposition_type="inline" if suffix in SHOWN else "attachment",
         headers={"cache-control": "no-store"}

@@ -1,8 +1,7 @@
 """/files: files of the store, streamed by the portal with its own rights. No address of the store reaches a browser.
 
-- Everybody: of published sets that are not withdrawn their samples, card, labels and tars; and charts without pictures
-  of patients, which are curves of a comparison, figures of a hyperparameter study, and the picture of a month (its
-  images are synthetic).
+- Everybody: the files of published sets that are not withdrawn; and charts without pictures of patients, which are
+  curves of a comparison, figures of a hyperparameter study, and the picture of a month (its images are synthetic).
 - Administrators: everything of the kinds that are made to be looked at, real slices among them.
 
 Readers have no more rights than visitors: pages with real slices would tell them which images of a study are real.
@@ -29,7 +28,7 @@ _PUBLIC = re.compile(
     rf"|studies/{_NAME}/{_NAME}/{_NAME}/figures/{_NAME}\.png"
     rf"|reports-monthly/{_NAME}/{_NAME}/month\.png"
 )
-_OF_SET = re.compile(rf"synthetic/({_NAME})/({_NAME})/(samples\.png|README\.md|labels\.parquet|{_NAME}\.tar)")
+_OF_SET = re.compile(rf"synthetic/({_NAME})/({_NAME})/({_NAME})")
 
 
 @router.get("/files/{path:path}")

@@ -21,8 +21,11 @@ const wide = () => {
 };
 const called = (box) => {
   const section = box.closest("section, article, main");
-  const found = [section && section.querySelector("h1, h2, h3"), box.querySelector("caption, thead")];
-  return found.filter(Boolean).map((one) => one.textContent.trim().replace(/\s+/g, " ")).join(": ");
+  const above = [...(section ? section.querySelectorAll("h1, h2, h3") : [])];
+  const nearest = above.filter((one) => one.compareDocumentPosition(box) & Node.DOCUMENT_POSITION_FOLLOWING).pop();
+  const found = [above[0], nearest === above[0] ? null : nearest, box.querySelector("caption, thead")];
+  const name = found.filter(Boolean).map((one) => one.textContent.trim().replace(/\s+/g, " ")).join(": ");
+  return found.filter(Boolean).length > 1 ? name : `${name}: 1`; // the section itself has the name of its heading
 };
 wide();
 for (const here of document.querySelectorAll(".tabs [aria-current]")) {

@@ -76,6 +76,7 @@ HIDDEN = (
     "experiments/dcgan/run/0123456789abcdef/generator.safetensors",
     keys.run_checkpoint("dcgan", "run"),
     "synthetic-not-published/chest/v1/manifest.json",
+    "forgotten/lung/patient.json",
     "logs/run/step.err",
 )
 PASSWORD = 'it\'s; "a" password'  # whose quotes the script must not trip over

@@ -67,7 +67,7 @@ def test_the_columns_that_the_ui_shows_are_those_of_the_parquet_files() -> None:
     for row, names in (
         (ImageRow, images.names),
         (shards.SliceRow, shards.SCHEMA.names),
-        (labels.LabelRow, labels.SCHEMA.names),
+        (labels.LabelRow, labels.schema().names),
     ):
         assert [column.name for column in columns_of_rows(row).columns] == names
 

@@ -22,13 +22,13 @@ from chestgan_core.evaluation.pages.verdict import gate_table, headlines, refusa
 from chestgan_core.evaluation.reader_study import REALISM
 from chestgan_core.evaluation.scoring.provenance import run_in_words
 from chestgan_core.publishing.reader.manifest import SetFacts
+from chestgan_core.publishing.reader.set_folder import GENERATOR
 from chestgan_core.publishing.split.table import SPLIT
 from chestgan_core.publishing.writing.card_data import left_out, source, who
 from chestgan_core.publishing.writing.card_measures import legacy, measures
 from chestgan_core.publishing.writing.provenance import CardFacts
 
 SAMPLES_ON_PICTURE = 64
-WEIGHTS = "generator.safetensors"
 
 
 def card_document(card: CardFacts, samples_png: bytes) -> Document:
@@ -216,12 +216,12 @@ def _model(card: CardFacts) -> list[Block]:
         for name in ("chestgan", "torch", "numpy", "python")
         if name in measured_with
     )
-    weights = any(one.name == WEIGHTS for one in card.files)
+    weights = any(one.name == GENERATOR for one in card.files)
     pairs = (
         *recorded,
         *((("run", provenance.run or "not recorded"),) if "run" not in names else ()),
         ("generator sha256", card.set.model_sha256),
-        ("weights", f"in {WEIGHTS}" if weights else "not published"),
+        ("weights", f"in {GENERATOR}" if weights else "not published"),
         ("measured with", versions or "not recorded"),
         ("report", provenance.report or "not recorded"),
     )
@@ -253,7 +253,7 @@ def _reproduce(card: CardFacts) -> list[Block]:
             "may differ by one of 256 grey levels."
         )
     ]
-    if any(one.name == WEIGHTS for one in card.files):
+    if any(one.name == GENERATOR for one in card.files):
         command = f"chestgan generate --model {facts.name} --seed {facts.first_seed} --count 1 --out again"
         blocks.append(Code(command, "bash"))
     blocks += [
