@@ -106,7 +106,7 @@ def apply_retention(store: Store, plan: Retention) -> Retention:
         place = folder_of(keys.set_manifest(one.name, one.version))
         for file in one.files:
             store.delete(place + file)
-    sets = {one.name for one in (*plan.kept, *plan.removed)}
+    sets = {one.name for one in plan.kept} | {one.name for one in plan.removed}
     return Retention(plan.keep, tuple(one for one in now.kept if one.name in sets), tuple(done))
 
 
