@@ -230,7 +230,7 @@ def test_a_folder_of_somebody_else_is_not_written_into(ready: SetFolder, tmp_pat
     convert_set(ready.path, "png", tmp_path / "out", count=3)
     for arguments in ({"to": "npz", "count": 3}, {"to": "png", "count": 4}, {"to": "png"}):
         with pytest.raises(
-            BadInput, match=r"holds a conversion of the set tiny .* as png, selection .*, not a conversion"
+            BadInput, match=r"holds a conversion of the set tiny .* as png, the first 3, not a conversion"
         ):
             convert_set(ready.path, out=tmp_path / "out", **arguments)  # type: ignore[arg-type]
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from chestgan_core.errors import BadInput, DamagedObject
+from chestgan_core.publishing.forms.content import read_description
 from chestgan_core.publishing.reader.labels import labels_of_tars
 from chestgan_core.publishing.reader.set_folder import SetFolder, read_set_folder
 from chestgan_core.publishing.reader.set_reader import SetReader
@@ -201,6 +202,12 @@ def test_a_file_of_a_set_is_a_file(name: str, kind: str, ready: SetFolder, tmp_p
     assert verify_set(ready.path).broken == {name: "is a link, a pipe or a folder, not a file"}
     with pytest.raises(DamagedObject, match="is missing, or not a file"):
         SetReader(ready)
+
+
+def test_a_folder_that_does_not_exist_is_said_to_be_missing_and_not_incomplete(tmp_path: Path) -> None:
+    for read in (read_set_folder, read_description):
+        with pytest.raises(BadInput, match="is not here; give the folder of"):
+            read(tmp_path / "nothing")
 
 
 def test_a_manifest_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

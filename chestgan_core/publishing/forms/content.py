@@ -84,6 +84,10 @@ def read_description(folder: Path) -> Described:
     """
     path = folder / FORM_FILE
     if not is_regular(path):
+        if not folder.exists():
+            raise BadInput(
+                folder, "is not here", "give the folder of chestgan sets fetch or chestgan sets convert"
+            )
         cause = f"is neither a set nor a complete conversion of one: it has no {FORM_FILE}"
         raise BadInput(folder, cause, "give the folder of chestgan sets fetch or chestgan sets convert")
     try:

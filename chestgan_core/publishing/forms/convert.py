@@ -34,6 +34,7 @@ from chestgan_core.store.artefacts import content_version
 _KIND = "a conversion"
 _MAX_CARD_BYTES = 4 * 2**20
 _BYTES_BESIDE_PIXELS = 4096  # of one image: blocks of a tar or of the disk, a DICOM header, a label
+_MAX_WORDS = 200  # of a choice of images in a message; beyond, a hash says which it is
 _TWO_BYTES = ("hounsfield", "dicom")  # a pixel, whatever the bits of the set
 _ANOTHER_DISK = "give --out on another disk, or a smaller --count"
 
@@ -117,8 +118,10 @@ def _selection(facts: SetFacts, classes: Sequence[str], count: int | None) -> Se
 
 def _described(content: Content, form: Form, selection: Selection) -> str:
     """What a folder says it holds: another set or choice must not be mixed into it."""
-    chosen = [asdict(one) for one in (*content.selections, *([selection] if selection else []))]
-    part = f", selection {content_version(chosen, length=8)}" if chosen else ""
+    chosen = (*content.selections, *([selection] if selection else []))
+    part = "".join(f", {one}" for one in chosen)
+    if len(part) > _MAX_WORDS:
+        part = f", selection {content_version([asdict(one) for one in chosen], length=8)}"
     return f"of the set {content.set.name} {content.version} as {form.name}{part}"
 
 

@@ -81,6 +81,10 @@ def read_set_folder(folder: Path) -> SetFolder:
     """
     path = folder / MANIFEST
     if not is_regular(path):
+        if not folder.exists():
+            raise BadInput(
+                folder, "is not here", "give the folder of a fetched set; chestgan sets fetch NAME makes it"
+            )
         raise BadInput(folder, f"is not a complete set: it has no {MANIFEST}", "run chestgan sets fetch NAME")
     try:
         with open_regular(path) as file:
