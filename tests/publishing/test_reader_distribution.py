@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chestgan_core.publishing.reader import read_set
+from chestgan_core.errors import NotAvailable
+from chestgan_core.publishing.reader import open_set, read_set
 from chestgan_core.publishing.reader.set_folder import SetFolder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,6 +78,15 @@ def test_the_reader_is_small_alone_and_reads_what_the_whole_project_reads(
             assert label == expected.label(k)
             assert levels == expected.levels(k).tolist()
             assert hounsfield == expected.hounsfield(k).tolist()
+
+
+def test_without_torch_a_dataset_is_refused_with_what_to_install(
+    ready: SetFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "chestgan_core.publishing.reader.torch_dataset", raising=False)
+    with pytest.raises(NotAvailable, match=r"pip install 'chestgan-reader\[torch\]', or use read_set"):
+        open_set(ready.path)
 
 
 def test_labels_are_the_same_from_the_parquet_file_and_from_the_tars(ready: SetFolder) -> None:

@@ -28,8 +28,17 @@ def open_set(
     transform: "Callable[[Tensor], Any] | None" = None,
     target_transform: Callable[[Any], Any] | None = None,
 ) -> "SyntheticSet":
-    """A fetched set as a torch Dataset, see SyntheticSet. Raises BadInput (no set), DamagedObject."""
+    """A fetched set as a torch Dataset, see SyntheticSet. Raises BadInput (no set), DamagedObject, NotAvailable."""
+    from chestgan_core.errors import NotAvailable
     from chestgan_core.publishing.reader.set_folder import read_set_folder
-    from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
+
+    try:
+        from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise NotAvailable(
+            "torch", "is not installed", "pip install 'chestgan-reader[torch]', or use read_set"
+        ) from None
 
     return SyntheticSet(read_set_folder(Path(folder)), transform, target_transform)
