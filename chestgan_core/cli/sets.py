@@ -174,10 +174,14 @@ def verify(args: argparse.Namespace) -> Answer:
     """What is missing or damaged in a folder; exit status 1 where anything is, or where it was withdrawn."""
     from dataclasses import replace
 
-    from chestgan_core.errors import ChestganError
+    from chestgan_core.errors import BadInput, ChestganError
+    from chestgan_core.publishing.forms.content import FORM_FILE
     from chestgan_core.publishing.transfer.verifying import verify_set, with_status
     from chestgan_core.store.embedded import known_store
 
+    if (args.folder / FORM_FILE).is_file():
+        remedy = "verify the set as it was fetched; chestgan sets convert checks each image of a form that it reads"
+        raise BadInput(args.folder, "is a converted set, which has no sha256 of its files", remedy)
     checked = verify_set(args.folder, images=not args.files_only)
     if args.offline:
         checked = replace(checked, unknown="no store was asked")

@@ -328,3 +328,5 @@ def test_the_commands_say_what_they_did_and_what_it_means(
     assert "were deleted" in said("prune", "--keep", "1", "--apply")
     assert "WITHDRAWN since" in said("verify", "tiny", status=1)
     assert "no store was asked" in said("verify", "tiny", "--offline")
+    said("convert", "tiny", "--to", "png", "--out", "pictures")
+    assert "is a converted set" in said("verify", "pictures", status=1)
