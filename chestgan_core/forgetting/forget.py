@@ -21,7 +21,7 @@ from chestgan_core.forgetting.record import Occasion, Record, State, write_recor
 from chestgan_core.forgetting.traces import Kind, Trace, Traces
 from chestgan_core.forgetting.walk import find_traces
 from chestgan_core.local.progress import Progress
-from chestgan_core.publishing.versions.status import withdrawal_of
+from chestgan_core.publishing.versions.status import change_status, withdrawal_of
 from chestgan_core.publishing.versions.withdrawal import withdraw_set
 from chestgan_core.sources.annotations.redaction import redact_boxes
 from chestgan_core.store import keys
@@ -131,6 +131,8 @@ def _delete_one(store: Store, dataset: str, patient: str, trace: Trace, versioni
             name, version = trace.name.split("/")
             if withdrawal_of(store, name, version) is None:
                 withdraw_set(store, name, version, facts["reason"])
+            else:
+                change_status(store, name, version, lambda said: said)  # the index may not say it yet
         case Kind.CATALOG if trace.manifest:
             facts["replaced_by"] = redact_catalog(store, dataset, trace.name)
         case Kind.BOXES if trace.manifest:
@@ -154,10 +156,15 @@ def _delete_one(store: Store, dataset: str, patient: str, trace: Trace, versioni
 
 def _erase_manifests_first(store: Store, found: Sequence[str], versioning: Versioning) -> None:
     """Nobody is led to objects that are being deleted: pointers go first, then manifests."""
-    pointers = [key for key in found if key.endswith(f"/{keys.POINTER}")]
-    manifests = [key for key in found if key.endswith(".json") and key not in pointers]
-    for some in (pointers, manifests, [key for key in found if not key.endswith(".json")]):
-        erase(store, some, versioning)
+
+    def place_of(key: str) -> int:
+        name = key.rpartition("/")[2]
+        # An object of a folder with a manifest.json may be JSON too; without one, JSON is a manifest.
+        names = (name == keys.POINTER, name == keys.MANIFEST, name.endswith(".json"), True)
+        return names.index(True)
+
+    for place in range(4):
+        erase(store, [key for key in found if place_of(key) == place], versioning)
 
 
 def _redact_boxes(store: Store, dataset: str, patient: str, version: str) -> str:

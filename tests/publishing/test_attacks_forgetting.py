@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from botocore.model import OperationModel
 
 from chestgan_core.config.dataset import dataset_named
 from chestgan_core.errors import Forgotten
@@ -14,6 +15,7 @@ from chestgan_core.forgetting.walk import find_traces
 from chestgan_core.publishing import release
 from chestgan_core.publishing.release import release_experiment
 from chestgan_core.publishing.split.private import published_name
+from chestgan_core.publishing.versions import status
 from chestgan_core.publishing.versions.index import read_index
 from chestgan_core.publishing.versions.status import SetWithdrawn, withdrawal_of
 from chestgan_core.reading.design import StudyDesign
@@ -26,6 +28,7 @@ from chestgan_core.store.forgotten import now
 from chestgan_core.store.store import Store
 from tests.forgetting.chain import Chain, found_in
 from tests.forgetting.conftest import chain, delivery, home, made, people  # noqa: F401 (fixtures)
+from tests.forgetting.test_forgetting import require_whole
 from tests.pipeline.stages import Stages, tiny
 
 
@@ -190,3 +193,56 @@ def test_what_is_committed_right_after_a_patient_withdrew_is_taken_back(
         make(store, version, tmp_path)
     assert not [item.key for item in store.list(prefix) if not item.key.endswith(keys.MANIFEST)]
     require_gone(store, patient, home)
+
+
+class _Killed(BaseException):
+    """What no code catches."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [*range(0, 57, 8), 9])
+def test_a_withdrawal_that_is_killed_at_any_request_is_completed_by_the_same_call(
+    at: int,
+    store: Store,
+    home: Path,  # noqa: F811
+    chain: Chain,  # noqa: F811
+) -> None:
+    left = [at]
+
+    def dying(model: OperationModel, **_: object) -> None:
+        if model.name in ("PutObject", "DeleteObject", "CopyObject"):
+            left[0] -= 1
+            if left[0] < 0:
+                raise _Killed
+
+    events = store.client.meta.events
+    events.register("before-call.s3", dying)
+    try:
+        with pytest.raises(_Killed):
+            forget(store, chain.trained, home)
+    finally:
+        events.unregister("before-call.s3", dying)
+    require_whole(store)
+    forget(store, chain.trained, home)
+    assert not [entry for entry in read_index(store) if not entry.withdrawn]
+    named = found_in(store, chain.names[chain.trained])
+    assert {key.partition("/")[0] for key in named} == {"forgotten"}
+
+
+def test_the_index_says_it_though_the_withdrawal_was_killed_before_it_did(
+    store: Store,
+    home: Path,  # noqa: F811
+    chain: Chain,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def dying(*_: object) -> None:
+        raise _Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(status, "change_entry", dying)
+        with pytest.raises(_Killed):
+            forget(store, chain.trained, home)
+    assert withdrawal_of(store, "tiny", chain.set_version)
+    assert not read_index(store)[0].withdrawn
+    forget(store, chain.trained, home)
+    assert "has withdrawn" in read_index(store)[0].withdrawn
