@@ -2,7 +2,8 @@
 
 In: `<folder of an artefact>/<name>`. Out: the verified bytes of the object with that name in the artefact's manifest.
 Only kinds of artefacts that are made to be looked at, and only kinds of files of a closed list: no DICOM, no slices, no
-checkpoints, and weights only where a set was published with them. A page gets no scripts and no origin (CSP sandbox): it cannot ask the server anything.
+checkpoints, and weights only where a set was published with them. A page gets no scripts and no origin (CSP sandbox):
+it cannot ask the server anything.
 """
 
 import logging

@@ -15,6 +15,7 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.opening import parse_address
+from chestgan_core.publishing.reader.levels import sha256_of_levels
 from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.publishing.reader.torch_dataset import SyntheticSet
 from chestgan_core.publishing.transfer.uploading import publish_set
@@ -29,7 +30,13 @@ def test_an_item_is_an_image_and_its_label(ready: SetFolder, generator: LoadedGe
     image, label = images[3]
     assert len(images) == 20
     assert (image.shape, image.dtype) == ((1, 64, 64), torch.float32)
-    assert label == {"index": 3, "seed": 103, "class": "", "file": "000003.png"}
+    assert label == {
+        "index": 3,
+        "seed": 103,
+        "class": "",
+        "sha256": sha256_of_levels(images.levels(3), 8),
+        "file": "000003.png",
+    }
     assert (image - generate(generator, [103])[0]).abs().max() <= 1 / 255 + 1e-6
 
 
@@ -38,16 +45,18 @@ def test_the_command_on_the_card_fetches_the_set_and_opens_it(
 ) -> None:
     publish_set(store_of_the_environment, ready)
     card = (ready.path / "README.md").read_text(encoding="utf-8")
-    (command,) = re.findall(r"^    (chestgan .*)$", card, re.MULTILINE)
+    commands = re.findall(r"^chestgan sets (?:fetch|verify) .*$", card, re.MULTILINE)
     (snippet,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert main(shlex.split(command)[1:]) == 0
+    assert [main(shlex.split(command)[1:]) for command in commands] == [0, 0]
     made: dict[str, object] = {}
     exec(snippet, made)
     assert isinstance(made["image"], torch.Tensor)
     assert made["image"].shape == (1, 64, 64)
-    assert made["label"] == {"index": 0, "seed": 100, "class": "", "file": "000000.png"}
+    label = made["label"]
+    assert isinstance(label, dict)
+    assert (label["index"], label["seed"], label["class"], label["file"]) == (0, 100, "", "000000.png")
     assert isinstance(made["hounsfield"], np.ndarray)
     assert made["hounsfield"].dtype == np.int16
 

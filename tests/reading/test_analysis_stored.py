@@ -85,6 +85,7 @@ def test_no_file_of_a_result_says_who_read_or_when(store: Store, stored: StoredR
     for item in artefact.objects:
         if not item.key.endswith((".png", ".pdf")):
             text = store.read(artefact, artefact.name(item)).decode()
+            text = re.sub(r"base64,[A-Za-z0-9+/=]+", "", text)  # charts, in which any two letters occur
             assert "nowhere clinic" not in text.lower()
             assert not re.search(r"\br[0-3]\b", text)
             assert "2026" not in text.replace(stored.version, "")
