@@ -46,7 +46,7 @@ def test_the_command_on_the_card_fetches_the_set_and_opens_it(
     publish_set(store_of_the_environment, ready)
     card = (ready.path / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^chestgan sets (?:fetch|verify) .*$", card, re.MULTILINE)
-    (snippet,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    snippet = re.findall(r"```python\n(.*?)```", card, re.DOTALL)[0]
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert [main(shlex.split(command)[1:]) for command in commands] == [0, 0]

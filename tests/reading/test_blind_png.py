@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from chestgan_core.publishing.reader.png import decode_grey
+from chestgan_core.publishing.reader.png import decode_levels
 from chestgan_core.reading.images.blind_png import blind_png
 
 
@@ -32,7 +32,7 @@ def test_there_is_nothing_but_header_pixels_and_end() -> None:
         names.append(png[place + 4 : place + 8])
         place += 12 + length
     assert names == [b"IHDR", b"IDAT", b"IEND"]
-    assert decode_grey(png, 32, "a test").max() == 0  # whoever reads sets reads it, too
+    assert decode_levels(png, 32, 8, "a test").max() == 0  # whoever reads sets reads it, too
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.float32)])
