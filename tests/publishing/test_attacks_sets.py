@@ -8,16 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, DamagedObject
+from chestgan_core.networks.registry import build_generator
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.dicom_export.uids import checked_root
-from chestgan_core.publishing.reader.png import decode_levels, encode_png
+from chestgan_core.publishing.reader.png import decode_levels
 from chestgan_core.publishing.reader.set_folder import GENERATOR, MAX_MANIFEST_BYTES, SetFolder, parse_set
 from chestgan_core.publishing.reader.set_reader import SetReader
 from chestgan_core.publishing.reader.stream import stream_images
 from chestgan_core.publishing.streaming import _read_range
-from chestgan_core.training.weights import LoadedGenerator, save_generator
+from chestgan_core.publishing.writing.png import encode_pngs
+from chestgan_core.publishing.writing.set_writer import write_set
+from chestgan_core.training.weights import LoadedGenerator, load_generator, save_generator
 from tests.publishing.hostile_sets import MANIFEST, TAR, entries, replace_tar, sealed
 
 
@@ -53,7 +58,7 @@ def part(name: bytes, data: bytes) -> bytes:
 @pytest.mark.parametrize("place", [33, -12])
 @pytest.mark.parametrize("side", [64, 9_000])
 def test_a_png_has_one_header(side: int, place: int) -> None:
-    png = encode_png(np.zeros((64, 64), np.uint8))
+    png = encode_pngs(np.zeros((1, 64, 64), np.uint8), 8)[0]
     second = part(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0) + b"hidden")
     with pytest.raises(DamagedObject, match="of pixels and nothing else"):
         decode_levels(png[:place] + second + png[place:], 64, 8, "x.png")
@@ -91,3 +96,18 @@ def test_no_image_gets_an_identifier_of_the_dicom_standard(root: str) -> None:
     with pytest.raises(BadInput, match="is that of the DICOM standard"):
         checked_root(root)
     assert checked_root("1.2.840.100080") == "1.2.840.100080"
+
+
+def test_a_generator_whose_images_are_no_numbers_makes_none(
+    generator: LoadedGenerator, experiment: Experiment, provenance: dict[str, str], tmp_path: Path
+) -> None:
+    """Each weight is finite; the sums are not. As levels they would be black images, and somebody's set."""
+    torch.manual_seed(0)
+    network = build_generator(experiment)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.mul_(1e30)
+    save_generator(tmp_path, network, experiment)
+    with pytest.raises(BadInput, match="NaN"):
+        write_set(load_generator(tmp_path), experiment, 2, 0, tmp_path / "set", provenance)
+    assert not (tmp_path / "set" / MANIFEST).exists()

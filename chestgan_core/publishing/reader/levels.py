@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from chestgan_core.errors import BadInput
 from chestgan_core.imaging.windows import Window
 
 Bits: TypeAlias = Literal[8, 16]
@@ -34,12 +35,19 @@ def levels_of(unit: NDArray[np.floating[Any]], bits: int) -> Levels:
     Returns:
         uint8 or uint16 of the same shape, rounded to the nearest level.
 
+    Raises:
+        BadInput: Some are NaN: as levels they would be some grey or other.
+
     Examples:
         >>> levels_of(np.array([-1.0, 0.0, 1.0, 7.0]), 8).tolist()
         [0, 128, 255, 255]
     """
     # 8 bits in the single precision of the network, like every picture of the project; 16 bits need more digits.
     numbers = np.asarray(unit, dtype=np.float32 if bits == 8 else np.float64)
+    if np.isnan(numbers).any():
+        raise BadInput(
+            "the images", "are not numbers everywhere (NaN)", "train again: the generator has diverged"
+        )
     levels: Levels = np.rint((np.clip(numbers, -1, 1) + 1) * (max_level(bits) / 2)).astype(_DTYPES[bits])
     return levels
 
