@@ -5,7 +5,7 @@ In: what was found. Out: sentences for the operator and the record, without name
 
 from chestgan_core.config.dataset import Dataset, dataset_files, dataset_named, patient_partition
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
-from chestgan_core.forgetting.traces import TRAIN, Kind, Traces
+from chestgan_core.forgetting.traces import Kind, Traces
 from chestgan_core.sources.catalog.stored_catalog import newest_catalog_version, read_patients
 from chestgan_core.store.erasing import Versioning
 from chestgan_core.store.store import Store
@@ -74,11 +74,6 @@ def requested(dataset: str, found: Traces) -> list[str]:
     if Kind.COMPARISON in kinds:
         asked.append("architecture_comparison and tuning_comparison")
     return asked
-
-
-def trained_on(found: Traces) -> bool:
-    """Whether the patient was on the side that was trained on, in any training set."""
-    return TRAIN in found.training_sets.values()
 
 
 def same_name_elsewhere(store: Store, dataset: str, patient: str) -> list[str]:

@@ -59,7 +59,7 @@ def _originals() -> dict[str, bytes]:
     from chestgan_core.publishing.dicom_export.structured_report import report_file
     from chestgan_core.publishing.reader.levels import sha256_of_levels
     from chestgan_core.publishing.reader.manifest import SetFacts
-    from chestgan_core.publishing.reader.png import encode_png
+    from chestgan_core.publishing.writing.png import encode_pngs
 
     facts = SetFacts("tiny", "tiny", 6, 100, 16, -600, 1500, "ab" * 32, "phantoms", "none needed")
     levels = np.random.default_rng(0).integers(0, 256, (16, 16)).astype(np.uint8)
@@ -69,7 +69,7 @@ def _originals() -> dict[str, bytes]:
     image = facts_of(facts, "0123456789abcdef", label)
     data = images.file(levels, label)
     report = report_file(data, image, images.uids(image), [[1.5, 2.5, 7, 9]])
-    return {_IMAGE: data, _REPORT: report, _PNG: encode_png(levels)}
+    return {_IMAGE: data, _REPORT: report, _PNG: encode_pngs(levels[None], 8)[0]}
 
 
 def _other_facts(rng: random.Random, data: bytes) -> bytes:

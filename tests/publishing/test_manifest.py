@@ -19,7 +19,6 @@ from chestgan_core.publishing.reader.labels import (
     json_name,
     label_json,
     read_labels,
-    write_labels,
 )
 from chestgan_core.publishing.reader.set_folder import SetFolder, parse_set, read_set_folder
 from chestgan_core.publishing.reader.set_reader import SetReader
@@ -28,6 +27,7 @@ from chestgan_core.publishing.transfer.uploading import publish_set
 from chestgan_core.publishing.transfer.verifying import verify_set
 from chestgan_core.publishing.versions.finding import newest_version
 from chestgan_core.publishing.versions.listing import list_sets
+from chestgan_core.publishing.writing.labels_file import labels_file
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
 
@@ -177,7 +177,8 @@ def replace_images(folder: SetFolder, image: bytes) -> SetFolder:
             row["offset"] = archive.offset + BLOCK
             add_file(archive, row["file"], image)
             add_file(archive, json_name(row["index"]), label_json(row))
-    write_labels(rows, folder.path / "labels.parquet")
+    with labels_file(folder.path / "labels.parquet") as append:
+        append(rows)
     manifest = json.loads(json.dumps(dict(folder.manifest)))
     for item in manifest["objects"]:
         data = (folder.path / Path(item["key"]).name).read_bytes()

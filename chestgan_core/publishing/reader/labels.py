@@ -7,7 +7,7 @@ were checked against the manifest. Both hold the same; a million rows are some a
 import importlib.util
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, overload
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chestgan_core.errors import DamagedObject
-from chestgan_core.local.files import is_regular, replacing
+from chestgan_core.local.files import is_regular
 from chestgan_core.local.json_text import parse_json
 from chestgan_core.publishing.reader.checked_fields import CheckedFields
 from chestgan_core.publishing.reader.manifest import SetFacts
@@ -108,17 +108,6 @@ def schema() -> "pa.Schema":
 
     number, text = pa.int64(), pa.string()
     return pa.schema({name: number if name in _NUMBERS else text for name in LabelRow.__annotations__})
-
-
-def write_labels(rows: Iterable[LabelRow], path: Path) -> None:
-    """Write all rows as labels.parquet; the same rows give the same bytes."""
-    import pyarrow as pa
-
-    from chestgan_core.local.parquet import write_parquet
-
-    plain = [{**row, "boxes": json.dumps(row["boxes"], separators=(",", ":"))} for row in rows]
-    with replacing(path) as part:
-        part.write_bytes(write_parquet(pa.Table.from_pylist(plain, schema=schema())))
 
 
 def label_json(row: Mapping[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""A PNG of a set as grey levels, from bytes that may be anybody's; and levels as a PNG.
+"""A PNG of a set as grey levels, from bytes that may be anybody's.
 
 In: the bytes of one file, and the size that the manifest says. Out: (H, W) uint8 or uint16. Header before pixels: an
 image of another size or kind is refused before anything is allocated for it.
@@ -30,13 +30,6 @@ _DECODING_ERRORS = (
 def max_png_bytes(size: int, bits: int) -> int:
     """More than the PNG of any image of this size that is not padded with something else."""
     return bits // 4 * size * (size + 1) + 4096
-
-
-def encode_png(levels: Levels) -> bytes:
-    """(H, W) uint8 or uint16 as a grey PNG of pixels and nothing else, of as many bits."""
-    buffer = io.BytesIO()
-    Image.fromarray(levels).save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def _chunks(png: bytes) -> Iterator[bytes]:
