@@ -294,7 +294,7 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_nothing_that_can_be_read(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "\n" not in str(error.value)
-    with pytest.raises(BadInput, match="neither a set nor a complete conversion of one"):
+    with pytest.raises(BadInput, match="is not here"):
         read_form(tmp_path / "out")
     convert_set(ready.path, form, tmp_path / "out")
     assert len([*read_form(tmp_path / "out")]) == 20
