@@ -13,6 +13,7 @@ import random
 import secrets
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -76,6 +77,11 @@ class EmbeddedStore:
         if self._server is not None:
             self._server.stop()
             self._server = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this object started the server."""
+        return self._server is not None
 
     def store(self) -> Store:
         """The store on the started server."""
@@ -244,6 +250,45 @@ def _free_port(name: str, held: ExitStack) -> int:
             return port
 
 
+# How many blocks of this process use the store of a folder. They do not wait for each other: that would never end.
+_used_here: Counter[Path] = Counter()
+
+
+@contextmanager
+def _shared(home: Path) -> Iterator[EmbeddedStore]:
+    """The embedded store while the block runs. Whoever has started it ends it, once no other process uses it."""
+    embedded = EmbeddedStore(home)
+    users = embedded.folder / "users"
+    with ExitStack() as using:
+        with suppress(OSError):  # start says what is wrong with the folder
+            embedded.folder.mkdir(parents=True, exist_ok=True)
+            using.enter_context(file_lock(users, shared=True))
+        embedded.start()
+        _used_here[embedded.folder] += 1
+        try:
+            yield embedded
+        finally:
+            _used_here[embedded.folder] -= 1
+            using.close()
+            try:
+                if embedded.is_own and not _used_here[embedded.folder]:
+                    _wait_for_others(users)
+            finally:
+                embedded.stop()
+
+
+def _wait_for_others(users: Path) -> None:
+    try:
+        with file_lock(users, wait=False):
+            return
+    except BlockingIOError:
+        _log.warning(
+            "another process uses the embedded store that this one has started; it ends after that one"
+        )
+    with file_lock(users):
+        return
+
+
 @contextmanager
 def open_store(home: Path, *, anonymous: bool = False) -> Iterator[Store]:
     """The store that this machine uses, as a context manager.
@@ -253,7 +298,8 @@ def open_store(home: Path, *, anonymous: bool = False) -> Iterator[Store]:
         anonymous: Use no credentials, for a bucket that everybody may read. The embedded store needs them in any case.
 
     Yields:
-        The store of $CHESTGAN_STORE; where that is unset, the embedded one, whose server runs until the block ends.
+        The store of $CHESTGAN_STORE; where that is unset, the embedded one. Its server runs until this block, and those
+        of other processes that use it meanwhile, have ended.
 
     Raises:
         BadInput: $CHESTGAN_STORE is not the address of an S3 bucket.
@@ -270,7 +316,7 @@ def open_store(home: Path, *, anonymous: bool = False) -> Iterator[Store]:
     if os.environ.get("CHESTGAN_STORE"):
         yield Store.open(anonymous=anonymous)
     else:
-        with EmbeddedStore(home) as embedded:
+        with _shared(home) as embedded:
             yield embedded.store()
 
 
@@ -285,7 +331,7 @@ def known_store(home: Path, *, anonymous: bool = False) -> Iterator[Store]:
     elif not (home / "s3" / IDENTITIES).exists():
         raise NotAvailable("CHESTGAN_STORE", "is not set", "set it to the store that the set came from")
     else:
-        with EmbeddedStore(home) as embedded:
+        with _shared(home) as embedded:
             yield embedded.store()
 
 
@@ -314,5 +360,5 @@ def open_store_at(uri: str, home: Path, *, anonymous: bool = False) -> Iterator[
     if found.bucket != BUCKET or elsewhere:
         yield found
     else:
-        with EmbeddedStore(home) as embedded:
+        with _shared(home) as embedded:
             yield Store(s3_client(embedded.access), found.bucket, found.prefix)

@@ -103,6 +103,49 @@ def test_a_second_one_uses_the_server_that_runs_and_leaves_it_running(embedded: 
     embedded.store().check()
 
 
+USES_THE_STORE = """
+import sys
+from pathlib import Path
+from chestgan_core.store.embedded import open_store
+with open_store(Path(sys.argv[1])) as store:
+    print("open", flush=True)
+    sys.stdin.readline()
+    store.put_bytes(b"still here", sys.argv[2])
+    print("written", flush=True)
+"""
+
+
+def test_the_command_that_started_the_store_ends_it_after_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CHESTGAN_STORE", raising=False)
+
+    def using(name: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", USES_THE_STORE, str(tmp_path), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdout
+        assert process.stdout.readline() == "open\n"
+        return process
+
+    first, second = using("first"), using("second")
+    first.stdin.write("\n")  # type: ignore[union-attr]
+    first.stdin.flush()  # type: ignore[union-attr]
+    assert first.stdout.readline() == "written\n"  # type: ignore[union-attr]
+    with pytest.raises(subprocess.TimeoutExpired):
+        first.wait(1)
+    assert second.communicate("\n", timeout=60)[0] == "written\n"
+    assert first.wait(60) == second.returncode == 0
+    with open_store(tmp_path) as store:
+        assert {"first", "second"} <= {item.key for item in store.list()}
+        with open_store(tmp_path):  # a second block of one process: neither waits for the other
+            assert store.get_bytes("first") == b"still here"
+
+
 def test_two_first_starts_at_once_end_in_one_server(tmp_path: Path) -> None:
     both = [EmbeddedStore(tmp_path), EmbeddedStore(tmp_path)]
     threads = [threading.Thread(target=one.start) for one in both]
