@@ -23,7 +23,7 @@ def add_to(commands: Commands) -> None:
         run,
         "Compute the numbers of a set's card again, from the set and the source of its training data.",
         "Fetches the series of split.csv, normalizes them and scores the set's images against them. An interrupted run "
-        "resumes. The exit status is 0 if the first number was recomputed and none differs, 3 if it could not be "
+        "resumes. The exit status is 0 if KID was recomputed and no number differs, 3 if KID could not be "
         "recomputed, 4 if a number differs.",
     )
     parser.add_argument("set", metavar="SET", help="name of a set, or the folder of a fetched one")
