@@ -12,6 +12,7 @@ from typing import TypeAlias
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RetryHeartbeatStaleTrialCallback, fail_stale_trials
+from optuna.storages._heartbeat import BaseHeartbeat
 from optuna.trial import FrozenTrial, TrialState
 
 from chestgan_core.tuning.storage import GRACE, HEARTBEAT, MAX_RETRIES, quiet
@@ -41,8 +42,10 @@ def work(
     """
     run = objective(study.plan, inputs, trials)
     here, waiting_since = 0, None
+    met: set[int] = set()
     with quiet(), explained():
         while True:
+            _begin_heartbeats(study.optuna, met)
             fail_stale_trials(study.optuna)
             now = counts(study.optuna)
             if now.ended >= trials:
@@ -59,6 +62,19 @@ def work(
                 here += 1
                 _log_trial(study, ended, trials)
                 on_trial(row_of(ended))
+
+
+def _begin_heartbeats(study: optuna.Study, met: set[int]) -> None:
+    """Give each running trial that this worker has not met yet one heartbeat: a living process gives the next ones.
+
+    A process may die before the first one of its trial, and Optuna never fails a trial that has none.
+    """
+    storage = study._storage
+    assert isinstance(storage, BaseHeartbeat)  # noqa: S101 (study_storage makes it)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if trial._trial_id not in met:
+            met.add(trial._trial_id)
+            storage.record_heartbeat(trial._trial_id)
 
 
 def _one(study: optuna.Study, run: Callable[[optuna.Trial], float]) -> FrozenTrial | None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -34,6 +35,19 @@ def test_two_workers_share_the_trials_and_make_no_more_than_requested(shards: Sh
         if trial.state is not optuna.trial.TrialState.FAIL
     ]
     assert any(a[0] < b[0] < a[1] for a in spans for b in spans if a is not b)  # type: ignore[operator]
+
+
+def test_a_trial_whose_process_died_before_its_first_heartbeat_is_tried_again(shards: Shards) -> None:
+    quick = replace(shards, heartbeat=1, grace=2)
+    begun = run_study(
+        quick, small(), space(), study_settings(trials=1, validations=1), 1, "phantoms", "phantom"
+    )
+    begun.optuna.ask()  # as a worker does that is killed at once
+    table = read_table(
+        run_study(quick, small(), space(), study_settings(trials=2, validations=1), 1, "phantoms", "phantom")
+    )
+    assert (len(table.rows), table.failed) == (2, 1)
+    assert [row.attempts for row in table.rows] == [1, 2]
 
 
 SCRIPT = """
