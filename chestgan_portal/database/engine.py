@@ -14,6 +14,7 @@ Migrations run in one transaction and one process at a time: two portals that st
 import os
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -165,9 +166,24 @@ def _wait_for_writers(connection: Connection, cursor: Any, statement: str, *rest
 
 def _set_up_sqlite(connection: Any, record: Any) -> None:
     cursor = connection.cursor()
-    for line in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _use_wal(cursor)
+    for line in ("synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {line}")
     cursor.close()
+
+
+def _use_wal(cursor: Any) -> None:
+    """Of a new file, once: SQLite does not wait where another process changes the same at this moment."""
+    until = time.monotonic() + WAIT
+    while True:
+        try:
+            if cursor.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+                return
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
 
 
 def _tell_less(context: ExceptionContext) -> None:
