@@ -177,9 +177,9 @@ def _use_wal(cursor: Any) -> None:
     until = time.monotonic() + WAIT
     while True:
         try:
-            if cursor.execute("PRAGMA journal_mode").fetchone() == ("wal",):
-                return
-            cursor.execute("PRAGMA journal_mode=WAL")
+            if cursor.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                cursor.execute("PRAGMA journal_mode=WAL")
+            return
         except sqlite3.OperationalError:
             if time.monotonic() > until:
                 raise
