@@ -19,6 +19,7 @@ from bench import (
     normalize,
     portal,
     sets_fetching,
+    sets_reading,
     sets_writing,
     training_memory,
     training_step,
@@ -47,6 +48,7 @@ def main() -> int:
         dicom_export.measure,
         sets_writing.measure,
         sets_fetching.measure,
+        sets_reading.measure,
         portal.measure,
     ]
     for measure in parts:
