@@ -8,14 +8,20 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, SupportsIndex
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.local.files import is_regular
-from chestgan_core.publishing.reader.levels import Levels, levels_of, max_level, sha256_of_levels, unit_of
+from chestgan_core.publishing.reader.levels import (
+    Levels,
+    apart,
+    grey_level,
+    levels_of,
+    sha256_of_levels,
+    unit_of,
+)
 from chestgan_core.publishing.reader.set_folder import GENERATOR, SetFolder
 from chestgan_core.publishing.reader.set_reader import Label, SetReader
 from chestgan_core.publishing.reader.torch_dataset import item_of
@@ -107,11 +113,11 @@ def _compared(made: GeneratedSet, published: SetReader) -> str:
     """How images that are published come out here. Raises DamagedObject: other than within one level."""
     first, count = made.facts.first_seed, made.facts.images
     numbers = sorted({0, count - 1, *range(0, count, max(count // COMPARED, 1))})[:COMPARED]
-    again = made.levels_of([first + k for k in numbers]).astype(np.int32)
+    again = made.levels_of([first + k for k in numbers])
     difference = max(
-        int(np.abs(one - published.levels(k)).max()) for one, k in zip(again, numbers, strict=True)
+        int(apart(one, published.levels(k)).max()) for one, k in zip(again, numbers, strict=True)
     )
-    if difference > max_level(made.facts.bits) // max_level(8):
+    if difference > grey_level(made.facts.bits):
         cause = f"makes images that differ from the published ones by up to {difference} levels"
         raise DamagedObject(made.facts.name, cause, "use the published images, and tell its publisher")
     return "one grey level" if difference else "same"

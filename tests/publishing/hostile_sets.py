@@ -1,7 +1,9 @@
 """A set whose files are changed by somebody who also makes manifest and labels fit."""
 
 import hashlib
+import io
 import json
+import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -66,3 +68,10 @@ def sealed(path: Path) -> SetFolder:
         item.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
     (path / MANIFEST).write_text(json.dumps(manifest))
     return read_set_folder(path)
+
+
+def add_file(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    """Add one file with time 0, owner 0 and mode 0644."""
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(data), 0o644
+    archive.addfile(entry, io.BytesIO(data))

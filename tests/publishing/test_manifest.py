@@ -22,7 +22,7 @@ from chestgan_core.publishing.reader.labels import (
 )
 from chestgan_core.publishing.reader.set_folder import SetFolder, parse_set, read_set_folder
 from chestgan_core.publishing.reader.set_reader import SetReader
-from chestgan_core.publishing.reader.tars import BLOCK, add_file
+from chestgan_core.publishing.reader.tars import BLOCK
 from chestgan_core.publishing.transfer.uploading import publish_set
 from chestgan_core.publishing.transfer.verifying import verify_set
 from chestgan_core.publishing.versions.finding import newest_version
@@ -30,6 +30,7 @@ from chestgan_core.publishing.versions.listing import list_sets
 from chestgan_core.publishing.writing.labels_file import labels_file
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
+from tests.publishing.hostile_sets import add_file
 
 
 def changed(manifest: Any, *path: str | int, to: Any) -> bytes:

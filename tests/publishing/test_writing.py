@@ -24,7 +24,7 @@ from chestgan_core.publishing.loose_images import write_images
 from chestgan_core.publishing.reader.levels import Bits
 from chestgan_core.publishing.reader.set_folder import SetFolder, read_set_folder
 from chestgan_core.publishing.reader.set_reader import SetReader
-from chestgan_core.publishing.reader.tars import add_file, members
+from chestgan_core.publishing.reader.tars import members
 from chestgan_core.publishing.transfer.verifying import verify_set
 from chestgan_core.publishing.writing import image_tars
 from chestgan_core.publishing.writing.contents import ExtraFile, SetContents, weights_file
@@ -33,6 +33,7 @@ from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.publishing.writing.tar_writer import TarWriter
 from chestgan_core.training.generation import generate
 from chestgan_core.training.weights import LoadedGenerator, load_generator, save_generator
+from tests.publishing.hostile_sets import add_file
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -6,7 +6,6 @@ named by their number in the set.
 
 import os
 import re
-import tarfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -18,10 +17,10 @@ from chestgan_core.publishing.forms.form import Form
 from chestgan_core.publishing.forms.items import REMEDY, FormLabel, Item, checked_item, checked_label
 from chestgan_core.publishing.reader.labels import json_name, label_json, pairs, png_name
 from chestgan_core.publishing.reader.png import decode_levels, max_png_bytes
-from chestgan_core.publishing.reader.tars import Member, add_file, read_member
+from chestgan_core.publishing.reader.tars import Member, read_member
 from chestgan_core.publishing.writing.png import encode_pngs
+from chestgan_core.publishing.writing.tar_writer import IMAGES_PER_TAR, TarWriter, tar_name
 
-IMAGES_PER_TAR = 1000  # as in the set, so that all images of a set give its own tars again
 _TAR = re.compile(r"images-\d{4,}\.tar")
 _NUMBER = re.compile(r"\d{6,10}")
 
@@ -29,16 +28,18 @@ _NUMBER = re.compile(r"\d{6,10}")
 def _write(folder: Path, content: Content, items: Iterator[Item]) -> None:
     for number, path in enumerate(_tars(folder, content)):
         count = min(IMAGES_PER_TAR, content.images - number * IMAGES_PER_TAR)
-        with replacing(path) as part, tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as archive:
+        with replacing(path) as part, part.open("wb") as file:
+            archive = TarWriter(file)
             for levels, label in islice(items, count):
                 [png] = encode_pngs(levels[None], content.set.bits)
-                add_file(archive, png_name(label["index"]), png)
-                add_file(archive, json_name(label["index"]), label_json(label))
+                archive.add(png_name(label["index"]), png)
+                archive.add(json_name(label["index"]), label_json(label))
+            archive.close()
 
 
 def _tars(folder: Path, content: Content) -> list[Path]:
     count = -(-content.images // IMAGES_PER_TAR)
-    return [folder / f"images-{number:04d}.tar" for number in range(count)]
+    return [folder / tar_name(number) for number in range(count)]
 
 
 def _pairs(folder: Path, content: Content) -> Iterator[tuple[Member, FormLabel]]:

@@ -25,6 +25,17 @@ def max_level(bits: int) -> int:
     return int(np.iinfo(_DTYPES[bits]).max)
 
 
+def apart(some: Levels, others: Levels) -> NDArray[np.int32]:
+    """By how many levels images differ, pixel by pixel."""
+    difference: NDArray[np.int32] = np.abs(some.astype(np.int32) - others)
+    return difference
+
+
+def grey_level(bits: int) -> int:
+    """How many levels one of 256 grey levels is: as far as the same image may differ between kinds of devices."""
+    return max_level(bits) // max_level(8)
+
+
 def levels_of(unit: NDArray[np.floating[Any]], bits: int) -> Levels:
     """Images in [-1, 1], of any shape, to levels: -1 is 0, 1 is the highest; what lies outside is clipped.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.local.files import is_regular
-from chestgan_core.publishing.reader.labels import REMEDY, read_labels
+from chestgan_core.publishing.reader.labels import REMEDY, png_name, read_labels
 from chestgan_core.publishing.reader.levels import Levels, grey_of, hounsfield_of, sha256_of_levels
 from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.reader.png import decode_levels
@@ -54,15 +54,9 @@ class SetReader:
 
     def label(self, k: SupportsIndex) -> Label:
         """What is known of image k."""
-        row = self._labels[self._number(k)]
-        return {
-            "index": row["index"],
-            "seed": row["seed"],
-            "class": row["class"],
-            "boxes": row["boxes"],
-            "sha256": row["sha256"],
-            "file": row["file"],
-        }
+        number = self._number(k)
+        row = self._labels[number]
+        return label_of(self.facts, number, row["sha256"], row["boxes"])
 
     def levels(self, k: SupportsIndex) -> Levels:
         """Image k as published: (H, W) uint8, or uint16 where `facts.bits` is 16.
@@ -94,6 +88,18 @@ class SetReader:
             cause = f"has a window of {self.facts.window}, beyond int16"
             raise BadInput(self.facts.name, cause, "use levels, and values_of")
         return hounsfield_of(self.levels(k), self.facts.window, self.facts.bits)
+
+
+def label_of(facts: SetFacts, k: int, sha256: str, boxes: list[list[float]]) -> Label:
+    """The label of image k: what follows from its number, and what does not."""
+    return {
+        "index": k,
+        "seed": facts.first_seed + k,
+        "class": facts.class_of(k),
+        "boxes": boxes,
+        "sha256": sha256,
+        "file": png_name(k),
+    }
 
 
 def decode_checked(png: bytes, sha256: str, facts: SetFacts, what: str) -> Levels:

@@ -19,7 +19,7 @@ from chestgan_core.publishing.reader.levels import Levels
 from chestgan_core.publishing.reader.manifest import SetFile
 from chestgan_core.publishing.reader.png import max_png_bytes
 from chestgan_core.publishing.reader.set_folder import SetFolder
-from chestgan_core.publishing.reader.set_reader import Label, decode_checked
+from chestgan_core.publishing.reader.set_reader import Label, decode_checked, label_of
 from chestgan_core.publishing.reader.tars import Member, members_in
 
 ReadRange: TypeAlias = Callable[[str, int, int], bytes]
@@ -113,17 +113,8 @@ def _images_of_tar(
             row = read_label(file.of(label), k, facts, label.what)
             if share and k % share[1] != share[0]:
                 continue
-            yield (
-                decode_checked(pixels, row["sha256"], facts, png.what),
-                {
-                    "index": k,
-                    "seed": facts.first_seed + k,
-                    "class": facts.class_of(k),
-                    "boxes": row["boxes"],
-                    "sha256": row["sha256"],
-                    "file": png.name,
-                },
-            )
+            levels = decode_checked(pixels, row["sha256"], facts, png.what)
+            yield levels, label_of(facts, k, row["sha256"], row["boxes"])
         if file.sha256() != item.sha256:
             raise DamagedObject(name, "is not the file that the manifest lists (another sha256)", REMEDY)
     if first is not None and following is not None:

@@ -1,15 +1,13 @@
-"""Tar archives whose bytes depend on the files in them alone, and the places of these for reading one by one.
+"""Where the files of a tar lie, for reading them one by one.
 
-In: names and bytes of files; the tar of a set, perhaps of a stranger. Out: tar entries without times, owners or names
-of machines; offsets. A tar is read as what `add_file` writes and nothing else: regular files one after the other, with
-a plain name each. So there are no links, sparse files, extended headers (which may say 1 TiB) or names with a folder to
-interpret, and nothing is allocated for a size that the file does not have.
+In: the tar of a set, perhaps of a stranger. Out: names, offsets and sizes. A tar is read as what `writing.tar_writer`
+writes and nothing else: regular files one after the other, with a plain name each. So there are no links, sparse files,
+extended headers (which may say 1 TiB) or names with a folder to interpret, and nothing is allocated for a size that the
+file does not have.
 """
 
-import io
 import os
 import re
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,13 +37,6 @@ class Member:
     def what(self) -> str:
         """What an error calls it."""
         return f"{self.tar}: {self.name}"
-
-
-def add_file(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    """Add one file with time 0, owner 0 and mode 0644."""
-    entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = len(data), 0o644
-    archive.addfile(entry, io.BytesIO(data))
 
 
 def members(path: Path) -> Iterator[Member]:

@@ -21,15 +21,14 @@ from chestgan_core.publishing.transfer.uploading import PublishedSet, announce
 from chestgan_core.publishing.versions.status import begin_status
 from chestgan_core.publishing.writing.contents import FileFacts, SetPlan, finish_set, write_samples
 from chestgan_core.publishing.writing.image_tars import (
-    IMAGES_PER_TAR,
     ImageTar,
     images_of,
     make_tars,
     require_intact,
     tar_count,
-    tar_name,
 )
 from chestgan_core.publishing.writing.labels_file import labels_file
+from chestgan_core.publishing.writing.tar_writer import IMAGES_PER_TAR, tar_name
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import StoredObject, folder_of
 from chestgan_core.store.client import PARALLEL

@@ -25,13 +25,12 @@ from chestgan_core.publishing.reader.labels import LabelRow
 from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.writing.contents import FileFacts, SetPlan
 from chestgan_core.publishing.writing.image_tars import (
-    IMAGES_PER_TAR,
     ImageTar,
     image_row,
     images_of,
-    tar_name,
 )
 from chestgan_core.publishing.writing.png import encoder
+from chestgan_core.publishing.writing.tar_writer import IMAGES_PER_TAR, tar_name
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import (
     AGAIN,

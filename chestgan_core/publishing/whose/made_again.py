@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from chestgan_core.errors import NotInStore
-from chestgan_core.publishing.reader.levels import Levels, levels_of, max_level
+from chestgan_core.publishing.reader.levels import Levels, apart, grey_level, levels_of, max_level
 from chestgan_core.publishing.versions.index import SetEntry, read_index
 from chestgan_core.store.artefacts import StoredObject
 from chestgan_core.store.store import Store
@@ -76,10 +76,9 @@ def compare(levels: Levels, made: Levels, bits: int, device: str) -> Compared:
     """What two images have in common: (H, W) of the same bits."""
     if levels.shape != made.shape:
         return Compared("other", device, max_level(bits), levels.size)
-    apart = np.abs(levels.astype(np.int32) - made)
-    largest, pixels = int(apart.max(initial=0)), int(np.count_nonzero(apart))
-    one = max_level(bits) // max_level(8)  # one of 256 grey levels
-    verdict: Verdict = "same" if not largest else "close" if largest <= one else "other"
+    differences = apart(levels, made)
+    largest, pixels = int(differences.max(initial=0)), int(np.count_nonzero(differences))
+    verdict: Verdict = "same" if not largest else "close" if largest <= grey_level(bits) else "other"
     return Compared(verdict, device, largest, pixels)
 
 

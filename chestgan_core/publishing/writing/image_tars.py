@@ -33,12 +33,11 @@ from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.reader.many_pngs import decode_many
 from chestgan_core.publishing.reader.tars import Member
 from chestgan_core.publishing.writing.png import encode_pngs
-from chestgan_core.publishing.writing.tar_writer import TarWriter
+from chestgan_core.publishing.writing.tar_writer import IMAGES_PER_TAR, TarWriter, tar_name
 from chestgan_core.store.artefacts import sha256_of
 from chestgan_core.training.generation import CHUNK, generate
 from chestgan_core.training.weights import LoadedGenerator
 
-IMAGES_PER_TAR = 1000
 # A GPU generates faster than two cores encode; on a CPU they take cores from it.
 _ENCODERS = min(4, max(2, (os.cpu_count() or 1) // 2))
 # Chunks that are generated and not yet in a tar: enough to keep the encoders busy. One has 34 MB at 512 x 512 pixels.
@@ -54,11 +53,6 @@ class ImageTar:
     bytes: int
     sha256: str
     rows: tuple[LabelRow, ...]
-
-
-def tar_name(number: int) -> str:
-    """images-0000.tar for the first."""
-    return f"images-{number:04d}.tar"
 
 
 def tar_count(facts: SetFacts) -> int:
