@@ -26,11 +26,15 @@ def answered(portal: Portal) -> int:
 
 
 def image(page: "Page", words: str) -> None:
-    """Wait until the page is at an image and its keys work: then the first open question has the focus."""
+    """Wait until the page is at an image that arrived, and its keys work: the first open question has the focus.
+
+    An answer before the image has arrived is refused, and so is, rightly, that of a test that types faster.
+    """
     from playwright.sync_api import expect
 
     expect(page.get_by_text(words, exact=True)).to_be_visible()
     expect(page.locator(".questions :focus")).to_have_count(1)
+    expect(page.locator(".viewer img")).not_to_have_js_property("naturalWidth", 0)
 
 
 def take_part(page: "Page", study: str) -> None:
@@ -132,6 +136,7 @@ def test_a_click_marks_the_tumour_also_in_a_zoomed_image(
     log_in_page(page, portal.account("ana"))
     take_part(page, study.name)
     page.get_by_role("link", name="Show the first image").click()
+    image(page, "Image 1 of 15")
     stage = page.locator(".stage")
     box = stage.bounding_box()
     assert box is not None
