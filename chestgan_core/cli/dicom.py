@@ -198,11 +198,18 @@ def normalize(args: argparse.Namespace) -> Answer:
         f"{report.kept} slices of {patients}; left out: {in_words(report.left_out)}",
         *(f"  {line}" for line in shown(report.causes)),
         *(f"warning: {line}" for line in shown(report.doubts)),
+        *(_without_position(report) if report.without_position else ()),
         *(_doubtful(report, sheet) if sheet else ()),
         f"written to {escaped(args.out)}",
     ]
     named = {"out": str(args.out), "doubtful_sheet": str(sheet) if sheet else None}
     return Answer({**named, **report.as_json()}, "\n".join(lines))
+
+
+def _without_position(report: "NormalizationReport") -> list[str]:
+    return [
+        f"{report.without_position} slices have no position: their scan does not show both ends of the lungs"
+    ]
 
 
 def _doubtful(report: "NormalizationReport", sheet: Path) -> list[str]:

@@ -27,7 +27,7 @@ from chestgan_core.reasons import in_words
 from chestgan_core.slices.doubtful import DoubtfulSlices
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.series_slices import NormalizedSlice, SliceLeftOut, normalize_series
-from chestgan_core.slices.shards import TURNS, Shard, SliceRow
+from chestgan_core.slices.shards import TURNS, UNKNOWN_POSITION, Shard, SliceRow
 from chestgan_core.sources.catalog.kernels import kernel_family
 
 # Each HU from the lowest to the highest as grey through the lung window: a table is five times as fast as the window.
@@ -41,6 +41,7 @@ class NormalizationReport:
     doubtful about files that are used; grouped, with a file each.
 
     doubtful_kept, doubtful_left_out: how many of the kept ones and of those without lung a person should look at.
+    without_position: kept ones whose place between base and apex of the lungs is not known (lung_position.py).
     """
 
     files: int
@@ -56,6 +57,7 @@ class NormalizationReport:
     doubts: tuple[Cause, ...]
     doubtful_kept: int = 0
     doubtful_left_out: int = 0
+    without_position: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """For json.dumps."""
@@ -69,6 +71,7 @@ class NormalizationReport:
             "size": self.size,
             "seconds": round(self.seconds, 3),
             "slices_per_second": round(self.slices_per_second, 1),
+            "without_position": self.without_position,
             "doubtful": {"kept": self.doubtful_kept, "left_out": self.doubtful_left_out},
             "causes": [cause.as_json() for cause in self.causes],
             "warnings": [doubt.as_json() for doubt in self.doubts],
@@ -178,6 +181,7 @@ def normalize(
         doubts=reading.doubts,
         doubtful_kept=doubtful.kept,
         doubtful_left_out=doubtful.left_out,
+        without_position=sum(row.position == UNKNOWN_POSITION for row in rows),
     )
     return Normalized(Shard(slices[: len(rows)], tuple(rows)), report, doubtful)
 
@@ -205,6 +209,7 @@ def _row(series: Series, normalized: NormalizedSlice, pseudonyms: Pseudonyms) ->
         crop_rows=crop.rows,
         crop_columns=crop.columns,
         stack=pseudonyms.stack(series.stack),
+        position=normalized.position,
     )
 
 

@@ -32,8 +32,10 @@ from chestgan_core.dicom.pixels import PixelsLeftOut, stored_pixels
 from chestgan_core.dicom.series import Series
 from chestgan_core.imaging.lung_mask import Chest, coarse_step, find_chest
 from chestgan_core.local.progress import Progress
+from chestgan_core.slices.lung_position import find_lung_extent
 from chestgan_core.slices.lung_region import find_lung_region, may_show_lung
 from chestgan_core.slices.recipe import NormalizationRecipe
+from chestgan_core.slices.shards import UNKNOWN_POSITION
 
 READ_AHEAD = 3  # slices; decompression releases the interpreter lock, so it runs beside the resizing
 # Pillow widens the filter by the scale, so nothing aliases. Hamming is nearly as sharp as bicubic, has no
@@ -55,7 +57,8 @@ class Crop:
 @dataclass(frozen=True)
 class NormalizedSlice:
     """hu: (size, size) int16 in [-1024, 3071], patient's left on the right, back below. pixel_mm: edge of a pixel.
-    lung_fraction: lung area / body area. doubtful: whether a person should look at it (lung_region.py).
+    lung_fraction: lung area / body area. doubtful: whether a person should look at it (lung_region.py). position: in
+    the lungs (lung_position.py).
     """
 
     header: SliceHeader
@@ -64,6 +67,7 @@ class NormalizedSlice:
     pixel_mm: float
     crop: Crop
     doubtful: bool = False
+    position: float = UNKNOWN_POSITION
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,15 @@ def normalize_series(
         if progress is not None:
             progress.step()
     region = find_lung_region(chests, recipe.min_lung_fraction)
+    # What an unreadable slice shows is not known: a gap, not the end of the lungs.
+    read = [
+        index
+        for index in range(len(chests))
+        if not (isinstance(known := outcomes.get(index), SliceLeftOut) and known.reason != LeftOut.NO_BODY)
+    ]
+    extent = find_lung_extent(
+        [series.slices[index].position_mm for index in read], [chests[index] for index in read]
+    )
     missing = [index for index in region.slices if index not in outcomes]
     again = _decoded([series.slices[index] for index in missing], archives)
     for index, (header, stored) in zip(missing, again, strict=True):
@@ -127,7 +140,8 @@ def normalize_series(
     for index, header in enumerate(series.slices):
         outcome = outcomes.get(index, SliceLeftOut(header, LeftOut.NO_LUNG))
         if isinstance(outcome, NormalizedSlice):
-            outcome = replace(outcome, doubtful=index in doubtful)
+            position = extent.position(header.position_mm) if extent else UNKNOWN_POSITION
+            outcome = replace(outcome, doubtful=index in doubtful, position=position)
             if index not in kept:
                 reason = LeftOut.TRIMMED if index in region.slices else LeftOut.NO_LUNG
                 outcome = SliceLeftOut(header, reason, doubtful=outcome if outcome.doubtful else None)

@@ -24,6 +24,10 @@ from chestgan_core.local.parquet import column_names, read_parquet, write_parque
 REMEDY = "make the shard again"
 MAX_ROWS_BYTES = 2**28  # of a shard of half a million slices
 MAX_TEXT = 1024  # characters; DICOM allows 64 for the longest text of a row
+UNKNOWN_POSITION = -1.0
+"""`position` of a slice whose place in the lungs is not known: pictures, scans of a part of the lungs, slices that show
+no lung.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ class SliceRow:
     is displayed. stored_rows, stored_columns: the size of the stored image. upright: how it was turned (letters of
     `TURNS`, in that order).
     crop_top to crop_columns: the part of the upright image that became the normalized slice, in its pixels; it may
-    reach beyond the image, so that crop_top and crop_left may be negative.
+    reach beyond the image, so that crop_top and crop_left may be negative. position: in the lungs, from 0 at their base
+    to 1 at their apex (lung_position.py); UNKNOWN_POSITION where it is not known.
     """
 
     patient: str
@@ -59,6 +64,7 @@ class SliceRow:
     crop_rows: int = 0
     crop_columns: int = 0
     stack: str = ""
+    position: float = UNKNOWN_POSITION
 
 
 TURNS = "TRC"
@@ -211,6 +217,8 @@ def parse_rows(data: bytes, where: object) -> tuple[SliceRow, ...]:
             for value in values
         ):
             raise BadInput(where, f"has a value out of range in the column {name}", REMEDY)
+    if any(not 0 <= at <= 1 and at != UNKNOWN_POSITION for at in columns[SCHEMA.names.index("position")]):
+        raise BadInput(where, "has a value out of range in the column position", REMEDY)
     return tuple(SliceRow(*values) for values in zip(*columns, strict=True))
 
 
