@@ -250,14 +250,20 @@ def _chances(table: LayoutTable, number: int, tumour: bool | None) -> np.ndarray
 def _drawn(table: LayoutTable, entry: int, tumour: bool | None, random: np.random.Generator) -> Layout:
     stored = float(table.position[entry])
     along = stored + random.uniform(-ALONG, ALONG)
-    position = None if math.isnan(stored) else min(max(along, 0.0), 1.0)
+    position = None if math.isnan(stored) else round(min(max(along, 0.0), 1.0), 4)
     if tumour is False or not table.has_box[entry]:
         return Layout(() if tumour is False or table.known[entry] else None, position)
     boxes = []
     for box in _edges(table.boxes[entry]):
         moved, inside = _moved(box, table.resolution, table.zone, position, random)
-        boxes.append(moved if inside else box)  # an entry is itself moved
+        boxes.append(_rounded(moved if inside else box))  # an entry is itself moved
     return Layout(tuple(boxes), position)
+
+
+def _rounded(box: Edges) -> Edges:
+    """To hundredths of a pixel, which labels and DICOM keep as they are."""
+    left, top, right, bottom = (round(edge, 2) for edge in box)
+    return left, top, right, bottom
 
 
 def _edges(boxes: np.ndarray) -> list[Edges]:
