@@ -6,6 +6,8 @@ for it.
 """
 
 import io
+from collections.abc import Iterable
+from math import ceil, floor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 INK, PAPER, RULE = 20, 255, 180
+FRAME = (255, 176, 0)  # amber, of the box of a tumour
 PALETTE = 64  # colours of a thumbnail: enough for charts with a few lines, and their blurred edges
 Images: TypeAlias = "torch.Tensor | NDArray[np.float32]"
 
@@ -64,6 +67,38 @@ def image_grid(
         top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
         sheet[top : top + height, left : left + width] = cell
     return Image.fromarray(sheet)
+
+
+def draw_boxes(
+    image: Image.Image, boxes: Iterable[tuple[float, float, float, float]], scale: float = 1.0
+) -> Image.Image:
+    """An image with a frame of one pixel around each box; a copy, in colour.
+
+    The frame lies outside of the box, so that it covers nothing of what is in it; along an edge of the image it lies on
+    the outermost pixels.
+
+    Args:
+        image: 8 bit, as it is shown.
+        boxes: left, top, right, bottom in pixels of the image before it was enlarged; half-open, origin top left.
+        scale: By how much the image was enlarged, below 1 if it was made smaller.
+
+    Returns:
+        RGB, of the size of the image.
+
+    Examples:
+        >>> framed = draw_boxes(Image.new("L", (64, 64)), [(8.0, 10.0, 16.0, 20.0)], scale=2)
+        >>> [framed.getpixel(at) == FRAME for at in ((15, 30), (16, 30), (31, 30), (32, 30))]
+        [True, False, False, True]
+    """
+    framed = image.convert("RGB")
+    draw = ImageDraw.Draw(framed)
+    for box in boxes:
+        left, top, right, bottom = (at * scale for at in box)
+        upper = max(floor(left) - 1, 0), max(floor(top) - 1, 0)
+        lower = min(ceil(right), image.width - 1), min(ceil(bottom), image.height - 1)
+        if upper[0] <= lower[0] and upper[1] <= lower[1]:
+            draw.rectangle((*upper, *lower), outline=FRAME)
+    return framed
 
 
 def contact_sheet(

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from chestgan_core.imaging.pictures import (
+    FRAME,
     contact_sheet,
+    draw_boxes,
     from_grey,
     image_grid,
     png_of,
@@ -51,6 +53,32 @@ def test_a_grid_holds_each_image_where_reading_order_puts_it(
 def test_a_grid_of_nothing_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one image"):
         image_grid(torch.zeros(0, 1, 8, 8))
+
+
+EDGES = st.lists(st.integers(1, 31), min_size=2, max_size=2, unique=True).map(sorted)
+
+
+@given(EDGES, EDGES, st.sampled_from([1, 2, 4]))
+def test_a_frame_surrounds_its_box_and_covers_nothing_of_it(
+    across: list[int], down: list[int], scale: int
+) -> None:
+    (left, right), (top, bottom) = across, down
+    image = Image.new("L", (32 * scale, 32 * scale))
+    framed = np.asarray(draw_boxes(image, [(left, top, right, bottom)], scale))
+    amber = (framed == FRAME).all(-1)
+    assert not framed[~amber].any(), "nothing else is drawn"
+    expected = np.zeros_like(amber)
+    expected[top * scale - 1 : bottom * scale + 1, left * scale - 1 : right * scale + 1] = True
+    expected[top * scale : bottom * scale, left * scale : right * scale] = False
+    assert np.array_equal(amber, expected)
+
+
+def test_the_frame_of_a_box_at_the_edge_stays_within_the_image() -> None:
+    framed = np.asarray(draw_boxes(Image.new("L", (16, 16)), [(0, 0, 32, 32)], scale=0.5))
+    amber = (framed == FRAME).all(-1)
+    assert amber[[0, -1]].all()
+    assert amber[:, [0, -1]].all()
+    assert not amber[1:-1, 1:-1].any()
 
 
 def test_a_contact_sheet_is_the_same_file_each_time_and_has_no_text_chunks(tmp_path: Path) -> None:
