@@ -71,6 +71,17 @@ class VocFiles(Section):
     path_variable: str
 
 
+class PhantomTumours(Section):
+    """Where the tumours of generated patients were painted; for a source of kind phantom."""
+
+    kind: Literal["phantom"]
+
+
+AnyAnnotations: TypeAlias = Annotated[
+    StructuredReports | VocFiles | PhantomTumours, Field(discriminator="kind")
+]
+
+
 class ReferenceRules(Section):
     """Selection by reference slices (slices/reference_selection.py; docs/selection.md has measured numbers).
 
@@ -138,7 +149,7 @@ class Dataset(Section):
     private: bool
     slice_size: Annotated[int, Field(ge=8, le=1024)]
     selection: SeriesRules = SeriesRules()
-    annotations: tuple[Annotated[StructuredReports | VocFiles, Field(discriminator="kind")], ...] = ()
+    annotations: tuple[AnyAnnotations, ...] = ()
     training_set: TrainingSetRules = TrainingSetRules()
     accepted_findings: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()

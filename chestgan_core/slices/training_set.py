@@ -19,8 +19,10 @@ from chestgan_core.config.dataset import Dataset, dataset_named
 from chestgan_core.errors import BadInput, PatientForgotten
 from chestgan_core.local.progress import Progress
 from chestgan_core.reasons import in_words
-from chestgan_core.slices.candidates import BoxCounts, StoredShard, read_candidates, with_boxes
+from chestgan_core.slices.annotated_slices import BoxCounts, condition_counts, with_annotations
+from chestgan_core.slices.candidates import StoredShard, read_candidates
 from chestgan_core.slices.contact_sheets import contact_sheets, preview_window
+from chestgan_core.slices.marks import SliceMarks, read_marks
 from chestgan_core.slices.newest_slices import newest_slices
 from chestgan_core.slices.selection import Selection, UsedSlice, select_slices
 from chestgan_core.slices.shards import read_shard, write_shard
@@ -28,7 +30,7 @@ from chestgan_core.slices.splits import SIDES
 from chestgan_core.slices.training_card import write_card
 from chestgan_core.slices.training_rows import chosen_indices, patients_of, rows_bytes, rows_of
 from chestgan_core.sources.annotations.boxes import Annotations
-from chestgan_core.sources.annotations.gather import read_annotations
+from chestgan_core.sources.annotations.stored import read_annotations
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, canonical_json, content_version
 from chestgan_core.store.forgotten import forgotten_patients, remove_artefact
@@ -67,6 +69,7 @@ class _Manifest:
     slices: dict[str, int]
     classes: dict[str, dict[str, dict[str, int]]]
     boxes: dict[str, Any]
+    conditions: dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ class TrainingSet:
     """A committed training set. missing: patients of the catalog without current slices.
 
     Counts in the manifest: `patients` and `slices` by side, `classes` (class -> side -> patients, slices), `in_shards`
-    = all slices = used + the sum of `left_out` (by reason), `boxes`.
+    = all slices = used + the sum of `left_out` (by reason), `boxes` (BoxCounts), `conditions` (side ->
+    condition_counts).
     """
 
     dataset: Dataset
@@ -111,6 +115,12 @@ class TrainingSet:
                 write_shard(read_shard(path, chosen[shard.name, side]), path)
         return paths
 
+    def marks(self, store: Store) -> SliceMarks:
+        """Where the tumours of its slices are, on which there are none, and of which nobody knows. Raises NotInStore,
+        DamagedObject.
+        """
+        return read_marks(store.read(self.artefact, ROWS), store.uri(self.artefact.manifest_key))
+
     def contact_sheets(self, store: Store) -> dict[str, bytes]:
         """Class -> PNG; the class is `unknown` where the histology is not known."""
         names = sorted(name or UNNAMED for name in self.manifest["classes"])
@@ -135,7 +145,7 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
     dataset = dataset_named(dataset_name)
     shards, missing, not_normalized = _stored(store, dataset)
     annotations = _annotations(store, dataset)
-    candidates, boxes = with_boxes(read_candidates(store, shards), annotations.boxes, dataset.slice_size)
+    candidates, boxes = with_annotations(read_candidates(store, shards), annotations, dataset.slice_size)
     rejected, references = _rejected_by_references(store, dataset, shards)
     selection = select_slices(candidates, dataset, rejected)
     rows = rows_of(selection.used)
@@ -292,6 +302,10 @@ def _fields(
         "slices": {side: sides[side]["slices"] for side in SIDES},
         "classes": classes,
         "boxes": asdict(boxes),
+        "conditions": {
+            side: condition_counts([use.candidate for use in selection.used if use.side == side])
+            for side in SIDES
+        },
         "annotation_defects": dict(defects),
         "uids_of_several_patients": _shared_uids(rows),
         "rows_sha256": hashlib.sha256(b"".join(map(canonical_json, rows))).hexdigest(),

@@ -61,8 +61,8 @@ def _account(outcome: Outcome, found: Any, name: str) -> int:
     """The number of boxes. Notes a file that is lost without a defect, and a box that is none."""
     if found is None:
         return 0
-    boxes, defects = found
-    lost = sum(count for defect, count in defects.items() if defect.loses)
+    boxes = found.boxes
+    lost = sum(count for defect, count in found.defects.items() if defect.loses)
     if not boxes and not lost:
         outcome.worse(LEFT_OUT, f"{name} gives neither a box nor a defect")
     for box in boxes:

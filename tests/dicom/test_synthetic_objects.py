@@ -215,8 +215,8 @@ def test_a_report_that_is_flagged_gives_no_box(tmp_path):
     report.SOPInstanceUID = report.file_meta.MediaStorageSOPInstanceUID = "2.25.5"
     report.SyntheticData = "YES"
     report.save_as(tmp_path / "report.dcm", enforce_file_format=True)
-    assert read_report(tmp_path / "report.dcm", "P1") == ([], {Defect.SYNTHETIC: 1})
-    assert read_report(tmp_path / "report.dcm", "P1", "accept") == ([], {Defect.NO_REPORT: 1})
+    assert read_report(tmp_path / "report.dcm", "P1").defects == {Defect.SYNTHETIC: 1}
+    assert read_report(tmp_path / "report.dcm", "P1", "accept").defects == {Defect.NO_REPORT: 1}
 
 
 NAMES = Pseudonyms(b"a key of the tests, 32 characters")

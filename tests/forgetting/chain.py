@@ -32,8 +32,8 @@ from chestgan_core.reading.offline.sealed_key import new_key, store_key
 from chestgan_core.slices.newest_slices import newest_slices
 from chestgan_core.slices.splits import HELD_OUT, TRAIN
 from chestgan_core.slices.training_set import TrainingSet, build_training_set
-from chestgan_core.sources.annotations.boxes import TumourBox
-from chestgan_core.sources.annotations.gather import table_of
+from chestgan_core.sources.annotations.boxes import Annotations, TumourBox
+from chestgan_core.sources.annotations.stored import table_of
 from chestgan_core.sources.catalog.stored_catalog import read_catalog
 from chestgan_core.store import keys
 from chestgan_core.store.forgotten import now
@@ -156,14 +156,16 @@ def _commit(store: Store, manifest_key: str, **fields: object) -> None:
 
 def _boxes(store: Store, patients: list[str]) -> None:
     found, _ = newest_slices(store, dataset_named("folder"))
-    boxes = [
+    boxes = tuple(
         TumourBox(patient, _sop(store, patient), 1, 2, 30, 40, "A", "voc")
         for patient in sorted(found)
         if patient in patients
-    ]
+    )
+    series = {f"2.25.1{number}": box.patient for number, box in enumerate(boxes)}
+    annotations = Annotations(boxes, {}, tuple(series), patient_of=series)
     store.commit(
         keys.annotations_manifest("folder", "b1"),
-        {"b1.parquet": write_parquet(table_of(boxes), compression="zstd")},
+        {"b1.parquet": write_parquet(table_of(annotations), compression="zstd")},
         {"kind": "tumour-annotations", "dataset": "folder", "boxes": len(boxes), "defects": {}},
     )
     store.update_pointer(keys.annotations_latest("folder"), {"version": "b1"})

@@ -20,7 +20,7 @@ from chestgan_core.publishing.versions.status import SetWithdrawn, withdrawal_of
 from chestgan_core.reading.images.frozen_study import open_study
 from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import build_training_set, open_training_set
-from chestgan_core.sources.annotations.gather import read_annotations
+from chestgan_core.sources.annotations.stored import read_annotations
 from chestgan_core.sources.archive.raw_archive import archive_patient
 from chestgan_core.sources.catalog.stored_catalog import catalog_series, read_catalog
 from chestgan_core.store import keys
@@ -115,6 +115,7 @@ def test_a_forgotten_patient_is_named_by_the_tombstone_and_the_records_alone(
     annotations = read_annotations(store, "folder")
     assert annotations is not None
     assert {box.patient for box in annotations.boxes} == others
+    assert {annotations.patient_of[series] for series in annotations.annotated_series} == others
     assert annotations.defects == {"forgotten": 1}
 
 

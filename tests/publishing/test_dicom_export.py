@@ -185,7 +185,7 @@ def test_the_boxes_of_an_image_are_a_report_that_refers_to_it(exported: Path) ->
     assert series.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == image.SOPInstanceUID
     assert report.SeriesInstanceUID != image.SeriesInstanceUID
     # Another reader of reports, that of the annotations which come with a collection, finds the same regions.
-    boxes, _ = read_report(exported / "000002-boxes.dcm", "nobody", "accept")
+    boxes = read_report(exported / "000002-boxes.dcm", "nobody", "accept").boxes
     assert [(box.sop_uid, box.left, box.top, box.right, box.bottom) for box in boxes] == [
         (image.SOPInstanceUID, 0, 0, 64, 64),
         (image.SOPInstanceUID, 1, 2, 4, 5),

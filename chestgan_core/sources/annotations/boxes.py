@@ -1,13 +1,16 @@
 """Tumour boxes: where experts saw the tumour, on which slice.
 
-In: PASCAL VOC files, DICOM structured reports. Out: `TumourBox`, by SOP instance, and counts of defects. A defect is
-counted, never repaired by a guess. Imports nothing heavy.
+In: PASCAL VOC files, DICOM structured reports, the phantoms' own truth. Out: `TumourBox`, by SOP instance, and counts
+of defects. A defect is counted, never repaired by a guess. Imports nothing heavy.
 """
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, TypeAlias
+
+Origin: TypeAlias = Literal["voc", "sr", "phantom"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class TumourBox:
     patient, sop_uid: as in the catalog and the slices (pseudonyms if the dataset is private). label: A, B, E or G as
     the annotator wrote it, empty for anything else. It never decides the histology, which is that of the PatientID.
     origin: the kind of file. image_width, image_height: of the image in pixels, as the annotation states them, 0 if it
-    does not.
+    does not. mask: which pixels of the box are tumour (masks.py), empty where only a box was drawn.
     """
 
     patient: str
@@ -27,9 +30,10 @@ class TumourBox:
     right: int
     bottom: int
     label: str
-    origin: Literal["voc", "sr"]
+    origin: Origin
     image_width: int = 0
     image_height: int = 0
+    mask: str = ""
 
     @property
     def edges(self) -> tuple[int, int, int, int]:
@@ -39,10 +43,45 @@ class TumourBox:
 
 @dataclass(frozen=True)
 class Annotations:
-    """boxes: sorted by patient, slice and edges, each once. defects: Defect -> number of files, objects or series."""
+    """What is known about the tumours of a dataset; a slice without a box shows no tumour only where somebody looked.
+
+    boxes: sorted by patient, slice and edges, each once. defects: Defect -> number of files, objects or series.
+    annotated_series: series that were annotated as a whole, sorted, named as in the catalog: their slices without a box
+    show no tumour. (PASCAL VOC files and reports name slices only: of these kinds a series is annotated if a box lies
+    on one of its slices.) unsure_slices: SOP instances, sorted, on which something was drawn that could not be used, so
+    that without a box they say nothing. patient_of: whose these series and slices are.
+    """
 
     boxes: tuple[TumourBox, ...]
     defects: Mapping[str, int]
+    annotated_series: tuple[str, ...] = ()
+    unsure_slices: tuple[str, ...] = ()
+    patient_of: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Found:
+    """What was read from annotations. series: those annotated as a whole, unsure: slices on which something was drawn
+    that could not be used; both UID -> patient, empty where unknown.
+    """
+
+    boxes: "list[TumourBox]" = field(default_factory=list)
+    defects: "Counter[Defect]" = field(default_factory=Counter)
+    series: dict[str, str] = field(default_factory=dict)
+    unsure: dict[str, str] = field(default_factory=dict)
+
+    def add(self, other: "Found") -> None:
+        """Take over what another file gave."""
+        self.boxes += other.boxes
+        self.defects.update(other.defects)
+        self.series.update(other.series)
+        self.unsure.update(other.unsure)
+
+    def lose(self, defect: "Defect", sop_uid: str = "", patient: str = "") -> None:
+        """Count what cannot be used. sop_uid: the slice that it was drawn on, if that is known."""
+        self.defects[defect] += 1
+        if sop_uid:
+            self.unsure[sop_uid] = patient
 
 
 class Defect(StrEnum):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chestgan_core.reasons import Synthetic
-from chestgan_core.sources.annotations.boxes import Defect, TumourBox
+from chestgan_core.sources.annotations.boxes import Defect, Found, TumourBox
 from chestgan_core.sources.annotations.voc import UID, whole_box
 
 if TYPE_CHECKING:
@@ -35,56 +35,53 @@ HISTOLOGY = {
 }
 
 
-def read_report(
-    path: Path, patient: str, synthetic: Synthetic = "refuse"
-) -> tuple[list[TumourBox], Counter[Defect]]:
-    """The boxes of one report, and counts of defects. patient: whose report it is, by the catalog. synthetic: what is
-    done with a report that is flagged so.
+def read_report(path: Path, patient: str, synthetic: Synthetic = "refuse") -> Found:
+    """The boxes of one report. patient: whose report it is, by the catalog. synthetic: what is done with a report that
+    is flagged so.
     """
     import pydicom
 
     from chestgan_core.dicom.synthetic import synthetic_cause
 
-    defects: Counter[Defect] = Counter()
+    found = Found()
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
-            return [], Counter({Defect.TOO_LARGE: 1})
+            return Found(defects=Counter({Defect.TOO_LARGE: 1}))
         report = pydicom.dcmread(path, stop_before_pixels=True)
         if synthetic == "refuse" and synthetic_cause(report):
-            return [], Counter({Defect.SYNTHETIC: 1})
+            return Found(defects=Counter({Defect.SYNTHETIC: 1}))
         groups = [item for item in _items(report) if _concept(item) == MEASUREMENT_GROUP]
         if not groups:
-            return [], Counter({Defect.NO_REPORT: 1})
-        boxes = [box for group in groups for box in _boxes_of(group, patient, defects)]
+            return Found(defects=Counter({Defect.NO_REPORT: 1}))
+        for group in groups:
+            _read_group(group, patient, found)
     except Exception:
         # On damaged bytes pydicom raises errors of any class. Nothing of a damaged report is used.
-        return [], Counter({Defect.UNREADABLE: 1})
-    return boxes, defects
+        return Found(defects=Counter({Defect.UNREADABLE: 1}))
+    return found
 
 
-def _boxes_of(group: "Dataset", patient: str, defects: Counter[Defect]) -> Iterator[TumourBox]:
-    label = _label(group, defects)
+def _read_group(group: "Dataset", patient: str, found: Found) -> None:
+    label = _label(group, found.defects)
     regions = [
         item for item in _items(group, into_groups=False) if item.get("ValueType") in ("SCOORD", "SCOORD3D")
     ]
-    defects[Defect.NO_REGION] += not regions
+    found.defects[Defect.NO_REGION] += not regions
     for region in regions:
         if region.ValueType == "SCOORD3D":
-            defects[Defect.NEEDS_GEOMETRY] += 1
+            found.lose(Defect.NEEDS_GEOMETRY)
             continue
         image, outline = _image_of(region), _outline(region)
-        for part in (image, outline):
-            if isinstance(part, Defect):
-                defects[part] += 1
-                break
-        else:
-            # A report does not have the size of the image, so only negative edges can be recognized as outside.
-            whole = whole_box(outline, (math.inf, math.inf))  # type: ignore[arg-type]
-            if isinstance(whole, Defect):
-                defects[whole] += 1
-                continue
-            defects[Defect.REACHES_OUT] += whole.cut
-            yield TumourBox(patient, str(image), *whole.edges, label=label, origin="sr")
+        if isinstance(image, Defect):
+            found.lose(image)
+            continue
+        # A report does not have the size of the image, so only negative edges can be recognized as outside.
+        whole = outline if isinstance(outline, Defect) else whole_box(outline, (math.inf, math.inf))
+        if isinstance(whole, Defect):
+            found.lose(whole, image, patient)
+            continue
+        found.defects[Defect.REACHES_OUT] += whole.cut
+        found.boxes.append(TumourBox(patient, image, *whole.edges, label=label, origin="sr"))
 
 
 def _image_of(region: "Dataset") -> "str | Defect":

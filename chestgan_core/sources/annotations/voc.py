@@ -1,6 +1,6 @@
 """Tumour boxes from PASCAL VOC files: `.../<patient>/<SOPInstanceUID>.xml`, in a folder or a zip.
 
-In: the folder or zip, and which folder belongs to which patient. Out: boxes and counts of defects. The name of a file
+In: the folder or zip, and which folder belongs to which patient. Out: boxes, and counts of defects. The name of a file
 is its slice, the folder that it lies in its patient; its elements `filename` and `folder` are `Unknow` in
 Lung-PET-CT-Dx.
 
@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
 from chestgan_core.local.progress import Progress
-from chestgan_core.sources.annotations.boxes import Defect, TumourBox
+from chestgan_core.sources.annotations.boxes import Defect, Found, TumourBox
 
 # An annotation has some 500 bytes an object.
 MAX_FILE_BYTES = 1024**2
@@ -36,73 +36,75 @@ class RefusedXml(Exception):
         super().__init__(defect.meaning)
 
 
-def read_voc_files(
-    path: Path, patient_of: Callable[[str], str], progress: Progress | None = None
-) -> tuple[list[TumourBox], Counter[Defect]]:
-    """Every box in the XML files below `path`, and counts of defects. Files with another suffix are ignored.
+def read_voc_files(path: Path, patient_of: Callable[[str], str], progress: Progress | None = None) -> Found:
+    """Every box in the XML files below `path`. Files with another suffix are ignored.
 
     patient_of: name of a folder -> patient of the catalog, "" for none. Raises BadInput: no such path, or empty.
     """
     from chestgan_core.dicom.file_walk import READ_ERRORS, Archives, Refused, walk
     from chestgan_core.dicom.left_out import LeftOut
 
-    boxes: list[TumourBox] = []
-    defects: Counter[Defect] = Counter()
+    found = Found()
     with Archives() as archives:
         for file in walk([path], archives):
             if isinstance(file, Refused):
-                defects[Defect.UNREADABLE] += file.reason not in (LeftOut.NOT_DICOM, LeftOut.DUPLICATE)
+                found.defects[Defect.UNREADABLE] += file.reason not in (LeftOut.NOT_DICOM, LeftOut.DUPLICATE)
             else:
                 # The name of an entry in a zip follows after a colon.
                 name = PurePosixPath(file.name.replace("\\", "/").replace(":", "/"))
-                if name.suffix.lower() == ".xml" and file.size > MAX_FILE_BYTES:
-                    defects[Defect.TOO_LARGE] += 1
-                elif name.suffix.lower() == ".xml":
-                    try:
-                        data = archives.read(file.location, MAX_FILE_BYTES)
-                    except READ_ERRORS:
-                        defects[Defect.UNREADABLE] += 1
+                if name.suffix.lower() == ".xml":
+                    sop_uid = name.stem if UID.fullmatch(name.stem) else ""
+                    patient = patient_of(name.parent.name)
+                    if file.size > MAX_FILE_BYTES:
+                        found.lose(Defect.TOO_LARGE, sop_uid, patient)
                     else:
-                        boxes += _boxes_of(data, name.stem, patient_of(name.parent.name), defects)
+                        try:
+                            data = archives.read(file.location, MAX_FILE_BYTES)
+                        except READ_ERRORS:
+                            found.lose(Defect.UNREADABLE, sop_uid, patient)
+                        else:
+                            found.add(read_voc(data, sop_uid, patient))
             if progress is not None:
                 progress.step()
-    return boxes, defects
+    return found
 
 
-def _boxes_of(data: bytes, sop_uid: str, patient: str, defects: Counter[Defect]) -> list[TumourBox]:
-    if not UID.fullmatch(sop_uid):
-        defects[Defect.NO_UID] += 1
-        return []
+def read_voc(data: bytes, sop_uid: str, patient: str) -> Found:
+    """The boxes of one file. sop_uid: of the slice, "" where the name of the file is none."""
+    found = Found()
+    if not sop_uid:
+        found.lose(Defect.NO_UID)
+        return found
     try:
         root = parse_xml(data)
     except RefusedXml as error:
-        defects[error.defect] += 1
-        return []
+        found.lose(error.defect, sop_uid, patient)
+        return found
     # LookupError, ValueError: an encoding that neither expat nor Python supports.
     except (ElementTree.ParseError, LookupError, ValueError):
-        defects[Defect.UNPARSABLE] += 1
-        return []
+        found.lose(Defect.UNPARSABLE, sop_uid, patient)
+        return found
     if root.tag != "annotation":
-        defects[Defect.UNPARSABLE] += 1
-        return []
-    defects[Defect.UNKNOWN_PATIENT] += not patient
+        found.lose(Defect.UNPARSABLE, sop_uid, patient)
+        return found
+    found.defects[Defect.UNKNOWN_PATIENT] += not patient
     stated = _numbers(root.find("size"), "width", "height")
     is_size = stated is not None and all(0 < edge <= MAX_EDGE and edge == int(edge) for edge in stated)
     width, height = map(int, stated) if stated is not None and is_size else (0, 0)
-    defects[Defect.NO_SIZE] += not is_size
-    boxes = []
+    found.defects[Defect.NO_SIZE] += not is_size
     # One object may have several boxes; the collection's own reader takes all of them, too.
-    found = [(thing, box) for thing in root.iter("object") for box in thing.iter("bndbox")]
-    defects[Defect.NO_OBJECT] += not found
-    for thing, element in found:
+    drawn = [(thing, box) for thing in root.iter("object") for box in thing.iter("bndbox")]
+    if not drawn:
+        found.lose(Defect.NO_OBJECT, sop_uid, patient)
+    for thing, element in drawn:
         edges = _numbers(element, "xmin", "ymin", "xmax", "ymax")
         whole = Defect.BAD_BOX if edges is None else whole_box(edges, (width or math.inf, height or math.inf))
         if isinstance(whole, Defect):
-            defects[whole] += 1
+            found.lose(whole, sop_uid, patient)
             continue
-        defects[Defect.REACHES_OUT] += whole.cut
-        label = read_label(thing.findtext("name") or "", defects)
-        boxes.append(
+        found.defects[Defect.REACHES_OUT] += whole.cut
+        label = read_label(thing.findtext("name") or "", found.defects)
+        found.boxes.append(
             TumourBox(
                 patient,
                 sop_uid,
@@ -113,7 +115,7 @@ def _boxes_of(data: bytes, sop_uid: str, patient: str, defects: Counter[Defect])
                 image_height=height,
             )
         )
-    return boxes
+    return found
 
 
 def parse_xml(data: bytes) -> ElementTree.Element:

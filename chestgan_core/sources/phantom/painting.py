@@ -138,26 +138,10 @@ class Painter:
             inside += 14 * self._field(a.texture, depth) + 22 * self._field(a.mottle, depth)
             tree = c.cover_tubes(self.vessels, depth, self.slab)
             inside += tree * (np.float32(a.blood) - inside)
-            inside += self._tumour(depth) * (MUSCLE - 10 - inside)
+            inside += tumour_cover(a, c, depth) * (MUSCLE - 10 - inside)
             c.hu += lung * (inside - c.hu)
         c.hu += walls * (WALL - c.hu)
         c.hu += lumen * (AIR + 15 - c.hu)
-
-    def _tumour(self, depth: float) -> Field:
-        t, c = self.anatomy.tumour, self.canvas
-        cover = np.zeros_like(c.hu)
-        height = 1 - ((depth - t.depth) / t.radius) ** 2
-        if height <= 0:
-            return cover
-        rows, columns = c.to_pixels(np.asarray(t.x), np.asarray(t.y))
-        reach = 2 * t.radius / c.pixel
-        box = (
-            slice(max(int(rows - reach), 0), int(rows + reach) + 2),
-            slice(max(int(columns - reach), 0), int(columns + reach) + 2),
-        )
-        dx, dy = c.x[box] - np.float32(t.x), c.y[box] - np.float32(t.y)
-        cover[box] = c.cover(t.outline(np.arctan2(dy, dx)) * np.float32(np.sqrt(height)) - np.hypot(dx, dy))
-        return cover
 
     def _bones(self, depth: float, cage: Field) -> None:
         c, a = self.canvas, self.anatomy
@@ -232,3 +216,22 @@ class Painter:
         else:
             hu = blur(c.hu) + np.float32(a.noise * 2.6) * blur(blur(noise))
         return np.clip(hu, -1024, 3071)
+
+
+def tumour_cover(anatomy: Anatomy, canvas: Canvas, depth: float) -> Field:
+    """Fraction of each pixel inside the tumour at this depth (mm); its outline shrinks as that of a ball does."""
+    t = anatomy.tumour
+    cover = np.zeros_like(canvas.hu)
+    height = 1 - ((depth - t.depth) / t.radius) ** 2
+    if height <= 0:
+        return cover
+    rows, columns = canvas.to_pixels(np.asarray(t.x), np.asarray(t.y))
+    reach = 2 * t.radius / canvas.pixel
+    box = (
+        slice(max(int(rows - reach), 0), int(rows + reach) + 2),
+        slice(max(int(columns - reach), 0), int(columns + reach) + 2),
+    )
+    dx, dy = canvas.x[box] - np.float32(t.x), canvas.y[box] - np.float32(t.y)
+    outline = t.outline(np.arctan2(dy, dx)) * np.float32(np.sqrt(height))
+    cover[box] = canvas.cover(outline - np.hypot(dx, dy))
+    return cover

@@ -18,6 +18,7 @@ from chestgan_core.errors import BadInput
 from chestgan_core.local.progress import Progress
 
 if TYPE_CHECKING:
+    from chestgan_core.sources.phantom.anatomy import Anatomy
     from chestgan_core.sources.phantom.painting import Painter
 
 _FIRST_LETTERS = "ABGAGA"
@@ -115,10 +116,10 @@ def write_phantom(
 
     patient_id, histology = phantom_id(number, seed), histology_of(number, seed)
     anatomy = draw_anatomy(seed, number, histology)
-    spacing = round(anatomy.length / slices, 4)
+    spacing = slice_spacing(anatomy, slices)
     thickness = round(min(spacing, 3.0), 4)
     painter = Painter(anatomy, size, thickness)
-    uids = Uids(f"{seed}/{number}/{size}/{slices}")
+    uids = Uids(uid_scope(seed, number, size, slices))
     head = series_header(patient_id, anatomy, uids, size, thickness, number)
     order = np.random.default_rng([seed, number, 2]).permutation(slices)
     extension = ".dcm" if number % 2 else ""
@@ -152,6 +153,16 @@ def write_phantom(
         localizer=target / "SCOUT.dcm" if number == 1 else None,
         tumour=_tumour_box(painter, spacing, slices),
     )
+
+
+def uid_scope(seed: int, number: int, size: int, slices: int) -> str:
+    """What the UIDs of one patient are made from, beside their names."""
+    return f"{seed}/{number}/{size}/{slices}"
+
+
+def slice_spacing(anatomy: "Anatomy", slices: int) -> float:
+    """Distance in mm between the middles of neighbouring slices."""
+    return round(anatomy.length / slices, 4)
 
 
 def _z(index: float, spacing: float, slices: int) -> float:

@@ -14,7 +14,8 @@ from chestgan_core.errors import BadInput, NotInStore, SourceUnreachable
 from chestgan_core.slices.normalization import normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.sources.annotations.boxes import Annotations, Defect, TumourBox
-from chestgan_core.sources.annotations.gather import StoredAnnotations, gather_annotations, read_annotations
+from chestgan_core.sources.annotations.gather import gather_annotations
+from chestgan_core.sources.annotations.stored import StoredAnnotations, read_annotations
 from chestgan_core.sources.catalog.stored_catalog import catalog_series
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store

@@ -1,11 +1,12 @@
 """Structured reports: boxes from the regions that TID 1410 and 1411 allow, and counts of regions without one."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
 
-from chestgan_core.sources.annotations.boxes import Defect, TumourBox
+from chestgan_core.sources.annotations.boxes import Defect, Found, TumourBox
 from chestgan_core.sources.annotations.structured_reports import read_report
 from tests.sources.annotations.annotation_files import SQUARE, group, image, region, report
 
@@ -16,8 +17,8 @@ PATIENT = "Lung_Dx-A0001"
 def read(folder: Path, *groups: Dataset) -> tuple[list[TumourBox], dict[str, int]]:
     path = folder / "report.dcm"
     report(*groups).save_as(path, enforce_file_format=True)
-    boxes, defects = read_report(path, PATIENT)
-    return boxes, {str(defect): count for defect, count in defects.items() if count}
+    found = read_report(path, PATIENT)
+    return found.boxes, {str(defect): count for defect, count in found.defects.items() if count}
 
 
 def test_a_box_for_each_measurement_group_on_the_image_it_was_selected_from(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_a_report_without_measurements_and_a_group_without_regions_are_counted(t
 def test_nothing_of_a_damaged_report_is_used(tmp_path: Path) -> None:
     path = tmp_path / "report.dcm"
     path.write_bytes(b"<html>503</html>")
-    assert read_report(path, PATIENT) == ([], {Defect.UNREADABLE: 1})
+    assert read_report(path, PATIENT) == Found(defects=Counter({Defect.UNREADABLE: 1}))
 
 
 def test_a_group_within_a_group_has_its_own_region(tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_a_report_larger_than_any_is_not_read(tmp_path: Path) -> None:
     report(group(region(image(SOP)))).save_as(path, enforce_file_format=True)
     with path.open("ab") as file:
         file.truncate(65 * 1024**2)
-    assert read_report(path, PATIENT) == ([], {Defect.TOO_LARGE: 1})
+    assert read_report(path, PATIENT) == Found(defects=Counter({Defect.TOO_LARGE: 1}))
 
 
 @pytest.mark.parametrize("data", [[0.1, 0.1, 0.5, 0.1, 0.5, 0.4, 0.1, 0.1], [4, 4, 5, 4, 5, 9, 4, 4]])
