@@ -227,43 +227,51 @@ def draw_layouts(
         number = seed % classes if classes else -1
         tumour = None if tumour_fraction is None else bool(random.random() < tumour_fraction)
         if (number, tumour) not in chances:
-            chances[number, tumour] = _chances(table, number, tumour)
-        entry = int(np.searchsorted(chances[number, tumour], random.random(), side="right"))
-        layouts.append(_drawn(table, entry, tumour, random))
+            fits = np.ones(len(table), bool) if tumour is None else table.has_box == tumour
+            chances[number, tumour] = chances_of(table, number, fits)
+        entry = chosen_entry(chances[number, tumour], random)
+        position = moved_position(table, entry, random)
+        boxes = () if tumour is False else moved_boxes(table, entry, position, random)
+        layouts.append(Layout(boxes, position))
     return layouts
 
 
-def _chances(table: LayoutTable, number: int, tumour: bool | None) -> np.ndarray:
-    """(E,) cumulative chances of the entries: of the class, with or without a tumour; of more where there are none."""
+def chances_of(table: LayoutTable, number: int, fits: np.ndarray) -> np.ndarray:
+    """(E,) cumulative chances of the entries that fit (E,) and are of a class (-1: none); where there are none: of all
+    that fit, and where none fits, of all.
+    """
     of_class = table.class_number == number
-    fits = np.ones(len(table), bool) if tumour is None else table.has_box == tumour
     for allowed in (of_class & fits, fits, np.ones(len(table), bool)):
         weights = table.weight * allowed.astype(np.float64)
         if weights.sum() > 0:
             break
-    chances = weights.cumsum()
-    last = int(np.flatnonzero(weights)[-1])
-    chances[last:] = np.inf  # against rounding
-    return np.where(np.isinf(chances), np.inf, chances / weights.sum())
+    chances: np.ndarray = weights.cumsum() / weights.sum()
+    chances[np.flatnonzero(weights)[-1] :] = np.inf  # against rounding
+    return chances
 
 
-def _drawn(table: LayoutTable, entry: int, tumour: bool | None, random: np.random.Generator) -> Layout:
-    stored = float(table.position[entry])
-    along = stored + random.uniform(-ALONG, ALONG)
-    position = None if math.isnan(stored) else round(min(max(along, 0.0), 1.0), 4)
-    if tumour is False or not table.has_box[entry]:
-        return Layout(() if tumour is False or table.known[entry] else None, position)
+def chosen_entry(chances: np.ndarray, random: np.random.Generator) -> int:
+    """An entry, by the cumulative chances of all."""
+    return int(np.searchsorted(chances, random.random(), side="right"))
+
+
+def moved_position(table: LayoutTable, entry: int, random: np.random.Generator) -> float | None:
+    """A position near that of an entry; None where it is unknown."""
+    along = float(table.position[entry]) + random.uniform(-ALONG, ALONG)
+    return None if math.isnan(along) else min(max(along, 0.0), 1.0)
+
+
+def moved_boxes(
+    table: LayoutTable, entry: int, position: float | None, random: np.random.Generator
+) -> tuple[Edges, ...] | None:
+    """Boxes near those of an entry; (): surely none; None: nothing is known."""
+    if not table.has_box[entry]:
+        return () if table.known[entry] else None
     boxes = []
     for box in _edges(table.boxes[entry]):
         moved, inside = _moved(box, table.resolution, table.zone, position, random)
-        boxes.append(_rounded(moved if inside else box))  # an entry is itself moved
-    return Layout(tuple(boxes), position)
-
-
-def _rounded(box: Edges) -> Edges:
-    """To hundredths of a pixel, which labels and DICOM keep as they are."""
-    left, top, right, bottom = (round(edge, 2) for edge in box)
-    return left, top, right, bottom
+        boxes.append(moved if inside else box)  # an entry is itself moved
+    return tuple(boxes)
 
 
 def _edges(boxes: np.ndarray) -> list[Edges]:
