@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
+from chestgan_core.config.conditions import Conditions
 from chestgan_core.config.dataset import dataset_files, dataset_named
 from chestgan_core.config.labels import class_key, comparable
 from chestgan_core.config.training_plan import (
@@ -36,6 +37,8 @@ NOT_IN_WEIGHTS = frozenset(
 )
 # Modules of chestgan_core/networks/.
 Family: TypeAlias = Literal["vanilla", "dcgan", "wgan", "spectral", "r3"]
+# Those that see a map of tumours at several resolutions.
+TUMOUR_FAMILIES: tuple[Family, ...] = ("dcgan", "spectral", "r3")
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 
@@ -72,13 +75,16 @@ class Publication(Section):
     """The synthetic set. images: their number; they come from the seeds first_seed, first_seed + 1, ...
 
     bits: 8 or 16 a pixel. 16 keeps what 8 round away: one of 256 grey levels of a window 1,500 HU wide is 5.9 HU.
-    weights: whether the set holds the generator too, so that others make more of its images.
+    weights: whether the set holds the generator too, so that others make more of its images. tumour_fraction: of the
+    images that are asked to show a tumour; the others surely show none. null: as among the training slices, with as
+    many of which nothing is said.
     """
 
     images: Annotated[int, Field(ge=1)] = 200
     first_seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     bits: Literal[8, 16] = 8
     weights: bool = False
+    tumour_fraction: Fraction | None = None
 
 
 class Compute(Section):
@@ -143,8 +149,8 @@ class Experiment(Section):
     slices and the noise. window: in Hounsfield units for CT; `grey` for images without them.
 
     classes: on which the generator is conditioned (histology letters of CT, folders of images); slices of other classes
-    are not used. Empty: all slices, unconditional. min_patients_per_class: for training. provenance: of an experiment
-    that a hyperparameter study wrote.
+    are not used. Empty: all slices. conditions: what the generator is told besides. min_patients_per_class: for
+    training. provenance: of an experiment that a hyperparameter study wrote.
     """
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -155,6 +161,7 @@ class Experiment(Section):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     classes: tuple[str, ...] = ()
     min_patients_per_class: Annotated[int, Field(ge=1)] = 10
+    conditions: Conditions = Conditions()
     network: Network = Network()
     training: TrainingPlan
     evaluation: Evaluation = Evaluation()
@@ -183,6 +190,28 @@ class Experiment(Section):
             )
         if not dataset.has_hounsfield and self.window != "grey":
             raise ValueError(f"window: {self.dataset} has images without Hounsfield units; choose grey")
+        return self
+
+    @model_validator(mode="after")
+    def _conditions_fit(self) -> Self:
+        conditions, dataset = self.conditions, dataset_named(self.dataset)
+        if conditions and not dataset.has_hounsfield:
+            raise ValueError(
+                f"conditions: {self.dataset} has pictures: neither positions in the body nor tumours are known; "
+                "leave out position and tumour"
+            )
+        if conditions.tumour is None:
+            return self
+        if not dataset.annotations:
+            raise ValueError(
+                f"conditions.tumour: {self.dataset} names no annotations, so nobody knows where its tumours are; "
+                "name them in the dataset, or leave out tumour"
+            )
+        if self.network.family not in TUMOUR_FAMILIES:
+            raise ValueError(
+                f"conditions.tumour: {self.network.family} takes no map of tumours; choose the network "
+                f"{', '.join(TUMOUR_FAMILIES)}"
+            )
         return self
 
     @field_validator("resolution")

@@ -48,9 +48,11 @@ from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, content_version, parse_typed
 from chestgan_core.store.forgotten import keep_unless_forgotten
 from chestgan_core.store.store import Store
+from chestgan_core.training.conditions import class_of
 from chestgan_core.training.data import LoadedSlices, load_slices
 from chestgan_core.training.devices import pick_device
-from chestgan_core.training.generation import class_numbers, class_of, generate
+from chestgan_core.training.generation import generate
+from chestgan_core.training.layouts import asked_of, layouts_for
 from chestgan_core.training.run import fetch_discriminator, fetch_generator, newest_run
 from chestgan_core.training.run_manifest import GENERATOR_FILE, read_run_manifest
 
@@ -217,7 +219,9 @@ def _score(
     count = min(experiment.evaluation.images, len(held_out.images))
     seeds = range(first, first + count)
     with Progress(f"metric_report {experiment.name}", count, "images to score") as progress:
-        fake = as_published(generate(generator, seeds, progress), experiment.publication.bits)
+        layouts = layouts_for(seeds, experiment, generator.layouts, experiment.publication.tumour_fraction)
+        made = generate(generator, seeds, layouts, progress)
+        fake = as_published(made, experiment.publication.bits)
     report = evaluate(
         _real(held_out, experiment),
         fake,
@@ -250,9 +254,9 @@ def _score(
     )
     report = with_thesis(
         report,
-        ThesisImages(held_out.images, held_out.classes),
-        ThesisImages(fake, class_numbers(seeds, experiment)),
-        ThesisImages(reference.images, reference.classes),
+        ThesisImages(held_out.images, held_out.conditions),
+        ThesisImages(fake, asked_of(seeds, experiment, generator.layouts, layouts)),
+        ThesisImages(reference.images, reference.conditions),
         discriminator,
         experiment.seed,
     )
@@ -293,7 +297,8 @@ def _training_pictures(store: Store, run: Artefact) -> dict[str, bytes]:
 def _slices(
     store: Store, training_set: TrainingSet, side: str, experiment: Experiment, folder: Path
 ) -> LoadedSlices:
-    return load_slices(training_set.fetch(store, side, folder / side), experiment)
+    marks = training_set.marks(store) if experiment.conditions.tumour is not None else None
+    return load_slices(training_set.fetch(store, side, folder / side), experiment, marks)
 
 
 def _real(loaded: LoadedSlices, experiment: Experiment) -> RealImages:

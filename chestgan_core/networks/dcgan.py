@@ -12,7 +12,15 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from chestgan_core.networks.conditioning import ClassProjection, NoiseWithClass
+from chestgan_core.networks.conditioning import (
+    NOTHING_KNOWN,
+    UNCONDITIONAL,
+    Condition,
+    ConditionKinds,
+    ConditionProjection,
+    NoiseWithCondition,
+    TumourMaps,
+)
 
 # Feature maps stop doubling here, or the 4 x 4 layer of a large network would outweigh the rest.
 MAX_MAPS = 1024
@@ -20,16 +28,20 @@ SMALLEST_RESOLUTION = 16
 
 
 class Generator(nn.Module):
-    """z (N, latent) float32, and classes (N,) int64 if any, to images (N, 1, resolution, resolution) in [-1, 1].
+    """z (N, latent) float32, and what is asked, to images (N, 1, resolution, resolution) in [-1, 1].
 
-    width: feature maps at half of the resolution, the largest layer.
+    width: feature maps at half of the resolution, the largest layer. A map of tumours is added to the feature maps of
+    each layer but the last, after their normalization, which would take it out again.
     Raises ValueError for a resolution that is not a power of two, 16 or more.
     """
 
-    def __init__(self, latent: int, width: int, resolution: int, classes: int = 0) -> None:
+    def __init__(
+        self, latent: int, width: int, resolution: int, conditions: ConditionKinds = UNCONDITIONAL
+    ) -> None:
         super().__init__()
-        self.noise = NoiseWithClass(latent, classes)
+        self.noise = NoiseWithCondition(latent, conditions)
         maps = feature_maps(width, resolution)[::-1]
+        self.tumours = TumourMaps(maps) if conditions.tumour else None
         # (N, dimension, 1, 1) -> (N, maps[0], 4, 4)
         layers: list[nn.Module] = [
             nn.ConvTranspose2d(self.noise.dimension, maps[0], 4, 1, 0, bias=False),
@@ -42,22 +54,39 @@ class Generator(nn.Module):
         layers += [nn.ConvTranspose2d(maps[-1], 1, 4, 2, 1, bias=False), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
-        """(N, latent), (N,) -> (N, 1, resolution, resolution)."""
-        images: Tensor = self.layers(self.noise(z, classes)[:, :, None, None])
-        return images
+    def forward(self, z: Tensor, condition: Condition = NOTHING_KNOWN) -> Tensor:
+        """(N, latent) -> (N, 1, resolution, resolution)."""
+        x: Tensor = self.noise(z, condition)[:, :, None, None]
+        if self.tumours is None or condition.tumours is None:
+            x = self.layers(x)
+            return x
+        level = 0
+        for layer in self.layers:
+            x = layer(x)
+            if isinstance(layer, nn.BatchNorm2d):
+                x, level = self.tumours.added(level, x, condition.tumours), level + 1
+        return x
 
 
 class Discriminator(nn.Module):
-    """Images (N, 1, resolution, resolution) float32 in [-1, 1], and classes, to logits (N,): above 0 means real.
+    """Images (N, 1, resolution, resolution) float32 in [-1, 1], and what they were asked to be, to logits (N,): above 0
+    means real.
 
-    width: feature maps at half of the resolution. normalized: batch normalization on all layers but the first, as in
-    the paper; a critic that is held smooth by a penalty or by its weights has none.
+    width: feature maps at half of the resolution. A map of tumours is added to what each convolution gives. normalized:
+    batch normalization on all layers but the first, as in the paper; a critic that is held smooth by a penalty or by
+    its weights has none.
     """
 
-    def __init__(self, width: int, resolution: int, classes: int = 0, normalized: bool = True) -> None:
+    def __init__(
+        self,
+        width: int,
+        resolution: int,
+        conditions: ConditionKinds = UNCONDITIONAL,
+        normalized: bool = True,
+    ) -> None:
         super().__init__()
         maps = feature_maps(width, resolution)
+        self.tumours = TumourMaps(maps) if conditions.tumour else None
         # (N, 1, resolution, resolution) -> (N, width, resolution / 2, resolution / 2)
         layers: list[nn.Module] = [nn.Conv2d(1, maps[0], 4, 2, 1, bias=not normalized), _leaky()]
         for narrow, wide in pairwise(maps):
@@ -67,18 +96,32 @@ class Discriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
         # (N, maps[-1], 4, 4) -> (N, 1, 1, 1)
         self.last = nn.Conv2d(maps[-1], 1, 4, 1, 0, bias=not normalized)
-        self.projection = ClassProjection(maps[-1], classes)
+        self.projection = ConditionProjection(maps[-1], conditions)
 
-    def forward(self, images: Tensor, classes: Tensor | None = None) -> Tensor:
-        """(N, 1, resolution, resolution), (N,) -> (N,)."""
-        features: Tensor = self.layers(images)
+    def forward(self, images: Tensor, condition: Condition = NOTHING_KNOWN) -> Tensor:
+        """(N, 1, resolution, resolution) -> (N,)."""
+        features: Tensor = self._features(images, condition)
         logits: Tensor = self.last(features).flatten()
-        scores: Tensor = logits + self.projection(features.mean(dim=(2, 3)), classes)
+        scores: Tensor = logits + self.projection(features.mean(dim=(2, 3)), condition)
         return scores
+
+    def _features(self, images: Tensor, condition: Condition) -> Tensor:
+        """(N, 1, resolution, resolution) -> (N, maps[-1], 4, 4)."""
+        x = images
+        if self.tumours is None or condition.tumours is None:
+            x = self.layers(x)
+            return x
+        level = 0
+        for layer in self.layers:
+            x = layer(x)
+            if isinstance(layer, nn.Conv2d):
+                x, level = self.tumours.added(level, x, condition.tumours), level + 1
+        return x
 
 
 def initialize(network: nn.Module, seed: int) -> None:
-    """Draw new weights: convolutions and embeddings from N(0, 0.02), batch normalization from N(1, 0.02); biases are 0.
+    """Draw new weights: convolutions, linear layers and embeddings from N(0, 0.02), batch normalization from N(1,
+    0.02); biases are 0.
 
     By the type of the layer: a test of the spelling of class names fails silently, which left the networks of the
     thesis on PyTorch's defaults. Drawn on the CPU, so that a seed gives the same network on each device.
@@ -86,7 +129,7 @@ def initialize(network: nn.Module, seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for layer in network.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Embedding):
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Embedding | nn.Linear):
                 layer.weight.normal_(0.0, 0.02, generator=random)
             elif isinstance(layer, nn.BatchNorm2d):
                 layer.weight.normal_(1.0, 0.02, generator=random)

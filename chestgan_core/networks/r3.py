@@ -13,7 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from chestgan_core.networks.conditioning import ClassProjection, NoiseWithClass
+from chestgan_core.networks.conditioning import (
+    NOTHING_KNOWN,
+    UNCONDITIONAL,
+    Condition,
+    ConditionKinds,
+    ConditionProjection,
+    NoiseWithCondition,
+    TumourMaps,
+)
 
 MAX_WIDENING = 4  # times the width at the full resolution
 BASE = 4  # pixels per side at the narrow end
@@ -37,56 +45,64 @@ class Block(nn.Module):
 
 
 class Generator(nn.Module):
-    """z (N, latent), and classes if any, to images (N, 1, resolution, resolution) float32, about [-1, 1].
+    """z (N, latent), and what is asked, to images (N, 1, resolution, resolution) float32, about [-1, 1].
 
     width: feature maps at the full resolution.
     """
 
-    def __init__(self, latent: int, width: int, resolution: int, classes: int = 0) -> None:
+    def __init__(
+        self, latent: int, width: int, resolution: int, conditions: ConditionKinds = UNCONDITIONAL
+    ) -> None:
         super().__init__()
         maps = feature_maps(width, resolution)[::-1]
-        self.noise = NoiseWithClass(latent, classes)
+        self.noise = NoiseWithCondition(latent, conditions)
+        self.tumours = TumourMaps(maps) if conditions.tumour else None
         self.first = nn.Linear(self.noise.dimension, maps[0] * BASE**2)
         self.blocks = nn.ModuleList([Block(count) for count in maps])
         # 1x1 where the number of maps changes, before the image grows: there it costs a quarter.
         self.changes = nn.ModuleList(_change(wide, narrow) for wide, narrow in pairwise(maps))
         self.last = nn.Conv2d(maps[-1], 1, 3, padding=1)
 
-    def forward(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
-        """(N, latent), (N,) -> (N, 1, resolution, resolution)."""
+    def forward(self, z: Tensor, condition: Condition = NOTHING_KNOWN) -> Tensor:
+        """(N, latent) -> (N, 1, resolution, resolution)."""
         # (N, dimension) -> (N, maps[0], 4, 4)
-        x = self.blocks[0](self.first(self.noise(z, classes)).unflatten(1, (-1, BASE, BASE)))
-        for change, block in zip(self.changes, list(self.blocks)[1:], strict=True):
+        x = self.first(self.noise(z, condition)).unflatten(1, (-1, BASE, BASE))
+        x = self.blocks[0](_with_tumours(self.tumours, 0, x, condition))
+        for level, (change, block) in enumerate(zip(self.changes, list(self.blocks)[1:], strict=True), 1):
             # (N, wide, s, s) -> (N, narrow, 2s, 2s)
             x = functional.interpolate(change(x), scale_factor=2, mode="bilinear", align_corners=False)
-            x = block(x)
+            x = block(_with_tumours(self.tumours, level, x, condition))
         images: Tensor = self.last(x)
         return images
 
 
 class Discriminator(nn.Module):
-    """Images (N, 1, resolution, resolution) float32, and classes, to logits (N,). The generator, backwards."""
+    """Images (N, 1, resolution, resolution) float32, and what they were asked to be, to logits (N,). The generator,
+    backwards.
+    """
 
-    def __init__(self, width: int, resolution: int, classes: int = 0) -> None:
+    def __init__(self, width: int, resolution: int, conditions: ConditionKinds = UNCONDITIONAL) -> None:
         super().__init__()
         maps = feature_maps(width, resolution)
+        self.tumours = TumourMaps(maps) if conditions.tumour else None
         self.first = nn.Conv2d(1, maps[0], 3, padding=1)
         self.blocks = nn.ModuleList([Block(count) for count in maps])
         self.changes = nn.ModuleList(_change(narrow, wide) for narrow, wide in pairwise(maps))
         # (N, maps[-1], 4, 4) -> (N, maps[-1]): each map with weights of its own
         self.gather = nn.Conv2d(maps[-1], maps[-1], BASE, groups=maps[-1], bias=False)
         self.last = nn.Linear(maps[-1], 1)
-        self.projection = ClassProjection(maps[-1], classes)
+        self.projection = ConditionProjection(maps[-1], conditions)
 
-    def forward(self, images: Tensor, classes: Tensor | None = None) -> Tensor:
-        """(N, 1, resolution, resolution), (N,) -> (N,)."""
-        x = self.first(images)
-        for block, change in zip(list(self.blocks)[:-1], self.changes, strict=True):
+    def forward(self, images: Tensor, condition: Condition = NOTHING_KNOWN) -> Tensor:
+        """(N, 1, resolution, resolution) -> (N,)."""
+        x = _with_tumours(self.tumours, 0, self.first(images), condition)
+        for level, (block, change) in enumerate(zip(list(self.blocks)[:-1], self.changes, strict=True), 1):
             # (N, narrow, 2s, 2s) -> (N, wide, s, s)
             x = change(functional.avg_pool2d(block(x), 2))
+            x = _with_tumours(self.tumours, level, x, condition)
         features = self.gather(self.blocks[-1](x)).flatten(1)
         logits: Tensor = self.last(features).flatten()
-        scores: Tensor = logits + self.projection(features, classes)
+        scores: Tensor = logits + self.projection(features, condition)
         return scores
 
 
@@ -115,6 +131,12 @@ def feature_maps(width: int, resolution: int) -> list[int]:
     if not doublings.is_integer() or doublings < 2:
         raise ValueError(f"resolution {resolution} is not a power of two, {4 * BASE} or more")
     return [width * min(2 ** max(level - 1, 0), MAX_WIDENING) for level in range(int(doublings) + 1)]
+
+
+def _with_tumours(maps: TumourMaps | None, level: int, x: Tensor, condition: Condition) -> Tensor:
+    if maps is None or condition.tumours is None:
+        return x
+    return maps.added(level, x, condition.tumours)
 
 
 def _change(before: int, after: int) -> nn.Module:

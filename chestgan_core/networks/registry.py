@@ -1,7 +1,7 @@
 """From an experiment to its networks.
 
 A family is a module of this folder, with the name that `network.family` of an experiment gives it. It has three names:
-`Generator(latent, width, resolution, classes)`, `Discriminator(width, resolution, classes)` and
+`Generator(latent, width, resolution, conditions)`, `Discriminator(width, resolution, conditions)` and
 `initialize(network, seed)`, which draws all weights.
 """
 
@@ -11,17 +11,18 @@ from typing import Any
 from torch import nn
 
 from chestgan_core.config.experiment import Experiment
+from chestgan_core.networks.conditioning import ConditionKinds
 
 
 def build_generator(experiment: Experiment) -> nn.Module:
     """The generator of an experiment, initialized from its seed.
 
     Args:
-        experiment: `network` gives family and sizes; `resolution`, `classes` and `seed` the rest.
+        experiment: `network` gives family and sizes; `resolution`, `classes`, `conditions` and `seed` the rest.
 
     Returns:
-        A module from z (N, latent_dim) float32, and classes (N,) int64 where the experiment has some, to images
-        (N, 1, resolution, resolution) float32, about [-1, 1].
+        A module from z (N, latent_dim) float32, and a `conditioning.Condition` where the experiment has conditions, to
+        images (N, 1, resolution, resolution) float32, about [-1, 1].
 
     Examples:
         >>> import torch
@@ -33,7 +34,7 @@ def build_generator(experiment: Experiment) -> nn.Module:
     network = experiment.network
     family = _family(experiment)
     generator: nn.Module = family.Generator(
-        network.latent_dim, network.generator_width, experiment.resolution, len(experiment.classes)
+        network.latent_dim, network.generator_width, experiment.resolution, conditions_of(experiment)
     )
     family.initialize(generator, experiment.seed)
     return generator
@@ -43,11 +44,11 @@ def build_discriminator(experiment: Experiment) -> nn.Module:
     """The discriminator of an experiment, initialized from its seed + 1.
 
     Args:
-        experiment: `network` gives family and width; `resolution`, `classes` and `seed` the rest.
+        experiment: `network` gives family and width; `resolution`, `classes`, `conditions` and `seed` the rest.
 
     Returns:
-        A module from images (N, 1, resolution, resolution) float32 in [-1, 1], and classes (N,) int64 where the
-        experiment has some, to logits (N,): above 0 means real.
+        A module from images (N, 1, resolution, resolution) float32 in [-1, 1], and a `conditioning.Condition` where the
+        experiment has conditions, to logits (N,): above 0 means real.
 
     Examples:
         >>> import torch
@@ -58,7 +59,7 @@ def build_discriminator(experiment: Experiment) -> nn.Module:
     """
     family = _family(experiment)
     discriminator: nn.Module = family.Discriminator(
-        experiment.network.discriminator_width, experiment.resolution, len(experiment.classes)
+        experiment.network.discriminator_width, experiment.resolution, conditions_of(experiment)
     )
     family.initialize(discriminator, experiment.seed + 1)
     return discriminator
@@ -66,3 +67,9 @@ def build_discriminator(experiment: Experiment) -> nn.Module:
 
 def _family(experiment: Experiment) -> Any:
     return import_module(f"chestgan_core.networks.{experiment.network.family}")
+
+
+def conditions_of(experiment: Experiment) -> ConditionKinds:
+    """What the networks of an experiment are told beside noise and image."""
+    conditions = experiment.conditions
+    return ConditionKinds(len(experiment.classes), conditions.position, conditions.tumour is not None)

@@ -28,5 +28,5 @@ def initialize(network: nn.Module, seed: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for layer in [*network.modules()]:
-            if isinstance(layer, nn.Conv2d | nn.Embedding):
+            if isinstance(layer, nn.Conv2d | nn.Embedding | nn.Linear):
                 spectral_norm(cast(nn.Module, layer))

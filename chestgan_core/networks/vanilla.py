@@ -9,21 +9,30 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from chestgan_core.networks.conditioning import ClassProjection, NoiseWithClass
+from chestgan_core.networks.conditioning import (
+    NOTHING_KNOWN,
+    UNCONDITIONAL,
+    Condition,
+    ConditionKinds,
+    ConditionProjection,
+    NoiseWithCondition,
+)
 
 DOUBLINGS = 3
 
 
 class Generator(nn.Module):
-    """z (N, latent), and classes if any, to images (N, 1, resolution, resolution) float32 in [-1, 1].
+    """z (N, latent), and what is asked, to images (N, 1, resolution, resolution) float32 in [-1, 1].
 
     width: units of the first layer; each of the next three has twice as many.
     """
 
-    def __init__(self, latent: int, width: int, resolution: int, classes: int = 0) -> None:
+    def __init__(
+        self, latent: int, width: int, resolution: int, conditions: ConditionKinds = UNCONDITIONAL
+    ) -> None:
         super().__init__()
         self.resolution = resolution
-        self.noise = NoiseWithClass(latent, classes)
+        self.noise = NoiseWithCondition(latent, conditions)
         units = [width * 2**level for level in range(DOUBLINGS + 1)]
         # (N, dimension) -> (N, width)
         layers: list[nn.Module] = [nn.Linear(self.noise.dimension, units[0]), nn.LeakyReLU(0.2)]
@@ -34,19 +43,19 @@ class Generator(nn.Module):
         layers += [nn.Linear(units[-1], resolution**2), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
-    def forward(self, z: Tensor, classes: Tensor | None = None) -> Tensor:
-        """(N, latent), (N,) -> (N, 1, resolution, resolution)."""
-        flat: Tensor = self.layers(self.noise(z, classes))
+    def forward(self, z: Tensor, condition: Condition = NOTHING_KNOWN) -> Tensor:
+        """(N, latent) -> (N, 1, resolution, resolution)."""
+        flat: Tensor = self.layers(self.noise(z, condition))
         return flat.view(-1, 1, self.resolution, self.resolution)
 
 
 class Discriminator(nn.Module):
-    """Images (N, 1, resolution, resolution) float32 in [-1, 1], and classes, to logits (N,).
+    """Images (N, 1, resolution, resolution) float32 in [-1, 1], and what they were asked to be, to logits (N,).
 
     width: units of the second layer; the first has twice as many.
     """
 
-    def __init__(self, width: int, resolution: int, classes: int = 0) -> None:
+    def __init__(self, width: int, resolution: int, conditions: ConditionKinds = UNCONDITIONAL) -> None:
         super().__init__()
         # (N, resolution * resolution) -> (N, width)
         self.layers = nn.Sequential(
@@ -57,13 +66,13 @@ class Discriminator(nn.Module):
             nn.LeakyReLU(0.2),
         )
         self.last = nn.Linear(width, 1)
-        self.projection = ClassProjection(width, classes)
+        self.projection = ConditionProjection(width, conditions)
 
-    def forward(self, images: Tensor, classes: Tensor | None = None) -> Tensor:
-        """(N, 1, resolution, resolution), (N,) -> (N,)."""
+    def forward(self, images: Tensor, condition: Condition = NOTHING_KNOWN) -> Tensor:
+        """(N, 1, resolution, resolution) -> (N,)."""
         features: Tensor = self.layers(images)
         logits: Tensor = self.last(features).flatten()
-        scores: Tensor = logits + self.projection(features, classes)
+        scores: Tensor = logits + self.projection(features, condition)
         return scores
 
 

@@ -6,13 +6,16 @@ pipeline nevertheless, and not in its test bench.
 """
 
 from chestgan_core.networks import dcgan
+from chestgan_core.networks.conditioning import UNCONDITIONAL, ConditionKinds
 
 Generator = dcgan.Generator
 initialize = dcgan.initialize
 
 
 class Discriminator(dcgan.Discriminator):
-    """Images (N, 1, resolution, resolution) float32 in [-1, 1], and classes, to scores (N,): higher is more real."""
+    """Images (N, 1, resolution, resolution) float32 in [-1, 1], and what they were asked to be, to scores (N,): higher
+    is more real.
+    """
 
-    def __init__(self, width: int, resolution: int, classes: int = 0) -> None:
-        super().__init__(width, resolution, classes, normalized=False)
+    def __init__(self, width: int, resolution: int, conditions: ConditionKinds = UNCONDITIONAL) -> None:
+        super().__init__(width, resolution, conditions, normalized=False)

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from chestgan_core.errors import BadInput, DamagedObject
+from chestgan_core.layouts.layout import Layout
 from chestgan_core.local.files import is_regular
 from chestgan_core.publishing.reader.levels import (
     Levels,
@@ -25,8 +26,10 @@ from chestgan_core.publishing.reader.levels import (
 from chestgan_core.publishing.reader.set_folder import GENERATOR, SetFolder
 from chestgan_core.publishing.reader.set_reader import Label, SetReader
 from chestgan_core.publishing.reader.torch_dataset import item_of
+from chestgan_core.publishing.writing.asked import asked_fields, layouts_again
+from chestgan_core.training.conditions import class_of
 from chestgan_core.training.devices import pick_device
-from chestgan_core.training.generation import CHUNK, class_of, generate, require_seeds
+from chestgan_core.training.generation import CHUNK, generate, require_seeds
 from chestgan_core.training.weights import load_generator
 
 COMPARED = 8
@@ -68,24 +71,38 @@ class GeneratedSet(Dataset[tuple[Any, Any]]):
         found = self._generator.experiment
         theirs = (self._generator.sha256, found.resolution, found.display_window, found.classes)
         facts = self.facts
-        if theirs != (facts.model_sha256, facts.resolution, facts.window, facts.classes):
+        told = conditions_of(found)
+        if (*theirs, told) != (
+            *(facts.model_sha256, facts.resolution, facts.window, facts.classes),
+            facts.conditions,
+        ):
             raise DamagedObject(path, "is not the generator that the manifest names", "fetch the set again")
-        self.equality = _compared(self, SetReader(folder))
+        self._published = SetReader(folder)
+        self.equality = _compared(self, self._published)
 
     def __len__(self) -> int:
         return len(self.seeds)
 
     def levels_of(self, seeds: Sequence[int]) -> Levels:
         """(N, H, W) uint8 or uint16: the images of these seeds, as a set would publish them."""
-        return levels_of(generate(self._generator, seeds)[:, 0].numpy(), self.facts.bits)
+        return self._made(seeds, self._layouts(seeds))
 
-    def label_of(self, seed: int, levels: Levels) -> Label:
+    def _layouts(self, seeds: Sequence[int]) -> list[Layout] | None:
+        """Published images are asked again for what their labels say, others for what is drawn for their seed."""
+        return layouts_again(self._generator, self.facts, self._published, seeds)
+
+    def _made(self, seeds: Sequence[int], layouts: list[Layout] | None) -> Levels:
+        return levels_of(generate(self._generator, seeds, layouts)[:, 0].numpy(), self.facts.bits)
+
+    def label_of(self, seed: int, levels: Levels, layout: Layout | None) -> Label:
         """The label of a seed's image. index: in the published set, below 0 or beyond its images for one of no set."""
+        boxes, position = asked_fields(layout, seed - self.facts.first_seed, self.facts)
         return {
             "index": seed - self.facts.first_seed,
             "seed": seed,
             "class": class_of(seed, self._generator.experiment),
-            "boxes": [],
+            "boxes": boxes,
+            "position": position,
             "sha256": sha256_of_levels(levels, self.facts.bits),
             "file": "",
         }
@@ -96,17 +113,19 @@ class GeneratedSet(Dataset[tuple[Any, Any]]):
     def __getitems__(self, numbers: Sequence[SupportsIndex]) -> list[tuple[Any, Any]]:
         """Several items, made together; torch's DataLoader calls this for each batch."""
         seeds = [operator.index(self.seeds[operator.index(k)]) for k in numbers]
-        return [self._item(seed, levels) for seed, levels in zip(seeds, self.levels_of(seeds), strict=True)]
+        return list(self._items(seeds))
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         for start in range(0, len(self.seeds), CHUNK):
             seeds = [operator.index(seed) for seed in self.seeds[start : start + CHUNK]]
-            for seed, levels in zip(seeds, self.levels_of(seeds), strict=True):
-                yield self._item(seed, levels)
+            yield from self._items(seeds)
 
-    def _item(self, seed: int, levels: Levels) -> tuple[Any, Any]:
-        image = torch.from_numpy(unit_of(levels, self.facts.bits))[None]
-        return item_of(image, self.label_of(seed, levels), self.transform, self.target_transform)
+    def _items(self, seeds: Sequence[int]) -> Iterator[tuple[Any, Any]]:
+        layouts = self._layouts(seeds)
+        for at, levels in enumerate(self._made(seeds, layouts)):
+            image = torch.from_numpy(unit_of(levels, self.facts.bits))[None]
+            label = self.label_of(seeds[at], levels, layouts[at] if layouts else None)
+            yield item_of(image, label, self.facts, self.transform, self.target_transform)
 
 
 def _compared(made: GeneratedSet, published: SetReader) -> str:

@@ -1,8 +1,8 @@
 """Differentiable augmentation: what the discriminator sees of an image, real or generated.
 
-In: images (N, 1, R, R) in [-1, 1] with gradient. Out: the same shape, shifted, with a blanked square, with another
-brightness and contrast, drawn for each image (DiffAugment, Zhao et al. 2020, arXiv 2006.10738; written from the paper).
-Everything is drawn on the images' device, so that nothing waits.
+In: images (N, 1, R, R) in [-1, 1] with gradient, and maps of tumours. Out: the same shapes, shifted, with a blanked
+square, the images with another brightness and contrast, drawn for each image (DiffAugment, Zhao et al. 2020, arXiv
+2006.10738; written from the paper). Everything is drawn on the images' device, so that nothing waits.
 """
 
 import torch
@@ -13,18 +13,28 @@ from chestgan_core.config.training_plan import Augmentation
 AIR = -1.0
 
 
-def augment(images: Tensor, settings: Augmentation | None, random: torch.Generator) -> Tensor:
-    """The images as the discriminator sees them; unchanged without settings. random: on the device of the images."""
+def augment(
+    images: Tensor, settings: Augmentation | None, random: torch.Generator, maps: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """The images, and their maps of tumours, as the discriminator sees them; unchanged without settings.
+
+    maps: (N, 1, R, R) in [0, 1]; what moves or blanks an image moves or blanks its map. random: on the device of the
+    images.
+    """
     if settings is None:
-        return images
+        return images, maps
     if settings.probability < 1:
         # For the whole batch: a part of its images would cost as much.
         applies = torch.rand((), generator=random, device=images.device) < settings.probability
-        return torch.where(applies, _augmented(images, settings, random), images)
-    return _augmented(images, settings, random)
+        changed, moved = _augmented(images, settings, random, maps)
+        images = torch.where(applies, changed, images)
+        return images, None if maps is None or moved is None else torch.where(applies, moved, maps)
+    return _augmented(images, settings, random, maps)
 
 
-def _augmented(images: Tensor, settings: Augmentation, random: torch.Generator) -> Tensor:
+def _augmented(
+    images: Tensor, settings: Augmentation, random: torch.Generator, maps: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
     def uniform(low: float, high: float) -> Tensor:
         """(N, 1, 1, 1)."""
         drawn = torch.rand((len(images), 1, 1, 1), generator=random, device=images.device)
@@ -36,13 +46,15 @@ def _augmented(images: Tensor, settings: Augmentation, random: torch.Generator) 
     if settings.brightness:
         images = images + uniform(-2 * settings.brightness, 2 * settings.brightness)
     if settings.translation:
-        images = _shifted(images, settings.translation, random)
+        images, maps = _shifted(images, settings.translation, random, maps)
     if settings.cutout:
-        images = _cut_out(images, settings.cutout, random)
-    return images
+        images, maps = _cut_out(images, settings.cutout, random, maps)
+    return images, maps
 
 
-def _shifted(images: Tensor, max_fraction: float, random: torch.Generator) -> Tensor:
+def _shifted(
+    images: Tensor, max_fraction: float, random: torch.Generator, maps: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
     """Each image by whole pixels along both axes, at most this fraction of the side; air comes in."""
     size, reach = images.shape[-1], round(max_fraction * images.shape[-1])
     places = torch.arange(size, device=images.device)
@@ -53,10 +65,14 @@ def _shifted(images: Tensor, max_fraction: float, random: torch.Generator) -> Te
         shape = (-1, 1, size, 1) if axis == 2 else (-1, 1, 1, size)
         index = source.clamp(0, size - 1).view(shape).expand_as(images)
         images = images.gather(axis, index).masked_fill(outside.view(shape), AIR)
-    return images
+        if maps is not None:
+            maps = maps.gather(axis, index).masked_fill(outside.view(shape), 0.0)
+    return images, maps
 
 
-def _cut_out(images: Tensor, fraction: float, random: torch.Generator) -> Tensor:
+def _cut_out(
+    images: Tensor, fraction: float, random: torch.Generator, maps: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
     """A square of this fraction of the side, anywhere, also partly outside, becomes 0."""
     size = images.shape[-1]
     side = max(1, round(fraction * size))
@@ -67,4 +83,5 @@ def _cut_out(images: Tensor, fraction: float, random: torch.Generator) -> Tensor
         start = centre - side // 2
         inside.append((places >= start) & (places < start + side))
     rows, columns = inside
-    return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
+    square = (rows[:, :, None] & columns[:, None, :])[:, None]
+    return images.masked_fill(square, 0.0), None if maps is None else maps.masked_fill(square, 0.0)

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from chestgan_core.errors import BadInput
 from chestgan_core.training.checkpoint import TrainingState
+from chestgan_core.training.conditions import SliceConditions
 from chestgan_core.training.distributed import World
 from chestgan_core.training.step import step
 
 
-def out_of_memory_error(state: TrainingState, images: Tensor, classes: Tensor | None) -> BadInput:
+def out_of_memory_error(state: TrainingState, images: Tensor, conditions: SliceConditions) -> BadInput:
     """Halve the batch until a step fits. The state cannot be used afterwards."""
     requested = batch = state.experiment.training.batch_size
     while batch > 2:
@@ -23,7 +24,7 @@ def out_of_memory_error(state: TrainingState, images: Tensor, classes: Tensor | 
         plan = state.experiment.training.model_copy(update={"batch_size": batch})
         state.experiment = state.experiment.model_copy(update={"training": plan})
         try:
-            step(state, images, classes, World(), 0.0)
+            step(state, images, conditions, World(), 0.0)
         except torch.OutOfMemoryError:
             continue
         return _error(state, requested, f"set training.batch_size to {batch}, which fits")

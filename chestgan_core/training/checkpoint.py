@@ -25,6 +25,7 @@ from torch.optim import Adam, Optimizer, RMSprop
 from chestgan_core.config.experiment import Experiment, resume_fields
 from chestgan_core.config.training_plan import TrainingPlan
 from chestgan_core.errors import BadCheckpoint
+from chestgan_core.layouts.table import LayoutTable
 from chestgan_core.local.files import file_error, replacing
 from chestgan_core.networks.registry import build_discriminator, build_generator
 from chestgan_core.store.store import Store
@@ -59,7 +60,7 @@ class TrainingState:
     because reading makes the CPU wait for the GPU. samples, snapshots: images (float16), and generators of earlier
     moments, by number of the row. validations: images_seen, seconds and KID of each. max_spread: how far images of
     different seeds ever differed, as a fraction of the spread of real ones; collapsed_rows: how many of the last rows
-    have lost that.
+    have lost that. layouts: from which samples and validations draw what they ask for; it follows from the slices.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class TrainingState:
         self.best: Best | None = None
         self.collapsed_rows, self.max_spread = 0, 0.0
         self.experiment, self.device = experiment, device
+        self.layouts: LayoutTable | None = None
 
     def is_finite(self) -> bool:
         """Whether no loss and no weight is NaN or infinite; makes the CPU wait for the GPU."""
@@ -160,7 +162,7 @@ _VALUES = (
 
 
 def data_fingerprint(*tensors: Tensor | None) -> str:
-    """sha256 (hexadecimal) of training images and their classes: values and order. None: without classes."""
+    """sha256 (hexadecimal) of training images and what is known of them: values and order. None: is not known."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(b"-" if tensor is None else tensor.cpu().contiguous().numpy().data)

@@ -9,6 +9,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from chestgan_core.config.experiment import Experiment
+from chestgan_core.layouts.table import LayoutTable
+from chestgan_core.training.layouts import asked_of
 
 # The half-life is at most this fraction of the images seen, or the average would hold on to the random start.
 MAX_HALF_LIFE_FRACTION = 0.05
@@ -28,7 +30,7 @@ def update_ema(ema: nn.Module, generator: nn.Module, batch: int, images_seen: in
 
 
 @torch.no_grad()
-def calibrate_batch_norm(ema: nn.Module, experiment: Experiment) -> None:
+def calibrate_batch_norm(ema: nn.Module, experiment: Experiment, layouts: LayoutTable | None = None) -> None:
     """Measure the statistics of batch normalization for the averaged weights; leaves the network in eval mode.
 
     Those that the generator gathered belong to other weights. Always the same noise, so that the result depends on the
@@ -43,11 +45,11 @@ def calibrate_batch_norm(ema: nn.Module, experiment: Experiment) -> None:
         norm.momentum = None  # plain mean over the batches
     device = next(ema.parameters()).device
     random = torch.Generator().manual_seed(CALIBRATION_SEED)
-    classes = None
-    if experiment.classes:
-        classes = torch.arange(CALIBRATION_BATCH, device=device) % len(experiment.classes)
+    apart = CALIBRATION_BATCH * max(len(experiment.classes), 1)  # seeds of the same classes in each batch
     ema.train()
-    for _ in range(CALIBRATION_BATCHES):
+    for batch in range(CALIBRATION_BATCHES):
         z = torch.randn(CALIBRATION_BATCH, experiment.network.latent_dim, generator=random)
-        ema(z.to(device), classes)
+        seeds = range(batch * apart, batch * apart + CALIBRATION_BATCH)
+        asked = asked_of(seeds, experiment, layouts).at(slice(None), experiment.resolution)
+        ema(z.to(device), asked.to(device))
     ema.eval()

@@ -26,6 +26,7 @@ from chestgan_core.training.distributed import World
 from chestgan_core.training.ema import calibrate_batch_norm
 from chestgan_core.training.generation import generate
 from chestgan_core.training.interruption import Interruption
+from chestgan_core.training.layouts import layouts_of
 from chestgan_core.training.records import FINAL_SAMPLES, add_row, keep_snapshot, mean_losses, write_records
 from chestgan_core.training.sampling import IndexSampler, sampling_weights
 from chestgan_core.training.schedule import Budget
@@ -159,16 +160,24 @@ def train(
     if experiment.training.batch_size % world.size:
         cause = f"its batch of {experiment.training.batch_size} cannot be split over {world.size} processes"
         raise BadInput(f"experiment {experiment.name}", cause, "choose a multiple of their number")
-    weights = sampling_weights(slices.patients, slices.classes, experiment.training.sampling)
+    tumour = experiment.conditions.tumour
+    shown = slices.boxes.isfinite().any(dim=(1, 2)) if slices.boxes is not None and tumour else None
+    weights = sampling_weights(
+        slices.patients,
+        slices.classes,
+        experiment.training.sampling,
+        shown if tumour and tumour.balance else None,
+    )
     state = TrainingState(experiment, device, IndexSampler(len(slices), weights, device), world.rank)
-    data = data_fingerprint(slices.images, slices.classes)
+    state.layouts = layouts_of(slices, experiment)
+    data = data_fingerprint(slices.images, *slices.conditions.tensors)
     if (out / CHECKPOINT_FILE).is_file():
         state.restore(out / CHECKPOINT_FILE, data)
     real_spread = float(slices.images.std(dim=0).mean())
     callbacks = callbacks or TrainingCallbacks()
     run = _Run(state, out, data, budget, scorer, callbacks, real_spread, validations, pictures)
     images = slices.images.to(device).contiguous(memory_format=torch.channels_last)
-    classes = None if slices.classes is None else slices.classes.to(device)
+    conditions = slices.conditions.to(device)
     resumed_at, started = state.images_seen, clock() - state.seconds
     if resumed_at and world.is_main:
         log.info("training %s: resumed at %s images", experiment.name, f"{resumed_at:,}")
@@ -182,9 +191,9 @@ def train(
                 break
             before = state.images_seen
             try:
-                step(state, images, classes, world, fraction)
+                step(state, images, conditions, world, fraction)
             except torch.OutOfMemoryError as error:
-                raise out_of_memory_error(state, images, classes) from error
+                raise out_of_memory_error(state, images, conditions) from error
             state.seconds = clock() - started
             if world.is_main:
                 run.after_step(before)
@@ -263,17 +272,18 @@ class _Run:
             not state.validations or state.validations[-1]["images_seen"] != state.images_seen
         ):
             self._validate()
-        calibrate_batch_norm(state.ema, experiment)
+        calibrate_batch_norm(state.ema, experiment, state.layouts)
         last = state.ema_weights()
         for number, weights in state.snapshots.items():
             state.ema.load_state_dict(weights)
-            save_generator(self.out, state.ema, experiment, SNAPSHOT_FILE.format(self._images_at(number)))
+            name = SNAPSHOT_FILE.format(self._images_at(number))
+            save_generator(self.out, state.ema, experiment, name, state.layouts)
         final = state.best.weights if state.best else last
         state.ema.load_state_dict(final)
-        loaded = LoadedGenerator(state.ema.eval(), experiment, "", state.device)
+        loaded = LoadedGenerator(state.ema.eval(), experiment, "", state.device, state.layouts)
         samples = generate(loaded, range(FINAL_SAMPLES)) if self.pictures else None
         save_discriminator(self.out, state.discriminator, experiment, state.images_seen)
-        sha256 = save_generator(self.out, state.ema, experiment)
+        sha256 = save_generator(self.out, state.ema, experiment, layouts=state.layouts)
         state.ema.load_state_dict(last)
         row = write_records(state, self.out, samples)
         return self.outcome(resumed_at, slices, row, sha256)

@@ -109,8 +109,9 @@ def write_records(state: TrainingState, out: Path, final: Tensor | None) -> dict
 
 def sample(state: TrainingState, count: int) -> Tensor:
     """(count, 1, R, R) float32 on the CPU: seeds 0, 1, ... of the averaged weights as they are now."""
-    calibrate_batch_norm(state.ema, state.experiment)
-    return generate(LoadedGenerator(state.ema, state.experiment, "", state.device), range(count))
+    calibrate_batch_norm(state.ema, state.experiment, state.layouts)
+    loaded = LoadedGenerator(state.ema, state.experiment, "", state.device, state.layouts)
+    return generate(loaded, range(count))
 
 
 def _gif(lines: Sequence[Tensor]) -> bytes:

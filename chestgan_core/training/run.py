@@ -184,11 +184,12 @@ def _train(
     checkpoint_key = keys.run_checkpoint(experiment.name, name)
     if store.head(checkpoint_key) is not None:
         store.get_file(checkpoint_key, out / CHECKPOINT_FILE)
-    slices = load_training_slices(training_set.fetch(store, "train", folder / "slices"), experiment)
+    marks = training_set.marks(store) if experiment.conditions.tumour is not None else None
+    slices = load_training_slices(training_set.fetch(store, "train", folder / "slices"), experiment, marks)
     scorer = None
     if experiment.training.validation:
         held_out = training_set.fetch(store, "held-out", folder / "held-out")
-        scorer = open_validator(held_out, slices, experiment, device)
+        scorer = open_validator(held_out, slices, experiment, device, marks)
     try:
         outcome = _train_from(
             store, experiment, training_set, slices, out, device, checkpoint_key, scorer, callbacks

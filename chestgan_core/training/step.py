@@ -4,57 +4,86 @@ In: a TrainingState and the slices, all on one device. Out: the state, changed. 
 sums of losses stay on it until a row of the history reads them.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from chestgan_core.config.conditions import TumourCondition
 from chestgan_core.config.training_plan import CrossEntropy, Relativistic, Wasserstein
+from chestgan_core.networks.conditioning import Condition
 from chestgan_core.training.augmentation import augment
 from chestgan_core.training.checkpoint import TrainingState
+from chestgan_core.training.conditions import SliceConditions
 from chestgan_core.training.distributed import World
 from chestgan_core.training.ema import update_ema
 from chestgan_core.training.losses import gradient_penalty, squared_gradient_norm
 from chestgan_core.training.schedule import cosine
 
+# Two maps are those of different tumours where they differ by this fraction of the larger one.
+MISMATCH = 0.8
 
-def step(state: TrainingState, images: Tensor, classes: Tensor | None, world: World, fraction: float) -> None:
+
+def step(
+    state: TrainingState, images: Tensor, conditions: SliceConditions, world: World, fraction: float
+) -> None:
     """Draw batches of the slices and train both networks on them.
 
-    images: (N, 1, R, R) float32 in [-1, 1]; classes: (N,) int64 or None. fraction: of the plan that is done, 0 to 1,
-    for the schedules.
+    images: (N, 1, R, R) float32 in [-1, 1]; conditions: what networks are told of them. fraction: of the plan that is
+    done, 0 to 1, for the schedules.
     """
     plan = state.experiment.training
     batch = plan.batch_size // world.size
     _set_rates(state, fraction)
     for _ in range(plan.critic_steps):
         chosen = state.sampler(batch, state.random)
-        real, labels = images[chosen], None if classes is None else classes[chosen]
-        fake = _generated(state, batch, labels)
-        _train_discriminator(state, real, fake.detach(), labels, world, fraction)
+        real, condition = images[chosen], conditions.at(chosen, images.shape[-1])
+        fake = _generated(state, batch, condition)
+        shown = _with_mismatched(real, fake.detach(), condition, state.experiment.conditions.tumour)
+        _train_discriminator(state, real, shown, condition, world, fraction)
         state.images_seen += batch * world.size
-    _train_generator(state, real, fake, labels, world)
+    _train_generator(state, real, fake, condition, world)
     state.steps += 1
     state.all_steps += 1
     seen = batch * world.size * plan.critic_steps
     update_ema(state.ema, state.generator, seen, state.images_seen, plan.ema_images)
 
 
-def _generated(state: TrainingState, count: int, classes: Tensor | None) -> Tensor:
+def _generated(state: TrainingState, count: int, condition: Condition) -> Tensor:
     shape = (count, state.experiment.network.latent_dim)
     z = torch.randn(shape, generator=state.random, device=state.device)
     with _autocast(state):
-        images: Tensor = state.generator(z, classes)
+        images: Tensor = state.generator(z, condition)
     return images.float()
 
 
+def _with_mismatched(
+    real: Tensor, fake: Tensor, condition: Condition, settings: TumourCondition | None
+) -> Tensor:
+    """The generated images, of which some at the start of the batch are replaced by real slices that show other tumours
+    than asked: so the discriminator learns early that the tumour must be where the map says.
+    """
+    count = round((settings.mismatched if settings else 0.0) * len(real))
+    if not count or condition.tumours is None or condition.annotated is None:
+        return fake
+    others = torch.arange(1, count + 1, device=real.device) % len(real)
+    own, theirs = condition.tumours[:count], condition.tumours[others]
+    own_area, their_area = own.sum(dim=(1, 2, 3)), theirs.sum(dim=(1, 2, 3))
+    apart = (own - theirs).abs().sum(dim=(1, 2, 3)) > MISMATCH * torch.maximum(own_area, their_area)
+    known = condition.annotated[:count] & condition.annotated[others]
+    replaced = (apart & known)[:, None, None, None]
+    return torch.cat([torch.where(replaced, real[others], fake[:count]), fake[count:]])
+
+
 def _train_discriminator(
-    state: TrainingState, real: Tensor, fake: Tensor, classes: Tensor | None, world: World, fraction: float
+    state: TrainingState, real: Tensor, fake: Tensor, condition: Condition, world: World, fraction: float
 ) -> None:
     loss = state.experiment.training.loss
     weight = _r1_r2_weight(state, fraction)
     if weight:
         real, fake = real.requires_grad_(), fake.requires_grad_()
-    real_logits, fake_logits = _logits(state, real, fake, classes, full_precision=bool(weight))
+    real_logits, fake_logits = _logits(state, real, fake, condition, full_precision=bool(weight))
     adversarial = state.loss.discriminator(real_logits, fake_logits, state.random)
     penalty = torch.zeros((), device=state.device)
     if weight:
@@ -62,7 +91,7 @@ def _train_discriminator(
         penalty = weight * (r1 + r2)
     elif isinstance(loss, Wasserstein) and loss.gradient_penalty:
         penalty = loss.gradient_penalty * gradient_penalty(
-            real, fake, lambda images: state.discriminator(images, classes), state.random
+            real, fake, lambda images: state.discriminator(images, condition), state.random
         )
     if isinstance(loss, CrossEntropy) and loss.update_above:
         # What a gradient scaler uses to skip a step on the device: the CPU does not wait to know whether it did.
@@ -78,16 +107,16 @@ def _train_discriminator(
 
 
 def _train_generator(
-    state: TrainingState, real: Tensor, fake: Tensor, classes: Tensor | None, world: World
+    state: TrainingState, real: Tensor, fake: Tensor, condition: Condition, world: World
 ) -> None:
     # The gradient passes through the discriminator without computing that of its weights.
     state.discriminator.requires_grad_(False)
     real_logits = None
     if state.loss.needs_real:
         with torch.no_grad(), _autocast(state):
-            real_logits = state.discriminator(_augmented(state, real.detach()), classes).float()
+            real_logits = state.discriminator(*_augmented(state, real.detach(), condition)).float()
     with _autocast(state):
-        fake_logits = state.discriminator(_augmented(state, fake), classes)
+        fake_logits = state.discriminator(*_augmented(state, fake, condition))
     loss = state.loss.generator(real_logits, fake_logits.float(), state.random)
     _update(state, state.generator, state.optimizer_g, loss, world)
     state.discriminator.requires_grad_(True)
@@ -95,32 +124,34 @@ def _train_generator(
 
 
 def _logits(
-    state: TrainingState, real: Tensor, fake: Tensor, classes: Tensor | None, full_precision: bool
+    state: TrainingState, real: Tensor, fake: Tensor, condition: Condition, full_precision: bool
 ) -> tuple[Tensor, Tensor]:
     """D(x) and D(G(z)). Batch normalization must not mix real and generated images, so these are two batches; other
     discriminators take them as one, which keeps a device busier.
     """
-    real, fake = _augmented(state, real), _augmented(state, fake)
+    real, of_real = _augmented(state, real, condition)
+    fake, of_fake = _augmented(state, fake, condition)
     with _autocast(state, full_precision):
         if state.has_batch_norm:
-            return state.discriminator(real, classes).float(), state.discriminator(fake, classes).float()
-        both = None if classes is None else torch.cat([classes, classes])
-        logits: Tensor = state.discriminator(torch.cat([real, fake]), both).float()
+            return state.discriminator(real, of_real).float(), state.discriminator(fake, of_fake).float()
+        logits: Tensor = state.discriminator(torch.cat([real, fake]), of_real.followed_by(of_fake)).float()
     return logits[: len(real)], logits[len(real) :]
 
 
-def _augmented(state: TrainingState, images: Tensor) -> Tensor:
-    """Images as the discriminator sees them: augmented, and with instance noise (Sonderby et al. 2017, arXiv
-    1610.04490), which fades, or the generator would learn the grain as well.
+def _augmented(state: TrainingState, images: Tensor, condition: Condition) -> tuple[Tensor, Condition]:
+    """Images, and what they are asked to be, as the discriminator sees them: both augmented; the images with instance
+    noise (Sonderby et al. 2017, arXiv 1610.04490), which fades, or the generator would learn the grain as well.
     """
     plan = state.experiment.training
-    images = augment(images, plan.augmentation, state.random)
+    images, maps = augment(images, plan.augmentation, state.random, condition.tumours)
+    if maps is not None:
+        condition = replace(condition, tumours=maps)
     if not plan.instance_noise:
-        return images
+        return images, condition
     half_life = plan.instance_noise_half_life
     fade = 0.5 ** (state.images_seen / half_life) if half_life else 1.0
     noise = torch.randn(images.shape, generator=state.random, device=state.device)
-    return images + plan.instance_noise * fade * noise
+    return images + plan.instance_noise * fade * noise, condition
 
 
 def _r1_r2_weight(state: TrainingState, fraction: float) -> float:

@@ -14,6 +14,7 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import ChestganError
 from chestgan_core.metrics.distances import kid
 from chestgan_core.metrics.feature_extractors import Extractor, open_extractor
+from chestgan_core.slices.marks import SliceMarks
 from chestgan_core.training.checkpoint import Best, TrainingState
 from chestgan_core.training.data import LoadedSlices, load_held_out
 from chestgan_core.training.ema import calibrate_batch_norm
@@ -51,14 +52,18 @@ class Validator:
 
 
 def open_validator(
-    paths: Sequence[Path], trained: LoadedSlices, experiment: Experiment, device: torch.device
+    paths: Sequence[Path],
+    trained: LoadedSlices,
+    experiment: Experiment,
+    device: torch.device,
+    marks: SliceMarks | None = None,
 ) -> Validator | None:
     """The validator of an experiment, from shards of held-out slices; None where its plan has no validation.
 
     trained: the slices that it is trained on. Raises NotAvailable (the extractor's weights are not here), BadInput (no
     slices, too small ones, or of patients that it is trained on).
     """
-    held_out = load_held_out(paths, trained, experiment)
+    held_out = load_held_out(paths, trained, experiment, marks)
     plan = experiment.training.validation
     if plan is None:
         return None
@@ -68,8 +73,8 @@ def open_validator(
 
 def validate(state: TrainingState, scorer: KidScorer, images: int) -> None:
     """Score the averaged generator by so many images (seeds 0, 1, ...); keep its weights if they are the best yet."""
-    calibrate_batch_norm(state.ema, state.experiment)
-    loaded = LoadedGenerator(state.ema, state.experiment, "", state.device)
+    calibrate_batch_norm(state.ema, state.experiment, state.layouts)
+    loaded = LoadedGenerator(state.ema, state.experiment, "", state.device, state.layouts)
     value = scorer(generate(loaded, range(images)))
     state.validations.append({"images_seen": state.images_seen, "seconds": state.seconds, "kid": value})
     if state.best is None or value < state.best.kid:

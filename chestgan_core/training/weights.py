@@ -1,7 +1,8 @@
 """The final weights on disk: safetensors files that contain the experiment that they were trained with.
 
 In: a folder and a network. Out: `generator.safetensors` (float32; the metadata field `experiment` is the experiment as
-JSON, so that the file is complete in itself), `config.json`, the same for people, and `discriminator.safetensors`,
+JSON, so that the file is complete in itself; tensors named `layouts.` are not weights, but layouts to draw from),
+`config.json`, the same for people, and `discriminator.safetensors`,
 which evaluation reads and which is never published.
 """
 
@@ -19,10 +20,12 @@ from torch import Tensor, nn
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.errors import BadCheckpoint, BadExperiment
+from chestgan_core.layouts.table import LayoutTable
 from chestgan_core.local.files import replacing
 from chestgan_core.networks.registry import build_discriminator, build_generator
 from chestgan_core.training.run_manifest import GENERATOR_FILE
 
+LAYOUTS = "layouts."
 DISCRIMINATOR_FILE = "discriminator.safetensors"
 CONFIG_FILE = "config.json"
 MAX_EXPERIMENT_CHARACTERS = 1_000_000
@@ -33,12 +36,16 @@ _OF_GENERATOR, _OF_DISCRIMINATOR = "experiment", "discriminator"
 
 @dataclass(frozen=True)
 class LoadedGenerator:
-    """A generator ready to use: in eval mode, on `device`. sha256: of the bytes of generator.safetensors."""
+    """A generator ready to use: in eval mode, on `device`. sha256: of the bytes of generator.safetensors.
+
+    layouts: from which those of seeds are drawn; None where it is asked for no more than a class.
+    """
 
     module: nn.Module
     experiment: Experiment
     sha256: str
     device: torch.device
+    layouts: LayoutTable | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,11 @@ class LoadedDiscriminator:
 
 
 def save_generator(
-    folder: Path, generator: nn.Module, experiment: Experiment, name: str = GENERATOR_FILE
+    folder: Path,
+    generator: nn.Module,
+    experiment: Experiment,
+    name: str = GENERATOR_FILE,
+    layouts: LayoutTable | None = None,
 ) -> str:
     """Write config.json, then the weights under `name`.
 
@@ -66,13 +77,15 @@ def save_generator(
         generator: The network that `build_generator(experiment)` makes.
         experiment: Stored with the weights.
         name: Of the file.
+        layouts: Of the training slices, where the experiment has conditions.
 
     Returns:
         The sha256 (hexadecimal) of the weights file. The same weights give the same bytes.
     """
     with replacing(folder / CONFIG_FILE) as path:
         path.write_text(experiment.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    return _write(folder / name, generator, {_OF_GENERATOR: experiment.model_dump_json()})
+    beside = {LAYOUTS + key: tensor for key, tensor in (layouts.tensors() if layouts else {}).items()}
+    return _write(folder / name, generator, {_OF_GENERATOR: experiment.model_dump_json()}, beside)
 
 
 def save_discriminator(
@@ -110,8 +123,9 @@ def load_generator(folder_or_file: Path, device: torch.device | str = "cpu") -> 
     path = _found(folder_or_file, GENERATOR_FILE)
     fields, tensors = _read(path, _OF_GENERATOR, GENERATOR_FILE)
     experiment = _experiment(fields, path)
+    saved = {name.removeprefix(LAYOUTS): tensors.pop(name) for name in [*tensors] if name.startswith(LAYOUTS)}
     module, where = _filled(build_generator, experiment, tensors, path, device)
-    return LoadedGenerator(module, experiment, _sha256(path), where)
+    return LoadedGenerator(module, experiment, _sha256(path), where, _layouts(saved, experiment, path))
 
 
 def load_discriminator(folder_or_file: Path, device: torch.device | str = "cpu") -> LoadedDiscriminator:
@@ -128,9 +142,11 @@ def load_discriminator(folder_or_file: Path, device: torch.device | str = "cpu")
     return LoadedDiscriminator(module, experiment, images_seen, _sha256(path), where)
 
 
-def _write(path: Path, network: nn.Module, metadata: dict[str, str]) -> str:
+def _write(
+    path: Path, network: nn.Module, metadata: dict[str, str], beside: Mapping[str, Tensor] | None = None
+) -> str:
     tensors = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
-    data = save(tensors, metadata=metadata)
+    data = save({**tensors, **(beside or {})}, metadata=metadata)
     with replacing(path) as temporary:
         temporary.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
@@ -170,6 +186,16 @@ def _experiment(fields: Mapping[str, Any], path: Path) -> Experiment:
         return parse_experiment(fields, fields["name"], path)
     except (BadExperiment, ValueError, TypeError, KeyError) as error:
         raise _not_understood(path, error) from error
+
+
+def _layouts(saved: Mapping[str, Tensor], experiment: Experiment, path: Path) -> LayoutTable | None:
+    if not experiment.conditions:
+        return None
+    try:
+        return LayoutTable.from_tensors(saved, experiment.resolution, len(experiment.classes))
+    except ValueError as error:
+        cause = f"does not hold the layouts that its experiment asks for ({error})"
+        raise BadCheckpoint(path, cause, "train it again with this version") from error
 
 
 def _not_understood(path: Path, error: Exception) -> BadCheckpoint:

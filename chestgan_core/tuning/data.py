@@ -11,6 +11,7 @@ import torch
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.metrics.feature_extractors import Extractor, open_extractor
+from chestgan_core.slices.marks import SliceMarks
 from chestgan_core.training.checkpoint import data_fingerprint
 from chestgan_core.training.data import LoadedSlices, load_held_out, load_training_slices
 from chestgan_core.training.validation import Validator
@@ -26,9 +27,15 @@ class StudySlices:
     slice on both sides.
     """
 
-    def __init__(self, train: Sequence[Path], held_out: Sequence[Path], experiment: Experiment) -> None:
-        self.train: LoadedSlices = load_training_slices(train, experiment)
-        self.held_out: LoadedSlices = load_held_out(held_out, self.train, experiment)
+    def __init__(
+        self,
+        train: Sequence[Path],
+        held_out: Sequence[Path],
+        experiment: Experiment,
+        marks: SliceMarks | None = None,
+    ) -> None:
+        self.train: LoadedSlices = load_training_slices(train, experiment, marks)
+        self.held_out: LoadedSlices = load_held_out(held_out, self.train, experiment, marks)
         self._experiment = experiment
         self._extractors: dict[torch.device, Extractor] = {}
         self._validators: dict[tuple[int, torch.device], Validator] = {}
@@ -37,7 +44,8 @@ class StudySlices:
         """The description for a plan. version: "" takes a hash of the slices."""
         train, held_out = self.train, self.held_out
         if not version:
-            version = data_fingerprint(train.images, train.classes, held_out.images, held_out.classes)[:16]
+            tensors = (train.images, *train.conditions.tensors, held_out.images, *held_out.conditions.tensors)
+            version = data_fingerprint(*tensors)[:16]
         return StudyData(
             version=version,
             title=title,

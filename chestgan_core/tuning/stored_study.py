@@ -124,7 +124,9 @@ def latest_study(store: Store, experiment: str) -> StoredStudy:
 
 def _slices(store: Store, training_set: TrainingSet, experiment: Experiment, folder: Path) -> StudySlices:
     train = training_set.fetch(store, "train", folder / "train")
-    return StudySlices(train, training_set.fetch(store, "held-out", folder / "held-out"), experiment)
+    marks = training_set.marks(store) if experiment.conditions.tumour is not None else None
+    held_out = training_set.fetch(store, "held-out", folder / "held-out")
+    return StudySlices(train, held_out, experiment, marks)
 
 
 def _stored(store: Store, artefact: Artefact, version: str) -> StoredStudy:

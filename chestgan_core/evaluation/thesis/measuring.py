@@ -33,6 +33,7 @@ from chestgan_core.metrics.discriminator_accuracy import (
 from chestgan_core.metrics.feature_extractors import Extractor
 from chestgan_core.metrics.inception_score import inception_score
 from chestgan_core.metrics.similarity import psnr, ssim
+from chestgan_core.training.conditions import NO_CONDITIONS, SliceConditions
 from chestgan_core.training.discriminator_logits import discriminator_logits
 from chestgan_core.training.losses import build_loss
 from chestgan_core.training.weights import LoadedDiscriminator
@@ -43,15 +44,15 @@ ACCURACIES, ESTIMATE = ("discriminator accuracy", "generator accuracy"), "Wasser
 
 @dataclass(frozen=True)
 class ThesisImages:
-    """images: (N, 1, R, R) float32 in [-1, 1]; classes: (N,) int64 where the experiment has classes."""
+    """images: (N, 1, R, R) float32 in [-1, 1]; conditions: what the discriminator is told of them."""
 
     images: Tensor
-    classes: Tensor | None = None
+    conditions: SliceConditions = NO_CONDITIONS
 
     def sample(self, count: int, rng: np.random.Generator) -> "ThesisImages":
         """At most `count` of them, a random choice in random order."""
         chosen = rng.permutation(len(self.images))[:count].tolist()
-        return ThesisImages(self.images[chosen], None if self.classes is None else self.classes[chosen])
+        return ThesisImages(self.images[chosen], self.conditions.some(chosen))
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ def _add_discriminator_rows(
         return
     started = time.perf_counter()
     real, made, others = (
-        None if side is None else discriminator_logits(discriminator, side.images, side.classes)
+        None if side is None else discriminator_logits(discriminator, side.images, side.conditions)
         for side in (held_out, fake, other)
     )
     before = time.perf_counter() - started
