@@ -84,7 +84,7 @@ def lung_heights(rows: Iterable[SliceRow]) -> Mapping[tuple[str, str, str], floa
     """
     stacks: defaultdict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
     for row in rows:
-        if row.position != UNKNOWN_POSITION:
+        if row.has_position:
             stacks[row.patient, row.series_uid, row.stack].append((row.position, row.position_mm))
     heights = {}
     for stack, known in stacks.items():

@@ -27,7 +27,7 @@ from chestgan_core.reasons import in_words
 from chestgan_core.slices.doubtful import DoubtfulSlices
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.series_slices import NormalizedSlice, SliceLeftOut, normalize_series
-from chestgan_core.slices.shards import TURNS, UNKNOWN_POSITION, Shard, SliceRow
+from chestgan_core.slices.shards import TURNS, Shard, SliceRow
 from chestgan_core.sources.catalog.kernels import kernel_family
 
 # Each HU from the lowest to the highest as grey through the lung window: a table is five times as fast as the window.
@@ -181,7 +181,7 @@ def normalize(
         doubts=reading.doubts,
         doubtful_kept=doubtful.kept,
         doubtful_left_out=doubtful.left_out,
-        without_position=sum(row.position == UNKNOWN_POSITION for row in rows),
+        without_position=sum(not row.has_position for row in rows),
     )
     return Normalized(Shard(slices[: len(rows)], tuple(rows)), report, doubtful)
 

@@ -66,6 +66,11 @@ class SliceRow:
     stack: str = ""
     position: float = UNKNOWN_POSITION
 
+    @property
+    def has_position(self) -> bool:
+        """Whether its place in the lungs is known."""
+        return self.position != UNKNOWN_POSITION
+
 
 TURNS = "TRC"
 """Transposed, then rows flipped, then columns flipped, as dicom.geometry.Geometry.upright does it."""

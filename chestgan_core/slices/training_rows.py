@@ -26,22 +26,36 @@ _COLUMNS: dict[str, pa.DataType] = {
     "sop_uid": pa.string(),
     "stack": pa.string(),
     "position_mm": pa.float64(),
+    "position": pa.float64(),
     "pixel_mm": pa.float64(),
     "lung_fraction": pa.float64(),
     "kernel": pa.string(),
     "thickness_mm": pa.float64(),
+    "annotated": pa.bool_(),
     "boxes": pa.list_(_BOX),
 }
 SCHEMA = pa.schema(_COLUMNS)
 WHERE, REMEDY = "the rows of a training set", "materialize training_set again"
-_OF_SLICE = [name for name in _COLUMNS if name not in ("shard", "index", "side", "boxes")]
+_OF_SLICE = [name for name in _COLUMNS if name not in ("shard", "index", "side", "annotated", "boxes")]
+MEANINGS = {
+    "index": "of the slice in its shard",
+    "histology": "class of the patient",
+    "position_mm": "along the body, larger towards the head",
+    "position": "in the lungs, from 0 at their base to 1 at their apex; -1: not known",
+    "pixel_mm": "edge of a pixel",
+    "lung_fraction": "area of lung over that of the body",
+    "annotated": "whether an empty list of boxes means that there is no tumour; false: nobody knows",
+    "boxes": "of tumours, in pixels of the slice, half-open, origin top left; and their size in mm",
+}
+"""Of the columns of `SCHEMA` that need words."""
 
 
 def rows_of(used: Sequence[UsedSlice]) -> list[dict[str, Any]]:
     """One row per slice, in the order given.
 
     shard: its name in the manifest. index: of the slice in it. boxes: tumours, in pixels of the normalized slice
-    (half-open, origin top left) and mm. The other columns are those of the shard.
+    (half-open, origin top left) and mm. annotated: whether a slice without boxes surely shows no tumour
+    (annotated_slices.py). The other columns are those of the shard.
     """
     return [
         {
@@ -49,6 +63,7 @@ def rows_of(used: Sequence[UsedSlice]) -> list[dict[str, Any]]:
             "index": use.candidate.index,
             "side": use.side,
             **{name: getattr(use.candidate.row, name) for name in _OF_SLICE},
+            "annotated": use.candidate.annotated,
             "boxes": [asdict(box) for box in use.candidate.boxes],
         }
         for use in used

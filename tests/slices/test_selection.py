@@ -1,6 +1,5 @@
 """Which slices a training set uses: every candidate is used or counted, and the sides are disjoint."""
 
-import hashlib
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -12,10 +11,11 @@ from hypothesis import strategies as st
 from chestgan_core.config.dataset import Dataset
 from chestgan_core.errors import BadInput
 from chestgan_core.imaging.perceptual_hash import distance
-from chestgan_core.slices.candidates import BoxCounts, Candidate, with_boxes
+from chestgan_core.slices.annotated_slices import with_annotations
+from chestgan_core.slices.candidates import Candidate
 from chestgan_core.slices.selection import NEAR_BITS, Selection, evenly_spaced, select_slices
-from chestgan_core.slices.shards import SliceRow
-from chestgan_core.sources.annotations.boxes import TumourBox
+from chestgan_core.sources.annotations.boxes import Annotations, TumourBox
+from tests.slices.cohorts import cohort, slices, unlike
 
 
 def dataset(source: dict[str, object] | None = None, **rules: object) -> Dataset:
@@ -33,46 +33,9 @@ def dataset(source: dict[str, object] | None = None, **rules: object) -> Dataset
     )
 
 
-def unlike(name: str) -> str:
-    """A hash far from that of every other name."""
-    return hashlib.sha256(name.encode()).hexdigest()
-
-
 def near(phash: str, bits: int) -> str:
     """The hash with so many bits flipped."""
     return f"{int(phash, 16) ^ ((1 << bits) - 1):064x}"
-
-
-def slices(patient: str, count: int, histology: str = "A", folder: str = "1.2") -> list[Candidate]:
-    return [
-        Candidate(
-            patient,
-            index,
-            SliceRow(
-                patient,
-                histology,
-                folder,
-                f"{patient}.{index}",
-                3.0 * index,
-                0.3,
-                2.0,
-                phash=unlike(f"{patient} {index}"),
-                stored_rows=64,
-                stored_columns=64,
-                crop_rows=64,
-                crop_columns=64,
-            ),
-        )
-        for index in range(count)
-    ]
-
-
-def cohort(patients: int = 20, each: int = 5, letters: str = "A") -> list[Candidate]:
-    return [
-        candidate
-        for number in range(patients)
-        for candidate in slices(f"patient-{number:02d}", each, letters[number % len(letters)])
-    ]
 
 
 def whole(selection: Selection, candidates: list[Candidate]) -> Selection:
@@ -174,57 +137,6 @@ def test_balanced_classes_have_as_many_training_slices_as_the_smallest_and_patie
     assert max(plenty) <= 10
 
 
-def box(sop_uid: str, *edges: int, origin: str = "voc", size: tuple[int, int] = (0, 0)) -> TumourBox:
-    return TumourBox("p", sop_uid, *edges, "A", origin, *size)  # type: ignore[arg-type]
-
-
-def test_every_tumour_box_is_on_a_slice_or_counted() -> None:
-    candidates = cohort(2, 3)
-    boxes = [
-        box("patient-00.1", 4, 4, 9, 9),
-        box("patient-00.1", 4, 4, 9, 9, origin="sr"),
-        box("patient-00.1", 20, 4, 29, 9),
-        box("patient-01.0", 70, 70, 80, 80),
-        box("1.2.3.4", 4, 4, 9, 9),
-    ]
-    marked, boxes_found = with_boxes(candidates, boxes, 64)
-    assert boxes_found == BoxCounts(boxes=4, on_slices=2, without_slice=1, beyond_slice=1)
-    assert [len(each.boxes) for each in marked] == [0, 2, 0, 0, 0, 0]
-    assert [each.row for each in marked] == [each.row for each in candidates]
-
-
-def test_a_box_on_an_image_of_another_size_is_on_no_slice() -> None:
-    candidates = cohort(1, 3)
-    row = candidates[0].row
-    right, wrong = (row.stored_columns, row.stored_rows), (row.stored_columns // 2, row.stored_rows)
-    boxes = [
-        box("patient-00.0", 4, 4, 9, 9, size=right),
-        box("patient-00.1", 4, 4, 9, 9, size=wrong),
-        box("patient-00.2", 4, 4, 9, 9, origin="sr"),
-        box("patient-00.2", 4, 4, 9, 9, size=wrong),
-    ]
-    marked, found = with_boxes(candidates, boxes, 64)
-    assert found == BoxCounts(boxes=3, on_slices=1, other_size=2)
-    assert [len(each.boxes) for each in marked] == [1, 0, 0]
-
-
-def test_a_box_is_put_on_the_slice_of_its_own_patient_where_two_patients_have_one_uid() -> None:
-    ours, theirs = (replace(each, row=replace(each.row, sop_uid="1.2")) for each in cohort(2, 1))
-    named = replace(box("1.2", 4, 4, 9, 9), patient=theirs.row.patient)
-    marked, found = with_boxes([ours, theirs], [named], 64)
-    assert [len(each.boxes) for each in marked] == [0, 1]
-    assert found == BoxCounts(boxes=1, on_slices=1)
-    _, alone = with_boxes([ours, *slices("patient-01", 1)], [named], 64)
-    assert alone == BoxCounts(boxes=1, without_slice=1), "a slice of another patient does not get it"
-
-
-def test_a_box_without_a_patient_is_put_nowhere_where_its_uid_is_of_several_slices() -> None:
-    both = [replace(each, row=replace(each.row, sop_uid="1.2")) for each in cohort(2, 1)]
-    unnamed = replace(box("1.2", 4, 4, 9, 9), patient="")
-    assert with_boxes(both, [unnamed], 64)[1] == BoxCounts(boxes=1, without_slice=1)
-    assert with_boxes(both[:1], [unnamed], 64)[1] == BoxCounts(boxes=1, on_slices=1)
-
-
 def test_studies_without_a_patient_id_are_not_split_unless_the_dataset_says_so() -> None:
     candidates = [*slices("NOID-0123456789ab", 2), *slices("NOID-0123456789ac", 2), *slices("a", 2)]
     with pytest.raises(BadInput, match="2 studies have no PatientID"):
@@ -235,8 +147,12 @@ def test_studies_without_a_patient_id_are_not_split_unless_the_dataset_says_so()
 
 def test_a_set_of_tumour_slices_has_no_others() -> None:
     candidates = cohort(8, 5)
-    boxes = [box(f"patient-{number:02d}.{index}", 4, 4, 9, 9) for number in range(6) for index in (1, 2)]
-    marked, _ = with_boxes(candidates, boxes, 64)
+    boxes = tuple(
+        TumourBox("p", f"patient-{number:02d}.{index}", 4, 4, 9, 9, "A", "voc")
+        for number in range(6)
+        for index in (1, 2)
+    )
+    marked, _ = with_annotations(candidates, Annotations(boxes, {}), 64)
     selection = whole(select_slices(marked, dataset(slices="tumour")), marked)
     assert selection.left_out == {"no-tumour-box": 40 - 12}
     assert {use.candidate.index for use in selection.used} == {1, 2}
