@@ -236,6 +236,15 @@ def draw_layouts(
     return layouts
 
 
+def require_tumours(table: LayoutTable) -> None:
+    """Raises BadInput: no entry has a tumour, so that none can be drawn."""
+    if not table.has_box.any():
+        cause = "was trained on slices without a tumour box, so there is none to draw from"
+        raise BadInput(
+            "the model", cause, "give layouts (--layouts FILE), or a model that was trained on boxes"
+        )
+
+
 def chances_of(table: LayoutTable, number: int, fits: np.ndarray) -> np.ndarray:
     """(E,) cumulative chances of the entries that fit (E,) and are of a class (-1: none); where there are none: of all
     that fit, and where none fits, of all.
@@ -258,7 +267,7 @@ def chosen_entry(chances: np.ndarray, random: np.random.Generator) -> int:
 def moved_position(table: LayoutTable, entry: int, random: np.random.Generator) -> float | None:
     """A position near that of an entry; None where it is unknown."""
     along = float(table.position[entry]) + random.uniform(-ALONG, ALONG)
-    return None if math.isnan(along) else min(max(along, 0.0), 1.0)
+    return None if math.isnan(along) else round(min(max(along, 0.0), 1.0), 4)
 
 
 def moved_boxes(
@@ -270,8 +279,14 @@ def moved_boxes(
     boxes = []
     for box in _edges(table.boxes[entry]):
         moved, inside = _moved(box, table.resolution, table.zone, position, random)
-        boxes.append(moved if inside else box)  # an entry is itself moved
+        boxes.append(_rounded(moved if inside else box))  # an entry is itself moved
     return tuple(boxes)
+
+
+def _rounded(box: Edges) -> Edges:
+    """To hundredths of a pixel, which labels of sets and DICOM keep as they are."""
+    left, top, right, bottom = (round(edge, 2) for edge in box)
+    return left, top, right, bottom
 
 
 def _edges(boxes: np.ndarray) -> list[Edges]:

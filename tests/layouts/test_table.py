@@ -193,3 +193,12 @@ def test_a_strangers_table_has_the_tensors_of_a_table_and_no_others() -> None:
     del tensors["lung"]
     with pytest.raises(ValueError, match="layouts: lung is absent"):
         LayoutTable.from_tensors(tensors, PIXELS, 0)
+
+
+def test_drawn_edges_and_positions_have_no_more_digits_than_labels_and_dicom_keep() -> None:
+    layouts = draw_layouts(table(), range(200), 0)
+    edges = [edge for layout in layouts for box in layout.boxes or () for edge in box]
+    positions = [layout.position for layout in layouts if layout.position is not None]
+    assert edges and positions
+    assert all(round(edge, 2) == edge == float(str(np.float32(edge))) for edge in edges)
+    assert all(round(position, 4) == position for position in positions)
