@@ -199,6 +199,7 @@ def test_drawn_edges_and_positions_have_no_more_digits_than_labels_and_dicom_kee
     layouts = draw_layouts(table(), range(200), 0)
     edges = [edge for layout in layouts for box in layout.boxes or () for edge in box]
     positions = [layout.position for layout in layouts if layout.position is not None]
-    assert edges and positions
+    assert edges
+    assert positions
     assert all(round(edge, 2) == edge == float(str(np.float32(edge))) for edge in edges)
     assert all(round(position, 4) == position for position in positions)
