@@ -26,6 +26,11 @@ def add_to(commands: Commands) -> None:
     add_out(
         parser, "file or folder to write (default: the name of what is downloaded)", "PATH", required=False
     )
+    parser.add_argument(
+        "--slices",
+        action="store_true",
+        help="of a training set: its slices as well, in the folders train and held-out, as chestgan train takes them",
+    )
     parser = add_command(
         commands, "month", month, "Print what was trained, reported, refused and published in a month (UTC)."
     )
@@ -40,7 +45,12 @@ def get(args: argparse.Namespace) -> Answer:
     from chestgan_core.store.download import download, open_address
 
     with open_address(args.uri, home()) as (store, key):
-        done = download(store, key, args.out)
+        if args.slices:
+            from chestgan_core.slices.local_copy import copy_training_set
+
+            done = copy_training_set(store, key, args.out)
+        else:
+            done = download(store, key, args.out)
     data = {"uri": done.uri, "files": [str(path) for path in done.files], "bytes": done.bytes}
     lines = [escaped(path) for path in done.files[:_LISTED]]
     if more := len(done.files) - len(lines):

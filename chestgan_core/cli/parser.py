@@ -104,6 +104,17 @@ def add_files(parser: Parser, option: str, about: str, required: bool = False) -
     )
 
 
+def add_marks(parser: Parser) -> None:
+    """Where the tumours of the slices are."""
+    parser.add_argument(
+        "--marks",
+        type=Path,
+        metavar="FILE",
+        help="slices.parquet of the training set that the slices are of (chestgan get --slices): where their tumours "
+        "are; experiments need it that can be asked for tumours",
+    )
+
+
 def add_out(parser: Parser, about: str, metavar: str = "FOLDER", required: bool = True) -> None:
     """Where a command writes."""
     parser.add_argument("--out", required=required, type=Path, metavar=metavar, help=about)

@@ -15,6 +15,7 @@ from chestgan_core.cli.parser import (
     add_experiment,
     add_files,
     add_group,
+    add_marks,
     add_out,
     add_phantom,
     add_threads,
@@ -51,6 +52,7 @@ def _add_run(group: Commands) -> None:
     add_experiment(parser)
     add_files(parser, "--data", "slices to train on, written by chestgan normalize", required=True)
     add_files(parser, "--held-out", "slices of other patients, by which trials are scored", required=True)
+    add_marks(parser)
     add_out(parser, "folder for the report and the tuned experiment")
     parser.add_argument(
         "--space",
@@ -125,7 +127,7 @@ def run(args: argparse.Namespace) -> Answer:
         pruner=args.pruner,
     )
     study = run_study(
-        Shards(args.data, args.held_out, args.device, home(), args.threads),
+        Shards(args.data, args.held_out, args.device, home(), args.threads, marks=args.marks),
         experiment,
         space,
         settings,

@@ -11,6 +11,7 @@ from chestgan_core.cli.parser import (
     add_device,
     add_experiment,
     add_files,
+    add_marks,
     add_out,
     add_threads,
 )
@@ -33,6 +34,7 @@ def add_to(commands: Commands) -> None:
         "slices of other patients; if the experiment has a validation section, the generator that scores best on them "
         "is kept",
     )
+    add_marks(parser)
     add_out(parser, "folder for the trained networks; an interrupted training in it is resumed")
     add_budget(parser, "stop", "as the experiment says", ", earlier attempts included")
     add_device(parser)
@@ -46,6 +48,7 @@ def train(args: argparse.Namespace) -> Answer:
     experiment = load_experiment(args.experiment)  # before torch, which takes seconds: a name may be mistyped
     import torch
 
+    from chestgan_core.slices.marks import marks_from_file
     from chestgan_core.training.data import load_training_slices
     from chestgan_core.training.devices import pick_device
     from chestgan_core.training.distributed import World
@@ -57,12 +60,15 @@ def train(args: argparse.Namespace) -> Answer:
         torch.set_num_threads(args.threads)
     require_output_folder(args.out, TRAINING)  # before the slices are read
     device = pick_device(args.device)
-    slices = load_training_slices(args.data, experiment)
+    marks = marks_from_file(args.marks) if args.marks else None
+    slices = load_training_slices(args.data, experiment, marks)
     if args.max_minutes or args.max_images:
         budget = Budget(minutes=args.max_minutes, images=args.max_images)
     else:
         budget = Budget.from_plan(experiment.training, len(slices))
-    scorer = open_validator(args.held_out, slices, experiment, device) if args.held_out else None
+    scorer = None
+    if args.held_out:
+        scorer = open_validator(args.held_out, slices, experiment, device, marks)
     world = World.from_torchrun(device)
     with output_folder(args.out, TRAINING) if world.is_main else nullcontext():
         outcome = train(experiment, slices, args.out, device, budget, scorer, world=world)

@@ -20,6 +20,7 @@ from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.local.files import replacing
 from chestgan_core.local.log_lines import configure_logging
 from chestgan_core.local.scratch import scratch_folder
+from chestgan_core.slices.marks import marks_from_file
 from chestgan_core.training.devices import pick_device
 from chestgan_core.tuning.data import StudySlices
 from chestgan_core.tuning.plan import StudyPlan, StudySettings
@@ -40,6 +41,7 @@ class Shards:
 
     home: the local folder, for scratch and the embedded storage. threads: of each process; None: all, divided among
     the workers. heartbeat, grace: seconds between two heartbeats of a trial, and without one until it counts as dead.
+    marks: slices.parquet of the training set that the slices are of, if there is one.
     """
 
     train: Sequence[Path]
@@ -49,6 +51,7 @@ class Shards:
     threads: int | None = None
     heartbeat: int = HEARTBEAT
     grace: int = GRACE
+    marks: Path | None = None
 
 
 def run_study(
@@ -91,7 +94,7 @@ def run_study(
         ... )  # doctest: +SKIP
         >>> files = write_report(read_table(study), Path("study"))  # doctest: +SKIP
     """
-    slices = StudySlices(shards.train, shards.held_out, experiment)
+    slices = _slices(shards, experiment)
     plan = StudyPlan.of(experiment, space, slices.data("", title, image_kind), settings)
     storage = study_storage(shards.home, shards.heartbeat, shards.grace)
     study = open_study(storage, plan, slices.kid_floor(plan, pick_device(shards.device)))
@@ -123,12 +126,17 @@ def work_in_process(name: str, shards: Shards, trials: int, threads: int | None)
         torch.set_num_threads(threads)
     try:
         study = load_study(study_storage(shards.home, shards.heartbeat, shards.grace), name)
-        _work(study, StudySlices(shards.train, shards.held_out, study.plan.experiment), shards, trials)
+        _work(study, _slices(shards, study.plan.experiment), shards, trials)
     except ChestganError as error:
         log.error(f"chestgan: {error}")
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(1)
+
+
+def _slices(shards: Shards, experiment: Experiment) -> StudySlices:
+    marks = marks_from_file(shards.marks) if shards.marks else None
+    return StudySlices(shards.train, shards.held_out, experiment, marks)
 
 
 def write_report(table: StudyTable, folder: Path) -> list[Path]:

@@ -102,6 +102,17 @@ def test_what_is_not_there_is_one_line(
     assert written(Path()) == {}
 
 
+def test_slices_are_those_of_a_training_set(
+    report: str, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    for address in (report, f"{store.uri()}/training-sets/phantom/0123456789abcdef"):
+        assert main(["get", address, "--slices"]) == 1
+    first, second = (record.getMessage() for record in caplog.records)
+    assert "is not the address of a training set; give the address of a training set" in first
+    assert "is not in the store" in second
+    assert written(Path()) == {}
+
+
 def test_what_is_damaged_is_not_kept(report: str, store: Store, caplog: pytest.LogCaptureFixture) -> None:
     (item,) = (item for item in store.list("reports/") if item.key.endswith("report.pdf"))
     store.put_bytes(b"other", item.key)

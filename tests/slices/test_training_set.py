@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -17,8 +18,10 @@ from PIL import Image
 from pydicom.uid import generate_uid
 
 from chestgan_core.errors import BadInput, DamagedObject
+from chestgan_core.slices.local_copy import copy_training_set
+from chestgan_core.slices.marks import marks_from_file
 from chestgan_core.slices.patient_slices import normalize_patient
-from chestgan_core.slices.shards import read_rows, read_shard
+from chestgan_core.slices.shards import SliceRow, read_rows, read_shard
 from chestgan_core.slices.training_set import TrainingSet, build_training_set, open_training_set
 from chestgan_core.sources.annotations.gather import gather_annotations
 from chestgan_core.sources.archive.raw_archive import archive_patient
@@ -226,6 +229,34 @@ def test_what_is_fetched_is_exactly_what_was_chosen(collection: Collection, tmp_
             assert np.array_equal(read_shard(path).slices, whole.slices[indices])
             assert len(indices) == shard.slices == 4
         assert {file.suffix for file in (tmp_path / side).iterdir()} == {".safetensors", ".parquet"}
+
+
+def test_a_copy_has_what_a_training_from_files_takes(collection: Collection, tmp_path: Path) -> None:
+    collection.describe("max_slices_per_patient: 3")
+    built = collection.build()
+    key = f"training-sets/boxed/{built.version}"
+    for _ in range(2):  # a second time nothing is wrong with the folder
+        done = copy_training_set(collection.store, key, tmp_path / "copy")
+    assert done.bytes == sum(path.stat().st_size for path in done.files)
+    marks = marks_from_file(tmp_path / "copy" / "slices.parquet")
+    for side in ("train", "held-out"):
+        copied = [row for path in done.files if path.parent.name == side for row in read_rows_of(path)]
+        assert len(copied) == built.manifest["slices"][side]
+        assert {(row.patient, row.sop_uid) for row in copied} <= marks.keys()
+    assert (tmp_path / "copy" / "README.md").read_text() == built.card(collection.store)
+    for wrong in (
+        f"training-sets/boxed/{built.version}/slices.parquet",
+        "slices/boxed",
+        "training-sets/boxed",
+    ):
+        with pytest.raises(BadInput, match="is not the address of a training set"):
+            copy_training_set(collection.store, wrong, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def read_rows_of(path: Path) -> Sequence[SliceRow]:
+    """The rows beside a file of slices; none of another file."""
+    return read_rows(path) if path.suffix == ".safetensors" else ()
 
 
 def test_a_training_set_that_lets_synthetic_objects_in_is_another_version_and_says_so(
