@@ -132,8 +132,8 @@ def detection_score(
     if not found.tumours.sum():
         return None
     drawn = resampling(patients, seed)
-    precision = measured(partial(average_precision, found), drawn)
-    froc = {rate: measured(partial(sensitivity, found, rate), drawn) for rate in RATES}
+    precision = measured(partial(average_precision, found), drawn, most=1.0)
+    froc = {rate: measured(partial(sensitivity, found, rate), drawn, most=1.0) for rate in RATES}
     once = np.ones((1, len(detections)))
     floors = [
         average_precision(matched([detections[at] for at in order], wanted), once)[0]

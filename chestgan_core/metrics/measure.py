@@ -43,18 +43,19 @@ class Measure:
         return _of(self.value / other.value, ratios(self.draws, other.draws), self.patients)
 
 
-def measured(function: Weighted, patients: Resampling) -> Measure:
-    """A measure of the images of these patients, and its draws."""
+def measured(function: Weighted, patients: Resampling, most: float = np.inf) -> Measure:
+    """A measure of the images of these patients, and its draws; from 0 to `most`, beyond which no interval reaches."""
     value = float(function(np.ones((1, len(patients.groups))))[0])
     draws = [
         function(weights[:, patients.groups])
         for weights in np.array_split(patients.weights, max(len(patients.weights) // AT_ONCE, 1))
     ]
-    return _of(value, np.concatenate(draws), patients)
+    return _of(value, np.concatenate(draws), patients, (0.0, most))
 
 
-def share(parts: Counts, wholes: Counts, patients: Resampling) -> Measure | None:
-    """The sum of the parts over the sum of the wholes, (N,) each; None where the wholes are nothing.
+def share(parts: Counts, wholes: Counts, patients: Resampling, most: float = 1.0) -> Measure | None:
+    """The sum of the parts over the sum of the wholes, (N,) each; None where the wholes are nothing. most: see
+    `measured`.
 
     Examples:
         >>> from chestgan_core.metrics.bootstrap import resampling
@@ -64,7 +65,7 @@ def share(parts: Counts, wholes: Counts, patients: Resampling) -> Measure | None
     """
     if not wholes.sum():
         return None
-    return measured(lambda weights: ratios(weights @ parts, weights @ wholes), patients)
+    return measured(lambda weights: ratios(weights @ parts, weights @ wholes), patients, most)
 
 
 def ratios(parts: NDArray[np.float64], wholes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -73,5 +74,14 @@ def ratios(parts: NDArray[np.float64], wholes: NDArray[np.float64]) -> NDArray[n
     return found
 
 
-def _of(value: float, draws: NDArray[np.float64], patients: Resampling) -> Measure:
-    return Measure(value, patients.interval(draws), draws, patients)
+def _of(
+    value: float,
+    draws: NDArray[np.float64],
+    patients: Resampling,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> Measure:
+    interval = patients.interval(draws)
+    if interval is not None:
+        # It is widened for few patients, which may lead beyond what the measure can be.
+        interval = (max(interval[0], bounds[0]), min(interval[1], bounds[1]))
+    return Measure(value, interval, draws, patients)
