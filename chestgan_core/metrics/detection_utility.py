@@ -13,7 +13,7 @@ from torch import Tensor
 
 from chestgan_core.layouts.layout import Edges
 from chestgan_core.metrics.detection import DetectionScore, detection_score
-from chestgan_core.metrics.detector import IMAGES_SEEN, detect, train_detector
+from chestgan_core.metrics.detector import IMAGES_SEEN, Detector, detect, train_detector
 
 FEW_PATIENTS = (1, 2, 5)
 
@@ -52,6 +52,7 @@ def detection_utility(
     seed: int,
     images_seen: int = IMAGES_SEEN,
     augment: Collection[str] = (),
+    trained: Mapping[str, Detector] | None = None,
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, DetectionScore]:
@@ -65,6 +66,7 @@ def detection_utility(
             compare them patient by patient.
         images_seen: Of each training, repetitions counted.
         augment: Names of the sets that are trained with ordinary augmentation.
+        trained: Detectors that learned from a set already, with this seed and budget, by its name.
         device: Where it is trained.
         progress: Called after each step with its number of images.
 
@@ -78,7 +80,7 @@ def detection_utility(
     if not any(len(boxes) for boxes in test.boxes):
         return scores
     for name, train in train_sets.items():
-        detector = train_detector(
+        detector = (trained or {}).get(name) or train_detector(
             train.images,
             train.boxes,
             parts=train.parts,
