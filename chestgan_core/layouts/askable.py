@@ -40,6 +40,12 @@ class Askable:
             parts.append(f"the class ({', '.join(self.classes)})")
         return f"it can be told {' and '.join(parts)}" if parts else "it can be told nothing but a seed"
 
+    def class_number(self, name: str, seed: int) -> int:
+        """Of the class of an image: that named, else that of the seed; -1 without classes."""
+        if not self.classes:
+            return -1
+        return self.classes.index(name) if name else seed % len(self.classes)
+
     def pixels(self, length: float, unit: LengthUnit, what: str) -> float:
         """A length in pixels of the image. Raises BadInput: in mm, and the size of a pixel is unknown."""
         if unit == "px":

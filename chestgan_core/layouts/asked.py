@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 
 from chestgan_core.errors import BadInput
-from chestgan_core.layouts.askable import Askable
+from chestgan_core.layouts.askable import Askable, LengthUnit
 from chestgan_core.layouts.layout import Edges, Layout
 
 NONE = "none"
@@ -46,28 +46,30 @@ def asked_layout(
         askable.require(Layout(class_name=class_name), CLASS)
     if position is not None:
         askable.require(Layout(position=position), POSITION)
-    boxes = None if not tumours else _boxes(askable, tumours)
-    for box in boxes or ():
-        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-        askable.require(Layout((box,), position), f"{TUMOUR} at {x:.4g},{y:.4g}")
+    boxes = None if not tumours else _boxes(askable, tumours, position)
     layout = Layout(boxes, position, class_name or "")
     askable.require(layout, TUMOUR)
     return layout
 
 
-def _boxes(askable: Askable, tumours: Sequence[str]) -> tuple[Edges, ...]:
+def _boxes(askable: Askable, tumours: Sequence[str], position: float | None) -> tuple[Edges, ...]:
     if any(text.strip().lower() == NONE for text in tumours):
         if len(tumours) > 1:
             raise BadInput(TUMOUR, "asks for none and for others", "give none alone, or only tumours")
         return ()
-    return tuple(_box(askable, text) for text in tumours)
+    boxes = []
+    for text in tumours:
+        box = _box(askable, text)
+        askable.require(Layout((box,), position), f"{TUMOUR} {text.strip()}")
+        boxes.append(box)
+    return tuple(boxes)
 
 
 def _box(askable: Askable, text: str) -> Edges:
     found = _TUMOUR.fullmatch(text.strip()) if len(text) <= _MAX_TEXT else None
     if found is None:
         raise BadInput(f"{TUMOUR} {text[:_MAX_TEXT]!r}", "is no tumour", _REMEDY)
-    unit = "mm" if found[5] == "mm" else "px"
+    unit: LengthUnit = "mm" if found[5] == "mm" else "px"
     what = f"{TUMOUR} {text.strip()}"
-    x, y, width, height = (askable.pixels(float(found[part]), unit, what) for part in range(1, 5))  # type: ignore[arg-type]
+    x, y, width, height = (askable.pixels(float(found[part]), unit, what) for part in range(1, 5))
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2

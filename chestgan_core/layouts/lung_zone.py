@@ -21,6 +21,7 @@ MIN_SHARE = 0.1  # of the training slices that have lung in a cell
 MIN_INSIDE = 0.5  # of a tumour's box: the rest may be chest wall, mediastinum or diaphragm
 _SLICES = 2048  # looked at, at most: their mean does not change with more
 _INFLATED_HU, _SOFT_HU = -850, 0  # what a window that clips lung to black stands for
+_FINE = 64  # pixels per side that the search for lungs needs: it removes what is one pixel thin
 _BLACK = 0.05  # of the width of such a window
 
 
@@ -157,11 +158,10 @@ def _lung_cells(image: np.ndarray, boxes: np.ndarray, window: Window) -> np.ndar
         hu = np.where(hu <= low + _BLACK * (high - low), _INFLATED_HU, np.maximum(hu, _SOFT_HU)).astype(
             "int16"
         )
-    lung = lung_pixels(hu).astype(np.float32)
-    side = len(lung)
-    cells = lung.repeat(GRID // side, 0).repeat(GRID // side, 1) if side < GRID else lung
-    part = len(cells) // GRID
-    shares: np.ndarray = cells.reshape(GRID, part, GRID, part).mean((1, 3))
+    finer = max(1, _FINE // size)
+    lung = lung_pixels(hu.repeat(finer, 0).repeat(finer, 1)).astype(np.float32)
+    part = len(lung) // GRID
+    shares: np.ndarray = lung.reshape(GRID, part, GRID, part).mean((1, 3))
     for left, top, right, bottom in boxes[np.isfinite(boxes).all(1)] * (GRID / size):
         shares = np.maximum(shares, np.outer(_overlap(top, bottom), _overlap(left, right)))
     return shares

@@ -16,10 +16,15 @@ def chest(position: float, size: int = SIZE) -> np.ndarray:
     y, x = np.mgrid[:size, :size] * (SIZE / size)
     hu = np.full((size, size), -1000.0)
     hu[((x - 31.5) / 29) ** 2 + ((y - 31.5) / 22) ** 2 < 1] = 40
-    radius = 11 * np.sqrt(max(1 - (1.8 * position - 0.9) ** 2, 0))
-    for centre in (17.5, 45.5):
-        hu[((x - centre) ** 2 + (y - 31.5) ** 2) < radius**2] = -850
+    hu[lungs(position, size)] = -850
     return WINDOWS["lung"].to_unit(hu)[None]
+
+
+def lungs(position: float, size: int = SIZE) -> np.ndarray:
+    """(size, size) bool: where they are in `chest`."""
+    y, x = np.mgrid[:size, :size] * (SIZE / size)
+    radius = 11 * np.sqrt(max(1 - (1.8 * position - 0.9) ** 2, 0))
+    return ((np.abs(x - 31.5) - 14) ** 2 + (y - 31.5) ** 2) < radius**2
 
 
 def table_of_chests(

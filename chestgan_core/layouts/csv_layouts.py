@@ -1,0 +1,121 @@
+"""Layouts as CSV: a row per tumour. What is written reads back as the same layouts.
+
+In: text, and what the generator can be asked. Out: named layouts, in the order in which the images are first named. The
+columns, of which only `image` must be there:
+
+    image      text of up to 64 characters; rows with the same text are of the same image
+    left, top, right, bottom   edges of a tumour's box from the top left of the image; all empty: no tumour
+    unit       px (default) or mm
+    tumour     any: nothing is asked about tumours; none: there is none; empty: as the boxes say
+    position   from 0 (base of the lungs) to 1 (apex), or empty; once for an image is enough
+    class      of the generator's classes, or empty: that of the seed; once for an image is enough
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from chestgan_core.errors import BadInput, nearest
+from chestgan_core.layouts.askable import Askable
+from chestgan_core.layouts.gathering import ANY, MAX_IMAGES, MAX_NAME, ImageEntry, NamedLayout
+from chestgan_core.layouts.layout import Edges
+
+EDGES = ("left", "top", "right", "bottom")
+COLUMNS = ("image", *EDGES, "unit", "tumour", "position", "class")
+_REMEDY = f"the first line names the columns: {','.join(COLUMNS)}"
+
+
+def parse_csv(text: str, where: object, askable: Askable) -> list[NamedLayout]:
+    """The layouts of a CSV file. where: what an error names, before the line.
+
+    Raises BadInput: unknown, doubled or missing columns, a row that is too long or short, something that is no number,
+    what `Askable.require` refuses; with the line.
+    """
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    columns: list[str] = []
+    images: dict[str, ImageEntry] = {}
+    try:
+        for row in rows:
+            line = f"{where}, line {rows.line_num}"
+            if not columns:
+                columns = _columns(row, line)
+            elif row:  # an empty line at the end is none
+                if len(row) != len(columns):
+                    cause = f"has {len(row)} values, not {len(columns)}"
+                    raise BadInput(line, cause, "give one for each column, or nothing between two commas")
+                values = (value.strip() for value in row)
+                _add(images, dict(zip(columns, values, strict=True)), line, askable)
+    except csv.Error as error:
+        raise BadInput(f"{where}, line {rows.line_num}", f"is not CSV ({error})", _REMEDY) from error
+    if not images:
+        raise BadInput(where, "holds no layouts", _REMEDY)
+    return [image.checked(askable) for image in images.values()]
+
+
+def _columns(row: list[str], line: str) -> list[str]:
+    columns = [name.strip() for name in row]
+    for name in columns:
+        if name not in COLUMNS:
+            cause = f"has the unknown column {name[:MAX_NAME]!r}"
+            raise BadInput(line, cause, nearest(name[:MAX_NAME], COLUMNS))
+    if len(set(columns)) < len(columns):
+        raise BadInput(line, "names a column twice", _REMEDY)
+    edges = [name for name in EDGES if name in columns]
+    if "image" not in columns or len(edges) not in (0, len(EDGES)):
+        needed = "image" if "image" not in columns else next(name for name in EDGES if name not in edges)
+        raise BadInput(line, f"has no column {needed}", _REMEDY)
+    return columns
+
+
+def _add(images: dict[str, ImageEntry], row: Mapping[str, str], line: str, askable: Askable) -> None:
+    name = row["image"]
+    if not name or len(name) > MAX_NAME:
+        raise BadInput(line, "names no image", f"give `image` a text of 1 to {MAX_NAME} characters")
+    if name not in images and len(images) == MAX_IMAGES:
+        raise BadInput(line, f"is of image {MAX_IMAGES + 1}", f"give at most {MAX_IMAGES} in one file")
+    image = images.setdefault(name, ImageEntry(name, line))
+    image.say_tumour(row.get("tumour", ""), line)
+    position = row.get("position", "")
+    image.say_position(_number(position, "position", line) if position else None, line)
+    if len(class_name := row.get("class", "")) > MAX_NAME:
+        raise BadInput(line, "has a class of too many characters", f"give at most {MAX_NAME}")
+    image.say_class(class_name, line)
+    if (box := _box(row, line, askable)) is not None:
+        image.add_box(box, line)
+
+
+def _box(row: Mapping[str, str], line: str, askable: Askable) -> Edges | None:
+    unit = row.get("unit", "")
+    if unit not in ("", "px", "mm"):
+        raise BadInput(line, f"has the unknown unit {unit[:MAX_NAME]!r}", "choose px or mm")
+    texts = [row.get(name, "") for name in EDGES]
+    if not any(texts):
+        return None
+    left, top, right, bottom = (
+        askable.pixels(_number(text, name, line), "mm" if unit == "mm" else "px", line)
+        for name, text in zip(EDGES, texts, strict=True)
+    )
+    return left, top, right, bottom
+
+
+def _number(text: str, column: str, line: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        cause = f"has {text[:MAX_NAME]!r} as {column}" if text else f"has no {column}"
+        raise BadInput(line, cause, "give a number with a point, or leave the whole box empty") from None
+
+
+def csv_of(layouts: Iterable[NamedLayout]) -> str:
+    """The layouts as `parse_csv` reads them; each number in full, so that reading gives the same layouts."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(name for name in COLUMNS if name != "unit")
+    for name, layout in layouts:
+        position: Any = "" if layout.position is None else repr(float(layout.position))
+        tumour = ANY if layout.boxes is None else ""
+        for box in layout.boxes or ((),):
+            edges = [repr(float(edge)) for edge in box] or [""] * len(EDGES)
+            rows.writerow([name, *edges, tumour, position, layout.class_name])
+    return text.getvalue()

@@ -1,0 +1,90 @@
+"""What a file says about one image, gathered entry by entry, and made a checked layout at the end.
+
+In: boxes, positions and classes, each with the place in the file that says so. Out: `NamedLayout`.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from chestgan_core.config.conditions import MAX_TUMOURS
+from chestgan_core.errors import BadInput
+from chestgan_core.layouts.askable import Askable, require_box
+from chestgan_core.layouts.layout import Edges, Layout
+
+MAX_NAME = 64  # characters of the name of an image or a class
+MAX_IMAGES = 1_000_000
+ANY, NONE = "any", "none"
+_Said: TypeAlias = float | str
+
+
+class NamedLayout(NamedTuple):
+    """name: of the image in its file."""
+
+    name: str
+    layout: Layout
+
+
+@dataclass
+class ImageEntry:
+    """One image of a file. where: its first place in it. boxes: with their places. tumour: ANY, NONE or "" (as the
+    boxes say). position, class_name: None and "" where nothing is said.
+    """
+
+    name: str
+    where: str
+    boxes: list[tuple[str, Edges]] = field(default_factory=list)
+    tumour: str = ""
+    position: float | None = None
+    class_name: str = ""
+
+    def add_box(self, box: Edges, where: str) -> None:
+        """One more tumour. Raises BadInput: the image has too many, or was said to have none."""
+        if len(self.boxes) == MAX_TUMOURS:
+            cause = (
+                f"is tumour {MAX_TUMOURS + 1} of the image {self.name}, at most {MAX_TUMOURS} are possible"
+            )
+            raise BadInput(where, cause, "leave out the smallest")
+        self.boxes.append((where, box))
+
+    def say_tumour(self, tumour: str, where: str) -> None:
+        """ANY, NONE or "". Raises BadInput: another word."""
+        if tumour not in ("", ANY, NONE):
+            cause = f"says {tumour[:MAX_NAME]!r} about tumours"
+            raise BadInput(where, cause, f"say {ANY} (nothing is asked) or {NONE}, or give a box")
+        _require_same(self.name, "tumours", self.tumour or None, tumour or None, where)
+        self.tumour = tumour or self.tumour
+
+    def say_position(self, position: float | None, where: str) -> None:
+        """Raises BadInput: another one was said before."""
+        _require_same(self.name, "position", self.position, position, where)
+        self.position = self.position if position is None else position
+
+    def say_class(self, name: str, where: str) -> None:
+        """Raises BadInput: another one was said before."""
+        _require_same(self.name, "class", self.class_name or None, name or None, where)
+        self.class_name = name or self.class_name
+
+    def checked(self, askable: Askable) -> NamedLayout:
+        """The layout. Raises BadInput: it contradicts itself, or the generator cannot show it; names the place."""
+        if self.tumour and self.boxes:
+            cause = (
+                f"gives a box to the image {self.name}, of which it is said that it has {self.tumour} tumour"
+            )
+            raise BadInput(self.boxes[0][0], cause, "leave out the box, or the word")
+        whole = Layout(position=self.position, class_name=self.class_name)
+        askable.require(whole, self.where)
+        for where, box in self.boxes:
+            require_box(box, askable.resolution, where)
+            askable.require(Layout((box,), self.position), where)
+        boxes = None if self.tumour == ANY else tuple(box for _, box in self.boxes)
+        if boxes == () and not self.tumour and askable.conditions.tumour is None:
+            boxes = None  # a file of positions or classes for a generator that knows no tumours
+        layout = Layout(boxes, self.position, self.class_name)
+        askable.require(layout, self.where)
+        return NamedLayout(self.name, layout)
+
+
+def _require_same(name: str, what: str, before: _Said | None, now: _Said | None, where: str) -> None:
+    if before is not None and now is not None and before != now:
+        cause = f"gives the image {name} the {what} {now}, and an earlier line {before}"
+        raise BadInput(where, cause, "give it once, or each time the same")
