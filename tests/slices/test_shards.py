@@ -180,9 +180,18 @@ def test_slices_are_square_and_int16(slices: np.ndarray, said: str, tmp_path: Pa
             read_shard(path, chosen)
 
 
-@pytest.mark.parametrize("field", ["lung_fraction", "position_mm", "kernel"])
-def test_rows_hold_numbers_and_short_texts(field: str, tmp_path: Path) -> None:
-    value = "x" * 2000 if field == "kernel" else float("nan")
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("lung_fraction", float("nan")),
+        ("position_mm", float("inf")),
+        ("kernel", "x" * 2000),
+        ("position", float("nan")),
+        ("position", 1.1),
+        ("position", -0.5),
+    ],
+)
+def test_rows_hold_numbers_and_short_texts(field: str, value: object, tmp_path: Path) -> None:
     write_shard(
         Shard(np.zeros((1, 8, 8), np.int16), (replace(ROW, **{field: value}),)), tmp_path / "a.safetensors"
     )
