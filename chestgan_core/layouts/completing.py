@@ -25,26 +25,35 @@ _STEPS = 64  # positions at which it is looked whether the lungs hold the tumour
 _OF_GAPS = 0x6A95  # stream of random numbers
 
 
-def completed(askable: Askable, layouts: Sequence[Layout], seeds: Sequence[int]) -> list[Layout]:
+def completed(
+    askable: Askable, layouts: Sequence[Layout], seeds: Sequence[int], tumours: bool = True
+) -> list[Layout]:
     """The layouts with what they leave open, drawn: that of seed k depends on the table, its layout and k only.
 
     Where nothing is said about tumours, they are drawn from the training slices near the position; where no position is
     said, it is one of those at which the lungs hold the tumours. What the generator has no condition for stays open.
+    tumours: False leaves open what is said about them.
     """
     table = askable.table
     if table is None:
         return list(layouts)
     fitting: dict[Layout, np.ndarray] = {}
     return [
-        _completed(askable, table, layout, seed, fitting) for layout, seed in zip(layouts, seeds, strict=True)
+        _completed(askable, table, layout, seed, fitting, tumours)
+        for layout, seed in zip(layouts, seeds, strict=True)
     ]
 
 
 def _completed(
-    askable: Askable, table: LayoutTable, layout: Layout, seed: int, fitting: dict[Layout, np.ndarray]
+    askable: Askable,
+    table: LayoutTable,
+    layout: Layout,
+    seed: int,
+    fitting: dict[Layout, np.ndarray],
+    tumours: bool,
 ) -> Layout:
     needs_position = layout.position is None and askable.conditions.position and table.has_position
-    needs_boxes = layout.boxes is None and askable.conditions.tumour is not None
+    needs_boxes = tumours and layout.boxes is None and askable.conditions.tumour is not None
     if not needs_position and not needs_boxes:
         return layout
     random = np.random.Generator(np.random.PCG64([_OF_GAPS, seed]))

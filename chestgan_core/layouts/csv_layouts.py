@@ -6,15 +6,18 @@ columns, of which only `image` must be there:
     image      text of up to 64 characters; rows with the same text are of the same image
     left, top, right, bottom   edges of a tumour's box from the top left of the image; all empty: no tumour
     unit       px (default) or mm
-    tumour     any: nothing is asked about tumours; none: there is none; empty: as the boxes say
-    position   from 0 (base of the lungs) to 1 (apex), or empty; once for an image is enough
-    class      of the generator's classes, or empty: that of the seed; once for an image is enough
+    tumour     any: the generator is told nothing about tumours; none: there is none; empty: as the boxes say
+    position   from 0 (base of the lungs) to 1 (apex); any: the generator is told none; empty: one that fits is drawn
+    class      of the generator's classes, or empty: that of the seed
+    seed       of the noise, or empty: one after the other
+
+What a row says of the whole image (tumour to seed) need not be repeated in its further rows.
 """
 
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TextIO
 
 from chestgan_core.errors import BadInput, nearest
 from chestgan_core.layouts.askable import Askable
@@ -22,7 +25,7 @@ from chestgan_core.layouts.gathering import ANY, MAX_IMAGES, MAX_NAME, ImageEntr
 from chestgan_core.layouts.layout import Edges
 
 EDGES = ("left", "top", "right", "bottom")
-COLUMNS = ("image", *EDGES, "unit", "tumour", "position", "class")
+COLUMNS = ("image", *EDGES, "unit", "tumour", "position", "class", "seed")
 _REMEDY = f"the first line names the columns: {','.join(COLUMNS)}"
 
 
@@ -77,7 +80,13 @@ def _add(images: dict[str, ImageEntry], row: Mapping[str, str], line: str, askab
     image = images.setdefault(name, ImageEntry(name, line))
     image.say_tumour(row.get("tumour", ""), line)
     position = row.get("position", "")
-    image.say_position(_number(position, "position", line) if position else None, line)
+    image.say_position(
+        _number(position, "position", line) if position not in ("", ANY) else position or None, line
+    )
+    if seed := row.get("seed", ""):
+        if not seed.isascii() or not seed.isdigit() or len(seed) > MAX_NAME:
+            raise BadInput(line, f"has {seed[:MAX_NAME]!r} as seed", "give a whole number from 0")
+        image.say_seed(int(seed), line)
     if len(class_name := row.get("class", "")) > MAX_NAME:
         raise BadInput(line, "has a class of too many characters", f"give at most {MAX_NAME}")
     image.say_class(class_name, line)
@@ -107,15 +116,16 @@ def _number(text: str, column: str, line: str) -> float:
         raise BadInput(line, cause, "give a number with a point, or leave the whole box empty") from None
 
 
-def csv_of(layouts: Iterable[NamedLayout]) -> str:
-    """The layouts as `parse_csv` reads them; each number in full, so that reading gives the same layouts."""
-    text = io.StringIO(newline="")
-    rows = csv.writer(text, lineterminator="\n")
+def write_csv(layouts: Iterable[NamedLayout], file: TextIO) -> None:
+    """The layouts as `parse_csv` reads them; each number in full, so that reading gives the same layouts.
+
+    file: opened with newline="".
+    """
+    rows = csv.writer(file, lineterminator="\n")
     rows.writerow(name for name in COLUMNS if name != "unit")
-    for name, layout in layouts:
-        position: Any = "" if layout.position is None else repr(float(layout.position))
+    for name, layout, seed, drawn in layouts:
+        position = ("" if drawn else ANY) if layout.position is None else repr(float(layout.position))
         tumour = ANY if layout.boxes is None else ""
+        of_image = [tumour, position, layout.class_name, "" if seed is None else seed]
         for box in layout.boxes or ((),):
-            edges = [repr(float(edge)) for edge in box] or [""] * len(EDGES)
-            rows.writerow([name, *edges, tumour, position, layout.class_name])
-    return text.getvalue()
+            rows.writerow([name, *([repr(float(edge)) for edge in box] or [""] * len(EDGES)), *of_image])

@@ -3,7 +3,7 @@
 from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chestgan_core.config.conditions import Conditions, TumourCondition
@@ -129,6 +129,7 @@ def test_an_unknown_class_and_a_position_outside_the_lungs_are_refused() -> None
     assert "position nan" in refusal(position=float("nan"))
 
 
+@settings(deadline=None, max_examples=50)
 @given(seed=st.integers(0, 2**32 - 1), position=st.floats(0.1, 0.9))
 def test_tumours_that_nobody_asked_about_are_those_of_training_slices_near_the_position(
     seed: int, position: float
@@ -144,6 +145,7 @@ def test_tumours_that_nobody_asked_about_are_those_of_training_slices_near_the_p
     assert completed(askable(), [Layout(), Layout(position=position)], [0, seed])[1] == layout
 
 
+@settings(deadline=None, max_examples=50)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_position_that_nobody_asked_for_is_one_at_which_the_lungs_hold_the_tumour(seed: int) -> None:
     wide = Layout(((8.0, 28.0, 14.0, 34.0),))

@@ -1,5 +1,6 @@
 """Layouts in files of strangers: each entry is read, or refused with its line."""
 
+import io
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -7,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chestgan_core.config.conditions import Conditions, TumourCondition
 from chestgan_core.errors import BadInput
 from chestgan_core.layouts.askable import Askable
-from chestgan_core.layouts.csv_layouts import csv_of, parse_csv
+from chestgan_core.layouts.csv_layouts import parse_csv, write_csv
 from chestgan_core.layouts.files import read_layouts
 from chestgan_core.layouts.gathering import NamedLayout
 from chestgan_core.layouts.layout import Layout
@@ -21,6 +22,7 @@ from tests.layouts.chests import SIZE, table_of_chests
 
 EVERYTHING = Conditions(position=True, tumour=TumourCondition())
 COLUMNS = "image,left,top,right,bottom,unit,tumour,position,class"
+DRAWN = True
 
 
 @cache
@@ -47,15 +49,18 @@ def test_a_row_is_a_tumour_and_rows_of_one_image_belong_together() -> None:
         "c,70,140,100,170,mm,,0.5,",
         "d,,,,,,any,,A",
     ) == [
-        ("a", Layout(((14, 28, 20, 34), (44, 28, 50, 34)), 0.5, "G")),
-        ("b", Layout((), 0.4)),
-        ("c", Layout(((14, 28, 20, 34),), 0.5)),
-        ("d", Layout(None, None, "A")),
+        ("a", Layout(((14, 28, 20, 34), (44, 28, 50, 34)), 0.5, "G"), None, False),
+        ("b", Layout((), 0.4), None, False),
+        ("c", Layout(((14, 28, 20, 34),), 0.5), None, False),
+        ("d", Layout(None, None, "A"), None, DRAWN),
     ]
 
 
 def test_columns_come_in_any_order_and_only_image_must_be_there() -> None:
-    assert of_csv("position,image", "0.25,a", "0.5,b") == [("a", Layout((), 0.25)), ("b", Layout((), 0.5))]
+    assert of_csv("position,seed,image", "0.25,7,a", "any,,b") == [
+        ("a", Layout((), 0.25), 7, False),
+        ("b", Layout(()), None, False),
+    ]
 
 
 boxes = st.tuples(st.floats(8, 18), st.floats(26, 33), st.floats(2, 8), st.floats(2, 8)).map(
@@ -69,11 +74,22 @@ layouts = st.builds(
 )
 
 
-@given(st.lists(layouts, min_size=1, max_size=5))
-def test_what_is_written_reads_back_as_the_same_layouts(written: list[Layout]) -> None:
-    named = [NamedLayout(f'image "{number}", one', layout) for number, layout in enumerate(written)]
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.tuples(layouts, st.none() | st.integers(0, 2**32 - 1), st.booleans()), min_size=1, max_size=5)
+)
+def test_what_is_written_reads_back_as_the_same_layouts(
+    written: list[tuple[Layout, int | None, bool]],
+) -> None:
+    named = [
+        NamedLayout(f'image "{number}", one', layout, seed, drawn and layout.position is None)
+        for number, (layout, seed, drawn) in enumerate(written)
+    ]
+    text = io.StringIO(newline="")
 
-    assert parse_csv(csv_of(named), "layouts.csv", askable()) == named
+    write_csv(named, text)
+
+    assert parse_csv(text.getvalue(), "layouts.csv", askable()) == named
 
 
 REFUSED = {
@@ -131,6 +147,8 @@ REFUSED = {
     ),
     "an unknown class": (("image,class", "a,B"), "layouts.csv, line 2: asks for the class B, which the model was not"),
     "a position of 40 %": (("image,position", "a,40"), "layouts.csv, line 2: asks for the position 40; positions go"),
+    "a seed with a sign": (("image,seed", "a,-1"), "layouts.csv, line 2: has '-1' as seed; give a whole number from 0"),
+    "a seed that is too large": (("image,seed", "a,4294967296"), "layouts.csv, line 2: has the seed 4294967296; s"),
     "an unfinished quote": (("image", '"a'), "layouts.csv, line 2: is not CSV (unexpected end of data); "),
 }  # fmt: skip
 
@@ -145,7 +163,7 @@ def test_a_row_that_cannot_be_used_is_refused_with_its_line(kind: str) -> None:
 def test_a_generator_that_knows_positions_only_takes_files_without_boxes_and_refuses_boxes() -> None:
     blind = Askable(SIZE, (), Conditions(position=True), None)
 
-    assert parse_csv("image,position\na,0.5\n", "p.csv", blind) == [("a", Layout(None, 0.5))]
+    assert parse_csv("image,position\na,0.5\n", "p.csv", blind) == [("a", Layout(None, 0.5), None, False)]
     with pytest.raises(
         BadInput, match=r"p\.csv, line 2: asks for tumours, which the model was not trained with; it can"
     ):
@@ -173,9 +191,9 @@ def of_json(folder: Path, content: Mapping[str, Any]) -> list[NamedLayout]:
 
 def test_coco_boxes_are_scaled_from_the_images_that_they_were_drawn_on(tmp_path: Path) -> None:
     assert of_json(tmp_path, coco()) == [
-        ("a.png", Layout(((14, 28, 20, 34),), 0.5, "G")),
-        ("b.png", Layout(None)),
-        ("c.png", Layout(())),
+        ("a.png", Layout(((14, 28, 20, 34),), 0.5, "G"), None, False),
+        ("b.png", Layout(None), None, DRAWN),
+        ("c.png", Layout(()), None, DRAWN),
     ]
 
 
@@ -255,4 +273,4 @@ def test_a_file_is_csv_or_json_of_bounded_size_in_utf_8(
 def test_csv_as_spreadsheets_write_it_is_read(tmp_path: Path) -> None:
     (tmp_path / "layouts.csv").write_bytes("\ufeffimage, position\r\na, 0.5\r\n\r\n".encode())
 
-    assert read_layouts(tmp_path / "layouts.csv", askable()) == [("a", Layout((), 0.5))]
+    assert read_layouts(tmp_path / "layouts.csv", askable()) == [("a", Layout((), 0.5), None, False)]

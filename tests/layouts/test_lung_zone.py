@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chestgan_core.errors import BadInput
@@ -15,6 +15,7 @@ ZONE = table_of_chests(box=None).zone
 SPINE = (30.0, 40.0, 34.0, 44.0)
 
 
+@settings(deadline=None, max_examples=50)
 @given(position=st.floats(0, 1))
 def test_the_lungs_are_where_they_were_in_the_training_slices(position: float) -> None:
     cells = lungs(position).reshape(GRID, 2, GRID, 2).mean((1, 3))

@@ -4,7 +4,7 @@ import math
 from functools import cache
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chestgan_core.config.conditions import Conditions, TumourCondition
@@ -29,6 +29,7 @@ def cuts_mm3(subject: SubjectLayouts) -> float:
     return sum(areas) * PIXEL_MM**2 * subject.spacing_mm
 
 
+@settings(deadline=None, max_examples=50)
 @given(seed=st.integers(0, 2**32 - 1), spacing=st.floats(1, 10))
 def test_slices_go_from_base_to_apex_at_the_asked_spacing(seed: int, spacing: float) -> None:
     subject = subject_layouts(askable(), seed, spacing)
@@ -41,6 +42,7 @@ def test_slices_go_from_base_to_apex_at_the_asked_spacing(seed: int, spacing: fl
     assert positions == pytest.approx([z / LUNG_MM for z in subject.z_mm])
 
 
+@settings(deadline=None, max_examples=50)
 @given(seed=st.integers(0, 2**32 - 1), spacing=st.floats(1, 5))
 def test_the_cuts_times_their_spacing_are_the_asked_volume(seed: int, spacing: float) -> None:
     subject = subject_layouts(askable(), seed, spacing)
@@ -51,6 +53,7 @@ def test_the_cuts_times_their_spacing_are_the_asked_volume(seed: int, spacing: f
     assert slices > 6  # so that the bound says something
 
 
+@settings(deadline=None, max_examples=50)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_tumour_is_on_neighbouring_slices_largest_in_their_middle_and_in_the_lungs(seed: int) -> None:
     subject = subject_layouts(askable(), seed)

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chestgan_core.config.conditions import MAX_TUMOURS
@@ -80,6 +80,7 @@ def test_rare_kinds_of_slices_keep_their_share_of_what_is_drawn() -> None:
     assert kinds["unknown"] / 4000 == pytest.approx(1 / 4, abs=0.03)
 
 
+@settings(deadline=None, max_examples=50)
 @given(seed=st.integers(0, 2**32 - 1), others=st.lists(st.integers(0, 2**32 - 1), max_size=5))
 def test_a_layout_depends_on_its_seed_and_on_no_other(seed: int, others: list[int]) -> None:
     alone = draw_layouts(table(), [seed], 0, 0.5)
@@ -87,6 +88,7 @@ def test_a_layout_depends_on_its_seed_and_on_no_other(seed: int, others: list[in
     assert draw_layouts(table(), [*others, seed], 0, 0.5)[-1:] == alone
 
 
+@settings(deadline=None, max_examples=50)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_drawn_tumour_is_in_the_lungs_and_near_an_entry(seed: int) -> None:
     (layout,) = draw_layouts(table(), [seed], 0, 1.0)
