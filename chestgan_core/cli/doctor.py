@@ -166,14 +166,19 @@ def _patient_key(home: Path) -> str:
 
 def _datasets() -> str:
     """All of them, and the files and folders that their environment variables name."""
-    from chestgan_core.config.dataset import VocFiles, dataset_files, dataset_named, load_dataset
+    from chestgan_core.config.annotation_config import FoundFiles
+    from chestgan_core.config.dataset import dataset_files, dataset_named, load_dataset
     from chestgan_core.local.environment import path_from_environment
 
     names = list(dataset_files())
     _all_usable("datasets", dataset_files(), load_dataset)
     for name in names:
         dataset = dataset_named(name)
-        variables = [entry.path_variable for entry in dataset.annotations if isinstance(entry, VocFiles)]
+        variables = [
+            entry.path_variable
+            for entry in dataset.annotations
+            if isinstance(entry, FoundFiles) and entry.path_variable
+        ]
         for variable in (*variables, *dataset.source.variables):
             if os.environ.get(variable):
                 path_from_environment(variable, f"the files of {name}")

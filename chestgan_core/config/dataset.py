@@ -4,13 +4,13 @@ In: a name (a file `<name>.yaml` shipped in chestgan_core/config/datasets or put
 frozen, validated Dataset. The name is a partition key and a part of store keys.
 """
 
-import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias, Union
 
 from pydantic import Field, field_validator, model_validator
 
+from chestgan_core.config.annotation_config import AnyAnnotations, checked_pattern
 from chestgan_core.config.source_config import SourceConfig, source_configs
 from chestgan_core.config.yaml_models import Section, files_in, read_fields, validated
 from chestgan_core.errors import BadInput, UnknownName, nearest
@@ -54,32 +54,7 @@ class SeriesRules(Section):
     @field_validator("include_description", "exclude_description")
     @classmethod
     def _compiles(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(_checked_pattern, patterns))
-
-
-class StructuredReports(Section):
-    """Tumour boxes from the DICOM structured reports of an analysis result of the Imaging Data Commons."""
-
-    kind: Literal["sr"]
-    analysis: str
-
-
-class VocFiles(Section):
-    """Tumour boxes from PASCAL VOC files in the folder or zip that an environment variable names."""
-
-    kind: Literal["voc"]
-    path_variable: str
-
-
-class PhantomTumours(Section):
-    """Where the tumours of generated patients were painted; for a source of kind phantom."""
-
-    kind: Literal["phantom"]
-
-
-AnyAnnotations: TypeAlias = Annotated[
-    StructuredReports | VocFiles | PhantomTumours, Field(discriminator="kind")
-]
+        return tuple(map(checked_pattern, patterns))
 
 
 class ReferenceRules(Section):
@@ -230,11 +205,3 @@ def parse_patient_partition(key: str) -> tuple[str, str]:
     if dataset not in files:
         raise UnknownName(key, f"{dataset} is not a known dataset", nearest(dataset, files))
     return dataset, checked_name(patient)
-
-
-def _checked_pattern(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is not a valid regular expression ({error})") from error
-    return pattern

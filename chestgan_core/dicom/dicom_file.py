@@ -74,6 +74,22 @@ def parse(head: bytes, tags: Sequence[int | BaseTag] | None = None) -> Parsed:
     return Parsed(header, meta, _syntax(stated, implicit, little), pixels, end)
 
 
+def sop_class_of(head: bytes) -> str:
+    """The SOP class of a file that begins with these bytes; "" where they do not say it. Long attributes may follow."""
+    try:
+        stream = BytesIO(head)
+        stream.seek(PREAMBLE if head[128:PREAMBLE] == b"DICM" else 0)
+        meta = _read_file_meta_info(stream)
+        start = stream.tell()
+        stated = str(meta.get("TransferSyntaxUID") or "").strip("\0 ")
+        implicit, little = _encoding(head[start : start + 6], stated)
+        header = read_dataset(stream, implicit, little, stop_when=_after_sop_class)
+        found = header.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or ""
+        return str(found).strip("\0 ")
+    except Exception:  # pydicom raises any exception on damaged bytes
+        return ""
+
+
 def ends_within_header(raw: bytes) -> bool:
     """Whether a whole file without pixels ends within an element: a copy that broke off. Raises what `parse` raises."""
     last = max(parse(raw).header.values(), key=lambda element: element.tag, default=None)
@@ -136,6 +152,10 @@ def _syntax(stated: str, implicit: bool, little: bool) -> str:
 def _at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
     # Comparing tags with numbers is slow in pydicom, and is done for every element.
     return tag >> 16 == PIXEL_DATA >> 16 and (tag == PIXEL_DATA or tag in FLOAT_PIXEL_DATA)
+
+
+def _after_sop_class(tag: BaseTag, vr: str | None, length: int) -> bool:
+    return bool(tag > 0x00080016)
 
 
 def _pixel_element(head: bytes, at: int, implicit: bool, little: bool) -> PixelElement | None:

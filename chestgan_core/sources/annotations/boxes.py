@@ -1,16 +1,16 @@
 """Tumour boxes: where experts saw the tumour, on which slice.
 
-In: PASCAL VOC files, DICOM structured reports, the phantoms' own truth. Out: `TumourBox`, by SOP instance, and counts
+In: what the readers of this folder find in files of each kind. Out: `TumourBox`, by SOP instance, and counts
 of defects. A defect is counted, never repaired by a guess. Imports nothing heavy.
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-Origin: TypeAlias = Literal["voc", "sr", "phantom"]
+Origin: TypeAlias = Literal["voc", "sr", "phantom", "rtstruct", "seg", "lidc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,15 @@ class Found:
         self.defects[defect] += 1
         if sop_uid:
             self.unsure[sop_uid] = patient
+
+    def renamed(self, series: Callable[[str], str], sop: Callable[[str], str]) -> "Found":
+        """With other names for its series and slices."""
+        return Found(
+            [replace(box, sop_uid=sop(box.sop_uid)) for box in self.boxes],
+            self.defects,
+            {series(uid): patient for uid, patient in self.series.items()},
+            {sop(uid): patient for uid, patient in self.unsure.items()},
+        )
 
 
 class Defect(StrEnum):
@@ -167,3 +176,36 @@ class Defect(StrEnum):
         True,
         "3D coordinates in mm, which only the geometry of the image places",
     )
+    OTHER_REGION = (
+        "other-region",
+        False,
+        "a region that is no tumour by its name or type: an organ, a lymph node, a margin",
+    )
+    NEVER_DRAWN = "never-drawn", True, "a region that is a tumour by its name and has no contour and no pixel"
+    BAD_CONTOUR = (
+        "bad-contour",
+        True,
+        "a contour or frame whose numbers are missing, damaged, beyond any image or too many",
+    )
+    NO_SERIES = "no-series", True, "a contour or mask whose series is not among the slices"
+    OTHER_FRAME = (
+        "other-frame-of-reference",
+        True,
+        "a contour or mask in another frame of reference than its slices",
+    )
+    OFF_SLICES = (
+        "off-slices",
+        True,
+        "a contour or mask that lies on none of the slices: between, beyond or across them",
+    )
+    ELSEWHERE = "lies-elsewhere", True, "a contour or mask that names one slice and lies on another"
+    AMBIGUOUS = "several-series", True, "a contour or mask that fits slices of several scans and names none"
+    BY_POSITION = (
+        "placed-by-position",
+        False,
+        "a contour or mask that names no slice that is here: it belongs to the one that it lies on",
+    )
+    OTHER_GRID = "other-grid", True, "a mask whose pixels are not those of the slice that it lies on"
+    COMPRESSED = "compressed-mask", True, "a segmentation whose pixels are compressed: decompress it first"
+    AUTOMATIC = "automatic", True, "a segment that a program made alone: nobody drew it"
+    DISPUTED = "disputed", True, "an outline that too few of the readers drew"

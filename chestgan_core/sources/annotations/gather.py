@@ -1,37 +1,29 @@
 """The tumour boxes of a dataset, from all origins that it names, in the store.
 
-In: the catalog of the dataset; PASCAL VOC files, if the variable that names them is set; series of structured reports,
-fetched from the Imaging Data Commons and kept in the store, so that only new ones are fetched the next time; the truth
-of generated patients. Out: a version of the annotations (stored.py), and the pointer to it. Boxes of slices that are
-not archived are kept: only the training set knows which slices there are, and counts them.
+In: the catalog of the dataset; files of this machine (local.py); series of structured reports, fetched from the Imaging
+Data Commons and kept in the store, so that only new ones are fetched the next time. Out: a version of the annotations
+(stored.py), and the pointer to it. Boxes of slices that are not archived are kept: only the training set knows which
+slices there are, and counts them.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chestgan_core.config.dataset import (
-    Dataset,
-    PhantomTumours,
+from chestgan_core.config.annotation_config import (
+    FoundFiles,
     StructuredReports,
-    VocFiles,
-    dataset_named,
 )
+from chestgan_core.config.dataset import Dataset, dataset_named
 from chestgan_core.dicom.patient_ids import normal_patient_id
 from chestgan_core.dicom.pseudonyms import Pseudonyms, pseudonyms_of
 from chestgan_core.errors import BadInput, PatientForgotten
-from chestgan_core.local.environment import path_from_environment
-from chestgan_core.local.progress import Progress
 from chestgan_core.sources.annotations.boxes import Annotations, Defect, Found, TumourBox
 from chestgan_core.sources.annotations.fetched_reports import report_boxes
-from chestgan_core.sources.annotations.phantoms import phantom_boxes
+from chestgan_core.sources.annotations.local import local_annotations
 from chestgan_core.sources.annotations.stored import StoredAnnotations, commit_annotations
-from chestgan_core.sources.annotations.voc import read_voc_files
 from chestgan_core.sources.catalog.stored_catalog import read_catalog
-from chestgan_core.sources.phantom.source import PhantomConfig
 from chestgan_core.sources.series_rows import FORGOTTEN, Catalog, SeriesRow
 from chestgan_core.store import keys
 from chestgan_core.store.forgotten import forgotten_patients, remove_artefact
@@ -50,33 +42,24 @@ def gather_annotations(store: Store, dataset_name: str, home: Path) -> StoredAnn
     pseudonyms = pseudonyms_of(dataset, home)
     gathered: dict[int, Found] = {}
     sources: list[dict[str, Any]] = []
+    patient_of = _patient_of(catalog, pseudonyms, forgotten)
     # Local files first: they must be used even if a source does not answer.
-    for place, entry in sorted(
-        enumerate(dataset.annotations), key=lambda item: isinstance(item[1], StructuredReports)
-    ):
-        match entry:
-            case VocFiles() if os.environ.get(entry.path_variable):
-                found = _voc_boxes(dataset, entry, catalog, forgotten, home)
-                sources.append({"kind": "voc", "boxes": len(found.boxes)})
-            case StructuredReports():
-                rows = [
-                    row for row in catalog.rows if row.modality == "SR" and row.analysis == entry.analysis
-                ]
-                alone = not any(other.boxes for other in gathered.values())
-                found = report_boxes(store, dataset, rows, alone)
-                counts = {"series": len(rows), "boxes": len(found.boxes)}
-                terms = {"licences": _values(rows, "licence"), "dois": _values(rows, "doi")}
-                sources.append({"kind": "sr", "analysis": entry.analysis, **counts, **terms})
-            case PhantomTumours():
-                found = _phantom_boxes(dataset)
-                sources.append({"kind": "phantom", "boxes": len(found.boxes)})
-            case _:
-                continue
+    for place, (found, said) in local_annotations(dataset, patient_of, pseudonyms).items():
         gathered[place] = found
+        sources.append(said)
+    for place, entry in enumerate(dataset.annotations):
+        if isinstance(entry, StructuredReports) and entry.analysis:
+            rows = [row for row in catalog.rows if row.modality == "SR" and row.analysis == entry.analysis]
+            alone = not any(other.boxes for other in gathered.values())
+            fetched = report_boxes(store, dataset, rows, alone)
+            counts = {"series": len(rows), "boxes": len(fetched.boxes)}
+            terms = {"licences": _values(rows, "licence"), "dois": _values(rows, "doi")}
+            sources.append({"kind": "sr", "analysis": entry.analysis, **counts, **terms})
+            gathered[place] = fetched.renamed(pseudonyms.series, pseudonyms.sop)
     if not sources:
         raise _nothing_named(dataset)
     # In the order of the dataset: if several origins have the same box, the first is kept.
-    annotations = _merged([gathered[place] for place in sorted(gathered)], pseudonyms, catalog, forgotten)
+    annotations = _merged([gathered[place] for place in sorted(gathered)], catalog, forgotten)
     more = {"kind": "tumour-annotations", "dataset": dataset.name, "sources": sources}
     stored = commit_annotations(store, dataset.name, annotations, more)
     store.update_pointer(keys.annotations_latest(dataset.name), {"version": stored.version})
@@ -87,31 +70,12 @@ def gather_annotations(store: Store, dataset_name: str, home: Path) -> StoredAnn
     return stored
 
 
-def _voc_boxes(dataset: Dataset, entry: VocFiles, catalog: Catalog, forgotten: set[str], home: Path) -> Found:
-    path = path_from_environment(entry.path_variable, "the folder or zip of the PASCAL VOC files")
-    with Progress(f"tumour_annotations {dataset.name}", None, "files") as progress:
-        return read_voc_files(path, _patient_of(dataset, catalog, forgotten, home), progress)
-
-
-def _phantom_boxes(dataset: Dataset) -> Found:
-    if not isinstance(dataset.source, PhantomConfig):
-        raise BadInput(
-            dataset.name,
-            "has annotations of kind phantom, but its source is not of kind phantom",
-            "remove them: only of generated patients is the tumour known",
-        )
-    label = f"tumour_annotations {dataset.name}"
-    with Progress(label, dataset.source.patients, "patients") as progress:
-        return phantom_boxes(dataset.source, progress)
-
-
-def _patient_of(dataset: Dataset, catalog: Catalog, forgotten: set[str], home: Path) -> Callable[[str], str]:
+def _patient_of(catalog: Catalog, pseudonyms: Pseudonyms, forgotten: set[str]) -> Callable[[str], str]:
     """Folder name -> patient of the catalog, or one who has withdrawn. In Lung-PET-CT-Dx it is the part after the last
     dash: `A0001`.
     """
     patients = {row.patient for row in catalog.rows if row.status != FORGOTTEN} | forgotten
-    if dataset.private:
-        pseudonyms = pseudonyms_of(dataset, home)
+    if pseudonyms.secret is not None:
         return lambda folder: patient if (patient := pseudonyms.patient(folder)) in patients else ""
     ends = Counter(patient.rpartition("-")[2] for patient in patients)
     by_end = {patient.rpartition("-")[2]: patient for patient in patients}
@@ -123,14 +87,12 @@ def _patient_of(dataset: Dataset, catalog: Catalog, forgotten: set[str], home: P
     return patient_of
 
 
-def _merged(
-    gathered: Sequence[Found], pseudonyms: Pseudonyms, catalog: Catalog, forgotten: set[str]
-) -> Annotations:
+def _merged(gathered: Sequence[Found], catalog: Catalog, forgotten: set[str]) -> Annotations:
     """Each box on each slice once: the first, in the order of the annotations of the dataset."""
     defects: Counter[Defect] = Counter()
     for found in gathered:
         defects.update(found.defects)
-    boxes = [replace(box, sop_uid=pseudonyms.sop(box.sop_uid)) for found in gathered for box in found.boxes]
+    boxes = [box for found in gathered for box in found.boxes]
     present = [box for box in boxes if box.patient not in forgotten]
     defects[Defect.FORGOTTEN] = len(boxes) - len(present)
     histology = {row.patient: row.histology for row in catalog.rows}
@@ -141,18 +103,8 @@ def _merged(
     for box in merged.values():
         letter = histology.get(box.patient, "")
         defects[Defect.LABEL_CONFLICT] += bool(box.label and letter and box.label != letter)
-    series = {
-        pseudonyms.series(uid): patient
-        for found in gathered
-        for uid, patient in found.series.items()
-        if patient not in forgotten
-    }
-    unsure = {
-        pseudonyms.sop(uid): patient
-        for found in gathered
-        for uid, patient in found.unsure.items()
-        if patient not in forgotten
-    }
+    series = {uid: who for found in gathered for uid, who in found.series.items() if who not in forgotten}
+    unsure = {uid: who for found in gathered for uid, who in found.unsure.items() if who not in forgotten}
     return Annotations(
         tuple(sorted(merged.values(), key=lambda box: (box.patient, box.sop_uid, box.edges))),
         {str(defect): defects[defect] for defect in Defect if defects[defect]},
@@ -167,11 +119,13 @@ def _values(rows: Sequence[SeriesRow], field: str) -> list[str]:
 
 
 def _nothing_named(dataset: Dataset) -> BadInput:
-    variables = [entry.path_variable for entry in dataset.annotations if isinstance(entry, VocFiles)]
+    variables = [
+        one.path_variable for one in dataset.annotations if isinstance(one, FoundFiles) and one.path_variable
+    ]
     if not variables:
         return BadInput(dataset.name, "names no annotations", "add them to the dataset, or skip this asset")
     return BadInput(
         dataset.name,
-        f"its annotations are not here: {', '.join(variables)} is not set",
-        "set it to the folder or zip of the PASCAL VOC files",
+        f"its annotations are not here: {', '.join(dict.fromkeys(variables))} is not set",
+        "set it to the folder or zip of the annotation files",
     )

@@ -10,6 +10,7 @@ outline becomes the smallest box of whole pixels around it.
 import math
 from collections import Counter
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ HISTOLOGY = {
 }
 
 
-def read_report(path: Path, patient: str, synthetic: Synthetic = "refuse") -> Found:
+def read_report(file: Path | bytes, patient: str, synthetic: Synthetic = "refuse") -> Found:
     """The boxes of one report. patient: whose report it is, by the catalog. synthetic: what is done with a report that
     is flagged so.
     """
@@ -45,9 +46,11 @@ def read_report(path: Path, patient: str, synthetic: Synthetic = "refuse") -> Fo
 
     found = Found()
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+        size = len(file) if isinstance(file, bytes) else file.stat().st_size
+        if size > MAX_FILE_BYTES:
             return Found(defects=Counter({Defect.TOO_LARGE: 1}))
-        report = pydicom.dcmread(path, stop_before_pixels=True)
+        data = BytesIO(file) if isinstance(file, bytes) else file
+        report = pydicom.dcmread(data, stop_before_pixels=True)
         if synthetic == "refuse" and synthetic_cause(report):
             return Found(defects=Counter({Defect.SYNTHETIC: 1}))
         groups = [item for item in _items(report) if _concept(item) == MEASUREMENT_GROUP]

@@ -118,14 +118,14 @@ def read_voc(data: bytes, sop_uid: str, patient: str) -> Found:
     return found
 
 
-def parse_xml(data: bytes) -> ElementTree.Element:
-    """XML without a document type, of the size of an annotation.
+def parse_xml(data: bytes, max_elements: int = MAX_ELEMENTS) -> ElementTree.Element:
+    """XML without a document type, of the size of an annotation. max_elements: of one of this kind.
 
     Raises RefusedXml, ElementTree.ParseError, LookupError or ValueError (encoding). All attacks that the parser of the
     standard library is vulnerable to (entities that expand, or that read files) need a document type; without one,
     defusedxml would add nothing.
     """
-    parser = ElementTree.XMLParser(target=_AnnotationBuilder())  # noqa: S314 (document types are refused)
+    parser = ElementTree.XMLParser(target=_AnnotationBuilder(max_elements))  # noqa: S314 (document types are refused)
     parser.feed(data)
     root: ElementTree.Element = parser.close()
     return root
@@ -134,8 +134,9 @@ def parse_xml(data: bytes) -> ElementTree.Element:
 class _AnnotationBuilder(ElementTree.TreeBuilder):
     """Stops at what no annotation has, before it is built."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_elements: int) -> None:
         super().__init__()
+        self._max_elements = max_elements
         self._open: list[str] = []
         self._elements = 0
 
@@ -148,7 +149,7 @@ class _AnnotationBuilder(ElementTree.TreeBuilder):
         if tag in ("object", "bndbox") and tag in self._open:
             raise RefusedXml(Defect.NESTED)
         self._elements += 1
-        if self._elements > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH:
+        if self._elements > self._max_elements or len(self._open) >= MAX_DEPTH:
             raise RefusedXml(Defect.TOO_LARGE)
         self._open.append(tag)
         return super().start(tag, attrs)
