@@ -12,6 +12,9 @@ FORMS = (
     "npz",
     "hounsfield",
     "dicom",
+    "coco",
+    "voc",
+    "yolo",
 )  # of publishing/forms/registry.py, which takes time to import
 
 
@@ -21,7 +24,8 @@ def add_to(group: Commands) -> None:
         group,
         "convert",
         convert,
-        "Convert a fetched set into another form: PNG, tars, NPZ, HU, DICOM; or a form into another one.",
+        "Convert a fetched set into another form: PNG, tars, NPZ, HU, DICOM, COCO, PASCAL VOC, YOLO; or a form into "
+        "another one.",
         "Images keep their number, seed and sha256. An interrupted conversion is completed when it is run again.",
     )
     parser.add_argument(
@@ -46,7 +50,7 @@ def _add_form(parser: Parser, option: str, required: bool) -> None:
         metavar="FORM",
         dest="form",
         help="png: PNG and labels.csv; tar: for WebDataset and Hugging Face; npz: MedMNIST's form; hounsfield: "
-        "the same in HU; dicom: CT images"
+        "the same in HU; dicom: CT images; coco, voc, yolo: images with boxes, for detectors"
         + (
             ""
             if required
@@ -84,4 +88,6 @@ def convert_folder(args: argparse.Namespace, folder: Path, form: str, out: Path)
 
     done = convert_set(folder, form, out, args.classes, args.count)
     text = f"{done.images:,} images of {done.name} {done.version} as {done.form}: {done.folder}"
+    if done.left_out:
+        text += f"; {done.left_out:,} left out, of which is not known where their tumours are"
     return Answer(done.as_json(), escaped(text))

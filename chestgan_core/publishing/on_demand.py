@@ -26,7 +26,7 @@ from chestgan_core.publishing.reader.levels import (
 from chestgan_core.publishing.reader.set_folder import GENERATOR, SetFolder
 from chestgan_core.publishing.reader.set_reader import Label, SetReader
 from chestgan_core.publishing.reader.torch_dataset import item_of
-from chestgan_core.publishing.writing.asked import asked_fields, layouts_again
+from chestgan_core.publishing.writing.asked import asked_fields, conditions_of, layouts_again
 from chestgan_core.training.conditions import class_of
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.generation import CHUNK, generate, require_seeds

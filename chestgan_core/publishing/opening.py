@@ -60,7 +60,8 @@ def open_set(
             address in the bucket of the embedded store is found there, as `chestgan sets` finds it.
         cache: Where to put what is downloaded; by default `chestgan/sets` in the user's cache folder.
         transform: Of each image, as in torchvision's datasets: gets (1, H, W) float32 in [-1, 1].
-        target_transform: Of each label: gets `index`, `seed`, `class`, `boxes`, `sha256` and `file`.
+        target_transform: Of each label: gets `index`, `seed`, `class`, `boxes`, `position`, `sha256` and
+            `file`.
         anonymous: Use no key, for a bucket that everybody may read.
         seeds: Make the images of these seeds, 0 to 2^32 - 1, from the generator of the set, in place of its published
             images: `range(10**6)`. The set must hold its generator.

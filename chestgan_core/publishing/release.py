@@ -68,6 +68,7 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
         provenance=gather_provenance(run, trained, report, training_set, split_counts(split)),
         bits=publication.bits,
         extra_files=extra_files,
+        tumour_fraction=publication.tumour_fraction,
     )
     written = folder / "set"
     written.mkdir(exist_ok=True)
@@ -88,7 +89,7 @@ def _require_passed(report: StoredReport, run: str, experiment: Experiment) -> N
     what = f"experiment {experiment.name}"
     if report.payload.run.run != run:
         raise NotInStore(what, "its newest run has no report", "materialize metric_report")
-    gate = apply_gate(report.payload.rows, experiment.release)
+    gate = apply_gate(report.payload.rows, experiment.release, experiment.conditions.tumour is not None)
     if not gate.passed:
         raise BadInput(
             what,

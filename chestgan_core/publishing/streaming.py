@@ -41,7 +41,8 @@ def stream_set(
         shuffle_buffer: Images held from which the next one is drawn; 0 keeps the order of the set.
         seed: Of the order; `set_epoch` of what is returned changes it from epoch to epoch.
         transform: Of each image: gets (1, H, W) float32 in [-1, 1].
-        target_transform: Of each label: gets `index`, `seed`, `class`, `boxes`, `sha256` and `file`.
+        target_transform: Of each label: gets `index`, `seed`, `class`, `boxes`, `position`, `sha256` and
+            `file`.
         rank: Number of this process and count of all that divide the images; by default that of torch.distributed.
 
     Returns:

@@ -12,6 +12,7 @@ from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
 from chestgan_core.training.weights import LoadedGenerator, load_generator, save_generator
+from tests.publishing.boxed_sets import asking_experiment, asking_generator
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +34,12 @@ def generator(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) 
     torch.manual_seed(0)
     save_generator(folder, build_generator(experiment), experiment)
     return load_generator(folder)
+
+
+@pytest.fixture(scope="session")
+def asking(tmp_path_factory: pytest.TempPathFactory) -> LoadedGenerator:
+    """A generator that is told positions and tumours."""
+    return asking_generator(tmp_path_factory.mktemp("asking"), asking_experiment())
 
 
 @pytest.fixture(scope="session")

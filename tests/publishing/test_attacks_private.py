@@ -102,7 +102,7 @@ def test_nothing_of_a_published_set_leads_to_a_person_a_hospital_a_machine_or_a_
     release = release_experiment(store, experiment, "cpu", tmp_path / "release")
     fetched = fetch_set(store, "tiny", release.version, tmp_path / "set").path
     files = {item.key: store.get_bytes(item.key) for item in store.list("synthetic/")}
-    for form in FORMS:
+    for form in (name for name, one in FORMS.items() if one.items):  # the others need boxes
         convert_set(fetched, form, tmp_path / form)
         for path in (tmp_path / form).rglob("*"):
             if path.is_file():

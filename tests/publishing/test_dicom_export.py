@@ -42,13 +42,10 @@ NEWER = "(0x0008,0x001c)  ?"
 
 @pytest.fixture(scope="module")
 def boxed(
-    generator: LoadedGenerator,
-    experiment: Experiment,
-    provenance: dict[str, str],
-    tmp_path_factory: pytest.TempPathFactory,
+    asking: LoadedGenerator, provenance: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> SetFolder:
-    """Four images with 0, 1, 2, 0 boxes; not to be changed."""
-    return write_boxed_set(generator, experiment, tmp_path_factory.mktemp("boxed"), provenance)
+    """Images with no, one and two boxes, and one of which nothing is said; not to be changed."""
+    return write_boxed_set(asking, tmp_path_factory.mktemp("boxed"), provenance)
 
 
 @pytest.fixture(scope="module")
@@ -200,10 +197,11 @@ def test_an_export_comes_back_as_it_was_published(exported: Path, boxed: SetFold
     for k, image in enumerate(back):
         expected = {name: value for name, value in reader.label(k).items() if name != "file"}
         assert image.label == expected
-        assert image.label["boxes"] == BOXES[k % len(BOXES)]
+        asked = BOXES[k % len(BOXES)]
+        assert image.label["boxes"] == (None if asked is None else [list(box) for box in asked])
         assert np.array_equal(image.levels, reader.levels(k))
         assert image.levels.dtype == np.uint8
-        assert (image.facts.set, image.facts.version) == ("tiny", boxed.version)
+        assert (image.facts.set, image.facts.version) == ("asking", boxed.version)
         assert image.facts.model_sha256 == boxed.facts.model_sha256
         assert read_exported_label(exported / f"{k:06d}.dcm") == (image.label, image.facts)
 
@@ -219,22 +217,26 @@ def test_the_same_set_gives_the_same_bytes_and_what_is_there_is_not_written_agai
     assert digests(tmp_path / "out") == digests(exported)
 
 
-def test_uids_are_those_of_model_seed_and_number_and_of_no_other(
-    exported: Path, boxed: SetFolder, generator: LoadedGenerator, experiment: Experiment,
-    provenance: dict[str, str], tmp_path: Path,
-) -> None:  # fmt: skip
+def test_uids_are_those_of_model_seed_number_and_layout_and_of_no_other(
+    exported: Path, boxed: SetFolder, asking: LoadedGenerator, provenance: dict[str, str], tmp_path: Path
+) -> None:
     files = [pydicom.dcmread(path) for path in exported.glob("*.dcm")]
     assert len({file.SOPInstanceUID for file in files}) == len(files)
     images = [file for file in files if file.Modality == "CT"]
     for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "PatientID"):
         assert len({file[name].value for file in images}) == IMAGES, name
     assert all(uuid.UUID(int=int(file.SOPInstanceUID.removeprefix("2.25."))).version == 8 for file in files)
-    # The same images with another provenance are another version of the set, and the same objects.
-    other = write_set(generator, experiment, 2, 100, tmp_path / "set", {**provenance, "run": "r2"})
+    # The same images with another provenance are another version of the set, and the same objects; a seed that was
+    # asked for another tumour is another image.
+    other = write_boxed_set(asking, tmp_path / "set", {**provenance, "run": "r2"}, boxes=(*BOXES[:2], ()))
     assert other.version != boxed.version
     export_dicom(other.path, tmp_path / "out")
-    again = pydicom.dcmread(tmp_path / "out" / "000000.dcm")
-    assert again.SOPInstanceUID == pydicom.dcmread(exported / "000000.dcm").SOPInstanceUID
+    same = [
+        pydicom.dcmread(tmp_path / "out" / f"{k:06d}.dcm").SOPInstanceUID
+        == pydicom.dcmread(exported / f"{k:06d}.dcm").SOPInstanceUID
+        for k in range(IMAGES)
+    ]
+    assert same == [True, True, False, False]
 
 
 def test_nothing_of_a_patient_of_the_source_is_in_a_file(
@@ -307,9 +309,9 @@ def test_a_folder_of_other_files_or_of_another_export_is_refused(
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(BadInput, match="holds files that are not of a DICOM export"):
         export_dicom(boxed.path, tmp_path / "mine")
-    with pytest.raises(BadInput, match="holds a DICOM export tiny"):
+    with pytest.raises(BadInput, match="holds a DICOM export asking"):
         export_dicom(ready.path, exported)
-    with pytest.raises(BadInput, match="holds a DICOM export tiny"):
+    with pytest.raises(BadInput, match="holds a DICOM export asking"):
         export_dicom(boxed.path, exported, uid_root="2.999")
     with pytest.raises(BadInput, match="image 4: is not in the set; choose from 0 to 3"):
         export_dicom(boxed.path, tmp_path / "out", numbers=[0, 4])
@@ -390,7 +392,7 @@ def _no_boxes(path: Path) -> None:
         (_stripped, "does not say which image of which set it is"),
         (_facts(seed=-1), "seed: is not a whole number"),
         (_facts(set="../../etc"), "set: is not a text"),
-        (_facts(format=2), "a newer version of chestgan writes"),
+        (_facts(format=3), "a newer version of chestgan writes"),
         (_facts(sha256="ab" * 32), "does not hold the pixels that its header names"),
         (_large, "has no pixels that can be read"),
         (_no_report, "000001-boxes.dcm"),

@@ -35,6 +35,9 @@ from chestgan_core.publishing.transfer.uploading import publish_set
 from chestgan_core.store.store import Store
 from tests.publishing import form_images
 
+READABLE = [name for name, form in FORMS.items() if form.items]
+"""The others are in test_detection_forms.py."""
+
 
 def same(found: list[Item], expected: list[Item]) -> bool:
     """Levels with their type, and labels."""
@@ -52,22 +55,25 @@ def files(folder: Path) -> dict[str, bytes]:
 @given(
     bits=st.sampled_from([8, 16]),
     classes=st.lists(st.text(min_size=1, max_size=12), unique=True, max_size=3),
-    boxes=st.lists(st.integers(0, 3), min_size=1, max_size=4),
+    boxes=st.lists(st.none() | st.integers(0, 3), min_size=1, max_size=4),
+    conditions=st.sampled_from([("position", "tumour"), ("tumour",), ("position",), ()]),
     images=st.integers(1, 5),
     resolution=st.integers(1, 9),
-    pair=st.sampled_from([*product(FORMS, FORMS)]),
+    pair=st.sampled_from([*product(READABLE, READABLE)]),
 )
 @settings(max_examples=35, deadline=None)
 def test_every_form_becomes_every_other_and_gives_the_same_images_and_labels(
     bits: int,
     classes: list[str],
-    boxes: list[int],
+    boxes: list[int | None],
+    conditions: tuple[str, ...],
     images: int,
     resolution: int,
     pair: tuple[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    of = form_images.facts(images, bits, classes, resolution=resolution)
+    told = (*(("class",) if classes else ()), *conditions)
+    of = form_images.facts(images, bits, classes, resolution=resolution, conditions=told)
     expected = [*form_images.items(of, boxes)]
     place = tmp_path_factory.mktemp("forms")
     # With 16 bits HU do not come back, see below.
@@ -84,7 +90,7 @@ def test_every_form_becomes_every_other_and_gives_the_same_images_and_labels(
     assert files(place / "first") == files(place / "back")
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", READABLE)
 def test_a_set_becomes_each_form_and_says_which_set_it_is_of(
     form: str, ready: SetFolder, tmp_path: Path
 ) -> None:
@@ -183,7 +189,7 @@ def test_boxes_that_dicom_would_round_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", READABLE)
 def test_chosen_images_keep_their_number_and_seed(form: str, tmp_path: Path) -> None:
     of = form_images.facts(images=12)
     form_images.made(tmp_path / "tar", of)
@@ -235,7 +241,7 @@ def test_a_folder_of_somebody_else_is_not_written_into(ready: SetFolder, tmp_pat
             convert_set(ready.path, out=tmp_path / "out", **arguments)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", READABLE)
 def test_an_interrupted_conversion_cannot_be_read_and_is_completed_by_the_next(
     form: str, ready: SetFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,7 +269,7 @@ def test_an_interrupted_conversion_cannot_be_read_and_is_completed_by_the_next(
     assert {path: path.stat().st_mtime_ns for path in out.iterdir()} == times
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", READABLE)
 def test_memory_does_not_grow_with_the_images(form: str, tmp_path: Path) -> None:
     of = form_images.facts(images=40, resolution=256)  # 2.6 MB of levels
     form_images.made(tmp_path / "tar", of, boxes=(0,))
@@ -282,7 +288,7 @@ def test_memory_does_not_grow_with_the_images(form: str, tmp_path: Path) -> None
     assert peak(40) - peak(8) < 32 * 256**2 / 10
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", READABLE)
 def test_a_full_disk_is_said_in_one_line_and_leaves_nothing_that_can_be_read(
     form: str, ready: SetFolder, tmp_path: Path
 ) -> None:

@@ -22,8 +22,9 @@ from chestgan_core.publishing.writing.hub_fields import hub_fields
 from tests.publishing import form_images
 
 BITS = pytest.mark.parametrize("bits", [8, 16])
-# The first box comes late: a loader that guesses the types from the first images must not stumble over it.
-BOXES = (0, 0, 0, 0, 0, 0, 0, 1)
+# The first box, and the first image of which nothing is known, come late: a loader that guesses the types from the
+# first images must not stumble over them, and must not read one as the other.
+BOXES = (0, 0, 0, 0, 0, 0, None, 1)
 
 
 @pytest.fixture(scope="module", params=[8, 16], ids=["8-bit", "16-bit"])
@@ -46,7 +47,7 @@ def test_hugging_face_reads_images_and_labels(
 
     folder, of = tars
     label = {"index": Value("int64"), "seed": Value("int64"), "class": Value("string")}
-    label |= {"boxes": List(List(Value("float64"))), "sha256": Value("string")}
+    label |= {"boxes": List(List(Value("float64"))), "position": Value("float64"), "sha256": Value("string")}
     text = Value("string")
     rows = load_dataset(
         "webdataset",
@@ -149,6 +150,10 @@ def test_numpy_needs_no_pickle_for_anything_in_an_npz(tmp_path: Path) -> None:
     assert found["train_seed"].tolist() == [*range(100, 109)]
     assert found["train_box_image"].tolist() == [7]
     assert found["train_boxes"].tolist() == expected(of)[7][1]["boxes"]
+    assert found["train_boxes_known"].tolist() == [k != 6 for k in range(9)]
+    assert [None if np.isnan(one) else one for one in found["train_position"]] == [
+        said["position"] for _, said in expected(of)
+    ]
     assert [one.decode() for one in found["train_sha256"]] == [said["sha256"] for _, said in expected(of)]
     assert json.loads(str(found["about"]))["set"]["name"] == "made"
 

@@ -80,9 +80,11 @@ def generated(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """The seeds that were generated, in order."""
     seeds: list[int] = []
 
-    def counting(of: LoadedGenerator, wanted: Sequence[int]) -> Tensor:
+    def counting(
+        of: LoadedGenerator, wanted: Sequence[int], layouts: Sequence[Layout] | None = None
+    ) -> Tensor:
         seeds.extend(wanted)
-        return generate(of, wanted)
+        return generate(of, wanted, layouts)
 
     monkeypatch.setattr(image_tars, "generate", counting)
     return seeds

@@ -246,9 +246,9 @@ def test_files_of_strangers_are_refused_in_one_line_before_any_store_is_asked(
 
 
 def test_a_report_names_the_image_to_ask_about(
-    generator: LoadedGenerator, experiment: Experiment, provenance: dict[str, str], tmp_path: Path
+    asking: LoadedGenerator, provenance: dict[str, str], tmp_path: Path
 ) -> None:
-    boxed = write_boxed_set(generator, experiment, tmp_path / "set", provenance)
+    boxed = write_boxed_set(asking, tmp_path / "set", provenance)
     export_dicom(boxed.path, tmp_path / "out", numbers=[1])
     with pytest.raises(BadInput, match=r"has no pixels; give the image beside it, 000001\.dcm"):
         read_given(tmp_path / "out" / "000001-boxes.dcm")

@@ -123,9 +123,10 @@ def test_images_are_grey_pngs_of_pixels_and_nothing_else_with_their_label_behind
         top = 2**bits - 1
         assert np.abs(levels / top * 2 - 1 - units[k]).max() <= 1.01 / top
         assert json.loads(contents[f"{k:06d}.json"]) == {
-            "boxes": [],
+            "boxes": None,
             "class": "",
             "index": k,
+            "position": None,
             "seed": 100 + k,
             "sha256": hashlib.sha256(levels.astype(f"<u{bits // 8}").tobytes()).hexdigest(),
         }

@@ -8,6 +8,7 @@ people do (descriptions, comments). What is not known is left empty where the st
 so there is no date, no time, no voltage and no patient position.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,12 +52,14 @@ _PREAMBLE = bytes(128) + b"DICM"
 class ImageUids:
     """Of one subject that does not exist: its study, series, image, report. device: of the model that made it.
 
-    They depend on the model, the seed, the number in the set and the bits, and on the form of the header.
+    They depend on the model, the seed, the number in the set and the bits, on what the image was asked to show, and on
+    the form of the header.
     """
 
     def __init__(self, uids: Uids, image: ImageFacts) -> None:
         self._uids = uids
-        self._names = (_SCOPE, HEADER_FORMAT, image.model_sha256, image.seed, image.index, image.bits)
+        asked = json.dumps([image.boxes, image.position])
+        self._names = (_SCOPE, HEADER_FORMAT, image.model_sha256, image.seed, image.index, image.bits, asked)
         self.device = uids(_SCOPE, "device", image.model_sha256)
 
     def __call__(self, kind: str) -> str:
@@ -95,7 +98,7 @@ class CtImages:
 
         Args:
             levels: (resolution, resolution) uint8 or uint16, as the set's bits say.
-            label: Of the image, from the reader: index, seed, class, sha256.
+            label: Of the image, from the reader: index, seed, class, boxes, position, sha256.
         """
         facts = self._facts
         image = facts_of(facts, self._version, label)

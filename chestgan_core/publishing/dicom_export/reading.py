@@ -17,6 +17,7 @@ from chestgan_core.dicom.dicom_file import Parsed, inflated, is_dicom, parse
 from chestgan_core.dicom.identity import text_of
 from chestgan_core.dicom.pixel_layout import MAX_SIDE, BadLayout, layout_of
 from chestgan_core.errors import BadInput, DamagedObject
+from chestgan_core.layouts.layout import Edges
 from chestgan_core.local.files import file_error, open_regular
 from chestgan_core.publishing.dicom_export.statements import REMEDY, ImageFacts, parse_facts
 from chestgan_core.publishing.reader.levels import Levels, max_level, sha256_of_levels
@@ -31,8 +32,8 @@ _MAX_DEPTH = 16  # of content items; a report of ours has 4
 
 
 class Exported(NamedTuple):
-    """levels: (H, W) uint8 or little-endian uint16. label: as in a set: index, seed, class, boxes, sha256. facts: which
-    set and model it is of.
+    """levels: (H, W) uint8 or little-endian uint16. label: as in a set: index, seed, class, boxes, position, sha256.
+    facts: which set and model it is of.
     """
 
     levels: Levels
@@ -142,18 +143,20 @@ def as_levels(words: NDArray[np.uint16], bits: int) -> Levels | None:
 
 
 def _label(facts: ImageFacts, path: Path) -> dict[str, Any]:
-    boxes = _read_boxes(path.with_name(f"{path.stem}{_REPORT}{SUFFIX}"), facts) if facts.boxes else []
+    if facts.boxes:
+        _require_report(path.with_name(f"{path.stem}{_REPORT}{SUFFIX}"), facts)
     return {
         "index": facts.index,
         "seed": facts.seed,
         "class": facts.shown,
-        "boxes": boxes,
+        "boxes": None if facts.boxes is None else [list(box) for box in facts.boxes],
+        "position": facts.position,
         "sha256": facts.sha256,
     }
 
 
-def _read_boxes(path: Path, image: ImageFacts) -> list[list[float]]:
-    """Those of the report on an image. Raises BadInput, DamagedObject."""
+def _require_report(path: Path, image: ImageFacts) -> None:
+    """The report on an image has its boxes. Raises BadInput, DamagedObject."""
     data = _read(path, _MAX_REPORT_BYTES)
     header = _parsed(data, path).header
     if _facts_of(header, str(path)) != image:
@@ -162,17 +165,19 @@ def _read_boxes(path: Path, image: ImageFacts) -> list[list[float]]:
         boxes = [_box(item) for item in _items(header) if _concept(item) == _REGION]
     except Exception as error:  # pydicom raises any exception on damaged values
         raise DamagedObject(path, "has a region that cannot be read", REMEDY) from error
-    if len(boxes) != image.boxes or not np.isfinite(boxes).all():
-        cause = f"has {len(boxes)} readable boxes, the image says {image.boxes}"
+    if (count := len(image.boxes or ())) != len(boxes):
+        cause = f"has {len(boxes)} readable boxes, the image says {count}"
         raise DamagedObject(path, cause, REMEDY)
-    return boxes
+    if tuple(boxes) != image.boxes:
+        raise DamagedObject(path, "has other boxes than the image says", REMEDY)
 
 
-def _box(region: Dataset) -> list[float]:
+def _box(region: Dataset) -> Edges:
     """x0, y0, x1, y1. DICOM keeps 24 bits: the shortest number that has them is what was written."""
     numbers = np.asarray(region.GraphicData, np.float32)
     xs, ys = numbers[::2], numbers[1::2]
-    return [float(str(one)) for one in (xs.min(), ys.min(), xs.max(), ys.max())]
+    left, top, right, bottom = (float(str(one)) for one in (xs.min(), ys.min(), xs.max(), ys.max()))
+    return left, top, right, bottom
 
 
 def _items(item: Dataset, depth: int = 0) -> Iterator[Dataset]:

@@ -41,7 +41,9 @@ _ANOTHER_DISK = "give --out on another disk, or a smaller --count"
 
 @dataclass(frozen=True)
 class Converted:
-    """What a conversion wrote. form: its name. images: how many of the set's. bytes: of all files."""
+    """What a conversion wrote. form: its name. images: how many of the set's. bytes: of all files. left_out: chosen
+    images that the form cannot hold.
+    """
 
     folder: Path
     form: str
@@ -49,6 +51,7 @@ class Converted:
     version: str
     images: int
     bytes: int
+    left_out: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -93,7 +96,7 @@ def convert_set(
     selection = _selection(source.content.set, classes, count)
     of = _described(source.content, form, selection)
     require_output_folder(out, _KIND, of)
-    numbers = _chosen(source, selection)
+    numbers, left_out = _chosen(source, selection, form)
     selections = (*source.content.selections, *([selection] if selection else []))
     content = Content(source.content.set, source.content.version, len(numbers), selections)
     size = content.set.resolution**2 * max(content.set.bits // 8, 2 if to in _TWO_BYTES else 1)
@@ -101,9 +104,9 @@ def convert_set(
         if not _is_complete(out, form, content):
             require_space([(out, len(numbers) * (size + _BYTES_BESIDE_PIXELS), _ANOTHER_DISK)])
             _copy_card(source.path, out, form)
-            write_form(out, form, content, source.items(numbers))
+            write_form(out, form, content, source.items(numbers), left_out)
     written = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-    return Converted(out, to, content.set.name, content.version, content.images, written)
+    return Converted(out, to, content.set.name, content.version, content.images, written, left_out)
 
 
 def _selection(facts: SetFacts, classes: Sequence[str], count: int | None) -> Selection:
@@ -125,17 +128,24 @@ def _described(content: Content, form: Form, selection: Selection) -> str:
     return f"of the set {content.set.name} {content.version} as {form.name}{part}"
 
 
-def _chosen(source: Source, selection: Selection) -> "array[int]":
-    """The numbers of the images, 8 bytes each. Raises BadInput: none."""
-    numbers = array("q")
+def _chosen(source: Source, selection: Selection, form: Form) -> "tuple[array[int], int]":
+    """The numbers of the images, 8 bytes each, and how many the form cannot hold. Raises BadInput: none."""
+    numbers, left_out = array("q"), 0
     for label in source.labels():
-        if not selection.classes or label["class"] in selection.classes:
-            numbers.append(label["index"])
-            if len(numbers) == selection.count:
-                break
+        if selection.classes and label["class"] not in selection.classes:
+            continue
+        if not form.takes(label):
+            left_out += 1
+            continue
+        numbers.append(label["index"])
+        if len(numbers) == selection.count:
+            break
+    if not numbers and left_out:
+        cause = f"has no image that the form {form.name} can hold: of none is known where its tumours are"
+        raise BadInput(source.path, cause, "use another form")
     if not numbers:
         raise BadInput(source.path, f"has no image of {selection}", "choose other classes")
-    return numbers
+    return numbers, left_out
 
 
 def _is_complete(out: Path, form: Form, content: Content) -> bool:
@@ -145,8 +155,11 @@ def _is_complete(out: Path, form: Form, content: Content) -> bool:
     return (found.form, found.content) == (form.name, content)
 
 
-def write_form(out: Path, form: Form, content: Content, items: Iterator[Item]) -> None:
-    """Write images of a set into a folder of ours. form.json comes last. Raises what the images raise; DiskFull."""
+def write_form(out: Path, form: Form, content: Content, items: Iterator[Item], left_out: int = 0) -> None:
+    """Write images of a set into a folder of ours. form.json comes last. Raises what the images raise; DiskFull.
+
+    left_out: chosen images that the form cannot hold, which form.json counts.
+    """
     (out / FORM_FILE).unlink(missing_ok=True)
     digest = LabelsDigest()
     label = f"convert  {content.set.name} to {form.name}"
@@ -158,7 +171,8 @@ def write_form(out: Path, form: Form, content: Content, items: Iterator[Item]) -
             if next(counted, None) is not None or digest.images != content.images:
                 raise BadInput(out, f"would not be {content.images} images", "convert again")
         described = Described(form.name, content, digest.hexdigest())
-        write_description(out, described, form.details(content.set))
+        counted_out = {"left_out": left_out} if left_out else {}
+        write_description(out, described, {**form.details(content.set), **counted_out})
     except OSError as error:
         raise file_error(out, error) from error
 

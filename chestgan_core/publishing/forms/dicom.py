@@ -38,7 +38,7 @@ def _write(folder: Path, content: Content, items: Iterator[Item]) -> None:
 def _kept_by_dicom(item: Item) -> Item:
     """The item. Raises BadInput: its boxes would come back as others."""
     _, label = item
-    if any(float(str(np.float32(number))) != number for box in label["boxes"] for number in box):
+    if any(float(str(np.float32(number))) != number for box in label["boxes"] or () for number in box):
         cause = "has a box with more digits than DICOM keeps, which are 24 bits"
         raise BadInput(f"image {label['index']}", cause, "use another form, or round the boxes of the set")
     return item

@@ -19,6 +19,11 @@ def takes_every_set(facts: SetFacts) -> None:
     """For a form that holds the images of any set."""
 
 
+def takes_every_image(label: FormLabel) -> bool:
+    """For a form that holds any image of a set."""
+    return True
+
+
 def no_details(facts: SetFacts) -> dict[str, Any]:
     """For a form of which nothing else is to be said."""
     return {}
@@ -30,16 +35,18 @@ class Form:
 
     name: as the command line has it. about: one sentence, for its help. write: all images of a content into a folder
     of ours, whose files it replaces. labels: of the images in a folder, in order, without reading a pixel. items: the
-    images with these labels, in the same order, each compared with its sha256. require: raises BadInput where the
-    images of such a set cannot be kept so. require_readable: raises BadInput where they do not come back as they were.
+    images with these labels, in the same order, each compared with its sha256. labels and items are None of a form that
+    is not read back. require: raises BadInput where the images of such a set cannot be kept so. takes: whether it can
+    hold an image; others are left out. require_readable: raises BadInput where images do not come back as they were.
     details: further fields of form.json.
     """
 
     name: str
     about: str
     write: Write
-    labels: Callable[[Path, Content], Iterator[FormLabel]]
-    items: Callable[[Path, Content], Iterator[Item]]
+    labels: Callable[[Path, Content], Iterator[FormLabel]] | None = None
+    items: Callable[[Path, Content], Iterator[Item]] | None = None
     require: Callable[[SetFacts], None] = takes_every_set
+    takes: Callable[[FormLabel], bool] = takes_every_image
     require_readable: Callable[[SetFacts], None] = takes_every_set
     details: Callable[[SetFacts], dict[str, Any]] = no_details

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypedDict
 import numpy as np
 
 from chestgan_core.errors import DamagedObject
-from chestgan_core.publishing.reader.labels import label_json, read_label
+from chestgan_core.publishing.reader.labels import Boxes, label_json, read_label
 from chestgan_core.publishing.reader.levels import Levels, sha256_of_levels
 from chestgan_core.publishing.reader.manifest import SetFacts
 
@@ -18,21 +18,24 @@ REMEDY = "convert it again from the set"
 
 # Functional, because `class` is a word of Python.
 FormLabel = TypedDict(
-    "FormLabel", {"index": int, "seed": int, "class": str, "boxes": list[list[float]], "sha256": str}
+    "FormLabel",
+    {"index": int, "seed": int, "class": str, "boxes": Boxes, "position": float | None, "sha256": str},
 )
-"""What is known of one image. index: its number in the set. boxes: [x0, y0, x1, y1] of each tumour, in pixels, x to the
-right, y down, x1 and y1 exclusive. sha256: over the levels, the same in every form."""
+"""What is known of one image. index: its number in the set. boxes: [x0, y0, x1, y1] of each tumour that it was asked to
+show, in pixels, x to the right, y down, x1 and y1 exclusive; None where nothing was said, so that nothing is known.
+position: in the lungs, from 0 (base) to 1 (apex), or None. sha256: over the levels, the same in every form."""
 Item: TypeAlias = tuple[Levels, FormLabel]
 """Levels, (H, W) uint8 or little-endian uint16, and their label."""
 
 
-def label_of(facts: SetFacts, index: int, boxes: list[list[float]], sha256: str) -> FormLabel:
+def label_of(facts: SetFacts, index: int, boxes: Boxes, position: float | None, sha256: str) -> FormLabel:
     """The label of an image of a set: seed and class follow from its number."""
     return {
         "index": index,
         "seed": facts.first_seed + index,
         "class": facts.class_of(index),
         "boxes": boxes,
+        "position": position,
         "sha256": sha256,
     }
 
@@ -45,7 +48,7 @@ def checked_label(data: bytes, index: int, facts: SetFacts, where: str) -> FormL
     if not 0 <= index < facts.images:
         raise DamagedObject(where, f"is of image {index}, and the set has {facts.images:,}", REMEDY)
     found = read_label(data, index, facts, where)
-    return label_of(facts, index, found["boxes"], found["sha256"])
+    return label_of(facts, index, found["boxes"], found["position"], found["sha256"])
 
 
 def checked_item(levels: Levels, label: FormLabel, facts: SetFacts, where: str) -> Item:

@@ -8,14 +8,17 @@ In: images with labels. Out: set.npz, or hounsfield.npz, which numpy.load opens 
     class_names    (C,) text
     train_index, train_seed   (N,) int64;  train_sha256   (N,) 64 hex digits as bytes, over the levels
     train_boxes    (M, 4) float64: x0, y0, x1, y1, pixels;  train_box_image   (M,) int64: row of its image
+    train_boxes_known   (N,) bool: False where nothing is known about tumours, which is not the same as no box
+    train_position      (N,) float64: in the lungs, 0 (base) to 1 (apex), NaN where not known
     about          text: what form.json says of the set
 
 All images are training images. Loaders of MedMNIST want six arrays, so there are six; but images of one generator on
-both sides of a split measure nothing about patients, so validation and test are left to held-out patients. Memory: 80
+both sides of a split measure nothing about patients, so validation and test are left to held-out patients. Memory: 90
 bytes an image while it is written, for labels; nothing that grows while it is read.
 """
 
 import json
+import math
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -39,12 +42,11 @@ from chestgan_core.publishing.forms.items import (
     levels_dtype,
 )
 from chestgan_core.publishing.forms.npz_arrays import Array, NpzReader, NpzWriter, open_npz
-from chestgan_core.publishing.reader.labels import label_json
+from chestgan_core.publishing.reader.labels import MAX_BOXES, Boxes, label_json
 from chestgan_core.publishing.reader.levels import Levels
 from chestgan_core.publishing.reader.manifest import SetFacts
 
-_WHOLE, _DIGEST, _NUMBER = np.dtype("<i8"), np.dtype("S64"), np.dtype("<f8")
-_MAX_BOXES = 1_000  # of one image
+_WHOLE, _DIGEST, _NUMBER, _BOOL = np.dtype("<i8"), np.dtype("S64"), np.dtype("<f8"), np.dtype("?")
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,12 @@ class _Labels:
     def __init__(self) -> None:
         self.classes, self.index, self.seed, self.box_image = array("q"), array("q"), array("q"), array("q")
         self.sha256, self.boxes = bytearray(), array("d")
+        self.known, self.position = bytearray(), array("d")
 
     def add(self, label: FormLabel, number: int) -> None:
-        for box in label["boxes"]:
+        self.known.append(label["boxes"] is not None)
+        self.position.append(math.nan if label["position"] is None else label["position"])
+        for box in label["boxes"] or ():
             self.boxes.extend(box)
             self.box_image.append(len(self.index))
         self.classes.append(number)
@@ -116,6 +121,8 @@ def _write(pixels: _Pixels, folder: Path, content: Content, items: Iterator[Item
         npz.add("train_sha256", np.frombuffer(labels.sha256, _DIGEST))
         npz.add("train_boxes", np.array(labels.boxes, _NUMBER).reshape(-1, 4))
         npz.add("train_box_image", np.array(labels.box_image, _WHOLE))
+        npz.add("train_boxes_known", np.frombuffer(labels.known, _BOOL))
+        npz.add("train_position", np.array(labels.position, _NUMBER))
         npz.add("about", np.array(json.dumps(content.as_json(), ensure_ascii=False)))
 
 
@@ -128,8 +135,9 @@ def _label_rows(npz: NpzReader, content: Content, path: Path) -> Iterator[FormLa
     index, seed = npz.rows("train_index", _WHOLE, (count,)), npz.rows("train_seed", _WHOLE, (count,))
     digests = npz.rows("train_sha256", _DIGEST, (count,))
     boxes = _boxes(npz, count, path)
-    rows = zip(classes, index, seed, digests, boxes, strict=True)
-    for number, (shown, at, of_seed, digest, of_image) in enumerate(rows):
+    positions = npz.rows("train_position", _NUMBER, (count,))
+    rows = zip(classes, index, seed, digests, boxes, positions, strict=True)
+    for number, (shown, at, of_seed, digest, of_image, lies) in enumerate(rows):
         where = f"{path}, image {number}"
         value = {
             "index": int(at),
@@ -137,6 +145,7 @@ def _label_rows(npz: NpzReader, content: Content, path: Path) -> Iterator[FormLa
             "class": facts.class_of(int(at)),
             "sha256": bytes(digest[()]).decode("ascii", "replace"),
             "boxes": of_image,
+            "position": None if np.isnan(lies) else float(lies),
         }
         label = checked_label(label_json(value), int(at), facts, where)
         if int(shown[0]) != _class_number(facts, label):
@@ -144,19 +153,26 @@ def _label_rows(npz: NpzReader, content: Content, path: Path) -> Iterator[FormLa
         yield label
 
 
-def _boxes(npz: NpzReader, images: int, path: Path) -> Iterator[list[list[float]]]:
+def _boxes(npz: NpzReader, images: int, path: Path) -> Iterator[Boxes]:
     """The boxes of each image."""
+    known = (bool(one) for one in npz.rows("train_boxes_known", _BOOL, (images,)))
     coordinates = npz.rows("train_boxes", _NUMBER, (None, 4))
     owners = (int(row) for row in npz.rows("train_box_image", _WHOLE, (None,)))
     owner = next(owners, None)
     for number in range(images):
         found: list[list[float]] = []
-        while owner == number and len(found) <= _MAX_BOXES:
+        while owner == number and len(found) <= MAX_BOXES:
             if (box := next(coordinates, None)) is None:
                 raise DamagedObject(path, "has fewer boxes than it says", REMEDY)
             found.append([float(one) for one in box])
             owner = next(owners, None)
-        yield found
+        if next(known):
+            yield found
+        elif found:
+            cause = f"has boxes of image {number}, of which it says that none are known"
+            raise DamagedObject(path, cause, REMEDY)
+        else:
+            yield None
     if owner is not None or next(coordinates, None) is not None:
         raise DamagedObject(path, "has boxes of images that it does not have, or not in order", REMEDY)
 

@@ -1,6 +1,7 @@
 """The form `png`: a folder of PNG and one table.
 
-In: images with labels. Out: 000000.png, ..., named by their number in the set, and labels.csv, written last.
+In: images with labels. Out: 000000.png, ..., named by their number in the set, and labels.csv, written last. Its cells
+`boxes` and `position` are empty where nothing is known; `[]` says that no tumour was asked for.
 """
 
 import csv
@@ -12,26 +13,19 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-from chestgan_core.errors import ChestganError, DamagedObject
+from chestgan_core.errors import DamagedObject
 from chestgan_core.escaping import csv_cell
 from chestgan_core.local.files import open_regular, replacing
 from chestgan_core.publishing.forms.content import FORM_FILE, Content
 from chestgan_core.publishing.forms.form import Form
-from chestgan_core.publishing.forms.items import (
-    REMEDY,
-    FormLabel,
-    Item,
-    checked_item,
-    checked_label,
-)
+from chestgan_core.publishing.forms.items import REMEDY, FormLabel, Item, checked_label
+from chestgan_core.publishing.forms.png_files import read_png, write_png
 from chestgan_core.publishing.reader.labels import label_json, png_name
-from chestgan_core.publishing.reader.png import decode_levels, max_png_bytes
 from chestgan_core.publishing.reader.set_folder import CARD
-from chestgan_core.publishing.writing.png import encode_pngs
 
 LABELS = "labels.csv"
-COLUMNS = ("index", "seed", "class", "file", "sha256", "boxes")
-_MAX_LINE = 2**17  # characters: 1,000 boxes, and what csv takes as one field
+COLUMNS = ("index", "seed", "class", "file", "sha256", "boxes", "position")
+_MAX_LINE = 2**17  # characters: what csv takes as one field
 _NOT_IMAGES = (LABELS, FORM_FILE, CARD)
 
 
@@ -40,42 +34,19 @@ def _write(folder: Path, content: Content, items: Iterator[Item]) -> None:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         for levels, label in items:
-            path = folder / png_name(label["index"])
-            if not _is_there(path, label, content):
-                # Not forced to the disk one by one: each is compared with its sha256 before it is used again.
-                with replacing(path, durable=False) as image:
-                    image.write_bytes(encode_pngs(levels[None], content.set.bits)[0])
+            write_png(folder, (levels, label), content)
             table.writerow(_row(label))
 
 
 def _row(label: FormLabel) -> list[str | int | float]:
-    boxes = json.dumps(label["boxes"], separators=(",", ":"))
+    """What is not known is an empty cell: programs read it as a missing value."""
+    boxes = "" if label["boxes"] is None else json.dumps(label["boxes"], separators=(",", ":"))
+    position = "" if label["position"] is None else label["position"]
     name = csv_cell(label["class"])
-    return [label["index"], label["seed"], name, png_name(label["index"]), label["sha256"], boxes]
-
-
-def _is_there(path: Path, label: FormLabel, content: Content) -> bool:
-    """Whether a conversion that was interrupted has written this image."""
-    if not path.exists():
-        return False
-    try:
-        _read(path, label, content)
-    except ChestganError:
-        return False
-    return True
-
-
-def _read(path: Path, label: FormLabel, content: Content) -> Item:
-    facts, limit = content.set, max_png_bytes(content.set.resolution, content.set.bits)
-    try:
-        with open_regular(path) as file:
-            png = file.read(limit + 1)
-    except OSError as error:
-        raise DamagedObject(path, f"cannot be read ({error.strerror})", REMEDY) from error
-    if len(png) > limit:
-        raise DamagedObject(path, "has too many bytes for an image of this set", REMEDY)
-    levels = decode_levels(png, facts.resolution, facts.bits, str(path))
-    return checked_item(levels, label, facts, str(path))
+    return [
+        *(label["index"], label["seed"], name, png_name(label["index"])),
+        *(label["sha256"], boxes, position),
+    ]
 
 
 def _labels(folder: Path, content: Content) -> Iterator[FormLabel]:
@@ -106,7 +77,8 @@ def _label(row: list[str], content: Content, where: str) -> FormLabel:
         cells = dict(zip(COLUMNS, row, strict=True))
         index = int(cells["index"])
         fields = {"index": index, "seed": int(cells["seed"]), "sha256": cells["sha256"]}
-        boxes = json.loads(cells["boxes"])
+        boxes = json.loads(cells["boxes"]) if cells["boxes"] else None
+        fields["position"] = float(cells["position"]) if cells["position"] else None
         # What a spreadsheet would run has an apostrophe in the table, and none in the set.
         shown = content.set.class_of(index)
         fields["class"] = shown if cells["class"] == csv_cell(shown) else cells["class"]
@@ -121,7 +93,7 @@ def _label(row: list[str], content: Content, where: str) -> FormLabel:
 def _items(folder: Path, content: Content) -> Iterator[Item]:
     _require_only_images(folder, content)
     for label in _labels(folder, content):
-        yield _read(folder / png_name(label["index"]), label, content)
+        yield read_png(folder / png_name(label["index"]), label, content)
 
 
 def _require_only_images(folder: Path, content: Content) -> None:

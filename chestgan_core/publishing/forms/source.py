@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
-from chestgan_core.errors import DamagedObject
+from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.local.files import is_regular
 from chestgan_core.publishing.forms.content import FORM_FILE, Content, Described, read_description
 from chestgan_core.publishing.forms.items import REMEDY, FormLabel, Item, LabelsDigest, label_of
@@ -17,6 +18,8 @@ from chestgan_core.publishing.forms.registry import find_form
 from chestgan_core.publishing.reader.set_folder import MANIFEST, read_set_folder
 from chestgan_core.publishing.reader.set_reader import SetReader
 
+ReadLabels: TypeAlias = Callable[[Path, Content], Iterator[FormLabel]]
+ReadItems: TypeAlias = Callable[[Path, Content], Iterator[Item]]
 SET = "set"
 """What a set is in place of a form."""
 
@@ -43,7 +46,7 @@ def read_form(folder: Path) -> Iterator[Item]:
         folder: What chestgan sets fetch or chestgan sets convert wrote.
 
     Yields:
-        (H, W) uint8 or uint16 levels, and a label: index, seed, class, boxes, sha256.
+        (H, W) uint8 or uint16 levels, and a label: index, seed, class, boxes, position, sha256.
 
     Raises:
         BadInput: Neither; or a form from which the levels cannot be read back.
@@ -66,13 +69,16 @@ def open_source(folder: Path) -> Source:
         return _set(folder)
     described = read_description(folder)
     form = find_form(described.form)
+    if form.labels is None or form.items is None:
+        cause = f"holds the form {form.name}, which is for detectors and is not read back"
+        raise BadInput(folder, cause, "convert from the set, or from another form of it")
     form.require_readable(described.content.set)
     return Source(
         folder,
         form.name,
         described.content,
-        partial(_labels, folder, described),
-        partial(_items, folder, described),
+        partial(_labels, folder, described, form.labels),
+        partial(_items, folder, described, form.items),
     )
 
 
@@ -82,7 +88,7 @@ def _set(folder: Path) -> Source:
 
     def label(k: int) -> FormLabel:
         row = reader.label(k)
-        return label_of(found.facts, k, row["boxes"], row["sha256"])
+        return label_of(found.facts, k, row["boxes"], row["position"], row["sha256"])
 
     return Source(
         folder,
@@ -93,9 +99,9 @@ def _set(folder: Path) -> Source:
     )
 
 
-def _labels(folder: Path, described: Described) -> Iterator[FormLabel]:
+def _labels(folder: Path, described: Described, read: ReadLabels) -> Iterator[FormLabel]:
     digest, last = LabelsDigest(), -1
-    for label in find_form(described.form).labels(folder, described.content):
+    for label in read(folder, described.content):
         if label["index"] <= last:
             raise DamagedObject(folder, f"has image {label['index']} behind image {last}", REMEDY)
         digest.add(label)
@@ -105,11 +111,11 @@ def _labels(folder: Path, described: Described) -> Iterator[FormLabel]:
         raise DamagedObject(folder, f"has other labels than {FORM_FILE} says", REMEDY)
 
 
-def _items(folder: Path, described: Described, wanted: Sequence[int]) -> Iterator[Item]:
+def _items(folder: Path, described: Described, read: ReadItems, wanted: Sequence[int]) -> Iterator[Item]:
     """Those of the wanted numbers; all others are read and passed over, up to the last one."""
     remaining = iter(wanted)
     following = next(remaining, None)
-    for item in find_form(described.form).items(folder, described.content):
+    for item in read(folder, described.content):
         if following is None:
             return
         if item[1]["index"] == following:

@@ -21,10 +21,11 @@ class CheckedFields:
     def __init__(self, value: object, where: str, remedy: str, what: str, path: str = "") -> None:
         self._where, self._remedy, self._what, self._path = where, remedy, what, path
         if not isinstance(value, dict):
-            raise self._damaged("", "is no object")
+            raise self.damaged("", "is no object")
         self._fields: dict[str, Any] = value
 
-    def _damaged(self, name: str, cause: str) -> DamagedObject:
+    def damaged(self, name: str, cause: str) -> DamagedObject:
+        """The error about a field."""
         place = ".".join(filter(None, (self._path, name))) or "all of it"
         return DamagedObject(self._where, f"is not {self._what} ({place}: {cause})", self._remedy)
 
@@ -33,7 +34,7 @@ class CheckedFields:
 
     def _get(self, name: str) -> Any:
         if name not in self._fields:
-            raise self._damaged(name, "is missing")
+            raise self.damaged(name, "is missing")
         return self._fields[name]
 
     def text(self, name: str, pattern: str = r"(?s).*", max_length: int = 2_000) -> str:
@@ -42,36 +43,44 @@ class CheckedFields:
 
     def _text(self, name: str, value: object, pattern: str, max_length: int) -> str:
         if not isinstance(value, str) or len(value) > max_length or not re.fullmatch(pattern, value):
-            raise self._damaged(name, f"is not a text of at most {max_length:,} characters that fits")
+            raise self.damaged(name, f"is not a text of at most {max_length:,} characters that fits")
         return value
 
     def choice(self, name: str, choices: Sequence[Any]) -> Any:
         """One of these values."""
         value = self._get(name)
         if not any(value == one and type(value) is type(one) for one in choices):
-            raise self._damaged(name, f"is not {' or '.join(map(str, choices))}")
+            raise self.damaged(name, f"is not {' or '.join(map(str, choices))}")
         return value
 
     def whole(self, name: str, low: int, high: int) -> int:
         """A whole number from low to high."""
         value = self._get(name)
         if type(value) is not int or not low <= value <= high:
-            raise self._damaged(name, f"is not a whole number from {low:,} to {high:,}")
+            raise self.damaged(name, f"is not a whole number from {low:,} to {high:,}")
         return value
 
     def number(self, name: str, low: float, high: float) -> float:
         """A finite number from low to high; a whole one stays whole."""
         return self._number(name, self._get(name), low, high)
 
+    def number_or_null(self, name: str, low: float, high: float) -> float | None:
+        """A finite number from low to high, or null."""
+        return None if self.is_null(name) else self.number(name, low, high)
+
+    def is_null(self, name: str) -> bool:
+        """Whether it is null."""
+        return self._get(name) is None
+
     def _number(self, name: str, value: object, low: float, high: float) -> float:
         if type(value) not in (int, float) or not low <= value <= high or not math.isfinite(value):  # type: ignore[operator, arg-type]  # is a number
-            raise self._damaged(name, f"is not a number from {low:g} to {high:g}")
+            raise self.damaged(name, f"is not a number from {low:g} to {high:g}")
         return value  # type: ignore[return-value]
 
     def _list(self, name: str, max_length: int) -> list[Any]:
         value = self._get(name)
         if not isinstance(value, list) or len(value) > max_length:
-            raise self._damaged(name, f"is not a list of at most {max_length:,}")
+            raise self.damaged(name, f"is not a list of at most {max_length:,}")
         return value
 
     def texts(self, name: str, pattern: str, max_length: int, each: int) -> tuple[str, ...]:
@@ -81,12 +90,22 @@ class CheckedFields:
             for at, one in enumerate(self._list(name, max_length))
         )
 
-    def numbers(self, name: str, length: int, low: float, high: float) -> list[list[float]]:
-        """A list of at most 1,000 lists of so many numbers each."""
+    def subset(self, name: str, choices: Sequence[str]) -> tuple[str, ...]:
+        """Some of these texts, each once, in this order."""
+        value = self._list(name, len(choices))
+        found = tuple(one for one in choices if one in value)
+        if list(found) != value:
+            raise self.damaged(name, f"is not a list of some of {', '.join(choices)}, in this order")
+        return found
+
+    def numbers(
+        self, name: str, length: int, low: float, high: float, max_length: int = 1_000
+    ) -> list[list[float]]:
+        """A list of at most so many lists of `length` numbers each."""
         found = []
-        for at, row in enumerate(self._list(name, 1_000)):
+        for at, row in enumerate(self._list(name, max_length)):
             if not isinstance(row, list) or len(row) != length:
-                raise self._damaged(f"{name}.{at}", f"is not a list of {length} numbers")
+                raise self.damaged(f"{name}.{at}", f"is not a list of {length} numbers")
             found.append([float(self._number(f"{name}.{at}", one, low, high)) for one in row])
         return found
 

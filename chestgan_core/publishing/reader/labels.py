@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 REMEDY = "fetch the set again: files that are intact are not downloaded again"
+MAX_BOXES = 8
+"""Of one image; as many as a generator can be told."""
+Boxes: TypeAlias = list[list[float]] | None
+"""Of the tumours that an image was asked to show, [x0, y0, x1, y1] in pixels, x to the right, y down, from the outer
+edge of the first pixel. []: none, which is as much a request as a box. None: nothing was said, so nothing is known."""
 # Functional, because `class` is a word of Python.
 LabelRow = TypedDict(
     "LabelRow",
@@ -35,7 +40,8 @@ LabelRow = TypedDict(
         "index": int,
         "seed": int,
         "class": str,
-        "boxes": list[list[float]],
+        "boxes": Boxes,
+        "position": float | None,
         "sha256": str,
         "tar": str,
         "file": str,
@@ -43,18 +49,24 @@ LabelRow = TypedDict(
         "bytes": int,
     },
 )
-"""One image. class: what it was to show, empty where the set has no classes. boxes: of tumours, [x0, y0, x1, y1] in
-pixels, x to the right, y down, from the outer edge of the first pixel. sha256: over its levels (levels.py). tar, file,
-offset, bytes: where its PNG lies."""
+"""One image. class: what it was to show, empty where the set has no classes. boxes: see Boxes. position: where in the
+lungs it was to lie, from 0 at their base to 1 at their apex; None: nothing was said. sha256: over its levels
+(levels.py). tar, file, offset, bytes: where its PNG lies."""
 MAX_LABEL_BYTES = 64 * 2**10
 """Of the JSON beside an image."""
 _SHA256 = re.compile("[0-9a-f]{64}")
 _NUMBERS = ("index", "seed", "offset", "bytes")
+_WITHOUT_BOXES = ("[]", "null")
+_NOT_ASKED = "which is none of the conditions of this set"
 
 
 @dataclass(frozen=True)
 class Labels(Sequence[LabelRow]):
-    """The rows of a set in the order of its images, each made when it is read. tars: names, which tar numbers."""
+    """The rows of a set in the order of its images, each made when it is read.
+
+    tars: names, which tar numbers. boxes: of the images that have some. asked: (N,) whether it was said where tumours
+    are. position: (N,) NaN where nothing was said.
+    """
 
     facts: SetFacts
     sha256: tuple[str, ...]
@@ -63,6 +75,8 @@ class Labels(Sequence[LabelRow]):
     offset: NDArray[np.int64]
     bytes: NDArray[np.int64]
     boxes: dict[int, list[list[float]]]
+    asked: NDArray[np.bool_]
+    position: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.sha256)
@@ -79,7 +93,8 @@ class Labels(Sequence[LabelRow]):
             "index": k,
             "seed": self.facts.first_seed + k,
             "class": self.facts.class_of(k),
-            "boxes": self.boxes.get(k, []),
+            "boxes": self.boxes.get(k, []) if self.asked[k] else None,
+            "position": None if np.isnan(self.position[k]) else float(self.position[k]),
             "sha256": self.sha256[k],
             "tar": self.tars[self.tar[k]],
             "file": png_name(k),
@@ -103,18 +118,20 @@ def json_name(k: int) -> str:
 
 
 def schema() -> "pa.Schema":
-    """The columns of labels.parquet. boxes: as JSON, so that every reader of Parquet has it in one column."""
+    """The columns of labels.parquet. boxes: as JSON, so that every reader of Parquet has it in one column; `null` where
+    nothing was said. position: NaN there."""
     import pyarrow as pa
 
-    number, text = pa.int64(), pa.string()
-    return pa.schema({name: number if name in _NUMBERS else text for name in LabelRow.__annotations__})
+    def type_of(name: str) -> pa.DataType:
+        return pa.int64() if name in _NUMBERS else pa.float64() if name == "position" else pa.string()
+
+    return pa.schema({name: type_of(name) for name in LabelRow.__annotations__})
 
 
 def label_json(row: Mapping[str, Any]) -> bytes:
     """What lies beside an image in its tar: one line, names sorted."""
-    shown = {"index": row["index"], "seed": row["seed"], "class": row["class"], "boxes": row["boxes"]}
-    text = json.dumps({**shown, "sha256": row["sha256"]}, sort_keys=True, separators=(",", ":"))
-    return text.encode()
+    shown = {name: row[name] for name in ("index", "seed", "class", "boxes", "position", "sha256")}
+    return json.dumps(shown, sort_keys=True, separators=(",", ":")).encode()
 
 
 def read_labels(folder: SetFolder) -> Labels:
@@ -122,7 +139,8 @@ def read_labels(folder: SetFolder) -> Labels:
 
     Columns and fields that a later version adds are passed over. Raises DamagedObject: not Parquet, a column missing or
     of another type, a row too few or too many, a tar that the manifest does not list, a row that is not that of its
-    image (number, seed, class), a place outside of its tar.
+    image (number, seed, class), boxes or a position out of bounds or of a set that was not asked for them, a place
+    outside of its tar.
     """
     if importlib.util.find_spec("pyarrow") is None:
         return labels_of_tars(folder)
@@ -143,6 +161,7 @@ def labels_of_parquet(folder: SetFolder) -> Labels:
     # Not to_numpy of Arrow: where pandas is installed, it is imported for that, a third of a second.
     columns: dict[str, Any] = {name: table[name].to_pylist() for name in table.column_names}
     columns |= {name: np.array(columns[name], np.int64) for name in _NUMBERS}
+    columns["position"] = np.array(columns["position"], np.float64)
     if fault := next(_faults(columns, folder), None):
         raise DamagedObject(path, fault, REMEDY)
     numbers = {name: at for at, name in enumerate(folder.tars)}
@@ -154,10 +173,12 @@ def labels_of_parquet(folder: SetFolder) -> Labels:
         offset=columns["offset"],
         bytes=columns["bytes"],
         boxes={
-            at: _boxes(json.loads(text), facts, f"{path}: row {at}")
+            at: boxes
             for at, text in enumerate(columns["boxes"])
-            if text != "[]"
+            if text not in _WITHOUT_BOXES and (boxes := _boxes(json.loads(text), facts, f"{path}: row {at}"))
         },
+        asked=np.array([text != "null" for text in columns["boxes"]]),
+        position=columns["position"],
     )
 
 
@@ -168,6 +189,8 @@ def labels_of_tars(folder: SetFolder) -> Labels:
     places: list[tuple[int, int, int]] = []
     digests: list[str] = []
     boxes: dict[int, list[list[float]]] = {}
+    asked: list[bool] = []
+    positions: list[float] = []
     for number, tar in enumerate(folder.tars):
         for png, label in pairs(folder.path / tar):
             if png.name != png_name(k) or k >= facts.images:
@@ -177,13 +200,25 @@ def labels_of_tars(folder: SetFolder) -> Labels:
             digests.append(row["sha256"])
             if row["boxes"]:
                 boxes[k] = row["boxes"]
+            asked.append(row["boxes"] is not None)
+            positions.append(np.nan if row["position"] is None else row["position"])
             k += 1
     if k != facts.images:
         raise DamagedObject(folder.path, f"holds {k:,} images, the manifest says {facts.images:,}", REMEDY)
     tar, offset, size = np.array(places, np.int64).T
     if int(size.max()) > max_png_bytes(facts.resolution, facts.bits):
         raise DamagedObject(folder.path, "holds a file too large for an image of this set", REMEDY)
-    return Labels(facts, tuple(digests), tuple(folder.tars), tar.astype(np.int32), offset, size, boxes)
+    return Labels(
+        facts=facts,
+        sha256=tuple(digests),
+        tars=tuple(folder.tars),
+        tar=tar.astype(np.int32),
+        offset=offset,
+        bytes=size,
+        boxes=boxes,
+        asked=np.array(asked),
+        position=np.array(positions, np.float64),
+    )
 
 
 def pairs(tar: Path) -> Iterator[tuple[Member, Member]]:
@@ -205,7 +240,8 @@ class ImageLabel(TypedDict):
     """What read_label reads of the JSON beside an image; number, seed and class are those of the image."""
 
     sha256: str
-    boxes: list[list[float]]
+    boxes: Boxes
+    position: float | None
 
 
 def read_label(data: bytes, k: int, facts: SetFacts, where: str) -> ImageLabel:
@@ -218,6 +254,7 @@ def read_label(data: bytes, k: int, facts: SetFacts, where: str) -> ImageLabel:
     return {
         "sha256": fields.text("sha256", _SHA256.pattern, 64),
         "boxes": _boxes_of(fields, facts, where),
+        "position": _position_of(fields, facts, where),
     }
 
 
@@ -226,15 +263,26 @@ def _not_that_of(k: int, facts: SetFacts) -> str:
     return f"is not that of image {k}: seed {facts.first_seed + k}{f', class {shown}' if shown else ''}"
 
 
-def _boxes(value: object, facts: SetFacts, where: str) -> list[list[float]]:
+def _boxes(value: object, facts: SetFacts, where: str) -> Boxes:
     return _boxes_of(CheckedFields({"boxes": value}, where, REMEDY, "the label of an image"), facts, where)
 
 
-def _boxes_of(fields: CheckedFields, facts: SetFacts, where: str) -> list[list[float]]:
-    boxes = fields.numbers("boxes", 4, 0, facts.resolution)
+def _boxes_of(fields: CheckedFields, facts: SetFacts, where: str) -> Boxes:
+    if fields.is_null("boxes"):
+        return None
+    if not facts.has_boxes:
+        raise DamagedObject(where, f"has boxes, {_NOT_ASKED}", REMEDY)
+    boxes = fields.numbers("boxes", 4, 0, facts.resolution, MAX_BOXES)
     if any(x0 >= x1 or y0 >= y1 for x0, y0, x1, y1 in boxes):
         raise DamagedObject(where, "has a box whose right or lower edge lies before the other", REMEDY)
     return boxes
+
+
+def _position_of(fields: CheckedFields, facts: SetFacts, where: str) -> float | None:
+    position = fields.number_or_null("position", 0, 1)
+    if position is not None and not facts.has_position:
+        raise DamagedObject(where, f"has a position, {_NOT_ASKED}", REMEDY)
+    return position
 
 
 def _require_room(folder: SetFolder) -> None:
@@ -274,8 +322,21 @@ def _faults(columns: dict[str, Any], folder: SetFolder) -> Iterator[str]:
     if not inside.all():
         yield f"row {int(np.argmin(inside))} is an image outside of its tar, or too large for one of this set"
     for k, text in enumerate(columns["boxes"]):
-        if text != "[]" and (len(text) > MAX_LABEL_BYTES or not _is_json(text)):
+        if text not in _WITHOUT_BOXES and (len(text) > MAX_LABEL_BYTES or not _is_json(text)):
             yield f"row {k} has boxes that are not JSON"
+        if text == "[]" and not facts.has_boxes:
+            yield f"row {k} has boxes, {_NOT_ASKED}"
+    position = columns["position"]
+    right = np.isnan(position)
+    if facts.has_position:
+        right |= (position >= 0) & (position <= 1)
+    if not right.all():
+        k = int(np.argmin(right))
+        yield (
+            f"row {k} has a position that is not from 0 to 1"
+            if facts.has_position
+            else f"row {k} has a position, {_NOT_ASKED}"
+        )
 
 
 def _is_json(text: str) -> bool:

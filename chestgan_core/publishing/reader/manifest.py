@@ -13,8 +13,9 @@ from chestgan_core.publishing.reader.checked_fields import CheckedFields
 from chestgan_core.publishing.reader.levels import BITS, Bits
 
 KIND = "synthetic-set"
-FORMAT = 2
-"""Of what lies in the folder of a set. 2: labels beside each image, its sha256 over levels, bits."""
+FORMAT = 3
+"""Of what lies in the folder of a set. 3: what images were asked to show: conditions, position, boxes or null."""
+CONDITIONS = ("class", "position", "tumour")
 REMEDY = "fetch the set again; if that does not help, ask whoever published it"
 # What the store takes as one part of a key, so that a folder of this name is one folder everywhere.
 _NAME, _SHA256 = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", r"[0-9a-f]{64}"
@@ -28,7 +29,9 @@ class SetFacts:
     images: how many; image k comes from seed first_seed + k. resolution: rows and columns, pixels. window_centre,
     window_width: in window_unit; level 0 is the lower end of this window, the highest level the upper. bits: 8 or 16 of
     a level. model_sha256: of the generator's weights. classes: what the images were to show, in turn: that of seed k is
-    number k modulo their count.
+    number k modulo their count. conditions: what the generator was told of an image, some of CONDITIONS. Without
+    `tumour` nothing is known about tumours in the images: their boxes are null. tumour_fraction: of the images that
+    were asked to show a tumour, the others were asked for none; None: as many as among the training slices.
     """
 
     name: str
@@ -44,6 +47,8 @@ class SetFacts:
     window_unit: Unit = "HU"
     classes: tuple[str, ...] = ()
     bits: Bits = 8
+    conditions: tuple[str, ...] = ()
+    tumour_fraction: float | None = None
 
     @property
     def window(self) -> Window:
@@ -63,6 +68,16 @@ class SetFacts:
             name: len(self.seeds[(at - self.first_seed) % count :: count])
             for at, name in enumerate(self.classes)
         }
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether the generator was told where tumours are; else no image says anything about them."""
+        return "tumour" in self.conditions
+
+    @property
+    def has_position(self) -> bool:
+        """Whether the generator was told where in the lungs an image lies."""
+        return "position" in self.conditions
 
     def class_of(self, k: int) -> str:
         """What image k was to show; empty where the set has no classes."""
@@ -125,7 +140,7 @@ def facts_from(value: object, where: str) -> SetFacts:
 
 
 def _facts(found: CheckedFields) -> SetFacts:
-    return SetFacts(
+    facts = SetFacts(
         name=found.text("name", _NAME),
         experiment=found.text("experiment", _NAME),
         images=found.whole("images", 1, 2**32),
@@ -139,4 +154,11 @@ def _facts(found: CheckedFields) -> SetFacts:
         window_unit=found.choice("window_unit", get_args(Unit)),
         classes=found.texts("classes", r"(?s).+", 10_000, 128),
         bits=found.choice("bits", BITS),
+        conditions=found.subset("conditions", CONDITIONS),
+        tumour_fraction=found.number_or_null("tumour_fraction", 0, 1),
     )
+    if bool(facts.classes) != ("class" in facts.conditions):
+        raise found.damaged("conditions", "says something else than the classes")
+    if facts.tumour_fraction is not None and not facts.has_boxes:
+        raise found.damaged("tumour_fraction", "is given, and tumours are none of the conditions")
+    return facts

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.local.files import is_regular
-from chestgan_core.publishing.reader.labels import REMEDY, png_name, read_labels
+from chestgan_core.publishing.reader.labels import REMEDY, Boxes, png_name, read_labels
 from chestgan_core.publishing.reader.levels import Levels, grey_of, hounsfield_of, sha256_of_levels
 from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.reader.png import decode_levels
@@ -21,10 +21,20 @@ from chestgan_core.publishing.reader.tars import read_member
 
 Label = TypedDict(
     "Label",
-    {"index": int, "seed": int, "class": str, "boxes": list[list[float]], "sha256": str, "file": str},
+    {
+        "index": int,
+        "seed": int,
+        "class": str,
+        "boxes": Boxes,
+        "position": float | None,
+        "sha256": str,
+        "file": str,
+    },
 )
-"""What is known of one image. class: what it was to show, empty where the set has no classes. boxes: of tumours,
-[x0, y0, x1, y1] in pixels, x to the right, y down. sha256: over its levels. file: its name in the tar."""
+"""What is known of one image. class: what it was to show, empty where the set has no classes. boxes: of the tumours
+that it was to show, [x0, y0, x1, y1] in pixels, x to the right, y down; [] for none, None where nothing was said, so
+that nothing is known. position: in the lungs, from 0 (base) to 1 (apex), None where nothing was said. sha256: over its
+levels. file: its name in the tar."""
 
 
 class SetReader:
@@ -56,7 +66,7 @@ class SetReader:
         """What is known of image k."""
         number = self._number(k)
         row = self._labels[number]
-        return label_of(self.facts, number, row["sha256"], row["boxes"])
+        return label_of(self.facts, number, row["sha256"], row["boxes"], row["position"])
 
     def levels(self, k: SupportsIndex) -> Levels:
         """Image k as published: (H, W) uint8, or uint16 where `facts.bits` is 16.
@@ -90,13 +100,14 @@ class SetReader:
         return hounsfield_of(self.levels(k), self.facts.window, self.facts.bits)
 
 
-def label_of(facts: SetFacts, k: int, sha256: str, boxes: list[list[float]]) -> Label:
+def label_of(facts: SetFacts, k: int, sha256: str, boxes: Boxes, position: float | None) -> Label:
     """The label of image k: what follows from its number, and what does not."""
     return {
         "index": k,
         "seed": facts.first_seed + k,
         "class": facts.class_of(k),
         "boxes": boxes,
+        "position": position,
         "sha256": sha256,
         "file": png_name(k),
     }

@@ -114,7 +114,7 @@ def _images_of_tar(
             if share and k % share[1] != share[0]:
                 continue
             levels = decode_checked(pixels, row["sha256"], facts, png.what)
-            yield levels, label_of(facts, k, row["sha256"], row["boxes"])
+            yield levels, label_of(facts, k, row["sha256"], row["boxes"], row["position"])
         if file.sha256() != item.sha256:
             raise DamagedObject(name, "is not the file that the manifest lists (another sha256)", REMEDY)
     if first is not None and following is not None:

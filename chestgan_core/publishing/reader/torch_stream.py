@@ -75,4 +75,4 @@ class StreamedSet(IterableDataset[tuple[Any, Any]]):
                 self._manifest, read, self._shuffle_buffer, seed, self._share()
             ):
                 image = torch.from_numpy(unit_of(levels, self.facts.bits))[None]
-                yield item_of(image, label, self.transform, self.target_transform)
+                yield item_of(image, label, self.facts, self.transform, self.target_transform)

@@ -14,6 +14,7 @@ from chestgan_core.publishing.reader.levels import unit_of
 from chestgan_core.publishing.reader.set_folder import GENERATOR, SetFolder
 from chestgan_core.publishing.reader.set_reader import SetReader
 from chestgan_core.publishing.split.row import SplitRow
+from chestgan_core.publishing.writing.asked import layouts_again
 from chestgan_core.publishing.writing.instructions import Instructions
 from chestgan_core.publishing.writing.provenance import Metrics
 from chestgan_core.slices.splits import HELD_OUT, TRAIN
@@ -107,16 +108,16 @@ def _images(folder: SetFolder, count: int, device: Any) -> "tuple[Tensor, tuple[
     """The first images, (count, 1, R, R) float32 in [-1, 1], and the class of each."""
     import torch
 
-    facts = folder.facts
+    facts, reader = folder.facts, SetReader(folder)
     classes = tuple(facts.class_of(k) for k in range(count)) if facts.classes else ()
     if count > facts.images:
         from chestgan_core.training.generation import generate
         from chestgan_core.training.weights import load_generator
 
         generator = load_generator(folder.path / GENERATOR, device)
-        made = generate(generator, range(facts.first_seed, facts.first_seed + count))
+        seeds = range(facts.first_seed, facts.first_seed + count)
+        made = generate(generator, seeds, layouts_again(generator, facts, reader, seeds))
         return as_published(made, facts.bits), classes
-    reader = SetReader(folder)
     images = torch.empty(count, 1, facts.resolution, facts.resolution)
     for k in range(count):
         images[k, 0] = torch.from_numpy(unit_of(reader.levels(k), facts.bits))

@@ -131,7 +131,9 @@ def _stage_all(staging: Staging, plan: SetPlan, folder: Path) -> list[FileFacts]
                 append(staged.labels(number, facts))
                 tars.append(staged.facts)
 
-        with closing(make_tars(plan.generator, facts, missing, folder, progress)) as made:
+        with closing(
+            make_tars(plan.generator, facts, missing, folder, progress, layouts=plan.layouts)
+        ) as made:
             for tar in made:
                 if uploading is not None:
                     tars.append(uploading.result())

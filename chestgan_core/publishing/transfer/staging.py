@@ -21,7 +21,7 @@ from pydantic import Field
 
 from chestgan_core.errors import DamagedObject, NotInStore
 from chestgan_core.local.json_text import parse_json
-from chestgan_core.publishing.reader.labels import LabelRow
+from chestgan_core.publishing.reader.labels import Boxes, LabelRow
 from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.writing.contents import FileFacts, SetPlan
 from chestgan_core.publishing.writing.image_tars import (
@@ -45,7 +45,7 @@ from chestgan_core.store.client import PARALLEL
 from chestgan_core.store.store import Store
 from chestgan_core.training.devices import kind_of_device
 
-WRITER = 1
+WRITER = 2
 """Raise it when the same images get other bytes in a tar."""
 ABANDONED = timedelta(days=1)
 """Since the last tar of a release. One that goes on writes a tar every few minutes; one that was interrupted is resumed
@@ -60,7 +60,8 @@ class StagedRow:
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     offset: Annotated[int, Field(ge=0)]
     bytes: Annotated[int, Field(ge=1)]
-    boxes: list[list[float]]
+    boxes: Boxes
+    position: float | None
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class StagedTar:
     def labels(self, number: int, facts: SetFacts) -> list[LabelRow]:
         """The rows of labels.parquet."""
         return [
-            {**image_row(k, facts), **asdict(row)}  # type: ignore[typeddict-item]  # the same names and types
+            {**image_row(k, facts, None), **asdict(row)}  # type: ignore[typeddict-item]  # the same names and types
             for k, row in zip(images_of(number, facts), self.rows, strict=True)
         ]
 
@@ -90,7 +91,8 @@ class Staging:
     def __init__(self, store: Store, plan: SetPlan) -> None:
         facts = plan.facts
         self._store, self._facts = store, facts
-        decides = (facts.model_sha256, facts.first_seed, facts.images, facts.bits, IMAGES_PER_TAR)
+        asked = plan.layouts.name if plan.layouts else ""
+        decides = (facts.model_sha256, facts.first_seed, facts.images, facts.bits, asked, IMAGES_PER_TAR)
         images = content_version(WRITER, *decides, encoder(), kind_of_device(plan.generator.device))
         self._folder = folder_of(keys.unfinished_file(facts.name, images, tar_name(0)))
 
@@ -118,7 +120,10 @@ class Staging:
 
     def put(self, tar: ImageTar) -> None:
         """Upload a tar, then the record that makes it count."""
-        rows = tuple(StagedRow(row["sha256"], row["offset"], row["bytes"], row["boxes"]) for row in tar.rows)
+        rows = tuple(
+            StagedRow(row["sha256"], row["offset"], row["bytes"], row["boxes"], row["position"])
+            for row in tar.rows
+        )
         record = StagedTar(tar.sha256, tar.bytes, rows)
         self._store.put_file(tar.path, self._tar(tar.number, tar.sha256), tar.sha256)
         self._store.put_bytes(canonical_json(asdict(record)), self._record(tar.number))

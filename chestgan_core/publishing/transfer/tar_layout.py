@@ -6,6 +6,7 @@ In: the bytes of a tar, and its labels. Out: where its images lie, if headers an
 
 import json
 from collections.abc import Iterator, Sequence
+from math import isnan
 from mmap import mmap
 
 from chestgan_core.publishing.reader.labels import Labels, json_name, label_json, png_name
@@ -39,11 +40,14 @@ def places_as_written(tar: mmap, labels: Labels, own: Sequence[int]) -> list[tup
 def _texts(labels: Labels, own: Sequence[int]) -> Iterator[bytes]:
     """The JSON beside each image: labels.label_json, put together faster where there are no boxes."""
     shown: dict[str, str] = {}
-    for k in own:
+    asked, positions = labels.asked[own].tolist(), labels.position[own].tolist()
+    for k, is_asked, position in zip(own, asked, positions, strict=True):
         if k in labels.boxes:
             yield label_json(labels[k])
             continue
-        name = labels.facts.class_of(k)
-        begin = shown.setdefault(name, f'{{"boxes":[],"class":{json.dumps(name)},"index":')
+        name = json.dumps(labels.facts.class_of(k))
+        begin = shown.setdefault(name, f',"class":{name},"index":')
+        lies = "null" if isnan(position) else json.dumps(position)
         seed = labels.facts.first_seed + k
-        yield f'{begin}{k},"seed":{seed},"sha256":"{labels.sha256[k]}"}}'.encode()
+        text = f'{begin}{k},"position":{lies},"seed":{seed},"sha256":"{labels.sha256[k]}"}}'
+        yield f'{{"boxes":{"[]" if is_asked else "null"}{text}'.encode()

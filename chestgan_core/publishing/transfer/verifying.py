@@ -213,7 +213,7 @@ def _broken_label(labels: Labels, k: int, text: bytes, label: Member) -> Iterato
     row, what = labels[k], f"{label.tar.name}/{label.name}"
     try:
         said = read_label(text, k, labels.facts, label.name)
-        if (said["sha256"], said["boxes"]) != (row["sha256"], row["boxes"]):
+        if any(said[name] != row[name] for name in ("sha256", "boxes", "position")):
             yield what, f"says something else than {LABELS}"
     except DamagedObject as error:
         yield what, error.cause

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from chestgan_core.errors import NotInStore
+from chestgan_core.layouts.layout import Layout
 from chestgan_core.publishing.reader.levels import Levels, apart, grey_level, levels_of, max_level
 from chestgan_core.publishing.versions.index import SetEntry, read_index
 from chestgan_core.store.artefacts import StoredObject
@@ -44,7 +45,7 @@ class Compared:
 
 
 def make_again(
-    store: Store, model_sha256: str, seed: int, levels: Levels, bits: int, device: str
+    store: Store, model_sha256: str, seed: int, layout: Layout, levels: Levels, bits: int, device: str
 ) -> Compared:
     """Make the image of a seed again and compare.
 
@@ -52,6 +53,7 @@ def make_again(
         store: Where the generator is looked for.
         model_sha256: Of the generator's file.
         seed: 0 to 2^32 - 1.
+        layout: What the image was asked to show; passed over where the generator is told of nothing.
         levels: (H, W) as handed in.
         bits: 8 or 16 of a level.
         device: As pick_device takes it.
@@ -68,7 +70,8 @@ def make_again(
         path = Path(scratch) / GENERATOR_FILE
         store.get_file(stored.key, path, stored.sha256)
         generator = load_generator(path, where)
-        made = levels_of(generate(generator, [seed])[0, 0].numpy(), bits)
+        asked = [layout] if generator.experiment.conditions else None
+        made = levels_of(generate(generator, [seed], asked)[0, 0].numpy(), bits)
     return compare(levels, made, bits, where.type)
 
 

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chestgan_core.errors import DamagedObject, NotInStore
+from chestgan_core.layouts.layout import Layout
 from chestgan_core.publishing.reader.labels import labels_of_parquet
 from chestgan_core.publishing.reader.levels import Bits
 from chestgan_core.publishing.reader.set_folder import LABELS, SetFolder, parse_set
 from chestgan_core.publishing.versions.index import SetEntry, read_index
 from chestgan_core.publishing.whose.given import Given
+from chestgan_core.publishing.writing.asked import layout_of_label
 from chestgan_core.store.store import Store
 
 _STATES = ("published", "deprecated", "withdrawn")
@@ -22,12 +24,15 @@ _STATES = ("published", "deprecated", "withdrawn")
 
 @dataclass(frozen=True)
 class Place:
-    """Image `index` of one version of a set. entry: of the index, with what its publisher says of the version."""
+    """Image `index` of one version of a set. entry: of the index, with what its publisher says of the version. layout:
+    what its label says that it was asked to show.
+    """
 
     entry: SetEntry
     index: int
     seed: int
     shown: str
+    layout: Layout
     bits: Bits
 
 
@@ -78,7 +83,7 @@ def _in_version(store: Store, entry: SetEntry, given: Given) -> Iterator[Place]:
         for k, sha256 in enumerate(labels.sha256):
             if sha256 == wanted:
                 row = labels[k]
-                yield Place(entry, k, row["seed"], row["class"], folder.facts.bits)
+                yield Place(entry, k, row["seed"], row["class"], layout_of_label(row), folder.facts.bits)
 
 
 def _read_labels(store: Store, entry: SetEntry, folder: Path) -> SetFolder:

@@ -141,7 +141,7 @@ def _published(store: Store, given: Given, places: Places, device: str) -> Whose
         file=str(given.path),
         kind=given.kind,
         by="sha256",
-        compared=make_again(store, entry.model_sha256, place.seed, levels, place.bits, device),
+        compared=make_again(store, entry.model_sha256, place.seed, place.layout, levels, place.bits, device),
         set=entry.name,
         version=entry.version,
         index=place.index,
@@ -168,7 +168,7 @@ def _claimed(store: Store, given: Given, places: Places, device: str) -> Whose:
     levels = given.levels.get(facts.bits)
     compared = Compared("unknown")
     if levels is not None:
-        compared = make_again(store, facts.model_sha256, facts.seed, levels, facts.bits, device)
+        compared = make_again(store, facts.model_sha256, facts.seed, facts.layout, levels, facts.bits, device)
     return Whose(
         file=str(given.path),
         kind=given.kind,

@@ -4,23 +4,27 @@ In: facts of the images, provenance, files that exist already, and functions tha
 folder, the version and the manifest. A folder on disk and a release into a store go through here alike.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
-from chestgan_core.imaging.pictures import image_grid, png_of
+from chestgan_core.imaging.pictures import draw_boxes, image_grid, png_of
 from chestgan_core.local.files import replacing
-from chestgan_core.publishing.reader.labels import png_name
+from chestgan_core.publishing.reader.labels import pairs, read_label
 from chestgan_core.publishing.reader.levels import Bits, unit_of
 from chestgan_core.publishing.reader.manifest import FORMAT, KIND, SetFacts
 from chestgan_core.publishing.reader.png import decode_levels
 from chestgan_core.publishing.reader.set_folder import LABELS, SAMPLES
-from chestgan_core.publishing.reader.tars import members, read_member
+from chestgan_core.publishing.reader.tars import read_member
+from chestgan_core.publishing.writing.asked import LayoutSource, conditions_of, drawn_layouts
 from chestgan_core.publishing.writing.documents import card_facts, set_documents
 from chestgan_core.publishing.writing.provenance import provenance_from
 from chestgan_core.store import keys
@@ -28,6 +32,9 @@ from chestgan_core.store.artefacts import StoredObject, canonical_json, content_
 from chestgan_core.training.weights import LoadedGenerator
 
 SAMPLE_IMAGES = 64
+GRID_COLUMNS, GRID_GAP = 8, 2
+FRAMED_PIXELS = 128
+"""Per side of an image with frames: of a frame of one pixel around a small image little would be seen."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +68,14 @@ contents must give the same bytes: no times."""
 
 @dataclass(frozen=True)
 class SetPlan:
-    """A set before it is generated. extra_files: name -> what makes it, in this order. provenance: the fields of
-    provenance.Provenance, plain data."""
+    """A set before it is generated. layouts: what its images are asked to show, None where the generator takes none.
+    extra_files: name -> what makes it, in this order. provenance: the fields of provenance.Provenance, plain data."""
 
     generator: LoadedGenerator
     facts: SetFacts
     provenance: Mapping[str, Any]
     extra_files: Mapping[str, ExtraFile] = field(default_factory=dict)
+    layouts: LayoutSource | None = None
 
 
 def plan_set(
@@ -78,12 +86,14 @@ def plan_set(
     provenance: Mapping[str, Any],
     bits: Bits = 8,
     extra_files: Mapping[str, ExtraFile] | None = None,
+    tumour_fraction: float | None = None,
+    layouts: LayoutSource | None = None,
 ) -> SetPlan:
     """The plan of a set, as `write_set` describes its arguments.
 
-    Resolution, window and classes are those of the experiment inside the generator's file, because the one given may
-    have been changed since the training. Raises BadInput (the name cannot be part of a key), KeyError (the provenance
-    has no `source` or no `source_licence`).
+    Resolution, window, classes and conditions are those of the experiment inside the generator's file, because the one
+    given may have been changed since the training. Raises BadInput (the name cannot be part of a key; a fraction of
+    tumours, and the generator is told of none), KeyError (the provenance has no `source` or no `source_licence`).
     """
     provenance_from(provenance)  # before the first image, not after the last
     trained = generator.experiment
@@ -102,8 +112,11 @@ def plan_set(
         window_unit=window.unit,
         classes=trained.classes,
         bits=bits,
+        conditions=conditions_of(trained),
+        tumour_fraction=tumour_fraction,
     )
-    return SetPlan(generator, facts, provenance, dict(extra_files or {}))
+    asked = layouts or drawn_layouts(generator, tumour_fraction)
+    return SetPlan(generator, facts, provenance, dict(extra_files or {}), asked)
 
 
 def weights_file(path: Path) -> ExtraFile:
@@ -121,17 +134,31 @@ def weights_file(path: Path) -> ExtraFile:
 
 
 def write_samples(tar: Path, facts: SetFacts, folder: Path) -> bytes:
-    """samples.png, from the first tar: the first images in rows of eight, as 8-bit grey; returns its bytes."""
-    wanted = {png_name(k) for k in range(min(facts.images, SAMPLE_IMAGES))}
-    units = [
-        unit_of(decode_levels(read_member(one), facts.resolution, facts.bits, one.what), facts.bits)
-        for one in members(tar)
-        if one.name in wanted
-    ]
-    png = png_of(image_grid(np.stack(units)))
+    """samples.png, from the first tar: the first images in rows of eight, as 8-bit grey; returns its bytes.
+
+    Of a set whose images were asked for tumours it is in colour, larger, with a frame around each box.
+    """
+    units, boxes = [], []
+    for k, (image, label) in enumerate(islice(pairs(tar), min(facts.images, SAMPLE_IMAGES))):
+        levels = decode_levels(read_member(image), facts.resolution, facts.bits, image.what)
+        units.append(unit_of(levels, facts.bits))
+        boxes.append(read_label(read_member(label), k, facts, label.what)["boxes"] or [])
+    png = png_of(_framed(np.stack(units), boxes) if facts.has_boxes else image_grid(np.stack(units)))
     with replacing(folder / SAMPLES) as path:
         path.write_bytes(png)
     return png
+
+
+def _framed(units: NDArray[np.float32], boxes: Sequence[Sequence[Sequence[float]]]) -> Image.Image:
+    """The grid of images, small ones enlarged by a whole factor, with a frame around each box."""
+    size = units.shape[-1]
+    scale = max(1, FRAMED_PIXELS // size)
+    step = size + GRID_GAP / scale  # from image to image, in their pixels
+    placed: list[tuple[float, float, float, float]] = []
+    for at, of_image in enumerate(boxes):
+        across, down = at % GRID_COLUMNS * step, at // GRID_COLUMNS * step
+        placed += [(x0 + across, y0 + down, x1 + across, y1 + down) for x0, y0, x1, y1 in of_image]
+    return draw_boxes(image_grid(units, GRID_COLUMNS, scale, GRID_GAP), placed, scale)
 
 
 def finish_set(plan: SetPlan, folder: Path, tars: Mapping[str, FileFacts]) -> bytes:

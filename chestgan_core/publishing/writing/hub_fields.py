@@ -45,6 +45,7 @@ _FEATURES: list[dict[str, Any]] = [
             {"name": "seed", "dtype": "int64"},
             {"name": "class", "dtype": "string"},
             {"name": "boxes", "list": {"list": "float64"}},
+            {"name": "position", "dtype": "float64"},
             {"name": "sha256", "dtype": "string"},
         ],
     },
@@ -63,7 +64,11 @@ def hub_fields(card: CardFacts) -> dict[str, Any]:
         "license": licence,
         # In the words of the source; on one line, as readers of this block look for the line that ends it.
         **({"license_details": " ".join(words.split())} if licence == "other" else {}),
-        "task_categories": [*tasks, "image-classification"] if card.set.classes else tasks,
+        "task_categories": [
+            *tasks,
+            *(["image-classification"] if card.set.classes else []),
+            *(["object-detection"] if card.set.has_boxes else []),
+        ],
         "tags": ["synthetic", "medical", *(("ct",) if card.set.window_unit == "HU" else ()), "webdataset"],
         "size_categories": [size_category(card.set.images)],
         "configs": [

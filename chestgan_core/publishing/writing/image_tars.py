@@ -1,7 +1,8 @@
 """The images of a set as tars, made while the next ones are generated.
 
-In: a generator, what the manifest will say of its images, and which tars are wanted. Out: one tar after the other in a
-folder, with the rows of its labels. The same generator and facts give the same bytes, whichever tars are wanted.
+In: a generator, what the manifest will say of its images, what they are asked to show, and which tars are wanted. Out:
+one tar after the other in a folder, with the rows of its labels. The same generator, facts and layouts give the same
+bytes, whichever tars are wanted.
 
 Generation fills the GPU, or the cores with PyTorch; PNG, sha256 and labels take threads beside it. Memory: some chunks
 of images. Disk: the tar that is written; whoever takes a tar decides when it goes.
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chestgan_core.errors import DamagedObject
+from chestgan_core.layouts.layout import Layout
 from chestgan_core.local.files import open_regular, replacing
 from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.reader.labels import (
@@ -32,6 +34,7 @@ from chestgan_core.publishing.reader.levels import Levels, levels_of, sha256_of_
 from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.reader.many_pngs import decode_many
 from chestgan_core.publishing.reader.tars import Member
+from chestgan_core.publishing.writing.asked import LayoutSource, asked_fields
 from chestgan_core.publishing.writing.png import encode_pngs
 from chestgan_core.publishing.writing.tar_writer import IMAGES_PER_TAR, TarWriter, tar_name
 from chestgan_core.store.artefacts import sha256_of
@@ -72,6 +75,7 @@ def make_tars(
     folder: Path,
     progress: Progress,
     *,
+    layouts: LayoutSource | None = None,
     durable: bool = False,
 ) -> Generator[ImageTar, None, None]:
     """Generate some tars into a folder, one after the other.
@@ -82,18 +86,19 @@ def make_tars(
         numbers: Of the wanted tars, ascending; looked at one by one, as generation gets there.
         folder: Where the tars are written; they stay there.
         progress: Gets a step for each image.
+        layouts: What the images are asked to show; None for a generator that takes no layouts.
         durable: A tar is on the disk before it has its name; for those that stay.
 
     Yields:
         Each tar when it is complete. What comes next is generated when the next one is asked for.
 
     Raises:
-        BadInput: A seed is out of range.
+        BadInput: A seed is out of range, or a layout.
         DiskFull: No space is left on the disk of the folder.
     """
     with ThreadPoolExecutor(_ENCODERS, "encode") as pool:
         try:
-            chunks = _encoded(pool, generator, facts, numbers)
+            chunks = _encoded(pool, generator, facts, numbers, layouts)
             chunk = next(chunks, None)
             while chunk is not None:
                 number, rows = chunk.number, []
@@ -119,14 +124,22 @@ class _Chunk:
 
 
 def _encoded(
-    pool: ThreadPoolExecutor, generator: LoadedGenerator, facts: SetFacts, numbers: Iterable[int]
+    pool: ThreadPoolExecutor,
+    generator: LoadedGenerator,
+    facts: SetFacts,
+    numbers: Iterable[int],
+    layouts: LayoutSource | None,
 ) -> Iterator[_Chunk]:
     waiting: deque[Future[_Chunk]] = deque()
     for number in numbers:
         for images in _chunks(images_of(number, facts), facts.first_seed):
             # The last bits depend on how seeds are computed together: always those of one chunk of the generator.
-            units = generate(generator, facts.seeds[images.start : images.stop])
-            waiting.append(pool.submit(_encode, number, images, units.numpy()[:, 0], facts))
+            seeds = facts.seeds[images.start : images.stop]
+            asked = layouts.of(seeds) if layouts else None
+            # Before the images: a layout that no label can say is refused.
+            rows = [image_row(k, facts, asked[at] if asked else None) for at, k in enumerate(images)]
+            units = generate(generator, seeds, asked)
+            waiting.append(pool.submit(_encode, number, rows, units.numpy()[:, 0], facts))
             if len(waiting) > _AHEAD:
                 yield waiting.popleft().result()
     while waiting:
@@ -142,23 +155,27 @@ def _chunks(images: range, first_seed: int) -> Iterator[range]:
         start = stop
 
 
-def _encode(number: int, images: range, units: NDArray[np.float32], facts: SetFacts) -> _Chunk:
+def _encode(number: int, rows: list[LabelRow], units: NDArray[np.float32], facts: SetFacts) -> _Chunk:
     levels: Levels = levels_of(units, facts.bits)
     found = []
-    for k, image, png in zip(images, levels, encode_pngs(levels, facts.bits), strict=True):
-        row = image_row(k, facts)
+    for row, image, png in zip(rows, levels, encode_pngs(levels, facts.bits), strict=True):
         row["sha256"] = sha256_of_levels(image, facts.bits)
         found.append((row, png))
     return _Chunk(number, found)
 
 
-def image_row(k: int, facts: SetFacts) -> LabelRow:
-    """Of image k, as far as it follows from k: without its sha256 and its place in the tar."""
+def image_row(k: int, facts: SetFacts, layout: Layout | None) -> LabelRow:
+    """Of image k, as far as it follows from k and its layout: without its sha256 and its place in the tar.
+
+    layout: None where the generator takes none. Raises BadInput: no label can say it.
+    """
+    boxes, position = asked_fields(layout, k, facts)
     return {
         "index": k,
         "seed": facts.seeds[k],
         "class": facts.class_of(k),
-        "boxes": [],  # no generator places tumours yet
+        "boxes": boxes,
+        "position": position,
         "sha256": "",
         "tar": tar_name(k // IMAGES_PER_TAR),
         "file": png_name(k),

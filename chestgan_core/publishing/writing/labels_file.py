@@ -4,9 +4,11 @@ In: the rows of one tar after the other. Out: the file; the same rows give the s
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,8 +23,13 @@ def labels_file(path: Path) -> Iterator[Callable[[Sequence[LabelRow]], None]]:
     columns = schema()
 
     def append(rows: Sequence[LabelRow]) -> None:
-        plain = [{**row, "boxes": json.dumps(row["boxes"], separators=(",", ":"))} for row in rows]
-        write(pa.Table.from_pylist(plain, schema=columns))
+        write(pa.Table.from_pylist([_plain(row) for row in rows], schema=columns))
 
     with replacing(path) as part, parquet_stream(part, columns) as write:
         yield append
+
+
+def _plain(row: LabelRow) -> dict[str, Any]:
+    """As the columns have it: no field is empty."""
+    boxes = json.dumps(row["boxes"], separators=(",", ":"))
+    return {**row, "boxes": boxes, "position": math.nan if row["position"] is None else row["position"]}

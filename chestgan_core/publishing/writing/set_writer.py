@@ -14,6 +14,7 @@ from chestgan_core.local.files import replacing
 from chestgan_core.local.progress import Progress
 from chestgan_core.publishing.reader.levels import Bits
 from chestgan_core.publishing.reader.set_folder import LABELS, MANIFEST, SetFolder, parse_set
+from chestgan_core.publishing.writing.asked import LayoutSource
 from chestgan_core.publishing.writing.contents import (
     ExtraFile,
     FileFacts,
@@ -35,12 +36,14 @@ def write_set(
     provenance: Mapping[str, Any],
     bits: Bits = 8,
     extra_files: Mapping[str, ExtraFile] | None = None,
+    tumour_fraction: float | None = None,
+    layouts: LayoutSource | None = None,
 ) -> SetFolder:
     """Generate a set into a folder, under the name of its experiment. Image k comes from seed `first_seed + k`.
 
-    Resolution, window and classes are those of the experiment inside the generator's file, because the one given may
-    have been changed since the training. The manifest is written last: a folder without it is not a set. Memory does
-    not grow with the set.
+    Resolution, window, classes and conditions are those of the experiment inside the generator's file, because the one
+    given may have been changed since the training. The manifest is written last: a folder without it is not a set.
+    Memory does not grow with the set.
 
     Args:
         generator: From `load_generator`, on the device that is to compute the images.
@@ -53,12 +56,16 @@ def write_set(
             No times: with them the same set would get another version each time it is written.
         bits: 8 or 16 of each pixel.
         extra_files: Further files of the set: name -> a function of `contents.SetContents` that makes it.
+        tumour_fraction: Of the images that are asked to show a tumour, where the generator is told of tumours; by
+            default as many as among its training slices.
+        layouts: What the images are asked to show; by default drawn from those of the training slices.
 
     Returns:
         The complete set on disk. Its version is 16 hex digits of everything in it.
 
     Raises:
-        BadInput: The experiment's name cannot be part of a key in the store.
+        BadInput: The experiment's name cannot be part of a key in the store; a fraction of tumours is asked of a
+            generator that is told of none; a layout has a box outside of the image.
         DiskFull: No space is left on the disk of the folder.
         KeyError: The provenance has no `source` or no `source_licence`.
 
@@ -77,14 +84,17 @@ def write_set(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).unlink(missing_ok=True)
-    plan = plan_set(generator, experiment, count, first_seed, provenance, bits, extra_files)
+    plan = plan_set(
+        generator, experiment, count, first_seed, provenance, bits, extra_files, tumour_fraction, layouts
+    )
     tars: dict[str, FileFacts] = {}
     with (
         Progress(f"synthetic set  {plan.facts.name}", total=count, unit="images") as progress,
         labels_file(folder / LABELS) as append,
     ):
         numbers = range(tar_count(plan.facts))
-        for tar in make_tars(generator, plan.facts, numbers, folder, progress, durable=True):
+        made = make_tars(generator, plan.facts, numbers, folder, progress, layouts=plan.layouts, durable=True)
+        for tar in made:
             append(tar.rows)
             tars[tar.path.name] = FileFacts(tar.bytes, tar.sha256)
             if tar.number == 0:
