@@ -200,6 +200,11 @@ class Experiment(Section):
                 f"conditions: {self.dataset} has pictures: neither positions in the body nor tumours are known; "
                 "leave out position and tumour"
             )
+        if self.publication.tumour_fraction is not None and conditions.tumour is None:
+            raise ValueError(
+                "publication.tumour_fraction: the generator is not told where tumours are, so no fraction of its "
+                "images can be asked to show one; add conditions.tumour, or leave it out"
+            )
         if conditions.tumour is None:
             return self
         if not dataset.annotations:
