@@ -20,6 +20,8 @@ from chestgan_core.metrics.box_augmentation import augmented
 from chestgan_core.metrics.boxes import Boxes, Detection, checked_all
 from chestgan_core.metrics.heat_maps import MULTIPLE, HeatMapNetwork, initialize, loss, peaks
 
+# Raise when a detector learns or finds otherwise: its numbers do not compare then.
+VERSION = "1"
 IMAGES_SEEN = 24_000
 BATCH = 32
 LEARNING_RATE = 2e-3
@@ -70,7 +72,10 @@ def train_detector(
     marked = _padded(checked_all(boxes, len(images), images.shape[-1]))
     small, marked = _working(images, marked)
     device = torch.device(device)
-    network = HeatMapNetwork()
+    with torch.random.fork_rng(
+        devices=[]
+    ):  # layers draw when they are made, and others draw from the same numbers
+        network = HeatMapNetwork()
     initialize(network, seed)
     network.to(device).train()
     steps = max(-(-images_seen // BATCH), 1)

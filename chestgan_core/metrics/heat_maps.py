@@ -85,7 +85,7 @@ def loss(found: Tensor, boxes: Tensor) -> Tensor:
 
     found: (N, CHANNELS, H, W) of the network. boxes: (N, M, 4) float32 in pixels, NaN where an image has fewer.
     """
-    heat, wanted = _targets(boxes, found.shape[-1])
+    heat, wanted = targets(boxes, found.shape[-1])
     logits = found[:, 0]
     # Alpha 2 and beta 4, as in the paper.
     near = functional.logsigmoid(logits) * (1 - torch.sigmoid(logits)) ** 2
@@ -98,7 +98,7 @@ def loss(found: Tensor, boxes: Tensor) -> Tensor:
     return focal + (errors * weight).sum() / weight.sum().clamp(min=1)
 
 
-def _targets(boxes: Tensor, size: int) -> tuple[Tensor, Tensor]:
+def targets(boxes: Tensor, size: int) -> tuple[Tensor, Tensor]:
     """(N, M, 4) -> heat (N, H, W), 1 at the cells of centres; (N, 4, H, W) what the other channels should say there."""
     known = torch.isfinite(boxes).all(dim=-1)
     edges = torch.nan_to_num(boxes) / STRIDE

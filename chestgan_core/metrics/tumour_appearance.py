@@ -1,7 +1,7 @@
 """What a tumour looks like inside its box: contrast, size and rim, of synthetic images against real ones.
 
-In: images with boxes, and their window. Out: three numbers per box, and how far apart their distributions are (KS), with
-what real patients differ from each other as the floor.
+In: images with boxes, and their window. Out: three numbers per box, and how far apart their distributions are (KS),
+with what real patients differ from each other as the floor.
 """
 
 from collections.abc import Sequence
