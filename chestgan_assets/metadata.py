@@ -97,16 +97,23 @@ def causes(found: "Sequence[Cause]", what: str = "reason") -> dg.TableMetadataVa
     )
 
 
-def columns_of_rows(row: type) -> dg.TableSchema:
-    """The columns of a Parquet file whose rows are of this dataclass or TypedDict."""
+def columns_of_rows(row: type, descriptions: Mapping[str, str] | None = None) -> dg.TableSchema:
+    """The columns of a Parquet file whose rows are of this dataclass or TypedDict. descriptions: as for `table`."""
+    described = descriptions or {}
     return dg.TableSchema(
-        [dg.TableColumn(name, _TYPES.get(kind, "string")) for name, kind in get_type_hints(row).items()]
+        [
+            dg.TableColumn(name, _TYPES.get(kind, "string"), described.get(name))
+            for name, kind in get_type_hints(row).items()
+        ]
     )
 
 
-def columns_of_parquet(schema: "pa.Schema") -> dg.TableSchema:
-    """The columns of a Parquet file with this schema."""
-    return dg.TableSchema([dg.TableColumn(field.name, str(field.type)) for field in schema])
+def columns_of_parquet(schema: "pa.Schema", descriptions: Mapping[str, str] | None = None) -> dg.TableSchema:
+    """The columns of a Parquet file with this schema. descriptions: as for `table`."""
+    described = descriptions or {}
+    return dg.TableSchema(
+        [dg.TableColumn(field.name, str(field.type), described.get(field.name)) for field in schema]
+    )
 
 
 def beside(manifest_uri: str, name: str) -> dg.UrlMetadataValue:

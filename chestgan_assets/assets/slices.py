@@ -1,6 +1,7 @@
 """slice_tensors and training_set: what networks are trained on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import dagster as dg
 
@@ -68,6 +69,7 @@ def slice_tensors(
     from chestgan_core.dicom.left_out import LeftOut
     from chestgan_core.slices.patient_slices import normalize_patient
     from chestgan_core.slices.shards import SliceRow
+    from chestgan_core.slices.training_rows import MEANINGS
 
     with one_line_failures():
         dataset, patient = parse_patient_partition(context.partition_key)
@@ -79,7 +81,7 @@ def slice_tensors(
             metadata={
                 URI: slices.uri,
                 ROW_COUNT: report.kept,
-                COLUMNS: columns_of_rows(SliceRow),
+                COLUMNS: columns_of_rows(SliceRow, MEANINGS),
                 SIZE: slices.bytes,
                 "preview": picture(slices.preview_png, "slices from feet to head, lung window"),
                 **(
@@ -89,6 +91,7 @@ def slice_tensors(
                 ),
                 "slices": report.kept,
                 "doubtful slices": f"{report.doubtful_kept} used, {report.doubtful_left_out} left out",
+                "slices without a position": report.without_position,
                 "series": report.series,
                 "files": report.files,
                 "left out": counts(
@@ -127,7 +130,7 @@ def slice_tensors(
     kinds={"safetensors", "parquet", "s3"},
     tags=PATIENT_IMAGES,
     owners=OWNERS,
-    code_version="2",
+    code_version="3",
     retry_policy=RETRY,
     check_specs=[
         check_spec(
@@ -142,13 +145,20 @@ def slice_tensors(
             "Every slice is used, or excluded for a reason.",
             datasets,
         ),
+        check_spec(
+            "annotations_agree_with_slices",
+            "training_set",
+            "Every tumour box lies on the slice that it names, and states no other size of its image.",
+            datasets,
+            blocking=False,
+        ),
     ],
 )
 def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> Iterator[dg.MaterializeResult]:
     """The slices of a dataset, split by patient. It is immutable, and the only data that a training reads."""
     from chestgan_core.dicom.left_out import LeftOut
     from chestgan_core.slices.selection import NotUsed
-    from chestgan_core.slices.training_rows import SCHEMA
+    from chestgan_core.slices.training_rows import MEANINGS, SCHEMA
     from chestgan_core.slices.training_set import build_training_set
     from chestgan_core.sources.images.image_rows import ImageStatus
 
@@ -156,19 +166,26 @@ def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> Ite
         opened = store.open()
         built = build_training_set(opened, context.partition_key)
         sheets, card = built.contact_sheets(opened), built.card(opened)
+        condition_sheets = built.condition_sheets(opened)
         on_both_sides = built.patients_on_both_sides(opened)
     manifest = built.manifest
     slices, patients_by_side = manifest["slices"], manifest["patients"]
+    boxes = manifest["boxes"]
+    disagreeing = boxes["beyond_slice"] + boxes["other_size"]
     yield from refused_by_checks(
         dg.MaterializeResult(
             data_version=dg.DataVersion(built.version),
             metadata={
                 URI: built.uri,
                 ROW_COUNT: sum(slices.values()),
-                COLUMNS: columns_of_parquet(SCHEMA),
+                COLUMNS: columns_of_parquet(SCHEMA, MEANINGS),
                 **{
                     f"contact sheet, {name}": picture(png, f"slices of class {name}")
                     for name, png in sheets.items()
+                },
+                **{
+                    f"contact sheet, {what}": picture(png, f"slices {what}")
+                    for what, png in condition_sheets.items()
                 },
                 "card": dg.MetadataValue.md(card),
                 "training images": slices["train"],
@@ -181,11 +198,7 @@ def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> Ite
                     "images",
                     meanings=meanings(NotUsed, LeftOut, ImageStatus),
                 ),
-                **(
-                    {"tumour boxes on slices": manifest["boxes"]["on_slices"]}
-                    if manifest["hounsfield"]
-                    else {}
-                ),
+                **(_conditions(manifest["conditions"], boxes["on_slices"]) if manifest["hounsfield"] else {}),
                 **(
                     {"SOP instance UIDs of several patients": manifest["uids_of_several_patients"]}
                     if manifest["uids_of_several_patients"]
@@ -213,6 +226,36 @@ def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> Ite
                     f"Of {manifest['in_shards']:,} slices, {sum(slices.values()):,} are used and "
                     f"{sum(manifest['left_out'].values()):,} are excluded with a reason.",
                 ),
+                check(
+                    "annotations_agree_with_slices",
+                    disagreeing == 0,
+                    f"Of {boxes['boxes']:,} tumour boxes, {boxes['beyond_slice']:,} lie outside of their slice and "
+                    f"{boxes['other_size']:,} state another size of their image.",
+                    warn=True,
+                ),
             ],
         )
     )
+
+
+def _conditions(counts_of: Mapping[str, Mapping[str, int]], boxes: int) -> dict[str, Any]:
+    """What images can be asked for: numbers that Dagster plots, and a table of the sides. counts_of: side -> counts."""
+    names = {
+        "with_tumour": "slices with a tumour",
+        "without_tumour": "slices surely without a tumour",
+        "unknown_tumour": "slices of which nobody knows",
+        "with_position": "slices with a position",
+        "without_position": "slices without a position",
+    }
+    return {
+        "tumour boxes on slices": boxes,
+        **{shown: sum(of_side[name] for of_side in counts_of.values()) for name, shown in names.items()},
+        "conditions": table(
+            ("side", *names.values()),
+            [(side, *(of_side[name] for name in names)) for side, of_side in counts_of.items()],
+            {
+                names["without_tumour"]: "their series was annotated, and nobody marked a tumour there",
+                names["with_position"]: "between base (0) and apex (1) of the lungs",
+            },
+        ),
+    }

@@ -1,19 +1,19 @@
-"""A contact sheet per class of a training set: slices of both sides, with their tumour boxes.
+"""Contact sheets of a training set: one per class, and one per condition that images can be asked for.
 
-In: the slices in use. Out: class -> PNG. Only the shards of the patients shown are fetched, one at a time, and of these
-only the slices shown are read.
+In: the slices in use. Out: PNG files, with a frame around each tumour. Only the shards of the patients shown are
+fetched, one at a time, and of these only the slices shown are read.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from math import ceil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from chestgan_core.config.dataset import Dataset
-from chestgan_core.imaging.pictures import INK, PAPER, png_of, to_grey
+from chestgan_core.imaging.pictures import INK, PAPER, draw_boxes, png_of, to_grey
 from chestgan_core.imaging.windows import WINDOWS
 from chestgan_core.slices.candidates import StoredShard
 from chestgan_core.slices.selection import UsedSlice
@@ -26,7 +26,25 @@ COLUMNS, ROWS = 7, 6
 HELD_OUT_ROWS = 2  # of ROWS, where there are enough patients
 CELL, GAP, LABEL = 128, 2, 112  # pixels; together as wide as the dialog in which the UI shows a sheet
 SHARD = "shard.safetensors"
-TUMOUR = (255, 176, 0)
+CONTACT_SHEET, UNNAMED = (
+    "contact-sheet-{}.png",
+    "unknown",
+)  # the class of patients whose histology is not known
+TUMOUR, NO_TUMOUR, POSITION = "with a tumour", "surely without a tumour", "from base to apex"
+CONDITION_SHEETS = {
+    TUMOUR: "condition-tumour.png",
+    NO_TUMOUR: "condition-no-tumour.png",
+    POSITION: "condition-position.png",
+}
+"""What the slices of a sheet have in common -> its file. There are no sheets without slices."""
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """rows: of slices, not all of the same length. labels: of each row; empty: no margin for them."""
+
+    rows: Sequence[Sequence[UsedSlice]]
+    labels: Sequence[str]
 
 
 def preview_window(dataset: Dataset) -> str:
@@ -41,21 +59,52 @@ def contact_sheets(
     used: Sequence[UsedSlice],
     scratch: Path,
 ) -> dict[str, bytes]:
-    """Class -> PNG of 6 x 7 slices. shards: by name. scratch: a folder. Raises DamagedObject.
+    """Name of a file -> PNG of up to 6 x 7 slices. shards: by name. scratch: a folder. Raises DamagedObject.
 
     Of CT a row is a patient, series by series from the lowest slice to the highest, with its key and side; a sheet of
-    pictures shows as many patients as there is room for.
+    pictures shows as many patients as there is room for. On the sheet of positions they rise from cell to cell, and
+    neighbours are of different patients where there are several.
     """
+    sheets = dict(_sheets(dataset, used))
+    shown = {use for sheet in sheets.values() for row in sheet.rows for use in row}
+    cells = _read(store, dataset, shards, [use for use in used if use in shown], scratch)
+    return {name: png_of(_draw(sheet, cells)) for name, sheet in sheets.items()}
+
+
+def _sheets(dataset: Dataset, used: Sequence[UsedSlice]) -> Iterator[tuple[str, _Sheet]]:
     by_class: defaultdict[str, list[UsedSlice]] = defaultdict(list)
     for use in used:
         by_class[use.candidate.row.histology].append(use)
-    arrange = _rows if dataset.has_hounsfield else _filled
-    sheets = {name: arrange(uses) for name, uses in sorted(by_class.items())}
-    cells = _read(
-        store, dataset, shards, [use for rows in sheets.values() for row in rows for use in row], scratch
-    )
-    margin = LABEL if dataset.has_hounsfield else 0
-    return {name: png_of(_draw(rows, cells, margin)) for name, rows in sheets.items()}
+    for name, uses in sorted(by_class.items()):
+        sheet = _by_patient(uses) if dataset.has_hounsfield else _Sheet(_filled(uses), ())
+        yield CONTACT_SHEET.format(name or UNNAMED), sheet
+    if marked := [use for use in used if use.candidate.boxes]:
+        yield CONDITION_SHEETS[TUMOUR], _by_patient(marked)
+    if empty := [use for use in used if use.candidate.annotated and not use.candidate.boxes]:
+        yield CONDITION_SHEETS[NO_TUMOUR], _by_patient(empty)
+    if placed := [use for use in used if use.candidate.row.has_position]:
+        yield CONDITION_SHEETS[POSITION], _by_position(placed)
+
+
+def _by_patient(uses: Sequence[UsedSlice]) -> _Sheet:
+    rows = _rows(uses)
+    return _Sheet(rows, [f"{row[0].candidate.row.patient}\n{row[0].side}" for row in rows])
+
+
+def _by_position(uses: Sequence[UsedSlice]) -> _Sheet:
+    """A slice for each part of the lungs that has one, each of another patient where there are several."""
+    parts = ROWS * COLUMNS
+    chosen: dict[int, tuple[float, UsedSlice]] = {}
+    for use in uses:
+        row = use.candidate.row
+        part = min(int(row.position * parts), parts - 1)
+        drawn = rank(f"{row.patient} {part}")
+        if part not in chosen or drawn < chosen[part][0]:
+            chosen[part] = drawn, use
+    ordered = [use for _, (_, use) in sorted(chosen.items(), key=lambda item: item[0])]
+    rows = [ordered[at : at + COLUMNS] for at in range(0, len(ordered), COLUMNS)]
+    ends = [(row[0].candidate.row.position, row[-1].candidate.row.position) for row in rows]
+    return _Sheet(rows, [f"{low:.2f} to {high:.2f}" for low, high in ends])
 
 
 def _rows(uses: Sequence[UsedSlice]) -> list[list[UsedSlice]]:
@@ -124,30 +173,19 @@ def _cell(grey: np.ndarray, boxes: Sequence[SliceBox]) -> Image.Image:
     size = len(grey)
     edge = CELL if size > CELL else size * (CELL // size)
     filter_ = Image.Resampling.BOX if size > CELL else Image.Resampling.NEAREST
-    cell = Image.fromarray(grey).resize((edge, edge), filter_).convert("RGB")
-    draw = ImageDraw.Draw(cell)
-    for box in boxes:
-        left, top, right, bottom = (at * edge / size for at in (box.left, box.top, box.right, box.bottom))
-        # Around the box, so that the line does not cover the tumour's edge.
-        draw.rectangle((int(left) - 1, int(top) - 1, ceil(right), ceil(bottom)), outline=TUMOUR)
-    return cell
+    cell = Image.fromarray(grey).resize((edge, edge), filter_)
+    return draw_boxes(cell, [(box.left, box.top, box.right, box.bottom) for box in boxes], edge / size)
 
 
-def _draw(
-    rows: Sequence[Sequence[UsedSlice]], cells: Mapping[UsedSlice, Image.Image], margin: int
-) -> Image.Image:
-    """margin: pixels on the left for the patient's key and side; 0: none."""
-    edge = cells[rows[0][0]].width
-    size = (margin + COLUMNS * (edge + GAP) - GAP, len(rows) * (edge + GAP) - GAP)
-    sheet = Image.new("RGB", size, (PAPER, PAPER, PAPER))
-    draw = ImageDraw.Draw(sheet)
-    for at, row in enumerate(rows):
-        top = at * (edge + GAP)
-        if margin:
-            text = f"{row[0].candidate.row.patient}\n{row[0].side}"
-            draw.multiline_text(
-                (4, top + 4), text, fill=(INK, INK, INK), font=ImageFont.load_default(size=13)
-            )
+def _draw(sheet: _Sheet, cells: Mapping[UsedSlice, Image.Image]) -> Image.Image:
+    edge = cells[sheet.rows[0][0]].width
+    margin = LABEL if sheet.labels else 0
+    size = (margin + COLUMNS * (edge + GAP) - GAP, len(sheet.rows) * (edge + GAP) - GAP)
+    image = Image.new("RGB", size, (PAPER, PAPER, PAPER))
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=13)
+    for at, label in enumerate(sheet.labels):
+        draw.multiline_text((4, at * (edge + GAP) + 4), label, fill=(INK, INK, INK), font=font)
+    for at, row in enumerate(sheet.rows):
         for place, use in enumerate(row):
-            sheet.paste(cells[use], (margin + place * (edge + GAP), top))
-    return sheet
+            image.paste(cells[use], (margin + place * (edge + GAP), at * (edge + GAP)))
+    return image

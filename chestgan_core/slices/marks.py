@@ -92,7 +92,7 @@ def boxes_of(marks: SliceMarks, row: SliceRow, size: int) -> tuple[SliceBox, ...
 
 def _boxes(values: Iterable[Mapping[str, Any] | None], pixel_mm: float) -> tuple[SliceBox, ...] | None:
     """None: one of them is impossible."""
-    boxes = []
+    boxes: list[SliceBox] = []
     for value in values:
         if value is None or not all(
             isinstance(number, float) and math.isfinite(number) for number in value.values()

@@ -222,9 +222,10 @@ def parse_rows(data: bytes, where: object) -> tuple[SliceRow, ...]:
             for value in values
         ):
             raise BadInput(where, f"has a value out of range in the column {name}", REMEDY)
-    if any(not 0 <= at <= 1 and at != UNKNOWN_POSITION for at in columns[SCHEMA.names.index("position")]):
+    rows = tuple(SliceRow(*values) for values in zip(*columns, strict=True))
+    if any(row.has_position and not 0 <= row.position <= 1 for row in rows):
         raise BadInput(where, "has a value out of range in the column position", REMEDY)
-    return tuple(SliceRow(*values) for values in zip(*columns, strict=True))
+    return rows
 
 
 def read_rows(path: Path) -> tuple[SliceRow, ...]:

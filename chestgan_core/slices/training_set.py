@@ -2,16 +2,15 @@
 
 In: the newest slices of every patient of a dataset's catalog (or of the classes of its pictures), its tumour boxes and
 its rules. Out: `training-sets/<dataset>/<version>/` with a manifest that names every shard by key and sha256,
-slices.parquet with a row per used slice, a card, and a contact sheet per class. The shards themselves stay where they
-are: an object is stored once, and fetching a side writes the chosen slices of a shard into a local one.
+slices.parquet with a row per used slice, a card, and contact sheets per class and per condition. The shards themselves
+stay where they are: an object is stored once, and fetching a side writes the chosen slices of a shard into a local one.
 """
 
-import hashlib
 import logging
 import tempfile
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,57 +18,33 @@ from chestgan_core.config.dataset import Dataset, dataset_named
 from chestgan_core.errors import BadInput, PatientForgotten
 from chestgan_core.local.progress import Progress
 from chestgan_core.reasons import in_words
-from chestgan_core.slices.annotated_slices import BoxCounts, condition_counts, with_annotations
+from chestgan_core.slices.annotated_slices import with_annotations
 from chestgan_core.slices.candidates import StoredShard, read_candidates
-from chestgan_core.slices.contact_sheets import contact_sheets, preview_window
+from chestgan_core.slices.contact_sheets import (
+    CONDITION_SHEETS,
+    CONTACT_SHEET,
+    UNNAMED,
+    contact_sheets,
+    preview_window,
+)
 from chestgan_core.slices.marks import SliceMarks, read_marks
 from chestgan_core.slices.newest_slices import newest_slices
-from chestgan_core.slices.selection import Selection, UsedSlice, select_slices
+from chestgan_core.slices.selection import select_slices
 from chestgan_core.slices.shards import read_shard, write_shard
 from chestgan_core.slices.splits import SIDES
 from chestgan_core.slices.training_card import write_card
+from chestgan_core.slices.training_manifest import SideShard, TrainingSetManifest, manifest_fields
 from chestgan_core.slices.training_rows import chosen_indices, patients_of, rows_bytes, rows_of
 from chestgan_core.sources.annotations.boxes import Annotations
 from chestgan_core.sources.annotations.stored import read_annotations
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact, canonical_json, content_version
+from chestgan_core.store.artefacts import Artefact, content_version
 from chestgan_core.store.forgotten import forgotten_patients, remove_artefact
 from chestgan_core.store.store import Store
 
 log = logging.getLogger(__name__)
 
-ROWS, CARD, CONTACT_SHEET = "slices.parquet", "README.md", "contact-sheet-{}.png"
-UNNAMED = "unknown"  # the class of patients whose histology is not known
-
-
-@dataclass(frozen=True)
-class SideShard:
-    """The slices of one stored shard on one side. histology: the class of its patients. patients: how many."""
-
-    stored: StoredShard
-    histology: str
-    side: str
-    patients: int
-    slices: int
-
-    @property
-    def name(self) -> str:
-        """The patient, or the class of pictures."""
-        return self.stored.name
-
-
-@dataclass(frozen=True)
-class _Manifest:
-    """What is read from a committed manifest; `_fields` writes more."""
-
-    shards: tuple[SideShard, ...]
-    in_shards: int
-    left_out: dict[str, int]
-    patients: dict[str, int]
-    slices: dict[str, int]
-    classes: dict[str, dict[str, dict[str, int]]]
-    boxes: dict[str, Any]
-    conditions: dict[str, dict[str, int]]
+ROWS, CARD = "slices.parquet", "README.md"
 
 
 @dataclass(frozen=True)
@@ -126,6 +101,15 @@ class TrainingSet:
         names = sorted(name or UNNAMED for name in self.manifest["classes"])
         return {name: store.read(self.artefact, CONTACT_SHEET.format(name)) for name in names}
 
+    def condition_sheets(self, store: Store) -> dict[str, bytes]:
+        """What the slices of a sheet have in common (contact_sheets.CONDITION_SHEETS) -> PNG, where there are such."""
+        there = {self.artefact.name(item) for item in self.artefact.objects}
+        return {
+            title: store.read(self.artefact, name)
+            for title, name in CONDITION_SHEETS.items()
+            if name in there
+        }
+
     def patients_on_both_sides(self, store: Store) -> int:
         """0, or the split is broken: counted in the committed rows, not in what was meant to be written."""
         train, held_out = (patients_of(store.read(self.artefact, ROWS), side) for side in SIDES)
@@ -149,7 +133,7 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
     rejected, references = _rejected_by_references(store, dataset, shards)
     selection = select_slices(candidates, dataset, rejected)
     rows = rows_of(selection.used)
-    fields = _fields(dataset, shards, selection, boxes, annotations.defects, rows, references)
+    fields = manifest_fields(dataset, shards, selection, boxes, annotations.defects, rows, references)
     fields["not_normalized"] = not_normalized
     version = content_version(fields)
     manifest_key = keys.training_set_manifest(dataset.name, version)
@@ -159,9 +143,8 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
         with tempfile.TemporaryDirectory(prefix="chestgan-") as scratch:
             by_name = {shard.name: shard for shard in shards}
             sheets = contact_sheets(store, dataset, by_name, selection.used, Path(scratch))
-        files = {CONTACT_SHEET.format(name or UNNAMED): png for name, png in sheets.items()}
         card = write_card(fields, rows).encode()
-        store.commit(manifest_key, {**files, CARD: card, ROWS: rows_bytes(rows)}, fields)
+        store.commit(manifest_key, {**sheets, CARD: card, ROWS: rows_bytes(rows)}, fields)
     if dataset.has_hounsfield:
         _require_all_there(store, dataset, manifest_key, [shard.name for shard in shards])
     store.update_pointer(keys.training_set_latest(dataset.name), {"version": version})
@@ -188,7 +171,7 @@ def open_training_set(store: Store, dataset_name: str, version: str | None = Non
         (version,) = store.read_pointer(keys.training_set_latest(dataset.name), "version")
     key = keys.training_set_manifest(dataset.name, version)
     artefact, manifest = store.read_typed(
-        key, _Manifest, "materialize training_set again", "the manifest of a training set"
+        key, TrainingSetManifest, "materialize training_set again", "the manifest of a training set"
     )
     return TrainingSet(
         dataset=dataset,
@@ -262,73 +245,3 @@ def _rejected_by_references(
             first += shard.slices
             progress.step(shard.slices)
     return rejected, open_selector(rules.reference, dataset.slice_size, preview_window(dataset)).id
-
-
-def _fields(
-    dataset: Dataset,
-    shards: Sequence[StoredShard],
-    selection: Selection,
-    boxes: BoxCounts,
-    defects: Mapping[str, int],
-    rows: Sequence[Mapping[str, Any]],
-    references: str,
-) -> dict[str, Any]:
-    """The manifest. Everything that decides which slices are used, and nothing that does not."""
-    classes: dict[str, dict[str, Any]] = {}
-    for name in sorted({use.candidate.row.histology for use in selection.used}):
-        of_class = [use for use in selection.used if use.candidate.row.histology == name]
-        classes[name] = {side: _count([use for use in of_class if use.side == side]) for side in SIDES}
-    sides = {side: _count([use for use in selection.used if use.side == side]) for side in SIDES}
-    return {
-        "kind": "training-set",
-        "dataset": dataset.name,
-        "title": dataset.title,
-        "licence": dataset.licence,
-        "citation": dataset.citation,
-        "doi": dataset.doi,
-        "size": dataset.slice_size,
-        "hounsfield": dataset.has_hounsfield,
-        "synthetic": dataset.synthetic,
-        "rules": dataset.training_set.model_dump(),
-        "references": references,
-        # A flat copy of a collection has no split folders; it was split by patient.
-        "split_folders": getattr(dataset.source, "splits", {})
-        if any(row["series_uid"] for row in rows)
-        else {},
-        "shards": [asdict(shard) for shard in _side_shards(shards, selection.used)],
-        "in_shards": sum(shard.slices for shard in shards),
-        "left_out": dict(selection.left_out),
-        "patients": {side: sides[side]["patients"] for side in SIDES},
-        "slices": {side: sides[side]["slices"] for side in SIDES},
-        "classes": classes,
-        "boxes": asdict(boxes),
-        "conditions": {
-            side: condition_counts([use.candidate for use in selection.used if use.side == side])
-            for side in SIDES
-        },
-        "annotation_defects": dict(defects),
-        "uids_of_several_patients": _shared_uids(rows),
-        "rows_sha256": hashlib.sha256(b"".join(map(canonical_json, rows))).hexdigest(),
-    }
-
-
-def _shared_uids(rows: Sequence[Mapping[str, Any]]) -> int:
-    """How many SOP instance UIDs are those of slices of several patients: one person may have two ids."""
-    patients = {(row["sop_uid"], row["patient"]) for row in rows}
-    return sum(count > 1 for count in Counter(uid for uid, _ in patients).values())
-
-
-def _side_shards(shards: Sequence[StoredShard], used: Sequence[UsedSlice]) -> list[SideShard]:
-    grouped: defaultdict[tuple[str, str], list[UsedSlice]] = defaultdict(list)
-    for use in used:
-        grouped[use.candidate.shard, use.side].append(use)
-    return [
-        SideShard(shard, uses[0].candidate.row.histology, side, **_count(uses))
-        for shard in shards
-        for side in SIDES
-        if (uses := grouped.get((shard.name, side)))
-    ]
-
-
-def _count(uses: Sequence[UsedSlice]) -> dict[str, int]:
-    return {"patients": len({use.candidate.row.patient for use in uses}), "slices": len(uses)}

@@ -5,7 +5,9 @@ import os
 import re
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Sequence
+from math import ceil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,6 +20,7 @@ from PIL import Image
 from pydicom.uid import generate_uid
 
 from chestgan_core.errors import BadInput, DamagedObject
+from chestgan_core.imaging.pictures import FRAME
 from chestgan_core.slices.local_copy import copy_training_set
 from chestgan_core.slices.marks import marks_from_file
 from chestgan_core.slices.patient_slices import normalize_patient
@@ -304,9 +307,60 @@ def test_tumour_boxes_become_boxes_on_the_slices_and_select_them(own_collection:
         assert 5 < box["width_mm"] < 100
     card = built.card(collection.store)
     assert f"{count + 1} boxes: {count} on normalized slices, 1 whose slice is not among them" in card
-    sheet = Image.open(io.BytesIO(built.contact_sheets(collection.store)["B"])).convert("RGB")
-    amber = (np.asarray(sheet).astype(int) == (255, 176, 0)).all(-1)
-    assert amber.sum() > 20, "the boxes are drawn"
+    collection.describe("slices: all")
+    unmarked_slices_show_no_tumour(collection, count)
+
+
+def unmarked_slices_show_no_tumour(collection: Collection, count: int) -> None:
+    """Of the whole scans: what is said of the slices around the tumours, in rows, marks, counts, card and sheets."""
+    built = collection.build()
+    rows, marks = collection.rows(built), built.marks(collection.store)
+    assert len(rows) == PATIENTS * SLICES
+    for row in rows:
+        boxes = marks[row["patient"], row["sop_uid"]]
+        assert [(box.left, box.width_mm) for box in boxes or ()] == [
+            (box["left"], box["width_mm"]) for box in row["boxes"]
+        ]
+        assert row["annotated"], "each phantom has a box on some slice"
+        assert boxes is not None
+    assert sum(bool(boxes) for boxes in marks.values()) == count
+    conditions = built.manifest["conditions"]
+    for side, slices in built.manifest["slices"].items():
+        of_side = conditions[side]
+        assert of_side["with_tumour"] + of_side["without_tumour"] == slices
+        assert of_side["unknown_tumour"] == 0
+        assert of_side["with_position"] + of_side["without_position"] == slices
+        assert of_side["without_position"] == sum(
+            row["position"] == -1 for row in rows if row["side"] == side
+        ), "of slices below and above the lungs"
+        names = ("with_tumour", "without_tumour", "unknown_tumour", "with_position", "without_position")
+        numbers = " | ".join(str(of_side[name]) for name in names)
+        assert f"| {side} | {numbers} |" in built.card(collection.store)
+    sheets = built.condition_sheets(collection.store)
+    assert set(sheets) == {"with a tumour", "surely without a tumour", "from base to apex"}
+    shown = frames(sheets["with a tumour"])
+    assert not frames(sheets["surely without a tumour"])
+    # Slices of 64 pixels are drawn twice as large, the frame right around the box.
+    around = [
+        (int(2 * box["left"]) - 1, int(2 * box["top"]) - 1, ceil(2 * box["right"]), ceil(2 * box["bottom"]))
+        for row in rows
+        for box in row["boxes"]
+    ]
+    assert shown
+    assert not Counter(shown) - Counter(around)
+
+
+def frames(png: bytes) -> list[tuple[int, ...]]:
+    """left, top, right, bottom of the frame in each cell of a sheet that has one, in pixels of the cell."""
+    sheet = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    amber = (sheet == FRAME).all(-1)
+    found = []
+    for top in range(0, sheet.shape[0], 130):
+        for left in range(112, sheet.shape[1], 130):
+            down, across = np.nonzero(amber[top : top + 128, left : left + 128])
+            if len(down):
+                found.append(tuple(map(int, (across.min(), down.min(), across.max(), down.max()))))
+    return found
 
 
 def test_the_reference_selector_decides_where_the_rules_say_so(

@@ -25,8 +25,9 @@ from chestgan_core.reading.images.real_images import Collected, RealRow
 from chestgan_core.reading.study_key import Box
 from chestgan_core.slices.shards import SliceRow, read_shard, write_shard
 from chestgan_core.slices.splits import HELD_OUT
+from chestgan_core.slices.training_manifest import SideShard
 from chestgan_core.slices.training_rows import REMEDY, SCHEMA, WHERE, patients_of
-from chestgan_core.slices.training_set import ROWS, SideShard, TrainingSet, open_training_set
+from chestgan_core.slices.training_set import ROWS, TrainingSet, open_training_set
 from chestgan_core.store.store import Store
 from chestgan_core.training.data import load_slices
 from chestgan_core.training.run_manifest import RunManifest, generator_sha256, read_run_manifest, runs_of
