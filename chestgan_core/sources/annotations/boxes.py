@@ -188,6 +188,7 @@ class Defect(StrEnum):
         "a contour or frame whose numbers are missing, damaged, beyond any image or too many",
     )
     NO_SERIES = "no-series", True, "a contour or mask whose series is not among the slices"
+    OTHER_PATIENT = "other-patient", True, "a contour or mask of another patient than the slice that it names"
     OTHER_FRAME = (
         "other-frame-of-reference",
         True,

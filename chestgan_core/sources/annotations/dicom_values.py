@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from chestgan_core.dicom.attributes import value_of
+from chestgan_core.dicom.attributes import numbers_of, value_of
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -33,8 +33,8 @@ def items_of(item: "Dataset", keyword: str, limit: int) -> Iterator["Dataset"]:
 
 
 def numbers_in(item: "Dataset", keyword: str, limit: int) -> NDArray[np.float64] | None:
-    """The numbers of an attribute, finite; None: missing, damaged or more than `limit`. pydicom takes a second for a
-    hundred thousand of them.
+    """The numbers of an attribute, finite; None: missing, damaged or more than `limit`. With pydicom a hundred thousand
+    of them take a second.
     """
     from pydicom.tag import Tag
 
@@ -46,9 +46,9 @@ def numbers_in(item: "Dataset", keyword: str, limit: int) -> NDArray[np.float64]
             return None
         parts = value.decode("ascii").replace("\0", " ").split("\\")
     else:
-        parts = list(value) if isinstance(value, list | tuple) or hasattr(value, "append") else [value]
+        parts = list(numbers_of(item, keyword) or ())
     try:
-        numbers = np.array([float(part) for part in parts[: limit + 1]])
-    except (TypeError, ValueError, OverflowError):
+        numbers = np.array([float(part) for part in parts])
+    except ValueError:
         return None
-    return numbers if len(numbers) <= limit and bool(np.isfinite(numbers).all()) else None
+    return numbers if 0 < len(numbers) <= limit and bool(np.isfinite(numbers).all()) else None

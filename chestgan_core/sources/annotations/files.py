@@ -125,12 +125,14 @@ class AnnotationReader:
 
     def _read_dicom(self, kind: str, data: bytes) -> Found:
         """Nothing of a damaged object is used: pydicom raises errors of any class."""
-        from chestgan_core.dicom.dicom_file import inflated, parse
+        from chestgan_core.dicom.dicom_file import ends_within_header, inflated, parse
         from chestgan_core.dicom.identity import text_of, uid_of
 
         try:
             raw = inflated(data, MAX_FILE_BYTES)
             parsed = parse(raw)
+            if parsed.pixels is None and ends_within_header(raw):  # cut off: what is missing was drawn, too
+                return Found(defects=Counter({Defect.UNREADABLE: 1}))
             header = parsed.header
             patient = self._patient(text_of(header, "PatientID"), uid_of(header, "StudyInstanceUID"))
             match self.entries[kind]:

@@ -21,8 +21,8 @@ from chestgan_core.sources.annotations.regions import Mask, add_boxes, filled, l
 from chestgan_core.sources.annotations.voc import MAX_EDGE, NUMBER, RefusedXml, parse_xml
 
 ROOT = "LidcReadMessage"
-# Four readers, a dozen nodules each, a dozen slices, some hundred points with three elements.
-MAX_FILE_BYTES, MAX_ELEMENTS = 32 * 1024**2, 1_000_000
+# Four readers, some nodules each, on a dozen slices, with a hundred points of three elements: 15,000 are usual.
+MAX_FILE_BYTES, MAX_ELEMENTS = 16 * 1024**2, 200_000
 MAX_READERS, MAX_POINTS = 32, 20_000
 
 

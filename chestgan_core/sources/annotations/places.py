@@ -150,15 +150,18 @@ class Places:
         return (), Lost(Defect.NO_SERIES)
 
     def find(
-        self, points: Points, uids: Sequence[str], stacks: Sequence[Stack], found: Found
+        self, points: Points, uids: Sequence[str], stacks: Sequence[Stack], patient: str, found: Found
     ) -> "SlicePlace | Lost":
-        """The slice that points (N, 3) in mm lie on. uids: the SOP instances that they are said to lie on; those that
-        are not here are ignored, as many tools write them anew. stacks: where to look then, which `found` counts.
+        """The slice of a patient that points (N, 3) in mm lie on. uids: the SOP instances that they are said to lie on;
+        those that are not here are ignored, as many tools write them anew. stacks: where to look then, which `found`
+        counts.
         """
         named = [one for uid in uids if (one := self.named(uid)) is not None]
         if len(named) > 1:
             return Lost(Defect.NO_IMAGE, tuple(named))
         if named:
+            if named[0].patient != patient:
+                return Lost(Defect.OTHER_PATIENT, (named[0],))
             if named[0].holds(points):
                 return named[0]
             return Lost(Defect.ELSEWHERE, (named[0], *_nearest(stacks, points)))

@@ -62,7 +62,7 @@ def read_structures(
             found.defects[Defect.NEVER_DRAWN] += 1
             continue
         stacks, lost = places.candidates(patient, uid_of(region, "ReferencedFrameOfReferenceUID"), series)
-        _read_region(drawn, stacks, lost, places, found)
+        _read_region(drawn, stacks, lost, places, patient, found)
     return found
 
 
@@ -84,7 +84,12 @@ def _series_of(structures: "Dataset") -> set[str]:
 
 
 def _read_region(
-    contours: "list[Dataset]", stacks: tuple[Stack, ...], lost: Lost | None, places: Places, found: Found
+    contours: "list[Dataset]",
+    stacks: tuple[Stack, ...],
+    lost: Lost | None,
+    places: Places,
+    patient: str,
+    found: Found,
 ) -> None:
     drawn: defaultdict[SlicePlace, list[tuple[Points, bool]]] = defaultdict(list)
     for contour in contours:
@@ -96,12 +101,20 @@ def _read_region(
         if isinstance(points, Defect):
             lose(found, Lost(points, places.named_or_all(uids, stacks)))
             continue
-        place = places.find(points, uids, stacks, found)
+        place = places.find(points, uids, stacks, patient, found)
         if isinstance(place, Lost):
             lose(found, lost if lost is not None and place.defect is Defect.OFF_SLICES else place)
             continue
+        outline = place.pixels_of(points)
+        first, last = outline.min(axis=0) + 0.5, outline.max(axis=0) + 0.5
+        if (last <= 0).any() or (first >= (place.columns, place.rows)).any():
+            lose(found, Lost(Defect.OUTSIDE, (place,)))
+            continue
+        found.defects[Defect.REACHES_OUT] += bool(
+            (first < 0).any() or (last > (place.columns, place.rows)).any()
+        )
         cuts = text_of(contour, "ContourGeometricType") == "CLOSEDPLANAR_XOR"
-        drawn[place].append((place.pixels_of(points), cuts))
+        drawn[place].append((outline, cuts))
     for place, outlines in drawn.items():
         mask = np.zeros((place.rows, place.columns), np.bool_)
         for outline, cuts in outlines:

@@ -120,7 +120,11 @@ def read_segmentation(
                 continue
             seen.add(number)
             plane = _plane(group, shared)
-            place = _place(plane, mask, places, stacks, lost, found) if plane else Lost(Defect.BAD_CONTOUR)
+            place = (
+                _place(plane, mask, places, stacks, lost, patient, found)
+                if plane
+                else Lost(Defect.BAD_CONTOUR)
+            )
             if isinstance(place, Lost):
                 lose(found, place)
                 continue
@@ -236,12 +240,18 @@ def _macro(keyword: str, group: "Dataset", shared: "Dataset | None") -> "Dataset
 
 
 def _place(
-    plane: _Plane, mask: Mask, places: Places, stacks: tuple[Stack, ...], lost: Lost | None, found: Found
+    plane: _Plane,
+    mask: Mask,
+    places: Places,
+    stacks: tuple[Stack, ...],
+    lost: Lost | None,
+    patient: str,
+    found: Found,
 ) -> SlicePlace | Lost:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     corners = np.array([(row, column) for row in rows[[0, -1]] for column in columns[[0, -1]]])
     uids = plane.uids if len(plane.uids) == 1 else ()
-    place = places.find(plane.points_of(corners[:, 0], corners[:, 1]), uids, stacks, found)
+    place = places.find(plane.points_of(corners[:, 0], corners[:, 1]), uids, stacks, patient, found)
     if isinstance(place, Lost) and place.defect is Defect.OFF_SLICES and lost is not None:
         return lost
     return place
