@@ -2,8 +2,9 @@
 
 In: bytes, and what the generator can be asked. Out: named layouts, in the order of `images`. Images may be larger or
 smaller than those of the generator: their boxes are scaled by the width that the file states. An image without an
-annotation has no tumour. Beside the fields of COCO, an image may have `position` (0 to 1), `class`, and `tumour`, as
-the columns of a CSV file. Categories are not looked at: each annotation is a tumour.
+annotation has no tumour. Beside the fields of COCO, an image may have `position` (0 to 1), `class`, `seed` and
+`tumour`, as the columns of a CSV file, and the `sha256` that sets give it, which is passed over. Categories are not
+looked at: each annotation is a tumour.
 """
 
 from collections.abc import Mapping
@@ -16,8 +17,19 @@ from chestgan_core.local.json_text import parse_json
 
 _MAX_SIDE = 2**16  # pixels
 _FILE = {"info", "licenses", "categories", "images", "annotations"}
-_ASKED = {"position", "class", "tumour"}
-_IMAGE = {"id", "width", "height", "file_name", "license", "coco_url", "flickr_url", "date_captured"} | _ASKED
+_ASKED = {"position", "class", "seed", "tumour"}
+_IMAGE = {
+    "id",
+    "width",
+    "height",
+    "file_name",
+    "license",
+    "coco_url",
+    "flickr_url",
+    "date_captured",
+    "sha256",
+}
+_IMAGE |= _ASKED
 _ANNOTATION = {"id", "image_id", "category_id", "bbox", "area", "segmentation", "iscrowd", "ignore", "score"}
 _REMEDY = "give COCO JSON for object detection, with `images` and `annotations`"
 
@@ -88,6 +100,10 @@ def _image(fields: Mapping[str, Any], key: int | str, at: str, askable: Askable)
     image = ImageEntry(_text(fields.get("file_name", str(key)), "file_name", at), at)
     image.say_tumour(_text(fields.get("tumour", ""), "tumour", at), at)
     image.say_class(_text(fields.get("class", ""), "class", at), at)
+    if (seed := fields.get("seed")) is not None:
+        if type(seed) is not int:
+            raise BadInput(at, "has no whole number as `seed`", "give one from 0, or leave it out")
+        image.say_seed(seed, at)
     position = fields.get("position")
     image.say_position(None if position is None else _number(position, "position", at), at)
     return image, askable.resolution / width

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import DamagedObject, DiskFull, StoreUnreachable
+from chestgan_core.layouts.layout import Layout
 from chestgan_core.publishing.reader.levels import Bits
 from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.publishing.transfer import generated_upload, staging
