@@ -81,12 +81,17 @@ def with_annotations(
             **(of_patient if slices_of_patient_with[patient, uid] == 1 else {}),
         }
         size_of = (candidate.row.stored_columns, candidate.row.stored_rows)
-        stored = sorted(edges for edges, stated_size in stated.items() if stated_size in ((0, 0), size_of))
-        placed = [on_slice(candidate.row, *edges, size=size) for edges in stored]
+        stored = [
+            box
+            for _, box in sorted(stated.items())
+            if (box.image_width, box.image_height) in ((0, 0), size_of)
+        ]
+        placed = [on_slice(candidate.row, *box.edges, size=size) for box in stored]
         shown = tuple(box for box in placed if box is not None)
         other_size += len(stated) - len(stored)
         on_slices, beyond = on_slices + len(shown), beyond + len(placed) - len(shown)
-        marked.append(replace(candidate, boxes=shown))
+        masks = tuple(box for box in stored if box.mask)
+        marked.append(replace(candidate, boxes=shown, masks=masks))
         doubtful.append(ambiguous or len(shown) < len(stated) or uid in unsure)
     annotated = _annotated(marked, doubtful, annotations.annotated_series)
     total = sum(map(len, boxes.values()))
@@ -94,17 +99,22 @@ def with_annotations(
     return annotated, BoxCounts(total, on_slices, without, beyond, other_size)
 
 
-def _by_slice(boxes: Iterable[TumourBox], patients: set[str]) -> dict[tuple[str, str], dict[_Edges, _Size]]:
-    """(patient, UID) -> edges of its boxes -> the size that the image must have. patient: "" where it is unknown."""
-    by_slice: defaultdict[tuple[str, str], dict[_Edges, _Size]] = defaultdict(dict)
+def _by_slice(
+    boxes: Iterable[TumourBox], patients: set[str]
+) -> dict[tuple[str, str], dict[_Edges, TumourBox]]:
+    """(patient, UID) -> edges -> its box. patient: "" where it is unknown."""
+    by_slice: defaultdict[tuple[str, str], dict[_Edges, TumourBox]] = defaultdict(dict)
     for box in boxes:
-        sizes = by_slice[box.patient if box.patient in patients else "", box.sop_uid]
-        # Of two origins with the same box the one that states a size can be checked.
-        sizes[box.edges] = max(sizes.get(box.edges, (0, 0)), (box.image_width, box.image_height))
+        same = by_slice[box.patient if box.patient in patients else "", box.sop_uid]
+        # Of two origins with the same box the one that states a size can be checked, and one may have a mask.
+        stating, other = sorted(
+            (same.get(box.edges, box), box), key=lambda one: (one.image_width, one.image_height), reverse=True
+        )
+        same[box.edges] = replace(stating, mask=stating.mask or other.mask)
     for (patient, uid), edges in by_slice.items():
         if patient:  # the same box of an origin that does not name the patient
-            for same in by_slice.get(("", uid), {}).keys() & edges.keys():
-                del by_slice["", uid][same]
+            for repeated in by_slice.get(("", uid), {}).keys() & edges.keys():
+                del by_slice["", uid][repeated]
     return dict(by_slice)
 
 

@@ -14,6 +14,7 @@ from chestgan_core.errors import DamagedObject
 from chestgan_core.slices.shards import SliceRow, parse_rows, rows_path
 from chestgan_core.slices.slices_manifest import REMEDY, WHAT, SlicesManifest
 from chestgan_core.slices.tumour_boxes import SliceBox
+from chestgan_core.sources.annotations.boxes import TumourBox
 from chestgan_core.store.artefacts import Artefact, parse_typed
 from chestgan_core.store.client import PARALLEL
 from chestgan_core.store.store import Store
@@ -61,7 +62,7 @@ class StoredShard:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """Slice `index` of the shard `shard`. boxes: where its tumours are. annotated: whether a slice without boxes surely
-    shows no tumour; True for one with boxes.
+    shows no tumour; True for one with boxes. masks: annotations of these tumours that have one.
     """
 
     shard: str
@@ -69,6 +70,7 @@ class Candidate:
     row: SliceRow
     boxes: tuple[SliceBox, ...] = ()
     annotated: bool = False
+    masks: tuple[TumourBox, ...] = ()
 
 
 def read_candidates(store: Store, shards: Sequence[StoredShard]) -> list[Candidate]:

@@ -1,7 +1,7 @@
 """Contact sheets of a training set: one per class, and one per condition that images can be asked for.
 
-In: the slices in use. Out: PNG files, with a frame around each tumour. Only the shards of the patients shown are
-fetched, one at a time, and of these only the slices shown are read.
+In: the slices in use. Out: PNG files, with a frame around each tumour, and an outline where its mask is known. Only the
+shards of the patients shown are fetched, one at a time, and of these only the slices shown are read.
 """
 
 from collections import defaultdict
@@ -15,17 +15,18 @@ from PIL import Image, ImageDraw, ImageFont
 from chestgan_core.config.dataset import Dataset
 from chestgan_core.imaging.pictures import INK, PAPER, draw_boxes, png_of, to_grey
 from chestgan_core.imaging.windows import WINDOWS
-from chestgan_core.slices.candidates import StoredShard
+from chestgan_core.slices.candidates import Candidate, StoredShard
 from chestgan_core.slices.selection import UsedSlice
 from chestgan_core.slices.shards import read_shard, rows_path
 from chestgan_core.slices.splits import HELD_OUT, TRAIN, rank
-from chestgan_core.slices.tumour_boxes import SliceBox
+from chestgan_core.slices.tumour_boxes import mask_on_slice
 from chestgan_core.store.store import Store
 
 COLUMNS, ROWS = 7, 6
 HELD_OUT_ROWS = 2  # of ROWS, where there are enough patients
 CELL, GAP, LABEL = 128, 2, 112  # pixels; together as wide as the dialog in which the UI shows a sheet
 SHARD = "shard.safetensors"
+OUTLINE = (0, 190, 255)  # blue, around the mask of a tumour
 CONTACT_SHEET, UNNAMED = (
     "contact-sheet-{}.png",
     "unknown",
@@ -152,7 +153,7 @@ def _read(
     shown: Sequence[UsedSlice],
     scratch: Path,
 ) -> dict[UsedSlice, Image.Image]:
-    """Each slice as it is displayed, with its tumour boxes."""
+    """Each slice as it is displayed, with its tumours."""
     window = WINDOWS[preview_window(dataset)]
     by_shard: defaultdict[str, list[UsedSlice]] = defaultdict(list)
     for use in shown:
@@ -162,19 +163,32 @@ def _read(
         path = shards[name].fetch(store, scratch / SHARD)
         shard = read_shard(path, [use.candidate.index for use in uses])
         for use, grey in zip(uses, to_grey(window.to_unit(shard.slices)), strict=True):
-            cells[use] = _cell(grey, use.candidate.boxes)
+            cells[use] = _cell(grey, use.candidate)
         path.unlink()
         rows_path(path).unlink()
     return cells
 
 
-def _cell(grey: np.ndarray, boxes: Sequence[SliceBox]) -> Image.Image:
+def _cell(grey: np.ndarray, candidate: Candidate) -> Image.Image:
     """CELL pixels per side, or the largest multiple of a small slice that fits."""
     size = len(grey)
     edge = CELL if size > CELL else size * (CELL // size)
     filter_ = Image.Resampling.BOX if size > CELL else Image.Resampling.NEAREST
-    cell = Image.fromarray(grey).resize((edge, edge), filter_)
-    return draw_boxes(cell, [(box.left, box.top, box.right, box.bottom) for box in boxes], edge / size)
+    cell = Image.fromarray(grey).resize((edge, edge), filter_).convert("RGB")
+    for box in candidate.masks:
+        mask = mask_on_slice(candidate.row, box, edge)
+        if mask is not None:
+            cell.paste(OUTLINE, mask=Image.fromarray(_around(mask >= 0.5)))
+    boxes = [(box.left, box.top, box.right, box.bottom) for box in candidate.boxes]
+    return draw_boxes(cell, boxes, edge / size)
+
+
+def _around(mask: np.ndarray) -> np.ndarray:
+    """The pixels right outside of a mask, (N, N) bool: uint8, 255 there and 0 elsewhere."""
+    padded = np.pad(mask, 1)
+    grown = padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
+    outline: np.ndarray = (grown & ~mask).astype(np.uint8) * 255
+    return outline
 
 
 def _draw(sheet: _Sheet, cells: Mapping[UsedSlice, Image.Image]) -> Image.Image:

@@ -1,4 +1,4 @@
-"""A tumour box in stored pixels lies around the tumour on the normalized slice, however the slice was stored."""
+"""Boxes and masks in stored pixels lie where the tumour is on the normalized slice, however the slice was stored."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +13,9 @@ from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.slices.normalization import normalize
 from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.shards import Shard, SliceRow
-from chestgan_core.slices.tumour_boxes import SliceBox, on_slice
+from chestgan_core.slices.tumour_boxes import SliceBox, mask_on_slice, on_slice
+from chestgan_core.sources.annotations.boxes import TumourBox
+from chestgan_core.sources.annotations.masks import packed
 from chestgan_core.sources.phantom.patients import write_phantom
 from tests.dicom.ct_files import as_bytes, chest_hu, ct_slice
 
@@ -36,6 +38,27 @@ def box_of(stored: np.ndarray) -> tuple[int, int, int, int]:
 def assert_box_is_around(hu: np.ndarray, box: SliceBox) -> None:
     """Every bright pixel is in the box, to within the one that resizing smears, and the box is full of them."""
     rows, columns = np.nonzero(hu > MARK_HU / 2)
+    assert (columns.min(), rows.min()) == pytest.approx((box.left, box.top), abs=1)
+    assert (columns.max() + 1, rows.max() + 1) == pytest.approx((box.right, box.bottom), abs=1)
+
+
+def drawn(stored: np.ndarray) -> TumourBox:
+    """An annotation whose mask is the mark."""
+    left, top, right, bottom = box_of(stored)
+    mask = packed(stored[top:bottom, left:right] == MARK_HU)
+    return TumourBox("P", "1.2.3", left, top, right, bottom, "A", "seg", mask=mask)
+
+
+def assert_mask_is_the_mark(shard: Shard, annotation: TumourBox) -> None:
+    """Its bright pixels are those of the mask, but for its border, which resizing smears; and it fills its box."""
+    size = shard.slices.shape[1]
+    mask = mask_on_slice(shard.rows[0], annotation, size)
+    box = on_slice(shard.rows[0], *annotation.edges, size=size)
+    assert mask is not None
+    assert box is not None
+    bright = shard.slices[0] > MARK_HU / 2
+    assert (bright & (mask > 0.5)).sum() / (bright | (mask > 0.5)).sum() > 0.75
+    rows, columns = np.nonzero(mask > 0)
     assert (columns.min(), rows.min()) == pytest.approx((box.left, box.top), abs=1)
     assert (columns.max() + 1, rows.max() + 1) == pytest.approx((box.right, box.bottom), abs=1)
 
@@ -69,6 +92,12 @@ def test_flips_and_rotations_carry_the_box_along(
     assert box is not None
     assert_box_is_around(shard.slices[0], box)
     assert (box.width_mm, box.height_mm) == pytest.approx((10 * 2.8, 16 * 2.8), rel=0.02)
+    turned[turned == MARK_HU] = 40
+    hu[40:56, 24:34] = 40
+    hu[40:56, 24:28] = hu[40:46, 24:34] = MARK_HU  # a corner, which every turn puts elsewhere
+    turned = np.ascontiguousarray(stored(hu))
+    shard = one_slice(tmp_path, hu=turned, ImageOrientationPatient=orientation)
+    assert_mask_is_the_mark(shard, drawn(turned))
 
 
 @pytest.mark.parametrize("spacing", [[2.8, 1.4], [1.4, 2.8]])
@@ -93,6 +122,7 @@ def test_a_body_that_the_field_of_view_cuts_has_its_boxes_in_place(tmp_path: Pat
     box = on_slice(shard.rows[0], *box_of(hu), size=64)
     assert box is not None
     assert_box_is_around(shard.slices[0], box)
+    assert_mask_is_the_mark(shard, drawn(hu))
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -150,3 +180,21 @@ def test_a_box_within_the_crop_keeps_its_area_whatever_the_turn(
     across, down = (100 / 100, 100 / 200) if "T" in turns else (100 / 200, 100 / 100)
     wide, high = (height, width) if "T" in turns else (width, height)
     assert (box.right - box.left, box.bottom - box.top) == pytest.approx((wide * across, high * down))
+    whole = packed(np.ones((height, width), bool))
+    annotation = TumourBox("P", "1.2.3", left, top, left + width, top + height, "", "seg", mask=whole)
+    mask = mask_on_slice(row(upright=turns, **upright), annotation, 100)
+    assert mask is not None
+    assert mask.sum() == pytest.approx((box.right - box.left) * (box.bottom - box.top), rel=1e-4)
+    middle = int((box.top + box.bottom) / 2), int((box.left + box.right) / 2)
+    assert mask[middle] > 0
+
+
+def test_there_is_no_mask_where_only_a_box_was_drawn_or_its_place_is_unknown() -> None:
+    plain = TumourBox("P", "1.2.3", 10, 10, 20, 20, "", "voc")
+    masked = replace(plain, mask=packed(np.ones((10, 10), bool)))
+    assert mask_on_slice(row(), plain, 64) is None
+    assert mask_on_slice(row(crop_rows=0, crop_columns=0), masked, 64) is None
+    assert mask_on_slice(row(stored_rows=15), masked, 64) is None, "of another image"
+    beyond = mask_on_slice(row(crop_top=40, crop_rows=60), masked, 64)
+    assert beyond is not None
+    assert not beyond.any(), "cut away"
