@@ -40,7 +40,7 @@ def write_images(
 
     Args:
         generator: From `load_generator`.
-        seeds: 0 to 2^32 - 1, counting up.
+        seeds: 0 to 2^32 - 1, counting up, or those of `asked`, which were checked with it.
         out: A name that ends in .safetensors, or a folder, which is made where it is missing.
         asked: What the images show, of these seeds; by default they are asked for nothing but their seed.
 
@@ -52,7 +52,7 @@ def write_images(
         DiskFull: The disk has no room for so many images.
     """
     asked = asked or AskedImages(seeds)
-    require_seeds([min(seeds), max(seeds)] if len(seeds) else seeds)
+    require_seeds(seeds)
     written = _facts(generator, asked, out)
     with Progress(f"generate  {generator.experiment.name}", total=len(asked), unit="images") as progress:
         images = _counted(generate_stream(generator, asked.seeds, asked.layouts()), progress)

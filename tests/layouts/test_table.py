@@ -67,7 +67,7 @@ def test_no_entry_is_the_box_of_a_person_and_none_is_far_from_it() -> None:
 
 def test_a_slice_gives_at_most_one_entry_so_that_entries_have_no_mean_that_is_a_persons_box() -> None:
     assert len(table()) == 4 * 20
-    assert len(table_of_chests(patients=30, slices=20)) == MAX_ENTRIES
+    assert len(table_of_chests(patients=26, slices=20)) == MAX_ENTRIES
 
 
 def test_rare_kinds_of_slices_keep_their_share_of_what_is_drawn() -> None:
