@@ -17,7 +17,7 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
 from chestgan_core.imaging.windows import Window
 from chestgan_core.metrics.degenerate import degenerate
-from chestgan_core.slices.marks import SliceMarks
+from chestgan_core.slices.marks import SliceMarks, boxes_of
 from chestgan_core.slices.other_patients import DistinctSlices, Side, require_other_patients
 from chestgan_core.slices.shards import SliceRow, read_shard
 from chestgan_core.training.conditions import SliceConditions, padded_boxes
@@ -127,7 +127,7 @@ def load_slices(
     Of an experiment with classes only the slices of these classes. Larger slices are downsized with antialiasing before
     the window clips them. marks: where their tumours are; of a slice that is not in it nothing is known. Raises
     BadInput: the experiment asks for tumours and there are no marks, no paths, no slices (of these classes), slices
-    smaller than the resolution, a file that is not a shard, a slice in two files.
+    smaller than the resolution, a file that is not a shard, a slice in two files, marks of slices of another size.
     """
     if experiment.conditions.tumour is not None and marks is None:
         cause = "asks for tumours, and nothing says where they are in these slices"
@@ -164,11 +164,14 @@ def load_slices(
     if experiment.conditions.position:
         positions = torch.tensor([row.position if row.position >= 0 else torch.nan for row in rows])
     if marks is not None and experiment.conditions.tumour is not None:
-        of_rows = [marks.get((row.patient, row.sop_uid)) for row in rows]
+        of_rows = [
+            boxes_of(marks, row, round(experiment.resolution / scale))
+            for row, scale in zip(rows, scales, strict=True)
+        ]
         boxes = padded_boxes(
             [
                 [
-                    tuple(scale * edge for edge in (box.left, box.top, box.right, box.bottom))
+                    (scale * box.left, scale * box.top, scale * box.right, scale * box.bottom)
                     for box in some or ()
                 ]
                 for scale, some in zip(scales, of_rows, strict=True)
