@@ -25,7 +25,7 @@ from chestgan_assets.metadata import (
 from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import REPORT
-from chestgan_core.config.experiment import RELEASE_CHECKS, load_experiment
+from chestgan_core.config.experiment import RELEASE_CHECKS, TUMOUR_CHECKS, load_experiment
 from chestgan_core.evaluation.version import VERSION
 
 if TYPE_CHECKING:
@@ -107,8 +107,10 @@ def metric_report(
 
 
 def _rule_checks(gate: "GateResult") -> Iterator[dg.AssetCheckResult]:
-    """The release gate, one check per rule. A rule that the experiment has turned off is a warning, never green."""
-    from chestgan_core.evaluation.scoring.gate import RULE_MEASURES
+    """The release gate, one check per rule. A rule that the experiment has turned off, or that judges tumours where it
+    places none, is a warning, never green.
+    """
+    from chestgan_core.evaluation.scoring.gate import NO_TUMOURS, RULE_MEASURES
 
     known = {rule.check: rule for rule in gate.rules}
     for name in RELEASE_CHECKS:
@@ -117,6 +119,9 @@ def _rule_checks(gate: "GateResult") -> Iterator[dg.AssetCheckResult]:
             present = {key: _rounded(one) for key, one in numbers.items() if one is not None}
             said = _sentence(rule.note)
             yield check(name, rule.passed, said, metadata={"result": rule.state, **present})
+        elif name in TUMOUR_CHECKS and not gate.places_tumours:
+            said = f"Not judged: {NO_TUMOURS}."
+            yield check(name, False, said, warn=True, metadata={"result": "not judged"})
         else:
             measure = RULE_MEASURES[name]
             said = f"No rule: the experiment publishes whatever {measure} is."

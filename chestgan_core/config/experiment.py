@@ -65,10 +65,17 @@ class Network(Section):
 
 
 class Evaluation(Section):
-    """How the generator is scored. images: maximum number on each side; held-out patients may have fewer slices."""
+    """How the generator is scored. images: maximum number on each side; held-out patients may have fewer slices.
+
+    Of experiments that place tumours (conditions.tumour): detector_images: images that each detector sees while it is
+    trained, repetitions counted; 0: no detector is trained, so that neither placement nor detection utility are known.
+    few_patients: whether detectors are also trained on 1, 2 and 5 real patients, nine more in all.
+    """
 
     extractor: Literal["efficientnet-lite0", "inception-v3"] = "efficientnet-lite0"
     images: Annotated[int, Field(ge=2)] = 500
+    detector_images: Annotated[int, Field(ge=0, le=10_000_000)] = 24_000
+    few_patients: bool = True
 
 
 class Publication(Section):
@@ -107,7 +114,12 @@ RELEASE_CHECKS = {
     "coverage": "Real images are covered as far as real patients cover each other (release.min_coverage_of_floor).",
     "memorization": "Images are not copies of training images (release.max_memorized_fraction).",
     "plausibility": "Hounsfield units or grey levels are distributed like real ones (release.grey_levels).",
+    "placement": "A detector finds tumours where they were asked for (release.min_placement_of_ceiling).",
+    "detection_utility": "A detector learns from the images to find real tumours "
+    "(release.min_detection_utility_of_ceiling).",
 }
+# Those of experiments that place tumours (conditions.tumour); of others there is nothing that they could judge.
+TUMOUR_CHECKS = ("placement", "detection_utility")
 
 
 class ReleaseRules(Section):
@@ -117,13 +129,18 @@ class ReleaseRules(Section):
     max_kid_above_floor: maximum of KID x 1000 minus that between real patients (the floor). min_coverage_of_floor:
     minimum of the coverage, as a fraction of that between real patients. max_memorized_fraction: maximum fraction of
     images that are nearer to a training image than to a held-out one (0.5 without memorization). grey_levels: maximum
-    Kolmogorov-Smirnov distance between the values of synthetic and real images.
+    Kolmogorov-Smirnov distance between the values of synthetic and real images. Of experiments that place tumours:
+    min_placement_of_ceiling: minimum of the fraction of asked tumours that a detector finds, divided by that of real
+    tumours. min_detection_utility_of_ceiling: minimum of the average precision of a detector that was trained on
+    synthetic images, divided by that of one trained on as many real images.
     """
 
     max_kid_above_floor: Annotated[float, Field(ge=0)] | None = 300.0
     min_coverage_of_floor: Annotated[float, Field(ge=0)] | None = 0.1
     max_memorized_fraction: Fraction | None = 0.8
     grey_levels: Fraction | None = 0.3
+    min_placement_of_ceiling: Annotated[float, Field(ge=0)] | None = 0.5
+    min_detection_utility_of_ceiling: Annotated[float, Field(ge=0)] | None = 0.5
 
 
 class Provenance(Section):

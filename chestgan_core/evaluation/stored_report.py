@@ -9,6 +9,7 @@ result is committed as a report of its own. So a report always shows the result 
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -28,7 +29,8 @@ from chestgan_core.evaluation.reader_study import ReaderStudyBlock, newest_reade
 from chestgan_core.evaluation.scoring.as_published import as_published
 from chestgan_core.evaluation.scoring.evaluate import evaluate, with_thesis
 from chestgan_core.evaluation.scoring.feature_cache import CachedFeatures
-from chestgan_core.evaluation.scoring.gate import apply_gate
+from chestgan_core.evaluation.scoring.gate import GateResult, apply_gate
+from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.provenance import data_facts, run_facts
 from chestgan_core.evaluation.scoring.read_report import (
     REMEDY,
@@ -39,6 +41,8 @@ from chestgan_core.evaluation.scoring.read_report import (
 )
 from chestgan_core.evaluation.scoring.report_payload import RunReport
 from chestgan_core.evaluation.scoring.sides import RealImages
+from chestgan_core.evaluation.scoring.tumour_sides import tumour_sides
+from chestgan_core.evaluation.scoring.tumours import with_tumours
 from chestgan_core.evaluation.thesis.measuring import RunDiscriminator, ThesisImages, instruments
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.local.progress import Progress
@@ -157,6 +161,7 @@ def _scoring(run: Artefact, experiment: Experiment, extractor: Extractor | None)
         experiment.evaluation.model_dump(mode="json"),
         experiment.publication.first_seed,
         experiment.publication.bits,
+        experiment.publication.tumour_fraction,
         "not available" if extractor is None else extractor.id,
         instruments(),
         VERSION,
@@ -183,7 +188,7 @@ def _apply_rules(
 ) -> None:
     """Commit the rows and figures of a report with the present release rules and reader study."""
     report = read_payload(store, scored.artefact)
-    report = replace(report, gate=apply_gate(report.rows, experiment.release), reader_study=study)
+    report = replace(report, gate=_gate(report.rows, experiment), reader_study=study)
     names = [scored.artefact.name(item) for item in scored.artefact.objects]
     figures = {
         name.removeprefix(f"{FIGURES}/"): store.read(scored.artefact, name)
@@ -260,9 +265,20 @@ def _score(
         discriminator,
         experiment.seed,
     )
+    if experiment.conditions.tumour is not None:
+        sides = tumour_sides(generator, experiment, reference, held_out, training_set.dataset.image_kind)
+        report = with_tumours(
+            report,
+            sides,
+            experiment.evaluation,
+            snapshot=training_set.version,
+            seed=experiment.seed,
+            device=where,
+            label=f"metric_report {experiment.name}",
+        )
     report = replace(
         report,
-        gate=apply_gate(report.rows, experiment.release),
+        gate=_gate(report.rows, experiment),
         data=data_facts(training_set),
         run=run_facts(run, store.uri(run.manifest_key)),
         reader_study=study,
@@ -278,6 +294,10 @@ def _score(
     )
     store.commit(manifest_key, {file.relative_to(out).as_posix(): file for file in files}, asdict(manifest))
     _keep(store, manifest_key, experiment.dataset, training_set.version)
+
+
+def _gate(rows: Sequence[MetricRow], experiment: Experiment) -> GateResult:
+    return apply_gate(rows, experiment.release, experiment.conditions.tumour is not None)
 
 
 def _keep(store: Store, manifest_key: str, dataset: str, training_set: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
-from chestgan_core.config.experiment import RELEASE_CHECKS, ReleaseRules
+from chestgan_core.config.experiment import RELEASE_CHECKS, TUMOUR_CHECKS, ReleaseRules
 from chestgan_core.evaluation.pages.verdict import gate_table
 from chestgan_core.evaluation.scoring.gate import apply_gate
 from chestgan_core.evaluation.scoring.metric_rows import (
@@ -46,8 +46,61 @@ def rows(**changed: tuple[float | None, float | None] | None) -> list[MetricRow]
 def test_a_report_that_keeps_all_rules_passes() -> None:
     gate = apply_gate(rows(), RULES)
     assert gate.passed
-    assert tuple(rule.check for rule in gate.rules) == tuple(RELEASE_CHECKS)
+    assert tuple(rule.check for rule in gate.rules) == tuple(
+        check for check in RELEASE_CHECKS if check not in TUMOUR_CHECKS
+    )
     assert gate.line() == "5 rules passed"
+
+
+TUMOURS = {
+    "placement": (0.6, 0.1),
+    "placement ceiling": (0.8, None),
+    "detection utility": (0.3, 0.05),
+    "detection utility ceiling": (0.5, 0.05),
+}
+
+
+def test_an_experiment_that_places_tumours_has_two_more_rules() -> None:
+    gate = apply_gate(rows(**TUMOURS), RULES, places_tumours=True)
+    assert gate.passed
+    assert tuple(rule.check for rule in gate.rules) == tuple(RELEASE_CHECKS)
+    assert [rule.value for rule in gate.rules if rule.check in TUMOUR_CHECKS] == pytest.approx([0.75, 0.6])
+    assert gate.line() == "7 rules passed"
+
+
+@pytest.mark.parametrize(
+    ("changed", "note"),
+    [
+        ({"placement": (0.3, 0.1)}, "placement divided by its ceiling is 0.375, at least 0.5 is required"),
+        ({"detection utility": (0.1, 0.05)}, "detection utility divided by its ceiling is 0.2, at least 0.5"),
+        ({"placement": (None, None)}, "placement divided by its ceiling is not judged: no extractor; at least"),
+        ({"placement ceiling": (None, None)}, "its ceiling is not judged: no extractor; at least 0.5"),
+        ({"placement ceiling": None}, "its ceiling is not judged: it was not measured; at least 0.5"),
+        ({"placement ceiling": (0.1, None)}, "not judged: its ceiling is 10%, which may be chance (10%)"),
+        ({"detection utility ceiling": (0.0, 0.0)}, "its ceiling is 0.00, which may be chance (0.05)"),
+    ],
+)  # fmt: skip
+def test_tumours_that_are_misplaced_teach_nothing_or_cannot_be_judged_are_refused(
+    changed: dict[str, tuple[float | None, float | None] | None], note: str
+) -> None:
+    gate = apply_gate(rows(**{**TUMOURS, **changed}), RULES, places_tumours=True)
+    assert not gate.passed
+    assert note in gate.line()
+    assert sum(not rule.passed for rule in gate.rules) == 1
+
+
+def test_rules_about_tumours_say_nothing_of_an_experiment_that_places_none() -> None:
+    gate = apply_gate(rows(**TUMOURS), RULES)
+    assert not {rule.check for rule in gate.rules} & set(TUMOUR_CHECKS)
+    assert gate.off == ()
+    off = RULES.model_copy(
+        update={"min_placement_of_ceiling": None, "min_detection_utility_of_ceiling": None}
+    )
+    assert apply_gate(rows(), off).off == ()
+    assert apply_gate(rows(**TUMOURS), off, places_tumours=True).off == (
+        "placement divided by its ceiling",
+        "detection utility divided by its ceiling",
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chestgan_core.documents.blocks import Figure
 from chestgan_core.evaluation.pages.charts import closest_pairs, feature_scatter, value_histogram
+from chestgan_core.evaluation.pages.tumour_charts import curve_png, examples_png, froc_png, pairs_png
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.report_payload import ReportPayload
 from chestgan_core.imaging.pictures import contact_sheet, image_grid, save_png, shrink_to_width
@@ -21,6 +22,12 @@ CONTACT_SHEET, HISTOGRAM, SCATTER, CLOSEST = (
     "value-histogram.png",
     "feature-scatter.png",
     "closest-to-training.png",
+)
+PLACED, PAIRS, FROC, FEW_PATIENTS = (
+    "tumours.png",
+    "tumour-pairs.png",
+    "froc.png",
+    "few-patients.png",
 )
 MAX_WIDTH = 1600  # pixels on the page; the file itself keeps its size
 HOUNSFIELD = (
@@ -50,7 +57,24 @@ def draw_figures(report: MetricReport, folder: Path) -> dict[str, bytes]:
         feature_scatter(pictures.features, image_kind, folder / SCATTER)
     if pictures.closest is not None:
         closest_pairs(pictures.closest, image_kind, folder / CLOSEST)
+    for name, png in _tumours(report).items():
+        (folder / name).write_bytes(png)
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def _tumours(report: MetricReport) -> dict[str, bytes]:
+    """The figures of an experiment that places tumours, as far as something was measured."""
+    pictures, block = report.pictures.tumours, report.tumours
+    found = {}
+    if pictures and pictures.pairs:
+        found[PAIRS] = pairs_png(pictures.pairs)
+    if pictures and block:
+        found[PLACED] = examples_png(pictures, report.image_kind)
+    if block and block.learned:
+        found[FROC] = froc_png(block)
+        if len(block.patient_counts) > 1:
+            found[FEW_PATIENTS] = curve_png(block)
+    return found
 
 
 def sheet_block(report: ReportPayload, figures: Mapping[str, bytes]) -> Figure:

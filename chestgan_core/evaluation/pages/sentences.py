@@ -122,7 +122,43 @@ def _clause(row: MetricRow, kind: ImageKind, value: str) -> str:
         f"{others}; 50% is chance. It compares two distances and says of neither that it is small: far above 50% can"
         " mean copies, or images that are like neither side, such as noise. 50% does not prove privacy",
     }
+    known |= _of_conditions(row, kind, value)
     return known.get(row.measure, f"{row.measure} is {value}{others}")
+
+
+def _of_conditions(row: MetricRow, kind: ImageKind, value: str) -> dict[str, str]:
+    """Sentences about what was asked of an image, without their full stops."""
+    floor = row.number(row.floor)
+    chance = f"; by chance it would be {floor}" if row.floor is not None else ""
+    halves = f"; between two halves of the held-out {kind} patients: {floor}" if row.floor is not None else ""
+    beside = f"; {kind} ones: {floor}" if row.floor is not None else ""
+    precision = "reaches an average precision of"
+    return {
+        "placement": f"A detector of {kind} tumours finds {value} of the asked ones where they were asked for{chance}",
+        "placement ceiling": f"It finds {value} of the tumours of held-out {kind} patients: more placement than that"
+        " cannot be expected",
+        "false tumours": f"In an image for which no tumour was asked it finds {value} of them"
+        + (f"; in a held-out {kind} image without a tumour {floor}" if row.floor is not None else ""),
+        "tumour contrast KS": f"The contrast of synthetic tumours differs from that of {kind} ones by {value}"
+        f" (Kolmogorov-Smirnov){halves}",
+        "tumour size KS": f"Their size, against that of the box, differs by {value}{halves}",
+        "tumour rim KS": f"Their rim differs by {value}{halves}",
+        "pair change inside": f"Where the same seed is asked for no tumour, a pixel in the box changes by {value} of"
+        " the window",
+        "pair change outside": f"Outside of the box it changes by {value} of that; 0% if nothing else changes, 100% is"
+        " another image",
+        "detection utility": f"A detector that was trained on synthetic images only {precision} {value} on held-out"
+        f" {kind} patients{chance}",
+        "detection utility ceiling": f"Trained on as many {kind} images it {precision} {value}{chance}",
+        "detection utility with real": f"Trained on both it {precision} {value}{chance}",
+        "detection utility of augmentation": f"Trained on {kind} images with ordinary augmentation, the competitor, it"
+        f" {precision} {value}{chance}",
+        "detection sensitivity": f"At one false positive per image, the detector of synthetic images finds {value} of"
+        f" the held-out {kind} tumours",
+        "detection sensitivity ceiling": f"That of {kind} images finds {value} of them",
+        "neighbour similarity": f"The similarity of neighbouring slices of a synthetic patient is {value}{beside}",
+        "tumour volume": f"The volume of the tumour of a synthetic patient is {value} of the asked one{beside}",
+    }
 
 
 def _interval(row: MetricRow) -> str:

@@ -16,6 +16,8 @@ from chestgan_core.evaluation.scoring.report_payload import ReportPayload
 # Measures of the tiles, as far as the report has them.
 HEADLINES = ("KID", "FID", "coverage", "memorized fraction", "AUC", "precision")
 MAX_TILES = 4
+# After them, of experiments that place tumours.
+OF_TUMOURS = ("placement", "detection utility")
 # Measures of the verdict of a report without a gate.
 VERDICT = ("FID", "coverage")
 THOUSANDTHS = " x 1000"
@@ -69,7 +71,12 @@ def headlines(rows: Sequence[MetricRow], image_kind: ImageKind) -> Tiles:
         for name in HEADLINES
         if (row := known.get(name))
     ]
-    return Tiles(tuple(tiles[:MAX_TILES]))
+    of_tumours = [
+        Tile(label(row), bare(row.number(row.value)), _between(row, known.get(f"{name} ceiling")))
+        for name in OF_TUMOURS
+        if (row := known.get(name))
+    ]
+    return Tiles((*tiles[:MAX_TILES], *of_tumours))
 
 
 def label(row: MetricRow) -> str:
@@ -81,6 +88,16 @@ def label(row: MetricRow) -> str:
 def bare(text: str) -> str:
     """A number without the unit that its heading has."""
     return text.removesuffix(THOUSANDTHS)
+
+
+def _between(row: MetricRow, ceiling: MetricRow | None) -> str:
+    """Interval, and what chance and real images reach."""
+    remarks = [row.interval] if row.interval else []
+    if row.floor is not None:
+        remarks.append(f"by chance {row.number(row.floor)}")
+    if ceiling is not None:
+        remarks.append(f"ceiling {ceiling.number(ceiling.value)}")
+    return "; ".join(remarks)
 
 
 def _beside(row: MetricRow, image_kind: ImageKind) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
-from chestgan_core.config.experiment import RELEASE_CHECKS, ReleaseRules
+from chestgan_core.config.experiment import RELEASE_CHECKS, TUMOUR_CHECKS, ReleaseRules
 from chestgan_core.evaluation.scoring.metric_rows import NOT_FINITE, MetricRow
 
 # What each rule of RELEASE_CHECKS limits.
@@ -19,7 +19,10 @@ RULE_MEASURES = {
     "coverage": "coverage divided by its floor",
     "memorization": "memorized fraction",
     "plausibility": "KS grey levels",
+    "placement": "placement divided by its ceiling",
+    "detection_utility": "detection utility divided by its ceiling",
 }
+NO_TUMOURS = "this experiment places no tumours"
 
 
 @dataclass(frozen=True)
@@ -48,15 +51,21 @@ class RuleResult:
 
 @dataclass(frozen=True)
 class GateResult:
-    """The results of all rules that the experiment has. passed: whether the set may be published."""
+    """The results of all rules that the experiment has. passed: whether the set may be published.
+
+    places_tumours: whether the rules of TUMOUR_CHECKS have anything to judge.
+    """
 
     passed: bool
     rules: tuple[RuleResult, ...]
+    places_tumours: bool = False
 
     @property
     def off(self) -> tuple[str, ...]:
         """What no rule of the experiment limits."""
         known = {rule.check for rule in self.rules}
+        if not self.places_tumours:
+            known |= set(TUMOUR_CHECKS)
         return tuple(RULE_MEASURES[check] for check in RELEASE_CHECKS if check not in known)
 
     def line(self) -> str:
@@ -78,8 +87,11 @@ class GateResult:
         return asdict(self)
 
 
-def apply_gate(rows: Sequence[MetricRow], rules: ReleaseRules) -> GateResult:
-    """The gate for the rows of a report. A rule that cannot be judged does not pass: it is not known to be good."""
+def apply_gate(rows: Sequence[MetricRow], rules: ReleaseRules, places_tumours: bool = False) -> GateResult:
+    """The gate for the rows of a report. A rule that cannot be judged does not pass: it is not known to be good.
+
+    places_tumours: whether the experiment does (conditions.tumour); else the rules about tumours do not apply.
+    """
     known = {row.measure: row for row in reversed(rows)}  # of several extractors, the first one counts
     results = [_finite(rows)]
     if (limit := rules.max_kid_above_floor) is not None:
@@ -92,7 +104,16 @@ def apply_gate(rows: Sequence[MetricRow], rules: ReleaseRules) -> GateResult:
         )
     if (limit := rules.grey_levels) is not None:
         results.append(_result("plausibility", _at_most(known.get("KS grey levels"), limit), limit, "lower"))
-    return GateResult(all(result.passed for result in results), tuple(results))
+    of_ceiling = {
+        "placement": rules.min_placement_of_ceiling,
+        "detection_utility": rules.min_detection_utility_of_ceiling,
+    }
+    for check, least in of_ceiling.items():
+        if places_tumours and least is not None:
+            measure = check.replace("_", " ")
+            found = _of_ceiling(known.get(measure), known.get(f"{measure} ceiling"))
+            results.append(_result(check, found, least, "higher"))
+    return GateResult(all(result.passed for result in results), tuple(results), places_tumours)
 
 
 # A value, or the reason why there is none that a limit could be applied to.
@@ -119,6 +140,22 @@ def _of_floor(row: MetricRow | None) -> Judged:
     if row.floor <= 0:
         return "images of two groups of real patients do not cover each other at all"
     return row.value / row.floor
+
+
+def _of_ceiling(row: MetricRow | None, ceiling: MetricRow | None) -> Judged:
+    """The value as a fraction of that with real images, unless real tumours are not found either."""
+    if row is None or row.value is None:
+        return _unknown(row)
+    if ceiling is None or ceiling.value is None:
+        return _unknown(ceiling)
+    chance = max(one.floor or 0.0 for one in (row, ceiling))
+    # A ceiling that may itself be chance says nothing about what is below it.
+    least = ceiling.value if ceiling.low is None else ceiling.low
+    if least <= chance:
+        interval = f" ({ceiling.interval})" if ceiling.interval else ""
+        found = ceiling.number(ceiling.value)
+        return f"its ceiling is {found}{interval}, which may be chance ({ceiling.number(chance)})"
+    return row.value / ceiling.value
 
 
 def _at_most(row: MetricRow | None, limit: float) -> Judged:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from chestgan_core.evaluation.scoring.closest import Closest
+    from chestgan_core.evaluation.scoring.tumours import TumourPictures
     from chestgan_core.metrics.feature_extractors import Extractor
 
 
@@ -20,7 +21,7 @@ class Pictures:
 
     samples: role -> some images (k, 1, H, W), drawn by the seed. grey: role -> all compared images. features: role ->
     (n, d) of `extractor`, the first available one; {} without one. closest: the synthetic images most similar to a
-    training image; None where no training images were given.
+    training image; None where no training images were given. tumours: of an experiment that places them.
     """
 
     samples: dict[str, "Tensor"]
@@ -28,6 +29,7 @@ class Pictures:
     features: "dict[str, NDArray[np.float32]]"
     extractor: "Extractor | None"
     closest: "Closest | None"
+    tumours: "TumourPictures | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)

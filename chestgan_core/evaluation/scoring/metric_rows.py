@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 # floor: the nearest to the floor is best; half: the nearest to 0.5 is.
 Better: TypeAlias = Literal["lower", "higher", "floor", "half"]
 Group: TypeAlias = Literal[
-    "distance", "manifold", "diversity", "plausibility", "classifier", "utility", "memorization"
+    "distance",
+    "manifold",
+    "diversity",
+    "plausibility",
+    "classifier",
+    "utility",
+    "memorization",
+    "tumour",
+    "detection",
+    "subject",
 ]
 
 
@@ -48,13 +57,33 @@ MEASURES: dict[str, Measure] = {
     "utility": Measure("higher", "utility"),
     "utility ceiling": Measure("higher", "utility"),
     "memorized fraction": Measure("half", "memorization", "percent"),
+    "placement": Measure("higher", "tumour", "percent"),
+    "placement ceiling": Measure("higher", "tumour", "percent"),
+    "false tumours": Measure("lower", "tumour"),
+    "tumour contrast KS": Measure("lower", "tumour"),
+    "tumour size KS": Measure("lower", "tumour"),
+    "tumour rim KS": Measure("lower", "tumour"),
+    "pair change inside": Measure("higher", "tumour", "percent"),
+    "pair change outside": Measure("lower", "tumour", "percent"),
+    "detection utility": Measure("higher", "detection"),
+    "detection utility ceiling": Measure("higher", "detection"),
+    "detection utility with real": Measure("higher", "detection"),
+    "detection utility of augmentation": Measure("higher", "detection"),
+    "detection sensitivity": Measure("higher", "detection", "percent"),
+    "detection sensitivity ceiling": Measure("higher", "detection", "percent"),
+    "neighbour similarity": Measure("floor", "subject"),
+    "tumour volume": Measure("floor", "subject", "percent"),
 }
 PIXELS = "pixels"
 NOT_FINITE = "the result is not a finite number"
 NOTHING_SHOWN = "not measured: the synthetic images"
+# Of experiments with conditions: what is asked of an image, and whether it shows it.
+CONDITION_GROUPS: tuple[Group, ...] = ("tumour", "detection", "subject")
 # Measures that need a feature network.
 FEATURE_MEASURES = tuple(
-    name for name, measure in MEASURES.items() if measure.group not in ("diversity", "plausibility")
+    name
+    for name, measure in MEASURES.items()
+    if measure.group not in ("diversity", "plausibility", *CONDITION_GROUPS)
 )
 
 
@@ -127,9 +156,9 @@ class MetricRow:
 
 def difference_shown(one: MetricRow, other: MetricRow) -> bool:
     """Whether the values of two rows of a measure differ by more than chance may explain: their intervals are known
-    and do not overlap.
+    and do not overlap. What different instruments measured shows no difference.
     """
-    if one.ends is None or other.ends is None:
+    if one.ends is None or other.ends is None or one.extractor != other.extractor:
         return False
     return one.ends[1] < other.ends[0] or other.ends[1] < one.ends[0]
 
@@ -209,10 +238,12 @@ def _finite(value: float | None, note: str) -> tuple[float | None, str]:
 
 
 def _bounded(measure: str, interval: "Interval | None") -> tuple[float | None, float | None]:
-    """Clip the intervals of fractions and of AUC to 0 to 1: those from a spread may leave it."""
+    """Clip the intervals of fractions, of AUC and of average precision to 0 to 1: those from a spread may leave it."""
     if interval is None:
         return None, None
     known = MEASURES[measure]
-    if known.display != "percent" and known.group not in ("classifier", "utility"):
+    if known.group == "subject" or (
+        known.display != "percent" and known.group not in ("classifier", "utility", "detection")
+    ):
         return interval
     return max(interval[0], 0.0), min(interval[1], 1.0)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from chestgan_core.errors import Forgotten, NotInStore
-from chestgan_core.evaluation.scoring.metric_rows import MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, MetricRow
 from chestgan_core.evaluation.scoring.provenance import in_words
 from chestgan_core.evaluation.scoring.report_payload import RunReport
 from chestgan_core.local.json_text import parse_json
@@ -88,10 +88,15 @@ _MUST: dict[str, Callable[[RunReport], str]] = {
     "The resolution": lambda one: f"{one.resolution} pixels",
     "The window": lambda one: str(one.window),
     "The choice of classes": lambda one: in_words(one.run.experiment["classes"]) or "all",
-    "The extractor": lambda one: _all({row.extractor for row in one.rows}),
-    "The number of images": lambda one: _all({f"{row.n_real} + {row.n_fake}" for row in one.rows}),
-    "The split": lambda one: _all({row.split for row in one.rows}),
+    "The extractor": lambda one: _all({row.extractor for row in _of_images(one)}),
+    "The number of images": lambda one: _all({f"{row.n_real} + {row.n_fake}" for row in _of_images(one)}),
+    "The split": lambda one: _all({row.split for row in _of_images(one)}),
 }
+
+
+def _of_images(report: RunReport) -> list[MetricRow]:
+    """The rows that every report has: an experiment that places tumours is compared with one that does not."""
+    return [row for row in report.rows if row.group not in CONDITION_GROUPS]
 
 
 def comparison_key(report: RunReport) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from typing import Any, Literal
 from chestgan_core.config.dataset import ImageKind
 from chestgan_core.evaluation.reader_study import ReaderStudyBlock
 from chestgan_core.evaluation.scoring.gate import GateResult
-from chestgan_core.evaluation.scoring.metric_rows import PIXELS, MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, PIXELS, MetricRow
 from chestgan_core.evaluation.scoring.provenance import DataFacts, RunFacts
+from chestgan_core.evaluation.scoring.tumour_block import TumourBlock
 from chestgan_core.evaluation.thesis.block import ThesisBlock
 from chestgan_core.imaging.windows import Window
 
@@ -37,7 +38,7 @@ class ReportPayload:
 
     source_title: title of the real data. image_kind: the word for one of its images. resolution: pixels per side.
     provenance: printed as it is. gate, data, run: None for a report on files. reader_study: what people saw in
-    images of the same generator; None where no study of them has a result.
+    images of the same generator; None where no study of them has a result. tumours: of an experiment that places them.
     """
 
     source_title: str
@@ -54,6 +55,7 @@ class ReportPayload:
     data: DataFacts | None = None
     run: RunFacts | None = None
     reader_study: ReaderStudyBlock | None = None
+    tumours: TumourBlock | None = None
     kind: Literal["metric-report"] = "metric-report"
 
     def row(self, measure: str) -> MetricRow | None:
@@ -66,15 +68,17 @@ class ReportPayload:
         values["window"] = asdict(self.window)
         values["rows"] = [asdict(row) for row in self.rows]
         values["extractors"] = [asdict(extractor) for extractor in self.extractors]
-        for name in ("thesis", "gate", "data", "run", "reader_study"):
+        for name in ("thesis", "gate", "data", "run", "reader_study", "tumours"):
             values[name] = None if values[name] is None else asdict(values[name])
         return values
 
     def as_text(self) -> str:
         """The score card for a terminal of 110 columns: one line per measure, below what all measures share."""
         lines = [_wrapped(f"{self.model_title}, against {self.source_title}")]
-        for extractor, rows in groupby(self.rows, lambda row: row.extractor):
+        of_images = [row for row in self.rows if row.group not in CONDITION_GROUPS]
+        for extractor, rows in groupby(of_images, lambda row: row.extractor):
             lines += _score_card(extractor, list(rows), self.image_kind)
+        lines += _conditions_card([row for row in self.rows if row.group in CONDITION_GROUPS])
         if self.gate:
             lines += ["", _wrapped(f"release gate: {self.gate.line()}", "  ")]
         if self.reader_study:
@@ -118,6 +122,22 @@ def _score_card(extractor: str, rows: Sequence[MetricRow], image_kind: ImageKind
             value, floor = row.number(row.value, row.sd), row.number(row.floor, row.floor_sd)
             interval = row.interval or "none"
             lines.append(f"    {row.measure:20} {value:20} {interval:22} {floor:24} {BETTER[row.better]}")
+    return [*lines, *(_wrapped(line, "  ") for line in _not_measured(rows))]
+
+
+def _conditions_card(rows: Sequence[MetricRow]) -> list[str]:
+    """The lines of what was asked of the images, each beside its own floor; none where nothing was."""
+    measured = [row for row in rows if row.value is not None]
+    lines = []
+    if measured:
+        first = measured[0]
+        counts = f"{first.n_real} + {first.n_fake} synthetic images; {first.split}"
+        lines += ["", _wrapped(f"what was asked of them: {counts}", "  ")]
+        lines.append(f"  {'':35} {'value':10} {'95 % interval':20} {'floor':10} better")
+    for row in measured:
+        value, floor = row.number(row.value), row.number(row.floor)
+        interval = row.interval or "none"
+        lines.append(f"    {row.measure:33} {value:10} {interval:20} {floor:10} {BETTER[row.better]}")
     return [*lines, *(_wrapped(line, "  ") for line in _not_measured(rows))]
 
 

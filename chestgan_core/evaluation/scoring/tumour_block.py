@@ -1,0 +1,135 @@
+"""What a report says about tumours besides its rows, as data: what was compared, and what detectors learned from which
+images.
+
+Out: plain data for JSON, and sentences about it. tumour_metrics.py and detection_metrics.py fill it. Imports nothing
+heavy.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from chestgan_core.config.dataset import ImageKind
+
+# What a detector was trained on.
+Source: TypeAlias = Literal["real", "synthetic", "real + synthetic", "real + augmentation"]
+REAL: Source = "real"
+SYNTHETIC: Source = "synthetic"
+BOTH: Source = "real + synthetic"
+AUGMENTED: Source = "real + augmentation"
+# Below these, the report says that its numbers about tumours are hardly more than examples.
+FEW_SLICES, FEW_PATIENTS = 5, 5
+PER_IMAGE = "false positives per image"
+
+
+@dataclass(frozen=True)
+class TumourCounts:
+    """A side. images: of annotated patients, or synthetic. with_tumour: of them. patients: 0 where there are none."""
+
+    images: int
+    with_tumour: int
+    tumours: int
+    patients: int
+    patients_with_tumour: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 95 % interval over held-out patients; None where there is only one."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+    def shown(self, signed: bool = False) -> str:
+        """`0.62 (0.41 to 0.80)`."""
+        form = "{:+.2f}" if signed else "{:.2f}"
+        value = form.format(self.value)
+        if self.low is None or self.high is None:
+            return value
+        return f"{value} ({form.format(self.low)} to {form.format(self.high)})"
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Fraction of the tumours that are found at so many false positives per image."""
+
+    rate: float
+    found: Estimate
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a detector learned. patients: real ones whose slices it was trained on, real_images of them. chance: average
+    precision of its detections, exchanged between the images.
+    """
+
+    source: Source
+    patients: int
+    real_images: int
+    synthetic_images: int
+    average_precision: Estimate
+    froc: tuple[Sensitivity, ...]
+    chance: float
+
+    def sensitivity(self, rate: float) -> Estimate | None:
+        """At so many false positives per image."""
+        return next((one.found for one in self.froc if one.rate == rate), None)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Average precision of real + synthetic less that of real + augmentation, on the same held-out patients."""
+
+    patients: int
+    more: Estimate
+
+    @property
+    def in_words(self) -> str:
+        """Which of the two is better, where the interval shows it."""
+        if self.more.low is None or self.more.high is None:
+            return "no difference shown: there is no interval"
+        if self.more.low > 0:
+            return "synthetic images are worth more than ordinary augmentation"
+        return "ordinary augmentation is worth more" if self.more.high < 0 else "no difference shown"
+
+
+@dataclass(frozen=True)
+class TumourBlock:
+    """detector: id of the detector, images_seen of its training, repetitions counted. learned: of each training set,
+    all real patients first, then fewer. gains: from the fewest patients on.
+    """
+
+    detector: str
+    images_seen: int
+    train: TumourCounts
+    held_out: TumourCounts
+    synthetic: TumourCounts
+    learned: tuple[Learned, ...]
+    gains: tuple[Gain, ...]
+    image_kind: ImageKind
+
+    def of(self, source: Source, patients: int | None = None) -> Learned | None:
+        """What was learned from all patients, or from so many of them."""
+        return next(
+            (one for one in self.learned if one.source == source and patients in (None, one.patients)), None
+        )
+
+    @property
+    def patient_counts(self) -> tuple[int, ...]:
+        """Numbers of real patients that detectors were trained on, ascending."""
+        return tuple(sorted({one.patients for one in self.learned if one.source == REAL}))
+
+    @property
+    def caution(self) -> str:
+        """How little the numbers say; "" where there are enough patients."""
+        return few_tumours(self.held_out.with_tumour, self.held_out.patients_with_tumour, self.image_kind)
+
+
+def few_tumours(slices: int, patients: int, kind: ImageKind) -> str:
+    """Says that there are few; "" where there are enough. kind: the word for images that are not synthetic."""
+    if slices >= FEW_SLICES and patients >= FEW_PATIENTS:
+        return ""
+    return (
+        f"only {slices} held-out {kind} slice(s) of {patients} patient(s) show a tumour: the numbers are examples, and"
+        " say next to nothing about other patients"
+    )
