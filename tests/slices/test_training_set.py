@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 from pydicom.uid import generate_uid
 
+from chestgan_core.config.experiment import parse_experiment
 from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.imaging.pictures import FRAME
 from chestgan_core.slices.local_copy import copy_training_set
@@ -34,6 +35,7 @@ from chestgan_core.store import keys
 from chestgan_core.store.client import s3_client
 from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from chestgan_core.store.store import Store
+from chestgan_core.training.data import load_slices
 
 PATIENTS, SLICES = 7, 16
 PUBLIC = """
@@ -348,6 +350,38 @@ def unmarked_slices_show_no_tumour(collection: Collection, count: int) -> None:
     ]
     assert shown
     assert not Counter(shown) - Counter(around)
+    trainings_from_files_know_the_tumours(collection, built, rows)
+
+
+def trainings_from_files_know_the_tumours(
+    collection: Collection, built: TrainingSet, rows: Sequence[dict[str, Any]]
+) -> None:
+    """A copy of the set, without the pipeline, at half its resolution."""
+    fields = {
+        "dataset": "boxed",
+        "resolution": 32,
+        "training": {"batch_size": 8, "images": 8},
+        "conditions": {"position": True, "tumour": {}},
+    }
+    folder = collection.home / "copy"
+    key = f"training-sets/boxed/{built.version}"
+    paths = [
+        path
+        for path in copy_training_set(collection.store, key, folder).files
+        if path.suffix == ".safetensors" and path.parent.name == "train"
+    ]
+    marks = marks_from_file(folder / "slices.parquet")
+    loaded = load_slices(paths, parse_experiment(fields, "tumours", "test"), marks)
+    expected = [row for row in rows if row["side"] == "train"]
+    assert loaded.annotated is not None
+    assert loaded.annotated.all()
+    for boxes, row in zip(loaded.boxes, expected, strict=True):
+        found = boxes[boxes.isfinite().all(1)]
+        assert found.tolist() == [
+            pytest.approx([box[edge] / 2 for edge in ("left", "top", "right", "bottom")])
+            for box in row["boxes"]
+        ]
+    assert loaded.positions.isnan().sum() == sum(row["position"] == -1 for row in expected)
 
 
 def frames(png: bytes) -> list[tuple[int, ...]]:
