@@ -146,8 +146,34 @@ def _lists(folder: Path) -> None:
 
 
 def _reports(folder: Path) -> None:
-    from tests.sources.annotations.annotation_files import group, image, region, report
+    import numpy as np
+
+    from tests.sources.annotations.annotation_files import (
+        contour,
+        group,
+        image,
+        lidc_roi,
+        lidc_xml,
+        region,
+        report,
+        segmentation,
+        structure_set,
+    )
+    from tests.sources.annotations.slices_in_space import around, points_of, stack
 
     folder.mkdir()
     groups = [group(region(image(f"1.2.3.{number}"))) for number in range(3)]
     report(*groups).save_as(folder / "report.dcm", enforce_file_format=True)
+    slices = stack().slices
+    drawn = [contour(points_of(place, around(10, 20, 15, 28)), place.uid) for place in slices]
+    structure_set(("GTV-1", "GTV", drawn), ("Heart", "ORGAN", drawn)).save_as(
+        folder / "structures.dcm", enforce_file_format=True
+    )
+    mask = np.zeros((40, 60), np.bool_)
+    mask[20:28, 10:15] = True
+    segmentation([(place, mask) for place in slices]).save_as(
+        folder / "segmentation.dcm", enforce_file_format=True
+    )
+    outline = [(9, 19), (16, 19), (16, 29), (9, 29)]
+    rois = [lidc_roi(outline, place.origin[2], place.uid) for place in slices]
+    (folder / "lidc.xml").write_text(lidc_xml(rois, rois[:2], []))

@@ -1,7 +1,6 @@
 """The section `annotations` of a dataset: where its tumours are drawn, by kind of file.
 
-In: fields of YAML. Out: one frozen model per kind. Where no path_variable is given, the files lie among the DICOM files
-of a source of kind folder.
+In: fields of YAML. Out: one frozen model per kind.
 """
 
 import re
@@ -44,7 +43,9 @@ def checked_pattern(pattern: str) -> str:
 
 
 class FoundFiles(Section):
-    """Files that lie in the folder or zip that path_variable names; without one, among the files of the source."""
+    """Files that lie in the folder or zip that an environment variable names. Where it is not set or not given, they
+    lie among the files of the source, if that is of kind folder.
+    """
 
     path_variable: str = ""
 

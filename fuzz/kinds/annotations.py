@@ -1,4 +1,7 @@
-"""PASCAL VOC files and structured reports. Every file gives a box, or is counted under a defect."""
+"""PASCAL VOC files, XML of LIDC-IDRI, structured reports, structure sets and segmentations.
+
+Every file gives a box, or is counted under a defect.
+"""
 
 import random
 from collections.abc import Mapping
@@ -17,14 +20,16 @@ def warm_up() -> None:
     """Import what reads annotations, before the address space is limited."""
     import pydicom
 
+    import chestgan_core.sources.annotations.files
     import chestgan_core.sources.annotations.structured_reports
     import chestgan_core.sources.annotations.voc  # noqa: F401
+    from tests.sources.annotations import slices_in_space  # noqa: F401
 
     del pydicom
 
 
 def make(rng: random.Random, seeds: Path, folder: Path) -> dict[str, Any]:
-    """Four XML files and a report."""
+    """Four XML files and a report; one file of each kind that is drawn in space."""
     patient = folder / "in" / "A0001"
     patient.mkdir(parents=True)
     for number in range(_FILES):
@@ -33,11 +38,17 @@ def make(rng: random.Random, seeds: Path, folder: Path) -> dict[str, Any]:
         (patient / f"1.2.3.{number}.xml").write_bytes(data)
     report = (seeds / "reports" / "report.dcm").read_bytes()
     (folder / "report.dcm").write_bytes(several(rng, report, MUTATIONS))
+    drawn = folder / "drawn"
+    drawn.mkdir()
+    for name in ("structures.dcm", "segmentation.dcm"):
+        (drawn / name).write_bytes(several(rng, (seeds / "reports" / name).read_bytes(), MUTATIONS))
+    lidc = (seeds / "reports" / "lidc.xml").read_bytes()
+    (drawn / "lidc.xml").write_bytes(several(rng, lidc, (_xml, some_bytes)))
     return {}
 
 
 def read(folder: Path, facts: Mapping[str, Any]) -> Outcome:
-    """Both readers."""
+    """All readers."""
     from chestgan_core.sources.annotations.structured_reports import read_report
     from chestgan_core.sources.annotations.voc import read_voc_files
 
@@ -47,10 +58,31 @@ def read(folder: Path, facts: Mapping[str, Any]) -> Outcome:
         found = refusable(outcome, partial(read_voc_files, path, _patient_of))
         boxes += _account(outcome, found, path.name)
     boxes += _account(outcome, read_report(folder / "report.dcm", "P1"), "report.dcm")
+    boxes += _read_drawn(outcome, folder / "drawn")
     if not boxes:
         outcome.worse(REFUSED)
     refusable(outcome, partial(read_voc_files, folder / "in", _patient_of))
     return outcome
+
+
+def _read_drawn(outcome: Outcome, folder: Path) -> int:
+    from chestgan_core.config.annotation_config import LidcReadings, RtStructures, Segmentations, VocFiles
+    from chestgan_core.dicom.pseudonyms import Pseudonyms
+    from chestgan_core.sources.annotations.files import AnnotationReader
+    from tests.sources.annotations.slices_in_space import places
+
+    kinds = {
+        "rtstruct": RtStructures(kind="rtstruct"),
+        "seg": Segmentations(kind="seg"),
+        "lidc": LidcReadings(kind="lidc", readers="each"),
+        "voc": VocFiles(kind="voc"),
+    }
+    reader = AnnotationReader(kinds, places, _patient_of, Pseudonyms())
+    counts = refusable(outcome, partial(reader.read_below, folder))
+    if counts is None:
+        return 0
+    # What is no longer recognized is left to the catalog, which counts every file of a folder.
+    return sum(_account(outcome, found, kind) for kind, found in counts.found.items() if counts.files[kind])
 
 
 def _patient_of(folder: str) -> str:
@@ -59,11 +91,14 @@ def _patient_of(folder: str) -> str:
 
 def _account(outcome: Outcome, found: Any, name: str) -> int:
     """The number of boxes. Notes a file that is lost without a defect, and a box that is none."""
+    from chestgan_core.sources.annotations.boxes import Defect
+
     if found is None:
         return 0
     boxes = found.boxes
     lost = sum(count for defect, count in found.defects.items() if defect.loses)
-    if not boxes and not lost:
+    # A region that is called otherwise is no tumour, and readers of LIDC may have marked nothing.
+    if not boxes and not lost and not found.defects[Defect.OTHER_REGION] and not found.series:
         outcome.worse(LEFT_OUT, f"{name} gives neither a box nor a defect")
     for box in boxes:
         if not (0 <= box.left < box.right <= 65535 and 0 <= box.top < box.bottom <= 65535):

@@ -41,6 +41,7 @@ def numbers_in(item: "Dataset", keyword: str, limit: int) -> NDArray[np.float64]
     if keyword not in item:
         return None
     value = item.get_item(Tag(keyword)).value
+    parts: list[str] | list[float]
     if isinstance(value, bytes):
         if not _NUMBERS.issuperset(value) or value.count(b"\\") >= limit:
             return None

@@ -6,6 +6,7 @@ of a file is seen from what it holds, never from its name. Files of other kinds 
 every file of the folder.
 """
 
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -84,7 +85,10 @@ class AnnotationReader:
         from chestgan_core.dicom.dicom_file import inflated, is_dicom, sop_class_of
 
         if is_dicom(file.head):
-            sop_class = sop_class_of(inflated(file.head, 16 * len(file.head)))
+            try:
+                sop_class = sop_class_of(inflated(file.head, 16 * len(file.head)))
+            except zlib.error:  # damaged: its file meta information says what it was
+                sop_class = sop_class_of(file.head)
             kind = {STRUCTURES: "rtstruct", SEGMENTATION: "seg", LABEL_MAP: "seg"}.get(sop_class, "")
             kind = "sr" if sop_class.startswith(REPORTS) else kind
         elif _path(file).suffix.lower() != ".xml":
@@ -150,10 +154,14 @@ class AnnotationReader:
             return Found(defects=Counter({Defect.UNREADABLE: 1}))
 
     def _patient(self, patient_id: str, study_uid: str) -> str:
+        """Of the slices. If these were cleaned since the tumour was drawn, the name of the patient became the id."""
         try:
-            return self.pseudonyms.patient(patient_id, study_uid)
+            name = self.pseudonyms.patient(patient_id, study_uid)
         except BadInput:  # an id that no patient of a public collection has
             return ""
+        if self.pseudonyms.secret is None:
+            return name
+        return self.places().patient(name, self.pseudonyms.patient(name))
 
     def _read_report(self, data: bytes, patient: str) -> Found:
         found = read_report(data, patient, self.synthetic)

@@ -8,6 +8,7 @@ slices there are, and counts them.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def _patient_of(catalog: Catalog, pseudonyms: Pseudonyms, forgotten: set[str]) -
 
 
 def _merged(gathered: Sequence[Found], catalog: Catalog, forgotten: set[str]) -> Annotations:
-    """Each box on each slice once: the first, in the order of the annotations of the dataset."""
+    """Each box on each slice once: the first, in the order of the annotations of the dataset, with the mask of any."""
     defects: Counter[Defect] = Counter()
     for found in gathered:
         defects.update(found.defects)
@@ -98,8 +99,10 @@ def _merged(gathered: Sequence[Found], catalog: Catalog, forgotten: set[str]) ->
     histology = {row.patient: row.histology for row in catalog.rows}
     merged: dict[tuple[str, tuple[int, int, int, int]], TumourBox] = {}
     for box in present:
-        if merged.setdefault((box.sop_uid, box.edges), box) is not box:
+        first = merged.setdefault((box.sop_uid, box.edges), box)
+        if first is not box:
             defects[Defect.REPEATED] += 1
+            merged[box.sop_uid, box.edges] = replace(first, mask=first.mask or box.mask)
     for box in merged.values():
         letter = histology.get(box.patient, "")
         defects[Defect.LABEL_CONFLICT] += bool(box.label and letter and box.label != letter)

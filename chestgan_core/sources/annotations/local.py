@@ -47,12 +47,12 @@ def local_annotations(dataset: Dataset, patient_of: Callable[[str], str], pseudo
             gathered[place] = found, {"kind": "phantom", "boxes": len(found.boxes)}
         elif isinstance(entry, StructuredReports) and entry.analysis:
             continue  # fetched (gather.py)
-        elif isinstance(entry, VocFiles) and entry.path_variable:
+        elif isinstance(entry, VocFiles) and not isinstance(dataset.source, FolderConfig):
             if os.environ.get(entry.path_variable):
                 found = _voc_boxes(dataset, entry, patient_of, pseudonyms)
                 gathered[place] = found, {"kind": "voc", "boxes": len(found.boxes)}
-        elif (folder := _folder_of(dataset, entry)) is not None:
-            by_folder.setdefault(folder, {})[place] = entry
+        else:
+            by_folder.setdefault(_folder_of(dataset, entry), {})[place] = entry
     places = cache(lambda: _places(dataset, pseudonyms))
     for folder, entries in by_folder.items():
         gathered |= _of_files(dataset, folder, entries, places, patient_of, pseudonyms)
@@ -79,8 +79,8 @@ def _voc_boxes(
         return read_voc_files(path, patient_of, progress).renamed(pseudonyms.series, pseudonyms.sop)
 
 
-def _folder_of(dataset: Dataset, entry: "FoundFiles") -> Path | None:
-    """Where the files of an entry lie; None: the variable that names them is not set."""
+def _folder_of(dataset: Dataset, entry: FoundFiles) -> Path:
+    """Where the files of an entry lie."""
     if not isinstance(dataset.source, FolderConfig):
         raise BadInput(
             dataset.name,
@@ -88,10 +88,8 @@ def _folder_of(dataset: Dataset, entry: "FoundFiles") -> Path | None:
             "folder: contours and masks are placed by the geometry of the slices",
             "fetch the collection into a folder, and make that the source",
         )
-    if not entry.path_variable:
-        return dataset.source.folder()
     if not os.environ.get(entry.path_variable):
-        return None
+        return dataset.source.folder()
     return path_from_environment(entry.path_variable, "the folder or zip of the annotation files")
 
 

@@ -10,7 +10,7 @@ the first stored pixel, so that pixel k reaches from k - 0.5 to k + 0.5.
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -74,7 +74,7 @@ class SlicePlace:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stack:
     """The slices of one scan. uid, frame: SeriesInstanceUID and FrameOfReferenceUID as in the files; series: the key of
     the whole series in the catalog; alone: whether the series has no other stack.
@@ -97,9 +97,14 @@ class Lost:
 
 
 class Places:
-    """All slices of a folder."""
+    """All slices of a folder.
 
-    def __init__(self, stacks: Iterable[Stack]) -> None:
+    cleaned: a UID -> the one that stands for it where the files were cleaned on this machine (chestgan deidentify):
+    what was drawn before that names the old ones.
+    """
+
+    def __init__(self, stacks: Iterable[Stack], cleaned: Callable[[str], str] = str) -> None:
+        self._cleaned = cleaned
         self._by_uid: defaultdict[str, list[SlicePlace]] = defaultdict(list)
         self._patients: defaultdict[str, list[Stack]] = defaultdict(list)
         self._series: defaultdict[str, list[Stack]] = defaultdict(list)
@@ -113,12 +118,16 @@ class Places:
 
     def named(self, uid: str) -> SlicePlace | None:
         """The slice with this SOP instance UID; None where none has it, or several have."""
-        found = self._by_uid.get(uid, [])
+        found = self._by_uid.get(uid) or self._by_uid.get(self._cleaned(uid), [])
         return found[0] if len(found) == 1 else None
 
     def of_series(self, uid: str) -> tuple[Stack, ...]:
         """The stacks of a series, by its SeriesInstanceUID."""
-        return tuple(self._series.get(uid, ()))
+        return tuple(self._series.get(uid) or self._series.get(self._cleaned(uid), ()))
+
+    def patient(self, *names: str) -> str:
+        """The first of some names that a patient with slices has; the first of all where none has."""
+        return next((name for name in names if name in self._patients), names[0])
 
     def named_or_all(self, uids: Iterable[str], stacks: Iterable[Stack]) -> tuple[SlicePlace, ...]:
         """The slices with these SOP instance UIDs; where none is here, all of the stacks: it may be any of them."""
@@ -140,9 +149,10 @@ class Places:
         of_patient = self._patients.get(patient, [])
         if not of_patient:
             return (), Lost(Defect.NO_SERIES)
-        wanted = set(series)
-        drawn_on = [stack for stack in of_patient if stack.uid in wanted]
-        found = [stack for stack in drawn_on or of_patient if stack.frame == frame and (frame or drawn_on)]
+        wanted = {stack for uid in series for stack in self.of_series(uid)}
+        drawn_on = [stack for stack in of_patient if stack in wanted]
+        frames = {frame, self._cleaned(frame)} if frame else {frame}
+        found = [stack for stack in drawn_on or of_patient if stack.frame in frames and (frame or drawn_on)]
         if found:
             return tuple(found), None
         if drawn_on:
@@ -195,7 +205,8 @@ def places_of(series: Sequence["Series"], archives: "Archives", pseudonyms: "Pse
     for one in series:
         stacks_of[one.uid] += 1
     stacks = (_stack(one, archives, pseudonyms, stacks_of[one.uid] == 1) for one in series)
-    return Places(stack for stack in stacks if stack.slices)
+    cleaned = str if pseudonyms.secret is None else pseudonyms.uid
+    return Places((stack for stack in stacks if stack.slices), cleaned)
 
 
 def _stack(series: "Series", archives: "Archives", pseudonyms: "Pseudonyms", alone: bool) -> Stack:

@@ -11,10 +11,11 @@ import pydicom
 import pytest
 import yaml
 from numpy.typing import NDArray
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from chestgan_core.config.annotation_config import RtStructures
 from chestgan_core.config.dataset import dataset_named
+from chestgan_core.dicom.deidentify import deidentify
 from chestgan_core.dicom.file_walk import Archives
 from chestgan_core.dicom.pseudonyms import Pseudonyms, pseudonyms_of
 from chestgan_core.dicom.series import read_series
@@ -250,6 +251,19 @@ def test_nothing_of_a_structure_set_that_is_cut_off_is_used(
         assert read(length) == Found(defects=Counter({Defect.UNREADABLE: 1})), length
 
 
+def test_a_deflated_structure_set_is_read_and_a_damaged_one_counted(
+    tmp_path: Path, store: Store, folder: Path, truth: Truth
+) -> None:
+    made = structure_set(("GTV-1", "GTV", truth.contours()), **truth.said())
+    made.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    made.save_as(folder / "RS", enforce_file_format=True)
+    data = (folder / "RS").read_bytes()
+    (folder / "damaged").write_bytes(data[:400] + b"\xff" * 100 + data[500:])
+    found = gather(tmp_path, store)
+    assert {box.sop_uid for box in found.boxes} == {one.sop_uid for one in truth.slices}
+    assert found.defects["unreadable"] == 1
+
+
 def test_a_folder_without_annotations_has_no_boxes_and_says_nothing_about_its_slices(
     tmp_path: Path, store: Store, folder: Path
 ) -> None:
@@ -264,10 +278,28 @@ def test_annotations_may_lie_in_a_folder_of_their_own(
     write_structures(elsewhere, truth)
     entry = {"kind": "rtstruct", "path_variable": "CHESTGAN_TEST_STRUCTURES"}
     monkeypatch.delenv("CHESTGAN_TEST_STRUCTURES", raising=False)
-    with pytest.raises(BadInput, match="CHESTGAN_TEST_STRUCTURES is not set"):
-        gather(tmp_path, store, [entry])
+    assert gather(tmp_path, store, [entry]) == Annotations((), {})  # looked for among the slices
     monkeypatch.setenv("CHESTGAN_TEST_STRUCTURES", str(elsewhere))
     assert {box.origin for box in gather(tmp_path, store, [entry]).boxes} == {"rtstruct"}
+
+
+def test_what_was_drawn_before_the_slices_were_cleaned_is_placed_on_the_cleaned_ones(
+    tmp_path: Path, store: Store, folder: Path, truth: Truth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_structures(folder, truth)
+    write_lidc(folder, truth)
+    (folder / f"{truth.slices[0].sop_uid}.xml").write_text(voc_xml(voc_object(), width=SIZE, height=SIZE))
+    cleaned = tmp_path / "cleaned"
+    deidentify(folder, cleaned, (), Pseudonyms.private(tmp_path))
+    monkeypatch.setenv("CHESTGAN_TEST_DICOM", str(cleaned))
+    monkeypatch.setenv("CHESTGAN_TEST_BEFORE", str(folder))
+    entries = [{**entry, "path_variable": "CHESTGAN_TEST_BEFORE"} for entry in ALL]
+    found = gather(tmp_path, store, entries, private=True)
+    row = read_catalog(store, "ours").rows[0]
+    assert {box.patient for box in found.boxes} == {row.patient}
+    assert found.annotated_series == (row.key,)
+    assert {box.origin for box in found.boxes} == {"rtstruct", "voc"}
+    assert found.defects == {"other-region": 1, "repeated-box": len(truth.slices)}
 
 
 def test_two_entries_of_a_kind_in_one_folder_are_refused(tmp_path: Path, store: Store, folder: Path) -> None:

@@ -228,10 +228,20 @@ def test_without_annotations_the_error_names_what_is_missing(
     tmp_path: Path, store: Store, private_folder: Path
 ) -> None:
     assert read_annotations(store, "ours") is None
-    with pytest.raises(BadInput, match="CHESTGAN_TEST_VOC is not set"):
-        gather_annotations(store, "ours", tmp_path)
     write_folder_dataset(tmp_path / "datasets" / "ours.yaml", annotations=[])
     with pytest.raises(BadInput, match="names no annotations"):
         gather_annotations(store, "ours", tmp_path)
     with pytest.raises(NotInStore, match="materialize series_catalog first"):
         gather_annotations(store, "folder", tmp_path)
+
+
+def test_annotation_files_that_a_variable_should_name_are_asked_for(
+    commons: Commons, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commons.gather()
+    path = commons.folder / "datasets" / "commons.yaml"
+    fields = yaml.safe_load(path.read_text())
+    fields["annotations"] = [{"kind": "voc", "path_variable": "CHESTGAN_TEST_VOC"}]
+    path.write_text(yaml.safe_dump(fields))
+    with pytest.raises(BadInput, match="CHESTGAN_TEST_VOC is not set"):
+        gather_annotations(commons.store, "commons", commons.folder)
