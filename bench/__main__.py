@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import (
     catalog,
+    detector,
     dicom_export,
     download,
     evaluation,
@@ -42,6 +43,7 @@ def main() -> int:
         training_memory.measure,
         generation.measure,
         evaluation.measure,
+        detector.measure,
         loading.measure,
         download.measure,
         catalog.measure,
