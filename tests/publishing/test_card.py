@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from chestgan_core.config.dataset import Dataset
 from chestgan_core.config.experiment import Experiment, ReleaseRules
 from chestgan_core.documents.front_matter import without_front_matter
 from chestgan_core.errors import DamagedObject
+from chestgan_core.evaluation.scoring.metric_rows import FloorValue, Measurement, RowContext
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.reader.set_folder import SetFolder
@@ -287,7 +289,7 @@ Change = Callable[[dict[str, Any]], object]
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda found: found.update(format=2), "of format 2, which a newer version of chestgan writes"),
+        (lambda found: found.update(format=3), "of format 3, which a newer version of chestgan writes"),
         (lambda found: found.update(kind="a poem"), "kind"),
         (lambda found: found.pop("statements"), "statements: Field required"),
         (lambda found: found["provenance"]["training"].update(in_shards=-1), "in_shards"),
@@ -368,3 +370,70 @@ def test_card_facts_say_what_is_missing() -> None:
     with pytest.raises(KeyError, match="source_licence"):
         card_facts(FACTS, {}, {"source": "x"}, {})
     assert isinstance(card_facts(FACTS, {}, {"source": "x", "source_licence": "y"}, {}), CardFacts)
+
+
+def asked(**more: Any) -> SetFacts:
+    return replace(FACTS, conditions=("position", "tumour"), **more)
+
+
+def test_the_card_of_a_set_with_boxes_says_what_they_are_and_what_was_not_done() -> None:
+    card = readme(gathered(), asked(tumour_fraction=0.5))
+    for said in (
+        "A box is where the generator was asked to draw a tumour. It is a request and no finding",
+        "do not take such an image for one without a tumour",
+        "drawn from the layouts of training slices and moved at random",
+        "No tumour was put into the scan of a person.",
+        "arXiv 1901.03597",
+        "Putting its tumours, or tumours made in this way, into the scan of a person.",
+        "Whether the images show what was asked of them was not measured.",
+        "where a tumour was asked for: each image with a chance of 50 %; ",
+        "in the others, which were asked for none",
+        "A frame is where a tumour was asked for; the published images have none.",
+        "object-detection",
+    ):
+        assert said in card, said
+    assert "null where nothing was said" in readme(gathered(), asked())
+    assert "was given by whoever made this set" in readme(gathered(), asked(layouts="given"))
+
+
+def test_the_card_of_a_set_without_boxes_says_that_nothing_is_known_about_tumours() -> None:
+    card = readme(gathered())
+    assert "null: this generator is not told where tumours are, so nothing is known about them" in card
+    assert "Nothing is known about tumours in these images" in card
+    for absent in (
+        "object-detection",
+        "No tumour was put into",
+        "What was asked of the images",
+        "A frame is",
+    ):
+        assert absent not in card
+
+
+def test_placement_and_what_a_detector_learns_stand_apart_from_distances() -> None:
+    context = RowContext("detector:ab:1", (40, 50), "held-out patients: 2 of 6", "", 0)
+    found = {
+        "placement": Measurement(0.82, "found with IoU 0.3", floor=FloorValue(0.11, "shuffled boxes", 40)),
+        "false tumours": Measurement(None, "not measured: no image without a tumour"),
+    }
+    rows = [*rows_of({}), *context.rows(lambda: found)]
+    texts = documents(gathered(metrics=metrics_of(rows)), asked())
+    for text in (texts["README.md"], texts["card.html"]):
+        section = text[text.index("What was asked of the images") :]
+        measures = section[section.index("Measures") :]
+        section = section[: section.index("Measures")]
+        assert "placement" in section
+        assert "82" in section
+        assert "false tumours: not measured: no image without a tumour" in section
+        assert "placement (higher" not in measures
+    card = card_facts(asked(), {}, gathered(metrics=metrics_of(rows)), FILES)
+    assert read_provenance(card.as_bytes(), "here") == card
+
+
+def test_croissant_has_a_column_for_boxes_and_position_where_they_say_something() -> None:
+    def columns(facts: SetFacts) -> set[str]:
+        found = json.loads(documents(gathered(), facts)["croissant.json"])
+        return {field["name"] for record in found["recordSet"] for field in record["field"]}
+
+    new = {f"{record}/{name}" for record in ("images", "labels") for name in ("boxes", "position")}
+    assert columns(asked()) - columns(FACTS) == new
+    assert "labels/boxes" not in columns(replace(FACTS, conditions=("position",)))

@@ -10,13 +10,10 @@ from typing import Any
 
 import pytest
 
-from chestgan_core.config.experiment import Experiment
-from chestgan_core.networks.registry import build_generator
 from chestgan_core.publishing import open_set
 from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.publishing.writing.documents import DOCUMENTS
-from chestgan_core.publishing.writing.set_writer import write_set
-from chestgan_core.training.weights import load_generator, save_generator
+from tests.publishing.boxed_sets import asking_experiment, asking_generator, write_boxed_set
 from tests.publishing.card_facts import gathered
 
 # As a stranger reads it, in a process of its own: the place of the cache is read when mlcroissant is imported.
@@ -46,12 +43,11 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def made(experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> SetFolder:
-    """A set of ten images of three classes, with all that a release knows."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> SetFolder:
+    """A set of ten images of three classes, asked for positions and tumours, with all that a release knows."""
     folder = tmp_path_factory.mktemp("croissant")
-    conditional = experiment.model_copy(update={"classes": ("A", "B", "G")})
-    save_generator(folder, build_generator(conditional), conditional)
-    return write_set(load_generator(folder), conditional, 10, 100, folder / "set", gathered())
+    generator = asking_generator(folder, asking_experiment(("A", "B", "G")))
+    return write_boxed_set(generator, folder / "set", gathered(), images=10)
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +80,9 @@ def test_the_records_are_the_images_with_their_labels(read: dict[str, Any], made
     for k, (image, label) in enumerate(zip(read["images"], read["labels"], strict=True)):
         said = images.label(k)
         expected = {"index": k, "seed": said["seed"], "class": said["class"], "file": said["file"]}
+        for found in (image, label):
+            assert found.pop("position") == said["position"]
+            assert json.loads(found.pop("boxes")) == said["boxes"]
         assert image == {**expected, "image": said["sha256"]}
         assert label == {**expected, "tar": "images-0000.tar", "sha256": said["sha256"]}
     assert {label["class"] for label in read["labels"]} == {"A", "B", "G"}

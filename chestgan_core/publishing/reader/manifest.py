@@ -5,7 +5,7 @@ In: JSON. Out: SetManifest, whose fields have the types and bounds that the rest
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from chestgan_core.errors import DamagedObject
 from chestgan_core.imaging.windows import Unit, Window
@@ -16,6 +16,7 @@ KIND = "synthetic-set"
 FORMAT = 3
 """Of what lies in the folder of a set. 3: what images were asked to show: conditions, position, boxes or null."""
 CONDITIONS = ("class", "position", "tumour")
+Layouts: TypeAlias = Literal["drawn", "given"]
 REMEDY = "fetch the set again; if that does not help, ask whoever published it"
 # What the store takes as one part of a key, so that a folder of this name is one folder everywhere.
 _NAME, _SHA256 = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", r"[0-9a-f]{64}"
@@ -32,6 +33,7 @@ class SetFacts:
     number k modulo their count. conditions: what the generator was told of an image, some of CONDITIONS. Without
     `tumour` nothing is known about tumours in the images: their boxes are null. tumour_fraction: of the images that
     were asked to show a tumour, the others were asked for none; None: as many as among the training slices.
+    layouts: drawn from those of the training slices, or given by whoever made the set.
     """
 
     name: str
@@ -49,6 +51,7 @@ class SetFacts:
     bits: Bits = 8
     conditions: tuple[str, ...] = ()
     tumour_fraction: float | None = None
+    layouts: Layouts = "drawn"
 
     @property
     def window(self) -> Window:
@@ -156,6 +159,7 @@ def _facts(found: CheckedFields) -> SetFacts:
         bits=found.choice("bits", BITS),
         conditions=found.subset("conditions", CONDITIONS),
         tumour_fraction=found.number_or_null("tumour_fraction", 0, 1),
+        layouts=found.choice("layouts", get_args(Layouts)),
     )
     if bool(facts.classes) != ("class" in facts.conditions):
         raise found.damaged("conditions", "says something else than the classes")

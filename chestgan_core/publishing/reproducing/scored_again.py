@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from chestgan_core.errors import BadInput, NotAvailable
 from chestgan_core.evaluation.scoring.as_published import as_published
-from chestgan_core.evaluation.scoring.metric_rows import PIXELS, MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, PIXELS, MetricRow
 from chestgan_core.publishing.reader.levels import unit_of
 from chestgan_core.publishing.reader.set_folder import GENERATOR, SetFolder
 from chestgan_core.publishing.reader.set_reader import SetReader
 from chestgan_core.publishing.split.row import SplitRow
 from chestgan_core.publishing.writing.asked import layouts_again
 from chestgan_core.publishing.writing.instructions import Instructions
-from chestgan_core.publishing.writing.provenance import Metrics
+from chestgan_core.publishing.writing.provenance import Metrics, PublishedRow
 from chestgan_core.slices.splits import HELD_OUT, TRAIN
 
 if TYPE_CHECKING:
@@ -25,9 +25,14 @@ if TYPE_CHECKING:
     from chestgan_core.evaluation.scoring.sides import RealImages
 
 
+NEEDS_BOXES = "it needs the annotations of patients, which are not fetched"
+
+
 def not_comparable(folder: SetFolder, metrics: Metrics, rows: Sequence[SplitRow]) -> str:
     """Why the images of the set are not those that were scored, or empty."""
-    measured = [row for row in metrics.rows if row.value is not None]
+    measured = _of_images(metrics)
+    if not measured:
+        return "the card has no number about images alone"
     first, facts = measured[0], folder.facts
     if {(row.seed, row.n_fake) for row in measured} != {(first.seed, first.n_fake)}:
         return "the rows of the card are not of one comparison"
@@ -61,7 +66,7 @@ def scored(
     from chestgan_core.metrics.feature_extractors import Extractor, open_extractor
     from chestgan_core.training.devices import pick_device
 
-    measured = [row for row in metrics.rows if row.value is not None]
+    measured = _of_images(metrics)
     first, where = measured[0], pick_device(device)
     extractors: list[Extractor] = []
     reasons: dict[str, str] = {}
@@ -101,7 +106,14 @@ def scored(
     if classes and not sides[HELD_OUT].classes:
         unnamed = "the split does not name the classes of all held-out patients"
         reasons |= {row.measure: unnamed for row in measured if row.group == "utility"}
+    # Placement and the utility for detectors need the boxes of real patients, which no set publishes.
+    reasons |= {row.measure: NEEDS_BOXES for row in metrics.rows if row.group in CONDITION_GROUPS}
     return {(row.extractor, row.measure): row for row in report.rows}, reasons
+
+
+def _of_images(metrics: Metrics) -> list[PublishedRow]:
+    """The rows that have a value and need no annotation of patients."""
+    return [row for row in metrics.rows if row.value is not None and row.group not in CONDITION_GROUPS]
 
 
 def _images(folder: SetFolder, count: int, device: Any) -> "tuple[Tensor, tuple[str, ...]]":

@@ -25,7 +25,7 @@ from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.reader.set_folder import GENERATOR
 from chestgan_core.publishing.split.table import SPLIT
 from chestgan_core.publishing.writing.card_data import left_out, source, who
-from chestgan_core.publishing.writing.card_measures import legacy, measures
+from chestgan_core.publishing.writing.card_measures import legacy, measures, of_what_was_asked
 from chestgan_core.publishing.writing.provenance import CardFacts
 
 SAMPLES_ON_PICTURE = 64
@@ -49,6 +49,7 @@ def card_document(card: CardFacts, samples_png: bytes) -> Document:
         ),
         sections=(
             Section("Images", (Facts(_images(card)),)),
+            *_asked(card),
             Section("Use", tuple(_use(facts))),
             Section("What it is for", (Bullets(card.statements.intended),)),
             Section("What it is not for", (Bullets(card.statements.forbidden),)),
@@ -84,6 +85,7 @@ def summary_document(card: CardFacts, version: str, address: str) -> Document:
         summary=(verdict(card), *_cautions(card), Facts(pairs)),
         sections=(
             Section("Measures", tuple(measures(provenance.metrics, notes=False))),
+            *_asked(card, statements=False),
             Section("Release gate", tuple(_gate(card))),
             Section("Copies of training images", tuple(map(Paragraph, card.statements.copies))),
             Section("Get it", (Code(f"chestgan sets fetch {facts.name}"), Paragraph(address))),
@@ -136,7 +138,10 @@ def _cautions(card: CardFacts) -> list[Block]:
 def _samples(facts: SetFacts, png: bytes) -> Figure:
     shown = min(facts.images, SAMPLES_ON_PICTURE)
     seeds = f"seeds {facts.seeds[0]} to {facts.seeds[shown - 1]}"
-    return Figure(png, "Samples", f"The first {shown} images, {seeds}, in order and not chosen.")
+    frames = (
+        " A frame is where a tumour was asked for; the published images have none." if facts.has_boxes else ""
+    )
+    return Figure(png, "Samples", f"The first {shown} images, {seeds}, in order and not chosen.{frames}")
 
 
 def _images(card: CardFacts) -> tuple[tuple[str, str], ...]:
@@ -157,17 +162,48 @@ def _images(card: CardFacts) -> tuple[tuple[str, str], ...]:
         ("levels", levels),
         (
             "seeds",
-            f"{facts.seeds[0]} to {facts.seeds[-1]}; image k depends on seed {facts.first_seed} + k and the model, and "
-            "on nothing else",
+            f"{facts.seeds[0]} to {facts.seeds[-1]}; image k depends on seed {facts.first_seed} + k"
+            f"{', the model and what was asked,' if _is_asked(facts) else ' and the model,'} and on nothing else",
         ),
         ("classes", _classes(facts) or "none"),
         (
             "labels",
-            "beside each image as JSON, and in labels.parquet: index, seed, class, boxes, sha256 of the levels",
+            "beside each image as JSON, and in labels.parquet: index, seed, class, boxes, position, sha256 of the "
+            "levels",
         ),
-        ("boxes", "none: this generator places no tumours by request"),
+        ("boxes", _boxes(facts)),
+        (
+            "position",
+            "from 0 (base of the lungs) to 1 (apex), as it was asked for; null where nothing was said"
+            if facts.has_position
+            else "null: this generator is not told where in the lungs an image lies",
+        ),
     )
     return pairs
+
+
+def _is_asked(facts: SetFacts) -> bool:
+    """Whether the generator was told more than a class."""
+    return facts.has_boxes or facts.has_position
+
+
+def _boxes(facts: SetFacts) -> str:
+    if not facts.has_boxes:
+        return "null: this generator is not told where tumours are, so nothing is known about them"
+    box = "[x0, y0, x1, y1] in pixels, where a tumour was asked for"
+    if facts.tumour_fraction is None:
+        return f"{box}; [] where none was; null where nothing was said, as often as among the training slices"
+    chance = f"each image with a chance of {100 * facts.tumour_fraction:g} %"
+    return f"{box}: {chance}; [] in the others, which were asked for none"
+
+
+def _asked(card: CardFacts, statements: bool = True) -> tuple[Section, ...]:
+    """What was asked of the images, and whether they show it; empty where nothing but a class was."""
+    if not _is_asked(card.set):
+        return ()
+    blocks: list[Block] = [Bullets(card.statements.asked)] if statements else []
+    blocks += of_what_was_asked(card.provenance.metrics, notes=statements)
+    return (Section("What was asked of the images, and whether they show it", tuple(blocks)),)
 
 
 def _classes(facts: SetFacts) -> str:
@@ -191,9 +227,15 @@ def _use(facts: SetFacts) -> list[Block]:
             "from chestgan_core.publishing import open_set\n\n"
             f'images = open_set("{facts.name}")  # the downloaded folder\n'
             f"image, label = images[0]  # (1, {size}, {size}) float32 in [-1, 1]\n"
-            f"{read}",
+            f"{read}"
+            + (
+                '\nboxes = images.label(0)["boxes"]  # [x0, y0, x1, y1] in pixels; None: not known'
+                if facts.has_boxes
+                else ""
+            ),
             "python",
         ),
+        *(_for_detectors(facts) if facts.has_boxes else ()),
         Paragraph(
             "Without chestgan: the tars hold 000000.png and 000000.json, 000001.png and so on (WebDataset)."
         ),
@@ -202,6 +244,11 @@ def _use(facts: SetFacts) -> list[Block]:
             "python",
         ),
     ]
+
+
+def _for_detectors(facts: SetFacts) -> list[Block]:
+    form = f"chestgan sets convert {facts.name} --to coco --out {facts.name}-coco"
+    return [Paragraph("For detectors, as COCO, PASCAL VOC (voc) or YOLO (yolo):"), Code(form, "bash")]
 
 
 def _model(card: CardFacts) -> list[Block]:

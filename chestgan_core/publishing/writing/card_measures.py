@@ -9,16 +9,16 @@ from itertools import groupby
 from chestgan_core.documents.blocks import Block, Bullets, Facts, Paragraph, Table
 from chestgan_core.evaluation.pages.sentences import sentence
 from chestgan_core.evaluation.pages.verdict import BETTER
-from chestgan_core.evaluation.scoring.metric_rows import PIXELS
+from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, PIXELS
 from chestgan_core.evaluation.thesis.block import number
 from chestgan_core.publishing.writing.provenance import Metrics, PublishedRow
 
 
 def measures(metrics: Metrics | None, notes: bool = True) -> list[Block]:
     """The table of measures. notes: also every measure in words, and the extractors."""
-    if metrics is None or not metrics.rows:
+    if metrics is None or all(row.group in CONDITION_GROUPS for row in metrics.rows):
         return [Paragraph("None were measured for this set.")]
-    kind, rows = metrics.image_kind, metrics.rows
+    kind, rows = metrics.image_kind, [row for row in metrics.rows if row.group not in CONDITION_GROUPS]
     measured = [row for row in rows if row.value is not None]
     blocks: list[Block] = []
     if measured:
@@ -38,6 +38,20 @@ def measures(metrics: Metrics | None, notes: bool = True) -> list[Block]:
             Facts(tuple((row.measure, _note(row)) for row in measured)),
         ]
     return blocks
+
+
+def of_what_was_asked(metrics: Metrics | None, notes: bool = True) -> list[Block]:
+    """Whether images show what was asked of them, and what a detector learns from them. notes: also in words."""
+    rows = [row for row in metrics.rows if row.group in CONDITION_GROUPS] if metrics else []
+    measured = [row for row in rows if row.value is not None]
+    blocks: list[Block] = []
+    if metrics and measured:
+        blocks += [_table(measured, metrics.image_kind, "floor")]
+        blocks += [Bullets(tuple(sentence(row, metrics.image_kind) for row in measured))] if notes else []
+        blocks += [Facts(tuple((row.measure, _note(row)) for row in measured))] if notes else []
+    else:
+        blocks.append(Paragraph("Whether the images show what was asked of them was not measured."))
+    return blocks + _not_measured(rows)
 
 
 def legacy(metrics: Metrics | None) -> list[Block]:
@@ -60,12 +74,13 @@ def legacy(metrics: Metrics | None) -> list[Block]:
     return [Paragraph(said), Table(head, rows, (2, 1.4, 1.8, 0.8, 5))]
 
 
-def _table(rows: Sequence[PublishedRow], kind: str) -> Table:
+def _table(rows: Sequence[PublishedRow], kind: str, floor: str = "") -> Table:
+    """floor: what a floor is called; by default the same measure between patients."""
     head = (
         "measure",
         "value",
         "95% interval",
-        f"{kind} against {kind}",
+        floor or f"{kind} against {kind}",
         f"n {kind}, synthetic, floor",
         "extractor",
     )

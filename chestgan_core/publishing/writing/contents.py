@@ -114,6 +114,7 @@ def plan_set(
         bits=bits,
         conditions=conditions_of(trained),
         tumour_fraction=tumour_fraction,
+        layouts="given" if layouts else "drawn",
     )
     asked = layouts or drawn_layouts(generator, tumour_fraction)
     return SetPlan(generator, facts, provenance, dict(extra_files or {}), asked)

@@ -7,6 +7,7 @@ same bytes. It has no version and no date: the version of a set is a hash of its
 import json
 from typing import Any
 
+from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.reader.set_folder import LABELS
 from chestgan_core.publishing.writing.card import cited
 from chestgan_core.publishing.writing.hub_fields import LICENCE_PAGES, licence_id
@@ -45,12 +46,21 @@ _TYPES = {
     ".csv": "text/csv",
 }
 # Column -> type, what it is.
-COLUMNS = {
+COLUMNS: dict[str, tuple[str, str]] = {
     "index": ("sc:Integer", "Number of the image, from 0."),
     "seed": ("sc:Integer", "The seed it was generated from."),
     "class": (
         "sc:Text",
         "What it was generated to show, not a diagnosis; empty where the set has no classes.",
+    ),
+    "boxes": (
+        "sc:Text",
+        "JSON: [x0, y0, x1, y1] in pixels of each tumour that was asked for; [] where none was, null where nothing was "
+        "said, so that nothing is known.",
+    ),
+    "position": (
+        "sc:Float",
+        "Where in the lungs it was asked to lie, from 0 (base) to 1 (apex); NaN where nothing was said.",
     ),
     "file": ("sc:Text", "Its name in the tar."),
     "tar": ("sc:Text", "The tar that holds it."),
@@ -83,7 +93,7 @@ def _dataset(card: CardFacts) -> dict[str, Any]:
         **_responsible(card),
         **_origin(card),
         "distribution": _distribution(card),
-        "recordSet": [_images(), _labels()],
+        "recordSet": [_images(facts), _labels(facts)],
     }
 
 
@@ -115,7 +125,8 @@ def _responsible(card: CardFacts) -> dict[str, Any]:
         "rai:dataCollectionType": ["Software Collection"],
         "rai:dataPreprocessingProtocol": [statements.changes],
         "rai:dataAnnotationProtocol": [
-            "The class was given to the generator, which made the image; nobody annotated it."
+            "The class was given to the generator, which made the image; nobody annotated it.",
+            *statements.asked,
         ],
         "rai:dataLimitations": [*statements.limits, f"Release gate: {gate}."],
         "rai:dataBiases": biases,
@@ -203,13 +214,19 @@ def _file(one: ListedFile) -> dict[str, Any]:
     }
 
 
-def _images() -> dict[str, Any]:
+def _columns(facts: SetFacts) -> list[str]:
+    """Those that say something in this set."""
+    silent = {"boxes": not facts.has_boxes, "position": not facts.has_position}
+    return [name for name in COLUMNS if not silent.get(name)]
+
+
+def _images(facts: SetFacts) -> dict[str, Any]:
     """Every image with its label, joined by the name of its file."""
     return {
         "@type": "cr:RecordSet",
         "@id": "images",
         "name": "images",
-        "description": "Every image with its class and seed.",
+        "description": "Every image with its label.",
         "key": {"@id": "images/file"},
         "field": [
             {
@@ -227,19 +244,19 @@ def _images() -> dict[str, Any]:
                 "dataType": "sc:ImageObject",
                 "source": {"fileSet": {"@id": PNGS}, "extract": {"fileProperty": "content"}},
             },
-            *(_column("images", name) for name in ("index", "seed", "class")),
+            *(_column("images", name) for name in _columns(facts) if name not in ("file", "tar", "sha256")),
         ],
     }
 
 
-def _labels() -> dict[str, Any]:
+def _labels(facts: SetFacts) -> dict[str, Any]:
     return {
         "@type": "cr:RecordSet",
         "@id": "labels",
         "name": "labels",
         "description": f"The rows of {LABELS}.",
         "key": {"@id": "labels/index"},
-        "field": [_column("labels", name) for name in COLUMNS],
+        "field": [_column("labels", name) for name in _columns(facts)],
     }
 
 
@@ -250,6 +267,6 @@ def _column(record_set: str, name: str) -> dict[str, Any]:
         "@id": f"{record_set}/{name}",
         "name": f"{record_set}/{name}",
         "description": description,
-        "dataType": [kind, "cr:Label"] if name == "class" else kind,
+        "dataType": [kind, "cr:Label"] if name in ("class", "boxes") else kind,
         "source": {"fileObject": {"@id": LABELS}, "extract": {"column": name}},
     }

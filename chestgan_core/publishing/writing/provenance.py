@@ -29,7 +29,7 @@ from chestgan_core.store.artefacts import parse_typed
 
 FILE = "provenance.json"
 KIND = "synthetic-set-provenance"
-FORMAT = 1
+FORMAT = 2
 MAX_BYTES = 8 * 2**20
 REMEDY = "fetch the set again; if that does not help, ask whoever published it"
 Counts: TypeAlias = dict[str, NotNegative]
@@ -158,13 +158,14 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Statements:
-    """The fixed sentences of a card (statements.py)."""
+    """The fixed sentences of a card (statements.py). asked: what its labels say beside the class."""
 
     intended: tuple[Text, ...]
     forbidden: tuple[Text, ...]
     limits: tuple[Text, ...]
     copies: tuple[Text, ...]
     changes: Text
+    asked: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True)

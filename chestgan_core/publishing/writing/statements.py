@@ -24,6 +24,33 @@ FORBIDDEN = (
     # have repeated training images (arXiv 2402.01054). So no test that is made here supports the claim.
     "Claims that the images are anonymous, or that they protect anybody.",
 )
+INTENDED_WITH_BOXES = (
+    "Training of detectors of lung tumours, if its effect is measured on patients who were held out."
+)
+# Who can put tumours into scans can deceive physicians and programs (Mirsky et al. 2019, arXiv 1901.03597).
+FORBIDDEN_WITH_BOXES = "Putting its tumours, or tumours made in this way, into the scan of a person."
+BOXES_ARE_REQUESTS = (
+    "A box is where the generator was asked to draw a tumour. It is a request and no finding: nobody looked whether "
+    "the image shows it. How often it does is what placement measures, where it was measured."
+)
+NONE_IS_NOT_UNKNOWN = (
+    "Boxes that are an empty list say that no tumour was asked for. Boxes that are null say that nothing was said "
+    "about tumours, so nothing is known: do not take such an image for one without a tumour."
+)
+DRAWN = (
+    "What was asked was drawn from the layouts of training slices and moved at random in place, size and position "
+    "along the lungs: no box is that of a person."
+)
+GIVEN = "What was asked was given by whoever made this set; it was not drawn from training slices."
+NO_TAMPERING = (
+    "No tumour was put into the scan of a person. An image is computed from noise and from what was asked; no scan "
+    "goes in, and chestgan has no command that takes one. Tumours that are put into scans of patients, or removed "
+    "from them, deceive physicians and programs (arXiv 1901.03597), and images to train on need no patient's scan."
+)
+POSITION_IS_A_REQUEST = (
+    "The position, from 0 at the base of the lungs to 1 at their apex, is what the generator was asked for; nobody "
+    "looked whether the image shows it."
+)
 MAY_REPEAT = (
     "A generative network can repeat images that it was trained on, so it cannot be ruled out that information about "
     "training patients can be recovered from its images or its weights."
@@ -43,12 +70,25 @@ GENERATOR_LIMITS = (
 def statements_of(facts: SetFacts, provenance: Provenance) -> Statements:
     """The sentences that hold for this set."""
     return Statements(
-        intended=INTENDED,
-        forbidden=FORBIDDEN,
+        intended=(*INTENDED, INTENDED_WITH_BOXES) if facts.has_boxes else INTENDED,
+        forbidden=(*FORBIDDEN, FORBIDDEN_WITH_BOXES) if facts.has_boxes else FORBIDDEN,
         limits=tuple(_limits(facts, provenance)),
         copies=tuple(_copies(provenance)),
         changes=_changes(facts, provenance),
+        asked=tuple(_asked(facts)),
     )
+
+
+def _asked(facts: SetFacts) -> Iterator[str]:
+    """What the labels say beside the class; nothing where the generator was not told more."""
+    if facts.has_boxes:
+        yield from (BOXES_ARE_REQUESTS, NONE_IS_NOT_UNKNOWN)
+    if facts.has_position:
+        yield POSITION_IS_A_REQUEST
+    if facts.has_boxes or facts.has_position:
+        yield DRAWN if facts.layouts == "drawn" else GIVEN
+    if facts.has_boxes:
+        yield NO_TAMPERING
 
 
 def _limits(facts: SetFacts, provenance: Provenance) -> Iterator[str]:
@@ -71,6 +111,8 @@ def _limits(facts: SetFacts, provenance: Provenance) -> Iterator[str]:
     yield from GENERATOR_LIMITS
     if facts.classes:
         yield "The class of an image is what it was generated to show. Nobody diagnosed it."
+    if not facts.has_boxes:
+        yield "Nothing is known about tumours in these images: the generator was told of none, and nobody looked."
     if provenance.source_facts:
         yield from provenance.source_facts.limits
 
