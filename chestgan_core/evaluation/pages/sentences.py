@@ -150,7 +150,7 @@ def _of_conditions(row: MetricRow, kind: ImageKind, value: str) -> dict[str, str
         "detection utility": f"A detector that was trained on synthetic images only {precision} {value} on held-out"
         f" {kind} patients{chance}",
         "detection utility ceiling": f"Trained on as many {kind} images it {precision} {value}{chance}",
-        "detection utility with real": f"Trained on both it {precision} {value}{chance}",
+        "detection utility of both": f"Trained on both it {precision} {value}{chance}",
         "detection utility of augmentation": f"Trained on {kind} images with ordinary augmentation, the competitor, it"
         f" {precision} {value}{chance}",
         "detection sensitivity": f"At one false positive per image, the detector of synthetic images finds {value} of"

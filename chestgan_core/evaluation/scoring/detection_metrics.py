@@ -42,7 +42,7 @@ from chestgan_core.metrics.measure import Measure
 UTILITY: dict[str, Source] = {
     "detection utility": SYNTHETIC,
     "detection utility ceiling": REAL,
-    "detection utility with real": BOTH,
+    "detection utility of both": BOTH,
     "detection utility of augmentation": AUGMENTED,
 }
 SENSITIVITY: dict[str, Source] = {"detection sensitivity": SYNTHETIC, "detection sensitivity ceiling": REAL}

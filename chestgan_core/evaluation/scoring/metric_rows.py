@@ -67,7 +67,7 @@ MEASURES: dict[str, Measure] = {
     "pair change outside": Measure("lower", "tumour", "percent"),
     "detection utility": Measure("higher", "detection"),
     "detection utility ceiling": Measure("higher", "detection"),
-    "detection utility with real": Measure("higher", "detection"),
+    "detection utility of both": Measure("higher", "detection"),
     "detection utility of augmentation": Measure("higher", "detection"),
     "detection sensitivity": Measure("higher", "detection", "percent"),
     "detection sensitivity ceiling": Measure("higher", "detection", "percent"),
