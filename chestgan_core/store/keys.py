@@ -6,7 +6,7 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     catalog/<dataset>/<version>-patients.parquet         what sensors read; latest.json names the current version
     raw/<dataset>/<patient>/series/<series>-<revision>.zip + .json   one object per series, and
     raw/<dataset>/<patient>/<version>.json               which of them the patient has, and latest.json
-    annotations/<dataset>/<version>.parquet + .json      tumour boxes, and latest.json
+    annotations/<dataset>/<version>.parquet + .json      tumour boxes and masks, and latest.json
     annotations/<dataset>/reports/<series>-<revision>-<n>.dcm + .json   the structured reports they were read from
     images/<dataset>/<version>/manifest.json             images-*.zip, images.parquet, and images/<dataset>/latest.json
     slices/<dataset>/<patient>/<version>.safetensors     with .parquet (rows) and .json (manifest), and latest.json

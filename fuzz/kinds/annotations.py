@@ -68,10 +68,10 @@ def read(folder: Path, facts: Mapping[str, Any]) -> Outcome:
 def _read_drawn(outcome: Outcome, folder: Path) -> int:
     from chestgan_core.config.annotation_config import LidcReadings, RtStructures, Segmentations, VocFiles
     from chestgan_core.dicom.pseudonyms import Pseudonyms
-    from chestgan_core.sources.annotations.files import AnnotationReader
+    from chestgan_core.sources.annotations.files import AnnotationReader, FileKind
     from tests.sources.annotations.slices_in_space import places
 
-    kinds = {
+    kinds: dict[str, FileKind] = {
         "rtstruct": RtStructures(kind="rtstruct"),
         "seg": Segmentations(kind="seg"),
         "lidc": LidcReadings(kind="lidc", readers="each"),

@@ -123,7 +123,7 @@ class Places:
 
     def of_series(self, uid: str) -> tuple[Stack, ...]:
         """The stacks of a series, by its SeriesInstanceUID."""
-        return tuple(self._series.get(uid) or self._series.get(self._cleaned(uid), ()))
+        return tuple(self._series.get(uid) or self._series.get(self._cleaned(uid)) or ())
 
     def patient(self, *names: str) -> str:
         """The first of some names that a patient with slices has; the first of all where none has."""
