@@ -24,7 +24,8 @@ def add_to(commands: Commands) -> None:
         "search",
         search,
         "List the versions that fit all of some words, the best first.",
-        "Looked through are names, source, dataset, network, classes, resolution and bits: search lung r3 256 16bit.",
+        "Looked through are names, source, dataset, network, classes, conditions, resolution and bits: search lung r3 "
+        "boxes 256 16bit.",
     )
     parser.add_argument("words", nargs="+", metavar="WORD", help="a word, or part of one")
     _add_anonymous(parser)
@@ -112,7 +113,8 @@ def _listed(entries: "Sequence[SetEntry]") -> Answer:
             else ""
         )
         size = f"{one.images:>9,} images  {one.resolution} px  {one.bits} bit  {one.bytes / 1e6:>8,.1f} MB"
-        lines.append(escaped(f"{one.name:{width}}  {one.version}  {size}{classes}"))
+        boxes = "  boxes of tumours" if "tumour" in one.conditions else ""
+        lines.append(escaped(f"{one.name:{width}}  {one.version}  {size}{classes}{boxes}"))
         if one.state != "published":
             instead = f"; use {one.replacement} instead" if one.replacement else ""
             lines.append(escaped(f"{'':{width}}  {one.state.upper()}: {one.reason}{instead}"))

@@ -5,6 +5,7 @@ import html
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from starlette.testclient import TestClient
 
 from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.publishing.reader.set_reader import SetReader
+from chestgan_core.publishing.transfer.uploading import publish_set
 from chestgan_core.publishing.versions.withdrawal import deprecate_set, withdraw_set
 from chestgan_core.reading.design import StudyDesign
 from chestgan_core.store import keys
@@ -21,6 +23,7 @@ from chestgan_portal.database.tables import Account, Participation, Study, now
 from chestgan_portal.public import library as library_room
 from tests.portal.clients import Portal
 from tests.portal.public_store import FRAMES, REASON, commit_run, film, publish_all
+from tests.publishing.boxed_sets import asking_experiment, asking_generator, write_boxed_set
 
 Sets = dict[str, SetFolder]
 
@@ -340,3 +343,19 @@ def test_a_second_view_of_the_gallery_asks_the_store_for_nothing(
     for path in ("/sets", page, f"{page}/images/2.png"):
         assert visitor.get(path).status_code == 200
     assert sent == []
+
+
+def test_an_image_has_a_frame_where_a_tumour_was_asked_for_and_says_where_nothing_is_known(
+    visitor: TestClient, store: Store, tmp_path: Path
+) -> None:
+    generator = asking_generator(tmp_path / "model", asking_experiment())
+    given = {"source": "generated phantom images", "source_licence": "none needed"}
+    made = write_boxed_set(generator, tmp_path / "set", given)
+    publish_set(store, made)
+    pages = [visitor.get(f"/sets/asking/{made.version}/images/{k}").text for k in range(4)]
+    assert [page.count("<rect ") for page in pages] == [0, 1, 2, 0]
+    assert '<rect x="3.25" y="10.3" width="17.25" height="21.45"/>' in pages[1]
+    assert "None was asked for." in pages[0]
+    assert "A request, not a finding." in pages[1]
+    assert "Nothing was said about tumours, so nothing is known." in pages[3]
+    assert "0.1234 (0: base of the lungs, 1: apex)" in pages[2]

@@ -25,6 +25,7 @@ from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
 from chestgan_core.training.weights import LoadedGenerator
+from tests.publishing.boxed_sets import write_boxed_set
 from tests.publishing.card_facts import gathered, metrics_of, rows_of
 
 REASON = "Windows were rounded; numbers change in the third digit."
@@ -128,12 +129,17 @@ def test_where_no_store_knows_the_set_nothing_is_claimed(ready: SetFolder, store
 # Found
 
 
-def test_sets_are_found_by_words_the_best_first(publish: Publish, store: Store) -> None:
+def test_sets_are_found_by_words_the_best_first(
+    publish: Publish, store: Store, asking: LoadedGenerator, provenance: dict[str, str], tmp_path: Path
+) -> None:
     lung = publish(2, name="lung-64")
     other = publish(2, name="chest")
     assert [entry.version for entry in search_sets(store, ["LUNG"])] == [lung.version]
     assert len(search_sets(store, ["phantom", "64px", "8bit"])) == 2
     assert [entry.name for entry in search_sets(store, [other.version[:6]])] == ["chest"]
+    publish_set(store, write_boxed_set(asking, tmp_path / "boxed", provenance))
+    assert [entry.name for entry in search_sets(store, ["tumour"])] == ["asking"]
+    assert [entry.name for entry in search_sets(store, ["boxes", "position"])] == ["asking"]
     with pytest.raises(NotInStore, match=r"found no set with lnug.*did you mean lung"):
         search_sets(store, ["lnug"])
     with pytest.raises(NotInStore, match="leave out a word"):

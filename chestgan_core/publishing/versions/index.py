@@ -15,6 +15,7 @@ from pydantic import Field
 from chestgan_core.errors import DamagedObject, NotInStore
 from chestgan_core.local.json_text import parse_json
 from chestgan_core.publishing.fields import Name, NotNegative, Positive, Sha256, Text
+from chestgan_core.publishing.reader.manifest import CONDITIONS
 from chestgan_core.publishing.reader.set_folder import SetFolder, parse_set
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import folder_of, parse_typed
@@ -29,8 +30,9 @@ class SetEntry:
     """One published version of a set, with what people look for.
 
     resolution: pixels. bytes: of all its files. manifest: key of its manifest. bits: of a pixel. classes: how many
-    images each has, empty where the set has none. dataset, network: of the training, by name; empty where the set does
-    not say. state, reason, replacement: as in its status (status.py).
+    images each has, empty where the set has none. conditions: what the generator was told, as in the manifest.
+    dataset, network: of the training, by name; empty where the set does not say. state, reason, replacement: as in
+    its status (status.py).
     """
 
     name: Name
@@ -48,6 +50,7 @@ class SetEntry:
     classes: Annotated[dict[Text, NotNegative], Field(max_length=10_000)] = field(
         default_factory=dict, hash=False
     )
+    conditions: Annotated[tuple[Text, ...], Field(max_length=len(CONDITIONS))] = ()
     state: Literal["published", "deprecated", "withdrawn"] = "published"
     reason: Text = ""
     replacement: Text = ""
@@ -97,6 +100,7 @@ def entry_of(folder: SetFolder, provenance: bytes = b"") -> SetEntry:
         dataset=dataset,
         network=network,
         classes=folder.facts.images_per_class,
+        conditions=folder.facts.conditions,
     )
 
 

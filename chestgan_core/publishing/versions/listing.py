@@ -54,9 +54,10 @@ class _Searched:
 def search_sets(store: Store, words: Sequence[str]) -> list[SetEntry]:
     """Versions that fit every word, the best first.
 
-    A word is looked for, in upper or lower case, in the name of the set and of its experiment, the title of the source,
-    the dataset, the network, the classes, the version; a number is also the resolution in pixels or the bits of a pixel
-    (`256`, `256px`, `16bit`). A word that is the whole of one of these counts more than a part of one.
+    A word is looked for, in upper or lower case, in the name of the set and of its experiment, the title of the
+    source, the dataset, the network, the classes, the conditions (and `boxes`), the version; a number is also the
+    resolution in pixels or the bits of a pixel (`256`, `256px`, `16bit`). A word that is the whole of one of these
+    counts more than a part of one.
 
     Raises NotInStore where nothing fits; it names the words most like those that were not found. DamagedObject,
     StoreError.
@@ -118,7 +119,9 @@ def show_set(store: Store, name: str, version: str | None = None) -> dict[str, A
 def _words_of(entry: SetEntry) -> tuple[str, ...]:
     texts = (entry.name, entry.experiment, entry.source_title, entry.dataset, entry.network, entry.version)
     numbers = (str(entry.resolution), f"{entry.resolution}px", f"{entry.bits}bit")
-    return tuple(text.lower() for text in (*texts, *entry.classes, *numbers) if text)
+    boxes = ("boxes",) if "tumour" in entry.conditions else ()
+    words = (*texts, *entry.classes, *entry.conditions, *boxes, *numbers)
+    return tuple(text.lower() for text in words if text)
 
 
 def _score(word: str, texts: Sequence[str]) -> int:

@@ -295,14 +295,21 @@ def _reproduce(card: CardFacts) -> list[Block]:
     blocks: list[Block] = [
         Paragraph(
             f"Image k is the image of seed {facts.first_seed} + k"
-            f"{' and of class number seed modulo ' + str(len(facts.classes)) if facts.classes else ''}, by the "
-            "generator with the sha256 above. The same kind of device gives the same bits; another kind "
-            "may differ by one of 256 grey levels."
+            f"{' and of class number seed modulo ' + str(len(facts.classes)) if facts.classes else ''}, "
+            f"{'asked for what its label says, ' if _is_asked(facts) else ''}by the generator with the sha256 above. "
+            "The same kind of device gives the same bits; another kind may differ by one of 256 grey levels."
         )
     ]
     if any(one.name == GENERATOR for one in card.files):
-        command = f"chestgan generate --model {facts.name} --seed {facts.first_seed} --count 1 --out again"
-        blocks.append(Code(command, "bash"))
+        if facts.layouts == "drawn":
+            fraction = (
+                "" if facts.tumour_fraction is None else f" --tumour-fraction {facts.tumour_fraction:g}"
+            )
+            command = f"chestgan generate --model {facts.name} --seed {facts.first_seed} --count 1{fraction}"
+            blocks.append(Code(f"{command} --out again", "bash"))
+        else:
+            again = f'images = open_set("{facts.name}", seeds=range({facts.seeds[0]}, {facts.seeds[-1] + 1}))'
+            blocks.append(Code(f"from chestgan_core.publishing import open_set\n\n{again}", "python"))
     blocks += [
         Paragraph("Which set, model and seed an image came from, and whether they give it again:"),
         Code("chestgan sets whose 000000.png", "bash"),
