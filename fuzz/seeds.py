@@ -57,10 +57,22 @@ def _syntaxes(folder: Path) -> None:
 def _shard(folder: Path) -> None:
     import numpy as np
 
+    from chestgan_core.slices.candidates import Candidate
+    from chestgan_core.slices.selection import UsedSlice
     from chestgan_core.slices.shards import Shard, SliceRow, write_shard
+    from chestgan_core.slices.training_rows import rows_bytes, rows_of
+    from chestgan_core.slices.tumour_boxes import SliceBox
 
-    rows = tuple(SliceRow("P1", "A", "1.2", f"1.2.{at}", float(at), 0.3, 5.0) for at in range(5))
+    rows = tuple(
+        SliceRow("P1", "A", "1.2", f"1.2.{at}", float(at), 0.3, 5.0, position=at / 4) for at in range(5)
+    )
     write_shard(Shard(np.full((5, 16, 16), -850, np.int16), rows), folder / "lung.safetensors")
+    box = SliceBox(left=2.5, top=3, right=6.5, bottom=8, width_mm=20, height_mm=25)
+    used = [
+        UsedSlice(Candidate("P1", at, row, (box,) * at, annotated=at != 4), "train")
+        for at, row in enumerate(rows[:4])
+    ]
+    (folder / "slices.parquet").write_bytes(rows_bytes(rows_of(used)))
 
 
 def _set(folder: Path, model: Path) -> None:

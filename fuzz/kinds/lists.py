@@ -39,13 +39,15 @@ def read(folder: Path, facts: Mapping[str, Any]) -> Outcome:
     return outcome
 
 
-def parquet(rng: random.Random, data: bytes) -> bytes:
-    """The table with a column of another type, with extreme values, missing, twice, or with its rows repeated."""
+def parquet(rng: random.Random, data: bytes, schema: Any = None) -> bytes:
+    """The table with a column of another type, with extreme values, missing, twice, or with its rows repeated. schema:
+    of a table whose columns are more than numbers and texts.
+    """
     import pyarrow as pa
 
     from chestgan_core.local.parquet import read_parquet, write_parquet
 
-    table = read_parquet(data, "seed", "")
+    table = read_parquet(data, "seed", "", schema=schema)
     at = rng.randrange(table.num_columns)
     rows = table.num_rows
     columns: tuple[pa.Array[Any], ...] = (
