@@ -1,6 +1,7 @@
 """The public pages in a real browser: values under the pointer, keys, a film that stops; and without scripts."""
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,8 +9,10 @@ from playwright.sync_api import expect
 
 from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.publishing.reader.set_reader import SetReader
+from chestgan_core.publishing.transfer.uploading import publish_set
 from chestgan_core.store.store import Store
 from tests.portal.public_store import FRAMES, commit_run, publish_all
+from tests.publishing.boxed_sets import asking_experiment, asking_generator, write_boxed_set
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -106,3 +109,27 @@ def test_without_scripts_the_gallery_the_zoom_and_the_film_work(
     page.get_by_role("link", name="1", exact=True).first.click()
     assert page.url.endswith("/film/0.png")
     context.close()
+
+
+def test_frames_stay_on_their_tumours_at_every_zoom_and_leave_the_pointer_to_the_image(
+    store: Store, page: "Page", tmp_path: Path
+) -> None:
+    generator = asking_generator(tmp_path / "model", asking_experiment())
+    given = {"source": "generated phantom images", "source_licence": "none needed"}
+    made = write_boxed_set(generator, tmp_path / "set", given)
+    publish_set(store, made)
+    page.goto(f"/sets/asking/{made.version}/images/1?scale=4")
+    page.wait_for_load_state("networkidle")
+    for scale in (4, 8):
+        image = page.locator("#image").bounding_box()
+        frame = page.locator(".boxes rect").bounding_box()
+        assert image is not None
+        assert frame is not None
+        assert image["width"] == scale * 64
+        # A line of two pixels lies half outside of its edge: [3.25, 10.3, 20.5, 31.75].
+        assert frame["x"] - image["x"] == pytest.approx(3.25 * scale, abs=2)
+        assert frame["y"] - image["y"] == pytest.approx(10.3 * scale, abs=2)
+        assert frame["width"] == pytest.approx(17.25 * scale, abs=3)
+        page.keyboard.press("+")
+    page.locator("#image").hover(position={"x": 10 * 8, "y": 20 * 8})
+    assert page.locator("#value").inner_text().startswith("x ")
