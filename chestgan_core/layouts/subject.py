@@ -57,7 +57,7 @@ class Ellipsoid:
 @dataclass(frozen=True)
 class SubjectLayouts:
     """One synthetic patient. seed: of all its slices. layouts: from base to apex. z_mm: of the slices, above the base
-    of the lungs. tumour: None: it has none.
+    of the lungs, which are lung_mm high. tumour: None: it has none.
     """
 
     seed: int
@@ -65,6 +65,7 @@ class SubjectLayouts:
     z_mm: tuple[float, ...]
     spacing_mm: float
     pixel_mm: float
+    lung_mm: float
     tumour: Ellipsoid | None
 
     @property
@@ -115,7 +116,7 @@ def subject_layouts(
         if tumour and cut and (z == tumour.z_mm or min(cut[2] - cut[0], cut[3] - cut[1]) >= MIN_PIXELS):
             boxes = (cut,)
         layouts.append(Layout(boxes, z / table.lung_mm, asked.class_name))
-    return SubjectLayouts(seed, tuple(layouts), z_mm, spacing, table.pixel_mm, tumour)
+    return SubjectLayouts(seed, tuple(layouts), z_mm, spacing, table.pixel_mm, table.lung_mm, tumour)
 
 
 def _require_table(askable: Askable) -> LayoutTable:
