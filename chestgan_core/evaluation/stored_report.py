@@ -41,6 +41,7 @@ from chestgan_core.evaluation.scoring.read_report import (
 )
 from chestgan_core.evaluation.scoring.report_payload import RunReport
 from chestgan_core.evaluation.scoring.sides import RealImages
+from chestgan_core.evaluation.scoring.subject_metrics import with_subjects
 from chestgan_core.evaluation.scoring.tumour_sides import tumour_sides
 from chestgan_core.evaluation.scoring.tumours import with_tumours
 from chestgan_core.evaluation.thesis.measuring import RunDiscriminator, ThesisImages, instruments
@@ -275,6 +276,15 @@ def _score(
             seed=experiment.seed,
             device=where,
             label=f"metric_report {experiment.name}",
+        )
+    if experiment.conditions.position:
+        report = with_subjects(
+            report,
+            generator,
+            held_out,
+            snapshot=training_set.version,
+            split=report.rows[0].split,
+            seed=experiment.seed,
         )
     report = replace(
         report,

@@ -228,13 +228,13 @@ def test_the_pages_show_the_tumours_and_read_back_as_they_were(curve: MetricRepo
     assert {"tumours.png", "tumour-pairs.png", "froc.png", "few-patients.png"} <= names
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     for text in (
-        "<h2>Tumours",
+        "<h2>What was asked of the images",
         "phantom + augmentation",
         "found at 0.5",
         *(sentence(row, "phantom").replace("'", "&#39;") for row in of_tumours(curve)),
     ):
         assert text in page
-    assert " real " not in page.partition("<h2>Tumours")[2].partition("<h2>")[0]
+    assert " real " not in page.partition("<h2>What was asked of the images")[2].partition("<h2>")[0]
     fields = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert parse_typed(TumourBlock, fields["tumours"], "report.json") == curve.tumours
     assert "what was asked of them: 60 + 80 synthetic images" in curve.as_text()

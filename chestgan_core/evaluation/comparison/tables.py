@@ -9,21 +9,34 @@ from collections.abc import Sequence
 from chestgan_core.documents.blocks import Block, Paragraph, Table
 from chestgan_core.evaluation.comparison.comparison import ComparedExperiment, Comparison
 from chestgan_core.evaluation.pages.verdict import bare, label
-from chestgan_core.evaluation.scoring.metric_rows import MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, MEASURES, MetricRow
 from chestgan_core.evaluation.scoring.provenance import duration
 
 MAX_COLUMNS = 6
 
 
 def measures_tables(comparison: Comparison) -> list[Block]:
-    """Every measure of every experiment, with the floor where all have the same real side."""
-    blocks: list[Block] = []
+    """Every measure of every experiment, with the floor where all have the same real side; then what was asked of the
+    images, where an experiment has conditions.
+    """
     image_kind = comparison.image_kind
+    asked = [name for name in comparison.measures if MEASURES[name].group in CONDITION_GROUPS]
+    others = [name for name in comparison.measures if name not in asked]
+    blocks: list[Block] = _tables(comparison, others, f"{image_kind} against {image_kind}")
+    if asked:
+        what = "What was asked of the images, and what detectors learn from them; the floor is what chance reaches."
+        blocks += [Paragraph(what), *_tables(comparison, asked, "floor")]
+    return blocks
+
+
+def _tables(comparison: Comparison, measures: Sequence[str], of_floor: str) -> list[Block]:
+    """These measures, with a column for their floors where all have the same real side."""
+    blocks: list[Block] = []
     floors = not comparison.reasons
     for places in _chunks(len(comparison.experiments)):
         shown = comparison.experiments[places]
         lines = []
-        for measure in comparison.measures:
+        for measure in measures:
             rows = [one.row(measure) for one in shown]
             first = next((row for one in comparison.experiments if (row := one.row(measure))), None)
             if first is None:
@@ -37,11 +50,7 @@ def measures_tables(comparison: Comparison) -> list[Block]:
             floor = [" to ".join(floor)] if floors else []
             cells = [_cell(row) if row else "none" for row in rows]
             lines.append((label(first), *cells, *floor))
-        head = (
-            "measure",
-            *(one.name for one in shown),
-            *([f"{image_kind} against {image_kind}"] if floors else []),
-        )
+        head = ("measure", *(one.name for one in shown), *([of_floor] if floors else []))
         blocks.append(Table(head, tuple(lines), (2.2, *[2.0] * (len(head) - 1))))
     return blocks
 

@@ -38,7 +38,7 @@ from chestgan_core.store.forgotten import keep_unless_forgotten
 from chestgan_core.store.store import Store
 
 PAGE, PDF, PICTURE, DATA = "month.html", "month.pdf", "month.png", "month.json"
-MEASURES = ("KID", "FID", "coverage", "memorized fraction")
+MEASURES = ("KID", "FID", "coverage", "memorized fraction", "placement", "detection utility")
 KINDS = (("runs", "finished trainings"), ("reports", "reports"), ("sets", "published sets"))
 
 

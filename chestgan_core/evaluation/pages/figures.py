@@ -9,7 +9,13 @@ from pathlib import Path
 
 from chestgan_core.documents.blocks import Figure
 from chestgan_core.evaluation.pages.charts import closest_pairs, feature_scatter, value_histogram
-from chestgan_core.evaluation.pages.tumour_charts import curve_png, examples_png, froc_png, pairs_png
+from chestgan_core.evaluation.pages.tumour_charts import (
+    curve_png,
+    examples_png,
+    froc_png,
+    pairs_png,
+    subjects_png,
+)
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.report_payload import ReportPayload
 from chestgan_core.imaging.pictures import contact_sheet, image_grid, save_png, shrink_to_width
@@ -23,6 +29,7 @@ CONTACT_SHEET, HISTOGRAM, SCATTER, CLOSEST = (
     "feature-scatter.png",
     "closest-to-training.png",
 )
+SUBJECTS = "synthetic-patient.png"
 PLACED, PAIRS, FROC, FEW_PATIENTS = (
     "tumours.png",
     "tumour-pairs.png",
@@ -57,19 +64,21 @@ def draw_figures(report: MetricReport, folder: Path) -> dict[str, bytes]:
         feature_scatter(pictures.features, image_kind, folder / SCATTER)
     if pictures.closest is not None:
         closest_pairs(pictures.closest, image_kind, folder / CLOSEST)
-    for name, png in _tumours(report).items():
+    for name, png in _of_conditions(report).items():
         (folder / name).write_bytes(png)
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def _tumours(report: MetricReport) -> dict[str, bytes]:
-    """The figures of an experiment that places tumours, as far as something was measured."""
+def _of_conditions(report: MetricReport) -> dict[str, bytes]:
+    """The figures of what was asked of the images, as far as something was measured."""
     pictures, block = report.pictures.tumours, report.tumours
     found = {}
     if pictures and pictures.pairs:
         found[PAIRS] = pairs_png(pictures.pairs)
     if pictures and block:
         found[PLACED] = examples_png(pictures, report.image_kind)
+    if report.pictures.subjects:
+        found[SUBJECTS] = subjects_png(report.pictures.subjects, report.image_kind)
     if block and block.learned:
         found[FROC] = froc_png(block)
         if len(block.patient_counts) > 1:

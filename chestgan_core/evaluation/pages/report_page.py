@@ -127,7 +127,7 @@ def _document(report: ReportPayload, figures: Mapping[str, bytes], training: Map
             Section("In words", tuple(_in_words(rows, image_kind))),
             Section("Reader study", tuple(_reader_study(report.reader_study, report.row("coverage")))),
             Section("Measures", tuple(_measures(of_images, image_kind))),
-            Section("Tumours", tuple(tumour_blocks(report, figures))),
+            Section("What was asked of the images", tuple(tumour_blocks(report, figures))),
             Section("Values and features", tuple(_charts(chart_blocks(report, figures)))),
             Section("Repeated from training?", tuple(closest_blocks(figures))),
             Section("Data", (Facts(data_in_words(report.data)),) if report.data else ()),

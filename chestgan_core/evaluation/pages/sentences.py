@@ -157,7 +157,8 @@ def _of_conditions(row: MetricRow, kind: ImageKind, value: str) -> dict[str, str
         f" the held-out {kind} tumours",
         "detection sensitivity ceiling": f"That of {kind} images finds {value} of them",
         "neighbour similarity": f"The similarity of neighbouring slices of a synthetic patient is {value}{beside}",
-        "tumour volume": f"The volume of the tumour of a synthetic patient is {value} of the asked one{beside}",
+        "tumour volume": f"The volume of the tumour of a synthetic patient is {value} of the asked one"
+        + (f"; that of {kind} ones is {floor} of the ellipsoid around them" if row.floor is not None else ""),
     }
 
 

@@ -30,6 +30,7 @@ from chestgan_core.imaging.pictures import image_grid, to_grey
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from chestgan_core.evaluation.scoring.subject_metrics import SubjectPictures
     from chestgan_core.evaluation.scoring.tumour_sides import Pairs
     from chestgan_core.evaluation.scoring.tumours import Examples, TumourPictures
     from chestgan_core.layouts.layout import Edges
@@ -89,6 +90,19 @@ def pairs_png(pairs: "Pairs") -> bytes:
             for at, row in enumerate(some):
                 for box in pairs.boxes[row]:
                     _frame(ax, box, at * (size + GAP), FOUND, "-")
+    return figure_png(figure)
+
+
+def subjects_png(subjects: "SubjectPictures", kind: ImageKind) -> bytes:
+    """A row of neighbouring slices of one synthetic patient, above one of a held-out one."""
+    figure, axes = _rows(1 if subjects.real is None else 2, legend=False)
+    with style(9):
+        size = _strip(axes[0], subjects.synthetic, "one synthetic\npatient")
+        for at, some in enumerate(subjects.boxes):
+            for box in some:
+                _frame(axes[0], box, at * (size + GAP), FOUND, "-")
+        if subjects.real is not None:
+            _strip(axes[1], subjects.real, f"one held-out\n{kind} patient")
     return figure_png(figure)
 
 

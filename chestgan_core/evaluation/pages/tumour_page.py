@@ -6,7 +6,7 @@ In: the payload of a report and its figures. Out: blocks of a document; none whe
 from collections.abc import Mapping, Sequence
 
 from chestgan_core.documents.blocks import Block, Figure, Notice, Pair, Paragraph, Table
-from chestgan_core.evaluation.pages.figures import FEW_PATIENTS, FROC, MAX_WIDTH, PAIRS, PLACED
+from chestgan_core.evaluation.pages.figures import FEW_PATIENTS, FROC, MAX_WIDTH, PAIRS, PLACED, SUBJECTS
 from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, MetricRow
 from chestgan_core.evaluation.scoring.report_payload import BETTER, ReportPayload
 from chestgan_core.evaluation.scoring.tumour_block import SYNTHETIC, Learned, TumourBlock, TumourCounts
@@ -78,6 +78,12 @@ def _pictures(figures: Mapping[str, bytes], report: ReportPayload) -> list[Block
             "The same seeds with and without the tumour, and the difference: grey where nothing changes."
         )
         blocks.append(Figure(shrink_to_width(figures[PAIRS], MAX_WIDTH), "Pairs", caption))
+    if SUBJECTS in figures:
+        caption = (
+            "Neighbouring slices from base to apex, of one seed; below of the held-out patient with most slices, at"
+            " about the same spacing. Frame: what was asked for."
+        )
+        blocks.append(Figure(shrink_to_width(figures[SUBJECTS], MAX_WIDTH), "A synthetic patient", caption))
     return blocks
 
 

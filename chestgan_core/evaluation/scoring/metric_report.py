@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from chestgan_core.evaluation.scoring.closest import Closest
+    from chestgan_core.evaluation.scoring.subject_metrics import SubjectPictures
     from chestgan_core.evaluation.scoring.tumours import TumourPictures
     from chestgan_core.metrics.feature_extractors import Extractor
 
@@ -21,7 +22,8 @@ class Pictures:
 
     samples: role -> some images (k, 1, H, W), drawn by the seed. grey: role -> all compared images. features: role ->
     (n, d) of `extractor`, the first available one; {} without one. closest: the synthetic images most similar to a
-    training image; None where no training images were given. tumours: of an experiment that places them.
+    training image; None where no training images were given. tumours: of an experiment that places them. subjects:
+    of one that is told positions.
     """
 
     samples: dict[str, "Tensor"]
@@ -30,6 +32,7 @@ class Pictures:
     extractor: "Extractor | None"
     closest: "Closest | None"
     tumours: "TumourPictures | None" = None
+    subjects: "SubjectPictures | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,6 +77,8 @@ MEASURES: dict[str, Measure] = {
 PIXELS = "pixels"
 NOT_FINITE = "the result is not a finite number"
 NOTHING_SHOWN = "not measured: the synthetic images"
+# Printed in percent, and may be more than 100.
+RATIOS = ("pair change outside", "tumour volume")
 # Of experiments with conditions: what is asked of an image, and whether it shows it.
 CONDITION_GROUPS: tuple[Group, ...] = ("tumour", "detection", "subject")
 # Measures that need a feature network.
@@ -242,8 +244,7 @@ def _bounded(measure: str, interval: "Interval | None") -> tuple[float | None, f
     if interval is None:
         return None, None
     known = MEASURES[measure]
-    if known.group == "subject" or (
-        known.display != "percent" and known.group not in ("classifier", "utility", "detection")
-    ):
+    bounded = known.display == "percent" or known.group in ("classifier", "utility", "detection")
+    if measure in RATIOS or not bounded:
         return interval
     return max(interval[0], 0.0), min(interval[1], 1.0)
