@@ -36,7 +36,7 @@ def series(patients: int = 2, spacing: float = SPACING, known: bool = True) -> L
             disc = (middles - CENTRE[0]) ** 2 + (middles[:, None] - CENTRE[1]) ** 2 <= cut**2
             image[0][torch.from_numpy(disc)] = 0.7
             images.append(image)
-            boxes.append(box if disc.any() else (torch.nan,) * 4)
+            boxes.append(box if cut else (torch.nan,) * 4)
             rows.append(row(patient, float(z), known))
     padded = torch.full((len(images), 8, 4), torch.nan)
     padded[:, 0] = torch.tensor(boxes)
