@@ -5,6 +5,10 @@ In: an empty folder. Out: files in it, the same each time. Real CT is used besid
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chestgan_core.layouts.table import LayoutTable
 
 SLICES, SIZE = 12, 64
 SYNTAXES = ("explicit", "implicit", "big-endian", "deflated", "rle", "jpeg-lossless", "jpeg-ls", "jpeg-2000")
@@ -79,25 +83,48 @@ def _set(folder: Path, model: Path) -> None:
     import torch
 
     from chestgan_core.config.experiment import parse_experiment
+    from chestgan_core.layouts.layout import Layout
     from chestgan_core.networks.registry import build_generator
+    from chestgan_core.publishing.writing.asked import LayoutSource
     from chestgan_core.publishing.writing.set_writer import write_set
     from chestgan_core.training.weights import load_generator, save_generator
 
     network = {"latent_dim": 8, "generator_width": 4, "discriminator_width": 4}
     fields = {"dataset": "phantom", "network": network, "training": {"images": 100}}
+    fields["conditions"] = {"position": True, "tumour": {}}
     experiment = parse_experiment(fields, "tiny", "fuzz")
     model.mkdir()
     torch.manual_seed(0)
-    save_generator(model, build_generator(experiment), experiment)
+    save_generator(model, build_generator(experiment), experiment, layouts=_layouts())
     provenance = {"source": "generated phantom images", "source_licence": "none needed", "run": "r1"}
-    write_set(load_generator(model), experiment, 6, 100, folder, provenance)
+    asked = (Layout((), 0.25), Layout(((3.5, 4.0, 12.25, 20.0),) * 2, 0.5), Layout(None, None))
+    layouts = LayoutSource(lambda seeds: [asked[seed % len(asked)] for seed in seeds], "fuzz")
+    write_set(load_generator(model), experiment, 6, 100, folder, provenance, layouts=layouts)
+
+
+def _layouts() -> "LayoutTable":
+    """Of eight slices, every second one with a tumour."""
+    import numpy as np
+
+    from chestgan_core.config.conditions import MAX_TUMOURS
+    from chestgan_core.imaging.windows import WINDOWS
+    from chestgan_core.layouts.table import build_table
+
+    images = np.full((8, 1, 64, 64), -0.3, np.float32)
+    boxes = np.full((8, MAX_TUMOURS, 4), np.nan, np.float32)
+    boxes[::2, 0] = (20, 24, 28, 30)
+    positions = (np.arange(8) + 0.5) / 8
+    known, patients = np.arange(8) < 6, ["P1"] * 8
+    return build_table(
+        *(images, boxes, known, positions, None, patients, np.full(8, 5.0), 240.0, 0, WINDOWS["lung"])
+    )
 
 
 def _forms(published: Path, folder: Path) -> None:
     from chestgan_core.publishing.forms.convert import convert_set
     from chestgan_core.publishing.forms.registry import FORMS
 
-    for form in FORMS:
+    for form in (name for name, one in FORMS.items() if one.items):  # the others are not read back
         convert_set(published, form, folder / form)
 
 

@@ -61,9 +61,12 @@ def _originals() -> dict[str, bytes]:
     from chestgan_core.publishing.reader.manifest import SetFacts
     from chestgan_core.publishing.writing.png import encode_pngs
 
-    facts = SetFacts("tiny", "tiny", 6, 100, 16, -600, 1500, "ab" * 32, "phantoms", "none needed")
+    facts = SetFacts(
+        *("tiny", "tiny", 6, 100, 16, -600, 1500, "ab" * 32, "phantoms", "none needed"),
+        conditions=("position", "tumour"),
+    )
     levels = np.random.default_rng(0).integers(0, 256, (16, 16)).astype(np.uint8)
-    label = {"index": 0, "seed": 100, "class": "", "boxes": [[1.5, 2.5, 7, 9]]}
+    label = {"index": 0, "seed": 100, "class": "", "boxes": [[1.5, 2.5, 7, 9]], "position": 0.25}
     label |= {"sha256": sha256_of_levels(levels, 8)}
     images = CtImages(facts, "0123456789abcdef")
     image = facts_of(facts, "0123456789abcdef", label)
