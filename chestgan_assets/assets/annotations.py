@@ -19,7 +19,7 @@ from chestgan_core.reasons import meanings
     kinds={"dicom", "xml", "parquet", "s3"},
     tags=PATIENT_DATA,
     owners=OWNERS,
-    code_version="1",
+    code_version="2",
     pool=DOWNLOAD_POOL,
     retry_policy=RETRY,
 )
