@@ -84,6 +84,9 @@ def _add_asked(parser: Parser) -> None:
     asked.add_argument(
         "--spacing", type=millimetres, metavar="MM", help="between the slices of a patient (default: 5)"
     )
+    asked.add_argument(
+        "--dicom", action="store_true", help="a patient is a series of DICOM files, not of PNG files"
+    )
 
 
 def generate(args: argparse.Namespace) -> Answer:
@@ -121,6 +124,9 @@ def _require_compatible(args: argparse.Namespace) -> None:
     if args.pairs and (args.subjects or args.tumour_fraction is not None):
         other = "--subjects" if args.subjects else "--tumour-fraction"
         raise BadInput("--pairs", f"does not go with {other}", "leave out one of them")
+    if args.dicom and (not args.subjects or args.out.suffix == ".safetensors"):
+        remedy = "give --subjects and a folder; single images become DICOM as a set: chestgan sets convert"
+        raise BadInput("--dicom", "is the form of patients in a folder", remedy)
     if args.spacing is not None and not args.subjects:
         raise BadInput("--spacing", "is of the slices of a patient", "give --subjects, or leave it out")
 
@@ -174,7 +180,7 @@ def _subjects(generator: "LoadedGenerator", args: argparse.Namespace) -> Answer:
     asked = asked_layout(askable, args.tumour, args.position, args.class_name)
     share = 1.0 if args.tumour_fraction is None else args.tumour_fraction
     subjects = [subject_layouts(askable, seed, args.spacing, asked, share) for seed in seeds]
-    written = write_subjects(generator, subjects, args.out)
+    written = write_subjects(generator, subjects, args.out, args.dicom)
     lines = [_subject_line(one) for one in written["subjects"]]
     text = f"{args.subjects} synthetic patients, {written['images']} slices, written to {escaped(args.out)}"
     return Answer(

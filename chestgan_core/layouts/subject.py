@@ -19,6 +19,7 @@ from chestgan_core.layouts.table import (
     moved_boxes,
     moved_position,
     require_tumours,
+    rounded,
 )
 
 SPACING_MM = 5.0  # between slices, unless another is asked for
@@ -114,7 +115,7 @@ def subject_layouts(
         boxes: tuple[Edges, ...] | None = () if askable.conditions.tumour is not None else None
         cut = tumour.cut(z, table.pixel_mm) if tumour else None
         if tumour and cut and (z == tumour.z_mm or min(cut[2] - cut[0], cut[3] - cut[1]) >= MIN_PIXELS):
-            boxes = (cut,)
+            boxes = (rounded(cut),)
         layouts.append(Layout(boxes, z / table.lung_mm, asked.class_name))
     return SubjectLayouts(seed, tuple(layouts), z_mm, spacing, table.pixel_mm, table.lung_mm, tumour)
 

@@ -279,11 +279,11 @@ def moved_boxes(
     boxes = []
     for box in _edges(table.boxes[entry]):
         moved, inside = _moved(box, table.resolution, table.zone, position, random)
-        boxes.append(_rounded(moved if inside else box))  # an entry is itself moved
+        boxes.append(rounded(moved if inside else box))  # an entry is itself moved
     return tuple(boxes)
 
 
-def _rounded(box: Edges) -> Edges:
+def rounded(box: Edges) -> Edges:
     """To hundredths of a pixel, which labels of sets and DICOM keep as they are."""
     left, top, right, bottom = (round(edge, 2) for edge in box)
     return left, top, right, bottom

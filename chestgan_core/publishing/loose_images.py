@@ -170,16 +170,11 @@ def _write_pngs(generator: LoadedGenerator, asked: AskedImages, images: Iterator
     require_space([(out, len(asked) * (generator.experiment.resolution**2 + _PNG_BYTES), _ANOTHER_DISK)])
     with output_folder(out, "images", of):
         for name, image in zip(asked.file_names(), images, strict=True):
-            write_png(image, out / f"{name}.png")
+            # Not forced to the disk one by one: the same seeds give the same files again.
+            with replacing(out / f"{name}.png", durable=False) as path:
+                path.write_bytes(png_of(Image.fromarray(to_grey(image[None])[0])))
         if asked.layouts_of is not None:
             write_labels(asked.labels(), out / LAYOUTS)
-
-
-def write_png(image: Tensor, path: Path) -> None:
-    """(1, R, R) in [-1, 1] as grey levels."""
-    # Not forced to the disk one by one: the same seeds give the same files again.
-    with replacing(path, durable=False) as part:
-        part.write_bytes(png_of(Image.fromarray(to_grey(image[None])[0])))
 
 
 def write_labels(labels: Iterable[NamedLayout], path: Path) -> None:

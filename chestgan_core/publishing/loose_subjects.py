@@ -2,8 +2,8 @@
 
 In: a generator and the layouts of patients. Out: FILE.safetensors with tensor `slices` (N, R, R) int16, in HU, and
 FILE.parquet with a row per slice (series, position, size of a pixel), as normalized slices have them; or, per patient,
-FOLDER/SYN-.../000.png from base to apex and FOLDER/SYN-....gif. Beside them what each slice was asked to show, as CSV
-of layouts. Only rows and layouts of all patients are in memory, not their images.
+FOLDER/SYN-.../000.png (or 000.dcm) from base to apex and FOLDER/SYN-....gif. Beside them what each slice was asked to
+show, as CSV of layouts. Only rows and layouts of all patients are in memory, not their images.
 """
 
 import hashlib
@@ -15,9 +15,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 
 from chestgan_core.errors import BadInput
 from chestgan_core.imaging.lung_mask import coarse_step, find_chest
+from chestgan_core.imaging.pictures import png_of, to_grey
 from chestgan_core.layouts.gathering import NamedLayout
 from chestgan_core.layouts.subject import SubjectLayouts
 from chestgan_core.local.files import file_error, replacing, require_space
@@ -31,8 +33,8 @@ from chestgan_core.publishing.loose_images import (
     header,
     require_own_csv,
     write_labels,
-    write_png,
 )
+from chestgan_core.publishing.subject_dicom import SubjectSeries
 from chestgan_core.publishing.subjects import SubjectStack, animation_of, generate_subjects, measured
 from chestgan_core.slices.shards import SCHEMA, SliceRow, require_replaceable, rows_path
 from chestgan_core.training.conditions import class_of
@@ -43,7 +45,7 @@ _ANOTHER_DISK = "ask for fewer --subjects, or give --out on another disk"
 
 
 def write_subjects(
-    generator: LoadedGenerator, subjects: Sequence[SubjectLayouts], out: Path
+    generator: LoadedGenerator, subjects: Sequence[SubjectLayouts], out: Path, dicom: bool = False
 ) -> dict[str, Any]:
     """Write the stacks of patients and return what was written, as plain data.
 
@@ -51,13 +53,16 @@ def write_subjects(
         generator: From `load_generator`.
         subjects: From `layouts.subject.subject_layouts`, at least one, all with equally many slices.
         out: A name that ends in .safetensors, or a folder, which is made where it is missing.
+        dicom: Slices in a folder are DICOM files, one series per patient (subject_dicom.py), not PNG.
 
     Returns:
         Where, experiment, sha256 of the generator, window; per patient its name, and what `subjects.measured` says.
 
     Raises:
-        BadInput: Another file name, or a file or folder that holds something else.
+        BadInput: Another file name, or a file or folder that holds something else; DICOM of a generator without
+            Hounsfield units.
         DiskFull: The disk has no room for them.
+        NotAvailable: DICOM of a generator that knows tumours, without highdicom.
     """
     experiment = generator.experiment
     written: dict[str, Any] = {
@@ -84,7 +89,7 @@ def write_subjects(
         if out.suffix == SAFETENSORS and not out.is_dir():
             _write_shard(generator, subjects, stacks(), written, out)
         else:
-            _write_folder(generator, subjects, stacks(), written["images"], out)
+            _write_folder(generator, subjects, stacks(), written["images"], out, dicom)
     return written
 
 
@@ -170,16 +175,24 @@ def _write_folder(
     stacks: Iterator[SubjectStack],
     images: int,
     out: Path,
+    dicom: bool,
 ) -> None:
-    of = f"of the generator {generator.sha256[:16]}"
+    series = SubjectSeries(generator) if dicom else None
+    of = f"of the generator {generator.sha256[:16]}{' as DICOM' if dicom else ''}"
     require_output_folder(out, "synthetic patients", of)
-    require_space([(out, 2 * images * generator.experiment.resolution**2, _ANOTHER_DISK)])
+    require_space([(out, (3 if dicom else 2) * images * generator.experiment.resolution**2, _ANOTHER_DISK)])
     with output_folder(out, "synthetic patients", of):
         for stack in stacks:
             name = name_of(generator, stack.layouts)
             (out / name).mkdir(exist_ok=True)
-            for number, image in enumerate(stack.images):
-                write_png(image, out / name / f"{number:03d}.png")
+            for file, data in series.files(stack) if series else _pngs(stack):
+                with replacing(out / name / file, durable=False) as path:
+                    path.write_bytes(data)
             with replacing(out / f"{name}.gif") as path:
                 path.write_bytes(animation_of(stack))
         write_labels(labels_of(generator, subjects), out / LAYOUTS)
+
+
+def _pngs(stack: SubjectStack) -> Iterator[tuple[str, bytes]]:
+    for number, image in enumerate(to_grey(stack.images)):
+        yield f"{number:03d}.png", png_of(Image.fromarray(image))
