@@ -95,7 +95,7 @@ def _place(
     named = places.named(_text(roi, "imageSOP_UID"))
     z = _number(_text(roi, "imageZposition"))
     if named is not None:
-        if z is None or abs(float(named.origin[2]) - z) <= named.reach_mm + SLACK_MM:
+        if z is None or _is_at(z, named):
             return named
         return Lost(Defect.ELSEWHERE, (named, *_at(z, stacks)))
     if not stacks:
@@ -108,7 +108,11 @@ def _place(
 def _at(z: float, stacks: tuple[Stack, ...]) -> list[SlicePlace]:
     """Of each stack the slice at this z, mm."""
     nearest = [min(stack.slices, key=lambda one: abs(float(one.origin[2]) - z)) for stack in stacks]
-    return [one for one in nearest if abs(float(one.origin[2]) - z) <= one.reach_mm + SLACK_MM]
+    return [one for one in nearest if _is_at(z, one)]
+
+
+def _is_at(z: float, place: SlicePlace) -> bool:
+    return abs(float(place.origin[2]) - z) < place.reach_mm - SLACK_MM
 
 
 def _points(roi: ElementTree.Element) -> np.ndarray | None:

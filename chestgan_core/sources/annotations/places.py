@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Points: TypeAlias = NDArray[np.float64]
 
 SLACK_MM = 0.01
-"""Positions are text of a few decimals."""
+"""Positions are text of a few decimals. What is in the middle between two slices lies on none."""
 LONE_SLICE_MM = 0.5
 """How far from a slice something may lie that was drawn on it, where neither neighbours nor a thickness say it."""
 
@@ -64,7 +64,7 @@ class SlicePlace:
 
     def holds(self, points: Points) -> bool:
         """Whether all points (N, 3) in mm lie nearer to this slice than to the middle of the gap beside it."""
-        return self.away_mm(points) <= self.reach_mm + SLACK_MM
+        return self.away_mm(points) < self.reach_mm - SLACK_MM
 
     def pixels_of(self, points: Points) -> Points:
         """(N, 3) mm -> (N, 2) column and row, as fractions."""

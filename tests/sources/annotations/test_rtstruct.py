@@ -109,6 +109,18 @@ def test_a_contour_without_a_place_is_counted_and_its_slices_say_nothing(
     assert defect.loses
 
 
+@pytest.mark.parametrize(("mm", "name"), [(0, "name 3"), (1.4, "name 3"), (1.6, "name 4"), (-1.4, "name 3")])
+def test_a_contour_near_a_slice_lies_on_it(mm: float, name: str) -> None:
+    assert [box.sop_uid for box in read(contour(off(mm))).boxes] == [name]
+
+
+@pytest.mark.parametrize("sop_uid", ["", SLICE.uid])
+def test_a_contour_in_the_middle_between_two_slices_lies_on_none(sop_uid: str) -> None:
+    found = read(contour(off(1.5), sop_uid))
+    assert found.boxes == []
+    assert found.defects == {Defect.ELSEWHERE if sop_uid else Defect.OFF_SLICES: 1}
+
+
 def test_a_lost_contour_leaves_the_others_of_its_region() -> None:
     found = read(contour(off(90)), contour(square(), SLICE.uid))
     assert [box.edges for box in found.boxes] == [(10, 20, 15, 28)]
