@@ -6,7 +6,8 @@ normalized slice, each of them annotated or not, and where the boxes are.
 A slice without a box shows no tumour only where somebody looked for one: where its series was annotated as a whole, or
 has a box on another slice, which whoever drew it saw among all of them. Of any other series, and of a slice whose own
 annotation could not be used, nothing is known. Two scans or reconstructions in one series are annotated apart: who
-marks one of them leaves the other unmarked.
+marks one of them leaves the other unmarked. Measurements are often drawn on one slice of a tumour that many show: where
+boxes reach over less than half of their width along the body, the slices within that width of them are unknown.
 
 "No tumour" means that nobody marked one there. A slice right above or below the marked ones may show a thin part of it.
 """
@@ -14,6 +15,8 @@ marks one of them leaves the other unmarked.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from statistics import median
 from typing import TypeAlias
 
 from chestgan_core.slices.candidates import Candidate
@@ -122,20 +125,47 @@ def _annotated(
     marked: Sequence[Candidate], doubtful: Sequence[bool], annotated_series: Iterable[str]
 ) -> list[Candidate]:
     """The same slices, those annotated that have boxes, or surely show no tumour."""
-    stacks = {_stack(candidate) for candidate in marked if candidate.boxes}
+    slices_of: defaultdict[tuple[str, str, str], list[Candidate]] = defaultdict(list)
+    for candidate in marked:
+        slices_of[_stack(candidate)].append(candidate)
+    stacks = {stack for stack, slices in slices_of.items() if any(each.boxes for each in slices)}
     series = {(patient, uid) for patient, uid, _ in stacks}
     whole = set(annotated_series)
+    beside = {stack: _measured_in_part(slices_of[stack]) for stack in stacks if stack[1] not in whole}
 
     def is_annotated(candidate: Candidate, unsure: bool) -> bool:
         if candidate.boxes or unsure:
             return bool(candidate.boxes)
         patient, uid, _ = stack = _stack(candidate)
-        return stack in stacks or (uid in whole and (patient, uid) not in series)
+        if stack in stacks:
+            position_mm = candidate.row.position_mm
+            return not any(low < position_mm < high for low, high in beside.get(stack, ()))
+        return uid in whole and (patient, uid) not in series
 
     return [
         replace(candidate, annotated=is_annotated(candidate, unsure))
         for candidate, unsure in zip(marked, doubtful, strict=True)
     ]
+
+
+def _measured_in_part(slices: Sequence[Candidate]) -> list[tuple[float, float]]:
+    """Ranges of position_mm in which a tumour may lie that was marked on few of the slices that show it.
+
+    slices: of one stack. Neighbours with boxes are one run, as high as the slices are apart; a tumour that was marked
+    throughout is about as high as wide.
+    """
+    ordered = sorted(slices, key=lambda each: each.row.position_mm)
+    gaps = [high.row.position_mm - low.row.position_mm for low, high in pairwise(ordered)]
+    spacing = median(gaps) if gaps else 0.0
+    ranges = []
+    for is_marked, run in groupby(ordered, key=lambda each: bool(each.boxes)):
+        if is_marked:
+            members = list(run)
+            low, high = members[0].row.position_mm, members[-1].row.position_mm
+            width = max(max(box.width_mm, box.height_mm) for each in members for box in each.boxes)
+            if high - low + spacing < width / 2:
+                ranges.append((low - width, high + width))
+    return ranges
 
 
 def _stack(candidate: Candidate) -> tuple[str, str, str]:

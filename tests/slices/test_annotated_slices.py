@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -101,9 +102,27 @@ def test_the_other_slices_of_a_series_with_a_box_show_no_tumour_and_those_of_oth
     None
 ):
     first, second, stranger = series("p", "1"), series("p", "2"), series("q", "1")
-    found, _ = annotated([*first, *second, *stranger], [box("p.1.1", 4, 4, 9, 9)])
+    found, _ = annotated([*first, *second, *stranger], [box("p.1.1", 4, 4, 7, 7)])
     assert known(found[:3]) == [0, 1, 0]
     assert known(found[3:]) == [None] * 6, "another series of the patient, and another patient"
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        ([5], [0, 0, 0, None, None, 1, None, None, 0, 0, 0]),
+        ([5, 6], [0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0]),
+    ],
+    ids=["one slice of it", "throughout"],
+)
+def test_the_slices_around_a_tumour_that_was_measured_on_one_are_unknown(
+    marked: list[int], expected: list[int | None]
+) -> None:
+    """Slices are 3 mm apart and a pixel is 2 mm, so the box is 8 mm wide."""
+    found, _ = annotated(series("p", "1", 11), [box(f"p.1.{at}", 4, 4, 8, 7) for at in marked])
+    assert known(found) == expected
+    found, _ = annotated(series("p", "1", 11), [box(f"p.1.{at}", 4, 4, 8, 7) for at in marked], series=["1"])
+    assert known(found) == [int(at in marked) for at in range(11)], "annotated as a whole"
 
 
 def test_a_series_that_was_annotated_as_a_whole_shows_no_tumour_though_it_has_no_box() -> None:
