@@ -6,8 +6,10 @@ from typing import cast
 
 import pytest
 
+from chestgan_core.documents.blocks import Paragraph, Table
 from chestgan_core.evaluation.comparison.comparison import Comparison
 from chestgan_core.evaluation.comparison.page import _best, _verdict
+from chestgan_core.evaluation.comparison.tables import measures_tables
 from chestgan_core.evaluation.scoring.metric_rows import (
     FloorValue,
     Measurement,
@@ -88,3 +90,36 @@ def test_ties_and_chance_crown_nobody(rows: tuple[MetricRow, ...]) -> None:
 def test_one_value_has_no_rank() -> None:
     comparison = compared(kid(0.1, (0.05, 0.15)), replace(kid(0.2), value=None, low=None, high=None))
     assert _verdict(comparison).title == "Only e0 has a KID"
+
+
+def test_detectors_of_different_budgets_show_no_difference() -> None:
+    def utility(budget: int, value: float) -> MetricRow:
+        context = RowContext(f"tumour-detector:1:{budget}", (9, 9), "a split", "", 0)
+        (row,) = context.rows(
+            lambda: {"detection utility": Measurement(value, "", interval=(value - 0.01, value))}
+        )
+        return row
+
+    assert difference_shown(utility(6400, 0.9), utility(6400, 0.1))
+    assert not difference_shown(utility(6400, 0.9), utility(24000, 0.1))
+
+
+def test_what_was_asked_of_images_has_a_table_of_its_own_without_a_floor_of_patients() -> None:
+    context = RowContext("pixels", (9, 9), "a split", "", 0)
+    (placed,) = context.rows(lambda: {"placement": Measurement(0.7, "", floor=FloorValue(0.1, "chance", 9))})
+    rows = {"KID": kid(0.3), "placement": placed}
+    conditional, plain = (
+        SimpleNamespace(
+            name=name, payload=SimpleNamespace(image_kind="real", rows=tuple(some.values())), row=some.get
+        )
+        for name, some in (("asking", rows), ("plain", {"KID": kid(0.2)}))
+    )
+    comparison = cast("Comparison", Comparison((conditional, plain), (), {}))  # type: ignore[arg-type]
+    of_images, about, asked = measures_tables(comparison)
+    assert isinstance(of_images, Table)
+    assert isinstance(asked, Table)
+    assert isinstance(about, Paragraph)
+    assert of_images.head[-1] == "real against real"
+    assert [line[0] for line in of_images.rows] == ["KID x 1000, lower is better"]
+    assert asked.head == ("measure", "asking", "plain", "floor")
+    assert asked.rows == (("placement, higher is better", "70%", "none", "10%"),)

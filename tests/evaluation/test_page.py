@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pypdf
@@ -26,8 +26,9 @@ from chestgan_core.evaluation.scoring.closest import Closest
 from chestgan_core.evaluation.scoring.evaluate import evaluate
 from chestgan_core.evaluation.scoring.gate import GateResult, apply_gate
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
-from chestgan_core.evaluation.scoring.metric_rows import MEASURES, MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, MEASURES, MetricRow
 from chestgan_core.evaluation.scoring.provenance import DataFacts, RunFacts, duration, in_words
+from chestgan_core.evaluation.scoring.read_report import comparison_key
 from chestgan_core.evaluation.scoring.report_payload import RunReport
 from chestgan_core.evaluation.scoring.sides import RealImages
 from chestgan_core.evaluation.thesis.block import ThesisBlock, ThesisRow
@@ -223,6 +224,20 @@ def test_the_measures_of_the_thesis_system_stand_beside_its_published_values() -
     page = as_html(Document("t", "l", (), (Section("s", tuple(thesis_comparison(reports, "real"))),)))
     assert "They do not measure generation: " in page
     assert thesis_comparison(reports[1:], "real") == []
+
+
+def test_a_report_on_tumours_compares_with_one_without_conditions(report: MetricReport) -> None:
+    plain = tuple(one for one in report.rows if one.group not in CONDITION_GROUPS)
+    asked = tuple(
+        replace(one, extractor="tumour-detector:1:9", n_real=7, split="annotated held-out patients: 1 of 2")
+        for one in report.rows
+        if one.group in CONDITION_GROUPS
+    )
+    assert len(asked) > 10
+    keys = [
+        comparison_key(cast("RunReport", replace(report, rows=rows))) for rows in (plain, (*plain, *asked))
+    ]
+    assert keys[0] == keys[1]
 
 
 def test_fields_of_an_experiment_become_words() -> None:

@@ -15,7 +15,16 @@ from chestgan_core.evaluation.scoring.gate import apply_gate
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, MEASURES, MetricRow
 from chestgan_core.evaluation.scoring.sides import RealImages
-from chestgan_core.evaluation.scoring.tumour_block import AUGMENTED, BOTH, REAL, SYNTHETIC, TumourBlock
+from chestgan_core.evaluation.scoring.tumour_block import (
+    AUGMENTED,
+    BOTH,
+    REAL,
+    SYNTHETIC,
+    Estimate,
+    Learned,
+    Source,
+    TumourBlock,
+)
 from chestgan_core.evaluation.scoring.tumour_sides import (
     AnnotatedSlices,
     AskedImages,
@@ -173,6 +182,28 @@ def test_the_curve_says_what_synthetic_images_add_to_few_patients(curve: MetricR
     row = curve.row("detection utility ceiling")
     assert row is not None
     assert (block.learned[0].average_precision.value, block.learned[0].chance) == (row.value, row.floor)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ((0.5, 0.6, 0.7), "worth less than 1 phantom patient"),
+        ((0.1, 0.3, 0.7), "worth 2 phantom patient(s), and less than 6"),
+        ((0.1, 0.2, 0.3), "worth all 6 phantom patients"),
+    ],
+)
+def test_synthetic_images_are_worth_as_many_patients_as_teach_no_more(
+    values: tuple[float, ...], said: str, curve: MetricReport
+) -> None:
+    block = curve.tumours
+    assert block is not None
+
+    def learned(source: Source, patients: int, found: float) -> Learned:
+        return Learned(source, patients, 0, 0, Estimate(found, None, None), (), 0.0)
+
+    real = [learned(REAL, patients, found) for patients, found in zip((1, 2, 6), values, strict=True)]
+    assert said in replace(block, learned=(*real, learned(SYNTHETIC, 0, 0.4))).worth
+    assert replace(block, learned=(real[-1], learned(SYNTHETIC, 0, 0.4))).worth == ""
 
 
 def test_without_a_curve_four_detectors_are_trained(bad: MetricReport) -> None:

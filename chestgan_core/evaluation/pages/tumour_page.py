@@ -117,6 +117,9 @@ def _learned(block: TumourBlock, figures: Mapping[str, bytes]) -> list[Block]:
             small=True,
         )
     )
+    if block.worth:
+        text = f"{block.worth}, by the average precision of the detector; the intervals say how far this is chance."
+        blocks.append(Paragraph(text))
     if block.gains:
         lines = tuple(
             (

@@ -120,6 +120,29 @@ class TumourBlock:
         return tuple(sorted({one.patients for one in self.learned if one.source == REAL}))
 
     @property
+    def worth(self) -> str:
+        """How many real patients teach a detector as much as the synthetic images alone; "" where there is no curve.
+
+        By the values: the intervals say how far this is chance.
+        """
+        counts, alone = self.patient_counts, self.of(SYNTHETIC)
+        if len(counts) < 2 or alone is None:
+            return ""
+        reached = 0
+        for patients in counts:
+            real = self.of(REAL, patients)
+            if real is None or real.average_precision.value > alone.average_precision.value:
+                break
+            reached = patients
+        kind = self.image_kind
+        if not reached:
+            return f"Synthetic images alone are worth less than {counts[0]} {kind} patient"
+        if reached == counts[-1]:
+            return f"Synthetic images alone are worth all {reached} {kind} patients"
+        after = counts[counts.index(reached) + 1]
+        return f"Synthetic images alone are worth {reached} {kind} patient(s), and less than {after}"
+
+    @property
     def caution(self) -> str:
         """How little the numbers say; "" where there are enough patients."""
         return few_tumours(self.held_out.with_tumour, self.held_out.patients_with_tumour, self.image_kind)
