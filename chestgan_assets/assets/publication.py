@@ -1,6 +1,7 @@
 """synthetic_image_set and synthetic_set_index: what users download."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -18,7 +19,7 @@ from chestgan_assets.metadata import (
     beside,
     check,
     check_spec,
-    columns_of_rows,
+    columns_of_parquet,
     compact_table,
     picture,
     refused_by_checks,
@@ -28,6 +29,18 @@ from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import SYNTHETIC_IMAGES
 from chestgan_core.config.experiment import load_experiment
 
+if TYPE_CHECKING:
+    from chestgan_core.publishing.writing.provenance import AskedCounts
+
+LABELS = {
+    "boxes": "JSON: [x0, y0, x1, y1] in pixels of each tumour asked for; [] for none; null: nothing was said",
+    "position": "In the lungs, from 0 (base) to 1 (apex), as asked for; NaN: nothing was said",
+    "class": "What the image was to show, not a diagnosis",
+    "sha256": "Over the levels of the image",
+    "offset": "Of the PNG in its tar, bytes",
+}
+"""What columns of labels.parquet mean that do not say it themselves."""
+
 
 @dg.asset(
     partitions_def=experiments,
@@ -36,7 +49,7 @@ from chestgan_core.config.experiment import load_experiment
     kinds={"pytorch", "parquet", "s3"},
     tags=SYNTHETIC_IMAGES,
     owners=OWNERS,
-    code_version="3",
+    code_version="4",
     pool=evaluation_pool(),
     op_tags=GO_FIRST,
     retry_policy=RETRY,
@@ -54,7 +67,7 @@ def synthetic_image_set(
     context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
 ) -> Iterator[dg.MaterializeResult]:
     """Images from numbered seeds, with labels, card and manifest. An image depends on the model and its seed only."""
-    from chestgan_core.publishing.reader.labels import LabelRow
+    from chestgan_core.publishing.reader.labels import schema
     from chestgan_core.publishing.release import release_experiment
 
     with one_line_failures(), metered(store, machine) as meter, machine.scratch() as folder:
@@ -66,12 +79,14 @@ def synthetic_image_set(
             metadata={
                 URI: released.uri,
                 ROW_COUNT: released.images,
-                COLUMNS: columns_of_rows(LabelRow),
+                COLUMNS: columns_of_parquet(schema(), LABELS),
                 SIZE: released.bytes,
                 "card": dg.MetadataValue.md(released.summary),
                 "whole card": beside(f"{released.uri}/", "card.html"),
                 "samples": picture(released.samples_png, "the first synthetic images"),
                 "images": released.images,
+                "conditions": ", ".join(released.conditions) or "none",
+                **_asked(released.asked),
                 "download command": dg.MetadataValue.md(f"`chestgan sets fetch {experiment.name}`"),
                 **meter.read().metadata(released.images),
             },
@@ -84,6 +99,18 @@ def synthetic_image_set(
             ],
         )
     )
+
+
+def _asked(counts: "AskedCounts | None") -> dict[str, int]:
+    """Of a generator that is told of tumours: what its images were asked for."""
+    if counts is None:
+        return {}
+    return {
+        "images asked for tumours": counts.tumour,
+        "images asked for none": counts.none,
+        "images of which nothing was said": counts.unsaid,
+        "tumours asked for": counts.boxes,
+    }
 
 
 @dg.asset(
@@ -112,11 +139,14 @@ def synthetic_set_index(store: StoreResource) -> dg.MaterializeResult:
             "withdrawn": sum(bool(entry.withdrawn) for entry in index.entries),
             "deprecated": sum(bool(entry.deprecated) for entry in index.entries),
             "published sets": compact_table(
-                ("set", "version", "images", "pixels", "bits", "bytes", "state", "reason", "use instead"),
+                (
+                    *("set", "version", "images", "pixels", "bits", "bytes", "conditions"),
+                    *("state", "reason", "use instead"),
+                ),
                 [
                     (
                         *(entry.name, entry.version, entry.images, entry.resolution, entry.bits, entry.bytes),
-                        *(entry.state, entry.reason, entry.replacement),
+                        *(", ".join(entry.conditions), entry.state, entry.reason, entry.replacement),
                     )
                     for entry in index.entries
                 ],

@@ -18,8 +18,9 @@ from chestgan_core.publishing.split.rows import split_rows
 from chestgan_core.publishing.split.table import SPLIT, split_csv
 from chestgan_core.publishing.transfer.generated_upload import publish_plan
 from chestgan_core.publishing.writing.contents import ExtraFile, plan_set, weights_file
-from chestgan_core.publishing.writing.documents import summary_of
+from chestgan_core.publishing.writing.documents import card_of, summary_of
 from chestgan_core.publishing.writing.gathering import gather_provenance
+from chestgan_core.publishing.writing.provenance import AskedCounts
 from chestgan_core.slices.training_set import open_training_set
 from chestgan_core.store.store import Store
 from chestgan_core.training.devices import pick_device
@@ -29,7 +30,9 @@ from chestgan_core.training.run_manifest import GENERATOR_FILE, read_run_manifes
 
 @dataclass(frozen=True)
 class Release:
-    """A published set. images: rows of its labels. summary: of its card, Markdown."""
+    """A published set. images: rows of its labels. conditions: what the generator was told of them. asked: counts of
+    what they were asked to show, where it was told of tumours. summary: of its card, Markdown.
+    """
 
     uri: str
     version: str
@@ -37,6 +40,8 @@ class Release:
     bytes: int
     samples_png: builtins.bytes
     summary: str
+    conditions: tuple[str, ...] = ()
+    asked: AskedCounts | None = None
 
 
 def release_experiment(store: Store, experiment: Experiment, device: str, folder: Path) -> Release:
@@ -81,6 +86,8 @@ def release_experiment(store: Store, experiment: Experiment, device: str, folder
         bytes=published.bytes,
         samples_png=(written / SAMPLES).read_bytes(),
         summary=summary_of(written, published.version, published.uri),
+        conditions=plan.facts.conditions,
+        asked=card_of(written).asked if plan.facts.has_boxes else None,
     )
 
 

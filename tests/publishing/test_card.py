@@ -23,9 +23,10 @@ from chestgan_core.publishing.transfer.verifying import verify_set
 from chestgan_core.publishing.writing.contents import FileFacts
 from chestgan_core.publishing.writing.documents import DOCUMENTS, card_facts, set_documents, summary_of
 from chestgan_core.publishing.writing.gathering import source_facts
-from chestgan_core.publishing.writing.provenance import CardFacts, read_provenance
+from chestgan_core.publishing.writing.provenance import AskedCounts, CardFacts, read_provenance
 from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.training.weights import LoadedGenerator
+from tests.publishing.boxed_sets import write_boxed_set
 from tests.publishing.card_facts import ALL_RULES, gathered, metrics_of, rows_of
 
 FACTS = SetFacts(
@@ -394,6 +395,17 @@ def test_the_card_of_a_set_with_boxes_says_what_they_are_and_what_was_not_done()
         assert said in card, said
     assert "null where nothing was said" in readme(gathered(), asked())
     assert "was given by whoever made this set" in readme(gathered(), asked(layouts="given"))
+
+
+def test_the_card_counts_what_was_asked_and_the_counts_add_up(
+    asking: LoadedGenerator, provenance: dict[str, str], tmp_path: Path
+) -> None:
+    made = write_boxed_set(asking, tmp_path / "set", provenance, images=9)
+    assert "4 images, 6 tumours in all; 3 images for none; of 2 nothing was said" in (
+        made.path / "README.md"
+    ).read_text(encoding="utf-8")
+    counts = read_provenance((made.path / "provenance.json").read_bytes(), "here").asked
+    assert counts == AskedCounts(tumour=4, none=3, unsaid=2, boxes=6)
 
 
 def test_the_card_of_a_set_without_boxes_says_that_nothing_is_known_about_tumours() -> None:

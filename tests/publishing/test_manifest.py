@@ -178,8 +178,8 @@ def replace_images(folder: SetFolder, image: bytes) -> SetFolder:
             row["offset"] = archive.offset + BLOCK
             add_file(archive, row["file"], image)
             add_file(archive, json_name(row["index"]), label_json(row))
-    with labels_file(folder.path / "labels.parquet") as append:
-        append(rows)
+    with labels_file(folder.path / "labels.parquet") as labels:
+        labels.append(rows)
     manifest = json.loads(json.dumps(dict(folder.manifest)))
     for item in manifest["objects"]:
         data = (folder.path / Path(item["key"]).name).read_bytes()

@@ -28,6 +28,7 @@ from chestgan_core.publishing.writing.image_tars import (
     tar_count,
 )
 from chestgan_core.publishing.writing.labels_file import labels_file
+from chestgan_core.publishing.writing.provenance import AskedCounts
 from chestgan_core.publishing.writing.tar_writer import IMAGES_PER_TAR, tar_name
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import StoredObject, folder_of
@@ -70,8 +71,8 @@ def publish_plan(store: Store, plan: SetPlan, folder: Path, made_of: Sequence[st
     for _ in range(_TRIES):
         try:
             require_none_forgotten(store, made_of)
-            tars = _stage_all(staging, plan, folder)
-            ready = _commit(store, staging, plan, folder, tars)
+            tars, asked = _stage_all(staging, plan, folder)
+            ready = _commit(store, staging, plan, folder, tars, asked)
             _keep(store, ready, made_of)
         except Forgotten:
             staging.delete()
@@ -109,14 +110,16 @@ def _vanishing() -> Iterator[None]:
         raise _Vanished from error
 
 
-def _stage_all(staging: Staging, plan: SetPlan, folder: Path) -> list[FileFacts]:
-    """All tars in the store, in order; and labels.parquet and samples.png in the folder."""
+def _stage_all(staging: Staging, plan: SetPlan, folder: Path) -> tuple[list[FileFacts], AskedCounts]:
+    """All tars in the store, in order, and what their images were asked for; labels.parquet and samples.png in the
+    folder.
+    """
     facts = plan.facts
     tars: list[FileFacts] = []
     uploading: Future[FileFacts] | None = None
     with (
         Progress(f"synthetic set  {facts.name}", total=facts.images, unit="images") as progress,
-        labels_file(folder / LABELS) as append,
+        labels_file(folder / LABELS) as labels,
         ThreadPoolExecutor(1, "upload") as pool,
     ):
         there = _found(staging, plan, progress)
@@ -128,7 +131,7 @@ def _stage_all(staging: Staging, plan: SetPlan, folder: Path) -> list[FileFacts]
                 staged = staging.find(number)
                 if staged is None:
                     raise _Vanished
-                append(staged.labels(number, facts))
+                labels.append(staged.labels(number, facts))
                 tars.append(staged.facts)
 
         with closing(
@@ -138,7 +141,7 @@ def _stage_all(staging: Staging, plan: SetPlan, folder: Path) -> list[FileFacts]
                 if uploading is not None:
                     tars.append(uploading.result())
                 take_those_before(tar.number)
-                append(tar.rows)
+                labels.append(tar.rows)
                 uploading = pool.submit(_upload, staging, plan, tar, folder)
         if uploading is not None:
             tars.append(uploading.result())
@@ -149,7 +152,7 @@ def _stage_all(staging: Staging, plan: SetPlan, folder: Path) -> list[FileFacts]
             staging.fetch(0, tars[0], first)
         write_samples(first, facts, folder)
         first.unlink()
-    return tars
+    return tars, labels.asked
 
 
 def _found(staging: Staging, plan: SetPlan, progress: Progress) -> set[int]:
@@ -173,10 +176,12 @@ def _upload(staging: Staging, plan: SetPlan, tar: ImageTar, folder: Path) -> Fil
     return FileFacts(tar.bytes, tar.sha256)
 
 
-def _commit(store: Store, staging: Staging, plan: SetPlan, folder: Path, tars: list[FileFacts]) -> SetFolder:
+def _commit(
+    store: Store, staging: Staging, plan: SetPlan, folder: Path, tars: list[FileFacts], asked: AskedCounts
+) -> SetFolder:
     """The set under its final keys; the manifest last."""
     names = {tar_name(number): tar for number, tar in enumerate(tars)}
-    manifest = finish_set(plan, folder, names)
+    manifest = finish_set(plan, folder, names, asked)
     ready = parse_set(manifest, folder, str(folder))
     begin_status(store, ready.facts.name, ready.version)
     place = folder_of(ready.manifest_key)

@@ -26,7 +26,7 @@ from chestgan_core.publishing.reader.set_folder import GENERATOR
 from chestgan_core.publishing.split.table import SPLIT
 from chestgan_core.publishing.writing.card_data import left_out, source, who
 from chestgan_core.publishing.writing.card_measures import legacy, measures, of_what_was_asked
-from chestgan_core.publishing.writing.provenance import CardFacts
+from chestgan_core.publishing.writing.provenance import AskedCounts, CardFacts
 
 SAMPLES_ON_PICTURE = 64
 
@@ -172,6 +172,7 @@ def _images(card: CardFacts) -> tuple[tuple[str, str], ...]:
             "levels",
         ),
         ("boxes", _boxes(facts)),
+        *((("asked for tumours", _counts(card.asked)),) if facts.has_boxes and card.asked else ()),
         (
             "position",
             "from 0 (base of the lungs) to 1 (apex), as it was asked for; null where nothing was said"
@@ -180,6 +181,11 @@ def _images(card: CardFacts) -> tuple[tuple[str, str], ...]:
         ),
     )
     return pairs
+
+
+def _counts(asked: AskedCounts) -> str:
+    found = f"{asked.tumour:,} images, {asked.boxes:,} tumours in all; {asked.none:,} images for none"
+    return f"{found}; of {asked.unsaid:,} nothing was said" if asked.unsaid else found
 
 
 def _is_asked(facts: SetFacts) -> bool:

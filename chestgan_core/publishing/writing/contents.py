@@ -26,7 +26,7 @@ from chestgan_core.publishing.reader.set_folder import LABELS, SAMPLES
 from chestgan_core.publishing.reader.tars import read_member
 from chestgan_core.publishing.writing.asked import LayoutSource, conditions_of, drawn_layouts
 from chestgan_core.publishing.writing.documents import card_facts, set_documents
-from chestgan_core.publishing.writing.provenance import provenance_from
+from chestgan_core.publishing.writing.provenance import AskedCounts, provenance_from
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import StoredObject, canonical_json, content_version, folder_of, sha256_of
 from chestgan_core.training.weights import LoadedGenerator
@@ -162,11 +162,11 @@ def _framed(units: NDArray[np.float32], boxes: Sequence[Sequence[Sequence[float]
     return draw_boxes(image_grid(units, GRID_COLUMNS, scale, GRID_GAP), placed, scale)
 
 
-def finish_set(plan: SetPlan, folder: Path, tars: Mapping[str, FileFacts]) -> bytes:
+def finish_set(plan: SetPlan, folder: Path, tars: Mapping[str, FileFacts], asked: AskedCounts) -> bytes:
     """Write the files beside the images into a folder, and return the manifest of the set.
 
-    In the folder are labels.parquet and samples.png; the tars, name -> size and sha256, may be elsewhere. Nothing is a
-    set before the manifest is written, which is left to the caller.
+    In the folder are labels.parquet and samples.png; the tars, name -> size and sha256, may be elsewhere. asked: what
+    the labels say. Nothing is a set before the manifest is written, which is left to the caller.
     """
     files = {**tars, **{name: facts_of(folder / name) for name in (LABELS, SAMPLES)}}
     network = plan.generator.experiment.network.model_dump()
@@ -176,7 +176,8 @@ def finish_set(plan: SetPlan, folder: Path, tars: Mapping[str, FileFacts]) -> by
         with replacing(folder / name) as path:
             path.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
         files[name] = facts_of(folder / name)
-    for name, data in set_documents(card_facts(plan.facts, network, plan.provenance, files), samples).items():
+    card = card_facts(plan.facts, network, plan.provenance, files, asked)
+    for name, data in set_documents(card, samples).items():
         with replacing(folder / name) as path:
             path.write_bytes(data)
         files[name] = facts_of(folder / name)

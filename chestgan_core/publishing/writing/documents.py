@@ -17,6 +17,7 @@ from chestgan_core.publishing.writing import croissant, provenance
 from chestgan_core.publishing.writing.card import card_document, summary_document
 from chestgan_core.publishing.writing.hub_fields import hub_fields
 from chestgan_core.publishing.writing.provenance import (
+    AskedCounts,
     CardFacts,
     ListedFile,
     provenance_from,
@@ -36,6 +37,7 @@ def card_facts(
     network: Mapping[str, Any],
     given: Mapping[str, Any],
     files: "Mapping[str, FileFacts]",
+    asked: AskedCounts | None = None,
 ) -> CardFacts:
     """Everything that a card says.
 
@@ -44,6 +46,7 @@ def card_facts(
         network: The section of the experiment, plain data.
         given: The fields of Provenance as plain data; `source` and `source_licence` at least.
         files: Name -> size and sha256 of every file of the set but the four documents.
+        asked: What the images were asked to show, where it was counted.
 
     Raises:
         KeyError: There is no `source` or no `source_licence`.
@@ -51,7 +54,7 @@ def card_facts(
     """
     typed = provenance_from(given)
     listed = tuple(ListedFile(name, one.bytes, one.sha256) for name, one in sorted(files.items()))
-    return CardFacts(facts, dict(network), typed, statements_of(facts, typed), listed)
+    return CardFacts(facts, dict(network), typed, statements_of(facts, typed), listed, asked)
 
 
 def set_documents(card: CardFacts, samples_png: bytes) -> dict[str, bytes]:
@@ -70,6 +73,10 @@ def summary_of(folder: Path, version: str, address: str) -> str:
 
     Raises DamagedObject.
     """
+    return as_markdown(summary_document(card_of(folder), version, address))
+
+
+def card_of(folder: Path) -> CardFacts:
+    """What the card of a set in a folder says, as data. Raises DamagedObject."""
     path = folder / provenance.FILE
-    card = read_provenance(path.read_bytes(), str(path))
-    return as_markdown(summary_document(card, version, address))
+    return read_provenance(path.read_bytes(), str(path))

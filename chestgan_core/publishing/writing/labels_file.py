@@ -15,18 +15,26 @@ import pyarrow as pa
 from chestgan_core.local.files import replacing
 from chestgan_core.local.parquet import parquet_stream
 from chestgan_core.publishing.reader.labels import LabelRow, schema
+from chestgan_core.publishing.writing.provenance import AskedCounts
+
+
+class LabelsFile:
+    """labels.parquet while it is written. asked: what the images so far were asked to show."""
+
+    def __init__(self, write: Callable[[pa.Table], None]) -> None:
+        self._write, self.asked = write, AskedCounts()
+
+    def append(self, rows: Sequence[LabelRow]) -> None:
+        """The rows of a tar."""
+        self._write(pa.Table.from_pylist([_plain(row) for row in rows], schema=schema()))
+        self.asked = self.asked.with_labels(row["boxes"] for row in rows)
 
 
 @contextmanager
-def labels_file(path: Path) -> Iterator[Callable[[Sequence[LabelRow]], None]]:
-    """The function that appends the rows of a tar; the file appears when the block ends without an error."""
-    columns = schema()
-
-    def append(rows: Sequence[LabelRow]) -> None:
-        write(pa.Table.from_pylist([_plain(row) for row in rows], schema=columns))
-
-    with replacing(path) as part, parquet_stream(part, columns) as write:
-        yield append
+def labels_file(path: Path) -> Iterator[LabelsFile]:
+    """The file, which appears when the block ends without an error."""
+    with replacing(path) as part, parquet_stream(part, schema()) as write:
+        yield LabelsFile(write)
 
 
 def _plain(row: LabelRow) -> dict[str, Any]:

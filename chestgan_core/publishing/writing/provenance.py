@@ -6,7 +6,7 @@ hash of its files, and the same run must give the same version.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -23,6 +23,7 @@ from chestgan_core.evaluation.scoring.report_payload import ExtractorInfo
 from chestgan_core.evaluation.thesis.block import ThesisRow
 from chestgan_core.local.json_text import parse_json
 from chestgan_core.publishing.fields import NotNegative, Sha256, Text
+from chestgan_core.publishing.reader.labels import Boxes
 from chestgan_core.publishing.reader.manifest import SetFacts, facts_from
 from chestgan_core.publishing.split.counts import SplitCounts
 from chestgan_core.store.artefacts import parse_typed
@@ -157,6 +158,28 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class AskedCounts:
+    """What the images of a set were asked to show. tumour, none: how many were asked for tumours, and for none;
+    unsaid: of which nothing was said. boxes: of all tumours.
+    """
+
+    tumour: NotNegative = 0
+    none: NotNegative = 0
+    unsaid: NotNegative = 0
+    boxes: NotNegative = 0
+
+    def with_labels(self, labels: Iterable[Boxes]) -> "AskedCounts":
+        """With the boxes of further images."""
+        counts = [None if boxes is None else len(boxes) for boxes in labels]
+        return AskedCounts(
+            tumour=self.tumour + sum(bool(count) for count in counts),
+            none=self.none + counts.count(0),
+            unsaid=self.unsaid + counts.count(None),
+            boxes=self.boxes + sum(count or 0 for count in counts),
+        )
+
+
+@dataclass(frozen=True)
 class Statements:
     """The fixed sentences of a card (statements.py). asked: what its labels say beside the class."""
 
@@ -179,13 +202,16 @@ class ListedFile:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """Everything a card says. network: of the generator, as its experiment has it. files: but those of the card."""
+    """Everything a card says. network: of the generator, as its experiment has it. files: but those of the card. asked:
+    None where it was not counted.
+    """
 
     set: SetFacts
     network: dict[str, Any]
     provenance: Provenance
     statements: Statements
     files: tuple[ListedFile, ...]
+    asked: AskedCounts | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -196,6 +222,7 @@ class CardFacts:
             "network": self.network,
             "provenance": self.provenance.as_json(),
             "statements": asdict(self.statements),
+            "asked": asdict(self.asked) if self.asked else None,
             "files": [asdict(one) for one in self.files],
         }
 
@@ -212,6 +239,7 @@ class _File:
     provenance: Provenance
     statements: Statements
     files: Annotated[tuple[ListedFile, ...], Field(max_length=1_000_000)]
+    asked: AskedCounts | None
 
 
 def provenance_from(value: Mapping[str, Any]) -> Provenance:
@@ -237,4 +265,4 @@ def read_provenance(data: bytes, where: str) -> CardFacts:
         cause = f"is of format {found.format}, which a newer version of chestgan writes"
         raise DamagedObject(where, cause, "install that version")
     facts = facts_from(value.get("set"), where)
-    return CardFacts(facts, found.network, found.provenance, found.statements, found.files)
+    return CardFacts(facts, found.network, found.provenance, found.statements, found.files, found.asked)

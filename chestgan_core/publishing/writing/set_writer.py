@@ -90,16 +90,16 @@ def write_set(
     tars: dict[str, FileFacts] = {}
     with (
         Progress(f"synthetic set  {plan.facts.name}", total=count, unit="images") as progress,
-        labels_file(folder / LABELS) as append,
+        labels_file(folder / LABELS) as labels,
     ):
         numbers = range(tar_count(plan.facts))
         made = make_tars(generator, plan.facts, numbers, folder, progress, layouts=plan.layouts, durable=True)
         for tar in made:
-            append(tar.rows)
+            labels.append(tar.rows)
             tars[tar.path.name] = FileFacts(tar.bytes, tar.sha256)
             if tar.number == 0:
                 write_samples(tar.path, plan.facts, folder)
-    manifest = finish_set(plan, folder, tars)
+    manifest = finish_set(plan, folder, tars, labels.asked)
     with replacing(folder / MANIFEST) as path:
         path.write_bytes(manifest)
     return parse_set(manifest, folder, str(folder / MANIFEST))
