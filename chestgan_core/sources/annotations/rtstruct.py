@@ -49,7 +49,7 @@ def read_structures(
     }
     regions = list(items_of(structures, "StructureSetROISequence", MAX_REGIONS))
     found.defects[Defect.NO_OBJECT] += not regions
-    series = _series_of(structures)
+    series, frame = _series_of(structures), _frame_of(structures)
     for region in regions:
         number = whole_of(region, "ROINumber")
         if not is_tumour(rules, printable_of(region, "ROIName"), types.get(number, "")):
@@ -61,7 +61,8 @@ def read_structures(
         if not drawn:
             found.defects[Defect.NEVER_DRAWN] += 1
             continue
-        stacks, lost = places.candidates(patient, uid_of(region, "ReferencedFrameOfReferenceUID"), series)
+        in_frame = uid_of(region, "ReferencedFrameOfReferenceUID") or frame
+        stacks, lost = places.candidates(patient, in_frame, series)
         _read_region(drawn, stacks, lost, places, patient, found)
     return found
 
@@ -81,6 +82,15 @@ def _series_of(structures: "Dataset") -> set[str]:
         for study in items_of(frame, "RTReferencedStudySequence", MAX_REGIONS)
         for series in items_of(study, "RTReferencedSeriesSequence", MAX_REGIONS)
     }
+
+
+def _frame_of(structures: "Dataset") -> str:
+    """The frame of reference of the whole object, where it has a single one."""
+    frames = {
+        uid_of(frame, "FrameOfReferenceUID")
+        for frame in items_of(structures, "ReferencedFrameOfReferenceSequence", MAX_REGIONS)
+    }
+    return frames.pop() if len(frames) == 1 else ""
 
 
 def _read_region(

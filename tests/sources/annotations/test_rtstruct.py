@@ -152,6 +152,14 @@ def test_a_position_counts_in_the_frame_of_reference_of_the_slices_only(
     assert bool(found.unsure) == (defect is Defect.OTHER_FRAME)
 
 
+def test_a_region_that_does_not_say_its_frame_of_reference_is_in_the_only_one_of_its_object() -> None:
+    made = structure_set(("GTV-1", "GTV", [contour(square())]))
+    del made.StructureSetROISequence[0].ReferencedFrameOfReferenceUID
+    assert len(read_structures(made, RULES, places(), PATIENT).boxes) == 1
+    made.ReferencedFrameOfReferenceSequence = []
+    assert +read_structures(made, RULES, places(), PATIENT).defects == {Defect.NO_SERIES: 1}
+
+
 def test_a_position_that_fits_two_scans_is_placed_on_the_one_that_the_structure_set_names() -> None:
     two = places(SCAN, stack(series="2.25.5"))
     assert [box.sop_uid for box in read(contour(square()), where=two).boxes] == [SLICE.name]
