@@ -95,8 +95,11 @@ def _estimate(experiment: Experiment) -> str:
 
 
 def materialize_chain(store: Store, dataset: str, experiment: str) -> None:
-    """series_catalog, every patient, training_set, then the experiment. Raises DemoFailed at the first failure."""
+    """series_catalog, every patient, tumour boxes, training_set, then the experiment. Raises DemoFailed at the first
+    failure.
+    """
     from chestgan_assets.definitions import defs
+    from chestgan_assets.partitions import ANNOTATED
 
     with dg.DagsterInstance.get() as instance:
 
@@ -122,6 +125,8 @@ def materialize_chain(store: Store, dataset: str, experiment: str) -> None:
                 if error.transient:
                     raise
                 _log.warning("continues without this patient: %s", error)
+        if dataset in ANNOTATED:
+            run("tumour_annotations_job", dataset)
         run("training_set_job", dataset)
         run("synthetic_set_job", experiment)
 
