@@ -195,5 +195,6 @@ _LISTED = 10  # patients of which a line is printed; --json has all
 def _subject_line(one: dict[str, Any]) -> str:
     tumour = "no tumour"
     if one["asked_mm3"]:
-        tumour = f"tumour of {one['measured_mm3'] / 1000:.1f} ml, asked for {one['asked_mm3'] / 1000:.1f} ml"
+        asked, bright = one["asked_mm3"] / 1000, one["tumour_mm3"] / 1000
+        tumour = f"asked for a tumour of {asked:.1f} ml, {bright:.1f} ml are bright"
     return f"{one['name']}  {one['slices']} slices, SSIM of neighbours {one['neighbour_ssim']:.3f}, {tumour}"

@@ -4,7 +4,9 @@ In: slices of one series or of one synthetic patient, from base to apex, and box
 same spacing is the measure of what to expect of neighbours.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,38 @@ from chestgan_core.metrics.similarity import ssim
 MIN_CONTRAST = 0.2
 _RING = 2  # pixels around a box that are its surroundings
 _BRIGHT = 90  # percentile of the box that is the brightness of the tumour
+
+
+@dataclass(frozen=True)
+class StackMeasures:
+    """neighbour_ssim: mean SSIM of each slice and the next. spacing_mm: between them. boxes_mm3: of ellipses in the
+    boxes. tumour_mm3: of what is bright in them.
+    """
+
+    neighbour_ssim: float
+    spacing_mm: float
+    boxes_mm3: float
+    tumour_mm3: float
+
+    @property
+    def filled(self) -> float | None:
+        """The part of the ellipses that is bright; None without boxes. Real tumours do not fill them either."""
+        return self.tumour_mm3 / self.boxes_mm3 if self.boxes_mm3 else None
+
+
+def measure_stack(
+    stack: Tensor, boxes: Sequence[Sequence[Edges]], pixel_mm: float, spacing_mm: float
+) -> StackMeasures:
+    """What can be said of a stack, real or synthetic; arguments as of `tumour_mm3`, at least two slices."""
+    ellipses = sum(
+        math.pi / 4 * (right - left) * (bottom - top) for some in boxes for left, top, right, bottom in some
+    )
+    return StackMeasures(
+        float(neighbour_similarity(stack).mean()),
+        spacing_mm,
+        ellipses * pixel_mm**2 * spacing_mm,
+        tumour_mm3(stack, boxes, pixel_mm, spacing_mm),
+    )
 
 
 def neighbour_similarity(stack: Tensor) -> NDArray[np.float64]:

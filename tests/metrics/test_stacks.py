@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from chestgan_core.layouts.subject import Ellipsoid
-from chestgan_core.metrics.stacks import neighbour_similarity, slices_at, tumour_mm3
+from chestgan_core.metrics.stacks import measure_stack, neighbour_similarity, slices_at, tumour_mm3
 
 LUNG, TUMOUR = -0.4, 0.7
 BALL = Ellipsoid(x=30, y=26, z_mm=50, axes_mm=(40, 32, 36))
@@ -53,6 +53,15 @@ def test_a_box_at_the_edge_and_one_smaller_than_a_pixel_are_measured() -> None:
     stack[0, 0, 0, 0] = stack[0, 0, 8, 8] = TUMOUR
 
     assert tumour_mm3(stack, [[(0, 0, 0.4, 0.4), (8.2, 8.2, 8.6, 8.6)]], 1, 1) == 2
+
+
+def test_a_tumour_that_fills_its_boxes_and_one_that_does_not_are_told_apart() -> None:
+    stack, boxes = ball(2)
+    small, _ = ball(2, scale=0.8)
+
+    assert measure_stack(stack, boxes, 1, 2).filled == pytest.approx(1, abs=0.05)
+    assert measure_stack(small, boxes, 1, 2).filled == pytest.approx(0.8**3, abs=0.05)
+    assert measure_stack(stack, [[] for _ in boxes], 1, 2).filled is None
 
 
 def test_neighbours_of_another_series_are_less_alike_than_its_own() -> None:
