@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from chestgan_core.cli.main import main, parser
+from chestgan_core.config.conditions import Conditions, TumourCondition
 from chestgan_core.config.dataset import Dataset
 from chestgan_core.config.experiment import Experiment, load_experiment, parse_experiment
 from chestgan_core.networks.registry import build_generator
@@ -30,6 +31,7 @@ from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
 from chestgan_core.training.weights import LoadedGenerator, load_generator, save_generator
 from chestgan_core.tuning.space import SearchSpace
+from tests.layouts.chests import table_of_chests
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -103,7 +105,8 @@ def first_what_others_need(command: str) -> tuple[int, str]:
 
 def save_random_generator(experiment: Experiment, folder: Path) -> LoadedGenerator:
     folder.mkdir()
-    save_generator(folder, build_generator(experiment), experiment)
+    layouts = table_of_chests() if experiment.conditions else None
+    save_generator(folder, build_generator(experiment), experiment, layouts=layouts)
     return load_generator(folder)
 
 
@@ -111,7 +114,8 @@ def save_random_generator(experiment: Experiment, folder: Path) -> LoadedGenerat
 def place(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory, phantom_folder: Path) -> Path:
     """A folder with the sets that the pages name, fetched and converted as they do it, and slices of phantoms."""
     folder = tmp_path_factory.mktemp("reader")
-    experiment = load_experiment("demo")
+    told = Conditions(position=True, tumour=TumourCondition())
+    experiment = load_experiment("demo").model_copy(update={"conditions": told})
     generator = save_random_generator(experiment, folder / "model")
     conditional = load_experiment("lung-dcgan-64-classes")
     narrow = conditional.network.model_copy(update={"generator_width": 8})
@@ -120,7 +124,7 @@ def place(embedded: EmbeddedStore, tmp_path_factory: pytest.TempPathFactory, pha
     )
     facts = {"source": "generated phantom images", "source_licence": "none needed", "image_kind": "phantom"}
     ready = [
-        write_set(generator, experiment, 20, 0, folder / "written", facts),
+        write_set(generator, experiment, 20, 0, folder / "written", facts, tumour_fraction=0.5),
         write_set(of_classes, conditional, 30, 0, folder / "written-classes", facts),
     ]
     with pytest.MonkeyPatch.context() as patch:
