@@ -16,7 +16,7 @@ PATIENTS = [f"P{at // 6}" for at in range(60)]
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return train_detector(*spots(8, seed=0), seed=0, images_seen=640, augment=True)
+    return train_detector(*spots(8, seed=0), seed=0, images_seen=400, augment=True)
 
 
 def placed(detector: Detector, images: Tensor, asked: Boxes) -> Placement:
