@@ -135,7 +135,7 @@ def curve_png(block: TumourBlock) -> bytes:
         ax = figure.subplots()
         if (alone := block.of(SYNTHETIC)) is not None:
             colour, _, line = LOOK[SYNTHETIC]
-            label = f"{_named(SYNTHETIC, block)}, no real patient"
+            label = f"synthetic, no {block.image_kind} patient"
             ax.axhline(
                 alone.average_precision.value, color=colour, linestyle=line, linewidth=1.2, label=label
             )
