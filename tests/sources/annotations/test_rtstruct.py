@@ -63,8 +63,8 @@ def test_a_slanted_outline_keeps_its_shape_in_the_mask() -> None:
     (box,) = found.boxes
     mask = mask_of(box)
     assert mask is not None
-    assert box.edges == (10, 10, 21, 21)
-    assert np.array_equal(mask, np.tri(11, dtype=bool)[::-1])
+    assert box.edges == (10, 10, 20, 20)
+    assert np.array_equal(mask, np.tri(10, dtype=bool)[::-1])
 
 
 def test_contours_of_a_region_are_united_holes_cut_and_separate_parts_are_boxes_of_their_own() -> None:
