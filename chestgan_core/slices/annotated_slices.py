@@ -7,7 +7,7 @@ A slice without a box shows no tumour only where somebody looked for one: where 
 has a box on another slice, which whoever drew it saw among all of them. Of any other series, and of a slice whose own
 annotation could not be used, nothing is known. Two scans or reconstructions in one series are annotated apart: who
 marks one of them leaves the other unmarked. Measurements are often drawn on one slice of a tumour that many show: where
-boxes reach over less than half of their width along the body, the slices within that width of them are unknown.
+boxes reach over less than half of their width along the body, the slices within half of it beside them are unknown.
 
 "No tumour" means that nobody marked one there. A slice right above or below the marked ones may show a thin part of it.
 """
@@ -152,7 +152,7 @@ def _measured_in_part(slices: Sequence[Candidate]) -> list[tuple[float, float]]:
     """Ranges of position_mm in which a tumour may lie that was marked on few of the slices that show it.
 
     slices: of one stack. Neighbours with boxes are one run, as high as the slices are apart; a tumour that was marked
-    throughout is about as high as wide.
+    throughout is about as high as wide, and one slice is measured where it is widest.
     """
     ordered = sorted(slices, key=lambda each: each.row.position_mm)
     gaps = [high.row.position_mm - low.row.position_mm for low, high in pairwise(ordered)]
@@ -162,9 +162,9 @@ def _measured_in_part(slices: Sequence[Candidate]) -> list[tuple[float, float]]:
         if is_marked:
             members = list(run)
             low, high = members[0].row.position_mm, members[-1].row.position_mm
-            width = max(max(box.width_mm, box.height_mm) for each in members for box in each.boxes)
-            if high - low + spacing < width / 2:
-                ranges.append((low - width, high + width))
+            half = max(max(box.width_mm, box.height_mm) for each in members for box in each.boxes) / 2
+            if high - low + spacing < half:
+                ranges.append((low - half, high + half))
     return ranges
 
 

@@ -24,6 +24,8 @@ from chestgan_core.local.parquet import column_names, read_parquet, write_parque
 REMEDY = "make the shard again"
 MAX_ROWS_BYTES = 2**28  # of a shard of half a million slices
 MAX_TEXT = 1024  # characters; DICOM allows 64 for the longest text of a row
+GENERATED = "generated"
+"""Field of the metadata of FILE.safetensors whose slices a generator made; says which, as JSON."""
 UNKNOWN_POSITION = -1.0
 """`position` of a slice whose place in the lungs is not known: pictures, scans of a part of the lungs, slices that show
 no lung.
@@ -166,19 +168,20 @@ def _columns_of(path: Path) -> list[str]:
         return []
 
 
-def read_shard(path: Path, chosen: Sequence[int] | None = None) -> Shard:
+def read_shard(path: Path, chosen: Sequence[int] | None = None, *, synthetic: bool = False) -> Shard:
     """Read a shard, or some of its slices.
 
     Args:
         path: FILE.safetensors, with FILE.parquet beside it.
         chosen: Indices of the slices to read, in this order; by default all. Only these are read into memory.
+        synthetic: Read slices that a generator made, too: no generator is trained on, or judged by, what one made.
 
     Returns:
         (N, size, size) int16 in HU, and N rows.
 
     Raises:
-        BadInput: A file is missing or damaged, the slices are not square int16 ones, the two do not belong together, or
-            an index is out of range.
+        BadInput: A file is missing or damaged, the slices are not square int16 ones or a generator made them, the two
+            do not belong together, or an index is out of range.
 
     Examples:
         >>> import tempfile
@@ -195,6 +198,8 @@ def read_shard(path: Path, chosen: Sequence[int] | None = None) -> Shard:
         with safe_open(path, framework="np") as file:
             require_slices(file, path)
             metadata = file.metadata() or {}
+            if GENERATED in metadata and not synthetic:
+                raise BadInput(path, "holds slices that a generator made", "give slices of scans")
             slices = file.get_tensor("slices") if chosen is None else _read_chosen(file, chosen)
         data = rows_path(path).read_bytes()
     except FileNotFoundError as error:

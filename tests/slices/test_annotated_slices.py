@@ -111,17 +111,17 @@ def test_the_other_slices_of_a_series_with_a_box_show_no_tumour_and_those_of_oth
     ("marked", "expected"),
     [
         ([5], [0, 0, 0, None, None, 1, None, None, 0, 0, 0]),
-        ([5, 6], [0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0]),
+        ([4, 5, 6], [0, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0]),
     ],
     ids=["one slice of it", "throughout"],
 )
 def test_the_slices_around_a_tumour_that_was_measured_on_one_are_unknown(
     marked: list[int], expected: list[int | None]
 ) -> None:
-    """Slices are 3 mm apart and a pixel is 2 mm, so the box is 8 mm wide."""
-    found, _ = annotated(series("p", "1", 11), [box(f"p.1.{at}", 4, 4, 8, 7) for at in marked])
+    """Slices are 3 mm apart and a pixel is 2 mm, so the box is 16 mm wide."""
+    found, _ = annotated(series("p", "1", 11), [box(f"p.1.{at}", 4, 4, 12, 9) for at in marked])
     assert known(found) == expected
-    found, _ = annotated(series("p", "1", 11), [box(f"p.1.{at}", 4, 4, 8, 7) for at in marked], series=["1"])
+    found, _ = annotated(series("p", "1", 11), [box(f"p.1.{at}", 4, 4, 12, 9) for at in marked], series=["1"])
     assert known(found) == [int(at in marked) for at in range(11)], "annotated as a whole"
 
 
