@@ -164,14 +164,11 @@ class AnnotationReader:
         return self.places().patient(name, self.pseudonyms.patient(name))
 
     def _read_report(self, data: bytes, patient: str) -> Found:
-        found = read_report(data, patient, self.synthetic)
-        uids = {*(box.sop_uid for box in found.boxes), *found.unsure}
-        places = {uid: place for uid in uids if (place := self.places().named(uid)) is not None}
-
         def name(uid: str) -> str:
-            return places[uid].name if uid in places else self.pseudonyms.sop(uid)
+            place = self.places().named(uid)
+            return self.pseudonyms.sop(uid) if place is None else place.name
 
-        return found.renamed(self.pseudonyms.series, name)
+        return read_report(data, patient, self.synthetic, name, self.places())
 
 
 def _path(file: "File") -> PurePosixPath:

@@ -29,6 +29,8 @@ Points: TypeAlias = NDArray[np.float64]
 
 SLACK_MM = 0.01
 """Positions are text of a few decimals. What is in the middle between two slices lies on none."""
+MAX_MM = 10_000.0
+"""Coordinates of patients beyond it are damaged."""
 LONE_SLICE_MM = 0.5
 """How far from a slice something may lie that was drawn on it, where neither neighbours nor a thickness say it."""
 

@@ -46,8 +46,27 @@ def filled(outline: "Points", shape: tuple[int, int]) -> Mask:
     return inside
 
 
-def add_boxes(found: Found, mask: Mask, place: "SlicePlace", origin: Origin) -> None:
-    """The boxes of the connected parts (8 neighbours) of a mask over a whole slice, largest first."""
+def add_outline(
+    mask: Mask, points: "Points", place: "SlicePlace", found: Found, cuts_holes: bool = False
+) -> bool:
+    """Draw a closed outline (N, 3) in mm into the mask of a whole slice; whether a part of it lies in the image.
+
+    cuts_holes: what it shares with the mask is taken out of it.
+    """
+    outline = place.pixels_of(points)
+    first, last = outline.min(axis=0) + 0.5, outline.max(axis=0) + 0.5
+    size = (place.columns, place.rows)
+    if (last <= 0).any() or (first >= size).any():
+        found.lose(Defect.OUTSIDE, place.name, place.patient)
+        return False
+    found.defects[Defect.REACHES_OUT] += bool((first < 0).any() or (last > size).any())
+    part = filled(outline, mask.shape)
+    mask[...] = mask ^ part if cuts_holes else mask | part
+    return True
+
+
+def add_boxes(found: Found, mask: Mask, place: "SlicePlace", origin: Origin, name: str = "") -> None:
+    """The boxes of the connected parts (8 neighbours) of a mask over a whole slice, largest first. name: a label."""
     from skimage.measure import label
 
     numbered: np.ndarray = label(mask, connectivity=2)  # type: ignore[no-untyped-call]
@@ -70,7 +89,7 @@ def add_boxes(found: Found, mask: Mask, place: "SlicePlace", origin: Origin) -> 
                 top,
                 right,
                 bottom,
-                label="",
+                label=name,
                 origin=origin,
                 image_width=place.columns,
                 image_height=place.rows,

@@ -16,15 +16,14 @@ from chestgan_core.dicom.identity import text_of, uid_of
 from chestgan_core.reasons import Synthetic
 from chestgan_core.sources.annotations.boxes import Defect, Found
 from chestgan_core.sources.annotations.dicom_values import items_of, numbers_in
-from chestgan_core.sources.annotations.places import Lost, Places, Points, SlicePlace, Stack
-from chestgan_core.sources.annotations.regions import add_boxes, filled, lose
+from chestgan_core.sources.annotations.places import MAX_MM, Lost, Places, Points, SlicePlace, Stack
+from chestgan_core.sources.annotations.regions import add_boxes, add_outline, lose
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 # A planning CT has some hundred slices, a region some contours on each, of some hundred points.
 MAX_REGIONS, MAX_CONTOURS, MAX_POINTS = 1000, 10_000, 20_000
-MAX_MM = 10_000.0
 _NUMBERS = frozenset(b"0123456789+-.eE\\ \0")
 
 
@@ -115,23 +114,14 @@ def _read_region(
         if isinstance(place, Lost):
             lose(found, lost if lost is not None and place.defect is Defect.OFF_SLICES else place)
             continue
-        outline = place.pixels_of(points)
-        first, last = outline.min(axis=0) + 0.5, outline.max(axis=0) + 0.5
-        if (last <= 0).any() or (first >= (place.columns, place.rows)).any():
-            lose(found, Lost(Defect.OUTSIDE, (place,)))
-            continue
-        found.defects[Defect.REACHES_OUT] += bool(
-            (first < 0).any() or (last > (place.columns, place.rows)).any()
-        )
         cuts = text_of(contour, "ContourGeometricType") == "CLOSEDPLANAR_XOR"
-        drawn[place].append((outline, cuts))
+        drawn[place].append((points, cuts))
     for place, outlines in drawn.items():
         mask = np.zeros((place.rows, place.columns), np.bool_)
-        for outline, cuts in outlines:
-            part = filled(outline, mask.shape)
-            mask = mask ^ part if cuts else mask | part
-        add_boxes(found, mask, place, "rtstruct")
-        places.annotated(place, found)
+        inside = [add_outline(mask, points, place, found, cuts) for points, cuts in outlines]
+        if any(inside):
+            add_boxes(found, mask, place, "rtstruct")
+            places.annotated(place, found)
 
 
 def _points(contour: "Dataset") -> "Points | Defect":

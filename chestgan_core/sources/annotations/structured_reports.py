@@ -1,7 +1,7 @@
 """Tumour boxes from DICOM structured reports with planar or volumetric regions (PS3.16 TID 1500, 1410, 1411).
 
 In: a report. Out: one box per region that is drawn on an image (SCOORD), and counts of defects. Regions in patient
-coordinates (SCOORD3D) reference no image, and placing them needs the geometry of all images; they are only counted.
+coordinates (SCOORD3D) reference no image: they are placed where it is known where the slices lie, else only counted.
 
 Image coordinates count lines between pixels: 0, 0 is the top left corner of the first pixel (PS3.3 C.18.6.1.1). An
 outline becomes the smallest box of whole pixels around it.
@@ -9,11 +9,12 @@ outline becomes the smallest box of whole pixels around it.
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chestgan_core.dicom.identity import uid_of
 from chestgan_core.reasons import Synthetic
 from chestgan_core.sources.annotations.boxes import Defect, Found, TumourBox
 from chestgan_core.sources.annotations.voc import UID, whole_box
@@ -21,7 +22,10 @@ from chestgan_core.sources.annotations.voc import UID, whole_box
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
+    from chestgan_core.sources.annotations.places import Places
+
 MAX_FILE_BYTES = 64 * 1024**2  # a report has some 20 KB
+MAX_NUMBERS = 60_000  # of a region in space
 MEASUREMENT_GROUP = "125007", "DCM"
 FINDING = "121071", "DCM"
 # SNOMED CT, with retired codes, as older reports have them. The reports of Lung-PET-CT-Dx have Neoplasm (108369006) if
@@ -36,9 +40,15 @@ HISTOLOGY = {
 }
 
 
-def read_report(file: Path | bytes, patient: str, synthetic: Synthetic = "refuse") -> Found:
+def read_report(
+    file: Path | bytes,
+    patient: str,
+    synthetic: Synthetic = "refuse",
+    names: Callable[[str], str] = str,
+    places: "Places | None" = None,
+) -> Found:
     """The boxes of one report. patient: whose report it is, by the catalog. synthetic: what is done with a report that
-    is flagged so.
+    is flagged so. names: SOP instance UID in the report -> name of the slice. places: where the slices lie, if known.
     """
     import pydicom
 
@@ -57,14 +67,16 @@ def read_report(file: Path | bytes, patient: str, synthetic: Synthetic = "refuse
         if not groups:
             return Found(defects=Counter({Defect.NO_REPORT: 1}))
         for group in groups:
-            _read_group(group, patient, found)
+            _read_group(group, patient, found, names, places)
     except Exception:
         # On damaged bytes pydicom raises errors of any class. Nothing of a damaged report is used.
         return Found(defects=Counter({Defect.UNREADABLE: 1}))
     return found
 
 
-def _read_group(group: "Dataset", patient: str, found: Found) -> None:
+def _read_group(
+    group: "Dataset", patient: str, found: Found, names: Callable[[str], str], places: "Places | None"
+) -> None:
     label = _label(group, found.defects)
     regions = [
         item for item in _items(group, into_groups=False) if item.get("ValueType") in ("SCOORD", "SCOORD3D")
@@ -72,7 +84,10 @@ def _read_group(group: "Dataset", patient: str, found: Found) -> None:
     found.defects[Defect.NO_REGION] += not regions
     for region in regions:
         if region.ValueType == "SCOORD3D":
-            found.lose(Defect.NEEDS_GEOMETRY)
+            if places is None:
+                found.lose(Defect.NEEDS_GEOMETRY)
+            else:
+                _read_in_space(region, label, patient, places, found)
             continue
         image, outline = _image_of(region), _outline(region)
         if isinstance(image, Defect):
@@ -81,10 +96,35 @@ def _read_group(group: "Dataset", patient: str, found: Found) -> None:
         # A report does not have the size of the image, so only negative edges can be recognized as outside.
         whole = outline if isinstance(outline, Defect) else whole_box(outline, (math.inf, math.inf))
         if isinstance(whole, Defect):
-            found.lose(whole, image, patient)
+            found.lose(whole, names(image), patient)
             continue
         found.defects[Defect.REACHES_OUT] += whole.cut
-        found.boxes.append(TumourBox(patient, image, *whole.edges, label=label, origin="sr"))
+        found.boxes.append(TumourBox(patient, names(image), *whole.edges, label=label, origin="sr"))
+
+
+def _read_in_space(region: "Dataset", label: str, patient: str, places: "Places", found: Found) -> None:
+    """A region in patient coordinates (PS3.3 C.18.9)."""
+    import numpy as np
+
+    from chestgan_core.sources.annotations.places import MAX_MM, Lost
+    from chestgan_core.sources.annotations.regions import add_boxes, add_outline, lose
+
+    numbers = np.array([float(number) for number in region.get("GraphicData") or ()])
+    if region.get("GraphicType") != "POLYGON" or len(numbers) < 9:
+        found.lose(Defect.NO_AREA)
+    elif len(numbers) % 3 or len(numbers) > MAX_NUMBERS or not (abs(numbers) <= MAX_MM).all():
+        found.lose(Defect.BAD_CONTOUR)
+    else:
+        points = numbers.reshape(-1, 3)
+        stacks, lost = places.candidates(patient, uid_of(region, "ReferencedFrameOfReferenceUID"), ())
+        place = lost or places.find(points, (), stacks, patient, found)
+        if isinstance(place, Lost):
+            lose(found, place)
+            return
+        mask = np.zeros((place.rows, place.columns), np.bool_)
+        if add_outline(mask, points, place, found):
+            add_boxes(found, mask, place, "sr", label)
+            places.annotated(place, found)
 
 
 def _image_of(region: "Dataset") -> "str | Defect":

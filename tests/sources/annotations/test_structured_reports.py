@@ -3,12 +3,15 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
 from chestgan_core.sources.annotations.boxes import Defect, Found, TumourBox
 from chestgan_core.sources.annotations.structured_reports import read_report
 from tests.sources.annotations.annotation_files import SQUARE, group, image, region, report
+from tests.sources.annotations.slices_in_space import FRAME, around, places, points_of, stack
+from tests.sources.annotations.slices_in_space import PATIENT as SPACE_PATIENT
 
 SOP = "1.3.6.1.4.1.14519.5.2.1.7"
 PATIENT = "Lung_Dx-A0001"
@@ -71,6 +74,52 @@ def test_outlines_become_the_box_around_them(
 def test_regions_without_a_box_are_counted_by_reason(tmp_path: Path, region: Dataset, defect: Defect) -> None:
     assert read(tmp_path, group(region)) == ([], {defect: 1})
     assert defect.loses
+
+
+def in_space(data: object, kind: str = "POLYGON", frame: str = FRAME) -> Dataset:
+    made = region(kind=kind, data=np.ravel(data).tolist(), value="SCOORD3D")  # type: ignore[arg-type]
+    made.ReferencedFrameOfReferenceUID = frame
+    return group(made)
+
+
+PLACE = stack().slices[2]
+POINTS = points_of(PLACE, around(10, 20, 15, 28))
+
+
+def read_in_space(folder: Path, drawn: Dataset) -> Found:
+    path = folder / "report.dcm"
+    report(drawn, patient=SPACE_PATIENT).save_as(path, enforce_file_format=True)
+    found = read_report(path, SPACE_PATIENT, places=places())
+    found.defects = +found.defects
+    return found
+
+
+def test_a_region_in_patient_coordinates_is_placed_where_the_slices_are_known(tmp_path: Path) -> None:
+    found = read_in_space(tmp_path, in_space(POINTS))
+    assert [(box.sop_uid, box.edges, box.label) for box in found.boxes] == [("name 3", (10, 20, 15, 28), "A")]
+    assert found.defects == {Defect.BY_POSITION: 1}
+    assert found.series == {stack().series: SPACE_PATIENT}
+
+
+@pytest.mark.parametrize(
+    ("drawn", "defect"),
+    [
+        (in_space(POINTS + 1.6 * PLACE.normal + 40), Defect.OFF_SLICES),
+        (in_space(POINTS, frame="2.25.1"), Defect.NO_SERIES),
+        (in_space(POINTS, kind="POLYLINE"), Defect.NO_AREA),
+        (in_space(POINTS[:2]), Defect.NO_AREA),
+        (in_space(np.ravel(POINTS)[:-1]), Defect.BAD_CONTOUR),
+        (in_space(POINTS * 1e6), Defect.BAD_CONTOUR),
+        (in_space(POINTS * [np.nan, 1, 1]), Defect.BAD_CONTOUR),
+        (in_space(points_of(PLACE, around(-30, 5, -20, 9))), Defect.OUTSIDE),
+    ],
+)
+def test_a_region_in_patient_coordinates_without_a_place_is_counted(
+    tmp_path: Path, drawn: Dataset, defect: Defect
+) -> None:
+    found = read_in_space(tmp_path, drawn)
+    assert found.boxes == []
+    assert found.defects[defect] == 1
 
 
 @pytest.mark.parametrize("finding", ["108369006", None])
