@@ -110,7 +110,7 @@ def _learned(block: TumourBlock, figures: Mapping[str, bytes]) -> list[Block]:
         "by chance",
     )
     lines = tuple(_line(one, kind, rates) for one in block.learned)
-    blocks.append(Table(head, lines, (3, 1.3, 1.6, 2.8, *[1.2] * len(rates), 1.2)))
+    blocks.append(Table(head, lines, (2.6, 1.7, 1.6, 2.7, *[1.1] * len(rates), 1.2)))
     blocks.append(
         Paragraph(
             f"Found at so many false positives per image, of {block.held_out.tumours:,} {kind} tumours.",
