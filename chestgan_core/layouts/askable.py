@@ -55,8 +55,11 @@ class Askable:
             raise BadInput(what, cause, f"give pixels, 0 to {self.resolution}")
         return length / self.table.pixel_mm
 
-    def require(self, layout: Layout, what: str) -> None:
-        """Refuse what it cannot show. what: the object of the error: "--tumour", "layouts.csv, line 7".
+    def require(self, layout: Layout, what: str, anywhere: bool = False) -> None:
+        """Refuse what it cannot show.
+
+        what: the object of the error: "--tumour", "layouts.csv, line 7". anywhere: tumours may lie outside the lungs,
+        as some that radiologists marked do.
 
         Raises BadInput: a condition that it was not trained with, an unknown class, a position outside 0 to 1, boxes
         that are none or too many, a tumour outside the lungs.
@@ -72,7 +75,7 @@ class Askable:
             raise BadInput(what, cause, "leave out the smallest")
         for box in layout.boxes:
             require_box(box, self.resolution, what)
-        if self.table is not None:
+        if self.table is not None and not anywhere:
             require_in_lungs(layout, self.table.zone, what)
 
     def _require_class(self, name: str, what: str) -> None:

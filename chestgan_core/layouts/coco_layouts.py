@@ -2,9 +2,9 @@
 
 In: bytes, and what the generator can be asked. Out: named layouts, in the order of `images`. Images may be larger or
 smaller than those of the generator: their boxes are scaled by the width that the file states. An image without an
-annotation has no tumour. Beside the fields of COCO, an image may have `position` (0 to 1), `class`, `seed` and
-`tumour`, as the columns of a CSV file, and the `sha256` that sets give it, which is passed over. Categories are not
-looked at: each annotation is a tumour.
+annotation has no tumour. Beside the fields of COCO, an image may have `position`, `class`, `tumour`, `seed` and
+`place`, as the columns of a CSV file, and the `sha256` that sets give it: its tumours were drawn, so they may lie
+anywhere. Categories are not looked at: each annotation is a tumour.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from typing import Any
 
 from chestgan_core.errors import BadInput, DamagedObject, nearest
 from chestgan_core.layouts.askable import Askable
-from chestgan_core.layouts.gathering import MAX_IMAGES, MAX_NAME, ImageEntry, NamedLayout
+from chestgan_core.layouts.gathering import ANY, MAX_IMAGES, MAX_NAME, ImageEntry, NamedLayout
 from chestgan_core.local.json_text import parse_json
 
 _MAX_SIDE = 2**16  # pixels
 _FILE = {"info", "licenses", "categories", "images", "annotations"}
-_ASKED = {"position", "class", "seed", "tumour"}
+_ASKED = {"position", "class", "tumour", "seed", "place"}
 _IMAGE = {
     "id",
     "width",
@@ -104,8 +104,12 @@ def _image(fields: Mapping[str, Any], key: int | str, at: str, askable: Askable)
         if type(seed) is not int:
             raise BadInput(at, "has no whole number as `seed`", "give one from 0, or leave it out")
         image.say_seed(seed, at)
+    if (place := fields.get("place", "")) not in ("", ANY):
+        raise BadInput(at, "has another `place` than any", f"give {ANY}, or leave it out")
+    image.anywhere = place == ANY or "sha256" in fields
     position = fields.get("position")
-    image.say_position(None if position is None else _number(position, "position", at), at)
+    said = position if position in (None, ANY) else _number(position, "position", at)
+    image.say_position(said, at)
     return image, askable.resolution / width
 
 

@@ -10,8 +10,9 @@ columns, of which only `image` must be there:
     position   from 0 (base of the lungs) to 1 (apex); any: the generator is told none; empty: one that fits is drawn
     class      of the generator's classes, or empty: that of the seed
     seed       of the noise, or empty: one after the other
+    place      any: tumours may lie outside the lungs; empty: that is refused
 
-What a row says of the whole image (tumour to seed) need not be repeated in its further rows.
+What a row says of the whole image (tumour to place) need not be repeated in its further rows.
 """
 
 import csv
@@ -25,7 +26,7 @@ from chestgan_core.layouts.gathering import ANY, MAX_IMAGES, MAX_NAME, ImageEntr
 from chestgan_core.layouts.layout import Edges
 
 EDGES = ("left", "top", "right", "bottom")
-COLUMNS = ("image", *EDGES, "unit", "tumour", "position", "class", "seed")
+COLUMNS = ("image", *EDGES, "unit", "tumour", "position", "class", "seed", "place")
 _REMEDY = f"the first line names the columns: {','.join(COLUMNS)}"
 
 
@@ -90,6 +91,9 @@ def _add(images: dict[str, ImageEntry], row: Mapping[str, str], line: str, askab
     if len(class_name := row.get("class", "")) > MAX_NAME:
         raise BadInput(line, "has a class of too many characters", f"give at most {MAX_NAME}")
     image.say_class(class_name, line)
+    if (place := row.get("place", "")) not in ("", ANY):
+        raise BadInput(line, f"has {place[:MAX_NAME]!r} as place", f"give {ANY}, or nothing")
+    image.anywhere |= place == ANY
     if (box := _box(row, line, askable)) is not None:
         image.add_box(box, line)
 
@@ -119,13 +123,14 @@ def _number(text: str, column: str, line: str) -> float:
 def write_csv(layouts: Iterable[NamedLayout], file: TextIO) -> None:
     """The layouts as `parse_csv` reads them; each number in full, so that reading gives the same layouts.
 
-    file: opened with newline="".
+    A tumour that was drawn may lie outside the lungs, where a training slice had one there, and is not refused when it
+    is read back. file: opened with newline="".
     """
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(name for name in COLUMNS if name != "unit")
     for name, layout, seed, drawn in layouts:
         position = ("" if drawn else ANY) if layout.position is None else repr(float(layout.position))
         tumour = ANY if layout.boxes is None else ""
-        of_image = [tumour, position, layout.class_name, "" if seed is None else seed]
+        of_image = [tumour, position, layout.class_name, "" if seed is None else seed, ANY]
         for box in layout.boxes or ((),):
             rows.writerow([name, *([repr(float(edge)) for edge in box] or [""] * len(EDGES)), *of_image])

@@ -33,7 +33,7 @@ class NamedLayout(NamedTuple):
 class ImageEntry:
     """One image of a file. where: its first place in it. boxes: with their places. tumour: ANY, NONE or "" (as the
     boxes say). position: ANY: the generator is told none; None: one is drawn. class_name: "" of the seed. seed: None:
-    the file says none.
+    the file says none. anywhere: tumours need not lie in the lungs.
     """
 
     name: str
@@ -43,6 +43,7 @@ class ImageEntry:
     position: float | str | None = None
     class_name: str = ""
     seed: int | None = None
+    anywhere: bool = False
 
     def add_box(self, box: Edges, where: str) -> None:
         """One more tumour. Raises BadInput: the image has too many, or was said to have none."""
@@ -89,12 +90,12 @@ class ImageEntry:
         askable.require(Layout(position=position, class_name=self.class_name), self.where)
         for where, box in self.boxes:
             require_box(box, askable.resolution, where)
-            askable.require(Layout((box,), position), where)
+            askable.require(Layout((box,), position), where, self.anywhere)
         boxes = None if self.tumour == ANY else tuple(box for _, box in self.boxes)
         if boxes == () and not self.tumour and askable.conditions.tumour is None:
             boxes = None  # a file of positions or classes for a generator that knows no tumours
         layout = Layout(boxes, position, self.class_name)
-        askable.require(layout, self.where)
+        askable.require(layout, self.where, self.anywhere)
         drawn = self.position is None and askable.conditions.position
         return NamedLayout(self.name, layout, self.seed, drawn)
 

@@ -24,7 +24,7 @@ from chestgan_core.local.output import output_folder, require_output_folder
 from chestgan_core.local.progress import Progress
 from chestgan_core.metrics.pairs import locality
 from chestgan_core.publishing.asked_images import AskedImages, pair_stream
-from chestgan_core.slices.shards import require_replaceable
+from chestgan_core.slices.shards import GENERATED, require_replaceable
 from chestgan_core.training.generation import generate_stream, require_seeds
 from chestgan_core.training.weights import LoadedGenerator
 
@@ -145,7 +145,7 @@ def _write_slices(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with replacing(out) as path, path.open("wb") as file:
-            file.write(header((count, size, size), {"generated": json.dumps(facts, sort_keys=True)}))
+            file.write(header((count, size, size), {GENERATED: json.dumps(facts, sort_keys=True)}))
             for image in images:
                 file.write(window.from_unit(image)[0].numpy().tobytes())
         if asked.layouts_of is not None:

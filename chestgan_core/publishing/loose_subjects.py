@@ -36,7 +36,7 @@ from chestgan_core.publishing.loose_images import (
 )
 from chestgan_core.publishing.subject_dicom import SubjectSeries
 from chestgan_core.publishing.subjects import SubjectStack, animation_of, generate_subjects, measured
-from chestgan_core.slices.shards import SCHEMA, SliceRow, require_replaceable, rows_path
+from chestgan_core.slices.shards import GENERATED, SCHEMA, SliceRow, require_replaceable, rows_path
 from chestgan_core.training.conditions import class_of
 from chestgan_core.training.weights import LoadedGenerator
 
@@ -147,7 +147,7 @@ def _write_shard(
 
     def head(file: BinaryIO, rows_sha256: str) -> None:
         file.seek(0)
-        file.write(header(shape, {"generated": generated, "rows_sha256": rows_sha256}))
+        file.write(header(shape, {GENERATED: generated, "rows_sha256": rows_sha256}))
 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

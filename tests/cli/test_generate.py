@@ -12,7 +12,7 @@ from chestgan_core.cli.main import main
 from chestgan_core.slices.shards import read_rows
 from tests.publishing.boxed_sets import asking_experiment, asking_generator
 
-HEADER = "image,left,top,right,bottom,tumour,position,class,seed"
+HEADER = "image,left,top,right,bottom,tumour,position,class,seed,place"
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def test_an_asked_tumour_position_and_class_are_those_of_every_image(generate: A
     generate("--count", 2, "--tumour", "17,31,6,6", "--position", 0.5, "--class", "G", "--seed", 7)
 
     assert labels(tmp_path / "out.csv") == [
-        "seed-000007,14.0,28.0,20.0,34.0,,0.5,G,7",
-        "seed-000008,14.0,28.0,20.0,34.0,,0.5,G,8",
+        "seed-000007,14.0,28.0,20.0,34.0,,0.5,G,7,any",
+        "seed-000008,14.0,28.0,20.0,34.0,,0.5,G,8,any",
     ]
 
 
@@ -78,8 +78,8 @@ def test_mm_and_several_tumours(generate: Any, tmp_path: Path) -> None:
     generate("--count", 1, "--tumour", "85,155,30,30mm", "--tumour", "46,31,4,4", "--position", 0.5)
 
     assert labels(tmp_path / "out.csv") == [
-        "seed-000000,14.0,28.0,20.0,34.0,,0.5,,0",
-        "seed-000000,44.0,29.0,48.0,33.0,,0.5,,0",
+        "seed-000000,14.0,28.0,20.0,34.0,,0.5,,0,any",
+        "seed-000000,44.0,29.0,48.0,33.0,,0.5,,0,any",
     ]
 
 
@@ -97,7 +97,7 @@ def test_images_of_a_file_of_layouts(generate: Any, tmp_path: Path) -> None:
     answer = generate("--layouts", tmp_path / "asked.csv", "--seed", 3)
 
     assert answer["images"] == 2
-    assert labels(tmp_path / "out.csv") == ["a,14.0,28.0,20.0,34.0,,0.5,,3", "b,,,,,,0.4,,4"]
+    assert labels(tmp_path / "out.csv") == ["a,14.0,28.0,20.0,34.0,,0.5,,3,any", "b,,,,,,0.4,,4,any"]
 
 
 def test_pairs_say_how_much_changes_in_the_boxes_and_outside(generate: Any, tmp_path: Path) -> None:

@@ -149,6 +149,7 @@ REFUSED = {
     "a position of 40 %": (("image,position", "a,40"), "layouts.csv, line 2: asks for the position 40; positions go"),
     "a seed with a sign": (("image,seed", "a,-1"), "layouts.csv, line 2: has '-1' as seed; give a whole number from 0"),
     "a seed that is too large": (("image,seed", "a,4294967296"), "layouts.csv, line 2: has the seed 4294967296; s"),
+    "an unknown place": (("image,place", "a,lung"), "layouts.csv, line 2: has 'lung' as place; give any, or nothing"),
     "an unfinished quote": (("image", '"a'), "layouts.csv, line 2: is not CSV (unexpected end of data); "),
 }  # fmt: skip
 
@@ -158,6 +159,14 @@ def test_a_row_that_cannot_be_used_is_refused_with_its_line(kind: str) -> None:
     lines, said = REFUSED[kind]
 
     assert refusal(*lines).startswith(said)
+
+
+def test_a_tumour_outside_the_lungs_can_be_asked_for_in_so_many_words() -> None:
+    outside = "a,30,40,34,44,,,0.5,"
+
+    assert "which is not in the lungs" in refusal(COLUMNS, outside)
+    assert of_csv(f"{COLUMNS},place", f"{outside},any")[0].layout == Layout(((30, 40, 34, 44),), 0.5)
+    assert "reaches beyond the image" in refusal(f"{COLUMNS},place", "a,60,40,70,44,,,0.5,,any")
 
 
 def test_a_generator_that_knows_positions_only_takes_files_without_boxes_and_refuses_boxes() -> None:
@@ -175,9 +184,17 @@ def coco(**changes: Any) -> dict[str, Any]:
         "info": {"year": 2026},
         "categories": [{"id": 1, "name": "tumour"}],
         "images": [
-            {"id": 7, "file_name": "a.png", "width": 256, "height": 256, "position": 0.5, "class": "G"},
+            {
+                "id": 7,
+                "file_name": "a.png",
+                "width": 256,
+                "height": 256,
+                "position": 0.5,
+                "class": "G",
+                "seed": 3,
+            },
             {"id": 8, "file_name": "b.png", "width": 64, "height": 64, "tumour": "any"},
-            {"id": 9, "file_name": "c.png", "width": 64, "height": 64},
+            {"id": 9, "file_name": "c.png", "width": 64, "height": 64, "position": "any"},
         ],
         "annotations": [{"id": 1, "image_id": 7, "category_id": 1, "bbox": [56, 112, 24, 24], "area": 576}],
         **changes,
@@ -191,9 +208,9 @@ def of_json(folder: Path, content: Mapping[str, Any]) -> list[NamedLayout]:
 
 def test_coco_boxes_are_scaled_from_the_images_that_they_were_drawn_on(tmp_path: Path) -> None:
     assert of_json(tmp_path, coco()) == [
-        ("a.png", Layout(((14, 28, 20, 34),), 0.5, "G"), None, False),
+        ("a.png", Layout(((14, 28, 20, 34),), 0.5, "G"), 3, False),
         ("b.png", Layout(None), None, DRAWN),
-        ("c.png", Layout(()), None, DRAWN),
+        ("c.png", Layout(()), None, False),
     ]
 
 
@@ -217,6 +234,9 @@ COCO_REFUSED = {
     "an image without an id": (image(id=None), ", image 1: has no `id`; "),
     "an image twice": (coco(images=coco()["images"][:1] * 2), ", image 2: is a second image a.png; "),
     "a position of the wrong type": (image(position="0.5"), ", image 1: has no number as `position`; "),
+    "an unknown place": (image(place=1), ", image 1: has another `place` than any; give any, or leave it out"),
+    "a seed that is no number": (image(seed="7"), ", image 1: has no whole number as `seed`; "),
+    "a seed out of range": (image(seed=2**32), ", image 1: has the seed 4294967296; seeds go from 0 to 4294967295"),
     "a name that is a number": (image(file_name=3), ", image 1: has no text of at most 64 characters as `file_name`"),
     "an annotation of no image": (annotation(image_id=1), ", annotation 1: is of the image 1, which is not in"),
     "an unknown field of an annotation": (annotation(box=1), ", annotation 1: has the unknown field 'box'; did "),

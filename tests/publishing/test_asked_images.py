@@ -20,7 +20,9 @@ from chestgan_core.publishing.asked_images import (
     asked_pairs,
     pair_stream,
 )
-from chestgan_core.publishing.loose_images import write_images, write_pairs
+from chestgan_core.publishing.forms.convert import convert_set
+from chestgan_core.publishing.loose_images import write_images, write_labels, write_pairs
+from chestgan_core.publishing.writing.set_writer import write_set
 from chestgan_core.training.generation import generate
 from chestgan_core.training.weights import LoadedGenerator
 from tests.publishing.boxed_sets import asking_experiment, asking_generator
@@ -70,6 +72,30 @@ def test_what_was_asked_is_written_beside_the_images_and_makes_them_again(
     else:
         assert [path.name for path in sorted(again.glob("*.png"))][:1] == ["000000-seed-000100.png"]
         assert all(np.array_equal(one, two) for one, two in zip(pixels(out), pixels(again), strict=True))
+
+
+@pytest.mark.parametrize("seed", [0, 500, 1000])
+def test_whatever_was_drawn_reads_back(seed: int, asking: LoadedGenerator, tmp_path: Path) -> None:
+    drawn = asked_of_seeds(asking, range(seed, seed + 500), tumour_fraction=1.0)
+    write_labels(drawn.labels(), tmp_path / "layouts.csv")
+
+    assert layouts_of(asked_of_file(asking, tmp_path / "layouts.csv", 0)) == layouts_of(drawn)
+
+
+def test_a_set_that_was_converted_to_coco_makes_its_images_again(
+    asking: LoadedGenerator, provenance: dict[str, str], tmp_path: Path
+) -> None:
+    write_set(asking, asking.experiment, 40, 100, tmp_path / "set", provenance, tumour_fraction=0.5)
+    convert_set(tmp_path / "set", "coco", tmp_path / "coco")
+
+    read = asked_of_file(asking, tmp_path / "coco" / "annotations.json", 0)
+
+    assert asking.layouts is not None
+    asked = draw_layouts(asking.layouts, range(100, 140), 0, 0.5)
+    assert list(read.seeds) == list(range(100, 140))
+    for again, first in zip(layouts_of(read), asked, strict=True):
+        assert again.position == first.position
+        assert np.array(again.boxes).ravel() == pytest.approx(np.array(first.boxes).ravel())
 
 
 def test_a_generator_that_is_told_nothing_leaves_no_layouts_beside_its_images(

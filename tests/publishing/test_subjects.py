@@ -8,6 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
+from chestgan_core.config.experiment import Experiment
+from chestgan_core.errors import BadInput
 from chestgan_core.layouts.layout import Layout
 from chestgan_core.layouts.subject import SubjectLayouts, subject_layouts
 from chestgan_core.metrics.stacks import neighbour_similarity
@@ -17,7 +19,7 @@ from chestgan_core.publishing.subjects import animation_of, generate_subjects, m
 from chestgan_core.slices.lung_position import lung_heights
 from chestgan_core.slices.shards import SliceRow, read_shard
 from chestgan_core.training.conditions import padded_boxes
-from chestgan_core.training.data import LoadedSlices
+from chestgan_core.training.data import LoadedSlices, load_slices
 from chestgan_core.training.generation import generate
 from chestgan_core.training.weights import LoadedGenerator
 
@@ -46,7 +48,7 @@ def test_a_file_of_patients_is_a_shard_whose_rows_say_where_slices_are(
     written = write_subjects(asking, subjects, tmp_path / "patients.safetensors")
     write_subjects(asking, subjects, tmp_path / "again.safetensors")
 
-    shard = read_shard(tmp_path / "patients.safetensors")
+    shard = read_shard(tmp_path / "patients.safetensors", synthetic=True)
     assert len(shard.rows) == written["images"] == 24
     assert [row.patient for row in shard.rows[::12]] == [name_of(asking, one) for one in subjects]
     assert shard.rows[0].patient.startswith("SYN-")
@@ -61,6 +63,17 @@ def test_a_file_of_patients_is_a_shard_whose_rows_say_where_slices_are(
     assert np.array_equal(shard.slices, asking.experiment.display_window.from_unit(images)[:, 0].numpy())
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "patients.safetensors").read_bytes()
     assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "patients.parquet").read_bytes()
+
+
+def test_no_generator_is_trained_on_patients_that_one_made(
+    asking: LoadedGenerator, experiment: Experiment, tmp_path: Path
+) -> None:
+    write_subjects(asking, patients(asking), tmp_path / "patients.safetensors")
+
+    with pytest.raises(
+        BadInput, match=r"patients\.safetensors: holds slices that a generator made; give slices"
+    ):
+        load_slices([tmp_path / "patients.safetensors"], experiment)
 
 
 def test_the_layouts_beside_a_patient_make_its_slices_again(asking: LoadedGenerator, tmp_path: Path) -> None:
