@@ -19,8 +19,10 @@ from chestgan_core.networks.conditioning import (
     Condition,
     ConditionKinds,
     ConditionProjection,
-    NoiseWithCondition,
+    NoiseWithClass,
     TumourMaps,
+    place_embedding,
+    tumour_maps,
 )
 
 MAX_WIDENING = 4  # times the width at the full resolution
@@ -55,8 +57,10 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         maps = feature_maps(width, resolution)[::-1]
-        self.noise = NoiseWithCondition(latent, conditions)
-        self.tumours = TumourMaps(maps) if conditions.tumour else None
+        self.noise = NoiseWithClass(latent, conditions)
+        self.resolution = resolution
+        self.place = place_embedding(maps[0], conditions)
+        self.tumours = TumourMaps(maps[1:-1]) if conditions.tumour else None
         self.first = nn.Linear(self.noise.dimension, maps[0] * BASE**2)
         self.blocks = nn.ModuleList([Block(count) for count in maps])
         # 1x1 where the number of maps changes, before the image grows: there it costs a quarter.
@@ -67,11 +71,14 @@ class Generator(nn.Module):
         """(N, latent) -> (N, 1, resolution, resolution)."""
         # (N, dimension) -> (N, maps[0], 4, 4)
         x = self.first(self.noise(z, condition)).unflatten(1, (-1, BASE, BASE))
-        x = self.blocks[0](_with_tumours(self.tumours, 0, x, condition))
+        if self.place is not None:
+            x = x + self.place(condition)[:, :, None, None]
+        tumours = None if self.tumours is None else tumour_maps(condition, self.resolution // 2)
+        x = self.blocks[0](x)
         for level, (change, block) in enumerate(zip(self.changes, list(self.blocks)[1:], strict=True), 1):
             # (N, wide, s, s) -> (N, narrow, 2s, 2s)
             x = functional.interpolate(change(x), scale_factor=2, mode="bilinear", align_corners=False)
-            x = block(_with_tumours(self.tumours, level, x, condition))
+            x = block(_with_tumours(self.tumours, level - 1, x, tumours))
         images: Tensor = self.last(x)
         return images
 
@@ -84,7 +91,7 @@ class Discriminator(nn.Module):
     def __init__(self, width: int, resolution: int, conditions: ConditionKinds = UNCONDITIONAL) -> None:
         super().__init__()
         maps = feature_maps(width, resolution)
-        self.tumours = TumourMaps(maps) if conditions.tumour else None
+        self.tumours = TumourMaps(maps[2:]) if conditions.tumour else None
         self.first = nn.Conv2d(1, maps[0], 3, padding=1)
         self.blocks = nn.ModuleList([Block(count) for count in maps])
         self.changes = nn.ModuleList(_change(narrow, wide) for narrow, wide in pairwise(maps))
@@ -95,11 +102,12 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor, condition: Condition = NOTHING_KNOWN) -> Tensor:
         """(N, 1, resolution, resolution) -> (N,)."""
-        x = _with_tumours(self.tumours, 0, self.first(images), condition)
+        tumours = None if self.tumours is None else tumour_maps(condition, images.shape[-1] // 4)
+        x = self.first(images)
         for level, (block, change) in enumerate(zip(list(self.blocks)[:-1], self.changes, strict=True), 1):
             # (N, narrow, 2s, 2s) -> (N, wide, s, s)
             x = change(functional.avg_pool2d(block(x), 2))
-            x = _with_tumours(self.tumours, level, x, condition)
+            x = _with_tumours(self.tumours, level - 2, x, tumours)
         features = self.gather(self.blocks[-1](x)).flatten(1)
         logits: Tensor = self.last(features).flatten()
         scores: Tensor = logits + self.projection(features, condition)
@@ -133,10 +141,11 @@ def feature_maps(width: int, resolution: int) -> list[int]:
     return [width * min(2 ** max(level - 1, 0), MAX_WIDENING) for level in range(int(doublings) + 1)]
 
 
-def _with_tumours(maps: TumourMaps | None, level: int, x: Tensor, condition: Condition) -> Tensor:
-    if maps is None or condition.tumours is None:
+def _with_tumours(maps: TumourMaps | None, level: int, x: Tensor, tumours: Tensor | None) -> Tensor:
+    """Levels without a map, the largest, have numbers below 0 or beyond those that have one."""
+    if maps is None or tumours is None or not 0 <= level < len(maps.levels):
         return x
-    return maps.added(level, x, condition.tumours)
+    return maps.added(level, x, tumours)
 
 
 def _change(before: int, after: int) -> nn.Module:

@@ -27,6 +27,7 @@ def initialize(network: nn.Module, seed: int) -> None:
         return
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for layer in [*network.modules()]:
-            if isinstance(layer, nn.Conv2d | nn.Embedding | nn.Linear):
+        for name, layer in [*network.named_modules()]:
+            # What is added for a map of tumours does not depend on the image.
+            if isinstance(layer, nn.Conv2d | nn.Embedding | nn.Linear) and not name.startswith("tumours."):
                 spectral_norm(cast(nn.Module, layer))

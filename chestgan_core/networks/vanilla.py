@@ -15,7 +15,8 @@ from chestgan_core.networks.conditioning import (
     Condition,
     ConditionKinds,
     ConditionProjection,
-    NoiseWithCondition,
+    NoiseWithClass,
+    place_embedding,
 )
 
 DOUBLINGS = 3
@@ -32,7 +33,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.resolution = resolution
-        self.noise = NoiseWithCondition(latent, conditions)
+        self.noise = NoiseWithClass(latent, conditions)
         units = [width * 2**level for level in range(DOUBLINGS + 1)]
         # (N, dimension) -> (N, width)
         layers: list[nn.Module] = [nn.Linear(self.noise.dimension, units[0]), nn.LeakyReLU(0.2)]
@@ -42,10 +43,14 @@ class Generator(nn.Module):
         # (N, 8 width) -> (N, resolution * resolution)
         layers += [nn.Linear(units[-1], resolution**2), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
+        self.place = place_embedding(units[0], conditions)
 
     def forward(self, z: Tensor, condition: Condition = NOTHING_KNOWN) -> Tensor:
         """(N, latent) -> (N, 1, resolution, resolution)."""
-        flat: Tensor = self.layers(self.noise(z, condition))
+        x: Tensor = self.layers[0](self.noise(z, condition))
+        if self.place is not None:
+            x = x + self.place(condition)
+        flat: Tensor = self.layers[1:](x)
         return flat.view(-1, 1, self.resolution, self.resolution)
 
 

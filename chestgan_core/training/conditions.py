@@ -13,7 +13,7 @@ from torch import Tensor
 from chestgan_core.config.conditions import MAX_TUMOURS
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.layouts.layout import NOTHING_ASKED, Layout
-from chestgan_core.networks.conditioning import Condition, tumour_maps
+from chestgan_core.networks.conditioning import Condition
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class SliceConditions:
             return None if part is None else part[chosen]
 
         boxes = of(self.boxes)
-        maps = None if boxes is None else tumour_maps(boxes, resolution)
-        return Condition(of(self.classes), of(self.positions), maps, of(self.annotated))
+        fractions = None if boxes is None else boxes / resolution
+        return Condition(of(self.classes), of(self.positions), fractions, of(self.annotated))
 
     @property
     def tensors(self) -> tuple[Tensor | None, ...]:

@@ -4,15 +4,13 @@ In: a TrainingState and the slices, all on one device. Out: the state, changed. 
 sums of losses stay on it until a row of the history reads them.
 """
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from chestgan_core.config.conditions import TumourCondition
 from chestgan_core.config.training_plan import CrossEntropy, Relativistic, Wasserstein
-from chestgan_core.networks.conditioning import Condition
+from chestgan_core.networks.conditioning import Condition, tumour_maps
 from chestgan_core.training.augmentation import augment
 from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.conditions import SliceConditions
@@ -21,8 +19,8 @@ from chestgan_core.training.ema import update_ema
 from chestgan_core.training.losses import gradient_penalty, squared_gradient_norm
 from chestgan_core.training.schedule import cosine
 
-# Two maps are those of different tumours where they differ by this fraction of the larger one.
-MISMATCH = 0.8
+# Two maps, of so many pixels a side, are those of different tumours where they differ by this fraction of the larger.
+MISMATCH, MISMATCH_SIDE = 0.8, 16
 
 
 def step(
@@ -65,12 +63,12 @@ def _with_mismatched(
     than asked: so the discriminator learns early that the tumour must be where the map says.
     """
     count = round((settings.mismatched if settings else 0.0) * len(real))
-    if not count or condition.tumours is None or condition.annotated is None:
+    if not count or condition.boxes is None or condition.annotated is None:
         return fake
     others = torch.arange(1, count + 1, device=real.device) % len(real)
-    own, theirs = condition.tumours[:count], condition.tumours[others]
-    own_area, their_area = own.sum(dim=(1, 2, 3)), theirs.sum(dim=(1, 2, 3))
-    apart = (own - theirs).abs().sum(dim=(1, 2, 3)) > MISMATCH * torch.maximum(own_area, their_area)
+    maps = tumour_maps(condition, MISMATCH_SIDE).flatten(1)
+    own, theirs = maps[:count], maps[others]
+    apart = (own - theirs).abs().sum(dim=1) > MISMATCH * torch.maximum(own.sum(dim=1), theirs.sum(dim=1))
     known = condition.annotated[:count] & condition.annotated[others]
     replaced = (apart & known)[:, None, None, None]
     return torch.cat([torch.where(replaced, real[others], fake[:count]), fake[count:]])
@@ -143,9 +141,9 @@ def _augmented(state: TrainingState, images: Tensor, condition: Condition) -> tu
     noise (Sonderby et al. 2017, arXiv 1610.04490), which fades, or the generator would learn the grain as well.
     """
     plan = state.experiment.training
-    images, maps = augment(images, plan.augmentation, state.random, condition.tumours)
-    if maps is not None:
-        condition = replace(condition, tumours=maps)
+    images, moves = augment(images, plan.augmentation, state.random)
+    if moves is not None:
+        condition = condition.moved(moves.right, moves.down, moves.hidden)
     if not plan.instance_noise:
         return images, condition
     half_life = plan.instance_noise_half_life
