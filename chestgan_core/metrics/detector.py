@@ -27,7 +27,7 @@ IMAGES_SEEN = 9_600
 # Large steps of small batches. With 32 and 0.002 the same budget learns half as much without augmentation: the network
 # knows the few tumours by heart before it knows what they have in common.
 BATCH = 16
-LEARNING_RATE = 5e-3
+LEARNING_RATE = 1e-2
 # Larger images are averaged to this size first: a tumour has pixels enough there, and 256 would take four times longer.
 WORKING_SIZE = 128
 MAX_PER_IMAGE = 8
