@@ -65,8 +65,9 @@ COMMANDS = sorted(
     }
 )
 # The proof that a blur wins PSNR takes 19 s; tests/metrics/test_similarity.py has it on fewer slices. MONAI and a
-# classifier take some seconds each; tests/publishing/test_other_libraries.py reads the same files.
-SLOW = ("write_phantoms", "from monai", "cross_entropy")
+# classifier take some seconds each; tests/publishing/test_other_libraries.py reads the same files. A synthetic patient
+# is made in tests/publishing/test_subjects.py.
+SLOW = ("write_phantoms", "from monai", "cross_entropy", "generate_subjects")
 SNIPPETS = [
     pytest.param(
         page.name, snippet, marks=[pytest.mark.slow] if any(word in snippet for word in SLOW) else []

@@ -32,11 +32,6 @@ class StackMeasures:
     boxes_mm3: float
     tumour_mm3: float
 
-    @property
-    def filled(self) -> float | None:
-        """The part of the ellipses that is bright; None without boxes. Real tumours do not fill them either."""
-        return self.tumour_mm3 / self.boxes_mm3 if self.boxes_mm3 else None
-
 
 def measure_stack(
     stack: Tensor, boxes: Sequence[Sequence[Edges]], pixel_mm: float, spacing_mm: float

@@ -6,21 +6,16 @@ slice to slice.
 """
 
 import io
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
-from statistics import median
 from typing import Any
 
 from PIL import Image
 from torch import Tensor
 
 from chestgan_core.imaging.pictures import draw_boxes, to_grey
-from chestgan_core.layouts.layout import Edges
 from chestgan_core.layouts.subject import SubjectLayouts
-from chestgan_core.metrics.stacks import StackMeasures, measure_stack, slices_at
-from chestgan_core.training.data import LoadedSlices
+from chestgan_core.metrics.stacks import measure_stack
 from chestgan_core.training.generation import CHUNK, generate
 from chestgan_core.training.weights import LoadedGenerator
 
@@ -61,9 +56,8 @@ def generate_subjects(
 def measured(stack: SubjectStack) -> dict[str, Any]:
     """What a stack is, and what is measured of it (metrics/stacks.py), as plain data.
 
-    asked_mm3: of the asked ellipsoid. boxes_mm3: of its cuts by the planes, tumour_mm3: of what is bright in them;
-    their quotient is to be compared with that of real series (`real_series`), whose tumours do not fill their boxes
-    either.
+    asked_mm3: of the asked ellipsoid. boxes_mm3: of its cuts by the planes, tumour_mm3: of what is bright in them. A
+    report (evaluation/scoring/subject_metrics.py) compares both measures with those of real series.
     """
     of = stack.layouts
     boxes = [layout.boxes or () for layout in of.layouts]
@@ -74,42 +68,6 @@ def measured(stack: SubjectStack) -> dict[str, Any]:
         "asked_mm3": of.asked_mm3,
         **asdict(measure_stack(stack.images, boxes, of.pixel_mm, of.spacing_mm)),
     }
-
-
-def real_series(
-    slices: LoadedSlices, spacing_mm: float | None = None
-) -> dict[tuple[str, str, str], StackMeasures]:
-    """(patient, series, stack) -> the same measures of real slices.
-
-    Of a series of fewer than two slices, or whose sizes or positions are unknown, nothing is said.
-
-    Args:
-        slices: With their rows.
-        spacing_mm: Of the slices that are taken: those nearest to planes at this distance. None, or less than the
-            series has: all, so that patients are to be made at that spacing to be compared.
-    """
-    series: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
-    for at, row in enumerate(slices.rows):
-        series[row.patient, row.series_uid, row.stack].append(at)
-    found = {}
-    for name, members in series.items():
-        members.sort(key=lambda at: slices.rows[at].position_mm)
-        z = [slices.rows[at].position_mm for at in members]
-        steps = [high - low for low, high in pairwise(z) if high > low]
-        if spacing_mm is not None and steps and spacing_mm > median(steps):
-            members = [members[at] for at in slices_at(z, spacing_mm)]
-            steps = [spacing_mm] * (len(members) - 1)
-        pixel_mm = float("nan") if slices.pixel_mm is None else float(slices.pixel_mm[members[0]])
-        if not steps or not pixel_mm > 0:
-            continue
-        boxes = [_edges(slices.boxes[at]) if slices.boxes is not None else [] for at in members]
-        found[name] = measure_stack(slices.images[members], boxes, pixel_mm, median(steps))
-    return found
-
-
-def _edges(boxes: Tensor) -> list[Edges]:
-    """(K, 4) NaN-padded -> the boxes."""
-    return [(a, b, c, d) for a, b, c, d in boxes.tolist() if a == a]
 
 
 def animation_of(stack: SubjectStack, boxes: bool = False) -> bytes:

@@ -59,9 +59,10 @@ def test_a_tumour_that_fills_its_boxes_and_one_that_does_not_are_told_apart() ->
     stack, boxes = ball(2)
     small, _ = ball(2, scale=0.8)
 
-    assert measure_stack(stack, boxes, 1, 2).filled == pytest.approx(1, abs=0.05)
-    assert measure_stack(small, boxes, 1, 2).filled == pytest.approx(0.8**3, abs=0.05)
-    assert measure_stack(stack, [[] for _ in boxes], 1, 2).filled is None
+    whole, part = measure_stack(stack, boxes, 1, 2), measure_stack(small, boxes, 1, 2)
+    assert whole.tumour_mm3 / whole.boxes_mm3 == pytest.approx(1, abs=0.05)
+    assert part.tumour_mm3 / part.boxes_mm3 == pytest.approx(0.8**3, abs=0.05)
+    assert measure_stack(stack, [[] for _ in boxes], 1, 2).boxes_mm3 == 0
 
 
 def test_neighbours_of_another_series_are_less_alike_than_its_own() -> None:

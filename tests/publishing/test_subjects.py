@@ -12,14 +12,12 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
 from chestgan_core.layouts.layout import Layout
 from chestgan_core.layouts.subject import SubjectLayouts, subject_layouts
-from chestgan_core.metrics.stacks import neighbour_similarity
 from chestgan_core.publishing.asked_images import askable_of, asked_of_file
 from chestgan_core.publishing.loose_subjects import name_of, write_subjects
-from chestgan_core.publishing.subjects import animation_of, generate_subjects, measured, real_series
+from chestgan_core.publishing.subjects import animation_of, generate_subjects, measured
 from chestgan_core.slices.lung_position import lung_heights
-from chestgan_core.slices.shards import SliceRow, read_shard
-from chestgan_core.training.conditions import padded_boxes
-from chestgan_core.training.data import LoadedSlices, load_slices
+from chestgan_core.slices.shards import read_shard
+from chestgan_core.training.data import load_slices
 from chestgan_core.training.generation import generate
 from chestgan_core.training.weights import LoadedGenerator
 
@@ -136,41 +134,3 @@ def test_an_animation_shows_each_slice_enlarged_with_the_asked_boxes_where_wante
 
     assert colours(boxes=False) == {"grey"}
     assert "coloured" in colours(boxes=True)
-
-
-def test_real_series_are_measured_alike_whatever_the_order_of_their_slices(asking: LoadedGenerator) -> None:
-    asked = Layout(((14.0, 28.0, 20.0, 34.0),), 0.5)
-    subjects = [subject_layouts(askable_of(asking), seed, 20, asked) for seed in (3, 4)]
-    stacks = list(generate_subjects(asking, subjects))
-    rows = [
-        SliceRow(f"P{number}", "", f"1.{number}", f"1.{number}.{at}", z, 0.3, 5.0)
-        for number, stack in enumerate(stacks)
-        for at, z in enumerate(stack.layouts.z_mm)
-    ]
-    boxes = padded_boxes([layout.boxes or () for stack in stacks for layout in stack.layouts.layouts])
-    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0)).tolist()
-    lone = SliceRow("P2", "", "1.2", "1.2.1", 0.0, 0.3, 5.0)
-    slices = LoadedSlices(
-        torch.cat([stack.images for stack in stacks])[[*order, 0]],
-        None,
-        (*(rows[at].patient for at in order), "P2"),
-        boxes=boxes[[*order, 0]],
-        pixel_mm=torch.full((len(rows) + 1,), 5.0),
-        rows=(*(rows[at] for at in order), lone),
-    )
-
-    found = real_series(slices)
-
-    assert sorted(found) == [("P0", "1.0", ""), ("P1", "1.1", "")]  # of one slice alone nothing can be said
-    for name, stack in zip(sorted(found), stacks, strict=True):
-        expected = measured(stack)
-        assert found[name].neighbour_ssim == pytest.approx(expected["neighbour_ssim"])
-        assert found[name].spacing_mm == pytest.approx(20)
-        assert found[name].boxes_mm3 == pytest.approx(expected["boxes_mm3"])
-        assert found[name].tumour_mm3 == expected["tumour_mm3"]
-
-    thinned = real_series(slices, spacing_mm=40)
-    for name, stack in zip(sorted(thinned), stacks, strict=True):
-        every_second = neighbour_similarity(stack.images[::2]).mean()
-        assert thinned[name].neighbour_ssim == pytest.approx(every_second)
-        assert thinned[name].spacing_mm == 40
