@@ -37,8 +37,8 @@ NOT_IN_WEIGHTS = frozenset(
 )
 # Modules of chestgan_core/networks/.
 Family: TypeAlias = Literal["vanilla", "dcgan", "wgan", "spectral", "r3"]
-# Those that see a map of tumours at several resolutions.
-TUMOUR_FAMILIES: tuple[Family, ...] = ("dcgan", "spectral", "r3")
+# Those that take positions and maps of tumours.
+CONDITIONED_FAMILIES: tuple[Family, ...] = ("dcgan", "spectral", "r3")
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 
@@ -222,17 +222,15 @@ class Experiment(Section):
                 "publication.tumour_fraction: the generator is not told where tumours are, so no fraction of its "
                 "images can be asked to show one; add conditions.tumour, or leave it out"
             )
-        if conditions.tumour is None:
-            return self
-        if not dataset.annotations:
+        if conditions and self.network.family not in CONDITIONED_FAMILIES:
+            raise ValueError(
+                f"conditions: {self.network.family} takes neither positions nor tumours; choose the network "
+                f"{', '.join(CONDITIONED_FAMILIES)}"
+            )
+        if conditions.tumour is not None and not dataset.annotations:
             raise ValueError(
                 f"conditions.tumour: {self.dataset} names no annotations, so nobody knows where its tumours are; "
                 "name them in the dataset, or leave out tumour"
-            )
-        if self.network.family not in TUMOUR_FAMILIES:
-            raise ValueError(
-                f"conditions.tumour: {self.network.family} takes no map of tumours; choose the network "
-                f"{', '.join(TUMOUR_FAMILIES)}"
             )
         return self
 

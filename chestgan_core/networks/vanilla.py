@@ -16,7 +16,6 @@ from chestgan_core.networks.conditioning import (
     ConditionKinds,
     ConditionProjection,
     NoiseWithClass,
-    place_embedding,
 )
 
 DOUBLINGS = 3
@@ -43,14 +42,10 @@ class Generator(nn.Module):
         # (N, 8 width) -> (N, resolution * resolution)
         layers += [nn.Linear(units[-1], resolution**2), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        self.place = place_embedding(units[0], conditions)
 
     def forward(self, z: Tensor, condition: Condition = NOTHING_KNOWN) -> Tensor:
         """(N, latent) -> (N, 1, resolution, resolution)."""
-        x: Tensor = self.layers[0](self.noise(z, condition))
-        if self.place is not None:
-            x = x + self.place(condition)
-        flat: Tensor = self.layers[1:](x)
+        flat: Tensor = self.layers(self.noise(z, condition))
         return flat.view(-1, 1, self.resolution, self.resolution)
 
 
