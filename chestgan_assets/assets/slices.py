@@ -41,6 +41,15 @@ from chestgan_core.slices import recipe
 
 SHOWN = 50
 
+# Counts of slices by what is known of them: how pages of assets name them.
+KNOWN = {
+    "with_tumour": "slices with a tumour",
+    "without_tumour": "slices surely without a tumour",
+    "unknown_tumour": "slices of which nobody knows",
+    "with_position": "slices with a position",
+    "without_position": "slices without a position",
+}
+
 
 @dg.asset(
     partitions_def=patients,
@@ -240,22 +249,15 @@ def training_set(context: dg.AssetExecutionContext, store: StoreResource) -> Ite
 
 def _conditions(counts_of: Mapping[str, Mapping[str, int]], boxes: int) -> dict[str, Any]:
     """What images can be asked for: numbers that Dagster plots, and a table of the sides. counts_of: side -> counts."""
-    names = {
-        "with_tumour": "slices with a tumour",
-        "without_tumour": "slices surely without a tumour",
-        "unknown_tumour": "slices of which nobody knows",
-        "with_position": "slices with a position",
-        "without_position": "slices without a position",
-    }
     return {
         "tumour boxes on slices": boxes,
-        **{shown: sum(of_side[name] for of_side in counts_of.values()) for name, shown in names.items()},
+        **{shown: sum(of_side[name] for of_side in counts_of.values()) for name, shown in KNOWN.items()},
         "conditions": table(
-            ("side", *names.values()),
-            [(side, *(of_side[name] for name in names)) for side, of_side in counts_of.items()],
+            ("side", *KNOWN.values()),
+            [(side, *(of_side[name] for name in KNOWN)) for side, of_side in counts_of.items()],
             {
-                names["without_tumour"]: "their series was annotated, and nobody marked a tumour there",
-                names["with_position"]: "between base (0) and apex (1) of the lungs",
+                KNOWN["without_tumour"]: "their series was annotated, and nobody marked a tumour there",
+                KNOWN["with_position"]: "between base (0) and apex (1) of the lungs",
             },
         ),
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from chestgan_assets.assets.slices import training_set
+from chestgan_assets.assets.slices import KNOWN, training_set
 from chestgan_assets.execution.executor import OWNERS, RETRY, training_pool
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.execution.usage import metered
@@ -28,6 +28,8 @@ from chestgan_core.training.version import VERSION
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from chestgan_core.training.run import TrainedRun
 
 # Observations stay in the event log for ever, so long trainings have them less often: see Interval.
 PICTURE_SECONDS, PROGRESS_SECONDS, MAX_PROGRESS_SECONDS = 20.0, 10.0, 60.0
@@ -99,6 +101,7 @@ def generator_checkpoint(
     """A trained generator. An interrupted training resumes from its last checkpoint in the store."""
     from chestgan_core.evaluation.scoring.provenance import duration
     from chestgan_core.imaging.pictures import image_grid, png_of
+    from chestgan_core.publishing.writing.asked import conditions_of
     from chestgan_core.training.loop import TrainingCallbacks
     from chestgan_core.training.run import train_experiment
 
@@ -143,6 +146,8 @@ def generator_checkpoint(
                     run.curves_png, "losses, discriminator outputs, and KID where it is validated"
                 ),
                 "animation": beside(run.uri, "progress.gif"),
+                "conditions": ", ".join(conditions_of(experiment)) or "none",
+                **_told(run),
                 **({} if run.best_kid is None else {"best KID x 1000": round(1000 * run.best_kid, 1)}),
                 **({} if run.best_at is None else {"best KID at images seen": run.best_at}),
                 "run": run.name,
@@ -160,3 +165,18 @@ def generator_checkpoint(
             check_results=[images_vary(run.spread)],
         )
     )
+
+
+def _told(run: "TrainedRun") -> dict[str, Any]:
+    """Of a generator that is told of tumours or positions: what it learned them from, and what it makes of them."""
+    from chestgan_core.training.asked_pictures import PATIENT_FILE
+
+    shown: dict[str, Any] = {f"training {KNOWN[name]}": count for name, count in run.told.items()}
+    if run.layouts:
+        shown |= {"layouts in its file": run.layouts, "of these with a tumour": run.tumour_layouts}
+    if run.pairs_png is not None:
+        title = "the same seeds with a tumour in the frame, without it, and the difference"
+        shown["pairs"] = picture(run.pairs_png, title)
+    if run.has_patient:
+        shown["synthetic patient"] = beside(run.uri, PATIENT_FILE)
+    return shown

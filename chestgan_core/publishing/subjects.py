@@ -5,23 +5,19 @@ slices of a patient have the same noise, so that what the noise decides (the sha
 slice to slice.
 """
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from PIL import Image
 from torch import Tensor
 
-from chestgan_core.imaging.pictures import draw_boxes, to_grey
+from chestgan_core.imaging.animations import stack_animation
 from chestgan_core.layouts.subject import SubjectLayouts
 from chestgan_core.metrics.stacks import measure_stack
 from chestgan_core.training.generation import CHUNK, generate
 from chestgan_core.training.weights import LoadedGenerator
 
 _BLOCK_BYTES = 2**28  # of the stacks that are made together
-FRAME_MS, LAST_FRAME_MS = 120, 800
-SIDE = 128  # pixels of an animation, at least; 47 slices of 64 pixels take 300 KB
 
 
 @dataclass(frozen=True)
@@ -75,14 +71,5 @@ def animation_of(stack: SubjectStack, boxes: bool = False) -> bytes:
 
     boxes: with a frame around what was asked for.
     """
-    scale = -(-SIDE // stack.images.shape[-1])
-    frames = []
-    for image, layout in zip(to_grey(stack.images), stack.layouts.layouts, strict=True):
-        enlarged = Image.fromarray(image.repeat(scale, 0).repeat(scale, 1))
-        frames.append(draw_boxes(enlarged, layout.boxes or (), scale) if boxes else enlarged)
-    durations = [*[FRAME_MS] * (len(frames) - 1), LAST_FRAME_MS]
-    stream = io.BytesIO()
-    frames[0].save(
-        stream, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=False
-    )
-    return stream.getvalue()
+    asked = [layout.boxes or () for layout in stack.layouts.layouts]
+    return stack_animation(stack.images, asked if boxes else None)

@@ -48,6 +48,21 @@ class LoadedSlices:
         """What networks are told of the slices."""
         return SliceConditions(self.classes, self.positions, self.boxes, self.annotated)
 
+    def told(self) -> dict[str, int]:
+        """How many slices show a tumour, surely none, or are unknown, and how many have a position; only what the
+        experiment asks for.
+        """
+        counts = {}
+        if self.boxes is not None and self.annotated is not None:
+            shown = self.boxes.isfinite().any(dim=(1, 2))
+            counts["with_tumour"] = int(shown.sum())
+            counts["without_tumour"] = int((self.annotated & ~shown).sum())
+            counts["unknown_tumour"] = len(self) - counts["with_tumour"] - counts["without_tumour"]
+        if self.positions is not None:
+            counts["with_position"] = int(self.positions.isfinite().sum())
+            counts["without_position"] = len(self) - counts["with_position"]
+        return counts
+
     def __len__(self) -> int:
         return len(self.images)
 

@@ -2,8 +2,8 @@
 
 In: an experiment and its slices, in memory. Out, in one folder: generator.safetensors (the averaged weights, of the
 best validation where the plan has some; written last), discriminator.safetensors (its last weights, whichever generator
-is kept), config.json, checkpoint.pt, and what records.py writes for people. The slices stay on the device and batches
-are drawn by index: here a data loader costs more than it gives.
+is kept), config.json, checkpoint.pt, and what records.py and asked_pictures.py write for people. The slices stay on the
+device and batches are drawn by index: here a data loader costs more than it gives.
 """
 
 import logging
@@ -19,6 +19,7 @@ from torch import Tensor
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.local.progress import Progress
+from chestgan_core.training.asked_pictures import write_asked
 from chestgan_core.training.batch_size import out_of_memory_error
 from chestgan_core.training.checkpoint import CHECKPOINT_FILE, TrainingState, data_fingerprint
 from chestgan_core.training.data import LoadedSlices
@@ -127,7 +128,7 @@ def train(
         validations: So many, evenly over the budget, instead of one every `validation.every_images`.
         clock: Seconds, from which the minutes of the budget are counted.
         world: The processes of this training; by default what torchrun has started, or this process alone.
-        pictures: Draw curves, samples and progress at the end. A trial, whose folder is deleted, does without.
+        pictures: Draw curves, samples, progress and pairs at the end. A trial, whose folder is deleted, does without.
 
     Returns:
         Counts, losses and speed; the sha256 of generator.safetensors.
@@ -282,6 +283,8 @@ class _Run:
         state.ema.load_state_dict(final)
         loaded = LoadedGenerator(state.ema.eval(), experiment, "", state.device, state.layouts)
         samples = generate(loaded, range(FINAL_SAMPLES)) if self.pictures else None
+        if self.pictures:
+            write_asked(loaded, self.out)
         save_discriminator(self.out, state.discriminator, experiment, state.images_seen)
         sha256 = save_generator(self.out, state.ema, experiment, layouts=state.layouts)
         state.ema.load_state_dict(last)

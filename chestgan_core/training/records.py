@@ -6,7 +6,6 @@ generator that is kept), `progress.png` (seeds 0 to 7, a line per kept row, the 
 (seeds 0 to 15 over time). They show the images that publication makes of the same seeds.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from chestgan_core.imaging.animations import animation
 from chestgan_core.imaging.figures import BLUE, GREEN, RED, figure_png, style
 from chestgan_core.imaging.pictures import image_grid, save_png
 from chestgan_core.local.files import replacing
@@ -103,7 +103,8 @@ def write_records(state: TrainingState, out: Path, final: Tensor | None) -> dict
         lines.append(sample(state, ROW_SAMPLES))
     save_png(image_grid(torch.cat([line[:COLUMNS] for line in lines]), COLUMNS), out / "progress.png")
     with replacing(out / "progress.gif") as path:
-        path.write_bytes(_gif(lines))
+        frames = [image_grid(line, ROW_SAMPLES // 4) for line in lines]
+        path.write_bytes(animation(frames, FRAME_MS, LAST_FRAME_MS))
     return rows[-1]
 
 
@@ -112,16 +113,6 @@ def sample(state: TrainingState, count: int) -> Tensor:
     calibrate_batch_norm(state.ema, state.experiment, state.layouts)
     loaded = LoadedGenerator(state.ema, state.experiment, "", state.device, state.layouts)
     return generate(loaded, range(count))
-
-
-def _gif(lines: Sequence[Tensor]) -> bytes:
-    frames = [image_grid(line, ROW_SAMPLES // 4) for line in lines]
-    stream = io.BytesIO()
-    durations = [*[FRAME_MS] * (len(frames) - 1), LAST_FRAME_MS]
-    frames[0].save(
-        stream, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=False
-    )
-    return stream.getvalue()
 
 
 def _row(state: TrainingState) -> dict[str, float | None]:

@@ -13,12 +13,14 @@ import torch
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.errors import BadCheckpoint, BadExperiment, Forgotten, NotInStore
+from chestgan_core.layouts.table import LayoutTable
 from chestgan_core.local.parquet import read_parquet
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import AGAIN, Artefact
 from chestgan_core.store.forgotten import remove_artefact
 from chestgan_core.store.store import Store
+from chestgan_core.training.asked_pictures import PAIRS_FILE, PATIENT_FILE
 from chestgan_core.training.checkpoint import CHECKPOINT_FILE, CheckpointUploader
 from chestgan_core.training.data import LoadedSlices, load_training_slices
 from chestgan_core.training.devices import pick_device
@@ -49,6 +51,7 @@ FILES = (
     GENERATOR_FILE, DISCRIMINATOR_FILE, CONFIG_FILE, HISTORY_FILE, VALIDATION_FILE, "curves.png", "samples.png",
     "progress.png", "progress.gif",
 )  # fmt: skip
+ASKED_FILES = (PAIRS_FILE, PATIENT_FILE)  # of generators that can make them
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +62,9 @@ class TrainedRun:
 
     resumed_at: images that an interrupted attempt had seen, 0 without one. loss_g, loss_d: last row of the history.
     spread: mean over pixels of the standard deviation between images of the generator as it is in the store; 0 is mode
-    collapse. best_kid (not times 1000), best_at (images seen): of the validation whose generator is kept.
+    collapse. best_kid (not times 1000), best_at (images seen): of the validation whose generator is kept. told: as in
+    RunManifest. layouts, tumour_layouts: in the file of the generator, all and those with a tumour. pairs_png: of
+    asked_pictures.py, None where the generator is told of no tumours. has_patient: whether the run has patient.gif.
     """
 
     name: str
@@ -80,6 +85,11 @@ class TrainedRun:
     samples_png: bytes
     progress_png: bytes
     curves_png: bytes
+    told: dict[str, int]
+    layouts: int
+    tumour_layouts: int
+    pairs_png: bytes | None
+    has_patient: bool
 
 
 def train_experiment(
@@ -108,7 +118,7 @@ def train_experiment(
     store.update_pointer(keys.run_latest(experiment.name), {"run": name})
     stored = fetch_generator(store, artefact, folder / "stored", torch.device("cpu"))
     spread = float(generate(stored, range(SPREAD_SEEDS)).std(dim=0).mean())
-    return _trained_run(store, name, artefact, spread, reused)
+    return _trained_run(store, name, artefact, stored.layouts, spread, reused)
 
 
 def run_name(experiment: Experiment, training_set: TrainingSet) -> str:
@@ -198,9 +208,10 @@ def _train(
         store.delete(checkpoint_key)
         raise
     snapshots = sorted(path.name for path in out.glob(SNAPSHOT_FILE.replace("{:010d}", "*")))
+    asked = [file for file in ASKED_FILES if (out / file).is_file()]
     artefact = store.commit(
         keys.run_manifest(experiment.name, name),
-        {file: out / file for file in (*FILES, *snapshots)},
+        {file: out / file for file in (*FILES, *asked, *snapshots)},
         asdict(
             RunManifest(
                 run=name,
@@ -214,6 +225,7 @@ def _train(
                 resumed_at=outcome.resumed_at,
                 best_kid=outcome.best_kid,
                 best_at=outcome.best_at,
+                told=slices.told(),
             )
         ),
     )
@@ -273,8 +285,11 @@ def _train_from(
         raise type(error)(error.what, error.cause, remedy) from error
 
 
-def _trained_run(store: Store, name: str, artefact: Artefact, spread: float, reused: bool) -> TrainedRun:
+def _trained_run(
+    store: Store, name: str, artefact: Artefact, layouts: LayoutTable | None, spread: float, reused: bool
+) -> TrainedRun:
     manifest = read_run_manifest(store, artefact)
+    files = {artefact.name(item) for item in artefact.objects}
     where = f"{store.uri(artefact.manifest_key)}: {HISTORY_FILE}"
     last = read_parquet(store.read(artefact, HISTORY_FILE), where, AGAIN).to_pylist()[-1]
     return TrainedRun(
@@ -296,4 +311,9 @@ def _trained_run(store: Store, name: str, artefact: Artefact, spread: float, reu
         best_at=manifest.best_at,
         progress_png=store.read(artefact, "progress.png"),
         curves_png=store.read(artefact, "curves.png"),
+        told=manifest.told,
+        layouts=0 if layouts is None else len(layouts),
+        tumour_layouts=0 if layouts is None else int(layouts.has_box.sum()),
+        pairs_png=store.read(artefact, PAIRS_FILE) if PAIRS_FILE in files else None,
+        has_patient=PATIENT_FILE in files,
     )

@@ -1,6 +1,6 @@
 """The manifest of a training run, as it is written and as it is read. Imports nothing heavy: automation reads it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -22,7 +22,8 @@ class RunManifest:
     experiment: its fields as it was trained, which may be those of an earlier version. training_set: version.
     images_seen: by the discriminator, real ones. seconds: of training, all attempts together. resumed_at: images that
     an interrupted attempt had seen, 0 without one. best_kid (not times 1000), best_at (images seen): of the validation
-    whose generator was kept; None: the last one was.
+    whose generator was kept; None: the last one was. told: of the training slices, how many show a tumour, surely none,
+    or are unknown, and how many have a position; only what the generator was told of.
     """
 
     run: str
@@ -36,6 +37,7 @@ class RunManifest:
     resumed_at: Count
     best_kid: float | None
     best_at: Count | None
+    told: dict[str, Count] = field(default_factory=dict)
     kind: Literal["generator"] = "generator"
 
 
