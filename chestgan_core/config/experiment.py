@@ -74,7 +74,7 @@ class Evaluation(Section):
 
     extractor: Literal["efficientnet-lite0", "inception-v3"] = "efficientnet-lite0"
     images: Annotated[int, Field(ge=2)] = 500
-    detector_images: Annotated[int, Field(ge=0, le=10_000_000)] = 24_000
+    detector_images: Annotated[int, Field(ge=0, le=10_000_000)] = 9_600
     few_patients: bool = True
 
 

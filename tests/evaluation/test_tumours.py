@@ -35,6 +35,7 @@ from chestgan_core.evaluation.scoring.tumour_sides import (
 )
 from chestgan_core.evaluation.scoring.tumours import OFF, with_tumours
 from chestgan_core.imaging.windows import WINDOWS
+from chestgan_core.metrics.detector import IMAGES_SEEN
 from chestgan_core.store.artefacts import parse_typed
 from chestgan_core.training.data import LoadedSlices
 from tests.metrics.spots import exchanged, spots
@@ -223,6 +224,10 @@ def test_with_detectors_turned_off_nothing_about_placement_is_known_and_nothing_
     assert (
         "placement divided by its ceiling is not judged: not measured: no detector was trained" in gate.line()
     )
+
+
+def test_the_budget_of_experiments_is_that_of_the_detector() -> None:
+    assert Evaluation().detector_images == IMAGES_SEEN
 
 
 def test_few_held_out_tumours_are_called_examples() -> None:
