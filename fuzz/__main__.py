@@ -33,6 +33,7 @@ KINDS = (
     "exports",
     "pictures",
     "answers",
+    "layouts",
 )
 
 

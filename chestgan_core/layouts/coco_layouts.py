@@ -12,7 +12,7 @@ from typing import Any
 
 from chestgan_core.errors import BadInput, DamagedObject, nearest
 from chestgan_core.layouts.askable import Askable
-from chestgan_core.layouts.gathering import ANY, MAX_IMAGES, MAX_NAME, ImageEntry, NamedLayout
+from chestgan_core.layouts.gathering import ANY, MAX_IMAGES, MAX_NAME, ImageEntry, NamedLayout, image_name
 from chestgan_core.local.json_text import parse_json
 
 _MAX_SIDE = 2**16  # pixels
@@ -97,7 +97,7 @@ def _image(fields: Mapping[str, Any], key: int | str, at: str, askable: Askable)
     if width != height or not 1 <= width <= _MAX_SIDE:
         cause = f"has {width:g} x {height:g} pixels, not a square of at most {_MAX_SIDE}"
         raise BadInput(at, cause, "give boxes of square images, as normalized slices are")
-    image = ImageEntry(_text(fields.get("file_name", str(key)), "file_name", at), at)
+    image = ImageEntry(image_name(_text(fields.get("file_name", str(key)), "file_name", at), at), at)
     image.say_tumour(_text(fields.get("tumour", ""), "tumour", at), at)
     image.say_class(_text(fields.get("class", ""), "class", at), at)
     if (seed := fields.get("seed")) is not None:

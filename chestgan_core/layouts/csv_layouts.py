@@ -22,7 +22,7 @@ from typing import TextIO
 
 from chestgan_core.errors import BadInput, nearest
 from chestgan_core.layouts.askable import Askable
-from chestgan_core.layouts.gathering import ANY, MAX_IMAGES, MAX_NAME, ImageEntry, NamedLayout
+from chestgan_core.layouts.gathering import ANY, MAX_IMAGES, MAX_NAME, ImageEntry, NamedLayout, image_name
 from chestgan_core.layouts.layout import Edges
 
 EDGES = ("left", "top", "right", "bottom")
@@ -73,9 +73,7 @@ def _columns(row: list[str], line: str) -> list[str]:
 
 
 def _add(images: dict[str, ImageEntry], row: Mapping[str, str], line: str, askable: Askable) -> None:
-    name = row["image"]
-    if not name or len(name) > MAX_NAME:
-        raise BadInput(line, "names no image", f"give `image` a text of 1 to {MAX_NAME} characters")
+    name = image_name(row["image"], line)
     if name not in images and len(images) == MAX_IMAGES:
         raise BadInput(line, f"is of image {MAX_IMAGES + 1}", f"give at most {MAX_IMAGES} in one file")
     image = images.setdefault(name, ImageEntry(name, line))

@@ -100,6 +100,14 @@ class ImageEntry:
         return NamedLayout(self.name, layout, self.seed, drawn)
 
 
+def image_name(text: str, where: str) -> str:
+    """The name of an image, without blanks at its ends. Raises BadInput: nothing is left, or too much."""
+    name = text.strip()
+    if not 0 < len(name) <= MAX_NAME:
+        raise BadInput(where, "names no image", f"give the image a name of 1 to {MAX_NAME} characters")
+    return name
+
+
 def _require_same(name: str, what: str, before: _Said | None, now: _Said | None, where: str) -> None:
     if before is not None and now is not None and before != now:
         cause = f"gives the image {name} the {what} {now}, and an earlier line {before}"

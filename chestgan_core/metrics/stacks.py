@@ -97,7 +97,7 @@ def tumour_mm3(stack: Tensor, boxes: Sequence[Sequence[Edges]], pixel_mm: float,
         for image, some in zip(stack, boxes, strict=True)
         if (bright := _bright(image[0].double().cpu().numpy(), some)) is not None
     )
-    return pixels * pixel_mm**2 * spacing_mm
+    return float(pixels * pixel_mm**2 * spacing_mm)
 
 
 def _bright(image: NDArray[np.float64], boxes: Sequence[Edges]) -> NDArray[np.bool_] | None:

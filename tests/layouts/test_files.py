@@ -111,7 +111,7 @@ REFUSED = {
         "layouts.csv, line 3: has 1 values, not 2; give one for each column, or nothing between two commas",
     ),
     "a row without its image": (("image,position", ",0.5"), "layouts.csv, line 2: names no image; "),
-    "a long name": (("image", "a" * 65), "layouts.csv, line 2: names no image; give `image` a text of 1 to 64"),
+    "a long name": (("image", "a" * 65), "layouts.csv, line 2: names no image; give the image a name of 1 to 64"),
     "a box with a gap": (
         (COLUMNS, "a,14,,20,34,,,,"),
         "layouts.csv, line 2: has no top; give a number with a point, or leave the whole box empty",
@@ -235,6 +235,7 @@ COCO_REFUSED = {
     "an image twice": (coco(images=coco()["images"][:1] * 2), ", image 2: is a second image a.png; "),
     "a position of the wrong type": (image(position="0.5"), ", image 1: has no number as `position`; "),
     "an unknown place": (image(place=1), ", image 1: has another `place` than any; give any, or leave it out"),
+    "a name of blanks": (image(file_name=" "), ", image 1: names no image; give the image a name of 1 to 64 "),
     "a seed that is no number": (image(seed="7"), ", image 1: has no whole number as `seed`; "),
     "a seed out of range": (image(seed=2**32), ", image 1: has the seed 4294967296; seeds go from 0 to 4294967295"),
     "a name that is a number": (image(file_name=3), ", image 1: has no text of at most 64 characters as `file_name`"),
