@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from chestgan_core.config.conditions import Conditions, TumourCondition
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.imaging.pictures import to_grey
 from chestgan_core.publishing.reader.set_folder import SetFolder
@@ -144,3 +145,14 @@ def test_what_was_collected_is_read_back(store: Store, published: SetFolder) -> 
     np.testing.assert_array_equal(pool.pictures, given.pictures)
     assert pool.rows == given.rows
     assert (pool.patients, pool.classes) == (6, {"A": 30, "G": 30})
+
+
+def test_pictures_need_no_annotation_where_the_generator_was_told_of_tumours(
+    of_a_run: SetFolder, store: Store, tmp_path: Path
+) -> None:
+    shard = open_training_set(store, "folder").shards[0]
+    told = tiny().model_copy(update={"conditions": Conditions(position=True, tumour=TumourCondition())})
+    rows = [{"index": 0}, {"index": 2}]
+    pictures = [collecting._pictures(store, shard, rows, one, tmp_path) for one in (tiny(), told)]
+    assert pictures[0].shape == (2, 32, 32)
+    assert np.array_equal(*pictures)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chestgan_core.config.conditions import Conditions
 from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.errors import BadInput, Forgotten, NotInStore
 from chestgan_core.imaging.pictures import to_grey
@@ -160,7 +161,8 @@ def _pictures(
 ) -> NDArray[np.uint8]:
     path = shard.stored.fetch(store, folder / f"{shard.name}.safetensors")
     write_shard(read_shard(path, [row["index"] for row in rows]), path)
-    loaded = load_slices([path], experiment)
+    # Pictures alone: what the generator was told of slices is not needed for them.
+    loaded = load_slices([path], experiment.model_copy(update={"conditions": Conditions()}))
     path.unlink()
     return to_grey(loaded.images)
 
