@@ -1,4 +1,4 @@
-"""Retraining after enough new slices, after drift, or after a patient has withdrawn.
+"""Retraining after enough new slices, after drift, after tumours were drawn anew, or after a patient has withdrawn.
 
 Input: the store (current runs, training sets, slices) and what was requested before (the cursor, Dagster's runs).
 Output: run requests, first for the training set, then for the experiments that were trained on an older one.
@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 NO_CHECKPOINT = "no checkpoint; the first training has to be started by a person"
 NOTHING_NEW = "no new slices"
 WITHDRAWN = "a patient whose slices were used has withdrawn"
+DRAWN = "tumours were drawn anew"
 
 
 @dg.sensor(
     jobs=[training_set_job, synthetic_set_job],
     minimum_interval_seconds=3600,
-    description="Retrains experiments after enough new slices, drift, or a patient's withdrawal. Off by default.",
+    description="Retrains experiments after enough new slices, drift, tumours drawn anew, or a patient's withdrawal. "
+    "Off by default.",
 )
 def retraining_sensor(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
-    """Retrains experiments after enough new slices, after drift, or after a patient has withdrawn.
+    """Retrains experiments after enough new slices, drift, tumours drawn anew, or after a patient has withdrawn.
 
     The cursor holds the last request key per dataset and per experiment: a state is never requested twice, even if its
     run failed.
@@ -50,7 +52,7 @@ def _next(
     instance: dg.DagsterInstance, store: Store, experiment: str, limits: Thresholds, requested: dict[str, str]
 ) -> tuple[dg.RunRequest | None, str]:
     """The next run of one experiment, and why. Writes into requested."""
-    from chestgan_core.slices.drift import drift_since, present_state
+    from chestgan_core.slices.drift import annotations_since, drift_since, present_state
     from chestgan_core.slices.training_set import open_training_set
 
     current = current_training_set(store, experiment)
@@ -59,12 +61,19 @@ def _next(
     dataset, version = current
     why: str | None
     try:
-        drift = drift_since(store, open_training_set(store, dataset, version))
+        trained_on = open_training_set(store, dataset, version)
+        drift = drift_since(store, trained_on)
     except Forgotten:
         # The same slices may have been requested before, when the patient had not come yet.
         why, state = WITHDRAWN, f"{present_state(store, dataset_named(dataset))}:after-{version}"
     else:
         why, state = enough(drift, limits), drift.state
+        if (
+            why is None
+            and _depends_on_tumours(experiment)
+            and (drawn := annotations_since(store, trained_on))
+        ):
+            why, state = DRAWN, f"{state}:annotations-{drawn}"
         if why is None and not drift.slices:
             return None, NOTHING_NEW
         if why is None:
@@ -74,7 +83,7 @@ def _next(
             )
     (newest,) = store.read_pointer(keys.training_set_latest(dataset), "version")
     key = f"training-set:{dataset}:{state}"
-    if newest != version and _is_current(store, dataset, newest):
+    if newest != version and _is_current(store, dataset, newest, why == DRAWN):
         status = dg.DagsterRunStatus.SUCCESS  # somebody has built it from all current slices
     elif (run := latest_run(instance, key)) is not None:
         status = run.status
@@ -86,12 +95,16 @@ def _next(
     if status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED):
         return (
             None,
-            f"{why}, but the run of the training set failed; not requested again before slices change",
+            f"{why}, but the run of the training set failed; not requested again before that changes",
         )
     if status is not dg.DagsterRunStatus.SUCCESS:
         return None, f"{why}: waits for the training set of {dataset}"
     if newest == version:
-        return None, f"{why}, but the rules of {dataset} exclude the new slices: same training set"
+        return None, f"{why}, but that changes nothing of what the rules of {dataset} use: same training set"
+    if why == DRAWN:
+        why, few = _enough_drawn(store, dataset, (version, newest), limits)
+        if few:
+            return None, why
     key = f"retraining:{experiment}:{newest}"
     if requested.get(f"experiment {experiment}") == key or latest_run(instance, key) is not None:
         return None, f"{why}: training on {newest} was already requested"
@@ -99,15 +112,43 @@ def _next(
     return run_request(key, experiment, synthetic_set_job.name), f"{why}: training on {newest} requested"
 
 
-def _is_current(store: Store, dataset: str, version: str) -> bool:
-    """Whether a training set was built from all current slices, and is there."""
-    from chestgan_core.slices.drift import drift_since
+def _depends_on_tumours(experiment: str) -> bool:
+    """Whether what experts drew decides what its generator learns: what it is told, or which slices it sees."""
+    trained = EXPERIMENTS[experiment]
+    only_tumours = dataset_named(trained.dataset).training_set.slices == "tumour"
+    return trained.conditions.tumour is not None or only_tumours
+
+
+def _is_current(store: Store, dataset: str, version: str, with_annotations: bool) -> bool:
+    """Whether a training set was built from all current slices, and is there. with_annotations: and knows the newest
+    tumours.
+    """
+    from chestgan_core.slices.drift import annotations_since, drift_since
     from chestgan_core.slices.training_set import open_training_set
 
     try:
-        return not drift_since(store, open_training_set(store, dataset, version)).slices
+        built = open_training_set(store, dataset, version)
+        if drift_since(store, built).slices:
+            return False
     except Forgotten:
         return False
+    return not (with_annotations and annotations_since(store, built))
+
+
+def _enough_drawn(
+    store: Store, dataset: str, versions: tuple[str, str], limits: Thresholds
+) -> tuple[str, bool]:
+    """What tumours that were drawn anew change, and whether that is too little to retrain. versions: of the training
+    set that was trained on, and of the newest.
+    """
+    from chestgan_core.slices.drift import changed_marks
+    from chestgan_core.slices.training_set import open_training_set
+
+    before, after = (open_training_set(store, dataset, version) for version in versions)
+    changed, known = changed_marks(store, before, after), sum(before.manifest["slices"].values())
+    said = f"{DRAWN} on {changed} slices of {known}"
+    few = changed < min(limits.retrain_slices, limits.retrain_fraction * known)
+    return (f"{said}: not enough" if few else said), few
 
 
 def enough(drift: "Drift", limits: Thresholds) -> str | None:

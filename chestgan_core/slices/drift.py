@@ -1,10 +1,10 @@
 """Drift since a training set: how many slices are new, and whether they are distributed differently.
 
 In: the store, a version of a training set. Out: counts, a digest of the shards, and the distance of the new slices in
-each variable. Rows are read, no pixels. The distance is the two-sample Kolmogorov-Smirnov statistic (largest gap
-between the two cumulative distributions) of means per patient: slices of one patient are not independent. It is
-significant above what equal populations of these sizes exceed once in a hundred times (Smirnov 1948; Bonferroni over
-the variables).
+each variable; whether tumours were drawn anew, and of how many slices that changes what is known. Rows are read, no
+pixels. The distance is the two-sample Kolmogorov-Smirnov statistic (largest gap between the two cumulative
+distributions) of means per patient: slices of one patient are not independent. It is significant above what equal
+populations of these sizes exceed once in a hundred times (Smirnov 1948; Bonferroni over the variables).
 """
 
 import math
@@ -21,6 +21,7 @@ from chestgan_core.slices.candidates import StoredShard
 from chestgan_core.slices.newest_slices import newest_slices
 from chestgan_core.slices.training_rows import REMEDY, WHERE
 from chestgan_core.slices.training_set import ROWS, TrainingSet
+from chestgan_core.sources.annotations.stored import newest_annotations
 from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.client import PARALLEL
 from chestgan_core.store.store import Store
@@ -64,6 +65,21 @@ def drift_since(store: Store, training_set: TrainingSet) -> Drift:
         state=_state(shards),
         shifts=_shifts(store, training_set, new),
     )
+
+
+def annotations_since(store: Store, training_set: TrainingSet) -> str:
+    """Version of the newest annotations where the training set was built with others; "" where it was built with these.
+    They may say the same of its slices. Raises DamagedObject.
+    """
+    newest = newest_annotations(store, training_set.dataset.name)
+    return "" if newest == training_set.manifest.get("annotations", "") else newest
+
+
+def changed_marks(store: Store, before: TrainingSet, after: TrainingSet) -> int:
+    """How many slices are in one of two training sets only, or are in both with other tumours. Raises DamagedObject."""
+    absent = object()
+    old, new = before.marks(store), after.marks(store)
+    return sum(old.get(one, absent) != new.get(one, absent) for one in old.keys() | new.keys())
 
 
 def present_state(store: Store, dataset: Dataset) -> str:

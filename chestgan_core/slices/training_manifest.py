@@ -35,7 +35,9 @@ class SideShard:
 
 @dataclass(frozen=True)
 class TrainingSetManifest:
-    """What is read from a committed manifest; `manifest_fields` writes more."""
+    """What is read from a committed manifest; `manifest_fields` writes more. annotations: version of those that it was
+    first built with, "" without any.
+    """
 
     shards: tuple[SideShard, ...]
     in_shards: int
@@ -45,6 +47,7 @@ class TrainingSetManifest:
     classes: dict[str, dict[str, dict[str, int]]]
     boxes: dict[str, Any]
     conditions: dict[str, dict[str, int]]
+    annotations: str = ""
 
 
 def manifest_fields(

@@ -36,7 +36,7 @@ from chestgan_core.slices.training_card import write_card
 from chestgan_core.slices.training_manifest import SideShard, TrainingSetManifest, manifest_fields
 from chestgan_core.slices.training_rows import chosen_indices, patients_of, rows_bytes, rows_of
 from chestgan_core.sources.annotations.boxes import Annotations
-from chestgan_core.sources.annotations.stored import read_annotations
+from chestgan_core.sources.annotations.stored import newest_annotations, open_annotations
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, content_version
 from chestgan_core.store.forgotten import forgotten_patients, remove_artefact
@@ -128,7 +128,7 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
     """
     dataset = dataset_named(dataset_name)
     shards, missing, not_normalized = _stored(store, dataset)
-    annotations = _annotations(store, dataset)
+    annotations, drawn = _annotations(store, dataset)
     candidates, boxes = with_annotations(read_candidates(store, shards), annotations, dataset.slice_size)
     rejected, references = _rejected_by_references(store, dataset, shards)
     selection = select_slices(candidates, dataset, rejected)
@@ -136,6 +136,7 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
     fields = manifest_fields(dataset, shards, selection, boxes, annotations.defects, rows, references)
     fields["not_normalized"] = not_normalized
     version = content_version(fields)
+    fields["annotations"] = drawn  # not of the content: they may say the same of these slices as those before
     manifest_key = keys.training_set_manifest(dataset.name, version)
     # Sheets, card and the bytes of the Parquet file do not decide the version: a newer library may write other bytes
     # of the same slices.
@@ -207,10 +208,13 @@ def _stored(store: Store, dataset: Dataset) -> tuple[list[StoredShard], tuple[st
     return shards, missing, dict(sorted(left_out.items()))
 
 
-def _annotations(store: Store, dataset: Dataset) -> Annotations:
-    """Raises BadInput where the rules need tumour boxes and none were gathered."""
-    annotations = read_annotations(store, dataset.name) if dataset.annotations else None
-    if annotations is None and dataset.training_set.slices == "tumour":
+def _annotations(store: Store, dataset: Dataset) -> tuple[Annotations, str]:
+    """What was drawn, and its version, "" if nothing was gathered.
+
+    Raises BadInput where the rules need tumour boxes and none were gathered.
+    """
+    version = newest_annotations(store, dataset.name) if dataset.annotations else ""
+    if not version and dataset.training_set.slices == "tumour":
         raise BadInput(
             f"training set of {dataset.name}",
             "needs slices with a tumour box, and no boxes were gathered",
@@ -218,7 +222,7 @@ def _annotations(store: Store, dataset: Dataset) -> Annotations:
             if dataset.annotations
             else "name their source under annotations of the dataset, or set slices: lung",
         )
-    return annotations or Annotations((), {})
+    return open_annotations(store, dataset.name, version)[1] if version else Annotations((), {}), version
 
 
 def _rejected_by_references(

@@ -1,14 +1,16 @@
 """A month of automation, day by day: real slices, trainings and reports in a store, a real webhook, nothing twice."""
 
+import io
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import dagster as dg
+import pyarrow.parquet as pq
 import pytest
 
 from chestgan_assets.automation import monthly_schedules as monthly_room
@@ -35,13 +37,16 @@ from chestgan_core.evaluation.scoring.report_payload import RunReport
 from chestgan_core.evaluation.stored_report import report_experiment
 from chestgan_core.evaluation.thresholds import shortfall, thresholds
 from chestgan_core.slices.patient_slices import normalize_patient
-from chestgan_core.slices.training_set import build_training_set
+from chestgan_core.slices.training_set import build_training_set, open_training_set
+from chestgan_core.sources.annotations.boxes import Annotations, TumourBox
+from chestgan_core.sources.annotations.stored import commit_annotations
 from chestgan_core.sources.archive.raw_archive import archive_patient
 from chestgan_core.sources.catalog.stored_catalog import catalog_series
+from chestgan_core.store import keys
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
 from chestgan_core.training.run import train_experiment
-from tests.pipeline.stages import Stages, tiny
+from tests.pipeline.stages import Stages, edited, tiny
 from tests.standins.receiver import Receiver
 
 SENSORS = (
@@ -215,6 +220,42 @@ def test_a_daemon_that_lost_its_cursor_requests_nothing_again(
         month.tick(retraining_sensor)
     assert month.log == [(0, "training_set_job folder"), (0, "synthetic_set_job tiny")]
     assert month.said["retraining_sensor"] == "1 experiment: no new slices"
+
+
+def draw(store: Store, slices: Sequence[Mapping[str, str]], left: int) -> None:
+    """Somebody draws a tumour on these slices, and it is gathered."""
+    boxes = tuple(
+        TumourBox(one["patient"], one["sop_uid"], left, 20, left + 6, 30, "A", "voc") for one in slices
+    )
+    stored = commit_annotations(store, "folder", Annotations(boxes, {}), {"kind": "tumour-annotations"})
+    store.update_pointer(keys.annotations_latest("folder"), {"version": stored.version})
+
+
+def test_tumours_drawn_anew_retrain_what_is_told_of_them_where_they_change_enough_slices(
+    month: Month, slices: object, trained: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = pq.read_table(
+        io.BytesIO(month.store.read(open_training_set(month.store, "folder").artefact, "slices.parquet")),
+        columns=["patient", "sop_uid"],
+    ).to_pylist()
+    draw(month.store, used[: len(used) // 2], left=10)
+    month.tick(retraining_sensor)
+    assert month.said["retraining_sensor"] == "1 experiment: no new slices"
+
+    placing = edited(network={"family": "spectral"}, conditions={"tumour": {}})
+    monkeypatch.setattr(retraining_room, "EXPERIMENTS", {"tiny": placing})
+    for _ in range(3):
+        month.tick(retraining_sensor)
+    assert month.log == [(0, "training_set_job folder"), (0, "synthetic_set_job tiny")]
+
+    month.log.clear()
+    draw(month.store, used[: len(used) // 2 + 1], left=10)  # all slices of its series, and one box more
+    monkeypatch.setenv("CHESTGAN_RETRAIN_FRACTION", "1")
+    for _ in range(3):
+        month.tick(retraining_sensor)
+    assert month.log == [(0, "training_set_job folder")]
+    assert month.said["retraining_sensor"].endswith(": not enough")
+    assert "tumours were drawn anew on " in month.said["retraining_sensor"]
 
 
 def test_a_message_that_is_refused_for_a_day_holds_back_no_other(

@@ -42,13 +42,19 @@ class _Manifest:
     defects: dict[str, int]
 
 
-def read_annotations(store: Store, dataset_name: str) -> Annotations | None:
-    """The newest annotations of a dataset, None if none were ever gathered. Raises DamagedObject, StoreError."""
+def newest_annotations(store: Store, dataset_name: str) -> str:
+    """Version of a dataset's newest annotations, "" if none were ever gathered. Raises DamagedObject, StoreError."""
     try:
         (version,) = store.read_pointer(keys.annotations_latest(dataset_name), "version")
     except NotInStore:
-        return None
-    return open_annotations(store, dataset_name, version)[1]
+        return ""
+    return version
+
+
+def read_annotations(store: Store, dataset_name: str) -> Annotations | None:
+    """The newest annotations of a dataset, None if none were ever gathered. Raises DamagedObject, StoreError."""
+    version = newest_annotations(store, dataset_name)
+    return open_annotations(store, dataset_name, version)[1] if version else None
 
 
 def open_annotations(store: Store, dataset_name: str, version: str) -> tuple[Artefact, Annotations]:
