@@ -69,7 +69,7 @@ class Evaluation(Section):
 
     Of experiments that place tumours (conditions.tumour): detector_images: images that each detector sees while it is
     trained, repetitions counted; 0: no detector is trained, so that neither placement nor detection utility are known.
-    few_patients: whether detectors are also trained on 1, 2 and 5 real patients, nine more in all.
+    few_patients: whether detectors are also trained on 1, 2 and 5 real patients, twelve more in all.
     """
 
     extractor: Literal["efficientnet-lite0", "inception-v3"] = "efficientnet-lite0"

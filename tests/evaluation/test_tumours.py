@@ -16,6 +16,7 @@ from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, MEASURES, MetricRow
 from chestgan_core.evaluation.scoring.sides import RealImages
 from chestgan_core.evaluation.scoring.tumour_block import (
+    ALL,
     AUGMENTED,
     BOTH,
     REAL,
@@ -163,6 +164,7 @@ def test_each_row_carries_what_it_was_measured_with(good: MetricReport) -> None:
     assert named == {
         "placement", "false tumours", "tumour contrast KS", "tumour size KS", "tumour rim KS", "detection utility",
         "detection utility ceiling", "detection utility of both", "detection utility of augmentation",
+        "detection utility of all",
     }  # fmt: skip
     assert good.extractors[-1].id == "tumour-detector:1:640"
 
@@ -171,11 +173,18 @@ def test_the_curve_says_what_synthetic_images_add_to_few_patients(curve: MetricR
     block = curve.tumours
     assert block is not None
     assert block.patient_counts == (1, 2, 5, 6)
-    assert [(one.source, one.patients) for one in block.learned[:4]] == [
-        (REAL, 6), (SYNTHETIC, 0), (BOTH, 6), (AUGMENTED, 6),
+    assert [(one.source, one.patients) for one in block.learned[:5]] == [
+        (REAL, 6), (SYNTHETIC, 0), (BOTH, 6), (AUGMENTED, 6), (ALL, 6),
     ]  # fmt: skip
-    assert len(block.learned) == 4 + 3 * 3
+    assert len(block.learned) == 5 + 4 * 3
     assert [gain.patients for gain in block.gains] == [1, 2, 5, 6]
+    for gain, patients in zip(block.gains, (1, 2, 5, 6), strict=True):
+        augmented, everything = block.of(AUGMENTED, patients), block.of(ALL, patients)
+        assert augmented is not None
+        assert everything is not None
+        assert gain.besides.value == pytest.approx(
+            everything.average_precision.value - augmented.average_precision.value
+        )
     one_patient = block.of(REAL, 1)
     assert one_patient is not None
     assert (one_patient.real_images, one_patient.synthetic_images) == (4, 0)
@@ -207,10 +216,10 @@ def test_synthetic_images_are_worth_as_many_patients_as_teach_no_more(
     assert replace(block, learned=(real[-1], learned(SYNTHETIC, 0, 0.4))).worth == ""
 
 
-def test_without_a_curve_four_detectors_are_trained(bad: MetricReport) -> None:
+def test_without_a_curve_five_detectors_are_trained(bad: MetricReport) -> None:
     assert bad.tumours is not None
     assert bad.tumours.patient_counts == (6,)
-    assert len(bad.tumours.learned) == 4
+    assert len(bad.tumours.learned) == 5
 
 
 def test_with_detectors_turned_off_nothing_about_placement_is_known_and_nothing_passes() -> None:

@@ -153,6 +153,7 @@ def _of_conditions(row: MetricRow, kind: ImageKind, value: str) -> dict[str, str
         "detection utility of both": f"Trained on both it {precision} {value}{chance}",
         "detection utility of augmentation": f"Trained on {kind} images with ordinary augmentation, the competitor, it"
         f" {precision} {value}{chance}",
+        "detection utility of all": f"Trained on both with ordinary augmentation it {precision} {value}{chance}",
         "detection sensitivity": f"At one false positive per image, the detector of synthetic images finds {value} of"
         f" the held-out {kind} tumours",
         "detection sensitivity ceiling": f"That of {kind} images finds {value} of them",

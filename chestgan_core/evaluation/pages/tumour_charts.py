@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from chestgan_core.config.dataset import ImageKind
 from chestgan_core.evaluation.scoring.tumour_block import (
+    ALL,
     AUGMENTED,
     BOTH,
     REAL,
@@ -24,7 +25,7 @@ from chestgan_core.evaluation.scoring.tumour_block import (
     Source,
     TumourBlock,
 )
-from chestgan_core.imaging.figures import BLUE, GREEN, ORANGE, PURPLE, RED, figure_png, style
+from chestgan_core.imaging.figures import BLACK, BLUE, GREEN, ORANGE, PURPLE, RED, figure_png, style
 from chestgan_core.imaging.pictures import image_grid, to_grey
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ LOOK: dict[Source, tuple[str, str, str]] = {
     SYNTHETIC: (RED, "s", "--"),
     BOTH: (PURPLE, "D", "-"),
     AUGMENTED: (GREEN, "^", "-."),
+    ALL: (BLACK, "v", ":"),
 }
 
 
@@ -142,9 +144,9 @@ def curve_png(block: TumourBlock) -> bytes:
             low, high = alone.average_precision.low, alone.average_precision.high
             if low is not None and high is not None:
                 ax.axhspan(low, high, color=colour, alpha=0.08, linewidth=0)
-        for at, source in enumerate((REAL, BOTH, AUGMENTED)):
+        for at, source in enumerate((REAL, BOTH, AUGMENTED, ALL)):
             found = [(place, one) for place, n in enumerate(counts) if (one := block.of(source, n))]
-            places = [place + 0.07 * (at - 1) for place, _ in found]
+            places = [place + 0.07 * (at - 1.5) for place, _ in found]
             _line(ax, places, [one.average_precision for _, one in found], source, _named(source, block))
         ax.set_xticks(range(len(counts)), [f"{n}" for n in counts[:-1]] + [f"all {counts[-1]}"])
         ax.set_xlabel(f"{block.image_kind} patients in the training of the detector")

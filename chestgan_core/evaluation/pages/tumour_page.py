@@ -9,7 +9,13 @@ from chestgan_core.documents.blocks import Block, Figure, Notice, Pair, Paragrap
 from chestgan_core.evaluation.pages.figures import FEW_PATIENTS, FROC, MAX_WIDTH, PAIRS, PLACED, SUBJECTS
 from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, MetricRow
 from chestgan_core.evaluation.scoring.report_payload import BETTER, ReportPayload
-from chestgan_core.evaluation.scoring.tumour_block import SYNTHETIC, Learned, TumourBlock, TumourCounts
+from chestgan_core.evaluation.scoring.tumour_block import (
+    SYNTHETIC,
+    Learned,
+    TumourBlock,
+    TumourCounts,
+    in_words,
+)
 from chestgan_core.imaging.pictures import shrink_to_width
 
 # Measure -> the row that is its ceiling.
@@ -124,17 +130,22 @@ def _learned(block: TumourBlock, figures: Mapping[str, bytes]) -> list[Block]:
         lines = tuple(
             (
                 "all" if gain.patients == block.patient_counts[-1] else f"{gain.patients}",
-                gain.more.shown(signed=True),
-                gain.in_words,
+                f"{gain.instead.shown(signed=True)}: {in_words(gain.instead)}",
+                f"{gain.besides.shown(signed=True)}: {in_words(gain.besides)}",
             )
             for gain in sorted(block.gains, key=lambda gain: gain.patients)
         )
         head = (
             f"{kind} patients",
-            f"{kind} + synthetic less {kind} + augmentation, average precision",
-            "what it shows",
+            "synthetic images instead of augmentation",
+            "synthetic images besides augmentation",
         )
-        blocks.append(Table(head, lines, (1.4, 4, 5)))
+        blocks += [
+            Paragraph(
+                f"What synthetic images add to {kind} ones with ordinary augmentation, in average precision:"
+            ),
+            Table(head, lines, (1.4, 4, 4)),
+        ]
     charts = [
         Figure(figures[name], title, caption)
         for name, title, caption in (

@@ -12,6 +12,7 @@ import torch
 
 from chestgan_core.evaluation.scoring.metric_rows import FloorValue, Measurement
 from chestgan_core.evaluation.scoring.tumour_block import (
+    ALL,
     AUGMENTED,
     BOTH,
     REAL,
@@ -44,6 +45,7 @@ UTILITY: dict[str, Source] = {
     "detection utility ceiling": REAL,
     "detection utility of both": BOTH,
     "detection utility of augmentation": AUGMENTED,
+    "detection utility of all": ALL,
 }
 SENSITIVITY: dict[str, Source] = {"detection sensitivity": SYNTHETIC, "detection sensitivity ceiling": REAL}
 RATE = 1.0
@@ -65,7 +67,7 @@ class DetectionComparison:
     @property
     def trainings(self) -> int:
         """How many detectors are trained."""
-        return 4 + 3 * (len(self._counts) - 1) if self._judgeable else 1
+        return 5 + 4 * (len(self._counts) - 1) if self._judgeable else 1
 
     @cached_property
     def judge(self) -> Detector:
@@ -128,6 +130,7 @@ class DetectionComparison:
                 sets[SYNTHETIC, patients] = synthetic
             sets[BOTH, patients] = together(few, synthetic)
             sets[AUGMENTED, patients] = few
+            sets[ALL, patients] = sets[BOTH, patients]
         held_out = self.sides.held_out
         names = {f"{source} {patients}": (source, patients) for source, patients in sets}
         scores = detection_utility(
@@ -136,7 +139,7 @@ class DetectionComparison:
             held_out.patients,
             seed=self.seed,
             images_seen=self.images_seen,
-            augment=[name for name, (source, _) in names.items() if source == AUGMENTED],
+            augment=[name for name, (source, _) in names.items() if source in (AUGMENTED, ALL)],
             trained={f"{AUGMENTED} {everyone}": self.judge},
             device=self.device,
             progress=self.step,
@@ -197,15 +200,19 @@ class DetectionComparison:
             source,
             0 if source == SYNTHETIC else patients,
             real,
-            len(self.sides.synthetic.boxes) if source in (SYNTHETIC, BOTH) else 0,
+            len(self.sides.synthetic.boxes) if source in (SYNTHETIC, BOTH, ALL) else 0,
             _estimate(score.average_precision),
             tuple(Sensitivity(rate, _estimate(score.froc[rate])) for rate in RATES),
             score.floor,
         )
 
     def _gain(self, patients: int) -> Gain:
-        both, augmented = (self.scores[source, patients] for source in (BOTH, AUGMENTED))
-        return Gain(patients, _estimate(both.average_precision.minus(augmented.average_precision)))
+        augmented = self.scores[AUGMENTED, patients].average_precision
+        instead, besides = (
+            _estimate(self.scores[source, patients].average_precision.minus(augmented))
+            for source in (BOTH, ALL)
+        )
+        return Gain(patients, instead, besides)
 
 
 def _of_source(source: Source, sides: TumourSides) -> str:
@@ -217,6 +224,7 @@ def _of_source(source: Source, sides: TumourSides) -> str:
         SYNTHETIC: synthetic,
         BOTH: f"{real} and {synthetic}, each drawn equally often",
         AUGMENTED: f"{real} with ordinary augmentation",
+        ALL: f"{real} and {synthetic}, each drawn equally often, with ordinary augmentation",
     }[source]
 
 

@@ -69,6 +69,7 @@ MEASURES: dict[str, Measure] = {
     "detection utility ceiling": Measure("higher", "detection"),
     "detection utility of both": Measure("higher", "detection"),
     "detection utility of augmentation": Measure("higher", "detection"),
+    "detection utility of all": Measure("higher", "detection"),
     "detection sensitivity": Measure("higher", "detection", "percent"),
     "detection sensitivity ceiling": Measure("higher", "detection", "percent"),
     "neighbour similarity": Measure("floor", "subject"),
@@ -77,6 +78,8 @@ MEASURES: dict[str, Measure] = {
 PIXELS = "pixels"
 NOT_FINITE = "the result is not a finite number"
 NOTHING_SHOWN = "not measured: the synthetic images"
+# Printed in tenths of a percent, as those of plausibility.
+TENTHS = ("pair change outside",)
 # Printed in percent, and may be more than 100.
 RATIOS = ("pair change outside", "tumour volume")
 # Of experiments with conditions: what is asked of an image, and whether it shows it.
@@ -152,7 +155,7 @@ class MetricRow:
         if display == "x 1000":
             return f"{value * 1000:.1f}"
         if display == "percent":
-            return f"{value * 100:.{int(self.group == 'plausibility')}f}"
+            return f"{value * 100:.{int(self.group == 'plausibility' or self.measure in TENTHS)}f}"
         return f"{value:.2f}" if abs(value if like is None else like) < 10 else f"{value:.1f}"
 
 

@@ -11,11 +11,14 @@ from typing import Literal, TypeAlias
 from chestgan_core.config.dataset import ImageKind
 
 # What a detector was trained on.
-Source: TypeAlias = Literal["real", "synthetic", "real + synthetic", "real + augmentation"]
+Source: TypeAlias = Literal[
+    "real", "synthetic", "real + synthetic", "real + augmentation", "real + synthetic + augmentation"
+]
 REAL: Source = "real"
 SYNTHETIC: Source = "synthetic"
 BOTH: Source = "real + synthetic"
 AUGMENTED: Source = "real + augmentation"
+ALL: Source = "real + synthetic + augmentation"
 # Below these, the report says that its numbers about tumours are hardly more than examples.
 FEW_SLICES, FEW_PATIENTS = 5, 5
 PER_IMAGE = "false positives per image"
@@ -78,19 +81,22 @@ class Learned:
 
 @dataclass(frozen=True)
 class Gain:
-    """Average precision of real + synthetic less that of real + augmentation, on the same held-out patients."""
+    """Differences of average precision, on the same held-out patients.
+
+    instead: real + synthetic less real + augmentation. besides: real + synthetic + augmentation less real +
+    augmentation.
+    """
 
     patients: int
-    more: Estimate
+    instead: Estimate
+    besides: Estimate
 
-    @property
-    def in_words(self) -> str:
-        """Which of the two is better, where the interval shows it."""
-        if self.more.low is None or self.more.high is None:
-            return "no difference shown: there is no interval"
-        if self.more.low > 0:
-            return "synthetic images are worth more than ordinary augmentation"
-        return "ordinary augmentation is worth more" if self.more.high < 0 else "no difference shown"
+
+def in_words(gain: Estimate) -> str:
+    """What the interval of a difference shows."""
+    if gain.low is None or gain.high is None:
+        return "no difference shown: no interval"
+    return "better" if gain.low > 0 else "worse" if gain.high < 0 else "no difference shown"
 
 
 @dataclass(frozen=True)
