@@ -85,6 +85,7 @@ def metric_report(
                 "report": beside(stored.uri, "report.html"),
                 "report, PDF": beside(stored.uri, "report.pdf"),
                 "contact sheet": picture(stored.contact_sheet_png, "held-out and synthetic images"),
+                **_tumours(stored.tumours_png),
                 "measures": compact_table(COLUMNS, [_line(row) for row in rows]),
                 **({"split": rows[0].split} if rows else {}),
                 **_numbers(rows),
@@ -126,6 +127,10 @@ def _rule_checks(gate: "GateResult") -> Iterator[dg.AssetCheckResult]:
             measure = RULE_MEASURES[name]
             said = f"No rule: the experiment publishes whatever {measure} is."
             yield check(name, False, said, warn=True, metadata={"result": "no rule"})
+
+
+def _tumours(png: bytes | None) -> dict[str, dg.MetadataValue]:
+    return {} if png is None else {"tumours": picture(png, "asked tumours, and what a detector finds")}
 
 
 def _sentence(note: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import DamagedObject, Forgotten, NotAvailable, NotInStore
-from chestgan_core.evaluation.pages.figures import CONTACT_SHEET
+from chestgan_core.evaluation.pages.figures import CONTACT_SHEET, PLACED
 from chestgan_core.evaluation.pages.report_page import (
     CURVES,
     FIGURES,
@@ -69,6 +69,7 @@ class StoredReport:
     """A committed report.
 
     spread: mean over pixels of the standard deviation between the synthetic images; 0 where all are the same.
+    tumours_png: asked tumours and what the detector finds; None of an experiment that places none.
     """
 
     uri: str
@@ -78,6 +79,7 @@ class StoredReport:
     html: str
     pdf: bytes
     contact_sheet_png: bytes
+    tumours_png: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -342,7 +344,8 @@ def _manifest(store: Store, report: NewestReport) -> _Manifest:
 
 
 def _read(store: Store, report: NewestReport) -> StoredReport:
-    artefact = report.artefact
+    artefact, placed = report.artefact, f"{FIGURES}/{PLACED}"
+    names = {artefact.name(item) for item in artefact.objects}
     return StoredReport(
         uri=store.uri(artefact.manifest_key),
         version=report.version,
@@ -351,4 +354,5 @@ def _read(store: Store, report: NewestReport) -> StoredReport:
         html=store.read(artefact, PAGE).decode(),
         pdf=store.read(artefact, PDF),
         contact_sheet_png=store.read(artefact, f"{FIGURES}/{CONTACT_SHEET}"),
+        tumours_png=store.read(artefact, placed) if placed in names else None,
     )
