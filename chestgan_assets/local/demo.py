@@ -2,7 +2,8 @@
 
 Input: $CHESTGAN_SOURCE (phantom or folder), $CHESTGAN_EXPERIMENT (default: the demo of that source). Output: progress
 on standard error; the scorecard, the address of the set and the command that fetches it on standard output; a contact
-sheet and the report in the local folder. Exit status 0; 1 with one line that says what failed; 2 for wrong usage.
+sheet, asked tumours and the report in the local folder. Exit status 0; 1 with one line that says what failed; 2 for
+wrong usage.
 """
 
 import logging
@@ -91,7 +92,10 @@ def _estimate(experiment: Experiment) -> str:
         if experiment.name in USUAL_MINUTES
         else ""
     )
-    return f"prepares the patients, then trains on {' or '.join(parts) or 'the clock'}{usual}{limit}"
+    judged = ""
+    if experiment.conditions.tumour is not None and experiment.evaluation.detector_images:
+        judged = f"; the report trains detectors of tumours, on {experiment.evaluation.detector_images:,} images each"
+    return f"prepares the patients, then trains on {' or '.join(parts) or 'the clock'}{usual}{limit}{judged}"
 
 
 def materialize_chain(store: Store, dataset: str, experiment: str) -> None:
@@ -157,7 +161,7 @@ def _failure(result: dg.ExecuteInProcessResult) -> DemoFailed:
 
 
 def _summary(store: Store, experiment: str, seconds: float) -> str:
-    """The scorecard, and where everything is. Writes contact sheet and report into the local folder."""
+    """The scorecard, and where everything is. Writes pictures and report into the local folder."""
     from chestgan_core.evaluation.stored_report import latest_report
     from chestgan_core.publishing.versions.finding import newest
 
@@ -169,12 +173,18 @@ def _summary(store: Store, experiment: str, seconds: float) -> str:
     page = folder / f"{experiment}-report.html"
     page.write_text(report.html, encoding="utf-8")
     page.with_suffix(".pdf").write_bytes(report.pdf)
+    asked = ""
+    if report.tumours_png:
+        tumours = folder / f"{experiment}-tumours.png"
+        tumours.write_bytes(report.tumours_png)
+        asked = f"asked tumours   {tumours}\n"
     command = shutil.which("chestgan", path=str(Path(sys.executable).parent)) or "chestgan"
     return (
         f"\n{report.payload.as_text()}\n\n"
         f"synthetic set   {store.uri(newest(store, experiment).folder)}\n"
         f"fetch it        {command} sets fetch {experiment} --out {experiment}-set\n"
         f"contact sheet   {sheet}\n"
+        f"{asked}"
         f"report          {page}, with a PDF beside it\n"
         f"lineage         make dev, then open the address that it prints\n"
         f"portal          make dev starts it, too; alone: {command} portal\n"
