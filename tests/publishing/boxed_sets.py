@@ -41,7 +41,7 @@ def asking_experiment(classes: Sequence[str] = (), position: bool = True, tumour
 
 
 def asking_generator(folder: Path, experiment: Experiment) -> LoadedGenerator:
-    """One with random weights, which holds a table of layouts."""
+    """One with random weights, which holds a table of layouts where it has conditions."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     told = experiment.conditions
@@ -50,7 +50,7 @@ def asking_generator(folder: Path, experiment: Experiment) -> LoadedGenerator:
         positions=told.position,
         **({} if told.tumour else {"box": None}),  # type: ignore[arg-type]
     )
-    save_generator(folder, build_generator(experiment), experiment, layouts=table)
+    save_generator(folder, build_generator(experiment), experiment, layouts=table if told else None)
     return load_generator(folder)
 
 
