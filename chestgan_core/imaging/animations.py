@@ -7,7 +7,7 @@ from PIL import Image
 
 from chestgan_core.imaging.pictures import Images, draw_boxes, to_grey
 
-SIDE = 128  # pixels of a stack, at least; 47 slices of 64 pixels take 300 KB
+SIDE = 128  # pixels of a stack, at least; 47 slices of 64 pixels take 500 KB
 SLICE_MS, LAST_SLICE_MS = 120, 800
 
 
