@@ -20,7 +20,7 @@ from chestgan_core.documents.html import as_html
 from chestgan_core.errors import DamagedObject
 from chestgan_core.evaluation.pages.report_page import write_report
 from chestgan_core.evaluation.pages.sentences import ended_by_clock, sentence
-from chestgan_core.evaluation.pages.verdict import gate_table, headlines, verdict
+from chestgan_core.evaluation.pages.verdict import gate_table, headlines, tumour_headlines, verdict
 from chestgan_core.evaluation.reader_study import ReaderStudyBlock
 from chestgan_core.evaluation.scoring.closest import Closest
 from chestgan_core.evaluation.scoring.evaluate import evaluate
@@ -207,6 +207,14 @@ def test_the_headline_numbers_stand_beside_their_floor() -> None:
     assert [tile.label for tile in tiles][:2] == ["KID x 1000, lower is better", "FID, lower is better"]
     assert tiles[0].value == "250.0"
     assert tiles[0].remark == "200.0 to 300.0; real against real: 125.0"
+
+
+def test_tumours_stand_between_chance_and_what_real_images_reach() -> None:
+    placement, utility = tumour_headlines(rows()).items
+    assert (placement.label, placement.value) == ("placement, higher is better", "25%")
+    assert placement.remark == "20 to 30%; by chance 12%; ceiling 25%"
+    assert utility.label == "detection utility, higher is better"
+    assert tumour_headlines([one for one in rows() if one.group not in CONDITION_GROUPS]).items == ()
 
 
 def test_the_measures_of_the_thesis_system_stand_beside_its_published_values() -> None:

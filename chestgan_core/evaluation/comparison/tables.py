@@ -24,7 +24,10 @@ def measures_tables(comparison: Comparison) -> list[Block]:
     others = [name for name in comparison.measures if name not in asked]
     blocks: list[Block] = _tables(comparison, others, f"{image_kind} against {image_kind}")
     if asked:
-        what = "What was asked of the images, and what detectors learn from them; the floor is what chance reaches."
+        what = (
+            "What was asked of the images, and what detectors learn from them. The floor is what chance reaches, or"
+            " what patients differ by."
+        )
         blocks += [Paragraph(what), *_tables(comparison, asked, "floor")]
     return blocks
 

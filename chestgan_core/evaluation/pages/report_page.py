@@ -29,7 +29,7 @@ from chestgan_core.documents.pdf import as_pdf
 from chestgan_core.evaluation.pages.figures import chart_blocks, closest_blocks, draw_figures, sheet_block
 from chestgan_core.evaluation.pages.sentences import cautions, ended_by_clock, sentence
 from chestgan_core.evaluation.pages.tumour_page import tumour_blocks
-from chestgan_core.evaluation.pages.verdict import bare, gate_table, headlines, verdict
+from chestgan_core.evaluation.pages.verdict import bare, gate_table, headlines, tumour_headlines, verdict
 from chestgan_core.evaluation.reader_study import REALISM, ReaderStudyBlock
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, MetricRow
@@ -118,7 +118,7 @@ def _document(report: ReportPayload, figures: Mapping[str, bytes], training: Map
         lead=f"Compared with: {report.source_title}. {size} x {size} pixels, {window}{split}.",
         summary=(
             verdict(report),
-            *([tiles] if (tiles := headlines(rows, image_kind)).items else []),
+            *(tiles for tiles in (headlines(rows, image_kind), tumour_headlines(rows)) if tiles.items),
             sheet_block(report, figures),
             *([Notice("care", "Read with care", tuple(care))] if care else []),
         ),

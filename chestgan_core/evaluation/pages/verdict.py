@@ -16,7 +16,7 @@ from chestgan_core.evaluation.scoring.report_payload import ReportPayload
 # Measures of the tiles, as far as the report has them.
 HEADLINES = ("KID", "FID", "coverage", "memorized fraction", "AUC", "precision")
 MAX_TILES = 4
-# After them, of experiments that place tumours.
+# Below them, of experiments that place tumours.
 OF_TUMOURS = ("placement", "detection utility")
 # Measures of the verdict of a report without a gate.
 VERDICT = ("FID", "coverage")
@@ -71,12 +71,19 @@ def headlines(rows: Sequence[MetricRow], image_kind: ImageKind) -> Tiles:
         for name in HEADLINES
         if (row := known.get(name))
     ]
-    of_tumours = [
-        Tile(label(row), bare(row.number(row.value)), _between(row, known.get(f"{name} ceiling")))
-        for name in OF_TUMOURS
-        if (row := known.get(name))
-    ]
-    return Tiles((*tiles[:MAX_TILES], *of_tumours))
+    return Tiles(tuple(tiles[:MAX_TILES]))
+
+
+def tumour_headlines(rows: Sequence[MetricRow]) -> Tiles:
+    """The same about tumours, each between chance and what real images reach; none where no tumour was placed."""
+    known = {row.measure: row for row in reversed(rows) if row.value is not None}
+    return Tiles(
+        tuple(
+            Tile(label(row), row.number(row.value), _between(row, known.get(f"{name} ceiling")))
+            for name in OF_TUMOURS
+            if (row := known.get(name))
+        )
+    )
 
 
 def label(row: MetricRow) -> str:

@@ -153,6 +153,8 @@ def few_or_none(sides: TumourSides) -> str:
     """Why there is no number about tumours."""
     if not sides.synthetic.boxes or not any(sides.synthetic.boxes):
         return "no tumour was asked for"
+    if not sides.train.boxes:
+        return "no training patient was annotated, so that no detector learns from them"
     if not sides.held_out.boxes:
         return "no held-out patient was annotated"
     if not sides.held_out.with_tumour:
