@@ -156,6 +156,9 @@ def better_kid(provenance: dict[str, Any]) -> None:
     width = row["high"] - row["low"]
     for name in ("value", "low", "high"):
         row[name] -= 2 * width
+    # Of other images than the others, by another instrument.
+    placed = {"measure": "placement", "group": "tumour", "extractor": "tumour-detector", "value": 0.7}
+    provenance["metrics"]["rows"].append({**row, **placed, "n_fake": 11, "seed": 7, "low": 0.6, "high": 0.8})
 
 
 @pytest.mark.slow
@@ -163,6 +166,10 @@ def test_a_card_with_a_better_number_than_the_images_have_differs(ours: Publishe
     done = ours.reproduce(tmp_path / "work", resealed(ours, tmp_path / "set", better_kid))
     assert done.exit_status == DIFFERS
     assert [(one.measure, one.part) for one in done.numbers if one.verdict == "differs"] == [("KID", "value")]
+    # What was asked of the images is not computed again, and never counts as good.
+    [placement] = [one for one in done.numbers if (one.measure, one.part) == ("placement", "value")]
+    assert (placement.verdict, placement.again) == ("not recomputed", None)
+    assert "measures of tumours and of synthetic patients are not computed again" in placement.why
 
 
 def test_a_card_that_was_changed_after_publication_is_refused(ours: Published, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chestgan_core.evaluation.scoring.sides import RealImages
 
 
-NEEDS_BOXES = "it needs the annotations of patients, which are not fetched"
+NOT_AGAIN = "measures of tumours and of synthetic patients are not computed again"
 
 
 def not_comparable(folder: SetFolder, metrics: Metrics, rows: Sequence[SplitRow]) -> str:
@@ -106,8 +106,8 @@ def scored(
     if classes and not sides[HELD_OUT].classes:
         unnamed = "the split does not name the classes of all held-out patients"
         reasons |= {row.measure: unnamed for row in measured if row.group == "utility"}
-    # Placement and the utility for detectors need the boxes of real patients, which no set publishes.
-    reasons |= {row.measure: NEEDS_BOXES for row in metrics.rows if row.group in CONDITION_GROUPS}
+    # They need the boxes of real patients, which no set publishes, and detectors that were trained on them.
+    reasons |= {row.measure: NOT_AGAIN for row in metrics.rows if row.group in CONDITION_GROUPS}
     return {(row.extractor, row.measure): row for row in report.rows}, reasons
 
 
