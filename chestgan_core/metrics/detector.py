@@ -22,10 +22,10 @@ from chestgan_core.metrics.heat_maps import MULTIPLE, HeatMapNetwork, initialize
 
 # Raise when a detector learns or finds otherwise: its numbers do not compare then.
 VERSION = "1"
-# Trained on slices of 20 phantoms and judged on 40 others, average precision 0.86 at 1,600 images, 0.91 at 3,200, 0.93 at
-# 6,400 and at 12,800.
+# Of slices of 20 phantoms, judged on 40 others: average precision 0.86 at 1,600 images, 0.91 at 3,200, 0.93 at 6,400
+# and at 12,800.
 IMAGES_SEEN = 9_600
-# Large steps of small batches: with 32 images and a rate of 0.002, 3,200 images gave 0.83, and without augmentation 0.18
+# Large steps of small batches: with 32 images and a rate of 0.002, 3,200 gave 0.83, and without augmentation 0.18
 # instead of 0.76, because few tumours were known by heart before it was known what they have in common.
 BATCH = 16
 LEARNING_RATE = 1e-2
