@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import (
     catalog,
+    conditional_step,
     detector,
     dicom_export,
     download,
@@ -40,6 +41,7 @@ def main() -> int:
     parts: list[Callable[[], list[Ratio]]] = [
         lambda: normalize.measure(real_data),
         training_step.measure,
+        conditional_step.measure,
         training_memory.measure,
         generation.measure,
         evaluation.measure,

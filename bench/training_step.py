@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from bench.ratio import Ratio
+from chestgan_core.config.conditions import Conditions
 from chestgan_core.config.experiment import Experiment, load_experiment, parse_experiment
 from chestgan_core.networks.registry import build_discriminator, build_generator
 from chestgan_core.training.checkpoint import TrainingState
+from chestgan_core.training.conditions import NO_CONDITIONS
 from chestgan_core.training.devices import computes_bfloat16
 from chestgan_core.training.distributed import World
 from chestgan_core.training.sampling import IndexSampler
@@ -32,7 +34,7 @@ STRETCH = 128 if DEVICE.type == "cpu" else 25_600
 def measure() -> list[Ratio]:
     """The rows of the training step; about two minutes on two cores."""
     images = torch.rand(SLICES, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    thesis, default = _thesis(), load_experiment("demo")
+    thesis, default = _thesis(), without_conditions(load_experiment("demo"))
     runs = {
         "no worker": _plain(thesis, images, workers=0),
         "2 workers": _plain(thesis, images, workers=2),
@@ -72,6 +74,11 @@ def measure() -> list[Ratio]:
     ]
 
 
+def without_conditions(experiment: Experiment) -> Experiment:
+    """The same networks, told nothing."""
+    return experiment.model_copy(update={"conditions": Conditions(), "classes": ()})
+
+
 def _thesis() -> Experiment:
     network = {"latent_dim": 100, "generator_width": 64, "discriminator_width": 128}
     optimizer = {"lr": 1e-4, "beta1": 0.7}
@@ -109,7 +116,7 @@ def _wait() -> None:
 def _ours(experiment: Experiment, images: Tensor) -> Callable[[], None]:
     state = TrainingState(experiment, DEVICE, IndexSampler(len(images), None, DEVICE))
     images = images.to(DEVICE)
-    return lambda: step(state, images, None, World(), 0.0)
+    return lambda: step(state, images, NO_CONDITIONS, World(), 0.0)
 
 
 def _plain(experiment: Experiment, images: Tensor, workers: int) -> Callable[[], None]:

@@ -8,6 +8,7 @@ of which nothing is known about tumours has an empty map and teaches them nothin
 """
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -160,7 +161,8 @@ class TumourMaps(nn.Module):
 
     def added(self, level: int, features: Tensor, tumours: Tensor) -> Tensor:
         """(N, maps, s, s) -> the same. tumours: of tumour_maps, of side s or a multiple of it."""
-        weight, kind = self.levels[level].weight.view(1, -1, 1, 1), features.dtype
+        layer, kind = cast(nn.Conv2d, self.levels[level]), features.dtype
+        weight = layer.weight.view(1, -1, 1, 1)
         times = tumours.shape[-1] // features.shape[-1]
         small = functional.avg_pool2d(tumours, times) if times > 1 else tumours
         # As a product: a convolution of one channel takes several times as long.

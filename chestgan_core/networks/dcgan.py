@@ -128,7 +128,8 @@ class Discriminator(nn.Module):
             x = layer(x)
             if isinstance(layer, nn.Conv2d):
                 x, level = x if level < 0 else self.tumours.added(level, x, tumours), level + 1
-        return x
+        features: Tensor = x
+        return features
 
 
 def initialize(network: nn.Module, seed: int) -> None:

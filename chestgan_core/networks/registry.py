@@ -27,7 +27,7 @@ def build_generator(experiment: Experiment) -> nn.Module:
     Examples:
         >>> import torch
         >>> from chestgan_core.config.experiment import load_experiment
-        >>> generator = build_generator(load_experiment("demo"))
+        >>> generator = build_generator(load_experiment("lung-spectral-64"))
         >>> generator(torch.randn(2, 100)).shape
         torch.Size([2, 1, 64, 64])
     """
@@ -53,7 +53,7 @@ def build_discriminator(experiment: Experiment) -> nn.Module:
     Examples:
         >>> import torch
         >>> from chestgan_core.config.experiment import load_experiment
-        >>> discriminator = build_discriminator(load_experiment("demo"))
+        >>> discriminator = build_discriminator(load_experiment("lung-spectral-64"))
         >>> discriminator(torch.zeros(2, 1, 64, 64)).shape
         torch.Size([2])
     """

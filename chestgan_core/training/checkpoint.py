@@ -132,10 +132,12 @@ class TrainingState:
 
     def _restore(self, path: Path, saved: dict[str, Any], data: str) -> None:
         bound = resume_fields(json.loads(saved["experiment"]))
+        asked = resume_fields(self.experiment.model_dump(mode="json"))
+        # A section that was left out has no fields: the names of both, or it would not be missed.
         changed = [
-            f"{field} {bound.get(field)} instead of {value}"
-            for field, value in resume_fields(self.experiment.model_dump(mode="json")).items()
-            if bound.get(field) != value
+            f"{field} {bound.get(field)} instead of {asked.get(field)}"
+            for field in asked | bound
+            if bound.get(field) != asked.get(field)
         ]
         if changed:
             raise BadCheckpoint(path, f"belongs to another experiment: {', '.join(changed)}", _OTHER_FOLDER)

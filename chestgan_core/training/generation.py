@@ -75,38 +75,38 @@ def generate(
 ) -> Tensor:
     """Images from seeds: the same model, seed and layout give the same image, whatever is generated beside it.
 
-        Args:
-            generator: From `load_generator`. seeds: 0 to 2^32 - 1; one may come several times, with several layouts.
-            layouts: One per seed, whose conditions the generator has; by default drawn from those of the training
-            slices. progress: Advanced by the images of each chunk.
+    Args:
+        generator: From `load_generator`.
+        seeds: 0 to 2^32 - 1; one may come several times, with several layouts.
+        layouts: One per seed, whose conditions the generator has; by default drawn from those of the training slices.
+        progress: Advanced by the images of each chunk.
 
-        Returns:
-            (N, 1, R, R) float32 in [-1, 1] on the CPU, image i from seeds[i]; `experiment.display_window.from_unit`
-            makes HU of it.
+    Returns:
+        (N, 1, R, R) float32 in [-1, 1] on the CPU, image i from seeds[i]; `experiment.display_window.from_unit`
+        makes HU of it.
 
-        Raises:
-            BadInput: A seed is out of range.
-            ValueError: Another number of layouts than of seeds.
+    Raises:
+        BadInput: A seed is out of range.
+        ValueError: Another number of layouts than of seeds.
 
-        Examples:
-            >>> import tempfile
-            >>> from pathlib import Path
-            >>> from chestgan_core.config.experiment import load_experiment
-            >>> from chestgan_core.networks.registry import build_generator
-            >>> from chestgan_core.training.layouts import asked_of
-    from chestgan_core.training.weights import load_generator, save_generator
-            >>> experiment = load_experiment("demo")
-            >>> with tempfile.TemporaryDirectory() as folder:
-            ...     _ = save_generator(Path(folder), build_generator(experiment), experiment)
-            ...     generator = load_generator(Path(folder))
-            >>> images = generate(generator, range(4))
-            >>> images.shape
-            torch.Size([4, 1, 64, 64])
-            >>> torch.equal(images[3:], generate(generator, [3]))
-            True
-            >>> low, high = experiment.display_window.ends  # HU
-            >>> low <= experiment.display_window.from_unit(images).min() <= high
-            tensor(True)
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from chestgan_core.config.experiment import load_experiment
+        >>> from chestgan_core.networks.registry import build_generator
+        >>> from chestgan_core.training.weights import load_generator, save_generator
+        >>> experiment = load_experiment("lung-spectral-64")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = save_generator(Path(folder), build_generator(experiment), experiment)
+        ...     generator = load_generator(Path(folder))
+        >>> images = generate(generator, range(4))
+        >>> images.shape
+        torch.Size([4, 1, 64, 64])
+        >>> torch.equal(images[3:], generate(generator, [3]))
+        True
+        >>> low, high = experiment.display_window.ends  # HU
+        >>> low <= experiment.display_window.from_unit(images).min() <= high
+        tensor(True)
     """
     size = generator.experiment.resolution
     images = torch.empty(len(seeds), 1, size, size)

@@ -63,7 +63,7 @@ def keep_snapshot(state: TrainingState) -> None:
     """Keep the averaged generator of every 1st, 2nd, 4th, ... row, at most as many as the plan's `snapshots`."""
     limit, number = state.experiment.training.snapshots, len(state.history)
     if limit and number % thinning(number, limit) == 0:
-        calibrate_batch_norm(state.ema, state.experiment)
+        calibrate_batch_norm(state.ema, state.experiment, state.layouts)
         state.snapshots[number] = state.ema_weights()
         state.snapshots = thinned(state.snapshots, number, limit)
 

@@ -113,17 +113,20 @@ def load_generator(folder_or_file: Path, device: torch.device | str = "cpu") -> 
     Examples:
         >>> import tempfile
         >>> from chestgan_core.config.experiment import load_experiment
-        >>> experiment = load_experiment("demo")
+        >>> experiment = load_experiment("lung-spectral-64")
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     sha256 = save_generator(Path(folder), build_generator(experiment), experiment)
         ...     loaded = load_generator(Path(folder))
         >>> loaded.sha256 == sha256, loaded.experiment.name, loaded.module.training
-        (True, 'demo', False)
+        (True, 'lung-spectral-64', False)
     """
     path = _found(folder_or_file, GENERATOR_FILE)
     fields, tensors = _read(path, _OF_GENERATOR, GENERATOR_FILE)
     experiment = _experiment(fields, path)
-    saved = {name.removeprefix(LAYOUTS): tensors.pop(name) for name in [*tensors] if name.startswith(LAYOUTS)}
+    saved: dict[str, Tensor] = {}
+    if experiment.conditions:
+        names = [name for name in tensors if name.startswith(LAYOUTS)]
+        saved = {name.removeprefix(LAYOUTS): tensors.pop(name) for name in names}
     module, where = _filled(build_generator, experiment, tensors, path, device)
     return LoadedGenerator(module, experiment, _sha256(path), where, _layouts(saved, experiment, path))
 

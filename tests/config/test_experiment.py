@@ -85,6 +85,7 @@ def test_each_field_either_decides_the_weights_or_decides_nothing() -> None:
         "window",
         "seed",
         "classes",
+        "conditions",
         "min_patients_per_class",
         "network",
         "training",

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from chestgan_core.config.experiment import Experiment, Family, parse_experiment
+from chestgan_core.networks.conditioning import Condition
 from chestgan_core.networks.registry import build_discriminator, build_generator
 
 FAMILIES = get_args(Family)
@@ -45,10 +46,10 @@ def test_noise_becomes_images_and_images_become_one_logit_each(
     family: str, resolution: int, classes: tuple[str, ...]
 ) -> None:
     config = experiment(family, resolution, classes)
-    labels = torch.tensor([0, 1, 1]) if classes else None
-    images = build_generator(config)(torch.randn(3, 6), labels)
+    asked = Condition(classes=torch.tensor([0, 1, 1]) if classes else None)
+    images = build_generator(config)(torch.randn(3, 6), asked)
     assert images.shape == (3, 1, resolution, resolution)
-    logits = build_discriminator(config)(images, labels)
+    logits = build_discriminator(config)(images, asked)
     assert logits.shape == (3,)
     logits.sum().backward()
 
@@ -75,9 +76,10 @@ def test_the_class_changes_the_image_and_its_logit(family: str) -> None:
                 if "embedding" in name:
                     nn.init.normal_(weight)
         z = torch.randn(1, 6)
-        a, b = (generator(z, torch.tensor([number])) for number in (0, 1))
-        assert not torch.equal(a, b)
-        assert discriminator(a, torch.tensor([0])) != discriminator(a, torch.tensor([1]))
+        first, second = (Condition(classes=torch.tensor([number])) for number in (0, 1))
+        image = generator(z, first)
+        assert not torch.equal(image, generator(z, second))
+        assert discriminator(image, first) != discriminator(image, second)
 
 
 @pytest.mark.parametrize("family", ["wgan", "spectral", "r3"])

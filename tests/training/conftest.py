@@ -50,6 +50,39 @@ def small(**training: Any) -> Experiment:
     return parse_experiment(fields, "small", "test")
 
 
+def conditional(family: str = "spectral", **training: Any) -> Experiment:
+    """The small experiment, whose generator is told classes, positions and tumours."""
+    fields = small(**training).model_dump(mode="json") | {
+        "classes": ["A", "G"],
+        "min_patients_per_class": 1,
+        "conditions": {"position": True, "tumour": {}},
+    }
+    fields["network"]["family"] = family
+    fields["training"]["loss"] = {"kind": "hinge"}
+    return parse_experiment(fields, "small", "test")
+
+
+def tumour_slices() -> LoadedSlices:
+    """Twenty slices of five patients: a bright square in each box. Of the last four nothing is known."""
+    images, boxes = torch.full((20, 1, 16, 16), -0.7), torch.full((20, 2, 4), torch.nan)
+    images += 0.2 * torch.rand(images.shape, generator=torch.Generator().manual_seed(3))
+    for number in range(0, 16, 2):
+        left, top = 2 + number // 2, 10 - number // 2
+        boxes[number, 0] = torch.tensor([left, top, left + 4, top + 3])
+        images[number, 0, top : top + 3, left : left + 4] = 0.9
+    positions = torch.linspace(0, 1, 20)
+    positions[5] = torch.nan
+    return LoadedSlices(
+        images,
+        torch.arange(20) // 4 % 2,
+        tuple(f"P{number // 4}" for number in range(20)),
+        positions,
+        boxes,
+        torch.arange(20) < 16,
+        torch.full((20,), 5.0),
+    )
+
+
 def slices_of(images: torch.Tensor, classes: torch.Tensor | None = None) -> LoadedSlices:
     """Each image of another patient."""
     return LoadedSlices(images, classes, tuple(f"P{number}" for number in range(len(images))))

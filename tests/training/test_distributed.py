@@ -16,7 +16,8 @@ from chestgan_core.training.distributed import World
 from chestgan_core.training.gpu_workers import GpuWorkerDied, start_gpu_workers
 from chestgan_core.training.loop import TrainingCallbacks, train
 from chestgan_core.training.schedule import Budget
-from tests.training.conftest import slices_of, small
+from chestgan_core.training.weights import load_generator
+from tests.training.conftest import conditional, slices_of, small, tumour_slices
 
 CPU = torch.device("cpu")
 TORCHRUN = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
@@ -39,10 +40,13 @@ dist.destroy_process_group()
 
 
 def test_a_process_starts_its_workers_without_torchrun_and_without_touching_its_environment(
-    images: torch.Tensor, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    experiment, budget = small(), Budget(None, 40)
-    slices = slices_of(images)
+    experiment, budget = (
+        conditional(),
+        Budget(None, 40),
+    )  # so that all that is known of slices reaches workers
+    slices = tumour_slices()
     with start_gpu_workers(2, experiment, slices, tmp_path / "run", CPU, budget) as world:
         assert world is not None
         assert (world.size, world.rank) == (2, 0)
@@ -50,6 +54,7 @@ def test_a_process_starts_its_workers_without_torchrun_and_without_touching_its_
         outcome = train(experiment, slices, tmp_path / "run", CPU, budget, world=world)
         assert outcome.images_seen == 40
     assert not TORCHRUN & os.environ.keys()
+    assert load_generator(tmp_path / "run").layouts is not None
     # One process alone resumes where two stopped.
     assert train(experiment, slices, tmp_path / "run", CPU, Budget(None, 60)).resumed_at == 40
 

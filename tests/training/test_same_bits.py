@@ -63,7 +63,9 @@ def machine() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", sorted(json.loads(RECORDED.read_text())["weights"]))
-def test_an_experiment_without_conditions_trains_to_the_same_bits_as_before(name: str, tmp_path: Path) -> None:
+def test_an_experiment_without_conditions_trains_to_the_same_bits_as_before(
+    name: str, tmp_path: Path
+) -> None:
     recorded = json.loads(RECORDED.read_text())
     found = weights_of(name, tmp_path)
     assert found["sum"] == pytest.approx(recorded["weights"][name]["sum"], rel=1e-6)
