@@ -21,7 +21,7 @@ class TumourCondition(Section):
     equally often while training.
     """
 
-    mismatched: Annotated[float, Field(ge=0, le=0.5)] = 0.25
+    mismatched: Annotated[float, Field(ge=0, le=0.5)] = 0.5
     balance: bool = True
 
 

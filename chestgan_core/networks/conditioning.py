@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 CLASS_DIMENSIONS = 32
+MAP_SCALE = 0.3
+MAP_SCALE = 0.3
 POSITION_WAVES = 4  # sines and cosines of 1, 2, 3, 4 half periods between the base and the apex of the lungs
 
 
@@ -150,24 +152,42 @@ class ConditionProjection(nn.Module):
 
 
 class TumourMaps(nn.Module):
-    """A map of tumours at each level of a network, added to its feature maps by one weight for each of them.
+    """A map of tumours at each level of a network, added to its feature maps.
 
-    maps: feature maps of each level, in the order in which `added` gets them.
+    maps: feature maps of each level, in the order in which `added` gets them. first_finer: pixels of the map along one
+    side of a pixel of the first level, each of which has weights of its own there; further levels get their mean.
     """
 
-    def __init__(self, maps: list[int]) -> None:
+    def __init__(self, maps: list[int], first_finer: int = 1) -> None:
         super().__init__()
-        self.levels = nn.ModuleList(nn.Conv2d(1, count, 1, bias=False) for count in maps)
+        self.levels = nn.ModuleList(
+            nn.Conv2d(1 if level else first_finer**2, count, 1, bias=False)
+            for level, count in enumerate(maps)
+        )
 
     def added(self, level: int, features: Tensor, tumours: Tensor) -> Tensor:
         """(N, maps, s, s) -> the same. tumours: of tumour_maps, of side s or a multiple of it."""
-        layer, kind = cast(nn.Conv2d, self.levels[level]), features.dtype
-        weight = layer.weight.view(1, -1, 1, 1)
-        times = tumours.shape[-1] // features.shape[-1]
+        layer, times = cast(nn.Conv2d, self.levels[level]), tumours.shape[-1] // features.shape[-1]
+        if layer.in_channels > 1:
+            with_all: Tensor = features + layer(functional.pixel_unshuffle(tumours, times))
+            return with_all
+        weight, kind = layer.weight.view(1, -1, 1, 1), features.dtype
         small = functional.avg_pool2d(tumours, times) if times > 1 else tumours
         # As a product: a convolution of one channel takes several times as long.
         result: Tensor = torch.addcmul(features, small.to(kind), weight.to(kind))
         return result
+
+
+def initialize_maps(network: nn.Module, random: torch.Generator) -> None:
+    """Draw the weights of maps of tumours from N(0, MAP_SCALE); a network without any draws nothing.
+
+    With weights like those of other layers, a tenth of it, a map goes unnoticed for thousands of images.
+    """
+    with torch.no_grad():
+        for part in network.modules():
+            if isinstance(part, TumourMaps):
+                for layer in part.levels:
+                    cast(nn.Conv2d, layer).weight.normal_(0.0, MAP_SCALE, generator=random)
 
 
 def tumour_maps(condition: Condition, side: int) -> Tensor:

@@ -20,6 +20,7 @@ from chestgan_core.networks.conditioning import (
     ConditionProjection,
     NoiseWithClass,
     TumourMaps,
+    initialize_maps,
     place_embedding,
     tumour_maps,
 )
@@ -98,7 +99,7 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         maps = feature_maps(width, resolution)
-        self.tumours = TumourMaps(maps[1:]) if conditions.tumour else None
+        self.tumours = TumourMaps(maps[1:], 2) if conditions.tumour else None
         # (N, 1, resolution, resolution) -> (N, width, resolution / 2, resolution / 2)
         layers: list[nn.Module] = [nn.Conv2d(1, maps[0], 4, 2, 1, bias=not normalized), _leaky()]
         for narrow, wide in pairwise(maps):
@@ -123,7 +124,7 @@ class Discriminator(nn.Module):
         if self.tumours is None or condition.boxes is None:
             x = self.layers(x)
             return x
-        tumours, level = tumour_maps(condition, images.shape[-1] // 4), -1
+        tumours, level = tumour_maps(condition, images.shape[-1] // 2), -1
         for layer in self.layers:
             x = layer(x)
             if isinstance(layer, nn.Conv2d):
@@ -148,6 +149,7 @@ def initialize(network: nn.Module, seed: int) -> None:
                 layer.weight.normal_(1.0, 0.02, generator=random)
             if (bias := getattr(layer, "bias", None)) is not None:
                 bias.zero_()
+    initialize_maps(network, random)
 
 
 def feature_maps(width: int, resolution: int) -> list[int]:

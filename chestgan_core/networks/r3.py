@@ -21,6 +21,7 @@ from chestgan_core.networks.conditioning import (
     ConditionProjection,
     NoiseWithClass,
     TumourMaps,
+    initialize_maps,
     place_embedding,
     tumour_maps,
 )
@@ -91,7 +92,7 @@ class Discriminator(nn.Module):
     def __init__(self, width: int, resolution: int, conditions: ConditionKinds = UNCONDITIONAL) -> None:
         super().__init__()
         maps = feature_maps(width, resolution)
-        self.tumours = TumourMaps(maps[2:]) if conditions.tumour else None
+        self.tumours = TumourMaps(maps[2:], 2) if conditions.tumour else None
         self.first = nn.Conv2d(1, maps[0], 3, padding=1)
         self.blocks = nn.ModuleList([Block(count) for count in maps])
         self.changes = nn.ModuleList(_change(narrow, wide) for narrow, wide in pairwise(maps))
@@ -102,7 +103,7 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor, condition: Condition = NOTHING_KNOWN) -> Tensor:
         """(N, 1, resolution, resolution) -> (N,)."""
-        tumours = None if self.tumours is None else tumour_maps(condition, images.shape[-1] // 4)
+        tumours = None if self.tumours is None else tumour_maps(condition, images.shape[-1] // 2)
         x = self.first(images)
         for level, (block, change) in enumerate(zip(list(self.blocks)[:-1], self.changes, strict=True), 1):
             # (N, narrow, 2s, 2s) -> (N, wide, s, s)
@@ -131,6 +132,7 @@ def initialize(network: nn.Module, seed: int) -> None:
                     layer.bias.zero_()
             elif isinstance(layer, nn.Embedding):
                 layer.weight.normal_(0.0, 0.02, generator=random)
+    initialize_maps(network, random)
 
 
 def feature_maps(width: int, resolution: int) -> list[int]:

@@ -100,7 +100,7 @@ def test_a_checkpoint_of_slices_with_other_boxes_is_refused(tmp_path: Path) -> N
             train(conditional(), other, tmp_path, CPU, Budget(None, 16), pictures=False)
     position_only = conditional().model_dump(mode="json") | {"conditions": {"position": True}}
     experiment = parse_experiment(position_only, "small", "test")
-    said = r"belongs to another experiment: conditions\.tumour\.mismatched 0\.25 instead of None"
+    said = r"belongs to another experiment: conditions\.tumour\.mismatched 0\.5 instead of None"
     with pytest.raises(BadCheckpoint, match=said):
         train(experiment, slices, tmp_path, CPU, Budget(None, 16), pictures=False)
 
