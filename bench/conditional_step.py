@@ -1,4 +1,4 @@
-"""A training step whose networks are told positions and tumours, against the same step without: seconds of the processor.
+"""A training step whose networks are told positions and tumours, against the same step without: processor time.
 
 The networks of phantom-tumour-64, in each family that sees maps of tumours; the two kinds of step take turns.
 """
