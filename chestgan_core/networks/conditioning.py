@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 CLASS_DIMENSIONS = 32
-MAP_SCALE = 0.3
-MAP_SCALE = 0.3
+MAP_SCALE = 0.3  # standard deviation of the first weights of maps
 POSITION_WAVES = 4  # sines and cosines of 1, 2, 3, 4 half periods between the base and the apex of the lungs
 
 

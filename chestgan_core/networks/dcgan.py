@@ -122,8 +122,8 @@ class Discriminator(nn.Module):
         """(N, 1, resolution, resolution) -> (N, maps[-1], 4, 4)."""
         x = images
         if self.tumours is None or condition.boxes is None:
-            x = self.layers(x)
-            return x
+            whole: Tensor = self.layers(x)
+            return whole
         tumours, level = tumour_maps(condition, images.shape[-1] // 2), -1
         for layer in self.layers:
             x = layer(x)
