@@ -1,9 +1,10 @@
 """Are tumours placed where they are asked for, and does a detector learn from them? The table of docs/recipes.md.
 
-In: `python -m bench.tumours`, seeds, images seen. Phantoms of `phantom_tumours` are generated; nothing else is needed.
-Out: a Markdown table on standard output, and with --out the runs and a picture of pairs of each. Per seed a generator
-with conditions is trained, and one without for the same CPU time; as many seeds run at once as there are cores, each on
-one thread. All measures are those of reports.
+In: `python -m bench.tumours`, seeds, images seen. Phantoms of `phantom_tumours` are generated; or --dicom FOLDER, as
+the dataset `folder` takes it: DICOM of annotated patients, with their annotations. Out: a Markdown table on standard
+output, and with --out the runs and a picture of pairs of each. Per seed a generator with conditions is trained, and one
+without for the same CPU time; as many seeds run at once as there are cores, each on one thread. All measures are those
+of reports.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chestgan_core.config.conditions import Conditions
-from chestgan_core.config.dataset import dataset_named
+from chestgan_core.config.dataset import Dataset, dataset_named
 from chestgan_core.config.experiment import load_experiment
 from chestgan_core.local.log_lines import configure_logging
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 EXPERIMENT = "phantom-tumour-64"
+SIZE = 64
 PAIRS_SHOWN = 16
 log = logging.getLogger("chestgan.bench")
 
@@ -48,7 +50,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="chestgan-tumours-") as scratch:
         args.folder = args.out or Path(scratch)
         args.folder.mkdir(parents=True, exist_ok=True)
-        _normalize(args.folder)
+        _normalize(args.folder, args.dicom)
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             found = list(pool.map(lambda seed: _in_a_process(seed, args), range(args.seeds)))
     _print(found, args)
@@ -62,14 +64,23 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--detector-images", type=int, default=load_experiment(EXPERIMENT).evaluation.detector_images
     )
-    parser.add_argument("--out", type=Path, help="keep the runs here")
+    parser.add_argument("--dicom", type=Path, help="annotated patients, in place of phantoms")
+    parser.add_argument("--out", type=Path, help="keep the runs here (of people: keep them private)")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _normalize(folder: Path) -> None:
-    """train.safetensors and held-out.safetensors, with the split of a training set, unless they are there."""
+def _dataset(dicom: Path | None) -> Dataset:
+    """phantom_tumours, or the folder of annotated patients."""
+    if dicom is None:
+        return dataset_named(load_experiment(EXPERIMENT).dataset)
+    os.environ["CHESTGAN_FOLDER"] = str(dicom)
+    return dataset_named("folder")
+
+
+def _normalize(folder: Path, dicom: Path | None) -> None:
+    """train.safetensors and held-out.safetensors, half of the patients each, unless they are there."""
     from chestgan_core.dicom.pseudonyms import Pseudonyms
     from chestgan_core.slices.normalization import normalize
     from chestgan_core.slices.recipe import NormalizationRecipe
@@ -77,14 +88,12 @@ def _normalize(folder: Path) -> None:
     from chestgan_core.slices.splits import SIDES, split_patients
     from chestgan_core.sources.phantom.source import generated_folder
 
-    dataset = dataset_named(load_experiment(EXPERIMENT).dataset)
     if all((folder / f"{side}.safetensors").is_file() for side in SIDES):
         return
-    phantoms = generated_folder(dataset.source, folder)  # type: ignore[arg-type]
-    shard = normalize([phantoms], NormalizationRecipe(size=dataset.slice_size), Pseudonyms()).shard
-    split = split_patients(
-        {row.patient: row.histology for row in shard.rows}, dataset.training_set.held_out_fraction
-    )
+    source = _dataset(dicom).source
+    files = dicom or generated_folder(source, folder)  # type: ignore[arg-type]
+    shard = normalize([files], NormalizationRecipe(size=SIZE), Pseudonyms()).shard
+    split = split_patients({row.patient: row.histology for row in shard.rows}, 0.5)
     for side in SIDES:
         chosen = [at for at, row in enumerate(shard.rows) if split.side(row.patient) == side]
         rows = tuple(shard.rows[at] for at in chosen)
@@ -92,25 +101,36 @@ def _normalize(folder: Path) -> None:
         log.info(f"{side}: {len(rows)} slices of {len({row.patient for row in rows})} patient(s)")
 
 
-def _marks(paths: list[Path]) -> "SliceMarks":
-    """Where the phantoms' tumours are on the slices of these files."""
+def _marks(paths: list[Path], dicom: Path | None) -> "SliceMarks":
+    """Where the tumours are on the slices of these files."""
+    from chestgan_core.dicom.pseudonyms import Pseudonyms
     from chestgan_core.slices.annotated_slices import with_annotations
     from chestgan_core.slices.candidates import Candidate
     from chestgan_core.slices.shards import read_rows
-    from chestgan_core.sources.annotations.boxes import Annotations
-    from chestgan_core.sources.annotations.phantoms import phantom_boxes
+    from chestgan_core.sources.annotations.boxes import Annotations, Found
+    from chestgan_core.sources.annotations.local import local_annotations
 
-    dataset = dataset_named(load_experiment(EXPERIMENT).dataset)
-    found = phantom_boxes(dataset.source)  # type: ignore[arg-type]
-    annotations = Annotations(tuple(found.boxes), {}, tuple(found.series), tuple(found.unsure))
     slices = [Candidate(path.name, at, row) for path in paths for at, row in enumerate(read_rows(path))]
-    marked, _ = with_annotations(slices, annotations, dataset.slice_size)
+    patients = {one.row.patient for one in slices}
+
+    def patient_of(folder: str) -> str:
+        """A0001 -> Lung_Dx-A0001."""
+        ends = [patient for patient in patients if folder and patient.endswith(folder)]
+        return ends[0] if len(ends) == 1 else ""
+
+    found = Found()
+    for part, _ in local_annotations(_dataset(dicom), patient_of, Pseudonyms()).values():
+        found.add(part)
+    annotations = Annotations(tuple(found.boxes), {}, tuple(found.series), tuple(found.unsure))
+    marked, counts = with_annotations(slices, annotations, SIZE)
+    log.info(f"{counts.on_slices} of {counts.boxes} boxes are on slices")
     return {(one.row.patient, one.row.sop_uid): one.boxes if one.annotated else None for one in marked}
 
 
 def _in_a_process(seed: int, args: argparse.Namespace) -> dict[str, Any]:
     command = [sys.executable, "-m", "bench.tumours", "--one", f"{seed}", "--folder", f"{args.folder}"]
     command += ["--images", f"{args.images}", "--detector-images", f"{args.detector_images}"]
+    command += ["--dicom", f"{args.dicom}"] if args.dicom else []
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
     ran = subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if ran.returncode:
@@ -135,13 +155,14 @@ def _judged(seed: int, args: argparse.Namespace) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     device = torch.device("cpu")
-    asked = load_experiment(EXPERIMENT).model_copy(update={"seed": seed})
+    dataset = _dataset(args.dicom)
+    asked = load_experiment(EXPERIMENT).model_copy(update={"seed": seed, "dataset": dataset.name})
     publication = asked.publication.model_copy(update={"tumour_fraction": None})
     plain = asked.model_copy(
         update={"conditions": Conditions(), "publication": publication, "name": f"{EXPERIMENT}-plain"}
     )
     paths = [args.folder / f"{side}.safetensors" for side in ("train", "held-out")]
-    marks = _marks(paths)
+    marks = _marks(paths, args.dicom)
     slices, held_out = load_training_slices(paths[:1], asked, marks), load_slices(paths[1:], asked, marks)
     outs = {one.name: args.folder / f"seed-{seed}-{one.name}" for one in (asked, plain)}
     first = train(
@@ -172,7 +193,7 @@ def _judged(seed: int, args: argparse.Namespace) -> dict[str, Any]:
     every = [at * len(slices) // count for at in range(count)]
     floor = 1000 * kid(real, extractor.features(slices.images[every], None), seed).value
     generator = load_generator(outs[asked.name])
-    sides = tumour_sides(generator, asked, slices, held_out, "phantom")
+    sides = tumour_sides(generator, asked, slices, held_out, dataset.image_kind)
     _draw(sides, args.folder / f"pairs-{seed}.png")
     learning = DetectionComparison(sides, args.detector_images, True, seed)
     comparison = TumourComparison(sides, learning.judge, seed)

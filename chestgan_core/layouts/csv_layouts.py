@@ -27,6 +27,7 @@ from chestgan_core.layouts.layout import Edges
 
 EDGES = ("left", "top", "right", "bottom")
 COLUMNS = ("image", *EDGES, "unit", "tumour", "position", "class", "seed", "place")
+_NUMBER = frozenset("0123456789+-.eEnaifNAIF")  # with those of nan and inf, which are refused as such
 _REMEDY = f"the first line names the columns: {','.join(COLUMNS)}"
 
 
@@ -112,6 +113,8 @@ def _box(row: Mapping[str, str], line: str, askable: Askable) -> Edges | None:
 
 def _number(text: str, column: str, line: str) -> float:
     try:
+        if not _NUMBER.issuperset(text):  # Python reads 1_4 and the digits of every script, nobody else does
+            raise ValueError(text)
         return float(text)
     except ValueError:
         cause = f"has {text[:MAX_NAME]!r} as {column}" if text else f"has no {column}"

@@ -60,8 +60,10 @@ def read_lidc(data: bytes, rules: LidcReadings, places: Places) -> Found:
     for place, outlines in drawn.items():
         _add(place, outlines, len(sessions), rules, found)
         places.annotated(place, found)
+    # Where no outline lies on a slice, the slices are not where the readers saw them, and nobody knows what they show.
+    fits = bool(drawn) or not found.defects[Defect.OFF_SLICES]
     for stack in stacks:  # all readers looked through all of it, whatever they marked
-        if stack.alone:
+        if stack.alone and fits:
             found.series[stack.series] = stack.patient
     return found
 
@@ -102,7 +104,11 @@ def _place(
         return Lost(Defect.NO_SERIES)
     if z is None:
         return Lost(Defect.BAD_CONTOUR, tuple(one for stack in stacks for one in stack.slices))
-    return only(_at(z, stacks), found)
+    place = only(_at(z, stacks), found)
+    if isinstance(place, Lost) and place.defect is Defect.OFF_SLICES:
+        beside = (one for stack in stacks for one in stack.slices if _is_beside(z, one))
+        return Lost(place.defect, tuple(beside))
+    return place
 
 
 def _at(z: float, stacks: tuple[Stack, ...]) -> list[SlicePlace]:
@@ -113,6 +119,11 @@ def _at(z: float, stacks: tuple[Stack, ...]) -> list[SlicePlace]:
 
 def _is_at(z: float, place: SlicePlace) -> bool:
     return abs(float(place.origin[2]) - z) < place.reach_mm - SLACK_MM
+
+
+def _is_beside(z: float, place: SlicePlace) -> bool:
+    """Whether a z that lies on no slice is at the end of what belongs to this one."""
+    return abs(float(place.origin[2]) - z) <= place.reach_mm + SLACK_MM
 
 
 def _points(roi: ElementTree.Element) -> np.ndarray | None:

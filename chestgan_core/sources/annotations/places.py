@@ -177,7 +177,10 @@ class Places:
             if named[0].holds(points):
                 return named[0]
             return Lost(Defect.ELSEWHERE, (named[0], *_nearest(stacks, points)))
-        return only(_nearest(stacks, points), found)
+        place = only(_nearest(stacks, points), found)
+        if isinstance(place, Lost) and place.defect is Defect.OFF_SLICES:
+            return Lost(place.defect, _touched(stacks, points))
+        return place
 
 
 def only(nearest: Sequence[SlicePlace], found: Found) -> "SlicePlace | Lost":
@@ -186,6 +189,16 @@ def only(nearest: Sequence[SlicePlace], found: Found) -> "SlicePlace | Lost":
         return Lost(Defect.AMBIGUOUS, tuple(nearest)) if nearest else Lost(Defect.OFF_SLICES)
     found.defects[Defect.BY_POSITION] += 1
     return nearest[0]
+
+
+def _touched(stacks: Iterable[Stack], points: Points) -> tuple[SlicePlace, ...]:
+    """The slices that points reach which lie on none of them: on both sides of a gap, or all that an outline crosses."""
+    reached = []
+    for one in (one for stack in stacks for one in stack.slices):
+        away = (points - one.origin) @ one.normal
+        if away.min() <= one.reach_mm + SLACK_MM and away.max() >= -one.reach_mm - SLACK_MM:
+            reached.append(one)
+    return tuple(reached)
 
 
 def _nearest(stacks: Iterable[Stack], points: Points) -> list[SlicePlace]:

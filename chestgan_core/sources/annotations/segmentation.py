@@ -17,7 +17,7 @@ from chestgan_core.dicom.attributes import number_of, numbers_of, printable_of, 
 from chestgan_core.dicom.identity import text_of, uid_of
 from chestgan_core.reasons import Synthetic
 from chestgan_core.sources.annotations.boxes import Defect, Found
-from chestgan_core.sources.annotations.dicom_values import items_of
+from chestgan_core.sources.annotations.dicom_values import TooMany, items_of
 from chestgan_core.sources.annotations.places import Lost, Places, Points, SlicePlace, Stack
 from chestgan_core.sources.annotations.regions import Mask, add_boxes, lose
 
@@ -30,6 +30,7 @@ SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 MAX_SEGMENTS, MAX_FRAMES, MAX_EDGE = 1000, 50_000, 4096
 MAX_ITEMS = 10_000
+MAX_MASKS = 20_000  # of a segment on a slice: 640 MB at 512 x 512 pixels
 # Categories of property (CID 7150), in SNOMED CT and its retired codes, that no tumour has.
 ANATOMICAL = {"123037004", "91723000", "85756007", "T-D0050", "T-D000A", "R-42018"}
 OFF_GRID = 0.25
@@ -95,36 +96,41 @@ def read_segmentation(
     if synthetic == "refuse" and synthetic_cause(header):
         found.lose(Defect.SYNTHETIC)
         return found
-    chosen = _chosen(header, rules, found)
-    if not chosen:
-        return found
-    frames = _frames(header, pixels, raw)
-    if isinstance(frames, Defect):
-        found.lose(frames)
-        return found
-    shared = next(items_of(header, "SharedFunctionalGroupsSequence", 1), None)
-    groups = list(items_of(header, "PerFrameFunctionalGroupsSequence", MAX_FRAMES))
-    if len(groups) != (whole_of(header, "NumberOfFrames") or 1):
-        found.lose(Defect.BAD_CONTOUR)
+    chosen, refused = _chosen(header, rules, found)
+    if not chosen | refused:
         return found
     series = {
         uid_of(one, "SeriesInstanceUID") for one in items_of(header, "ReferencedSeriesSequence", MAX_ITEMS)
     }
     stacks, lost = places.candidates(patient, uid_of(header, "FrameOfReferenceUID"), series)
+    frames = _frames(header, pixels, raw)
+    if isinstance(frames, Defect):
+        lose(found, Lost(frames, places.named_or_all((), stacks)))
+        return found
+    shared = next(items_of(header, "SharedFunctionalGroupsSequence", 1), None)
+    groups = list(items_of(header, "PerFrameFunctionalGroupsSequence", MAX_FRAMES))
+    if len(groups) != (whole_of(header, "NumberOfFrames") or 1):
+        lose(found, Lost(Defect.BAD_CONTOUR, places.named_or_all((), stacks)))
+        return found
     seen: set[int] = set()
     # One bit per pixel: a segment may have a thousand slices.
     masks: dict[tuple[int, SlicePlace], NDArray[np.uint8]] = {}
     for index, group in enumerate(groups):
-        for number, mask in _masks(header, group, shared, frames, index, chosen):
+        for number, mask in _masks(header, group, shared, frames, index, chosen | refused):
             if not mask.any():
                 continue
             seen.add(number)
             plane = _plane(group, shared)
+            counted = Found() if number in refused else found  # the segment was counted
             place = (
-                _place(plane, mask, places, stacks, lost, patient, found)
+                _place(plane, mask, places, stacks, lost, patient, counted)
                 if plane
-                else Lost(Defect.BAD_CONTOUR)
+                else Lost(Defect.BAD_CONTOUR, places.named_or_all(_uids(group), stacks))
             )
+            if number in refused:  # a program saw a tumour there: nobody knows
+                concerned = place.slices if isinstance(place, Lost) else (place,)
+                found.unsure.update({one.name: one.patient for one in concerned})
+                continue
             if isinstance(place, Lost):
                 lose(found, place)
                 continue
@@ -134,6 +140,8 @@ def read_segmentation(
                 continue
             whole = np.zeros((place.rows, place.columns), np.bool_)
             whole[at[:, 1], at[:, 0]] = True
+            if (number, place) not in masks and len(masks) == MAX_MASKS:
+                raise TooMany("masks")
             bits = np.packbits(whole, axis=1)
             masks[number, place] = bits | masks.get((number, place), np.uint8(0))
     for (_, place), bits in masks.items():
@@ -144,9 +152,10 @@ def read_segmentation(
     return found
 
 
-def _chosen(header: "Dataset", rules: Segmentations, found: Found) -> set[int]:
-    """The numbers of the segments that are tumours."""
+def _chosen(header: "Dataset", rules: Segmentations, found: Found) -> tuple[set[int], set[int]]:
+    """The numbers of the segments that are tumours, and of those that a program alone says are some."""
     chosen: set[int] = set()
+    refused: set[int] = set()
     segments = list(items_of(header, "SegmentSequence", MAX_SEGMENTS))
     found.defects[Defect.NO_OBJECT] += not segments
     for segment in segments:
@@ -164,9 +173,10 @@ def _chosen(header: "Dataset", rules: Segmentations, found: Found) -> set[int]:
             found.defects[Defect.OTHER_REGION] += 1
         elif rules.automatic == "refuse" and text_of(segment, "SegmentAlgorithmType").strip() == "AUTOMATIC":
             found.lose(Defect.AUTOMATIC)
+            refused.add(number)
         else:
             chosen.add(number)
-    return chosen
+    return chosen, refused - chosen
 
 
 def _frames(header: "Dataset", pixels: "PixelElement | None", raw: bytes) -> _Frames | Defect:
@@ -222,13 +232,16 @@ def _plane(group: "Dataset", shared: "Dataset | None") -> _Plane | None:
     if max(map(abs, origin)) > 10_000 or not all(0.9 < math.hypot(*axes[i : i + 3]) < 1.1 for i in (0, 3)):
         return None
     along_row, along_column = (np.asarray(one) / np.linalg.norm(one) for one in (axes[:3], axes[3:]))
-    # Only what one frame says of itself names its slice; the shared part lists all slices of the series.
-    uids = tuple(
+    return _Plane(np.asarray(origin), along_row, along_column, spacing[1], spacing[0], _uids(group))
+
+
+def _uids(group: "Dataset") -> tuple[str, ...]:
+    """The SOP instances of a frame. Only what it says of itself names its slice: the shared part lists all."""
+    return tuple(
         uid_of(source, "ReferencedSOPInstanceUID")
         for derivation in items_of(group, "DerivationImageSequence", MAX_ITEMS)
         for source in items_of(derivation, "SourceImageSequence", MAX_ITEMS)
     )
-    return _Plane(np.asarray(origin), along_row, along_column, spacing[1], spacing[0], uids)
 
 
 def _macro(keyword: str, group: "Dataset", shared: "Dataset | None") -> "Dataset | None":

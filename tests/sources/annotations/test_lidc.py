@@ -113,6 +113,7 @@ def test_all_readers_looked_through_a_series_in_which_they_marked_nothing() -> N
     [
         (lidc_roi([(12, 24)], Z, SLICE.uid), Defect.NO_AREA, {"name 3"}),
         (roi(sop_uid="", z=Z + 40), Defect.OFF_SLICES, set()),
+        (roi(sop_uid="", z=Z + 1.5), Defect.OFF_SLICES, {"name 3", "name 4"}),
         (roi(sop_uid="", z="x"), Defect.BAD_CONTOUR, {f"name {number}" for number in range(1, 6)}),
         (roi(z=Z + 3), Defect.ELSEWHERE, {"name 3", "name 4"}),
         (roi().replace("<xCoord>9<", "<xCoord>nine<"), Defect.BAD_CONTOUR, {"name 3"}),
@@ -131,6 +132,13 @@ def test_an_outline_without_a_place_is_counted_and_its_slices_say_nothing(
     assert found.defects == {defect: 1}
     assert set(found.unsure) == unsure
     assert defect.loses
+
+
+def test_slices_that_no_outline_lies_on_are_not_those_that_the_readers_saw() -> None:
+    mirrored = [roi(sop_uid="", z=-Z), roi(sop_uid="", z=-Z + 3)]
+    assert read(lidc_xml(mirrored)).series == {}
+    # Some of the slices are not here: readers looked through the others.
+    assert read(lidc_xml([roi(), roi(sop_uid="", z=Z + 40)])).series == {SCAN.series: PATIENT}
 
 
 def test_an_outline_of_a_series_that_is_not_here_is_counted() -> None:

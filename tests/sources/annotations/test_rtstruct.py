@@ -88,7 +88,7 @@ def off(mm: float) -> Any:
     ("drawn", "defect", "unsure"),
     [
         (contour(off(9.1)), Defect.OFF_SLICES, set()),
-        (contour(off(0) + np.outer([0, 0, 3.2, 3.2], SLICE.normal)), Defect.OFF_SLICES, set()),
+        (contour(off(0) + np.outer([0, 0, 3.2, 3.2], SLICE.normal)), Defect.OFF_SLICES, {"name 3", "name 4"}),
         (contour(off(3), SLICE.uid), Defect.ELSEWHERE, {"name 3", "name 4"}),
         (contour(off(90), SLICE.uid), Defect.ELSEWHERE, {"name 3"}),
         (contour(off(0)[:2], SLICE.uid), Defect.NO_AREA, {"name 3"}),
@@ -119,6 +119,14 @@ def test_a_contour_in_the_middle_between_two_slices_lies_on_none(sop_uid: str) -
     found = read(contour(off(1.5), sop_uid))
     assert found.boxes == []
     assert found.defects == {Defect.ELSEWHERE if sop_uid else Defect.OFF_SLICES: 1}
+    assert set(found.unsure) == ({"name 3"} if sop_uid else {"name 3", "name 4"})
+
+
+def test_slices_that_an_outline_crosses_are_not_without_a_tumour_where_others_were_outlined() -> None:
+    upright = off(0) + np.outer([-4, -4, 4, 4], SLICE.normal)
+    found = read(contour(upright), contour(square(), SCAN.slices[0].uid))
+    assert found.series == {SCAN.series: PATIENT}
+    assert set(found.unsure) == {"name 2", "name 3", "name 4"}
 
 
 def test_a_lost_contour_leaves_the_others_of_its_region() -> None:
