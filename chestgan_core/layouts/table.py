@@ -9,6 +9,7 @@ more than one entry, because the mean of several would be its box. Each draw mov
 bounds.
 """
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 MAX_PER_PATIENT = 32  # slices of one patient weigh together at most as much as so many of others
 PLACE, SIZE, ALONG = 0.04, 0.15, 0.02
+_HASHED = 64  # images, of which no two noises are equal
 _TRIES = 32  # of moving a box until it lies in the lungs; then the entry is taken as it is
 # Streams of random numbers: of a table and of layouts, apart from each other and from the noise of images.
 _OF_TABLE, _OF_LAYOUT = 0x7AB1E, 0x1A40
@@ -139,7 +141,7 @@ def build_table(
         patients: Of the N slices. Each weighs the same, up to MAX_PER_PATIENT slices.
         pixel_mm: (N,) the edge of a pixel of these images; NaN or 0 where unknown.
         lung_mm: The median extent of the lungs, from base to apex; 0 where unknown.
-        seed: Decides which slices are drawn, and how their boxes are moved.
+        seed: Decides, together with the slices, which of them are drawn, and how their boxes are moved.
         window: Of the images.
     """
     size, count = images.shape[-1], len(images)
@@ -148,7 +150,7 @@ def build_table(
     numbers = np.full(count, -1) if classes is None else np.asarray(classes)
     slices = Counter(patients)
     weights = np.array([min(1.0, MAX_PER_PATIENT / slices[patient]) for patient in patients])
-    random = np.random.Generator(np.random.PCG64([_OF_TABLE, seed]))
+    random = np.random.Generator(np.random.PCG64([_OF_TABLE, seed, _digest(images, boxes, positions)]))
     zone = measure_zone(images, boxes, positions, weights, window, random)
     with_box = np.isfinite(boxes[:, 0, 0])
     known = np.asarray(annotated, bool) | with_box
@@ -170,6 +172,16 @@ def build_table(
         float(np.median(measured)) if measured.size else 0.0,
         float(lung_mm),
     )
+
+
+def _digest(images: Any, boxes: np.ndarray, positions: np.ndarray) -> int:
+    """Of what nobody knows who has no training slices. The seed of an experiment is in the file of its generator:
+    who could draw the numbers again would undo the moves, and have the boxes of persons.
+    """
+    digest = hashlib.sha256()
+    for part in (images[:_HASHED], boxes, positions):
+        digest.update(np.ascontiguousarray(part).tobytes())
+    return int.from_bytes(digest.digest())
 
 
 def _entries(

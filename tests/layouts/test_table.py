@@ -65,6 +65,16 @@ def test_no_entry_is_the_box_of_a_person_and_none_is_far_from_it() -> None:
         assert 0 < size <= SIZE + 1e-6
 
 
+def test_who_knows_the_seed_of_an_experiment_cannot_undo_the_moves_without_the_slices() -> None:
+    left, top, right, bottom = LEFT_LUNG
+    noise = [
+        np.sort(table_of_chests(box=box).position)  # of the same slices, moved along the body
+        for box in (LEFT_LUNG, LEFT_LUNG, (left, top, right, bottom + 1e-3))
+    ]
+    assert np.array_equal(noise[0], noise[1])
+    assert not np.isin(noise[2], noise[0]).any()
+
+
 def test_a_slice_gives_at_most_one_entry_so_that_entries_have_no_mean_that_is_a_persons_box() -> None:
     assert len(table()) == 4 * 20
     assert len(table_of_chests(patients=26, slices=20)) == MAX_ENTRIES
