@@ -146,7 +146,10 @@ def _images(generator: "LoadedGenerator", args: argparse.Namespace) -> Answer:
         which = f"{len(images)} images of {escaped(args.layouts)}"
     else:
         seeds = range(args.seed, args.seed + args.count)
-        asked = asked_layout(askable_of(generator), args.tumour, args.position, args.class_name)
+        askable = askable_of(generator)
+        if args.tumour_fraction is not None:
+            askable.require_tumours("--tumour-fraction")
+        asked = asked_layout(askable, args.tumour, args.position, args.class_name)
         images = asked_of_seeds(generator, seeds, asked, 1.0 if args.pairs else args.tumour_fraction)
         which = f"{args.count} images, seeds {args.seed} to {seeds[-1]}"
     if not args.pairs:
@@ -176,12 +179,17 @@ def _subjects(generator: "LoadedGenerator", args: argparse.Namespace) -> Answer:
 
     seeds = range(args.seed, args.seed + args.subjects)
     require_seeds(seeds)
+    if args.subjects > _MAX_SUBJECTS:
+        remedy = f"give at most {_MAX_SUBJECTS}, and the others with a further --seed"
+        raise BadInput(f"--subjects {args.subjects}", "is more than can be written at once", remedy)
     askable = askable_of(generator)
+    if args.tumour_fraction is not None:
+        askable.require_tumours("--tumour-fraction")
     asked = asked_layout(askable, args.tumour, args.position, args.class_name)
     share = 1.0 if args.tumour_fraction is None else args.tumour_fraction
     subjects = [subject_layouts(askable, seed, args.spacing, asked, share) for seed in seeds]
     written = write_subjects(generator, subjects, args.out, args.dicom)
-    lines = [_subject_line(one) for one in written["subjects"]]
+    lines = [_subject_line(one, askable.conditions.tumour is not None) for one in written["subjects"]]
     text = f"{args.subjects} synthetic patients, {written['images']} slices, written to {escaped(args.out)}"
     return Answer(
         written,
@@ -189,11 +197,12 @@ def _subjects(generator: "LoadedGenerator", args: argparse.Namespace) -> Answer:
     )
 
 
+_MAX_SUBJECTS = 10_000  # their layouts are in memory: 200 MB
 _LISTED = 10  # patients of which a line is printed; --json has all
 
 
-def _subject_line(one: dict[str, Any]) -> str:
-    tumour = "no tumour"
+def _subject_line(one: dict[str, Any], told: bool) -> str:
+    tumour = "no tumour" if told else "nothing asked of tumours"
     if one["asked_mm3"]:
         asked, bright = one["asked_mm3"] / 1000, one["tumour_mm3"] / 1000
         tumour = f"asked for a tumour of {asked:.1f} ml, {bright:.1f} ml are bright"

@@ -177,7 +177,7 @@ def _number(kind: type[Number], fits: Callable[[Number], bool], meaning: str) ->
     return parse
 
 
-positive = _number(int, lambda value: value >= 1, "a positive whole number")
+positive = _number(int, lambda value: 1 <= value <= sys.maxsize, "a positive whole number")
 non_negative = _number(int, lambda value: value >= 0, "a whole number from 0")
 minutes = _number(float, lambda value: 0 < value < float("inf"), "a positive number of minutes")
 fraction = _number(float, lambda value: 0 <= value <= 1, "a number from 0 to 1")

@@ -68,8 +68,7 @@ class Askable:
         self._require_position(layout.position, what)
         if layout.boxes is None:
             return
-        if self.conditions.tumour is None:
-            raise self._unknown(what, "tumours")
+        self.require_tumours(what)
         if len(layout.boxes) > MAX_TUMOURS:
             cause = f"has {len(layout.boxes)} tumours in one image, at most {MAX_TUMOURS} are possible"
             raise BadInput(what, cause, "leave out the smallest")
@@ -77,6 +76,14 @@ class Askable:
             require_box(box, self.resolution, what)
         if self.table is not None and not anywhere:
             require_in_lungs(layout, self.table.zone, what)
+
+    def require_tumours(self, what: str) -> None:
+        """Refuse to be asked for images with tumours, or without. what: the object of the error.
+
+        Raises BadInput: it was not trained with them, so that nobody knows which of its images show one.
+        """
+        if self.conditions.tumour is None:
+            raise self._unknown(what, "tumours")
 
     def _require_class(self, name: str, what: str) -> None:
         if name and not self.classes:

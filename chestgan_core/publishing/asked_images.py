@@ -15,7 +15,7 @@ from chestgan_core.errors import BadInput
 from chestgan_core.layouts.askable import Askable
 from chestgan_core.layouts.completing import completed
 from chestgan_core.layouts.files import read_layouts
-from chestgan_core.layouts.gathering import NamedLayout
+from chestgan_core.layouts.gathering import MAX_IMAGES, NamedLayout
 from chestgan_core.layouts.layout import NOTHING_ASKED, Layout
 from chestgan_core.layouts.table import draw_layouts
 from chestgan_core.training.generation import CHUNK, generate, require_seeds
@@ -129,8 +129,12 @@ def asked_of_file(generator: LoadedGenerator, path: Path, first_seed: int) -> As
 def asked_pairs(images: AskedImages) -> AskedImages:
     """Each image twice: as it is asked for, and of the same seed without a tumour.
 
-    Raises BadInput: an image without a tumour; found before the first image is made.
+    Raises BadInput: an image without a tumour, or more than MAX_IMAGES; found before the first image is made.
     """
+    if len(images) > MAX_IMAGES:
+        raise BadInput(
+            f"{len(images)} pairs", "are more than can be made at once", f"give at most {MAX_IMAGES}"
+        )
     for label in images.labels():
         if not label.layout.boxes:
             cause = "has no tumour, and a pair is the same image with it and without"

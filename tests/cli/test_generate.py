@@ -150,6 +150,9 @@ REFUSED = {
     "--count 1 --tumour none --pairs": "image seed-000000: has no tumour, and a pair is the same image with it and "
     "without; ask for a tumour in each image",
     "--count 1 --class B": "--class: asks for the class B, which the model was not trained with; choose one of A, G",
+    "--subjects 10001": "--subjects 10001: is more than can be written at once; give at most 10000, and the others "
+    "with a further --seed",
+    "--count 1000001 --pairs": "1000001 pairs: are more than can be made at once; give at most 1000000",
     "--subjects 1 --spacing 500": "a spacing of 500 mm: gives 0 slices in lungs of 240 mm; give 0.24 to 120 mm",
 }  # fmt: skip
 
@@ -167,6 +170,31 @@ def test_a_model_without_conditions_says_what_it_can_be_told(refusal: Any, tmp_p
         "--tumour 17,31,6,6: asks for tumours, which the model was not trained with; it can be told nothing but a seed"
     )
     assert "was not trained with the position of a slice" in refusal("--subjects", 1, of=tmp_path / "plain")
+
+
+def test_a_model_that_is_not_told_of_tumours_says_of_no_image_that_it_has_none(
+    refusal: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "position"
+    asking_generator(folder, asking_experiment(tumour=False))
+    refused = "--tumour-fraction: asks for tumours, which the model was not trained with; it can be told the position"
+    for number in ("--count", "--subjects"):
+        for fraction in (0, 0.5):
+            assert refusal(number, 1, "--tumour-fraction", fraction, of=folder) == refused
+
+    out = str(tmp_path / "one.safetensors")
+    command = ["generate", "--model", str(folder), "--out", out, "--device", "cpu", "--subjects", "1"]
+    assert main([*command, "--spacing", "100"]) == 0
+    assert "nothing asked of tumours" in capsys.readouterr().err
+    assert {line.split(",")[5] for line in labels(tmp_path / "one.csv")} == {"any"}
+
+
+def test_a_number_that_no_machine_counts_to_is_refused_in_one_line(
+    model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["generate", "--model", str(model), "--count", "1" + "0" * 30, "--out", "x"])
+    assert "is not a positive whole number" in caplog.messages[-1]
 
 
 @pytest.mark.parametrize("option", ["--position", "--tumour-fraction"])

@@ -120,6 +120,8 @@ REFUSED = {
         (COLUMNS, 'a,"14,5",28,20,34,,,,'),
         "layouts.csv, line 2: has '14,5' as left; give a number with a point",
     ),
+    "a number as only Python writes it": ((COLUMNS, "a,1_4,28,20,34,,,,"), "layouts.csv, line 2: has '1_4' as left; "),
+    "digits of another script": ((COLUMNS, "a,١٤,28,20,34,,,,"), "layouts.csv, line 2: has '١٤' as left; "),
     "an unknown unit": ((COLUMNS, "a,1,2,3,4,cm,,,"), "layouts.csv, line 2: has the unknown unit 'cm'; choose "),
     "an unknown word": (
         (COLUMNS, "a,,,,,,maybe,,"),
