@@ -192,7 +192,7 @@ def only(nearest: Sequence[SlicePlace], found: Found) -> "SlicePlace | Lost":
 
 
 def _touched(stacks: Iterable[Stack], points: Points) -> tuple[SlicePlace, ...]:
-    """The slices that points reach which lie on none of them: on both sides of a gap, or all that an outline crosses."""
+    """The slices that points reach which lie on none: on both sides of a gap, or all that an outline crosses."""
     reached = []
     for one in (one for stack in stacks for one in stack.slices):
         away = (points - one.origin) @ one.normal

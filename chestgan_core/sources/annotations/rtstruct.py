@@ -15,7 +15,7 @@ from chestgan_core.dicom.attributes import printable_of, whole_of
 from chestgan_core.dicom.identity import text_of, uid_of
 from chestgan_core.reasons import Synthetic
 from chestgan_core.sources.annotations.boxes import Defect, Found
-from chestgan_core.sources.annotations.dicom_values import items_of, numbers_in
+from chestgan_core.sources.annotations.dicom_values import TooMany, items_of, numbers_in
 from chestgan_core.sources.annotations.places import MAX_MM, Lost, Places, Points, SlicePlace, Stack
 from chestgan_core.sources.annotations.regions import add_boxes, add_outline, lose
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # A planning CT has some hundred slices, a region some contours on each, of some hundred points.
 MAX_REGIONS, MAX_CONTOURS, MAX_POINTS = 1000, 10_000, 20_000
+MAX_OUTLINES = 50_000  # of all tumours of an object: a minute or two
 _NUMBERS = frozenset(b"0123456789+-.eE\\ \0")
 
 
@@ -49,6 +50,7 @@ def read_structures(
     regions = list(items_of(structures, "StructureSetROISequence", MAX_REGIONS))
     found.defects[Defect.NO_OBJECT] += not regions
     series, frame = _series_of(structures), _frame_of(structures)
+    outlines = 0
     for region in regions:
         number = whole_of(region, "ROINumber")
         if not is_tumour(rules, printable_of(region, "ROIName"), types.get(number, "")):
@@ -60,6 +62,9 @@ def read_structures(
         if not drawn:
             found.defects[Defect.NEVER_DRAWN] += 1
             continue
+        outlines += len(drawn)
+        if outlines > MAX_OUTLINES:
+            raise TooMany("ContourSequence")
         in_frame = uid_of(region, "ReferencedFrameOfReferenceUID") or frame
         stacks, lost = places.candidates(patient, in_frame, series)
         _read_region(drawn, stacks, lost, places, patient, found)

@@ -11,6 +11,7 @@ from pydicom.tag import Tag
 
 from chestgan_core.config.annotation_config import RtStructures
 from chestgan_core.sources.annotations.boxes import Defect, Found
+from chestgan_core.sources.annotations.dicom_values import TooMany
 from chestgan_core.sources.annotations.masks import mask_of
 from chestgan_core.sources.annotations.places import Places
 from chestgan_core.sources.annotations.rtstruct import read_structures
@@ -124,9 +125,17 @@ def test_a_contour_in_the_middle_between_two_slices_lies_on_none(sop_uid: str) -
 
 def test_slices_that_an_outline_crosses_are_not_without_a_tumour_where_others_were_outlined() -> None:
     upright = off(0) + np.outer([-4, -4, 4, 4], SLICE.normal)
-    found = read(contour(upright), contour(square(), SCAN.slices[0].uid))
+    found = read(contour(upright), contour(off(-6), SCAN.slices[0].uid))
     assert found.series == {SCAN.series: PATIENT}
     assert set(found.unsure) == {"name 2", "name 3", "name 4"}
+
+
+def test_an_object_of_more_outlines_than_any_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chestgan_core.sources.annotations.rtstruct.MAX_OUTLINES", 2)
+    drawn = [contour(square(), SLICE.uid)] * 3
+    assert len(read(*drawn[:2]).boxes) == 1
+    with pytest.raises(TooMany):
+        read(*drawn)
 
 
 def test_a_lost_contour_leaves_the_others_of_its_region() -> None:
