@@ -214,6 +214,8 @@ def test_synthetic_images_are_worth_as_many_patients_as_teach_no_more(
     real = [learned(REAL, patients, found) for patients, found in zip((1, 2, 6), values, strict=True)]
     assert said in replace(block, learned=(*real, learned(SYNTHETIC, 0, 0.4))).worth
     assert replace(block, learned=(real[-1], learned(SYNTHETIC, 0, 0.4))).worth == ""
+    # Where neither finds anything, the images are not worth as much as the patients.
+    assert "worth no phantom patient" in replace(block, learned=(*real, learned(SYNTHETIC, 0, 0.0))).worth
 
 
 def test_without_a_curve_five_detectors_are_trained(bad: MetricReport) -> None:

@@ -134,13 +134,15 @@ class TumourBlock:
         counts, alone = self.patient_counts, self.of(SYNTHETIC)
         if len(counts) < 2 or alone is None:
             return ""
+        kind = self.image_kind
+        if alone.average_precision.value <= alone.chance:
+            return f"Synthetic images alone are worth no {kind} patient: the detector finds no more than by chance"
         reached = 0
         for patients in counts:
             real = self.of(REAL, patients)
             if real is None or real.average_precision.value > alone.average_precision.value:
                 break
             reached = patients
-        kind = self.image_kind
         if not reached:
             return f"Synthetic images alone are worth less than {counts[0]} {kind} patient"
         if reached == counts[-1]:
