@@ -42,10 +42,12 @@ def parse_csv(text: str, where: object, askable: Askable) -> list[NamedLayout]:
     images: dict[str, ImageEntry] = {}
     try:
         for row in rows:
+            if columns and not row:  # an empty line at the end is none
+                continue
             line = f"{where}, line {rows.line_num}"
             if not columns:
                 columns = _columns(row, line)
-            elif row:  # an empty line at the end is none
+            else:
                 if len(row) != len(columns):
                     cause = f"has {len(row)} values, not {len(columns)}"
                     raise BadInput(line, cause, "give one for each column, or nothing between two commas")
