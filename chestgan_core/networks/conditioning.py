@@ -166,14 +166,15 @@ class TumourMaps(nn.Module):
 
     def added(self, level: int, features: Tensor, tumours: Tensor) -> Tensor:
         """(N, maps, s, s) -> the same. tumours: of tumour_maps, of side s or a multiple of it."""
-        layer, times = cast(nn.Conv2d, self.levels[level]), tumours.shape[-1] // features.shape[-1]
-        if layer.in_channels > 1:
-            with_all: Tensor = features + layer(functional.pixel_unshuffle(tumours, times))
-            return with_all
-        weight, kind = layer.weight.view(1, -1, 1, 1), features.dtype
+        weight, kind = cast(nn.Conv2d, self.levels[level]).weight.flatten(1), features.dtype
+        times = tumours.shape[-1] // features.shape[-1]
+        # As products: the gradient of a convolution of so few channels takes several times as long.
+        if weight.shape[1] > 1:
+            finer = functional.pixel_unshuffle(tumours, times).movedim(1, -1)  # (N, s, s, times^2)
+            finest: Tensor = features + (finer.to(kind) @ weight.t().to(kind)).movedim(-1, 1)
+            return finest
         small = functional.avg_pool2d(tumours, times) if times > 1 else tumours
-        # As a product: a convolution of one channel takes several times as long.
-        result: Tensor = torch.addcmul(features, small.to(kind), weight.to(kind))
+        result: Tensor = torch.addcmul(features, small.to(kind), weight[:, 0, None, None].to(kind))
         return result
 
 
