@@ -67,14 +67,14 @@ def _commands(inputs: Path) -> dict[str, list[str]]:
     slices, model = inputs / "slices.safetensors", inputs / "model"
     for arguments in (
         ["normalize", str(dicom), "--out", str(slices)],
-        ["train", "demo", "--data", str(slices), "--out", str(model), "--max-images", "64"],
+        ["train", "demo-folder", "--data", str(slices), "--out", str(model), "--max-images", "64"],
     ):
         done = _chestgan(arguments, inputs)
         if done.returncode:
             raise SystemExit(f"chaos: the inputs could not be made: {_last(done)}")
     return {
         "normalize": ["normalize", str(dicom), "--out", "DISK/slices.safetensors"],
-        "train": ["train", "demo", "--data", str(slices), "--out", "DISK/model", "--max-images", "64"],
+        "train": ["train", "demo-folder", "--data", str(slices), "--out", "DISK/model", "--max-images", "64"],
         "generate": ["generate", "--model", str(model), "--count", "500", "--out", "DISK/fake.safetensors"],
     }
 
