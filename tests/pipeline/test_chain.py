@@ -473,11 +473,11 @@ def test_a_training_that_diverges_names_the_state_in_the_store(
     store: Store, home: Path, slices: tuple[str, ...], tmp_path: Path
 ) -> None:
     training_set = build_training_set(store, "folder")
-    images = load_slices(training_set.fetch(store, "train", tmp_path / "slices"), tiny()).images
-    state = TrainingState(tiny(), torch.device("cpu"), IndexSampler(len(images), None, torch.device("cpu")))
+    loaded = load_slices(training_set.fetch(store, "train", tmp_path / "slices"), tiny())
+    state = TrainingState(tiny(), torch.device("cpu"), IndexSampler(len(loaded), None, torch.device("cpu")))
     with torch.no_grad():
         next(state.generator.parameters()).fill_(torch.nan)
-    state.save(tmp_path / "state.pt", data_fingerprint(images, None))
+    state.save(tmp_path / "state.pt", data_fingerprint(loaded.images, *loaded.conditions.tensors))
     key = keys.run_checkpoint("tiny", run_name(tiny(), training_set))
     store.put_file(tmp_path / "state.pt", key)
     with pytest.raises(TrainingDiverged, match="is NaN or infinite") as diverged:
