@@ -21,6 +21,7 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import DamagedObject, DiskFull, NotInStore, StoreError
 from chestgan_core.local.progress import ByteProgress
 from chestgan_core.publishing import open_set
+from chestgan_core.publishing.reader.manifest import FORMAT
 from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.publishing.transfer.fetching import fetch_set
 from chestgan_core.publishing.transfer.uploading import publish_set
@@ -201,9 +202,11 @@ def test_keys_that_may_not_list_are_told_what_is_missing_as_all_others_are(
 
 def test_a_set_of_a_newer_format_says_to_upgrade(ready: SetFolder, store: Store, tmp_path: Path) -> None:
     publish_set(store, ready)
-    later = json.dumps({**ready.manifest, "format": 3}).encode()
+    later = json.dumps({**ready.manifest, "format": FORMAT + 1}).encode()
     store.put_bytes(later, ready.manifest_key)
-    with pytest.raises(DamagedObject, match="is of format 3, which a newer version of chestgan writes"):
+    with pytest.raises(
+        DamagedObject, match=f"is of format {FORMAT + 1}, which a newer version of chestgan writes"
+    ):
         fetch_set(store, "tiny", None, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
