@@ -19,6 +19,7 @@ from chestgan_core.evaluation.scoring.sides import RealImages, draw_sides
 from chestgan_core.imaging.windows import WINDOWS
 from chestgan_core.training import losses
 from chestgan_core.training.checkpoint import TrainingState
+from chestgan_core.training.conditions import NO_CONDITIONS
 from chestgan_core.training.distributed import World
 from chestgan_core.training.sampling import IndexSampler
 from chestgan_core.training.step import step
@@ -56,7 +57,7 @@ def trained(family: str, loss: losses.GanLoss | None = None) -> TrainingState:
     network = experiment.network.model_copy(update={"family": family})
     state = TrainingState(experiment.model_copy(update={"network": network}), CPU, IndexSampler(8, None, CPU))
     state.loss = loss or state.loss
-    step(state, noise(8), None, World(), 0.0)
+    step(state, noise(8), NO_CONDITIONS, World(), 0.0)
     return state
 
 
