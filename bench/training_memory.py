@@ -16,6 +16,7 @@ PROGRAM = f"""
 import torch
 from chestgan_core.config.experiment import load_experiment
 from chestgan_core.training.devices import pick_device
+from chestgan_core.training.conditions import NO_CONDITIONS
 from chestgan_core.training.distributed import World
 from chestgan_core.training.sampling import IndexSampler
 from chestgan_core.training.checkpoint import TrainingState
@@ -24,7 +25,7 @@ experiment, device = load_experiment("{LARGEST}"), pick_device("auto")
 images = torch.zeros(64, 1, experiment.resolution, experiment.resolution, device=device)
 state = TrainingState(experiment, device, IndexSampler(len(images), None, device))
 for _ in range({STEPS}):
-    step(state, images, None, World(), 0.0)
+    step(state, images, NO_CONDITIONS, World(), 0.0)
 assert state.finite()
 if device.type == "cuda":
     print(torch.cuda.max_memory_reserved() // 1024)
