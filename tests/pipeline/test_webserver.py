@@ -198,7 +198,9 @@ def test_a_person_materializes_an_asset_in_the_browser(dev: Dev, tmp_path: Path)
         # A training set is made of DICOM or of pictures; Dagster warns that no pictures are there.
         dialog.get_by_role("button", name="Confirm").click(timeout=60_000)
         dialog.get_by_text("Select a partition").click(timeout=60_000)
-        page.locator("label, [role=menuitem], a", has_text=re.compile("phantom(?!_)")).last.click(timeout=60_000)
+        page.locator("label, [role=menuitem], a", has_text=re.compile("phantom(?!_)")).last.click(
+            timeout=60_000
+        )
         page.keyboard.press("Escape")
         dialog.get_by_role("button", name="Launch 1 run").click(timeout=60_000)
         _newest_run(dev, "training_set")
