@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from bench.sides import write_sides
 from chestgan_core.config.experiment import load_experiment, parse_experiment
 from chestgan_core.local.log_lines import configure_logging
 
@@ -108,16 +109,9 @@ def _normalize(dicom: Path, folder: Path) -> None:
     from chestgan_core.dicom.pseudonyms import Pseudonyms
     from chestgan_core.slices.normalization import normalize
     from chestgan_core.slices.recipe import NormalizationRecipe
-    from chestgan_core.slices.shards import Shard, write_shard
-    from chestgan_core.slices.splits import SIDES, split_patients
 
     shard = normalize([dicom], NormalizationRecipe(size=64), Pseudonyms()).shard
-    split = split_patients({row.patient: row.histology for row in shard.rows})
-    for side in SIDES:
-        chosen = [at for at, row in enumerate(shard.rows) if split.side(row.patient) == side]
-        rows = tuple(shard.rows[at] for at in chosen)
-        write_shard(Shard(shard.slices[chosen], rows), folder / f"{side}.safetensors")
-        log.info(f"{side}: {len(rows)} slices of {len({row.patient for row in rows})} patient(s)")
+    write_sides(shard, folder)
 
 
 def _in_a_process(job: dict[str, Any], folder: Path, args: argparse.Namespace) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.sides import write_sides
 from chestgan_core.config.conditions import Conditions
 from chestgan_core.config.dataset import Dataset, dataset_named
 from chestgan_core.config.experiment import load_experiment
@@ -84,8 +85,7 @@ def _normalize(folder: Path, dicom: Path | None) -> None:
     from chestgan_core.dicom.pseudonyms import Pseudonyms
     from chestgan_core.slices.normalization import normalize
     from chestgan_core.slices.recipe import NormalizationRecipe
-    from chestgan_core.slices.shards import Shard, write_shard
-    from chestgan_core.slices.splits import SIDES, split_patients
+    from chestgan_core.slices.splits import SIDES
     from chestgan_core.sources.phantom.source import generated_folder
 
     if all((folder / f"{side}.safetensors").is_file() for side in SIDES):
@@ -93,12 +93,7 @@ def _normalize(folder: Path, dicom: Path | None) -> None:
     source = _dataset(dicom).source
     files = dicom or generated_folder(source, folder)  # type: ignore[arg-type]
     shard = normalize([files], NormalizationRecipe(size=SIZE), Pseudonyms()).shard
-    split = split_patients({row.patient: row.histology for row in shard.rows}, 0.5)
-    for side in SIDES:
-        chosen = [at for at, row in enumerate(shard.rows) if split.side(row.patient) == side]
-        rows = tuple(shard.rows[at] for at in chosen)
-        write_shard(Shard(shard.slices[chosen], rows), folder / f"{side}.safetensors")
-        log.info(f"{side}: {len(rows)} slices of {len({row.patient for row in rows})} patient(s)")
+    write_sides(shard, folder, 0.5)
 
 
 def _marks(paths: list[Path], dicom: Path | None) -> "SliceMarks":

@@ -33,8 +33,8 @@ SMALLEST_RESOLUTION = 16
 class Generator(nn.Module):
     """z (N, latent) float32, and what is asked, to images (N, 1, resolution, resolution) in [-1, 1].
 
-    width: feature maps at half of the resolution, the largest layer. What is asked is added
-    to the feature maps of each layer but the last, after their normalization, which would take it out again.
+    width: feature maps at half of the resolution, the largest layer. What is asked is added to the feature maps of each
+    layer but the last, after their normalization, which would take it out again.
     Raises ValueError for a resolution that is not a power of two, 16 or more.
     """
 
