@@ -11,12 +11,8 @@ import torch
 
 from bench.ratio import Ratio
 from bench.training_step import DEVICE, without_conditions
-from chestgan_core.config.experiment import (
-    CONDITIONED_FAMILIES,
-    Experiment,
-    load_experiment,
-    parse_experiment,
-)
+from chestgan_core.config.experiment import Experiment, load_experiment, parse_experiment
+from chestgan_core.config.network_config import CONDITIONED_FAMILIES
 from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.conditions import SliceConditions
 from chestgan_core.training.distributed import World

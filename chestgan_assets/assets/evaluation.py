@@ -25,7 +25,8 @@ from chestgan_assets.metadata import (
 from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import REPORT
-from chestgan_core.config.experiment import RELEASE_CHECKS, TUMOUR_CHECKS, load_experiment
+from chestgan_core.config.experiment import load_experiment
+from chestgan_core.config.release_rules import RELEASE_CHECKS, TUMOUR_CHECKS
 from chestgan_core.evaluation.version import VERSION
 
 if TYPE_CHECKING:

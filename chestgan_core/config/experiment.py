@@ -7,13 +7,16 @@ fingerprint together with the version of the training set names a training run.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from chestgan_core.config.conditions import Conditions
 from chestgan_core.config.dataset import dataset_files, dataset_named
+from chestgan_core.config.evaluation_config import Evaluation
 from chestgan_core.config.labels import class_key, comparable
+from chestgan_core.config.network_config import CONDITIONED_FAMILIES, Network
+from chestgan_core.config.release_rules import ReleaseRules
 from chestgan_core.config.training_plan import (
     FREE_ON_RESUME,
     Fraction,
@@ -35,10 +38,6 @@ MAX_VANILLA_RESOLUTION = 128
 NOT_IN_WEIGHTS = frozenset(
     {"name", "description", "evaluation", "release", "publication", "compute", "provenance"}
 )
-# Modules of chestgan_core/networks/.
-Family: TypeAlias = Literal["vanilla", "dcgan", "wgan", "spectral", "r3"]
-# Those that take positions and maps of tumours.
-CONDITIONED_FAMILIES: tuple[Family, ...] = ("dcgan", "spectral", "r3")
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 
 
@@ -47,35 +46,6 @@ class CustomWindow(Section):
 
     centre: float
     width: Annotated[float, Field(gt=0)]
-
-
-class Network(Section):
-    """The generator and the discriminator. latent_dim: dimensions of z. generator_width, discriminator_width: feature
-    maps at the highest resolution (the modules in networks/ say which that is).
-
-    family: vanilla: fully connected layers. dcgan: convolutions with batch normalization. wgan: the same generator with
-    a critic without batch normalization. spectral: with a spectrally normalized discriminator. r3: residual networks
-    without normalization.
-    """
-
-    family: Family = "dcgan"
-    latent_dim: Annotated[int, Field(ge=1, le=4096)] = 100
-    generator_width: Annotated[int, Field(ge=1, le=1024)] = 32
-    discriminator_width: Annotated[int, Field(ge=1, le=1024)] = 32
-
-
-class Evaluation(Section):
-    """How the generator is scored. images: maximum number on each side; held-out patients may have fewer slices.
-
-    Of experiments that place tumours (conditions.tumour): detector_images: images that each detector sees while it is
-    trained, repetitions counted; 0: no detector is trained, so that neither placement nor detection utility are known.
-    few_patients: whether detectors are also trained on 1, 2 and 5 real patients, twelve more in all.
-    """
-
-    extractor: Literal["efficientnet-lite0", "inception-v3"] = "efficientnet-lite0"
-    images: Annotated[int, Field(ge=2)] = 500
-    detector_images: Annotated[int, Field(ge=0, le=10_000_000)] = 9_600
-    few_patients: bool = True
 
 
 class Publication(Section):
@@ -105,42 +75,6 @@ class Compute(Section):
     gpus: Annotated[int, Field(ge=0, le=16)] | None = None
     cpu: Annotated[float, Field(gt=0)] | None = None
     memory_gib: Annotated[float, Field(gt=0)] | None = None
-
-
-# What each rule of the release gate says: the asset checks that block a publication (evaluation/scoring/gate.py).
-RELEASE_CHECKS = {
-    "finite": "Every number of the report is finite.",
-    "distance": "KID is near enough to that between real patients (release.max_kid_above_floor).",
-    "coverage": "Real images are covered as far as real patients cover each other (release.min_coverage_of_floor).",
-    "memorization": "Images are not copies of training images (release.max_memorized_fraction).",
-    "plausibility": "Hounsfield units or grey levels are distributed like real ones (release.grey_levels).",
-    "placement": "A detector finds tumours where they were asked for (release.min_placement_of_ceiling).",
-    "detection_utility": "A detector learns from the images to find real tumours "
-    "(release.min_detection_utility_of_ceiling).",
-}
-# Those of experiments that place tumours (conditions.tumour); of others there is nothing that they could judge.
-TUMOUR_CHECKS = ("placement", "detection_utility")
-
-
-class ReleaseRules(Section):
-    """The release gate: what a report must show before a set is published (evaluation/scoring/gate.py). null turns a
-    rule off.
-
-    max_kid_above_floor: maximum of KID x 1000 minus that between real patients (the floor). min_coverage_of_floor:
-    minimum of the coverage, as a fraction of that between real patients. max_memorized_fraction: maximum fraction of
-    images that are nearer to a training image than to a held-out one (0.5 without memorization). grey_levels: maximum
-    Kolmogorov-Smirnov distance between the values of synthetic and real images. Of experiments that place tumours:
-    min_placement_of_ceiling: minimum of the fraction of asked tumours that a detector finds, divided by that of real
-    tumours. min_detection_utility_of_ceiling: minimum of the average precision of a detector that was trained on
-    synthetic images, divided by that of one trained on as many real images.
-    """
-
-    max_kid_above_floor: Annotated[float, Field(ge=0)] | None = 300.0
-    min_coverage_of_floor: Annotated[float, Field(ge=0)] | None = 0.1
-    max_memorized_fraction: Fraction | None = 0.8
-    grey_levels: Fraction | None = 0.3
-    min_placement_of_ceiling: Annotated[float, Field(ge=0)] | None = 0.5
-    min_detection_utility_of_ceiling: Annotated[float, Field(ge=0)] | None = 0.5
 
 
 class Provenance(Section):
@@ -231,6 +165,16 @@ class Experiment(Section):
             raise ValueError(
                 f"conditions.tumour: {self.dataset} names no annotations, so nobody knows where its tumours are; "
                 "name them in the dataset, or leave out tumour"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _is_judged_by_another_network(self) -> Self:
+        projection = self.network.projection
+        if projection is not None and projection.features in self.evaluation.extractors:
+            raise ValueError(
+                f"evaluation: {projection.features} is the network on whose features the discriminator was trained, "
+                "which flatters the generator; choose another extractor"
             )
         return self
 

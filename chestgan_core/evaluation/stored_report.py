@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from chestgan_core.config.experiment import Experiment
-from chestgan_core.errors import DamagedObject, Forgotten, NotAvailable, NotInStore
+from chestgan_core.errors import DamagedObject, Forgotten, NotInStore
 from chestgan_core.evaluation.pages.figures import CONTACT_SHEET, PLACED
 from chestgan_core.evaluation.pages.report_page import (
     CURVES,
@@ -26,9 +26,6 @@ from chestgan_core.evaluation.pages.report_page import (
     write_report,
 )
 from chestgan_core.evaluation.reader_study import ReaderStudyBlock, newest_reader_study
-from chestgan_core.evaluation.scoring.as_published import as_published
-from chestgan_core.evaluation.scoring.evaluate import evaluate, with_thesis
-from chestgan_core.evaluation.scoring.feature_cache import CachedFeatures
 from chestgan_core.evaluation.scoring.gate import GateResult, apply_gate
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.scoring.provenance import data_facts, run_facts
@@ -40,26 +37,16 @@ from chestgan_core.evaluation.scoring.read_report import (
     require_report,
 )
 from chestgan_core.evaluation.scoring.report_payload import RunReport
-from chestgan_core.evaluation.scoring.sides import RealImages
-from chestgan_core.evaluation.scoring.subject_metrics import with_subjects
-from chestgan_core.evaluation.scoring.tumour_sides import tumour_sides
-from chestgan_core.evaluation.scoring.tumours import with_tumours
-from chestgan_core.evaluation.thesis.measuring import RunDiscriminator, ThesisImages, instruments
+from chestgan_core.evaluation.scoring.score_run import opened_extractors, score_run
+from chestgan_core.evaluation.thesis.measuring import instruments
 from chestgan_core.evaluation.version import VERSION
-from chestgan_core.local.progress import Progress
-from chestgan_core.metrics.feature_extractors import Extractor, open_extractor
-from chestgan_core.slices.training_set import TrainingSet, open_training_set
+from chestgan_core.metrics.feature_extractors import Extractor
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, content_version, parse_typed
 from chestgan_core.store.forgotten import keep_unless_forgotten
 from chestgan_core.store.store import Store
-from chestgan_core.training.conditions import class_of
-from chestgan_core.training.data import LoadedSlices, load_slices
-from chestgan_core.training.devices import pick_device
-from chestgan_core.training.generation import generate
-from chestgan_core.training.layouts import asked_of, layouts_for
-from chestgan_core.training.run import fetch_discriminator, fetch_generator, newest_run
-from chestgan_core.training.run_manifest import GENERATOR_FILE, read_run_manifest
+from chestgan_core.training.run import newest_run
+from chestgan_core.training.run_manifest import GENERATOR_FILE
 
 log = logging.getLogger(__name__)
 
@@ -102,11 +89,8 @@ def report_experiment(store: Store, experiment: Experiment, device: str, folder:
     StoreError.
     """
     name, run = newest_run(store, experiment)
-    try:
-        extractor: Extractor | None = open_extractor(experiment.evaluation.extractor, pick_device(device))
-    except NotAvailable:
-        extractor = None
-    scoring = _scoring(run, experiment, extractor)
+    extractors = opened_extractors(experiment, device)
+    scoring = _scoring(run, experiment, extractors)
     study = newest_reader_study(store, experiment.name, run.find(GENERATOR_FILE).sha256)
     version = content_version(
         scoring, experiment.release.model_dump(mode="json"), None if study is None else study.version
@@ -122,7 +106,7 @@ def report_experiment(store: Store, experiment: Experiment, device: str, folder:
         )
         _apply_rules(store, experiment, run, scored, study, manifest_key, folder)
     else:
-        _score(store, experiment, run, extractor, scoring, study, manifest_key, device, folder)
+        _score(store, experiment, run, extractors, scoring, study, manifest_key, device, folder)
     store.update_pointer(keys.report_latest(experiment.name), {"run": name, "version": version})
     return _read(store, NewestReport(name, version, store.read_manifest(manifest_key)))
 
@@ -157,7 +141,7 @@ def fetch_report(store: Store, experiment: str, folder: Path) -> StoredReport:
     return _read(store, newest)
 
 
-def _scoring(run: Artefact, experiment: Experiment, extractor: Extractor | None) -> str:
+def _scoring(run: Artefact, experiment: Experiment, extractors: Sequence[Extractor | str]) -> str:
     """Names what decides the rows: weights, settings, seeds, code, and the networks that measure or their absence."""
     return content_version(
         run.sha256,
@@ -165,7 +149,7 @@ def _scoring(run: Artefact, experiment: Experiment, extractor: Extractor | None)
         experiment.publication.first_seed,
         experiment.publication.bits,
         experiment.publication.tumour_fraction,
-        "not available" if extractor is None else extractor.id,
+        ["not available" if isinstance(one, str) else one.id for one in extractors],
         instruments(),
         VERSION,
     )
@@ -210,88 +194,18 @@ def _score(
     store: Store,
     experiment: Experiment,
     run: Artefact,
-    extractor: Extractor | None,
+    extractors: Sequence[Extractor | str],
     scoring: str,
     study: ReaderStudyBlock | None,
     manifest_key: str,
     device: str,
     folder: Path,
 ) -> None:
-    where = pick_device(device)
-    trained = read_run_manifest(store, run)
-    training_set = open_training_set(store, experiment.dataset, trained.training_set)
-    held_out = _slices(store, training_set, "held-out", experiment, folder)
-    reference = _slices(store, training_set, "train", experiment, folder)
-    generator = fetch_generator(store, run, folder / "model", where)
-    first = experiment.publication.first_seed
-    count = min(experiment.evaluation.images, len(held_out.images))
-    seeds = range(first, first + count)
-    with Progress(f"metric_report {experiment.name}", count, "images to score") as progress:
-        layouts = layouts_for(seeds, experiment, generator.layouts, experiment.publication.tumour_fraction)
-        made = generate(generator, seeds, layouts, progress)
-        fake = as_published(made, experiment.publication.bits)
-    report = evaluate(
-        _real(held_out, experiment),
-        fake,
-        window=experiment.display_window,
-        source_title=training_set.dataset.title,
-        image_kind=training_set.dataset.image_kind,
-        model_title=f"{experiment.name}, {trained.images_seen:,} images seen",
-        reference=_real(reference, experiment),
-        fake_classes=[class_of(seed, experiment) for seed in seeds] if experiment.classes else (),
-        features_of=CachedFeatures(store, training_set),
-        extractors=(extractor or experiment.evaluation.extractor,),
-        images=experiment.evaluation.images,
-        seed=experiment.seed,
-        snapshot=training_set.version,
-        device=where,
-        provenance={
-            "experiment": experiment.name,
-            "run": trained.run,
-            "generator sha256": run.find(GENERATOR_FILE).sha256,
-            "training set": f"{training_set.dataset.name} {training_set.version}",
-            "licence of the source": training_set.dataset.licence,
-            "seeds": f"{first} to {first + count - 1}",
-            "bits of a pixel": f"{experiment.publication.bits}",
-        },
-    )
-    discriminator = RunDiscriminator(
-        fetch_discriminator(store, run, folder / "model", where),
-        "the run has no discriminator in the store",
-        trained.best_at,
-    )
-    report = with_thesis(
-        report,
-        ThesisImages(held_out.images, held_out.conditions),
-        ThesisImages(fake, asked_of(seeds, experiment, generator.layouts, layouts)),
-        ThesisImages(reference.images, reference.conditions),
-        discriminator,
-        experiment.seed,
-    )
-    if experiment.conditions.tumour is not None:
-        sides = tumour_sides(generator, experiment, reference, held_out, training_set.dataset.image_kind)
-        report = with_tumours(
-            report,
-            sides,
-            experiment.evaluation,
-            snapshot=training_set.version,
-            seed=experiment.seed,
-            device=where,
-            label=f"metric_report {experiment.name}",
-        )
-    if experiment.conditions.position:
-        report = with_subjects(
-            report,
-            generator,
-            held_out,
-            snapshot=training_set.version,
-            split=report.rows[0].split,
-            seed=experiment.seed,
-        )
+    scored = score_run(store, experiment, run, extractors, device, folder)
     report = replace(
-        report,
-        gate=_gate(report.rows, experiment),
-        data=data_facts(training_set),
+        scored.report,
+        gate=_gate(scored.report.rows, experiment),
+        data=data_facts(scored.training_set),
         run=run_facts(run, store.uri(run.manifest_key)),
         reader_study=study,
     )
@@ -299,13 +213,13 @@ def _score(
     files = write_report(report, out, _training_pictures(store, run))
     manifest = _Manifest(
         experiment=experiment.name,
-        run=trained.run,
-        training_set=training_set.version,
+        run=scored.run,
+        training_set=scored.training_set.version,
         scoring=scoring,
-        spread=float(fake.std(dim=0).mean()),
+        spread=scored.spread,
     )
     store.commit(manifest_key, {file.relative_to(out).as_posix(): file for file in files}, asdict(manifest))
-    _keep(store, manifest_key, experiment.dataset, training_set.version)
+    _keep(store, manifest_key, experiment.dataset, scored.training_set.version)
 
 
 def _gate(rows: Sequence[MetricRow], experiment: Experiment) -> GateResult:
@@ -324,18 +238,6 @@ def _keep(store: Store, manifest_key: str, dataset: str, training_set: str) -> N
 
 def _training_pictures(store: Store, run: Artefact) -> dict[str, bytes]:
     return {name: store.read(run, name) for name in (CURVES, PROGRESS)}
-
-
-def _slices(
-    store: Store, training_set: TrainingSet, side: str, experiment: Experiment, folder: Path
-) -> LoadedSlices:
-    marks = training_set.marks(store) if experiment.conditions.tumour is not None else None
-    return load_slices(training_set.fetch(store, side, folder / side), experiment, marks)
-
-
-def _real(loaded: LoadedSlices, experiment: Experiment) -> RealImages:
-    numbers = [] if loaded.classes is None else loaded.classes.tolist()
-    return RealImages(loaded.images, loaded.patients, tuple(experiment.classes[at] for at in numbers))
 
 
 def _manifest(store: Store, report: NewestReport) -> _Manifest:

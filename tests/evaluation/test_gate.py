@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import pytest
 
-from chestgan_core.config.experiment import RELEASE_CHECKS, TUMOUR_CHECKS, ReleaseRules
+from chestgan_core.config.release_rules import RELEASE_CHECKS, TUMOUR_CHECKS, ReleaseRules
 from chestgan_core.evaluation.pages.verdict import gate_table
 from chestgan_core.evaluation.scoring.gate import apply_gate
 from chestgan_core.evaluation.scoring.metric_rows import (
@@ -23,10 +23,10 @@ GOOD = {
     "KS grey levels": (0.05, 0.02),
 }
 RULES = ReleaseRules(
-    max_kid_above_floor=100, min_coverage_of_floor=0.25, max_memorized_fraction=0.8, grey_levels=0.1
+    max_kid_above_floor=100, min_coverage_of_floor=0.25, max_memorized_above_floor=0.8, grey_levels=0.1
 )
 NO_RULES = ReleaseRules(
-    max_kid_above_floor=None, min_coverage_of_floor=None, max_memorized_fraction=None, grey_levels=None
+    max_kid_above_floor=None, min_coverage_of_floor=None, max_memorized_above_floor=None, grey_levels=None
 )
 CONTEXT = RowContext("pixels", (9, 9), "a split", "", 0)
 

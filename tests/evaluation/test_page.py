@@ -14,7 +14,7 @@ import pypdf
 import pytest
 import torch
 
-from chestgan_core.config.experiment import ReleaseRules
+from chestgan_core.config.release_rules import ReleaseRules
 from chestgan_core.documents.blocks import Document, Section, Table
 from chestgan_core.documents.html import as_html
 from chestgan_core.errors import DamagedObject
@@ -62,7 +62,7 @@ def gate(rules: ReleaseRules) -> GateResult:
 
 GATE = gate(
     ReleaseRules(
-        max_kid_above_floor=75, min_coverage_of_floor=0.2, max_memorized_fraction=0.6, grey_levels=None
+        max_kid_above_floor=75, min_coverage_of_floor=0.2, max_memorized_above_floor=0.6, grey_levels=None
     )
 )
 
@@ -190,7 +190,7 @@ def test_a_refused_release_says_which_measure_and_by_how_much(report: MetricRepo
 
 
 def test_a_passed_gate_is_the_verdict_and_without_one_nothing_passes(report: MetricReport) -> None:
-    passed = gate(ReleaseRules(max_memorized_fraction=None, grey_levels=None))
+    passed = gate(ReleaseRules(max_memorized_above_floor=None, grey_levels=None))
     notice = verdict(replace(report, gate=passed))
     assert notice.tone == "care"  # not everything that a gate can require was required
     assert notice.lines == (

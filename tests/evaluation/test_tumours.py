@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from chestgan_core.config.experiment import TUMOUR_CHECKS, Evaluation, ReleaseRules
+from chestgan_core.config.evaluation_config import Evaluation
+from chestgan_core.config.release_rules import TUMOUR_CHECKS, ReleaseRules
 from chestgan_core.evaluation.pages.report_page import write_report
 from chestgan_core.evaluation.pages.sentences import sentence
 from chestgan_core.evaluation.scoring.evaluate import evaluate

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from chestgan_core.config.experiment import CONDITIONED_FAMILIES, Experiment, parse_experiment
+from chestgan_core.config.experiment import Experiment, parse_experiment
+from chestgan_core.config.network_config import CONDITIONED_FAMILIES
 from chestgan_core.networks.conditioning import Condition, tumour_maps
 from chestgan_core.networks.registry import build_discriminator, build_generator
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from chestgan_core.config.experiment import Experiment, Family, parse_experiment
+from chestgan_core.config.experiment import Experiment, parse_experiment
+from chestgan_core.config.network_config import Family
 from chestgan_core.networks.conditioning import Condition
 from chestgan_core.networks.registry import build_discriminator, build_generator
 

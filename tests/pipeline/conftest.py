@@ -35,7 +35,7 @@ publication: {images: 12}
 """
 # A training of a second cannot pass any rule.
 NO_RULES = """
-release: {max_kid_above_floor: null, min_coverage_of_floor: null, max_memorized_fraction: null, grey_levels: null}
+release: {max_kid_above_floor: null, min_coverage_of_floor: null, max_memorized_above_floor: null, grey_levels: null}
 """
 
 

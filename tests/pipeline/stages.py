@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from chestgan_core.config.experiment import Experiment, ReleaseRules, parse_experiment
+from chestgan_core.config.experiment import Experiment, parse_experiment
+from chestgan_core.config.release_rules import ReleaseRules
 from chestgan_core.evaluation.stored_report import StoredReport, report_experiment
 from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.slices.training_set import build_training_set

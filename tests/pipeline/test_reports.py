@@ -17,7 +17,8 @@ from chestgan_assets.assets import reports
 from chestgan_assets.assets.reports import architecture_comparison, monthly_report, tuning_comparison
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_core.cli.main import main
-from chestgan_core.config.experiment import Experiment, ReleaseRules, parse_experiment
+from chestgan_core.config.experiment import Experiment, parse_experiment
+from chestgan_core.config.release_rules import ReleaseRules
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.evaluation.comparison.comparison import comparable_experiments, compare
 from chestgan_core.evaluation.comparison.page import as_text, commit_comparison, write_comparison

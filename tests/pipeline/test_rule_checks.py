@@ -3,7 +3,7 @@
 import dagster as dg
 
 from chestgan_assets.assets.evaluation import _rule_checks
-from chestgan_core.config.experiment import RELEASE_CHECKS, TUMOUR_CHECKS, ReleaseRules
+from chestgan_core.config.release_rules import RELEASE_CHECKS, TUMOUR_CHECKS, ReleaseRules
 from chestgan_core.evaluation.scoring.gate import apply_gate
 from chestgan_core.evaluation.scoring.metric_rows import FloorValue, Measurement, RowContext
 

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from chestgan_core.config.dataset import ImageKind
-from chestgan_core.config.experiment import ReleaseRules
+from chestgan_core.config.release_rules import ReleaseRules
 from chestgan_core.evaluation.scoring.gate import apply_gate
 from chestgan_core.evaluation.scoring.metric_rows import (
     FEATURE_MEASURES,

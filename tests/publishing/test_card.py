@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from chestgan_core.config.dataset import Dataset
-from chestgan_core.config.experiment import Experiment, ReleaseRules
+from chestgan_core.config.experiment import Experiment
+from chestgan_core.config.release_rules import ReleaseRules
 from chestgan_core.documents.front_matter import without_front_matter
 from chestgan_core.errors import DamagedObject
 from chestgan_core.evaluation.scoring.metric_rows import FloorValue, Measurement, RowContext
@@ -153,7 +154,7 @@ def test_the_card_of_a_set_trained_on_phantoms_calls_them_neither_real_nor_ct_da
         assert "Few patients: the phantom side has 1 patient(s)." in page
 
 
-NO_RULE_FOR_COPIES = ReleaseRules(max_memorized_fraction=None)
+NO_RULE_FOR_COPIES = ReleaseRules(max_memorized_above_floor=None)
 GOOD = {"coverage": 0.9, "memorized fraction": 0.5}
 
 

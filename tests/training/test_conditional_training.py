@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load, save_file
 
 from chestgan_core.config.conditions import MAX_TUMOURS
-from chestgan_core.config.experiment import CONDITIONED_FAMILIES, parse_experiment
+from chestgan_core.config.experiment import parse_experiment
+from chestgan_core.config.network_config import CONDITIONED_FAMILIES
 from chestgan_core.errors import BadCheckpoint, BadInput
 from chestgan_core.layouts.layout import Layout
 from chestgan_core.networks.registry import build_discriminator, build_generator

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
-from chestgan_core.config.experiment import RELEASE_CHECKS, TUMOUR_CHECKS, ReleaseRules
+from chestgan_core.config.release_rules import RELEASE_CHECKS, TUMOUR_CHECKS, ReleaseRules
 from chestgan_core.evaluation.scoring.metric_rows import NOT_FINITE, MetricRow
 
 # What each rule of RELEASE_CHECKS limits.
@@ -17,7 +17,9 @@ RULE_MEASURES = {
     "finite": "numbers that are not finite",
     "distance": "KID x 1000 above its floor",
     "coverage": "coverage divided by its floor",
-    "memorization": "memorized fraction",
+    "diversity": "diversity divided by that of real images",
+    "memorization": "memorized fraction above its floor",
+    "attacks": "AUC of the best membership attack",
     "plausibility": "KS grey levels",
     "placement": "placement divided by its ceiling",
     "detection_utility": "detection utility divided by its ceiling",
@@ -98,9 +100,9 @@ def apply_gate(rows: Sequence[MetricRow], rules: ReleaseRules, places_tumours: b
         results.append(_result("distance", _above_floor(known.get("KID")), limit, "lower"))
     if (limit := rules.min_coverage_of_floor) is not None:
         results.append(_result("coverage", _of_floor(known.get("coverage")), limit, "higher"))
-    if (limit := rules.max_memorized_fraction) is not None:
+    if (limit := rules.max_memorized_above_floor) is not None:
         results.append(
-            _result("memorization", _at_most(known.get("memorized fraction"), limit), limit, "lower")
+            _result("memorization", _beyond_floor(known.get("memorized fraction")), limit, "lower")
         )
     if (limit := rules.grey_levels) is not None:
         results.append(_result("plausibility", _at_most(known.get("KS grey levels"), limit), limit, "lower"))
@@ -131,6 +133,13 @@ def _above_floor(row: MetricRow | None) -> Judged:
     if row is None or row.value is None or row.floor is None:
         return _unknown(row)
     return 1000 * (row.value - max(row.floor, 0.0))
+
+
+def _beyond_floor(row: MetricRow | None) -> Judged:
+    """A fraction minus that of real patients."""
+    if row is None or row.value is None or row.floor is None:
+        return _unknown(row)
+    return row.value - row.floor
 
 
 def _of_floor(row: MetricRow | None) -> Judged:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from chestgan_core.config.experiment import Evaluation
+from chestgan_core.config.evaluation_config import Evaluation
 from chestgan_core.evaluation.scoring.detection_metrics import SENSITIVITY, UTILITY, DetectionComparison
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.metric_rows import PIXELS, MetricRow, RowContext
