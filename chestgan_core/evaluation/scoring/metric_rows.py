@@ -77,6 +77,8 @@ MEASURES: dict[str, Measure] = {
 }
 PIXELS = "pixels"
 NOT_FINITE = "the result is not a finite number"
+# Begins the note of a row on which no rule may judge, because too little was measured for a judgement.
+NOT_ASKED = "not asked for: "
 NOTHING_SHOWN = "not measured: the synthetic images"
 # Printed in tenths of a percent, as those of plausibility.
 TENTHS = ("pair change outside",)
