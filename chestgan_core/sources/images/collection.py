@@ -104,7 +104,7 @@ def collect_images(store: Store, dataset_name: str, home: Path) -> StoredImages:
     dataset, config = _images_dataset(dataset_name)
     scan = _scan(dataset, config, images_folder(config, dataset, home))
     summary = summary_of(dataset.name, scan.rows)
-    _require_classes(dataset, summary)
+    _require_images(dataset, config, summary)
     version = content_version(dataset.name, rows_digest(scan.rows))
     manifest_key = keys.images_manifest(dataset.name, version)
     if not store.is_complete(manifest_key):
@@ -142,7 +142,7 @@ def summarize_images(dataset_name: str, path: Path | None = None, home: Path | N
     if path is None:
         path = images_folder(config, dataset, home) if home else config.named_folder()
     summary = summary_of(dataset.name, _scan(dataset, config, path).rows)
-    _require_classes(dataset, summary)
+    _require_images(dataset, config, summary)
     return summary
 
 
@@ -180,7 +180,7 @@ def _images_dataset(name: str) -> tuple[Dataset, ImagesConfig]:
 def _scan(dataset: Dataset, config: ImagesConfig, root: Path) -> _Scan:
     from chestgan_core.dicom.file_walk import Archives
     from chestgan_core.sources.images.duplicates import mark_duplicates
-    from chestgan_core.sources.images.path_labels import has_splits
+    from chestgan_core.sources.images.path_labels import has_splits, is_included
 
     made = Generated()
     with Archives() as archives, Progress(f"raw_images {dataset.name}", None, "files") as progress:
@@ -192,7 +192,7 @@ def _scan(dataset: Dataset, config: ImagesConfig, root: Path) -> _Scan:
                 # The first bytes of each file are dropped here, as they are a GB for 100,000 images.
                 found = replace(found, head=b"")
             files.append((path, found, status))
-        with_splits = has_splits([path for path, _, _ in files], config)
+        with_splits = has_splits([path for path, _, _ in files if is_included(path, config)], config)
         scanned = []
         for path, found, status in files:
             if found is not None and path in made:
@@ -258,7 +258,7 @@ def _row(
     from chestgan_core.dicom.file_walk import READ_ERRORS
     from chestgan_core.imaging.perceptual_hash import perceptual_hash
     from chestgan_core.sources.images.decoding import MAX_BYTES, UnusableImage, decode_image, require_contrast
-    from chestgan_core.sources.images.path_labels import is_hidden, labels_of
+    from chestgan_core.sources.images.path_labels import is_hidden, is_included, labels_of
 
     labels = labels_of(path, config)
 
@@ -270,6 +270,8 @@ def _row(
         return left_out(status)
     if is_hidden(path):
         return left_out(ImageStatus.HIDDEN)
+    if not is_included(path, config):
+        return left_out(ImageStatus.NOT_INCLUDED)
     if found.size > MAX_BYTES:
         return left_out(ImageStatus.TOO_LARGE)
     try:
@@ -301,11 +303,12 @@ def _row(
     )
 
 
-def _require_classes(dataset: Dataset, summary: ImageSummary) -> None:
+def _require_images(dataset: Dataset, config: ImagesConfig, summary: ImageSummary) -> None:
     if not summary.selected:
         reasons = in_words(summary.left_out)
+        remedy = "name the folder that holds <split>/<class>/<image>"
+        if summary.left_out.get(ImageStatus.NOT_INCLUDED):
+            remedy += f", or correct source.include_paths of the dataset ({', '.join(config.include_paths)})"
         raise BadInput(
-            f"images of {dataset.name}",
-            f"none of {summary.files} files can be used ({reasons})",
-            "name the folder that holds <split>/<class>/<image>",
+            f"images of {dataset.name}", f"none of {summary.files} files can be used ({reasons})", remedy
         )

@@ -16,6 +16,7 @@ class ImageStatus(Reason):
 
     SELECTED = "selected", "used"
     HIDDEN = "hidden", "a hidden file, or one that macOS or Windows adds"
+    NOT_INCLUDED = "not-included", "its path matches none of include_paths of the dataset; not opened"
     NOT_AN_IMAGE = "not-an-image", "another kind of file: text, table, DICOM"
     UNSAFE_NAME = "unsafe-name", "a zip entry whose name is absolute or leads out of the folder with .."
     SPECIAL_FILE = (

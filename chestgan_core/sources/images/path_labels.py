@@ -1,10 +1,12 @@
 """The labels that the path of an image holds: its split, its class, its patient.
 
 In: the path of a file below the folder of a collection: `<anything>/<split>/<class>/<name>`, or without the level of
-splits. Out: `PathLabels`. Names are compared as config/labels.py says.
+splits. Out: `PathLabels`, and whether the dataset takes files of such a path. Names are compared as config/labels.py
+says.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -44,6 +46,14 @@ def labels_of(path: PurePosixPath, config: ImagesConfig) -> PathLabels:
     if not config.splits and len(folders) > 1 and comparable(folders[-2]) in _USUAL_SPLITS:
         split = normal_form(folders[-2])
     return PathLabels(split, _class_name(folder, config), _patient(path.name, config))
+
+
+def is_included(path: PurePosixPath, config: ImagesConfig) -> bool:
+    """Whether the dataset takes files of this path (include_paths)."""
+    text = unicodedata.normalize("NFC", str(path))
+    return not config.include_paths or any(
+        re.search(pattern, text, re.IGNORECASE) for pattern in config.include_paths
+    )
 
 
 def is_hidden(path: PurePosixPath) -> bool:

@@ -1,13 +1,13 @@
 """Images (PNG, JPEG, ...) in class folders as a source. collection.py collects them as a whole, not by series."""
 
 import os
-import re
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from pydantic import Field, field_validator
 
+from chestgan_core.config.annotation_config import checked_pattern
 from chestgan_core.config.labels import comparable, normal_form
 from chestgan_core.config.source_config import SourceConfig
 from chestgan_core.errors import BadInput
@@ -28,8 +28,9 @@ class ImagesConfig(SourceConfig):
 
     class_name: regular expression whose group 1, found in the name of a folder, is the class; empty: the whole name.
     patient_name: regular expression whose first group that matches, in the name of a file, is the patient; empty: each
-    image counts as a patient of its own. splits: folder -> train or held-out; empty: split by patient. kaggle:
-    owner/dataset.
+    image counts as a patient of its own. include_paths: regular expressions, searched in the path of a file below the
+    folder or zip with case ignored; a file must match one of them, and others are not opened; empty: all are. splits:
+    folder -> train or held-out; empty: split by patient. kaggle: owner/dataset.
     """
 
     dicom: ClassVar[bool] = False
@@ -38,6 +39,7 @@ class ImagesConfig(SourceConfig):
     kaggle: str = ""
     class_name: str = ""
     patient_name: str = ""
+    include_paths: tuple[str, ...] = ()
     splits: dict[str, Side] = Field(default_factory=dict)
     kaggle_endpoint: str = "https://www.kaggle.com/api/v1"
 
@@ -51,12 +53,12 @@ class ImagesConfig(SourceConfig):
     @field_validator("class_name", "patient_name")
     @classmethod
     def _compiles(cls, pattern: str) -> str:
-        pattern = unicodedata.normalize("NFC", pattern)  # as the names that it is looked for in
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is not a valid regular expression ({error})") from error
-        return pattern
+        return checked_pattern(unicodedata.normalize("NFC", pattern))  # as the names that it is looked for in
+
+    @field_validator("include_paths")
+    @classmethod
+    def _all_compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(checked_pattern(unicodedata.normalize("NFC", pattern)) for pattern in patterns)
 
     @field_validator("splits")
     @classmethod

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from chestgan_core.config.dataset import dataset_named
 from chestgan_core.errors import BadInput, NotInStore
 from chestgan_core.imaging.perceptual_hash import NEAR, near_pairs
 from chestgan_core.sources.images.collection import collect_images, open_images, summarize_images
@@ -443,6 +444,15 @@ def test_the_real_chest_x_rays(real_data):
     assert (summary.near_groups, summary.duplicate_groups) == (0, 0)
 
 
+def test_the_real_chest_x_rays_with_viral_pneumonia_are_told_by_their_names(real_data):
+    folder = real_data / "chest-xray-pneumonia"
+    for name in ("chest_xray_viral_pneumonia", "chest_xray_viral_pneumonia_512"):
+        summary = summarize_images(name, folder)
+        assert (summary.files, summary.selected, summary.patients) == (379, 80, 68)
+        assert summary.left_out == {"not-included": 299}
+        assert {each.class_name for each in summary.by_class} == {"PNEUMONIA"}
+
+
 def decomposed(name: str) -> str:
     return unicodedata.normalize("NFD", name)
 
@@ -498,3 +508,59 @@ def test_odd_pictures_are_left_out_with_their_reason(root, store, tmp_path):
         "raw-values": 1,
         "transparent": 1,
     }
+
+
+def test_a_dataset_may_take_files_of_some_paths_only(root, store, tmp_path, monkeypatch):
+    declare(tmp_path / "datasets", monkeypatch, '  include_paths: ["virus[^/]*$", "^kept/"]')
+    put(
+        root,
+        {
+            "train/a/p1_virus_1.png": drawn(1),
+            "test/a/p2_VIRUS_2.png": drawn(2),
+            "kept/a/3.png": drawn(3),
+            # In the name of a folder, of another file, and a copy of an image that is used.
+            "virus/a/4.png": drawn(4),
+            "train/b/p1_bacteria_1.png": drawn(1),
+            "train/b/notes.txt": b"read me",
+            "train/a/virus.txt": b"read me",
+        },
+    )
+    assert statuses(store, tmp_path) == {
+        "train/a/p1_virus_1.png": "selected",
+        "test/a/p2_VIRUS_2.png": "selected",
+        "kept/a/3.png": "selected",
+        "virus/a/4.png": "not-included",
+        "train/b/p1_bacteria_1.png": "not-included",
+        "train/b/notes.txt": "not-included",
+        "train/a/virus.txt": "not-an-image",
+    }
+    collection = open_images(store, "pictures")
+    files = store.fetch(collection.artefact, tmp_path / "fetched")
+    kept = [
+        name for path in files.values() if path.suffix == ".zip" for name in zipfile.ZipFile(path).namelist()
+    ]
+    assert len(kept) == 3  # what the rule leaves out is not stored either
+
+
+def test_what_a_rule_leaves_out_has_no_part_in_the_split(root, store, tmp_path, monkeypatch):
+    declare(tmp_path / "datasets", monkeypatch, SPLITS + '\n  include_paths: ["^flat/"]')
+    put(root, {"train/a/1.png": drawn(1), "test/a/2.png": drawn(2), "flat/a/3.png": drawn(3)})
+    assert statuses(store, tmp_path)["flat/a/3.png"] == "selected"
+
+
+def test_a_rule_finds_names_in_either_form_of_their_accents(root, store, tmp_path, monkeypatch):
+    declare(tmp_path / "datasets", monkeypatch, f'  include_paths: ["{decomposed("größe")}"]')
+    put(root, {"a/größe 1.png": drawn(1), f"a/{decomposed('größe')} 2.png": drawn(2), "a/3.png": drawn(3)})
+    assert sorted(statuses(store, tmp_path).values()) == ["not-included", "selected", "selected"]
+
+
+def test_a_rule_that_no_file_meets_is_named_and_a_pattern_that_is_none_is_refused(
+    root, tmp_path, monkeypatch
+):
+    put(root, {"a/1.png": drawn(1)})
+    declare(tmp_path / "datasets", monkeypatch, '  include_paths: ["virus"]')
+    with pytest.raises(BadInput, match=r"none of 1 files .*not-included 1.*source.include_paths.*\(virus\)"):
+        summarize_images("pictures", root)
+    declare(tmp_path / "datasets", monkeypatch, '  include_paths: ["(virus"]', name="wrong")
+    with pytest.raises(BadInput, match=r"include_paths: '\(virus' is not a valid regular expression"):
+        dataset_named("wrong")
