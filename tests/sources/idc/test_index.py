@@ -54,6 +54,16 @@ def test_the_installed_index_gives_the_known_series_of_the_collection(tmp_path: 
     assert len(reports) == 1091
 
 
+def test_the_four_descriptions_of_the_thesis_system_select_study_descriptions_of_the_index(
+    tmp_path: Path,
+) -> None:
+    catalog = list_series(dataset_named("lung_pet_ct_dx_thesis"), tmp_path)
+    selected = catalog.summary().selected
+    assert (selected.series, selected.patients, selected.images) == (232, 88, 22_368)
+    # Its own list has 103 patients with adenocarcinoma.
+    assert len({row.patient for row in catalog.selected if row.histology == "A"}) == 70
+
+
 def test_an_extract_as_csv_gives_the_same_rows_as_the_installed_index(
     real_data: Path, tmp_path: Path
 ) -> None:

@@ -12,8 +12,9 @@ from chestgan_core.config.dataset import SeriesRules, dataset_named
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.errors import BadInput
 from chestgan_core.sources.catalog.listing import list_file
+from chestgan_core.sources.catalog.series_selection import SeriesStatus
 from chestgan_core.sources.nbia.metadata_csv import is_nbia_csv, nbia_csv_series
-from chestgan_core.sources.series_rows import SeriesRow
+from chestgan_core.sources.series_rows import SeriesRow, single_spaced
 
 HEADER = (
     "Series UID,Collection,3rd Party Analysis,Data Description URI,Subject ID,Study UID,Study Description,Study Date,"
@@ -233,6 +234,25 @@ def test_the_four_descriptions_of_the_thesis_system_select_study_descriptions(
     path = real_data / "dicom" / "lung_pet_ct_dx" / "metadata-decimal-comma.csv"
     selected = list_file(dataset, path, tmp_path).summary().selected
     assert (selected.series, selected.patients, selected.images) == expected
+
+
+def test_the_dataset_of_the_thesis_system_takes_its_series_from_both_lists(
+    real_data: Path, tmp_path: Path
+) -> None:
+    dataset = dataset_named("lung_pet_ct_dx_thesis")
+    retrieved = list_file(
+        dataset, real_data / "dicom" / "lung_pet_ct_dx" / "metadata-decimal-comma.csv", tmp_path
+    )
+    index = list_file(dataset, real_data / "catalog" / "lung_pet_ct_dx_series.csv", tmp_path)
+    # 20 of the 156 that the four descriptions select have fewer than 20 images.
+    assert len(retrieved.selected) == 136
+    short = [row for row in retrieved.rows if row.status == SeriesStatus.TOO_FEW_IMAGES]
+    described = {single_spaced(row.study_description) for row in retrieved.selected}
+    assert sum(single_spaced(row.study_description) in described for row in short) == 20
+    assert {row.study_description for row in index.selected} == {
+        "Chest", "Chest 3D", "Chest 3D IMR", "Thorax^AThoraxRoutine (Adult)",
+    }  # fmt: skip
+    assert {row.key for row in retrieved.selected} <= {row.key for row in index.selected}
 
 
 def _written(folder: Path, text: str) -> Path:
