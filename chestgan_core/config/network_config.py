@@ -12,7 +12,24 @@ from chestgan_core.config.yaml_models import Section
 # Modules of chestgan_core/networks/.
 Family: TypeAlias = Literal["vanilla", "dcgan", "wgan", "spectral", "r3", "projected"]
 # Those that take positions and maps of tumours.
+DCGAN_GENERATORS: tuple[Family, ...] = ("dcgan", "wgan", "spectral", "projected")
 CONDITIONED_FAMILIES: tuple[Family, ...] = ("dcgan", "spectral", "r3")
+
+
+class GeneratorOptions(Section):
+    """What DCGAN's generator may have besides (networks/generator_options.py).
+
+    upsampling: transposed: by transposed convolutions, as in the paper; smoothed: with a binomial filter after each;
+    resize: the nearest pixel, then a 3 x 3 convolution. modulation: batch normalization whose scale and shift depend on
+    the noise. excitation: small feature maps gate large ones. noise: for each pixel. output: tanh, or linear, so that
+    grey levels at the ends of the window cost nothing; images are clipped when they are published.
+    """
+
+    upsampling: Literal["transposed", "smoothed", "resize"] = "transposed"
+    modulation: bool = False
+    excitation: bool = False
+    noise: bool = False
+    output: Literal["tanh", "linear"] = "tanh"
 
 
 class Projection(Section):
@@ -56,6 +73,16 @@ class Network(Section):
     generator_width: Annotated[int, Field(ge=1, le=1024)] = 32
     discriminator_width: Annotated[int, Field(ge=1, le=1024)] = 32
     projection: Projection | None = None
+    generator: GeneratorOptions | None = None
+
+    @model_validator(mode="after")
+    def _options_fit_the_family(self) -> Self:
+        if self.generator is not None and self.family not in DCGAN_GENERATORS:
+            raise ValueError(
+                f"generator: {self.family} has a generator of its own; these options are for "
+                f"{', '.join(DCGAN_GENERATORS)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _projection_fits_the_family(self) -> Self:

@@ -145,7 +145,7 @@ def initialize(network: nn.Module, seed: int) -> None:
         for layer in network.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Embedding | nn.Linear):
                 layer.weight.normal_(0.0, 0.02, generator=random)
-            elif isinstance(layer, nn.BatchNorm2d):
+            elif isinstance(layer, nn.BatchNorm2d) and layer.affine:
                 layer.weight.normal_(1.0, 0.02, generator=random)
             if (bias := getattr(layer, "bias", None)) is not None:
                 bias.zero_()

@@ -5,13 +5,15 @@ A family is a module of this folder, with the name that `network.family` of an e
 `initialize(network, seed)`, which draws all weights.
 """
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from chestgan_core.config.experiment import Experiment
-from chestgan_core.networks.conditioning import ConditionKinds
+from chestgan_core.networks import generator_options
+from chestgan_core.networks.conditioning import NOTHING_KNOWN, Condition, ConditionKinds
 
 
 def build_generator(experiment: Experiment) -> nn.Module:
@@ -31,11 +33,13 @@ def build_generator(experiment: Experiment) -> nn.Module:
         >>> generator(torch.randn(2, 100)).shape
         torch.Size([2, 1, 64, 64])
     """
-    network = experiment.network
-    family = _family(experiment)
-    generator: nn.Module = family.Generator(
-        network.latent_dim, network.generator_width, experiment.resolution, conditions_of(experiment)
-    )
+    network, family = experiment.network, _family(experiment)
+    sizes = (network.latent_dim, network.generator_width, experiment.resolution, conditions_of(experiment))
+    generator: nn.Module
+    if network.generator is None:
+        generator = family.Generator(*sizes)
+    else:
+        generator = generator_options.Generator(*sizes, network.generator)
     family.initialize(generator, experiment.seed)
     return generator
 
@@ -57,12 +61,32 @@ def build_discriminator(experiment: Experiment) -> nn.Module:
         >>> discriminator(torch.zeros(2, 1, 64, 64)).shape
         torch.Size([2])
     """
-    family = _family(experiment)
+    family, network = _family(experiment), experiment.network
+    projection = {} if network.projection is None else {"projection": network.projection}
     discriminator: nn.Module = family.Discriminator(
-        experiment.network.discriminator_width, experiment.resolution, conditions_of(experiment)
+        network.discriminator_width, experiment.resolution, conditions_of(experiment), **projection
     )
     family.initialize(discriminator, experiment.seed + 1)
     return discriminator
+
+
+def parts(
+    discriminator: nn.Module, images: Tensor, condition: Condition = NOTHING_KNOWN, batches: int = 1
+) -> list[Tensor]:
+    """The logits of each part of a discriminator, (M,) float32 each; most have one part, with one logit an image.
+
+    batches: of how many batches, one after the other, the images are.
+    """
+    several = getattr(discriminator, "parts", None)
+    if several is None:
+        return [discriminator(images, condition).float()]
+    return [part.float() for part in several(images, condition, batches)]
+
+
+def part_weights(discriminator: nn.Module) -> Sequence[float]:
+    """The weight of each part in the loss; their sum is 1."""
+    weights: Sequence[float] = getattr(discriminator, "weights", (1.0,))
+    return weights
 
 
 def _family(experiment: Experiment) -> Any:

@@ -172,10 +172,15 @@ def data_fingerprint(*tensors: Tensor | None) -> str:
 
 
 def _optimizer(plan: TrainingPlan, network: nn.Module) -> Optimizer:
+    """rate: the factor of the learning rate of a group of weights, where a network has several (step.py)."""
     settings = plan.optimizer
+    rates = getattr(network, "rates", None)
+    weights: Any = network.parameters()
+    if rates is not None:
+        weights = [{"params": some, "lr": settings.lr * rate, "rate": rate} for some, rate in rates()]
     if settings.kind == "rmsprop":
-        return RMSprop(network.parameters(), settings.lr, foreach=True)
-    return Adam(network.parameters(), settings.lr, (settings.beta1, settings.beta2), fused=True)
+        return RMSprop(weights, settings.lr, foreach=True)
+    return Adam(weights, settings.lr, (settings.beta1, settings.beta2), fused=True)
 
 
 def _placed(network: nn.Module, device: torch.device) -> nn.Module:

@@ -4,6 +4,9 @@ In: a TrainingState and the slices, all on one device. Out: the state, changed. 
 sums of losses stay on it until a row of the history reads them.
 """
 
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -11,6 +14,7 @@ from torch.optim import Optimizer
 from chestgan_core.config.conditions import TumourCondition
 from chestgan_core.config.training_plan import CrossEntropy, Relativistic, Wasserstein
 from chestgan_core.networks.conditioning import Condition, tumour_maps
+from chestgan_core.networks.registry import part_weights, parts
 from chestgan_core.training.augmentation import augment
 from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.conditions import SliceConditions
@@ -82,11 +86,12 @@ def _train_discriminator(
     weight = _r1_r2_weight(state, fraction)
     if weight:
         real, fake = real.requires_grad_(), fake.requires_grad_()
-    real_logits, fake_logits = _logits(state, real, fake, condition, full_precision=bool(weight))
-    adversarial = state.loss.discriminator(real_logits, fake_logits, state.random)
+    of_real, of_fake = _logits(state, real, fake, condition, full_precision=bool(weight))
+    weights = part_weights(state.discriminator)
+    adversarial = _weighted(weights, map(state.loss.discriminator, of_real, of_fake, repeat(state.random)))
     penalty = torch.zeros((), device=state.device)
     if weight:
-        r1, r2 = squared_gradient_norm(real, real_logits), squared_gradient_norm(fake, fake_logits)
+        r1, r2 = squared_gradient_norm(real, of_real[0]), squared_gradient_norm(fake, of_fake[0])
         penalty = weight * (r1 + r2)
     elif isinstance(loss, Wasserstein) and loss.gradient_penalty:
         penalty = loss.gradient_penalty * gradient_penalty(
@@ -101,7 +106,10 @@ def _train_discriminator(
         weights = [weight.data for weight in state.discriminator.parameters()]
         torch._foreach_clamp_min_(weights, -loss.clip)
         torch._foreach_clamp_max_(weights, loss.clip)
-    totals = [adversarial, penalty, _mean_output(state, real_logits), _mean_output(state, fake_logits)]
+    outputs = [
+        _weighted(weights, (_mean_output(state, part) for part in side)) for side in (of_real, of_fake)
+    ]
+    totals = [adversarial, penalty, *outputs]
     state.totals_d += torch.stack([number.detach().float() for number in totals])
 
 
@@ -110,13 +118,14 @@ def _train_generator(
 ) -> None:
     # The gradient passes through the discriminator without computing that of its weights.
     state.discriminator.requires_grad_(False)
-    real_logits = None
+    weights = part_weights(state.discriminator)
+    of_real: list[Tensor] | list[None] = [None] * len(weights)
     if state.loss.needs_real:
         with torch.no_grad(), _autocast(state):
-            real_logits = state.discriminator(*_augmented(state, real.detach(), condition)).float()
+            of_real = parts(state.discriminator, *_augmented(state, real.detach(), condition))
     with _autocast(state):
-        fake_logits = state.discriminator(*_augmented(state, fake, condition))
-    loss = state.loss.generator(real_logits, fake_logits.float(), state.random)
+        of_fake = parts(state.discriminator, *_augmented(state, fake, condition))
+    loss = _weighted(weights, map(state.loss.generator, of_real, of_fake, repeat(state.random)))
     _update(state, state.generator, state.optimizer_g, loss, world)
     state.discriminator.requires_grad_(True)
     state.total_g += loss.detach()
@@ -124,17 +133,23 @@ def _train_generator(
 
 def _logits(
     state: TrainingState, real: Tensor, fake: Tensor, condition: Condition, full_precision: bool
-) -> tuple[Tensor, Tensor]:
-    """D(x) and D(G(z)). Batch normalization must not mix real and generated images, so these are two batches; other
-    discriminators take them as one, which keeps a device busier.
+) -> tuple[list[Tensor], list[Tensor]]:
+    """D(x) and D(G(z)), of each part of D. Batch normalization must not mix real and generated images, so these are two
+    batches; other discriminators take them as one, which keeps a device busier.
     """
     real, of_real = _augmented(state, real, condition)
     fake, of_fake = _augmented(state, fake, condition)
     with _autocast(state, full_precision):
         if state.has_batch_norm:
-            return state.discriminator(real, of_real).float(), state.discriminator(fake, of_fake).float()
-        logits: Tensor = state.discriminator(torch.cat([real, fake]), of_real.followed_by(of_fake)).float()
-    return logits[: len(real)], logits[len(real) :]
+            return parts(state.discriminator, real, of_real), parts(state.discriminator, fake, of_fake)
+        both = parts(state.discriminator, torch.cat([real, fake]), of_real.followed_by(of_fake), batches=2)
+    return [part[: len(part) // 2] for part in both], [part[len(part) // 2 :] for part in both]
+
+
+def _weighted(weights: Sequence[float], losses: Iterable[Tensor]) -> Tensor:
+    """The sum over the parts of a discriminator, whose weights are together 1."""
+    terms = [weight * loss for weight, loss in zip(weights, losses, strict=True)]
+    return sum(terms[1:], start=terms[0])
 
 
 def _augmented(state: TrainingState, images: Tensor, condition: Condition) -> tuple[Tensor, Condition]:
@@ -170,7 +185,7 @@ def _set_rates(state: TrainingState, fraction: float) -> None:
         (state.optimizer_d, settings.discriminator_lr or settings.lr),
     ):
         for group in optimizer.param_groups:
-            group["lr"] = lr * factor
+            group["lr"] = lr * factor * group.get("rate", 1.0)
             if "betas" in group:
                 group["betas"] = (settings.beta1, cosine(settings.beta2, settings.final_beta2, fraction))
 

@@ -1,0 +1,67 @@
+"""The feature maps of a network that was trained on photographs, for discriminators on top of them.
+
+In: grey images. Out: its feature maps at several sizes, through which a gradient flows to the images. Its weights are
+never trained.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from chestgan_core.imaging.pretrained import efficientnet_grey, efficientnet_lite
+
+COLOURS = 3
+
+
+class FrozenFeatures(nn.Module):
+    """Images (N, 1, R, R) in [-1, 1] to feature maps, the largest first: of a quarter, an eighth, a 16th and a 32nd of
+    the side, as far as `stages` (1 to 4) names them. channels: of each.
+
+    Raises NotAvailable: the weights are not installed.
+    """
+
+    def __init__(self, name: str, stages: Sequence[int]) -> None:
+        super().__init__()
+        network, self.weights_file = efficientnet_lite(int(name.removeprefix("efficientnet-lite")))
+        stem = network._conv_stem
+        with torch.no_grad():
+            # All colours are equal: one input channel with the sum of their weights gives the same.
+            stem.weight = nn.Parameter(stem.weight.sum(dim=1, keepdim=True))
+            stem.in_channels = 1
+        self.stem = nn.Sequential(stem, network._bn0, network._swish)
+        self.stages = nn.ModuleList(_stages(network)[: max(stages)])
+        self.taken = frozenset(stages)
+        widths = [stage[-1]._block_args.output_filters for stage in self.stages]
+        self.channels = [widths[stage - 1] for stage in stages]
+        self.eval()
+        self.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Self:
+        """Always as in evaluation: it is not trained."""
+        fixed: Self = super().train(False)
+        return fixed
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """(N, 1, R, R) -> (N, channels[k], s, s) each."""
+        x = self.stem(efficientnet_grey(images))
+        found = []
+        for number, stage in enumerate(self.stages, start=1):
+            x = stage(x)
+            if number in self.taken:
+                found.append(x)
+        return found
+
+
+def _stages(network: Any) -> list[nn.Sequential]:
+    """The blocks in groups, each of which halves the size once; those at half of the side belong to the first."""
+    groups: list[list[nn.Module]] = [[]]
+    halved = False
+    for block in network._blocks:
+        halves = block._depthwise_conv.stride[0] == 2
+        if halves and halved:
+            groups.append([])
+        halved = halved or halves
+        groups[-1].append(block)
+    return [nn.Sequential(*group) for group in groups]

@@ -1,0 +1,158 @@
+"""A discriminator on frozen features: a projected GAN (Sauer et al. 2021, arXiv 2111.01007; written from the paper).
+
+In: images. Out: the logits of several parts. Small heads judge what a network that was trained on photographs sees, at
+four sizes, mixed by convolutions whose weights are drawn once and never trained. They learn fast, from few images, and
+alone they repeat a few pictures; the discriminator of `spectral`, which sees pixels, stands beside them and keeps the
+generator's images different. The generator is DCGAN's.
+
+The frozen network is no part of the module's weights: it is not trained, saved, averaged or published. What was drawn
+once is saved.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
+
+from chestgan_core.config.network_config import Projection
+from chestgan_core.networks import dcgan, spectral
+from chestgan_core.networks.conditioning import NOTHING_KNOWN, UNCONDITIONAL, Condition, ConditionKinds
+from chestgan_core.networks.frozen_features import FrozenFeatures
+
+Generator = dcgan.Generator
+SMALLEST_MAP = 4  # pixels per side of the feature maps from which a head makes its logits
+
+
+class Discriminator(nn.Module):
+    """Images (N, 1, resolution, resolution) float32 in [-1, 1], and what they were asked to be, to logits (N,): above 0
+    means real.
+
+    width: feature maps of the discriminator of pixels at half of the resolution. It alone is told the conditions.
+    weights: of the parts in the loss, the pixels' first where there is one; their sum is 1.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        resolution: int,
+        conditions: ConditionKinds = UNCONDITIONAL,
+        projection: Projection | None = None,
+    ) -> None:
+        super().__init__()
+        settings = projection or Projection()
+        self.settings = settings
+        # In a tuple, so that it is no submodule.
+        self._frozen = (FrozenFeatures(settings.features, settings.stages),)
+        self.pixels = spectral.Discriminator(width, resolution, conditions) if settings.pixel_weight else None
+        sizes = [max((settings.size or resolution) // 2 ** (stage + 1), 1) for stage in settings.stages]
+        self.mixing = RandomMixing(self._frozen[0].channels, settings.maps)
+        self.heads = nn.ModuleList(_head(settings.maps, size) for size in sizes)
+        total = settings.pixel_weight + 1
+        heads = (1 / len(sizes) / total,) * len(sizes)
+        self.weights: tuple[float, ...] = (settings.pixel_weight / total, *heads) if self.pixels else heads
+
+    def forward(self, images: Tensor, condition: Condition = NOTHING_KNOWN) -> Tensor:
+        """(N, 1, resolution, resolution) -> (N,): the weighted mean of all parts."""
+        found = self.parts(images, condition)
+        means = [
+            weight * part.reshape(len(images), -1).mean(dim=1)
+            for weight, part in zip(self.weights, found, strict=True)
+        ]
+        return torch.stack(means).sum(dim=0)
+
+    def parts(self, images: Tensor, condition: Condition = NOTHING_KNOWN, batches: int = 1) -> list[Tensor]:
+        """The logits of each part, (M,) each, those of an image side by side: one of an image from the discriminator of
+        pixels, one for each place of the feature maps from a head.
+
+        batches: so many batches, one after the other, of each of which the heads see the first part (batch_fraction).
+        """
+        found: list[Tensor] = []
+        if self.pixels is not None:
+            found.append(self.pixels(images, condition))
+        if self.settings.batch_fraction < 1 and self.training:
+            each = len(images) // batches
+            seen = max(round(each * self.settings.batch_fraction), 1)
+            images = torch.cat([images[at * each : at * each + seen] for at in range(batches)])
+        if self.settings.size is not None and self.settings.size != images.shape[-1]:
+            images = functional.interpolate(
+                images, size=(self.settings.size,) * 2, mode="bilinear", align_corners=False, antialias=True
+            )
+        mixed = self.mixing(self._frozen[0](images))
+        return found + [head(maps).flatten() for head, maps in zip(self.heads, mixed, strict=True)]
+
+    def rates(self) -> list[tuple[list[nn.Parameter], float]]:
+        """The weights, each with the factor of its learning rate."""
+        pixels = [] if self.pixels is None else [(list(self.pixels.parameters()), 1.0)]
+        return [*pixels, (list(self.heads.parameters()), self.settings.heads_rate)]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Moves the frozen network along."""
+        self._frozen[0]._apply(fn)
+        applied: Self = super()._apply(fn, recurse)
+        return applied
+
+
+class RandomMixing(nn.Module):
+    """Feature maps of several sizes, the largest first, to as many of the same sizes with `maps` channels each, in
+    which the smaller ones are mixed into the larger ones: a 1 x 1 convolution of each, then, from the smallest up, the
+    sum with the next smaller one, doubled in size, through a 3 x 3 convolution (cross-channel and cross-scale mixing
+    of the paper). All weights are drawn by `initialize` and then fixed.
+    """
+
+    def __init__(self, channels: Sequence[int], maps: int) -> None:
+        super().__init__()
+        self.across = nn.ModuleList(nn.Conv2d(some, maps, 1, bias=False) for some in channels)
+        self.scales = nn.ModuleList(nn.Conv2d(maps, maps, 3, 1, 1, bias=False) for _ in channels)
+        self.requires_grad_(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Its weights are never trained, also where those around it are switched on again."""
+        fixed: Self = super().requires_grad_(False)
+        return fixed
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """(N, channels[k], s, s) each -> (N, maps, s, s) each."""
+        mixed: list[Tensor] = []
+        for maps, across, scale in zip(
+            reversed(features), reversed(self.across), reversed(self.scales), strict=True
+        ):
+            own = across(maps)
+            if mixed:
+                own = own + functional.interpolate(
+                    mixed[-1], size=own.shape[-2:], mode="bilinear", align_corners=False
+                )
+            mixed.append(scale(own))
+        return mixed[::-1]
+
+
+def _head(maps: int, size: int) -> nn.Sequential:
+    """(N, maps, size, size) -> logits (N, 1, s, s) with s at most SMALLEST_MAP."""
+    layers: list[nn.Module] = []
+    while size > SMALLEST_MAP:
+        layers += [nn.Conv2d(maps, maps, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
+        size //= 2
+    return nn.Sequential(*layers, nn.Conv2d(maps, 1, 3, 1, 1))
+
+
+def initialize(network: nn.Module, seed: int) -> None:
+    """Those of DCGAN and spectral; the random projections from N(0, 2 / number of inputs) (He et al. 2015)."""
+    if not isinstance(network, Discriminator):
+        dcgan.initialize(network, seed)
+        return
+    if network.pixels is not None:
+        spectral.initialize(network.pixels, seed)
+    random = torch.Generator().manual_seed(seed)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for layer in [*network.mixing.modules(), *network.heads.modules()]:
+            if isinstance(layer, nn.Conv2d):
+                inputs = layer.weight[0].numel()
+                layer.weight.normal_(0.0, (2 / inputs) ** 0.5, generator=random)
+                if layer.bias is not None:
+                    layer.bias.zero_()
+        for layer in [*network.heads.modules()]:
+            if isinstance(layer, nn.Conv2d):
+                spectral_norm(layer)
