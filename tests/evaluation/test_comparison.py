@@ -1,13 +1,14 @@
 """Comparisons crown nobody by chance: an order is shown only where intervals are known and do not overlap."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from chestgan_core.documents.blocks import Paragraph, Table
-from chestgan_core.evaluation.comparison.comparison import Comparison
+from chestgan_core.documents.blocks import Paragraph, Table, Tile
+from chestgan_core.evaluation.comparison.comparison import ComparedExperiment, Comparison
 from chestgan_core.evaluation.comparison.page import _best, _verdict
 from chestgan_core.evaluation.comparison.tables import measures_tables
 from chestgan_core.evaluation.scoring.metric_rows import (
@@ -17,27 +18,18 @@ from chestgan_core.evaluation.scoring.metric_rows import (
     RowContext,
     difference_shown,
 )
-
-Ends = tuple[float, float] | None
-
-
-def kid(value: float, ends: Ends = None, sd: float | None = None) -> MetricRow:
-    context = RowContext("an extractor", (9, 9), "a split", "", 0)
-    found = Measurement(value, "", sd=sd, interval=ends, floor=FloorValue(0.03, "", 9))
-    (row,) = context.rows(lambda: {"KID": found})
-    return row
+from chestgan_core.evaluation.scoring.read_report import ReadReport
+from chestgan_core.evaluation.scoring.standing import shown_better, standing
+from tests.evaluation.reports import ALIEN, COUSIN, kid, near, report
 
 
 def compared(*rows: MetricRow, passed: bool = True) -> Comparison:
-    experiments = tuple(
-        SimpleNamespace(
-            name=f"e{number}",
-            payload=SimpleNamespace(image_kind="real", gate=SimpleNamespace(passed=passed)),
-            row=lambda measure, row=row: row if measure == "KID" else None,
-        )
-        for number, row in enumerate(rows)
-    )
-    return cast("Comparison", Comparison(experiments, (), {}))  # type: ignore[arg-type]
+    """e0, e1 and so on, with a row each."""
+    return of(*(report(f"e{number}", row, passed=passed) for number, row in enumerate(rows)))
+
+
+def of(*reports: ReadReport) -> Comparison:
+    return Comparison(cast("tuple[ComparedExperiment, ...]", reports), (), {})
 
 
 @pytest.mark.parametrize(
@@ -62,10 +54,66 @@ def test_a_difference_is_shown_where_intervals_are_known_and_apart(
 def test_the_nearest_is_named_where_no_other_interval_overlaps_with_its_own() -> None:
     comparison = compared(kid(0.3, (0.25, 0.35)), kid(0.1, (0.05, 0.15)))
     assert _verdict(comparison).title == "Nearest to held-out patients: e1"
-    (tile,) = _best(comparison).items
-    assert (tile.label, tile.value) == ("best KID", "e1")
-    refused = compared(kid(0.3, (0.25, 0.35)), kid(0.1, (0.05, 0.15)), passed=False)
-    assert "gate refused it" in _verdict(refused).lines[1]
+    assert [(tile.label, tile.value) for tile in tiles(comparison)] == [("best KID", "e1")]
+
+
+def test_what_the_gate_refused_is_never_named_as_nearest() -> None:
+    low, high, higher = near(), near(away=0.2), near(away=0.5)
+    refused = report("refused", low, passed=False)
+    alone = _verdict(of(refused, report("passed", high)))
+    assert alone.title == "Only passed passed the release gate"
+    assert alone.lines[-1] == "KID 100.0 x 1000 (refused): lower, but the release gate refused refused."
+    beside = of(report("last", higher), refused, report("passed", high))
+    assert _verdict(beside).title == "Nearest to held-out patients: passed"
+    assert "the release gate refused refused" in _verdict(beside).lines[1]
+    assert [(tile.label, tile.value) for tile in tiles(beside)] == [("best KID", "passed")]
+    nobody = compared(high, low, passed=False)
+    assert _verdict(nobody).title == "The release gate refused both"
+    assert tiles(nobody) == ()
+    tie = of(refused, report("a", high), report("b", near(away=0.21)))
+    assert _verdict(tie).title == "No difference shown between a and b"
+    assert "refused refused" in _verdict(tie).lines[1]
+
+
+def test_a_name_is_given_where_all_extractors_have_it_first() -> None:
+    a = report("a", near(), near(COUSIN), near(ALIEN))
+    b = report("b", near(away=0.2), near(COUSIN, 0.2), near(ALIEN, 0.01))
+    verdict = _verdict(of(b, a))
+    assert verdict.title == "Nearest to held-out patients: a"
+    assert "the nearest by efficientnet-lite2 and radiomics (within the intervals) too" in verdict.lines[0]
+    denied = report("a", near(), near(COUSIN), near(ALIEN, 0.02))
+    other = _verdict(of(b, denied))
+    assert other.title == "The extractors do not agree about who is nearest to held-out patients"
+    assert other.lines == (
+        "efficientnet-lite0: a.",
+        "efficientnet-lite2: a.",
+        "radiomics: b, within the intervals.",
+    )
+    assert [(tile.label, tile.value) for tile in tiles(of(b, denied))] == [("KID", "extractors disagree")]
+    # One that has not judged both says nothing of them.
+    assert _verdict(of(b, report("a", near(), near(COUSIN)))).title == "Nearest to held-out patients: a"
+
+
+def test_relatives_of_the_network_that_it_was_trained_against_do_not_name_a_generator() -> None:
+    plain = report("plain", near(away=0.2), near(COUSIN, 0.2), near(ALIEN, 0.2))
+
+    def projected(*rows: MetricRow) -> ReadReport:
+        return report("projected", *rows, against="efficientnet-lite1")
+
+    flattered = _verdict(of(plain, projected(near(), near(COUSIN))))
+    assert flattered.title == "No difference shown between projected and plain"
+    assert (
+        "projected was trained against efficientnet-lite1, a relative of efficientnet-lite0"
+        in flattered.lines[0]
+    )
+    within = _verdict(of(plain, projected(near(), near(COUSIN), near(ALIEN, 0.19))))
+    assert within.title == "No difference shown between projected and plain"
+    shown = _verdict(of(plain, projected(near(), near(COUSIN), near(ALIEN))))
+    assert shown.title == "Nearest to held-out patients: projected"
+    assert "it was trained against efficientnet-lite1" in shown.lines[0]
+    # What a relative says against it counts.
+    farther = _verdict(of(plain, projected(near(away=0.4), near(COUSIN, 0.4), near(ALIEN, 0.4))))
+    assert farther.title == "Nearest to held-out patients: plain"
 
 
 @pytest.mark.parametrize(
@@ -83,8 +131,11 @@ def test_ties_and_chance_crown_nobody(rows: tuple[MetricRow, ...]) -> None:
     assert "e0" in title
     assert "e1" in title
     assert ("e2" in title) == (rows[2].ends is None)
-    (tile,) = _best(comparison).items
-    assert tile.value == "no difference shown"
+    assert [tile.value for tile in tiles(comparison)] == ["no difference shown"]
+
+
+def tiles(comparison: Comparison) -> tuple[Tile, ...]:
+    return tuple(tile for block in _best(comparison) for tile in block.items)
 
 
 def test_one_value_has_no_rank() -> None:
@@ -107,14 +158,7 @@ def test_detectors_of_different_budgets_show_no_difference() -> None:
 def test_what_was_asked_of_images_has_a_table_of_its_own_without_a_floor_of_patients() -> None:
     context = RowContext("pixels", (9, 9), "a split", "", 0)
     (placed,) = context.rows(lambda: {"placement": Measurement(0.7, "", floor=FloorValue(0.1, "chance", 9))})
-    rows = {"KID": kid(0.3), "placement": placed}
-    conditional, plain = (
-        SimpleNamespace(
-            name=name, payload=SimpleNamespace(image_kind="real", rows=tuple(some.values())), row=some.get
-        )
-        for name, some in (("asking", rows), ("plain", {"KID": kid(0.2)}))
-    )
-    comparison = cast("Comparison", Comparison((conditional, plain), (), {}))  # type: ignore[arg-type]
+    comparison = of(report("asking", kid(0.3), placed), report("plain", kid(0.2)))
     of_images, about, asked = measures_tables(comparison)
     assert isinstance(of_images, Table)
     assert isinstance(asked, Table)
@@ -123,3 +167,70 @@ def test_what_was_asked_of_images_has_a_table_of_its_own_without_a_floor_of_pati
     assert [line[0] for line in of_images.rows] == ["KID x 1000, lower is better"]
     assert asked.head == ("measure", "asking", "plain", "floor")
     assert asked.rows == (("placement, higher is better", "70%", "none", "10%"),)
+
+
+def test_other_extractors_have_a_table_of_their_own() -> None:
+    rows = (near(), near(ALIEN, 0.2))
+    of_first, about, others = measures_tables(of(report("both", *rows), report("first", near())))
+    assert isinstance(of_first, Table)
+    assert isinstance(about, Paragraph)
+    assert isinstance(others, Table)
+    assert [line[:2] for line in of_first.rows] == [("KID x 1000, lower is better", "100.0 (50.0 to 150.0)")]
+    assert others.rows == (("KID x 1000, lower is better, by radiomics", "300.0 (250.0 to 350.0)", "none"),)
+
+
+def test_places_count_who_is_shown_to_be_nearer_and_overlap_is_not_transitive() -> None:
+    def wide(value: float, half: float) -> MetricRow:
+        return kid(value, (value - half, value + half))
+
+    a, b, c, d = (
+        report("a", wide(0.10, 0.02)),
+        report("b", wide(0.13, 0.02)),  # tied with a and with c
+        report("c", wide(0.16, 0.02)),  # not with a
+        report("d", wide(0.30, 0.19)),  # with nobody: its interval is as wide as all others together
+    )
+    places = standing([c, d, b, a])
+    assert [(one.report.name, one.rank, one.tied) for one in places] == [
+        ("a", 1, True), ("b", 1, True), ("d", 1, True), ("c", 2, False),
+    ]  # fmt: skip
+
+
+def test_what_has_no_rank_comes_last_with_the_reason() -> None:
+    found = [
+        report("refused", near(), passed=False),
+        report("unknown", kid(0.05)),
+        report("absent", replace(near(), value=None, low=None, high=None)),
+        report("flattered", near(), near(COUSIN), against="efficientnet-lite1"),
+        report("ranked", near(away=0.4)),
+    ]
+    places = {one.report.name: one for one in standing(found)}
+    assert list(places) == ["ranked", "unknown", "flattered", "refused", "absent"]
+    assert places["ranked"].rank == 1
+    assert {name: one.why for name, one in places.items() if one.rank is None} == {
+        "unknown": "the interval of its KID is not known",
+        "flattered": "judged by relatives of efficientnet-lite1 alone, against which it was trained",
+        "refused": "refused by the release gate",
+        "absent": "KID was not measured",
+    }
+
+
+@settings(max_examples=40)
+@given(
+    st.permutations(range(6)),
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9)), min_size=6, max_size=6),
+)
+def test_ranks_do_not_depend_on_the_order_and_nobody_is_shown_to_be_nearer_than_a_first(
+    order: list[int], values: list[tuple[int, int]]
+) -> None:
+    reports = [
+        report(f"e{at}", kid(value / 10, ((value - half) / 10, (value + half) / 10)))
+        for at, (value, half) in enumerate(values)
+    ]
+    places = standing(reports)
+    again = standing([reports[at] for at in order])
+    assert [(one.report.name, one.rank) for one in places] == [(one.report.name, one.rank) for one in again]
+    assert places[0].rank == 1
+    for one in places:
+        beaten = [other.report.name for other in places if shown_better(other.report, one.report)]
+        assert one.rank == 1 + len(beaten)
+        assert places[0].report.name == one.report.name or not shown_better(one.report, places[0].report)

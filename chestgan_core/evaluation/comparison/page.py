@@ -5,11 +5,10 @@ curves.png in a folder; `comparisons/<name>/<version>/` in the store. For experi
 gives the reasons, and images and numbers without bars and ranks.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from chestgan_core.documents.blocks import Block, Document, Figure, Notice, Paragraph, Section, Tile, Tiles
+from chestgan_core.documents.blocks import Block, Document, Figure, Notice, Paragraph, Section, Tiles
 from chestgan_core.documents.html import as_html
 from chestgan_core.documents.pdf import as_pdf
 from chestgan_core.evaluation.comparison.charts import curves_png, samples_png
@@ -21,8 +20,9 @@ from chestgan_core.evaluation.comparison.tables import (
     settings_tables,
     trainings_table,
 )
+from chestgan_core.evaluation.pages.nearest import RANKED, best_tiles, nearest_notice
 from chestgan_core.evaluation.pages.sentences import cautions
-from chestgan_core.evaluation.scoring.metric_rows import MetricRow, difference_shown
+from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.thesis.page import thesis_comparison
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.local.files import replacing
@@ -34,7 +34,6 @@ from chestgan_core.store.store import Store
 PAGE, PDF, PICTURE, CURVES, DATA = (
     "comparison.html", "comparison.pdf", "comparison.png", "curves.png", "comparison.json",
 )  # fmt: skip
-RANKED = ("KID", "FID", "coverage")
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def _document(comparison: Comparison, title: str, samples: bytes, curves: bytes)
         lead=_lead(comparison),
         summary=(
             _verdict(comparison),
-            *([] if comparison.reasons else [_best(comparison)]),
+            *_best(comparison),
             Figure(
                 samples, "Samples and measures" if not comparison.reasons else "Samples", _caption(comparison)
             ),
@@ -178,64 +177,15 @@ def _lead(comparison: Comparison) -> str:
 def _verdict(comparison: Comparison) -> Notice:
     if comparison.reasons:
         return Notice("bad", "These experiments are not comparable", comparison.reasons)
-    row = comparison.experiments[0].row("KID")
-    if row is None or row.value is None:
-        return Notice(
-            "care",
-            "KID was not measured",
-            ("So it is unknown which experiment is nearest to held-out patients.",),
-        )
-    ordered = _ordered(comparison, "KID")
-    if len(ordered) < 2:
-        return Notice("care", f"Only {ordered[0][1]} has a KID", ())
-    (first, nearest), (second, runner_up) = ordered[0], ordered[1]
-    tied = [name for row, name in ordered if not difference_shown(first, row)]
-    seeds = "Each was trained with one seed; other seeds give other numbers."
-    values = (
-        f"KID {first.number(first.value, first.sd)}, of the second {second.number(second.value, second.sd)}"
-    )
-    if len(tied) > 1:
-        why = "Their intervals overlap" if first.ends else "Their intervals are not known"
-        line = f"{values}. {why}, so their order may be chance."
-        return Notice("plain", f"No difference shown between {_listed(tied)}", (line,))
-    lines = [f"{values} ({runner_up}). Their intervals do not overlap. {seeds}"]
-    if not next(one for one in comparison.experiments if one.name == nearest).payload.gate.passed:
-        lines.append("The release gate refused it nevertheless: nearest does not mean near.")
-    return Notice("plain", f"Nearest to held-out patients: {nearest}", tuple(lines))
+    return nearest_notice(comparison.experiments)
 
 
-def _ordered(comparison: Comparison, measure: str) -> list[tuple[MetricRow, str]]:
-    """The rows that have a value with the names of their experiments, the best first."""
-    rows = [
-        (row, one.name)
-        for one in comparison.experiments
-        if (row := one.row(measure)) and row.value is not None
-    ]
-    sign = -1 if rows and rows[0][0].better == "higher" else 1
-    return sorted(rows, key=lambda pair: sign * (pair[0].value or 0))
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _best(comparison: Comparison) -> Tiles:
-    """The best experiment by each of the main measures, where one is better than all others beyond chance."""
-    tiles = []
-    for measure in RANKED:
-        ordered = _ordered(comparison, measure)
-        if not ordered:
-            continue
-        (row, name), last = ordered[0], ordered[-1][0]
-        tied = [one for one, _ in ordered[1:] if not difference_shown(row, one)]
-        if tied or len(ordered) < 2:
-            values = " to ".join(dict.fromkeys((row.number(row.value), last.number(last.value))))
-            said = "no difference shown" if tied else f"only {name}"
-            tiles.append(Tile(measure, said, f"{values}{_floor(comparison, row)}"))
-        else:
-            value = row.number(row.value, row.sd)
-            tiles.append(Tile(f"best {measure}", name, f"{value}{_floor(comparison, row)}"))
-    return Tiles(tuple(tiles))
+def _best(comparison: Comparison) -> list[Tiles]:
+    """The best by each of the main measures, where numbers are comparable and the release gate passed something."""
+    rows = {measure: comparison.experiments[0].row(measure) for measure in RANKED}
+    floors = {measure: _floor(comparison, row) for measure, row in rows.items() if row}
+    tiles = best_tiles([] if comparison.reasons else comparison.experiments, floors)
+    return [tiles] if tiles.items else []
 
 
 def _floor(comparison: Comparison, row: MetricRow) -> str:

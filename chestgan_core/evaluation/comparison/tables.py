@@ -8,27 +8,58 @@ from collections.abc import Sequence
 
 from chestgan_core.documents.blocks import Block, Paragraph, Table
 from chestgan_core.evaluation.comparison.comparison import ComparedExperiment, Comparison
+from chestgan_core.evaluation.pages.nearest import RANKED
 from chestgan_core.evaluation.pages.verdict import bare, label
 from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, MEASURES, MetricRow
 from chestgan_core.evaluation.scoring.provenance import duration
+from chestgan_core.evaluation.scoring.standing import opinions, short_name
 
 MAX_COLUMNS = 6
 
 
 def measures_tables(comparison: Comparison) -> list[Block]:
-    """Every measure of every experiment, with the floor where all have the same real side; then what was asked of the
-    images, where an experiment has conditions.
+    """Every measure of every experiment, with the floor where all have the same real side; then what other extractors
+    say, and what was asked of the images, where an experiment has conditions.
     """
     image_kind = comparison.image_kind
     asked = [name for name in comparison.measures if MEASURES[name].group in CONDITION_GROUPS]
     others = [name for name in comparison.measures if name not in asked]
     blocks: list[Block] = _tables(comparison, others, f"{image_kind} against {image_kind}")
+    blocks += _second_opinions(comparison)
     if asked:
         what = (
             "What was asked of the images, and what detectors learn from them. The floor is what chance reaches, or"
             " what patients differ by."
         )
         blocks += [Paragraph(what), *_tables(comparison, asked, "floor")]
+    return blocks
+
+
+def _second_opinions(comparison: Comparison) -> list[Block]:
+    """What the other extractors measured; none where there is one extractor."""
+    found = comparison.experiments
+    by_name = [{name: opinions(one.payload, name) for name in RANKED} for one in found]
+    firsts = {row.extractor for one in found for name in RANKED if (row := one.row(name))}
+    pairs = [
+        (extractor, name)
+        for extractor in dict.fromkeys(row.extractor for one in found for row in one.payload.rows)
+        for name in RANKED
+        if extractor not in firsts and any(extractor in rows[name] for rows in by_name)
+    ]
+    if not pairs:
+        return []
+    blocks: list[Block] = [
+        Paragraph("What other extractors say. Their numbers have scales of their own: compare along a line.")
+    ]
+    for places in _chunks(len(found)):
+        lines = []
+        for extractor, name in pairs:
+            rows = [of_one[name].get(extractor) for of_one in by_name[places]]
+            first = next(row for of_one in by_name if (row := of_one[name].get(extractor)))
+            cells = [_cell(row) if row else "none" for row in rows]
+            lines.append((f"{label(first)}, by {short_name(extractor)}", *cells))
+        head = ("measure", *(one.name for one in found[places]))
+        blocks.append(Table(head, tuple(lines), (2.6, *[2.0] * (len(head) - 1))))
     return blocks
 
 

@@ -27,9 +27,9 @@ from chestgan_core.escaping import escaped
 from chestgan_core.evaluation.monthly.chart import month_png
 from chestgan_core.evaluation.monthly.month import Month, MonthReport, first_day, read_month
 from chestgan_core.evaluation.pages.verdict import bare, label, refusals
-from chestgan_core.evaluation.scoring.metric_rows import difference_shown
 from chestgan_core.evaluation.scoring.provenance import duration
 from chestgan_core.evaluation.scoring.read_report import ReadReport
+from chestgan_core.evaluation.scoring.standing import counted, denied, shown_better
 from chestgan_core.evaluation.version import VERSION
 from chestgan_core.local.files import replacing
 from chestgan_core.store import keys
@@ -39,6 +39,17 @@ from chestgan_core.store.store import Store
 
 PAGE, PDF, PICTURE, DATA = "month.html", "month.pdf", "month.png", "month.json"
 MEASURES = ("KID", "FID", "coverage", "memorized fraction", "placement", "detection utility")
+OUTCOMES = (
+    "Nearer to held-out patients than before",
+    "Nearer than before, and refused by the release gate",
+    "Nearer than before by the first extractor, which another one denies",
+    "Farther than before",
+    "No difference shown",
+    "Reported for the first time",
+    "Not comparable with before",
+    "Without a KID, now or before",
+)
+NEARER, REFUSED, DENIED, FARTHER, NO_DIFFERENCE, FIRST, UNLIKE, UNMEASURED = OUTCOMES
 KINDS = (("runs", "finished trainings"), ("reports", "reports"), ("sets", "published sets"))
 
 
@@ -148,32 +159,32 @@ def _document(month: Month, picture: bytes) -> Document:
 def _verdict(month: Month) -> Notice:
     if not any(month.counts.values()):
         return Notice("plain", "Nothing was committed to the store in this month")
-    moved: dict[int, list[str]] = {-1: [], 0: [], 1: []}
+    moved: dict[str, list[str]] = {outcome: [] for outcome in OUTCOMES}
     for one in month.reports:
-        if (step := _step(one)) is not None:
-            moved[step].append(one.report.name)
-    lines = [
-        f"{outcome}: {', '.join(names)}."
-        for outcome, names in (
-            ("Nearer to held-out patients than before", moved[-1]),
-            ("Farther than before", moved[1]),
-            ("No difference shown", moved[0]),
-            ("Reported for the first time", [one.report.name for one in month.reports if one.before is None]),
-            ("Not comparable with before", [one.report.name for one in month.reports if one.reasons]),
-        )
-        if names
-    ]
+        moved[_outcome(one)].append(one.report.name)
+    lines = [f"{outcome}: {', '.join(names)}." for outcome, names in moved.items() if names]
     refused = any(not report.payload.gate.passed for _, report in month.gates)
     tone: Tone = "care" if month.unreadable or refused else "plain"
     return Notice(tone, "In short", tuple(lines or ["There are no reports."]))
 
 
-def _step(one: MonthReport) -> int | None:
-    """-1 where KID fell by more than chance may explain, 1 where it rose, else 0; None without both."""
-    now, then = one.report.row("KID"), one.before.row("KID") if one.before else None
-    if one.reasons or not now or not then or now.value is None or then.value is None:
-        return None
-    return 0 if not difference_shown(now, then) else (1 if now.value > then.value else -1)
+def _outcome(one: MonthReport) -> str:
+    """Which of OUTCOMES a report is, beside the one before: by KID, beyond what chance may explain. Better is only what
+    the gate does not refuse, and no extractor denies.
+    """
+    if one.before is None:
+        return FIRST
+    if one.reasons:
+        return UNLIKE
+    if counted(one.report.payload, "KID") is None or counted(one.before.payload, "KID") is None:
+        return UNMEASURED
+    if shown_better(one.before, one.report):
+        return FARTHER
+    if not shown_better(one.report, one.before):
+        return NO_DIFFERENCE
+    if not one.report.payload.gate.passed:
+        return REFUSED
+    return DENIED if denied(one.report, one.before) else NEARER
 
 
 def _reports(reports: Sequence[MonthReport]) -> list[Block]:

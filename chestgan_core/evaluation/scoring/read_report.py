@@ -2,7 +2,8 @@
 
 In: the pointer and the manifest of a report. Out: its payload; and the reasons why reports are not comparable. Two
 distances are comparable when they have the same real images of the same patients, equally many images on both sides,
-and one extractor. Imports nothing heavy.
+and one extractor: the first of each report, that of its headline. Second opinions may differ: one that two reports do
+not share says nothing of them. Imports nothing heavy.
 """
 
 from collections.abc import Callable, Sequence
@@ -88,20 +89,29 @@ _MUST: dict[str, Callable[[RunReport], str]] = {
     "The resolution": lambda one: f"{one.resolution} pixels",
     "The window": lambda one: str(one.window),
     "The choice of classes": lambda one: in_words(one.run.experiment["classes"]) or "all",
-    "The extractor": lambda one: _all({row.extractor for row in _of_images(one)}),
-    "The number of images": lambda one: _all({f"{row.n_real} + {row.n_fake}" for row in _of_images(one)}),
-    "The split": lambda one: _all({row.split for row in _of_images(one)}),
+    "The extractor": lambda one: _all({row.extractor for row in _of_headline(one)}),
+    "The number of images": lambda one: _all({f"{row.n_real} + {row.n_fake}" for row in _of_headline(one)}),
+    "The split": lambda one: _all({row.split for row in _of_headline(one)}),
 }
 
 
-def _of_images(report: RunReport) -> list[MetricRow]:
-    """The rows that every report has: an experiment that places tumours is compared with one that does not."""
-    return [row for row in report.rows if row.group not in CONDITION_GROUPS]
+def _of_headline(report: RunReport) -> list[MetricRow]:
+    """The rows that every report has, of its first extractor: an experiment that places tumours, or was attacked, is
+    compared with one that was not.
+    """
+    of_images = [row for row in report.rows if row.group not in CONDITION_GROUPS]
+    first = next((row.extractor for row in of_images if row.measure == "KID"), None)
+    return [row for row in of_images if first in (None, row.extractor)]
 
 
 def comparison_key(report: RunReport) -> tuple[str, ...]:
     """The same for reports whose numbers can be compared."""
     return tuple(read(report) for read in _MUST.values())
+
+
+def comparison_facts(report: RunReport) -> dict[str, str]:
+    """What must be the same in comparable reports -> what it is in this one: `The resolution` -> `64 pixels`."""
+    return {what: read(report) for what, read in _MUST.items()}
 
 
 def reasons_not_comparable(reports: Sequence[Report]) -> list[str]:
