@@ -10,7 +10,7 @@ from chestgan_core.documents.blocks import Block, Paragraph, Table
 from chestgan_core.evaluation.comparison.comparison import ComparedExperiment, Comparison
 from chestgan_core.evaluation.pages.nearest import RANKED
 from chestgan_core.evaluation.pages.verdict import bare, label
-from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, MEASURES, MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import APART, CONDITION_GROUPS, MEASURES, MetricRow
 from chestgan_core.evaluation.scoring.provenance import duration
 from chestgan_core.evaluation.scoring.standing import opinions, short_name
 
@@ -19,13 +19,20 @@ MAX_COLUMNS = 6
 
 def measures_tables(comparison: Comparison) -> list[Block]:
     """Every measure of every experiment, with the floor where all have the same real side; then what other extractors
-    say, and what was asked of the images, where an experiment has conditions.
+    say, what attacks found, and what was asked of the images, where an experiment has conditions.
     """
     image_kind = comparison.image_kind
     asked = [name for name in comparison.measures if MEASURES[name].group in CONDITION_GROUPS]
-    others = [name for name in comparison.measures if name not in asked]
+    attacks = [name for name in comparison.measures if MEASURES[name].group == "attack"]
+    others = [name for name in comparison.measures if MEASURES[name].group not in APART]
     blocks: list[Block] = _tables(comparison, others, f"{image_kind} against {image_kind}")
     blocks += _second_opinions(comparison)
+    if attacks:
+        what = (
+            "How well attacks tell who was trained on: the best by patient of each experiment, beside the same attack"
+            " on a control of patients who were not."
+        )
+        blocks += [Paragraph(what), *_tables(comparison, attacks, "control")]
     if asked:
         what = (
             "What was asked of the images, and what detectors learn from them. The floor is what chance reaches, or"

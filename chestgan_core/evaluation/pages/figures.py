@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from chestgan_core.documents.blocks import Figure
+from chestgan_core.evaluation.pages.attack_chart import attacks_png
 from chestgan_core.evaluation.pages.charts import closest_pairs, feature_scatter, value_histogram
 from chestgan_core.evaluation.pages.tumour_charts import (
     curve_png,
@@ -30,6 +31,7 @@ CONTACT_SHEET, HISTOGRAM, SCATTER, CLOSEST = (
     "closest-to-training.png",
 )
 SUBJECTS = "synthetic-patient.png"
+ATTACKS = "attacks.png"
 PLACED, PAIRS, FROC, FEW_PATIENTS = (
     "tumours.png",
     "tumour-pairs.png",
@@ -64,6 +66,8 @@ def draw_figures(report: MetricReport, folder: Path) -> dict[str, bytes]:
         feature_scatter(pictures.features, image_kind, folder / SCATTER)
     if pictures.closest is not None:
         closest_pairs(pictures.closest, image_kind, folder / CLOSEST)
+    if pictures.attacks and report.attacks:
+        (folder / ATTACKS).write_bytes(attacks_png(pictures.attacks, report.attacks.best))
     for name, png in _of_conditions(report).items():
         (folder / name).write_bytes(png)
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

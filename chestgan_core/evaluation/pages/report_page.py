@@ -26,13 +26,14 @@ from chestgan_core.documents.blocks import (
 )
 from chestgan_core.documents.html import as_html
 from chestgan_core.documents.pdf import as_pdf
+from chestgan_core.evaluation.pages.attack_page import attack_blocks
 from chestgan_core.evaluation.pages.figures import chart_blocks, closest_blocks, draw_figures, sheet_block
 from chestgan_core.evaluation.pages.sentences import cautions, ended_by_clock, sentence
 from chestgan_core.evaluation.pages.tumour_page import tumour_blocks
 from chestgan_core.evaluation.pages.verdict import bare, gate_table, headlines, tumour_headlines, verdict
 from chestgan_core.evaluation.reader_study import REALISM, ReaderStudyBlock
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
-from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import APART, MetricRow
 from chestgan_core.evaluation.scoring.provenance import data_in_words, run_in_words
 from chestgan_core.evaluation.scoring.read_report import REPORT_FILE
 from chestgan_core.evaluation.scoring.report_payload import ReportPayload
@@ -52,6 +53,7 @@ GROUPS = {
     "classifier": "Recognized by a classifier",
     "utility": "Usefulness for training",
     "memorization": "Repeated from training",
+    "attack": "Who was trained on, by attacks",
     "tumour": "Tumours that were asked for",
     "detection": "Usefulness for training a detector",
     "subject": "Slices of one synthetic patient",
@@ -64,6 +66,7 @@ SOURCES = {
     "MS-SSIM": "MS-SSIM (Wang 2003)",
     "AUC": "classifier two-sample test (Lopez-Paz 2017)",
     "memorized fraction": "nearest training against nearest held-out patient (Alaa 2021)",
+    "attack AUC": "membership attacks (Chen 2020, Hilprecht 2019, van Breugel 2023, Hayes 2019)",
     "placement": "detector by heat maps (Zhou 2019)",
     "detection utility": "average precision at every point of the curve (Everingham 2015), FROC (Bunch 1978)",
 }
@@ -109,7 +112,7 @@ def write_pages(
 
 def _document(report: ReportPayload, figures: Mapping[str, bytes], training: Mapping[str, bytes]) -> Document:
     rows, image_kind, size = report.rows, report.image_kind, report.resolution
-    of_images = [row for row in rows if row.group not in CONDITION_GROUPS]
+    of_images = [row for row in rows if row.group not in APART]
     window = f"window {report.window}" if report.window.unit == "HU" else str(report.window)
     split = f", {rows[0].split}" if rows else ""
     care = [*ended_by_clock(report.run), *cautions(rows, report.patients_real, image_kind)]
@@ -130,6 +133,7 @@ def _document(report: ReportPayload, figures: Mapping[str, bytes], training: Map
             Section("What was asked of the images", tuple(tumour_blocks(report, figures))),
             Section("Values and features", tuple(_charts(chart_blocks(report, figures)))),
             Section("Repeated from training?", tuple(closest_blocks(figures))),
+            Section("Attacked before release", tuple(attack_blocks(report, figures))),
             Section("Data", (Facts(data_in_words(report.data)),) if report.data else ()),
             Section("Model", (Facts(run_in_words(report.run)),) if report.run else ()),
             Section("Training", tuple(_training(training))),

@@ -122,8 +122,21 @@ def _clause(row: MetricRow, kind: ImageKind, value: str) -> str:
         f"{others}; 50% is chance. It compares two distances and says of neither that it is small: far above 50% can"
         " mean copies, or images that are like neither side, such as noise. 50% does not prove privacy",
     }
-    known |= _of_conditions(row, kind, value)
+    known |= _of_attacks(row, value) | _of_conditions(row, kind, value)
     return known.get(row.measure, f"{row.measure} is {value}{others}")
+
+
+def _of_attacks(row: MetricRow, value: str) -> dict[str, str]:
+    """Sentences about membership attacks, without their full stops."""
+    control = ""
+    if row.floor is not None:
+        control = f"; of control patients, who were not trained on either: {row.number(row.floor)}"
+    return {
+        "attack AUC": "The best of several attacks ranks a patient that was trained on above one that was not with an"
+        f" AUC of {value}{control}; 0.5 is chance. That attacks find nothing does not show that nothing can be found",
+        "attack true positives": f"It recognizes {value} of the patients that were trained on while it takes at most 1%"
+        f" of the others for such{control}",
+    }
 
 
 def _of_conditions(row: MetricRow, kind: ImageKind, value: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from chestgan_core.evaluation.scoring.attack_metrics import AttackCurves
     from chestgan_core.evaluation.scoring.closest import Closest
     from chestgan_core.evaluation.scoring.subject_metrics import SubjectPictures
     from chestgan_core.evaluation.scoring.tumours import TumourPictures
@@ -23,7 +24,7 @@ class Pictures:
     samples: role -> some images (k, 1, H, W), drawn by the seed. grey: role -> all compared images. features: role ->
     (n, d) of `extractor`, the first available one; {} without one. closest: the synthetic images most similar to a
     training image; None where no training images were given. tumours: of an experiment that places them. subjects:
-    of one that is told positions.
+    of one that is told positions. attacks: ROC curves of membership attacks, where some were run.
     """
 
     samples: dict[str, "Tensor"]
@@ -33,6 +34,7 @@ class Pictures:
     closest: "Closest | None"
     tumours: "TumourPictures | None" = None
     subjects: "SubjectPictures | None" = None
+    attacks: "tuple[AttackCurves, ...]" = ()
 
 
 @dataclass(frozen=True, kw_only=True)

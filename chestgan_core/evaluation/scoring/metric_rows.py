@@ -22,6 +22,7 @@ Group: TypeAlias = Literal[
     "classifier",
     "utility",
     "memorization",
+    "attack",
     "tumour",
     "detection",
     "subject",
@@ -57,6 +58,8 @@ MEASURES: dict[str, Measure] = {
     "utility": Measure("higher", "utility"),
     "utility ceiling": Measure("higher", "utility"),
     "memorized fraction": Measure("half", "memorization", "percent"),
+    "attack AUC": Measure("lower", "attack"),
+    "attack true positives": Measure("lower", "attack", "percent"),
     "placement": Measure("higher", "tumour", "percent"),
     "placement ceiling": Measure("higher", "tumour", "percent"),
     "false tumours": Measure("lower", "tumour"),
@@ -86,11 +89,13 @@ TENTHS = ("pair change outside",)
 RATIOS = ("pair change outside", "tumour volume")
 # Of experiments with conditions: what is asked of an image, and whether it shows it.
 CONDITION_GROUPS: tuple[Group, ...] = ("tumour", "detection", "subject")
+# Those whose rows stand in tables of their own: they compare other images than the rest, beside other floors.
+APART: tuple[Group, ...] = ("attack", *CONDITION_GROUPS)
 # Measures that need a feature network.
 FEATURE_MEASURES = tuple(
     name
     for name, measure in MEASURES.items()
-    if measure.group not in ("diversity", "plausibility", *CONDITION_GROUPS)
+    if measure.group not in ("diversity", "plausibility", *APART)
 )
 
 
@@ -249,7 +254,7 @@ def _bounded(measure: str, interval: "Interval | None") -> tuple[float | None, f
     if interval is None:
         return None, None
     known = MEASURES[measure]
-    bounded = known.display == "percent" or known.group in ("classifier", "utility", "detection")
+    bounded = known.display == "percent" or known.group in ("classifier", "utility", "attack", "detection")
     if measure in RATIOS or not bounded:
         return interval
     return max(interval[0], 0.0), min(interval[1], 1.0)

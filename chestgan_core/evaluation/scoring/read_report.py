@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from chestgan_core.errors import Forgotten, NotInStore
-from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import APART, MetricRow
 from chestgan_core.evaluation.scoring.provenance import in_words
 from chestgan_core.evaluation.scoring.report_payload import RunReport
 from chestgan_core.local.json_text import parse_json
@@ -99,7 +99,7 @@ def _of_headline(report: RunReport) -> list[MetricRow]:
     """The rows that every report has, of its first extractor: an experiment that places tumours, or was attacked, is
     compared with one that was not.
     """
-    of_images = [row for row in report.rows if row.group not in CONDITION_GROUPS]
+    of_images = [row for row in report.rows if row.group not in APART]
     first = next((row.extractor for row in of_images if row.measure == "KID"), None)
     return [row for row in of_images if first in (None, row.extractor)]
 

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 from chestgan_core.config.dataset import ImageKind
 from chestgan_core.evaluation.reader_study import ReaderStudyBlock
+from chestgan_core.evaluation.scoring.attack_block import AttackBlock
 from chestgan_core.evaluation.scoring.gate import GateResult
-from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, PIXELS, MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import APART, CONDITION_GROUPS, PIXELS, MetricRow
 from chestgan_core.evaluation.scoring.provenance import DataFacts, RunFacts
 from chestgan_core.evaluation.scoring.tumour_block import TumourBlock
 from chestgan_core.evaluation.thesis.block import ThesisBlock
@@ -39,6 +40,7 @@ class ReportPayload:
     source_title: title of the real data. image_kind: the word for one of its images. resolution: pixels per side.
     provenance: printed as it is. gate, data, run: None for a report on files. reader_study: what people saw in
     images of the same generator; None where no study of them has a result. tumours: of an experiment that places them.
+    attacks: what membership attacks found; None where none were run.
     """
 
     source_title: str
@@ -56,6 +58,7 @@ class ReportPayload:
     run: RunFacts | None = None
     reader_study: ReaderStudyBlock | None = None
     tumours: TumourBlock | None = None
+    attacks: AttackBlock | None = None
     kind: Literal["metric-report"] = "metric-report"
 
     def row(self, measure: str) -> MetricRow | None:
@@ -68,16 +71,17 @@ class ReportPayload:
         values["window"] = asdict(self.window)
         values["rows"] = [asdict(row) for row in self.rows]
         values["extractors"] = [asdict(extractor) for extractor in self.extractors]
-        for name in ("thesis", "gate", "data", "run", "reader_study", "tumours"):
+        for name in ("thesis", "gate", "data", "run", "reader_study", "tumours", "attacks"):
             values[name] = None if values[name] is None else asdict(values[name])
         return values
 
     def as_text(self) -> str:
         """The score card for a terminal of 110 columns: one line per measure, below what all measures share."""
         lines = [_wrapped(f"{self.model_title}, against {self.source_title}")]
-        of_images = [row for row in self.rows if row.group not in CONDITION_GROUPS]
+        of_images = [row for row in self.rows if row.group not in APART]
         for extractor, rows in groupby(of_images, lambda row: row.extractor):
             lines += _score_card(extractor, list(rows), self.image_kind)
+        lines += _attacks_card(self.attacks, [row for row in self.rows if row.group == "attack"])
         lines += _conditions_card([row for row in self.rows if row.group in CONDITION_GROUPS])
         if self.gate:
             lines += ["", _wrapped(f"release gate: {self.gate.line()}", "  ")]
@@ -125,15 +129,28 @@ def _score_card(extractor: str, rows: Sequence[MetricRow], image_kind: ImageKind
     return [*lines, *(_wrapped(line, "  ") for line in _not_measured(rows))]
 
 
+def _attacks_card(block: AttackBlock | None, rows: Sequence[MetricRow]) -> list[str]:
+    """What membership attacks found, beside their control; or why there is nothing; nothing where none were run."""
+    lines = ["", _wrapped(block.verdict, "  ")] if block else []
+    return [*lines, *_beside_floors(rows, "control")]
+
+
 def _conditions_card(rows: Sequence[MetricRow]) -> list[str]:
     """The lines of what was asked of the images, each beside its own floor; none where nothing was."""
+    first = next((row for row in rows if row.value is not None), None)
+    lines = []
+    if first:
+        counts = f"{first.n_real} + {first.n_fake} synthetic images; {first.split}"
+        lines += ["", _wrapped(f"what was asked of them: {counts}", "  ")]
+    return [*lines, *_beside_floors(rows, "floor")]
+
+
+def _beside_floors(rows: Sequence[MetricRow], of_floor: str) -> list[str]:
+    """A line for each row with a value, then what is missing. of_floor: what a floor is called."""
     measured = [row for row in rows if row.value is not None]
     lines = []
     if measured:
-        first = measured[0]
-        counts = f"{first.n_real} + {first.n_fake} synthetic images; {first.split}"
-        lines += ["", _wrapped(f"what was asked of them: {counts}", "  ")]
-        lines.append(f"  {'':35} {'value':10} {'95 % interval':20} {'floor':10} better")
+        lines.append(f"  {'':35} {'value':10} {'95 % interval':20} {of_floor:10} better")
     for row in measured:
         value, floor = row.number(row.value), row.number(row.floor)
         interval = row.interval or "none"

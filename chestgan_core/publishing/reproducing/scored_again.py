@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chestgan_core.errors import BadInput, NotAvailable
 from chestgan_core.evaluation.scoring.as_published import as_published
-from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, PIXELS, MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import APART, PIXELS, MetricRow
 from chestgan_core.publishing.reader.levels import unit_of
 from chestgan_core.publishing.reader.set_folder import GENERATOR, SetFolder
 from chestgan_core.publishing.reader.set_reader import SetReader
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chestgan_core.evaluation.scoring.sides import RealImages
 
 
-NOT_AGAIN = "measures of tumours and of synthetic patients are not computed again"
+NOT_AGAIN = "measures of tumours and of synthetic patients, and attacks, are not computed again"
 
 
 def not_comparable(folder: SetFolder, metrics: Metrics, rows: Sequence[SplitRow]) -> str:
@@ -76,7 +76,7 @@ def scored(
             reasons[extractor_id] = "this version of chestgan has no such extractor"
             continue
         try:
-            found = open_extractor(name, where)
+            found = open_extractor(name, where, folder.facts.window)
         except NotAvailable as error:
             reasons[extractor_id] = f"{error.cause}; {error.remedy}"
             continue
@@ -106,14 +106,15 @@ def scored(
     if classes and not sides[HELD_OUT].classes:
         unnamed = "the split does not name the classes of all held-out patients"
         reasons |= {row.measure: unnamed for row in measured if row.group == "utility"}
-    # They need the boxes of real patients, which no set publishes, and detectors that were trained on them.
-    reasons |= {row.measure: NOT_AGAIN for row in metrics.rows if row.group in CONDITION_GROUPS}
+    # They need the boxes of real patients, which no set publishes, and detectors that were trained on them; and attacks
+    # need the discriminator, which stays with the run.
+    reasons |= {row.measure: NOT_AGAIN for row in metrics.rows if row.group in APART}
     return {(row.extractor, row.measure): row for row in report.rows}, reasons
 
 
 def _of_images(metrics: Metrics) -> list[PublishedRow]:
     """The rows that have a value and need no annotation of patients."""
-    return [row for row in metrics.rows if row.value is not None and row.group not in CONDITION_GROUPS]
+    return [row for row in metrics.rows if row.value is not None and row.group not in APART]
 
 
 def _images(folder: SetFolder, count: int, device: Any) -> "tuple[Tensor, tuple[str, ...]]":
