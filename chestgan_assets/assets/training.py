@@ -102,7 +102,9 @@ def generator_checkpoint(
     from chestgan_core.evaluation.scoring.provenance import duration
     from chestgan_core.imaging.pictures import image_grid, png_of
     from chestgan_core.publishing.writing.asked import conditions_of
-    from chestgan_core.training.loop import TrainingCallbacks
+    from chestgan_core.training.curves import live_curves_png
+    from chestgan_core.training.loop import TrainingCallbacks, TrainingStart
+    from chestgan_core.training.losses import build_loss
     from chestgan_core.training.run import train_experiment
 
     where = where_to_look(
@@ -120,9 +122,26 @@ def generator_checkpoint(
             )
         )
 
+    rows: list[dict[str, float | None]] = []
+    validations: list[dict[str, float]] = []
+
+    def on_start(start: TrainingStart) -> None:
+        rows.extend(start.history)
+        validations.extend(start.validations)
+
     def on_row(row: dict[str, float | None], images: "Tensor") -> None:
+        rows.append(row)
         if pictures.is_over():
-            observe({"samples": picture(png_of(image_grid(images, 8)), "the first 16 seeds"), **shown(row)})
+            curves = live_curves_png(rows, validations, build_loss(experiment.training.loss).as_probability)
+            observe(
+                {
+                    "samples": picture(png_of(image_grid(images, 8)), "the first 16 seeds"),
+                    "curves": picture(
+                        curves, "until now: losses, discriminator outputs, and KID if validated"
+                    ),
+                    **shown(row),
+                }
+            )
 
     def on_progress(progress: dict[str, float]) -> None:
         if numbers.is_over():
@@ -133,7 +152,9 @@ def generator_checkpoint(
     with one_line_failures():
         experiment = load_experiment(context.partition_key)
         with metered(store, machine, experiment) as meter, machine.scratch() as folder:
-            callbacks = TrainingCallbacks(on_row=on_row, on_progress=on_progress)
+            callbacks = TrainingCallbacks(
+                on_start=on_start, on_row=on_row, on_progress=on_progress, on_validation=validations.append
+            )
             run = train_experiment(meter.store, experiment, machine.device, folder, callbacks)
     yield from refused_by_checks(
         dg.MaterializeResult(

@@ -1,7 +1,10 @@
 """`chestgan train`: the generator of an experiment, from slices."""
 
 import argparse
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chestgan_core.cli.parser import (
     Answer,
@@ -18,7 +21,10 @@ from chestgan_core.cli.parser import (
 from chestgan_core.escaping import escaped
 from chestgan_core.local.output import output_folder, require_output_folder
 
-TRAINING = "a training"
+if TYPE_CHECKING:
+    from chestgan_core.training.loop import TrainingCallbacks
+
+TRAINING, EVENTS = "a training", "event files of a training"
 
 
 def add_to(commands: Commands) -> None:
@@ -37,6 +43,13 @@ def add_to(commands: Commands) -> None:
     add_marks(parser)
     add_out(parser, "folder for the trained networks; an interrupted training in it is resumed")
     add_budget(parser, "stop", "as the experiment says", ", earlier attempts included")
+    parser.add_argument(
+        "--tensorboard",
+        type=Path,
+        metavar="FOLDER",
+        help="also write losses, KID, speed and samples as event files into this folder, for tensorboard --logdir; one "
+        "folder for each training",
+    )
     add_device(parser)
     add_threads(parser, "CPU threads (default: all cores)")
 
@@ -59,6 +72,11 @@ def train(args: argparse.Namespace) -> Answer:
     if args.threads:
         torch.set_num_threads(args.threads)
     require_output_folder(args.out, TRAINING)  # before the slices are read
+    if args.tensorboard:
+        from chestgan_core.training.event_files import require_tensorboard
+
+        require_tensorboard()
+        require_output_folder(args.tensorboard, EVENTS, experiment.name)
     device = pick_device(args.device)
     marks = marks_from_file(args.marks) if args.marks else None
     slices = load_training_slices(args.data, experiment, marks)
@@ -70,6 +88,22 @@ def train(args: argparse.Namespace) -> Answer:
     if args.held_out:
         scorer = open_validator(args.held_out, slices, experiment, device, marks)
     world = World.from_torchrun(device)
-    with output_folder(args.out, TRAINING) if world.is_main else nullcontext():
-        outcome = train(experiment, slices, args.out, device, budget, scorer, world=world)
+    events = args.tensorboard if world.is_main else None
+    with (
+        output_folder(args.out, TRAINING) if world.is_main else nullcontext(),
+        _events(events, experiment.name) as callbacks,
+    ):
+        outcome = train(experiment, slices, args.out, device, budget, scorer, callbacks, world=world)
     return Answer(outcome.as_json(), f"{outcome.line()}\nwritten to {escaped(args.out)}")
+
+
+@contextmanager
+def _events(folder: Path | None, experiment: str) -> "Iterator[TrainingCallbacks | None]":
+    """What writes event files, where they are asked for."""
+    if folder is None:
+        yield None
+        return
+    from chestgan_core.training.event_files import EventFiles
+
+    with output_folder(folder, EVENTS, experiment), EventFiles(folder) as events:
+        yield events.callbacks

@@ -83,15 +83,25 @@ class TrainingOutcome:
 
 
 @dataclass(frozen=True)
+class TrainingStart:
+    """What earlier attempts have left. images_seen: 0 where there were none. history, validations: of TrainingState."""
+
+    images_seen: int
+    history: tuple[dict[str, float | None], ...]
+    validations: tuple[dict[str, float], ...]
+
+
+@dataclass(frozen=True)
 class TrainingCallbacks:
     """Called while a training runs; what they raise ends it.
 
-    on_checkpoint: the path of each new checkpoint.pt. on_row: each new row of the history, and its images (16, 1, R, R)
-    float32 in [-1, 1]. on_progress: every 10 s, however slow the machine is: images_seen, seconds, images_per_second,
-    fraction of the budget, and the means of both losses since the last row. on_validation: images_seen, seconds and kid
-    (not times 1000).
+    on_start: once, before the first step. on_checkpoint: the path of each new checkpoint.pt. on_row: each new row of
+    the history, and its images (16, 1, R, R) float32 in [-1, 1]. on_progress: every 10 s, however slow the machine is:
+    images_seen, seconds, images_per_second, fraction of the budget, and the means of both losses since the last row.
+    on_validation: images_seen, seconds and kid (not times 1000).
     """
 
+    on_start: Callable[[TrainingStart], object] = lambda start: None
     on_checkpoint: Callable[[Path], object] = lambda path: None
     on_row: Callable[[dict[str, float | None], Tensor], object] = lambda row, images: None
     on_progress: Callable[[dict[str, float]], object] = lambda progress: None
@@ -124,7 +134,7 @@ def train(
         device: Where to compute.
         budget: When to stop: minutes, images seen, or both.
         scorer: The KID of generated images, where the plan has validations.
-        callbacks: Called at each row, checkpoint and validation.
+        callbacks: Called at the start and at each row, checkpoint and validation.
         validations: So many, evenly over the budget, instead of one every `validation.every_images`.
         clock: Seconds, from which the minutes of the budget are counted.
         world: The processes of this training; by default what torchrun has started, or this process alone.
@@ -182,6 +192,8 @@ def train(
     resumed_at, started = state.images_seen, clock() - state.seconds
     if resumed_at and world.is_main:
         log.info("training %s: resumed at %s images", experiment.name, f"{resumed_at:,}")
+    if world.is_main:
+        callbacks.on_start(TrainingStart(resumed_at, tuple(state.history), tuple(state.validations)))
     remaining = None if budget.images is None else max(budget.images - resumed_at, 0)
     name = f"training {experiment.name}"
     with Interruption() as interruption, Progress(name, remaining, "images") as progress:

@@ -6,22 +6,19 @@ generator that is kept), `progress.png` (seeds 0 to 7, a line per kept row, the 
 (seeds 0 to 15 over time). They show the images that publication makes of the same seeds.
 """
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
 import torch
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from chestgan_core.imaging.animations import animation
-from chestgan_core.imaging.figures import BLUE, GREEN, RED, figure_png, style
 from chestgan_core.imaging.pictures import image_grid, save_png
 from chestgan_core.local.files import replacing
 from chestgan_core.local.parquet import write_parquet
 from chestgan_core.training.checkpoint import TrainingState
+from chestgan_core.training.curves import curves_png
 from chestgan_core.training.ema import calibrate_batch_norm
 from chestgan_core.training.generation import generate
 from chestgan_core.training.validation import require_diversity
@@ -137,51 +134,3 @@ def mean_losses(state: TrainingState) -> dict[str, float]:
     steps = state.experiment.training.critic_steps * state.steps
     loss_d = float(state.totals_d[TOTALS_D.index("loss_d")]) / steps
     return {"loss_d": loss_d, "loss_g": float(state.total_g) / state.steps}
-
-
-Row = Mapping[str, float | None]
-
-
-def curves_png(
-    rows: Sequence[Row], validations: Sequence[Mapping[str, float]], as_probability: bool
-) -> bytes:
-    """Losses, D(x) and D(G(z)), and KID over the training. as_probability: whether D(x) is a probability."""
-    with style(10):
-        figure = Figure(figsize=(11, 3.4), dpi=110)
-        # Fixed, as all titles are one line: layout="constrained" draws everything twice.
-        figure.subplots_adjust(left=0.05, right=0.99, top=0.9, bottom=0.16, wspace=0.16)
-        axes: list[Axes] = list(figure.subplots(1, 3 if validations else 2))
-        for name, label, colour in (("loss_d", "discriminator", BLUE), ("loss_g", "generator", RED)):
-            _line(axes[0], rows, name, label, colour)
-        axes[0].set_title("losses")
-        for name, label, colour in (
-            ("d_real", "D(x), training slices", BLUE),
-            ("d_fake", "D(G(z)), generated", RED),
-        ):
-            _line(axes[1], rows, name, label, colour)
-        axes[1].set_title("probability of real, by D" if as_probability else "score, by D")
-        if as_probability:
-            axes[1].set_ylim(0, 1)
-        if validations:
-            axes[2].plot(
-                [row["images_seen"] / 1000 for row in validations], [row["kid"] * 1000 for row in validations],
-                color=GREEN, marker="o", markersize=3, label="held-out patients",
-            )  # fmt: skip
-            axes[2].set_title("KID x 1000")
-            axes[2].set_ylim(bottom=0)
-        for ax in axes:
-            ax.set_xlabel("images seen, thousands")
-            ax.grid(alpha=0.25)
-            ax.legend(frameon=False)
-    return figure_png(figure)
-
-
-def _line(ax: Axes, rows: Sequence[Row], name: str, label: str, colour: str) -> None:
-    ax.plot(
-        [(row["images_seen"] or 0) / 1000 for row in rows],
-        [row[name] or 0 for row in rows],
-        color=colour,
-        label=label,
-        linewidth=1.5,
-        marker="o" if len(rows) < 3 else "",
-    )
