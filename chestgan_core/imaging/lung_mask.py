@@ -95,13 +95,26 @@ def lung_pixels(hu: np.ndarray) -> np.ndarray:
         >>> int(lung_pixels(hu).sum())
         800
     """
+    return chest_pixels(hu)[1]
+
+
+def chest_pixels(hu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(rows, cols) bool each: the body with what it encloses, and its lung, as `lung_pixels` has it; both are empty
+    where there is no body.
+
+    Examples:
+        >>> hu = np.full((100, 100), -1000, np.int16)
+        >>> hu[20:80, 10:90] = 40
+        >>> hu[30:70, 20:40] = -850
+        >>> [int(mask.sum()) for mask in chest_pixels(hu)]
+        [4800, 800]
+    """
     tissue = hu > TISSUE_HU
     body = _largest(_without_thin(tissue))
     if body is None:
-        return np.zeros(hu.shape, bool)
+        return np.zeros(hu.shape, bool), np.zeros(hu.shape, bool)
     air, kinds = _enclosed_air(hu, tissue, body)
-    lung: np.ndarray = air & ((kinds == _LUNG) | (kinds == _DARK))
-    return lung
+    return body | (kinds != 0), air & ((kinds == _LUNG) | (kinds == _DARK))
 
 
 def _largest(mask: np.ndarray) -> np.ndarray | None:

@@ -1,4 +1,4 @@
-"""Networks that turn images into feature vectors, on which the distances are measured.
+"""What turns images into feature vectors, on which the distances are measured: networks, and radiomic features.
 
 In: (N, 1, H, W) float32 images in [-1, 1]. Out: (N, d) float32 features. Both sides of a comparison go through the same
 extractor, hence through the same resize and grey levels; its id names network, weights and preprocessing, because a
@@ -20,7 +20,9 @@ from torch.nn import functional
 
 from chestgan_core.errors import NotAvailable, UnknownName, nearest
 from chestgan_core.imaging.pretrained import LITE_SIZES, efficientnet_grey, efficientnet_lite, inception_v3
+from chestgan_core.imaging.windows import Window
 from chestgan_core.local.progress import Progress
+from chestgan_core.metrics.radiomics import Radiomics
 
 # Raise when resize, grey levels or pooling change: features of two versions must not be compared.
 PREPROCESSING = 1
@@ -30,9 +32,10 @@ BATCH = 16
 
 
 class Extractor(Protocol):
-    """What a distance needs of a feature network.
+    """What a distance needs of a feature network, or of what stands in its place.
 
-    id: name, weights and preprocessing. dimension: d. about: one line for the report.
+    id: name, weights or version, and preprocessing: all that its features depend on. dimension: d. about: one line for
+    the report.
     """
 
     id: str
@@ -42,6 +45,14 @@ class Extractor(Protocol):
     def features(self, images: Tensor, label: str | None = "features") -> NDArray[np.float32]:
         """(N, 1, H, W) float32 in [-1, 1] to (N, d) float32; deterministic on one device. label: of the progress; None
         shows none.
+        """
+        ...
+
+    def comparable(
+        self, features: NDArray[np.float32], reference: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """(N, d) features as distances take them. reference: (M, d) features of real images, whose spread is the unit
+        of each feature where the features have units; a network's are returned as they are.
         """
         ...
 
@@ -85,6 +96,12 @@ class NetworkExtractor:
                     progress.step(count)
         return out
 
+    def comparable(
+        self, features: NDArray[np.float32], reference: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """The features as they are."""
+        return features
+
     def class_logits(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, d) features to (N, classes) logits. Raises NotAvailable: the network has no classes."""
         if self._classifier is None:
@@ -103,12 +120,16 @@ class NetworkExtractor:
         return self._normalize(resized).expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
 
 
-def open_extractor(name: str = "efficientnet-lite0", device: torch.device | str = "cpu") -> Extractor:
+def open_extractor(
+    name: str = "efficientnet-lite0", device: torch.device | str = "cpu", window: Window | None = None
+) -> Extractor:
     """The extractor of that name.
 
     Args:
-        name: efficientnet-lite0 or -lite2 (their weights come with packages), or inception-v3 (of torchvision).
-        device: Where to compute.
+        name: efficientnet-lite0 or -lite2 (their weights come with packages), inception-v3 (of torchvision), or
+            radiomics (no network).
+        device: Where to compute; radiomics do it on the CPU.
+        window: Through which the images are seen; radiomics find the lungs by it. Networks do without.
 
     Returns:
         An extractor: `features(images)` from (N, 1, H, W) float32 in [-1, 1] to (N, d) float32.
@@ -124,10 +145,10 @@ def open_extractor(name: str = "efficientnet-lite0", device: torch.device | str 
     """
     if name not in EXTRACTORS:
         raise UnknownName(f"extractor {name}", "is not known", nearest(name, EXTRACTORS))
-    return EXTRACTORS[name](torch.device(device))
+    return EXTRACTORS[name](torch.device(device), window)
 
 
-def _efficientnet_lite(number: Literal[0, 2], device: torch.device) -> Extractor:
+def _efficientnet_lite(number: Literal[0, 2], device: torch.device, _: Window | None) -> Extractor:
     """EfficientNet-Lite, ImageNet, 1280 features. Not Lite1: discriminators train on its features."""
     network, weights = efficientnet_lite(number)
 
@@ -152,7 +173,7 @@ def _efficientnet_lite(number: Literal[0, 2], device: torch.device) -> Extractor
     )
 
 
-def _inception_v3(device: torch.device) -> Extractor:
+def _inception_v3(device: torch.device, _: Window | None) -> Extractor:
     """InceptionV3, torchvision's ImageNet weights, 2048 features: no published FID compares."""
     network, weights = inception_v3()
     classifier = network.fc
@@ -169,10 +190,11 @@ def _inception_v3(device: torch.device) -> Extractor:
     )
 
 
-EXTRACTORS: dict[str, Callable[[torch.device], Extractor]] = {
+EXTRACTORS: dict[str, Callable[[torch.device, Window | None], Extractor]] = {
     "efficientnet-lite0": partial(_efficientnet_lite, 0),
     "efficientnet-lite2": partial(_efficientnet_lite, 2),
     "inception-v3": _inception_v3,
+    "radiomics": lambda _, window: Radiomics(window),
 }
 
 

@@ -75,7 +75,7 @@ def test_inception_weights_in_the_cache_are_used(tmp_path: Path, monkeypatch: py
 
 def test_an_unknown_extractor_lists_the_known_ones() -> None:
     with pytest.raises(
-        UnknownName, match="choose one of efficientnet-lite0, efficientnet-lite2, inception-v3"
+        UnknownName, match="choose one of efficientnet-lite0, efficientnet-lite2, inception-v3, radiomics"
     ):
         open_extractor("resnet")
 

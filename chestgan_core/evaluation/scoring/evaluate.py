@@ -78,7 +78,7 @@ def evaluate(
             the patients of held_out are split into two groups for the floor.
         fake_classes: the class that each synthetic image was generated for; with the classes of real images they give
             the utility.
-        extractors: feature networks, by name or opened.
+        extractors: feature networks, by name or opened. The first one counts; the others are second opinions.
         images: maximum per side, drawn by the seed.
         seed: of every random draw.
         snapshot: version of the training set that both real sides are of.
@@ -114,7 +114,7 @@ def evaluate(
     first_features: dict[str, Features] = {}
     for one in extractors:
         try:
-            extractor = open_extractor(one, device) if isinstance(one, str) else one
+            extractor = open_extractor(one, device, window) if isinstance(one, str) else one
         except NotAvailable as error:
             reason = f"{error.cause}; {error.remedy}"
             known.append(ExtractorInfo(str(one), "", f"not available: {reason}"))
@@ -128,7 +128,7 @@ def evaluate(
         }
         if first is None:
             first, first_features = extractor, features
-        by_features = FeatureComparison(sides, features, seed)
+        by_features = FeatureComparison(sides, _comparable(extractor, features), seed)
         context = _context(extractor.id, sides, snapshot, seed)
         for measure in (
             by_features.distances,
@@ -157,6 +157,7 @@ def evaluate(
             first_features,
             first,
             closest_to_training(sides),
+            further=sides.further,
         ),
     )
 
@@ -188,6 +189,12 @@ def with_thesis(
         seed=seed,
     )
     return replace(report, thesis=block)
+
+
+def _comparable(extractor: Extractor, features: Mapping[str, Features]) -> dict[str, Features]:
+    """The features of each role in units of the spread of training patients' images, or else of held-out ones'."""
+    reference = features.get("other", features["real"])
+    return {role: extractor.comparable(of_role, reference) for role, of_role in features.items()}
 
 
 def _context(extractor: str, sides: Sides, snapshot: str, seed: int) -> RowContext:

@@ -8,9 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import NotAvailable
 from chestgan_core.evaluation.scoring.as_published import as_published
+from chestgan_core.evaluation.scoring.attack_metrics import with_attacks
+from chestgan_core.evaluation.scoring.attack_sides import MAX_IMAGES, KnownImages
 from chestgan_core.evaluation.scoring.evaluate import evaluate, with_thesis
 from chestgan_core.evaluation.scoring.feature_cache import CachedFeatures
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
@@ -31,6 +36,7 @@ from chestgan_core.training.generation import generate
 from chestgan_core.training.layouts import asked_of, layouts_for
 from chestgan_core.training.run import fetch_discriminator, fetch_generator
 from chestgan_core.training.run_manifest import GENERATOR_FILE, read_run_manifest
+from chestgan_core.training.weights import LoadedGenerator
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,7 @@ def opened_extractors(experiment: Experiment, device: str) -> list[Extractor | s
     opened: list[Extractor | str] = []
     for name in experiment.evaluation.extractors:
         try:
-            opened.append(open_extractor(name, pick_device(device)))
+            opened.append(open_extractor(name, pick_device(device), experiment.display_window))
         except NotAvailable:
             opened.append(name)
     return opened
@@ -119,6 +125,19 @@ def score_run(
         discriminator,
         experiment.seed,
     )
+    if experiment.evaluation.attacks:
+        published = min(experiment.publication.images, MAX_IMAGES)
+        report = with_attacks(
+            report,
+            KnownImages(reference.images, reference.patients, reference.conditions),
+            KnownImages(held_out.images, held_out.patients, held_out.conditions),
+            discriminator=discriminator,
+            features_of=CachedFeatures(store, training_set),
+            images=experiment.evaluation.images,
+            seed=experiment.seed,
+            snapshot=training_set.version,
+            more=lambda: _made(generator, experiment, range(first + count, first + published)),
+        )
     if experiment.conditions.tumour is not None:
         sides = tumour_sides(generator, experiment, reference, held_out, training_set.dataset.image_kind)
         report = with_tumours(
@@ -140,6 +159,15 @@ def score_run(
             seed=experiment.seed,
         )
     return ScoredRun(report, trained.run, training_set, float(fake.std(dim=0).mean()))
+
+
+def _made(generator: LoadedGenerator, experiment: Experiment, seeds: range) -> Tensor:
+    """The images of these seeds as published; none where there are no seeds."""
+    size = experiment.resolution
+    if not seeds:
+        return torch.empty(0, 1, size, size)
+    layouts = layouts_for(seeds, experiment, generator.layouts, experiment.publication.tumour_fraction)
+    return as_published(generate(generator, seeds, layouts), experiment.publication.bits)
 
 
 def _slices(
