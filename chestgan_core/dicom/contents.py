@@ -80,7 +80,7 @@ def _completeness(header: SliceHeader) -> tuple[int, str]:
     values = (
         header.sop_uid,
         *(series.uid, series.study_uid, *series.person, series.kernel, series.manufacturer),
-        *(str(series.thickness_mm or ""), series.description, series.study_description),
+        *(str(series.thickness_mm or ""), series.description, series.study_description, series.age_band),
         *acquisition.scans,
         *acquisition.hints,
         *map(str, acquisition.orders),

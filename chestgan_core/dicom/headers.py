@@ -22,6 +22,7 @@ from chestgan_core.dicom.geometry import BadGeometry, Geometry, geometry_of
 from chestgan_core.dicom.hounsfield import NotHounsfield, Rescale, rescale_of
 from chestgan_core.dicom.identity import text_of, uid_of
 from chestgan_core.dicom.left_out import LeftOut
+from chestgan_core.dicom.patient_facts import age_band_of
 from chestgan_core.dicom.patient_ids import normal_patient_id
 from chestgan_core.dicom.pixel_layout import BadLayout, PixelLayout, layout_of
 from chestgan_core.dicom.synthetic import ATTRIBUTES as SYNTHETIC
@@ -33,7 +34,7 @@ ENHANCED_CT = (uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageSto
 
 ATTRIBUTES = [Tag(keyword) for keyword in (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "PatientSex",
-    "PatientBirthDate", "Modality", *SYNTHETIC, *ACQUISITION,
+    "PatientBirthDate", "PatientAge", "Modality", *SYNTHETIC, *ACQUISITION,
     "NumberOfFrames", "PhotometricInterpretation", "SamplesPerPixel", "Rows", "Columns", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation",
     "RescaleSlope", "RescaleIntercept", "RescaleType", "PixelPaddingValue", "PixelPaddingRangeLimit",
@@ -88,7 +89,7 @@ class SeriesHeader:
     """What the slices of a series share. patient_id and descriptions are raw: they must stay in memory.
 
     patient_id: empty where the file has none. study_uid: where it is missing, that of the series. person: birth date
-    and sex as they are written, to find one id that several people have.
+    and sex as they are written, to find one id that several people have. age_band: of AGE_BANDS, or empty.
     """
 
     uid: str
@@ -100,6 +101,7 @@ class SeriesHeader:
     thickness_mm: float
     description: str
     study_description: str
+    age_band: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +240,7 @@ def _series_of(dataset: Dataset) -> SeriesHeader:
         thickness_mm=_thickness_mm(dataset),
         description=printable_of(dataset, "SeriesDescription"),
         study_description=printable_of(dataset, "StudyDescription"),
+        age_band=age_band_of(text_of(dataset, "PatientAge")),
     )
 
 

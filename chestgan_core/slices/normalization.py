@@ -17,6 +17,7 @@ from chestgan_core.dicom.file_walk import Archives
 from chestgan_core.dicom.headers import SliceHeader
 from chestgan_core.dicom.hounsfield import MAX_HU, MIN_HU
 from chestgan_core.dicom.left_out import Cause, Causes, LeftOut, in_brackets
+from chestgan_core.dicom.patient_facts import sex_of
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.dicom.series import Series, read_series, require_series, without_stacks
 from chestgan_core.errors import BadInput
@@ -29,6 +30,7 @@ from chestgan_core.slices.recipe import NormalizationRecipe
 from chestgan_core.slices.series_slices import NormalizedSlice, SliceLeftOut, normalize_series
 from chestgan_core.slices.shards import TURNS, Shard, SliceRow
 from chestgan_core.sources.catalog.kernels import kernel_family
+from chestgan_core.sources.catalog.manufacturers import UNKNOWN, manufacturer_family
 
 # Each HU from the lowest to the highest as grey through the lung window: a table is five times as fast as the window.
 _GREY = ((WINDOWS["lung"].to_unit(np.arange(MIN_HU, MAX_HU + 1)) + 1) * 127.5).astype(np.uint8)
@@ -210,7 +212,15 @@ def _row(series: Series, normalized: NormalizedSlice, pseudonyms: Pseudonyms) ->
         crop_columns=crop.columns,
         stack=pseudonyms.stack(series.stack),
         position=normalized.position,
+        manufacturer=_manufacturer(header),
+        sex=sex_of(header.series.person[1]),
+        age_band=header.series.age_band,
     )
+
+
+def _manufacturer(header: SliceHeader) -> str:
+    family = manufacturer_family(header.series.manufacturer)
+    return "" if family == UNKNOWN else family
 
 
 def _kernel(header: SliceHeader, pseudonyms: Pseudonyms) -> str:

@@ -45,7 +45,9 @@ class SliceRow:
     `TURNS`, in that order).
     crop_top to crop_columns: the part of the upright image that became the normalized slice, in its pixels; it may
     reach beyond the image, so that crop_top and crop_left may be negative. position: in the lungs, from 0 at their base
-    to 1 at their apex (lung_position.py); UNKNOWN_POSITION where it is not known.
+    to 1 at their apex (lung_position.py); UNKNOWN_POSITION where it is not known. manufacturer: family of the scanner's
+    (manufacturers.py). sex, age_band: of the patient, as far as the header says them (patient_facts.py); they are here
+    only, so that an evaluation can tell groups apart, and in nothing that is published.
     """
 
     patient: str
@@ -67,6 +69,9 @@ class SliceRow:
     crop_columns: int = 0
     stack: str = ""
     position: float = UNKNOWN_POSITION
+    manufacturer: str = ""
+    sex: str = ""
+    age_band: str = ""
 
     @property
     def has_position(self) -> bool:

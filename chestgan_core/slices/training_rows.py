@@ -44,10 +44,13 @@ MEANINGS = {
     "position": "in the lungs, from 0 at their base to 1 at their apex; -1: not known",
     "pixel_mm": "edge of a pixel",
     "lung_fraction": "area of lung over that of the body",
+    "manufacturer": "family of the scanner's",
+    "sex": "of the patient, as the header says it; in nothing that is published",
+    "age_band": "of the patient; in nothing that is published",
     "annotated": "whether an empty list of boxes means that there is no tumour; false: nobody knows",
     "boxes": "of tumours, in pixels of the slice, half-open, origin top left; and their size in mm",
 }
-"""Of the columns of `SCHEMA` that need words."""
+"""Of the columns of `SCHEMA`, and of the rows of a shard, that need words."""
 
 
 def rows_of(used: Sequence[UsedSlice]) -> list[dict[str, Any]]:

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from chestgan_core.errors import DamagedObject
-from chestgan_core.publishing.split.counts import Count, split_counts, thickness_bin
+from chestgan_core.publishing.split.counts import Count, split_counts
 from chestgan_core.publishing.split.private import FEWEST, published_name, without_identity
 from chestgan_core.publishing.split.row import SplitRow, lines_sha256, ranges
 from chestgan_core.publishing.split.table import SPLIT, read_split, split_csv, unfolded
+from chestgan_core.sources.catalog.thicknesses import thickness_bin
 
 DIGEST = lines_sha256(["1.2.3"])
 

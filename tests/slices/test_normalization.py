@@ -83,6 +83,21 @@ def test_a_row_says_how_the_slice_was_made(tmp_path):
     assert distance(first.phash, second.phash) == 0
 
 
+def test_a_row_says_whose_scanner_and_patient_it_was_in_closed_lists_only(tmp_path):
+    known = {"Manufacturer": "SIEMENS Healthineers", "PatientSex": "F", "PatientAge": "071Y"}
+    write_series(tmp_path / "a", count=2, **known)
+    write_series(tmp_path / "b", count=2, series="2.25.2", PatientID="PH-G0002", Manufacturer="Mueller^Hans",
+                 PatientSex="FEMALE", PatientAge="Hans")  # fmt: skip
+    write_series(tmp_path / "c", count=2, series="2.25.3", PatientID="PH-G0003", PatientBirthDate="19400101")
+    rows = {row.patient: row for row in normalized(tmp_path).shard.rows}
+    found = {patient: (row.manufacturer, row.sex, row.age_band) for patient, row in rows.items()}
+    assert found == {
+        "PH-A0001": ("Siemens", "F", "65 to 74"),
+        "PH-G0002": ("other", "", ""),
+        "PH-G0003": ("", "", ""),  # an age is not computed from a birth date
+    }
+
+
 def test_real_neighbours_have_similar_hashes_and_different_patients_never_have(real_data):
     rows = normalized(real_data / "dicom", NormalizationRecipe(size=128)).shard.rows
     near = [distance(a.phash, b.phash) for a, b in pairwise(rows) if a.series_uid == b.series_uid]

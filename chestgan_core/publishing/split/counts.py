@@ -9,11 +9,9 @@ from typing import Any
 
 from chestgan_core.publishing.split.row import SplitRow
 from chestgan_core.slices.splits import SIDES
+from chestgan_core.sources.catalog.thicknesses import BINS, thickness_bin
 
 UNKNOWN = "unknown"
-# Upper ends in mm, and what is printed. Series of chest CT are reconstructed at 0.6 to 10 mm.
-_BINS = ((1.0, "up to 1 mm"), (2.0, "over 1 to 2 mm"), (3.0, "over 2 to 3 mm"), (5.0, "over 3 to 5 mm"))
-_THICKER = "over 5 mm"
 
 
 @dataclass(frozen=True)
@@ -60,17 +58,9 @@ def split_counts(rows: Sequence[SplitRow]) -> SplitCounts:
     return SplitCounts(_by_side(rows), by)
 
 
-def thickness_bin(millimetres: float) -> str:
-    """`over 1 to 2 mm`; empty where it is not known."""
-    if millimetres <= 0:
-        return ""
-    return next((name for end, name in _BINS if millimetres <= end), _THICKER)
-
-
 def _order(value: str) -> tuple[bool, int, str]:
     """Bins by thickness, all else by name, what is unknown last."""
-    bins = [name for _, name in _BINS] + [_THICKER]
-    return value == UNKNOWN, bins.index(value) if value in bins else 0, value
+    return value == UNKNOWN, BINS.index(value) if value in BINS else 0, value
 
 
 def _by_side(rows: Iterable[SplitRow]) -> dict[str, Count]:

@@ -22,14 +22,15 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     (r"varian", "Varian"),
     (r"elekta", "Elekta"),
 )
-FAMILIES = (*(family for _, family in _FAMILIES), "other", "unknown")
+UNKNOWN = "unknown"
+FAMILIES = (*(family for _, family in _FAMILIES), "other", UNKNOWN)
 
 
 def manufacturer_family(manufacturer: str) -> str:
     """One of FAMILIES. A family is its own family."""
     text = manufacturer.strip().lower()
-    if text in ("", "unknown"):
-        return "unknown"
+    if text in ("", UNKNOWN):
+        return UNKNOWN
     for pattern, family in _FAMILIES:
         if text == family.lower() or re.search(pattern, text):
             return family
