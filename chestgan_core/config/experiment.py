@@ -80,14 +80,19 @@ class Compute(Section):
 class Provenance(Section):
     """The trial of a study from which a tuned experiment comes, and its score.
 
-    experiment: the one that was tuned. kid: against held-out patients, not times 1000. floor: KID of training patients
-    against the same held-out ones, with as many images. budget: of a trial, in words.
+    experiment: the one that was tuned. trials: of the study, pruned ones too. kid: against held-out patients. initial:
+    that of the unchanged experiment in the same study; null where its trial was not completed. error: standard error of
+    the difference between both. floor: KID of training patients against the same held-out ones, with as many images.
+    None of them is times 1000. budget: of a trial, in words.
     """
 
     experiment: str
     study: str
     trial: Annotated[int, Field(ge=0)]
+    trials: Annotated[int, Field(ge=1)]
     kid: float
+    initial: float | None
+    error: Annotated[float, Field(ge=0)] | None
     floor: float
     extractor: str
     images: Annotated[int, Field(ge=1)]
@@ -169,9 +174,28 @@ class Experiment(Section):
         return self
 
     @model_validator(mode="after")
-    def _is_judged_by_another_network(self) -> Self:
+    def _projection_fits(self) -> Self:
         projection = self.network.projection
-        if projection is not None and projection.features in self.evaluation.extractors:
+        if projection is None:
+            return self
+        side, smallest = projection.size or self.resolution, 2 ** (max(projection.stages) + 1)
+        if side < smallest:
+            raise ValueError(
+                f"network.projection: stage {max(projection.stages)} needs images of {smallest} pixels or more, not "
+                f"{side}; leave it out, or choose a larger size"
+            )
+        if self.classes and not projection.pixel_weight:
+            raise ValueError(
+                "network.projection.pixel_weight: the heads are not told the class of an image, the discriminator of "
+                "pixels is; give it a weight"
+            )
+        loss = self.training.loss
+        if isinstance(loss, Wasserstein) or (isinstance(loss, Relativistic) and max(loss.gamma)):
+            raise ValueError(
+                "training.loss: the parts of projected are spectrally normalized, and take no gradient penalties and "
+                "no clipping; choose hinge, cross-entropy, or relativistic with gamma [0, 0]"
+            )
+        if projection.features in self.evaluation.extractors:
             raise ValueError(
                 f"evaluation: {projection.features} is the network on whose features the discriminator was trained, "
                 "which flatters the generator; choose another extractor"

@@ -10,7 +10,7 @@ once is saved.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -104,27 +104,22 @@ class RandomMixing(nn.Module):
 
     def __init__(self, channels: Sequence[int], maps: int) -> None:
         super().__init__()
-        self.across = nn.ModuleList(nn.Conv2d(some, maps, 1, bias=False) for some in channels)
-        self.scales = nn.ModuleList(nn.Conv2d(maps, maps, 3, 1, 1, bias=False) for _ in channels)
-        self.requires_grad_(False)
-
-    def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Its weights are never trained, also where those around it are switched on again."""
-        fixed: Self = super().requires_grad_(False)
-        return fixed
+        self.count = len(channels)
+        # Buffers: what trains a network switches all of its parameters on again.
+        for at, some in enumerate(channels):
+            self.register_buffer(f"across{at}", torch.zeros(maps, some, 1, 1))
+            self.register_buffer(f"scale{at}", torch.zeros(maps, maps, 3, 3))
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """(N, channels[k], s, s) each -> (N, maps, s, s) each."""
         mixed: list[Tensor] = []
-        for maps, across, scale in zip(
-            reversed(features), reversed(self.across), reversed(self.scales), strict=True
-        ):
-            own = across(maps)
+        for at in reversed(range(self.count)):
+            own = functional.conv2d(features[at], self.get_buffer(f"across{at}").to(features[at].dtype))
             if mixed:
                 own = own + functional.interpolate(
                     mixed[-1], size=own.shape[-2:], mode="bilinear", align_corners=False
                 )
-            mixed.append(scale(own))
+            mixed.append(functional.conv2d(own, self.get_buffer(f"scale{at}").to(own.dtype), padding=1))
         return mixed[::-1]
 
 
@@ -147,12 +142,10 @@ def initialize(network: nn.Module, seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for layer in [*network.mixing.modules(), *network.heads.modules()]:
-            if isinstance(layer, nn.Conv2d):
-                inputs = layer.weight[0].numel()
-                layer.weight.normal_(0.0, (2 / inputs) ** 0.5, generator=random)
-                if layer.bias is not None:
-                    layer.bias.zero_()
+        for weight in network.mixing.buffers():
+            weight.normal_(0.0, (2 / weight[0].numel()) ** 0.5, generator=random)
         for layer in [*network.heads.modules()]:
             if isinstance(layer, nn.Conv2d):
+                layer.weight.normal_(0.0, (2 / layer.weight[0].numel()) ** 0.5, generator=random)
+                cast(Tensor, layer.bias).zero_()
                 spectral_norm(layer)

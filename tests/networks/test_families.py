@@ -27,6 +27,7 @@ def experiment(
             "latent_dim": 6,
             "generator_width": width,
             "discriminator_width": width,
+            "projection": {"maps": 8, "stages": [1, 2]} if family == "projected" else None,
         },
         "training": {"images": 1, "loss": LOSSES.get(family, {"kind": "hinge"})},
     }
@@ -83,7 +84,7 @@ def test_the_class_changes_the_image_and_its_logit(family: str) -> None:
         assert discriminator(image, first) != discriminator(image, second)
 
 
-@pytest.mark.parametrize("family", ["wgan", "spectral", "r3"])
+@pytest.mark.parametrize("family", ["wgan", "spectral", "r3", "projected"])
 def test_critics_score_each_image_alone(family: str) -> None:
     discriminator = build_discriminator(experiment(family))
     for _ in range(3):  # the power iteration settles
