@@ -26,7 +26,7 @@ class StoreResource(dg.ConfigurableResource[Store]):
 
 
 class MachineResource(dg.ConfigurableResource[None]):
-    """The machine that a step runs on. device: auto, cpu, cuda or mps."""
+    """The machine that a step runs on. device: auto, cpu, cuda, mps or xpu."""
 
     device: str = "auto"
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import dagster as dg
@@ -34,9 +35,12 @@ def on_kubernetes() -> bool:
 def on_accelerators() -> bool:
     """Whether steps run on GPUs. Pods have GPUs of their own, and their number is the limit of the pool.
 
-    Called when the pipeline loads, so without torch: by the device file of the driver, or on a Mac.
+    Called when the pipeline loads, so without torch: by the device file of the driver, on a Mac, or by PyTorch's build
+    for Intel GPUs. Their device file does not tell: many machines have one for their screen.
     """
-    return on_kubernetes() or Path("/dev/nvidiactl").exists() or sys.platform == "darwin"
+    if on_kubernetes() or Path("/dev/nvidiactl").exists() or sys.platform == "darwin":
+        return True
+    return version("torch").endswith("+xpu")
 
 
 def study_pool() -> str | None:

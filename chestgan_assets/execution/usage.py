@@ -1,12 +1,11 @@
 """What a step uses: GPU hours, CPU hours, bytes from and to the store, and their cost where a price is set.
 
-Input: the work inside a `with`; $CHESTGAN_PRICE_GPU_HOUR, $CHESTGAN_PRICE_CPU_HOUR, $CHESTGAN_PRICE_CURRENCY. Output:
-numbers for the metadata of a materialization, which Dagster plots over time, and their sums over a month. A failed
-attempt materializes nothing and is in no sum; its usage is in the log of its step.
+Input: the work inside a `with`, and prices from the environment (chestgan_core/local/prices.py). Output: numbers for
+the metadata of a materialization, which Dagster plots over time, and their sums over a month. A failed attempt
+materializes nothing and is in no sum; its usage is in the log of its step.
 """
 
 import logging
-import os
 import resource
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +18,7 @@ import dagster as dg
 from chestgan_assets.execution.executor import on_kubernetes
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_core.config.experiment import Experiment
-from chestgan_core.errors import BadInput
-from chestgan_core.local.environment import number_from_environment
+from chestgan_core.local.prices import Prices
 from chestgan_core.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -33,30 +31,8 @@ MEASURED = (
     "raw_dicom",
 )
 GPU_HOURS, CPU_HOURS, COST, CURRENCY = "GPU hours", "CPU hours", "cost", "currency"
-_GPU_PRICE, _CPU_PRICE = "CHESTGAN_PRICE_GPU_HOUR", "CHESTGAN_PRICE_CPU_HOUR"
-_CURRENCY = "CHESTGAN_PRICE_CURRENCY"
 CPU = "CPU"  # the device of a step without a GPU
 _PAGE = 500  # materializations, with their pictures, in memory at once
-
-
-@dataclass(frozen=True)
-class Prices:
-    """Per hour of one GPU and of one CPU core. currency: as configured, "" where no price is set."""
-
-    gpu_hour: float = 0.0
-    cpu_hour: float = 0.0
-    currency: str = ""
-
-    @classmethod
-    def from_environment(cls) -> "Prices":
-        """Raises BadInput: a price that is not a number, or no currency."""
-        gpu_hour, cpu_hour = number_from_environment(_GPU_PRICE, 0), number_from_environment(_CPU_PRICE, 0)
-        currency = os.environ.get(_CURRENCY, "").strip()
-        if gpu_hour is None and cpu_hour is None:
-            return cls()
-        if not currency:
-            raise BadInput(_CURRENCY, "is not set, but a price is", "set it, for example to EUR")
-        return cls(gpu_hour or 0.0, cpu_hour or 0.0, currency)
 
 
 @dataclass(frozen=True)
@@ -73,7 +49,7 @@ class Usage:
     def metadata(self, images: int | None = None) -> dict[str, float | int | str]:
         """For a materialization. images: number of images that the step made, where that is its purpose."""
         prices = Prices.from_environment()
-        cost = self.gpu_hours * prices.gpu_hour + self.cpu_hours * prices.cpu_hour
+        cost = prices.of(self.gpu_hours, self.cpu_hours)
         return {
             "hardware": self.device,
             GPU_HOURS: round(self.gpu_hours, 5),
@@ -81,7 +57,7 @@ class Usage:
             "bytes read": self.bytes_read,
             "bytes written": self.bytes_written,
             **({} if images is None else {"images per second of the step": round(images / self.seconds, 1)}),
-            **({COST: round(cost, 5), CURRENCY: prices.currency} if prices.currency else {}),
+            **({} if cost is None else {COST: round(cost, 5), CURRENCY: prices.currency}),
         }
 
 
@@ -186,15 +162,13 @@ def _number(metadata: Mapping[str, dg.MetadataValue], name: str) -> float:
 
 def _held_devices(device: str, experiment: Experiment | None) -> tuple[str, int]:
     """Name and number of the GPUs that no other step can use meanwhile: in a pod of its own, all that it sees."""
-    import torch
-
-    from chestgan_core.training.devices import pick_device
+    from chestgan_core.training.devices import GPUS, gpu_count, gpu_name, pick_device
     from chestgan_core.training.gpu_workers import process_count
 
     chosen = pick_device(device)
-    if chosen.type == "cuda":
+    if chosen.type in GPUS:
         processes = process_count(experiment, chosen) if experiment else 1
-        return torch.cuda.get_device_name(chosen), torch.cuda.device_count() if on_kubernetes() else processes
+        return gpu_name(chosen), gpu_count(chosen) if on_kubernetes() else processes
     return (chosen.type, 1) if chosen.type != "cpu" else (CPU, 0)
 
 

@@ -120,12 +120,10 @@ def _store(home: Path) -> str:
 def _device() -> str:
     import torch
 
-    from chestgan_core.training.devices import pick_device
+    from chestgan_core.training.devices import GPUS, gpu_name, pick_device
 
     device = pick_device("auto")
-    name = (
-        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
-    )
+    name = gpu_name(device) if device.type in GPUS else f"{torch.get_num_threads()} threads"
     if float(torch.ones(8, device=device).sum()) != 8:
         raise ChestganError(device, "computes wrong sums", "use --device cpu")
     return f"{device.type} ({name}), PyTorch {torch.__version__}"

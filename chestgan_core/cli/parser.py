@@ -17,7 +17,7 @@ from chestgan_core.errors import nearest
 log = logging.getLogger(__name__)
 
 Number = TypeVar("Number", int, float)
-DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 EXPERIMENT = "name of an experiment, or path of a YAML file"
 
 
@@ -127,7 +127,7 @@ def add_device(parser: Parser) -> None:
         choices=DEVICES,
         default="auto",
         metavar="DEVICE",
-        help="cpu, cuda, mps, or auto for the fastest one available (default: auto)",
+        help="cpu, cuda, mps, xpu (Intel), or auto for the fastest one available (default: auto)",
     )
 
 

@@ -1,8 +1,8 @@
 """A metric report on files: what `chestgan evaluate` does.
 
 In: shards of held-out patients, a safetensors file of synthetic slices, shards of other patients, all int16, in HU or
-grey levels; the discriminator of the training, for the measures of the thesis system. Out: a MetricReport. The window
-that maps slices to images is that of the generator, which the synthetic file names.
+grey levels; the discriminator of the training, for attacks and for the measures of the thesis system. Out: a
+MetricReport. The window that maps slices to images is that of the generator, which the synthetic file names.
 """
 
 import json
@@ -16,7 +16,9 @@ from torch import Tensor
 
 from chestgan_core.config.dataset import ImageKind
 from chestgan_core.errors import BadInput
-from chestgan_core.evaluation.scoring.evaluate import evaluate, with_thesis
+from chestgan_core.evaluation.scoring.attack_metrics import with_attacks
+from chestgan_core.evaluation.scoring.attack_sides import MAX_IMAGES, KnownImages
+from chestgan_core.evaluation.scoring.evaluate import compute_features, evaluate, with_thesis
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.sides import RealImages
 from chestgan_core.evaluation.thesis.measuring import RunDiscriminator, ThesisImages
@@ -55,10 +57,11 @@ def evaluate_files(
         window: display window; by default the one that `fake` says its generator was trained with, else the lung one.
         extractors: names of feature networks; () measures pixels only.
         seed: of every random draw.
-        reference: shards of other real patients (those trained on), for the floor and for memorization.
+        reference: shards of other real patients (those trained on), for the floor, for memorization, and for attacks
+            that try to tell them from those held out.
         source_title: title of the real data, as the report prints it.
         image_kind: "real" or "phantom", the word for the images that are not synthetic.
-        device: auto, cpu, cuda or mps.
+        device: auto, cpu, cuda, mps or xpu.
         discriminator: folder of the training that made `fake`, or its discriminator.safetensors.
 
     Returns:
@@ -116,13 +119,25 @@ def evaluate_files(
         seed=seed,
         device=where,
     )
-    return with_thesis(
+    run = RunDiscriminator(loaded)
+    report = with_thesis(
         report,
         ThesisImages(real_images.images),
         ThesisImages(images),
         None if other is None else ThesisImages(other.images),
-        RunDiscriminator(loaded),
+        run,
         seed,
+    )
+    if other is None:
+        return report
+    return with_attacks(
+        report,
+        KnownImages(other.images, other.patients),
+        KnownImages(real_images.images, real_images.patients),
+        discriminator=run,
+        features_of=compute_features,
+        images=MAX_IMAGES,
+        seed=seed,
     )
 
 

@@ -65,7 +65,7 @@ def open_set(
         anonymous: Use no key, for a bucket that everybody may read.
         seeds: Make the images of these seeds, 0 to 2^32 - 1, from the generator of the set, in place of its published
             images: `range(10**6)`. The set must hold its generator.
-        device: That makes them: auto, cpu, cuda or mps.
+        device: That makes them: auto, cpu, cuda, mps or xpu.
 
     Returns:
         The set. Item k is an image, (1, H, W) float32 in [-1, 1], and its label; `hounsfield(k)` is in HU. With seeds a

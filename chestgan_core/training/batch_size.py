@@ -1,16 +1,14 @@
-"""A GPU that is too small for the batch: smaller batches are tried, so that the error can name one that fits.
+"""A device that is too small for the batch: smaller batches are tried, so that the error can name one that fits.
 
 In: the state whose step ran out of memory. Out: the error to raise.
 """
 
-import gc
-
-import torch
 from torch import Tensor
 
 from chestgan_core.errors import BadInput
 from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.conditions import SliceConditions
+from chestgan_core.training.devices import free_unused, is_out_of_memory
 from chestgan_core.training.distributed import World
 from chestgan_core.training.step import step
 
@@ -20,12 +18,14 @@ def out_of_memory_error(state: TrainingState, images: Tensor, conditions: SliceC
     requested = batch = state.experiment.training.batch_size
     while batch > 2:
         batch //= 2
-        _free()
+        free_unused(state.device)
         plan = state.experiment.training.model_copy(update={"batch_size": batch})
         state.experiment = state.experiment.model_copy(update={"training": plan})
         try:
             step(state, images, conditions, World(), 0.0)
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             continue
         return _error(state, requested, f"set training.batch_size to {batch}, which fits")
     return _error(
@@ -36,9 +36,3 @@ def out_of_memory_error(state: TrainingState, images: Tensor, conditions: SliceC
 def _error(state: TrainingState, requested: int, remedy: str) -> BadInput:
     cause = f"a batch of {requested} does not fit into the memory of {state.device}"
     return BadInput(f"training {state.experiment.name}", cause, remedy)
-
-
-def _free() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -14,6 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from chestgan_core.training.devices import GPUS
+
 
 @dataclass(frozen=True)
 class World:
@@ -51,8 +53,8 @@ class World:
 
     def local_device(self, device: torch.device) -> torch.device:
         """The GPU of this process."""
-        if device.type == "cuda" and self.local_rank is not None:
-            return torch.device("cuda", self.local_rank)
+        if device.type in GPUS and self.local_rank is not None:
+            return torch.device(device.type, self.local_rank)
         return device
 
     def average_gradients(self, network: nn.Module) -> None:
@@ -82,12 +84,12 @@ class World:
 
 
 def _backend(device: torch.device) -> str:
-    return "nccl" if device.type == "cuda" else "gloo"
+    return {"cuda": "nccl", "xpu": "xccl"}.get(device.type, "gloo")
 
 
 def _cpu_group(device: torch.device) -> Any:
     # Sent through a GPU, each message would make the CPU wait for it.
-    return dist.new_group(backend="gloo") if device.type == "cuda" else None
+    return dist.new_group(backend="gloo") if device.type in GPUS else None
 
 
 def _copy_back(flat: Tensor, gradients: Iterable[Tensor]) -> None:

@@ -20,6 +20,7 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import ChestganError
 from chestgan_core.local.log_lines import configure_logging
 from chestgan_core.training.data import LoadedSlices
+from chestgan_core.training.devices import GPUS, gpu_count
 from chestgan_core.training.distributed import World
 from chestgan_core.training.loop import train
 from chestgan_core.training.schedule import Budget
@@ -33,8 +34,12 @@ class GpuWorkerDied(ChestganError):
 
 
 def process_count(experiment: Experiment, device: torch.device) -> int:
-    """One per GPU that the experiment asks for and the machine has; the other GPUs are left to others. 1 on a CPU."""
-    return min(experiment.compute.gpus or 1, torch.cuda.device_count()) if device.type == "cuda" else 1
+    """One per GPU that the experiment asks for and the machine has; the other GPUs are left to others. 1 on a CPU, and
+    where this PyTorch has no library by which such GPUs talk to each other.
+    """
+    if device.type not in GPUS or (device.type == "xpu" and not dist.is_xccl_available()):
+        return 1
+    return min(experiment.compute.gpus or 1, gpu_count(device))
 
 
 @contextmanager

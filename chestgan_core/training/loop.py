@@ -23,6 +23,7 @@ from chestgan_core.training.asked_pictures import write_asked
 from chestgan_core.training.batch_size import out_of_memory_error
 from chestgan_core.training.checkpoint import CHECKPOINT_FILE, TrainingState, data_fingerprint
 from chestgan_core.training.data import LoadedSlices
+from chestgan_core.training.devices import is_out_of_memory
 from chestgan_core.training.distributed import World
 from chestgan_core.training.ema import calibrate_batch_norm
 from chestgan_core.training.generation import generate
@@ -147,8 +148,8 @@ def train(
         BadCheckpoint: The checkpoint is damaged, or of another experiment or other slices.
         TrainingDiverged: A loss or a weight is NaN or infinite.
         TrainingCollapsed: The generator makes the same image from every seed.
-        BadInput: The batch cannot be divided among the processes, or does not fit into the memory of the GPU (names
-            one that fits).
+        BadInput: The batch cannot be divided among the processes, or does not fit into the memory (names one that
+            fits).
 
     Examples:
         >>> import tempfile, torch
@@ -205,7 +206,9 @@ def train(
             before = state.images_seen
             try:
                 step(state, images, conditions, world, fraction)
-            except torch.OutOfMemoryError as error:
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
                 raise out_of_memory_error(state, images, conditions) from error
             state.seconds = clock() - started
             if world.is_main:
