@@ -31,6 +31,7 @@ class FrozenFeatures(nn.Module):
             stem.weight = nn.Parameter(stem.weight.sum(dim=1, keepdim=True))
             stem.in_channels = 1
         self.stem = nn.Sequential(stem, network._bn0, network._swish)
+        _pad_within_convolutions(network)
         self.stages = nn.ModuleList(_stages(network)[: max(stages)])
         self.taken = frozenset(stages)
         widths = [stage[-1]._block_args.output_filters for stage in self.stages]
@@ -45,13 +46,25 @@ class FrozenFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, 1, R, R) -> (N, channels[k], s, s) each."""
-        x = self.stem(efficientnet_grey(images))
+        # One input channel is contiguous in both layouts, and the convolution takes the slower one: half of the speed.
+        x = self.stem(efficientnet_grey(images)).contiguous(memory_format=torch.channels_last)
         found = []
         for number, stage in enumerate(self.stages, start=1):
             x = stage(x)
             if number in self.taken:
                 found.append(x)
         return found
+
+
+def _pad_within_convolutions(network: Any) -> None:
+    """Padding that is equal on all sides is the convolution's own, where the package copies the maps to pad them: a
+    fifth of the time.
+    """
+    for layer in network.modules():
+        padding = getattr(layer, "static_padding", None)
+        if isinstance(padding, nn.ZeroPad2d) and len(set(padding.padding)) == 1:
+            layer.padding = (padding.padding[0],) * 2
+            layer.static_padding = nn.Identity()
 
 
 def _stages(network: Any) -> list[nn.Sequential]:
