@@ -76,7 +76,7 @@ def kid(x: Features, y: Features, seed: int, patients: Resampling | None = None)
     if patients is not None:
         pairs = groups.T @ xx[:, 1 + HALVES :] - np.diag(groups.T @ self_x)
         cross = groups.T @ xy[:, 0] / len(y)
-        interval = patients.interval(_drawn(pairs, cross, patients) + within_y)
+        interval = patients.interval(kid_draws(pairs, cross, patients) + within_y)
     return Kid(float(value), float(np.std(halves, ddof=1)), interval)
 
 
@@ -118,7 +118,7 @@ def _within(sums: NDArray[np.float64], itself: NDArray[np.float64], chosen: NDAr
     return float(chosen @ (sums - itself * chosen) / (count * (count - 1)))
 
 
-def _drawn(
+def kid_draws(
     pairs: NDArray[np.float64], cross: NDArray[np.float64], patients: Resampling
 ) -> NDArray[np.float64]:
     """(DRAWS,): what of KID depends on x, for each draw of its patients.
