@@ -26,12 +26,13 @@ from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import REPORT
 from chestgan_core.config.experiment import load_experiment
-from chestgan_core.config.release_rules import RELEASE_CHECKS, TUMOUR_CHECKS
+from chestgan_core.config.release_rules import RELEASE_CHECKS
 from chestgan_core.evaluation.version import VERSION
 
 if TYPE_CHECKING:
     from chestgan_core.evaluation.scoring.gate import GateResult
     from chestgan_core.evaluation.scoring.metric_rows import MetricRow
+    from chestgan_core.evaluation.scoring.report_payload import ReportPayload
 
 # Of a measure: name, unit by its numbers, and what it is compared with. Everything else is in the report.
 COLUMNS = ("measure", "value", "low", "high", "floor", "best", "n", "floor n", "extractor", "note")
@@ -87,6 +88,7 @@ def metric_report(
                 "report, PDF": beside(stored.uri, "report.pdf"),
                 "contact sheet": picture(stored.contact_sheet_png, "held-out and synthetic images"),
                 **_tumours(stored.tumours_png),
+                **_attacks(stored.payload),
                 "measures": compact_table(COLUMNS, [_line(row) for row in rows]),
                 **({"split": rows[0].split} if rows else {}),
                 **_numbers(rows),
@@ -109,20 +111,21 @@ def metric_report(
 
 
 def _rule_checks(gate: "GateResult") -> Iterator[dg.AssetCheckResult]:
-    """The release gate, one check per rule. A rule that the experiment has turned off, or that judges tumours where it
-    places none, is a warning, never green.
+    """The release gate, one check per rule. A rule that the experiment has turned off, or that is not asked for, is a
+    warning, never green.
     """
-    from chestgan_core.evaluation.scoring.gate import NO_TUMOURS, RULE_MEASURES
+    from chestgan_core.evaluation.scoring.gate import RULE_MEASURES
 
     known = {rule.check: rule for rule in gate.rules}
+    not_asked = {one.check: one for one in gate.not_asked}
     for name in RELEASE_CHECKS:
         if rule := known.get(name):
             numbers = {"value": rule.value, "limit": rule.limit, "exceeded_by": rule.exceeded_by}
             present = {key: _rounded(one) for key, one in numbers.items() if one is not None}
             said = _sentence(rule.note)
             yield check(name, rule.passed, said, metadata={"result": rule.state, **present})
-        elif name in TUMOUR_CHECKS and not gate.places_tumours:
-            said = f"Not judged: {NO_TUMOURS}."
+        elif apart := not_asked.get(name):
+            said = f"Not judged: {apart.reason}."
             yield check(name, False, said, warn=True, metadata={"result": "not judged"})
         else:
             measure = RULE_MEASURES[name]
@@ -132,6 +135,18 @@ def _rule_checks(gate: "GateResult") -> Iterator[dg.AssetCheckResult]:
 
 def _tumours(png: bytes | None) -> dict[str, dg.MetadataValue]:
     return {} if png is None else {"tumours": picture(png, "asked tumours, and what a detector finds")}
+
+
+def _attacks(report: "ReportPayload") -> dict[str, dg.MetadataValue | str]:
+    """What membership attacks found: a line, and every attack beside its control."""
+    block = report.attacks
+    if block is None:
+        said = next((row.note for row in report.rows if row.group == "attack"), "not tried")
+        return {"attacks": said}
+    from chestgan_core.evaluation.pages.attack_tables import attack_table
+
+    table = attack_table(block)
+    return {"attacks": block.verdict, "attacks, each": compact_table(table.head, table.rows)}
 
 
 def _sentence(note: str) -> str:

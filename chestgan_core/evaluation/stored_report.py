@@ -26,8 +26,7 @@ from chestgan_core.evaluation.pages.report_page import (
     write_report,
 )
 from chestgan_core.evaluation.reader_study import ReaderStudyBlock, newest_reader_study
-from chestgan_core.evaluation.scoring.gate import GateResult, apply_gate
-from chestgan_core.evaluation.scoring.metric_rows import MetricRow
+from chestgan_core.evaluation.scoring.gate import experiment_gate
 from chestgan_core.evaluation.scoring.provenance import data_facts, run_facts
 from chestgan_core.evaluation.scoring.read_report import (
     REMEDY,
@@ -175,7 +174,7 @@ def _apply_rules(
 ) -> None:
     """Commit the rows and figures of a report with the present release rules and reader study."""
     report = read_payload(store, scored.artefact)
-    report = replace(report, gate=_gate(report.rows, experiment), reader_study=study)
+    report = replace(report, gate=experiment_gate(report.rows, experiment), reader_study=study)
     names = [scored.artefact.name(item) for item in scored.artefact.objects]
     figures = {
         name.removeprefix(f"{FIGURES}/"): store.read(scored.artefact, name)
@@ -204,7 +203,7 @@ def _score(
     scored = score_run(store, experiment, run, extractors, device, folder)
     report = replace(
         scored.report,
-        gate=_gate(scored.report.rows, experiment),
+        gate=experiment_gate(scored.report.rows, experiment),
         data=data_facts(scored.training_set),
         run=run_facts(run, store.uri(run.manifest_key)),
         reader_study=study,
@@ -220,10 +219,6 @@ def _score(
     )
     store.commit(manifest_key, {file.relative_to(out).as_posix(): file for file in files}, asdict(manifest))
     _keep(store, manifest_key, experiment.dataset, scored.training_set.version)
-
-
-def _gate(rows: Sequence[MetricRow], experiment: Experiment) -> GateResult:
-    return apply_gate(rows, experiment.release, experiment.conditions.tumour is not None)
 
 
 def _keep(store: Store, manifest_key: str, dataset: str, training_set: str) -> None:

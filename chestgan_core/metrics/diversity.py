@@ -1,7 +1,11 @@
-"""Diversity of a set of images: mean MS-SSIM over random pairs; 1 means one image from all seeds.
+"""Diversity of a set of images: mean MS-SSIM over random pairs, and distances between the images of the set.
 
-In: (N, 1, H, W) images in [-1, 1]. Out: the similarity of each pair (Wang et al. 2003; of sets: Odena et al. 2017).
+In: (N, 1, H, W) images in [-1, 1], or (N, d) vectors. Out: the similarity of each pair, 1 for one image from all seeds
+(Wang et al. 2003; of sets: Odena et al. 2017); the distances of each image to all others and to the nearest one. A
+generator that repeats few images has a small mean distance, or a small distance to the nearest other image, or both.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,8 +17,9 @@ from torch.nn import functional
 EXPONENTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 WINDOW, SIGMA = 11, 1.5
 PAIRS = 500
-# Pairs at once: bounds the memory.
+# Pairs at once, and rows of a matrix of distances: bounds the memory.
 BATCH = 64
+ROWS = 256
 
 
 def scale_count(size: int) -> int:
@@ -46,6 +51,51 @@ def pair_ms_ssim(images: Tensor, seed: int, pairs: int = PAIRS) -> NDArray[np.fl
         for left, right in zip(torch.split(first, BATCH), torch.split(second, BATCH), strict=True)
     ]
     return torch.cat(found).double().numpy()
+
+
+@dataclass(frozen=True)
+class OtherDistances:
+    """mean: (N,) of each image the mean distance to all others; nearest: (N,) that to the nearest other one."""
+
+    mean: NDArray[np.float64]
+    nearest: NDArray[np.float64]
+
+
+def other_distances(vectors: NDArray[np.floating]) -> OtherDistances:
+    """Euclidean distances of each vector to the others of its set. Memory: ROWS x N.
+
+    Args:
+        vectors: (N, d), N at least 2.
+
+    Examples:
+        >>> found = other_distances(np.array([[0.0, 0.0], [3.0, 4.0], [3.0, 4.0]]))
+        >>> found.mean.tolist(), found.nearest.tolist()
+        ([5.0, 2.5, 2.5], [5.0, 0.0, 0.0])
+    """
+    if len(vectors) < 2:
+        raise ValueError(f"needs two vectors or more, found {len(vectors)}")
+    # Distances do not change with the origin; near it, what is nearly equal loses no digits.
+    points = (vectors - vectors.mean(axis=0, dtype=np.float64)).astype(np.float64)
+    norms = np.einsum("nd,nd->n", points, points)
+    mean, nearest = np.empty(len(points)), np.empty(len(points))
+    for start in range(0, len(points), ROWS):
+        rows = np.arange(start, min(start + ROWS, len(points)))
+        squared = np.maximum(norms[rows, None] + norms - 2 * points[rows] @ points.T, 0)
+        squared[rows - start, rows] = 0
+        found = np.sqrt(squared)
+        mean[rows] = found.sum(axis=1) / (len(points) - 1)
+        found[rows - start, rows] = np.inf
+        nearest[rows] = found.min(axis=1)
+    return OtherDistances(mean, nearest)
+
+
+def median_interval(values: NDArray[np.float64]) -> tuple[float, float] | None:
+    """95 % interval of the median of independent values, by order statistics; None of fewer than six values."""
+    if len(values) < 6:
+        return None
+    ordered, half = np.sort(values), 0.98 * np.sqrt(len(values))
+    low, high = np.floor(len(values) / 2 - half), np.ceil(len(values) / 2 + half)
+    return float(ordered[max(int(low), 0)]), float(ordered[min(int(high), len(values) - 1)])
 
 
 @torch.inference_mode()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, NotInStore
-from chestgan_core.evaluation.scoring.gate import apply_gate
+from chestgan_core.evaluation.scoring.gate import experiment_gate
 from chestgan_core.evaluation.stored_report import StoredReport, latest_report
 from chestgan_core.publishing.reader.set_folder import GENERATOR, SAMPLES
 from chestgan_core.publishing.split.counts import split_counts
@@ -96,7 +96,7 @@ def _require_passed(report: StoredReport, run: str, experiment: Experiment) -> N
     what = f"experiment {experiment.name}"
     if report.payload.run.run != run:
         raise NotInStore(what, "its newest run has no report", "materialize metric_report")
-    gate = apply_gate(report.payload.rows, experiment.release, experiment.conditions.tumour is not None)
+    gate = experiment_gate(report.payload.rows, experiment)
     if not gate.passed:
         raise BadInput(
             what,

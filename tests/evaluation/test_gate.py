@@ -2,13 +2,14 @@
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
+from chestgan_core.config.experiment import Experiment
 from chestgan_core.config.release_rules import RELEASE_CHECKS, TUMOUR_CHECKS, ReleaseRules
 from chestgan_core.evaluation.pages.verdict import gate_table
-from chestgan_core.evaluation.scoring.gate import apply_gate
+from chestgan_core.evaluation.scoring.gate import apply_gate, experiment_gate
 from chestgan_core.evaluation.scoring.metric_rows import (
     FloorValue,
     Measurement,
@@ -19,21 +20,38 @@ from chestgan_core.evaluation.scoring.metric_rows import (
 GOOD = {
     "KID": (0.120, 0.030),
     "coverage": (0.40, 0.80),
+    "pairwise distance": (36.0, 40.0),
+    "nearest other distance": (9.0, 5.0),
     "memorized fraction": (0.55, 0.50),
+    "attack AUC": (0.55, 0.5),
     "KS grey levels": (0.05, 0.02),
 }
 RULES = ReleaseRules(
-    max_kid_above_floor=100, min_coverage_of_floor=0.25, max_memorized_above_floor=0.8, grey_levels=0.1
+    max_kid_above_floor=100, min_coverage_of_floor=0.25, max_memorized_above_floor=0.3, grey_levels=0.1
 )
 NO_RULES = ReleaseRules(
-    max_kid_above_floor=None, min_coverage_of_floor=None, max_memorized_above_floor=None, grey_levels=None
+    max_kid_above_floor=None,
+    min_coverage_of_floor=None,
+    min_diversity_of_real=None,
+    max_memorized_above_floor=None,
+    max_attack_auc=None,
+    grey_levels=None,
+)
+EXPERIMENT = Experiment.model_validate(
+    {
+        "name": "one",
+        "dataset": "phantom",
+        "training": {"images": 64},
+        "evaluation": {"attacks": False},
+        "release": RULES.model_dump(),
+    }
 )
 CONTEXT = RowContext("pixels", (9, 9), "a split", "", 0)
 
 
 def rows(**changed: tuple[float | None, float | None] | None) -> list[MetricRow]:
     """Rows of a report; a measure that is None is not in it."""
-    numbers = {**GOOD, **{name.replace("_", " "): pair for name, pair in changed.items()}}
+    numbers = GOOD | {name.replace("_", " "): pair for name, pair in changed.items()}
     return CONTEXT.rows(
         lambda: {
             name: Measurement(pair[0], "no extractor", floor=FloorValue(pair[1], "one patient"))
@@ -49,7 +67,7 @@ def test_a_report_that_keeps_all_rules_passes() -> None:
     assert tuple(rule.check for rule in gate.rules) == tuple(
         check for check in RELEASE_CHECKS if check not in TUMOUR_CHECKS
     )
-    assert gate.line() == "5 rules passed"
+    assert gate.line() == "7 rules passed"
 
 
 TUMOURS = {
@@ -65,7 +83,7 @@ def test_an_experiment_that_places_tumours_has_two_more_rules() -> None:
     assert gate.passed
     assert tuple(rule.check for rule in gate.rules) == tuple(RELEASE_CHECKS)
     assert [rule.value for rule in gate.rules if rule.check in TUMOUR_CHECKS] == pytest.approx([0.75, 0.6])
-    assert gate.line() == "7 rules passed"
+    assert gate.line() == "9 rules passed"
 
 
 @pytest.mark.parametrize(
@@ -108,7 +126,10 @@ def test_rules_about_tumours_say_nothing_of_an_experiment_that_places_none() -> 
     [
         ("KID", (0.180, 0.030), "distance", 50, "KID x 1000 above its floor is 150, at most 100 is allowed"),
         ("coverage", (0.10, 0.80), "coverage", 0.125, "coverage divided by its floor is 0.125, at least 0.25"),
-        ("memorized fraction", (0.9, 0.5), "memorization", 0.1, "fraction is 0.9, at most 0.8 is allowed"),
+        ("pairwise distance", (20.0, 40.0), "diversity", 0.2, "between real ones is 0.5, at least 0.7 is required"),
+        ("nearest other distance", (1.0, 5.0), "diversity", 0.5, "between real ones is 0.2, at least 0.7"),
+        ("memorized fraction", (0.9, 0.5), "memorization", 0.1, "above its floor is 0.4, at most 0.3 is allowed"),
+        ("attack AUC", (0.75, 0.5), "attacks", 0.15, "lower end of the attack AUC is 0.75, at most 0.6 is allowed"),
         ("KS grey levels", (0.35, 0.02), "plausibility", 0.25, "KS grey levels is 0.35, at most 0.1 is allowed"),
     ],
 )  # fmt: skip
@@ -158,8 +179,8 @@ def test_a_report_that_lacks_a_measure_is_refused(measure: str) -> None:
     ("measure", "numbers", "why"),
     [
         ("coverage", (0.0, 0.0), "two groups of real patients do not cover each other at all"),
-        ("memorized fraction", (0.7, 0.93), "images of other real patients have 0.93 themselves"),
-        ("memorized fraction", (0.95, 0.93), "images of other real patients have 0.93 themselves"),
+        ("memorized fraction", (0.9, 0.75), "patients have 0.75 themselves, so even copies would be allowed"),
+        ("nearest other distance", (0.5, 0.0), "real images do not differ from each other"),
         ("KS grey levels", (0.05, 0.2), "images of other real patients have 0.2 themselves"),
     ],
 )
@@ -180,8 +201,81 @@ def test_a_rule_that_is_off_is_named_and_never_counts_as_passed() -> None:
     assert gate.off == (
         "KID x 1000 above its floor",
         "coverage divided by its floor",
-        "memorized fraction",
+        "distance between images divided by that between real ones",
+        "memorized fraction above its floor",
+        "lower end of the attack AUC",
     )
     assert gate.line() == f"2 rules passed; no rule for {', '.join(gate.off)}"
     lines = gate_table(gate).rows
-    assert [line[-1] for line in lines] == ["passed", "passed", "no rule", "no rule", "no rule"]
+    judged = ["passed", "passed", *["no rule"] * 5]
+    assert [line[-1] for line in lines[:7]] == judged
+    assert all(line[-1] == "not judged: this experiment places no tumours" for line in lines[7:])
+    assert not gate.complete
+
+
+def noted(measure: str, note: str, low: float | None = None, value: float | None = 0.9) -> list[MetricRow]:
+    """Rows of a good report in which that of a measure has this note, and an interval from `low` on."""
+    return [
+        replace(row, value=value, note=note, low=low, high=None if low is None else 1.0)
+        if row.measure == measure
+        else row
+        for row in rows()
+    ]
+
+
+FEW = "not asked for: of 2 held-out patients, fewer than 5, it is chance; 95 % over patients"
+
+
+@pytest.mark.parametrize(
+    ("measure", "check"), [("memorized fraction", "memorization"), ("attack AUC", "attacks")]
+)
+@pytest.mark.parametrize("value", [None, 0.99])
+def test_what_a_row_does_not_ask_for_neither_passes_nor_refuses_and_is_named(
+    measure: str, check: str, value: float | None
+) -> None:
+    gate = apply_gate(noted(measure, FEW, value=value), RULES)
+    assert gate.passed
+    assert not gate.complete
+    assert check not in {rule.check for rule in gate.rules}
+    (one,) = gate.unknown
+    assert (one.check, one.reason) == (check, "of 2 held-out patients, fewer than 5, it is chance")
+    assert gate.off == ()
+    assert gate.line().startswith("6 rules passed; ")
+    assert gate.line().endswith("is not judged: of 2 held-out patients, fewer than 5, it is chance")
+    (line,) = [line for line in gate_table(gate).rows if "chance" in line[-1]]
+    assert line[1:] == ("", "none", "not judged: of 2 held-out patients, fewer than 5, it is chance")
+    # A rule that is off is off, whatever the row says.
+    off = RULES.model_copy(update={"max_memorized_above_floor": None, "max_attack_auc": None})
+    assert apply_gate(noted(measure, FEW), off).unknown == ()
+
+
+def test_the_whole_gate_is_complete_without_tumours_and_not_without_attacks() -> None:
+    assert apply_gate(rows(), RULES).complete
+    without = experiment_gate(rows(attack_AUC=None), EXPERIMENT)
+    assert without.passed
+    assert not without.complete
+    assert "attacks" in {one.check for one in without.unknown}
+    asked = EXPERIMENT.model_copy(
+        update={"evaluation": EXPERIMENT.evaluation.model_copy(update={"attacks": True})}
+    )
+    assert experiment_gate(rows(attack_AUC=None), asked).line() == (
+        "lower end of the attack AUC is not judged: it was not measured; at most 0.6 is allowed"
+    )
+
+
+def test_an_attack_is_judged_by_the_lower_end_of_its_interval() -> None:
+    assert apply_gate(noted("attack AUC", "a note", low=0.55), RULES).passed
+    gate = apply_gate(noted("attack AUC", "a note", low=0.7), RULES)
+    assert [rule.check for rule in gate.rules if not rule.passed] == ["attacks"]
+
+
+def test_images_may_differ_more_than_real_slices_do() -> None:
+    gate = apply_gate(rows(pairwise_distance=(80.0, 40.0), nearest_other_distance=(50.0, 5.0)), RULES)
+    assert gate.passed
+    assert next(rule.value for rule in gate.rules if rule.check == "diversity") == 2
+
+
+def test_the_first_extractor_is_judged_even_where_it_measured_nothing() -> None:
+    absent = CONTEXT.rows(lambda: {"KID": Measurement(None, "no weights")})
+    gate = apply_gate([*absent, *rows()], RULES)
+    assert gate.line() == "KID x 1000 above its floor is not judged: no weights; at most 100 is allowed"

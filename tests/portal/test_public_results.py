@@ -102,7 +102,7 @@ def test_every_experiment_has_its_numbers_beside_the_floor_and_the_gate(
     kid = next(row for row in report["rows"] if row["measure"] == "KID")
     assert f"{1000 * kid['value']:.1f} ± {1000 * kid['sd']:.1f} x 1000" in page
     assert f"floor {1000 * kid['floor']:.1f}" in page
-    assert "passed, not every rule was on" in page
+    assert "passed, not everything was judged" in page
     assert f"{kid['n_real']} + {kid['n_fake']}" in page
 
 

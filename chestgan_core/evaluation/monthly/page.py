@@ -26,7 +26,7 @@ from chestgan_core.documents.pdf import as_pdf
 from chestgan_core.escaping import escaped
 from chestgan_core.evaluation.monthly.chart import month_png
 from chestgan_core.evaluation.monthly.month import Month, MonthReport, first_day, read_month
-from chestgan_core.evaluation.pages.verdict import bare, label, refusals
+from chestgan_core.evaluation.pages.verdict import bare, label, open_sentences, refusals
 from chestgan_core.evaluation.scoring.provenance import duration
 from chestgan_core.evaluation.scoring.read_report import ReadReport
 from chestgan_core.evaluation.scoring.standing import counted, denied, shown_better
@@ -231,7 +231,7 @@ def _gates(month: Month) -> list[Block]:
             " ".join(
                 (
                     *(refusals(report.payload.gate) or (f"{report.payload.gate.passed_line()}.",)),
-                    *((f"There is {report.payload.gate.off_line()}.",) if report.payload.gate.off else ()),
+                    *open_sentences(report.payload.gate),
                 )
             ),
         )

@@ -41,8 +41,8 @@ def verdict(report: ReportPayload) -> Notice:
         first = [row for row in measured if row.measure in VERDICT] or measured[:1]
         return Notice("plain", "In short", tuple(sentence(row, image_kind) for row in first))
     if gate.passed:
-        lines = (f"{gate.passed_line()}.", *((f"There is {gate.off_line()}.",) if gate.off else ()))
-        return Notice("care" if gate.off else "good", "Passed the release gate", lines)
+        lines = (f"{gate.passed_line()}.", *open_sentences(gate))
+        return Notice("good" if gate.complete else "care", "Passed the release gate", lines)
     return Notice("bad", "Refused by the release gate", refusals(gate))
 
 
@@ -51,8 +51,14 @@ def refusals(gate: GateResult) -> tuple[str, ...]:
     return tuple(f"{rule.note[:1].upper()}{rule.note[1:]}." for rule in gate.rules if not rule.passed)
 
 
+def open_sentences(gate: GateResult) -> tuple[str, ...]:
+    """A sentence for what no rule limits, and for each rule that was not asked for."""
+    off = (f"There is {gate.off_line()}.",) if gate.off else ()
+    return (*off, *(f"{one.note[:1].upper()}{one.note[1:]}." for one in gate.unknown))
+
+
 def gate_table(gate: GateResult) -> Table:
-    """Every rule of the gate: limit, value, result; and what no rule limits."""
+    """Every rule of the gate: limit, value, result; what no rule limits, and what was not asked for."""
     lines = []
     for rule in gate.rules:
         side = "at most" if rule.better == "lower" else "at least"
@@ -60,6 +66,7 @@ def gate_table(gate: GateResult) -> Table:
         beyond = f", by {shown(rule.exceeded_by)}" if rule.exceeded_by else ""
         lines.append((rule.measure, f"{side} {rule.limit:g}", value, f"{rule.state}{beyond}"))
     lines += [(measure, "no rule", "", "no rule") for measure in gate.off]
+    lines += [(one.measure, "", "none", f"not judged: {one.reason}") for one in gate.not_asked]
     return Table(("measure", "limit", "value", "result"), tuple(lines), (3, 2, 2, 3))
 
 

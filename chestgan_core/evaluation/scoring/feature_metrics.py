@@ -14,7 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from chestgan_core.evaluation.scoring.metric_rows import NOTHING_SHOWN, FloorValue, Measurement
+from chestgan_core.config.release_rules import MIN_MEMORIZATION_PATIENTS
+from chestgan_core.evaluation.scoring.metric_rows import (
+    NOT_ASKED,
+    NOTHING_SHOWN,
+    FloorValue,
+    Measurement,
+)
 from chestgan_core.evaluation.scoring.sides import MIN_IMAGES, Floor, Sides, half_of_patients
 from chestgan_core.metrics.bootstrap import Resampling, resampling
 from chestgan_core.metrics.classifiers import auc_per_image, class_auc, class_numbers, fit
@@ -185,8 +191,9 @@ class FeatureComparison:
         several = min(train_patients.count, held_out_patients.count) > 1
         about = "95 % over the patients of both sides" if several else f"{ONE_PATIENT} on one side"
         note = (
-            f"nearest of {n} images on each side, of {train_patients.patients} training and "
-            f"{held_out_patients.patients} held-out patient(s); {in_pixels:.0%} in pixels; 50% is ideal; {about}"
+            f"{_not_asked(held_out_patients.patients)}nearest of {n} images on each side, of "
+            f"{train_patients.patients} training and {held_out_patients.patients} held-out patient(s); "
+            f"{in_pixels:.0%} in pixels; 50% is ideal; {about}"
         )
         return {
             "memorized fraction": Measurement(
@@ -253,17 +260,33 @@ class FeatureComparison:
         return value, interval, int(chosen.sum())
 
     def _memorized_floor(self) -> FloorValue:
-        """The same fraction for real images: half of the held-out patients, between training patients and the rest."""
-        first = half_of_patients(self.sides.held_out.patients)
-        n = min(int((~first).sum()), len(self.features["other"]))
-        if min(int(first.sum()), n) < MIN_IMAGES:
-            return FloorValue(note="no floor: needs two held-out patients")
-        real = self.features["real"]
+        """The same fraction for real images: those of each held-out patient, between training patients and the other
+        held-out ones, with as many images on both sides.
+        """
+        real, trained = self.features["real"], self.features["other"]
+        patients = np.array(self.sides.held_out.patients)
+        nearer, least = [], len(real)
+        for patient in np.unique(patients):
+            others = real[patients != patient]
+            n = min(len(others), len(trained))
+            if n < MIN_IMAGES:
+                return FloorValue(note="no floor: needs two held-out patients with images enough")
+            own = real[patients == patient]
+            nearer.append(len(own) * _nearer_fraction(own, trained[:n], others[:n]))
+            least = min(least, n)
         return FloorValue(
-            _nearer_fraction(real[first], self.features["other"][:n], real[~first][:n]),
-            f"half of the held-out patients in place of the synthetic images, {n} images on each side",
-            n,
+            sum(nearer) / len(real),
+            f"each held-out patient in place of the synthetic images, against the others; {least} images or more on "
+            "each side",
+            least,
         )
+
+
+def _not_asked(patients: int) -> str:
+    """The beginning of the note where there are too few held-out patients for a judgement."""
+    if patients >= MIN_MEMORIZATION_PATIENTS:
+        return ""
+    return f"{NOT_ASKED}of {patients} held-out patient(s), fewer than {MIN_MEMORIZATION_PATIENTS}, it is chance; "
 
 
 def _nearer_fraction(queries: Features, train: Features, held_out: Features) -> float:

@@ -48,6 +48,8 @@ MEASURES: dict[str, Measure] = {
     "density": Measure("higher", "manifold"),
     "coverage": Measure("higher", "manifold", "percent"),
     "MS-SSIM": Measure("floor", "diversity"),
+    "pairwise distance": Measure("floor", "diversity"),
+    "nearest other distance": Measure("floor", "diversity"),
     "KS grey levels": Measure("lower", "plausibility"),
     "air fraction": Measure("floor", "plausibility", "percent"),
     "lung fraction": Measure("floor", "plausibility", "percent"),
@@ -80,7 +82,8 @@ MEASURES: dict[str, Measure] = {
 }
 PIXELS = "pixels"
 NOT_FINITE = "the result is not a finite number"
-# Begins the note of a row on which no rule may judge, because too little was measured for a judgement.
+# Begins the note of a row on which no rule may judge, because there is too little to judge by; then comes the reason,
+# up to a semicolon.
 NOT_ASKED = "not asked for: "
 NOTHING_SHOWN = "not measured: the synthetic images"
 # Printed in tenths of a percent, as those of plausibility.
@@ -93,9 +96,7 @@ CONDITION_GROUPS: tuple[Group, ...] = ("tumour", "detection", "subject")
 APART: tuple[Group, ...] = ("attack", *CONDITION_GROUPS)
 # Measures that need a feature network.
 FEATURE_MEASURES = tuple(
-    name
-    for name, measure in MEASURES.items()
-    if measure.group not in ("diversity", "plausibility", *APART)
+    name for name, measure in MEASURES.items() if measure.group not in ("diversity", "plausibility", *APART)
 )
 
 
@@ -164,6 +165,11 @@ class MetricRow:
         if display == "percent":
             return f"{value * 100:.{int(self.group == 'plausibility' or self.measure in TENTHS)}f}"
         return f"{value:.2f}" if abs(value if like is None else like) < 10 else f"{value:.1f}"
+
+
+def not_asked_for(row: MetricRow) -> str:
+    """Why no rule may judge by this row; "" where one may."""
+    return row.note.removeprefix(NOT_ASKED).partition(";")[0] if row.note.startswith(NOT_ASKED) else ""
 
 
 def difference_shown(one: MetricRow, other: MetricRow) -> bool:

@@ -9,11 +9,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from chestgan_core.evaluation.scoring.feature_metrics import COMPARED_SIZE, as_vectors
 from chestgan_core.evaluation.scoring.metric_rows import FloorValue, Measurement
 from chestgan_core.evaluation.scoring.sides import Sides
 from chestgan_core.imaging.windows import Window
 from chestgan_core.metrics.bootstrap import resampling
-from chestgan_core.metrics.diversity import pair_ms_ssim, scale_count
+from chestgan_core.metrics.diversity import median_interval, other_distances, pair_ms_ssim, scale_count
 from chestgan_core.metrics.plausibility import (
     BANDS,
     LUNG_AREA,
@@ -34,7 +35,7 @@ class PixelComparison:
     seed: int
 
     def diversity(self) -> dict[str, Measurement]:
-        """Mean MS-SSIM of random pairs."""
+        """Mean MS-SSIM of random pairs; distances between images of one side."""
         fake, real = (
             pair_ms_ssim(images, self.seed) for images in (self.sides.fake, self.sides.held_out.images)
         )
@@ -47,7 +48,40 @@ class PixelComparison:
                 f"{note}; no interval: synthetic images have no patients",
                 sd=_error(fake),
                 floor=FloorValue(float(real.mean()), floor_note, 2 * len(real), _error(real)),
-            )
+            ),
+            **self._distances(),
+        }
+
+    def _distances(self) -> dict[str, Measurement]:
+        """Mean distance of two images, and median distance to the nearest other one, beside those of real images."""
+        sides = (self.sides.fake, self.sides.held_out.images)
+        fake, real = (other_distances(as_vectors(images)) for images in sides)
+        n, size = len(fake.mean), min(self.sides.fake.shape[-1], COMPARED_SIZE)
+        kind, patients = self.sides.image_kind, resampling(self.sides.held_out.patients, self.seed)
+        note = f"Euclidean, in pixels of {size} x {size} images from -1 to 1"
+        held_out = f"the same of {n} held-out {kind} images of {patients.patients} patient(s)"
+        over = patients.means(real.mean).std() if patients.count > 1 else None
+        return {
+            "pairwise distance": Measurement(
+                float(fake.mean.mean()),
+                f"mean over all pairs of {n} images; {note}; no interval: synthetic images have no patients",
+                # Each image is in n - 1 pairs: twice the error of a mean over images (Hoeffding 1948).
+                sd=2 * (_error(fake.mean) or 0.0),
+                floor=FloorValue(
+                    float(real.mean.mean()), held_out, n, None if over is None else 2 * float(over)
+                ),
+            ),
+            "nearest other distance": Measurement(
+                float(np.median(fake.nearest)),
+                f"median over {n} images; {note}; 95 % over the images, as if the neighbours were fixed; only too small"
+                " a distance is bad",
+                interval=median_interval(fake.nearest),
+                floor=FloorValue(
+                    float(np.median(real.nearest)),
+                    f"{held_out}, where the nearest is mostly another slice of the same patient",
+                    n,
+                ),
+            ),
         }
 
     def plausibility(self) -> dict[str, Measurement]:

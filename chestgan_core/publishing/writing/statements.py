@@ -139,7 +139,10 @@ def _copies(provenance: Provenance) -> Iterator[str]:
         )
         gate = provenance.metrics.gate if provenance.metrics else None
         rule = gate and next((rule for rule in gate.rules if rule.check == "memorization"), None)
-        if gate and not rule:
+        apart = gate and next((one for one in gate.not_asked if one.check == "memorization"), None)
+        if apart:
+            yield f"No rule of the release gate judges this number: {apart.reason}."
+        elif gate and not rule:
             yield "No rule of the release gate limits this number."
         elif rule:
             yield f"Rule of the release gate: {rule.note}: {rule.state}. {HOLDS_BACK}"
