@@ -24,7 +24,7 @@ from chestgan_core.evaluation.scoring.sides import RealImages
 from chestgan_core.evaluation.thesis.measuring import RunDiscriminator, ThesisImages
 from chestgan_core.imaging.windows import WINDOWS, Unit, Window
 from chestgan_core.slices.other_patients import DistinctSlices
-from chestgan_core.slices.shards import read_shard, require_slices
+from chestgan_core.slices.shards import SliceRow, read_shard, require_slices
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.weights import load_discriminator
 
@@ -141,10 +141,10 @@ def evaluate_files(
     )
 
 
-def _read_real(paths: Sequence[Path]) -> tuple[Tensor, tuple[str, ...]]:
-    """(N, S, S) int16 of all shards, and the patient of each slice."""
+def _read_real(paths: Sequence[Path]) -> tuple[Tensor, tuple[SliceRow, ...]]:
+    """(N, S, S) int16 of all shards, and the row of each slice."""
     slices: list[Tensor] = []
-    patients: list[str] = []
+    rows: list[SliceRow] = []
     given = DistinctSlices()
     for path in paths:
         shard = read_shard(path)
@@ -154,13 +154,13 @@ def _read_real(paths: Sequence[Path]) -> tuple[Tensor, tuple[str, ...]]:
         if found != first:
             cause = f"holds {found} x {found} slices, the first file {first} x {first}"
             raise BadInput(path, cause, "normalize all files at one --size")
-        patients += [row.patient for row in shard.rows]
-    return torch.cat(slices), tuple(patients)
+        rows += shard.rows
+    return torch.cat(slices), tuple(rows)
 
 
-def _to_real(loaded: tuple[Tensor, tuple[str, ...]], window: Window) -> RealImages:
-    slices, patients = loaded
-    return RealImages(_to_images(slices, window), patients)
+def _to_real(loaded: tuple[Tensor, tuple[SliceRow, ...]], window: Window) -> RealImages:
+    slices, rows = loaded
+    return RealImages(_to_images(slices, window), tuple(row.patient for row in rows), rows=rows)
 
 
 def _read_slices(path: Path) -> tuple[Tensor, Window | None]:

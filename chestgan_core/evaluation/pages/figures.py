@@ -10,6 +10,7 @@ from pathlib import Path
 from chestgan_core.documents.blocks import Figure
 from chestgan_core.evaluation.pages.attack_chart import attacks_png
 from chestgan_core.evaluation.pages.charts import closest_pairs, feature_scatter, value_histogram
+from chestgan_core.evaluation.pages.group_charts import groups_png
 from chestgan_core.evaluation.pages.tumour_charts import (
     curve_png,
     examples_png,
@@ -31,6 +32,7 @@ CONTACT_SHEET, HISTOGRAM, SCATTER, CLOSEST = (
     "closest-to-training.png",
 )
 SUBJECTS = "synthetic-patient.png"
+GROUPS = "groups.png"
 ATTACKS = "attacks.png"
 PLACED, PAIRS, FROC, FEW_PATIENTS = (
     "tumours.png",
@@ -68,6 +70,8 @@ def draw_figures(report: MetricReport, folder: Path) -> dict[str, bytes]:
         closest_pairs(pictures.closest, image_kind, folder / CLOSEST)
     if pictures.attacks and report.attacks:
         (folder / ATTACKS).write_bytes(attacks_png(pictures.attacks, report.attacks.best))
+    if report.groups and report.groups.groupings:
+        (folder / GROUPS).write_bytes(groups_png(report.groups))
     for name, png in _of_conditions(report).items():
         (folder / name).write_bytes(png)
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

@@ -28,6 +28,7 @@ from chestgan_core.documents.html import as_html
 from chestgan_core.documents.pdf import as_pdf
 from chestgan_core.evaluation.pages.attack_page import attack_blocks
 from chestgan_core.evaluation.pages.figures import chart_blocks, closest_blocks, draw_figures, sheet_block
+from chestgan_core.evaluation.pages.group_page import group_blocks
 from chestgan_core.evaluation.pages.sentences import cautions, ended_by_clock, sentence
 from chestgan_core.evaluation.pages.tumour_page import tumour_blocks
 from chestgan_core.evaluation.pages.verdict import bare, gate_table, headlines, tumour_headlines, verdict
@@ -130,6 +131,7 @@ def _document(report: ReportPayload, figures: Mapping[str, bytes], training: Map
             Section("In words", tuple(_in_words(rows, image_kind))),
             Section("Reader study", tuple(_reader_study(report.reader_study, report.row("coverage")))),
             Section("Measures", tuple(_measures(of_images, image_kind))),
+            Section("By groups of patients", tuple(group_blocks(report, figures))),
             Section("What was asked of the images", tuple(tumour_blocks(report, figures))),
             Section("Values and features", tuple(_charts(chart_blocks(report, figures)))),
             Section("Repeated from training?", tuple(closest_blocks(figures))),

@@ -18,6 +18,7 @@ from chestgan_core.config.dataset import ImageKind
 from chestgan_core.errors import NotAvailable
 from chestgan_core.evaluation.scoring.closest import closest_to_training
 from chestgan_core.evaluation.scoring.feature_metrics import FeatureComparison, Features
+from chestgan_core.evaluation.scoring.group_metrics import measure_groups
 from chestgan_core.evaluation.scoring.metric_report import MetricReport, Pictures
 from chestgan_core.evaluation.scoring.metric_rows import FEATURE_MEASURES, PIXELS, MetricRow, RowContext
 from chestgan_core.evaluation.scoring.pixel_metrics import PixelComparison
@@ -158,6 +159,11 @@ def evaluate(
             first,
             closest_to_training(sides),
             further=sides.further,
+        ),
+        groups=None
+        if first is None
+        else measure_groups(
+            sides, _comparable(first, first_features), first.id, seed, hounsfield=window.unit == "HU"
         ),
     )
 

@@ -13,6 +13,7 @@ from chestgan_core.config.dataset import ImageKind
 from chestgan_core.evaluation.reader_study import ReaderStudyBlock
 from chestgan_core.evaluation.scoring.attack_block import AttackBlock
 from chestgan_core.evaluation.scoring.gate import GateResult
+from chestgan_core.evaluation.scoring.group_block import GroupBlock
 from chestgan_core.evaluation.scoring.metric_rows import APART, CONDITION_GROUPS, PIXELS, MetricRow
 from chestgan_core.evaluation.scoring.provenance import DataFacts, RunFacts
 from chestgan_core.evaluation.scoring.tumour_block import TumourBlock
@@ -40,7 +41,8 @@ class ReportPayload:
     source_title: title of the real data. image_kind: the word for one of its images. resolution: pixels per side.
     provenance: printed as it is. gate, data, run: None for a report on files. reader_study: what people saw in
     images of the same generator; None where no study of them has a result. tumours: of an experiment that places them.
-    attacks: what membership attacks found; None where none were run.
+    attacks: what membership attacks found; None where none were run. groups: how well each group of patients is
+    covered; None where nothing is known of the images, or they are of one patient.
     """
 
     source_title: str
@@ -59,6 +61,7 @@ class ReportPayload:
     reader_study: ReaderStudyBlock | None = None
     tumours: TumourBlock | None = None
     attacks: AttackBlock | None = None
+    groups: GroupBlock | None = None
     kind: Literal["metric-report"] = "metric-report"
 
     def row(self, measure: str) -> MetricRow | None:
@@ -71,7 +74,7 @@ class ReportPayload:
         values["window"] = asdict(self.window)
         values["rows"] = [asdict(row) for row in self.rows]
         values["extractors"] = [asdict(extractor) for extractor in self.extractors]
-        for name in ("thesis", "gate", "data", "run", "reader_study", "tumours", "attacks"):
+        for name in ("thesis", "gate", "data", "run", "reader_study", "tumours", "attacks", "groups"):
             values[name] = None if values[name] is None else asdict(values[name])
         return values
 

@@ -179,4 +179,5 @@ def _slices(
 
 def _real(loaded: LoadedSlices, experiment: Experiment) -> RealImages:
     numbers = [] if loaded.classes is None else loaded.classes.tolist()
-    return RealImages(loaded.images, loaded.patients, tuple(experiment.classes[at] for at in numbers))
+    classes = tuple(experiment.classes[at] for at in numbers)
+    return RealImages(loaded.images, loaded.patients, classes, loaded.rows)

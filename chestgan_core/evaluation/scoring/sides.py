@@ -5,7 +5,7 @@ different patients, whose distance is the floor.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -18,17 +18,22 @@ from chestgan_core.slices.other_patients import Side, require_other_patients
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from chestgan_core.slices.shards import SliceRow
+
 # With fewer images on a side, nearest neighbours mean nothing.
 MIN_IMAGES = 8
 
 
 @dataclass(frozen=True)
 class RealImages:
-    """images: (N, 1, H, W) float32 in [-1, 1]; patients: N keys, the patient of each; classes: N names, or empty."""
+    """images: (N, 1, H, W) float32 in [-1, 1]; patients: N keys, the patient of each; classes: N names, or empty. rows:
+    what else is known of each, or empty.
+    """
 
     images: "Tensor"
     patients: tuple[str, ...]
     classes: tuple[str, ...] = ()
+    rows: "tuple[SliceRow, ...]" = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.patients):
@@ -37,8 +42,9 @@ class RealImages:
     def subset(self, indices: Sequence[int]) -> Self:
         """The images at these indices."""
         classes = tuple(self.classes[index] for index in indices) if self.classes else ()
+        rows = tuple(self.rows[index] for index in indices) if self.rows else ()
         return type(self)(
-            self.images[list(indices)], tuple(self.patients[index] for index in indices), classes
+            self.images[list(indices)], tuple(self.patients[index] for index in indices), classes, rows
         )
 
 
@@ -61,7 +67,7 @@ class Sides:
     """held_out and fake: equally many. fake_classes: the class that each was generated for, or empty.
 
     other: images of training patients, at most as many; or None. trained: all images of training patients, from which
-    `other` was drawn.
+    `other` was drawn. further: synthetic images that were not drawn.
     """
 
     held_out: RealImages
@@ -70,6 +76,7 @@ class Sides:
     other: RealImages | None
     trained: "Tensor | None"
     image_kind: ImageKind
+    further: "Tensor"
 
     @property
     def groups(self) -> dict[str, "Tensor"]:
@@ -130,7 +137,8 @@ def draw_sides(
     rng = np.random.default_rng(seed)
     count = min(len(held_out.images), len(fake), images)
     drawn = held_out.subset(_draw(len(held_out.images), count, rng))
-    of_fake = _draw(len(fake), count, rng)
+    of_fake = _draw(len(fake), len(fake), rng)
+    of_fake, rest = of_fake[:count], of_fake[count:]
     other = None
     if reference is not None:
         other = reference.subset(_draw(len(reference.images), min(count, len(reference.images)), rng))
@@ -141,6 +149,7 @@ def draw_sides(
         other=other,
         trained=None if reference is None else reference.images,
         image_kind=image_kind,
+        further=fake[rest],
     )
 
 
