@@ -59,14 +59,15 @@ def _add_evaluate(commands: Commands) -> None:
     add_files(
         parser,
         "--reference",
-        "slices of other real patients, usually those trained on: their distance to --real is the floor (default: "
-        "--real is split by patient)",
+        "slices of other real patients, usually those trained on: their distance to --real is the floor, and attacks"
+        " try to tell them from --real (default: --real is split by patient, and nothing is attacked)",
     )
     parser.add_argument(
         "--discriminator",
         type=Path,
         metavar="FOLDER",
-        help="folder of the training that made --fake, for the accuracies that the thesis system reports",
+        help="folder of the training that made --fake: its discriminator is attacked, and has the accuracies that the "
+        "thesis system reports",
     )
     parser.add_argument(
         "--source-title", metavar="TEXT", help="title of the real data, as the report prints it"

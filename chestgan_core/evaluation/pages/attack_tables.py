@@ -12,11 +12,11 @@ def attack_table(block: AttackBlock) -> Table:
     head = (
         "attack",
         "AUC by patient",
-        "control",
-        "found at 1% false, by patient",
+        "control by patient",
+        "patients found at 1% false",
         "AUC by slice",
-        "control",
-        "found at 1% false, by slice",
+        "control by slice",
+        "slices found at 1% false",
     )
     ordered = sorted(block.results, key=lambda one: -one.by_patient.auc.value)
     lines = (*(_line(one, one.title) for one in ordered), _line(block.blind, block.blind.title))
@@ -31,8 +31,8 @@ def attack_notes(block: AttackBlock) -> list[Block]:
     blocks: list[Block] = [
         Paragraph(
             "AUC: how often a patient (slice) that was trained on scores above one that was not; 0.5 is chance. The"
-            " score of a patient is the mean of its slices, and all patients count the same. In brackets: 95 % intervals"
-            f" over the patients of both sides, {level}, because the best is picked. Found, by patient:"
+            " score of a patient is the mean of its slices, and all patients count the same. In brackets: 95 %"
+            f" intervals over the patients of both sides, {level}, because the best is picked. Found, by patient:"
             f" {block.true_positives_said}. The control is the same attack with {kind} patients who were not trained on"
             " in place of those who were: it must be at chance. So must the last line, an attack that knows nothing of"
             " the generator: where it is not, the patients trained on differ from the others for other reasons.",

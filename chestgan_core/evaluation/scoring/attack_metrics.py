@@ -5,7 +5,7 @@ and curves of the attacks. An attack that cannot be run is left out with the rea
 rows without a value, which no rule judges.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ from chestgan_core.evaluation.scoring.attack_block import (
     Found,
     Space,
 )
-from chestgan_core.evaluation.scoring.attack_sides import AttackSides, KnownImages, attack_sides
+from chestgan_core.evaluation.scoring.attack_sides import MAX_IMAGES, AttackSides, KnownImages, attack_sides
 from chestgan_core.evaluation.scoring.feature_metrics import Features, as_vectors
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.metric_rows import NOT_ASKED, FloorValue, Measurement, RowContext
@@ -93,7 +93,7 @@ def with_attacks(
     images: int,
     seed: int,
     snapshot: str = "",
-    more: Tensor | None = None,
+    more: Callable[[], Tensor] | None = None,
 ) -> MetricReport:
     """The report with what attacks found.
 
@@ -106,7 +106,7 @@ def with_attacks(
         images: Maximum of each real side.
         seed: Of every random draw.
         snapshot: Version of the training set.
-        more: Further synthetic images as published, (M, 1, R, R).
+        more: Makes further synthetic images as published, (M, 1, R, R); called where there are enough patients.
     """
     sides = attack_sides(trained, held_out, images, seed)
     split = report.rows[0].split if report.rows else ""
@@ -114,8 +114,9 @@ def with_attacks(
         context = RowContext(INSTRUMENT, (0, 0), split, snapshot, seed)
         absent = {name: Measurement(None, f"{NOT_ASKED}{sides}") for name in (AUC, TRUE_POSITIVES)}
         return replace(report, rows=(*report.rows, *context.rows(lambda: absent)))
-    fake = report.pictures.grey["synthetic"]
-    attacked = _Attacked(report, sides, fake if more is None else torch.cat([fake, more]), features_of)
+    compared, further = report.pictures.grey["synthetic"], report.pictures.further
+    fake = torch.cat([some for some in (compared, further, more() if more else None) if some is not None])
+    attacked = _Attacked(report, sides, fake[: max(len(compared), MAX_IMAGES)], features_of)
     counts = (len(sides.members) + len(sides.others), len(attacked.fake))
     context = RowContext(INSTRUMENT, counts, split, snapshot, seed)
     judged: list[tuple[AttackBlock, tuple[AttackCurves, ...]]] = []

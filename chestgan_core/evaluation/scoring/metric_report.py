@@ -25,6 +25,7 @@ class Pictures:
     (n, d) of `extractor`, the first available one; {} without one. closest: the synthetic images most similar to a
     training image; None where no training images were given. tumours: of an experiment that places them. subjects:
     of one that is told positions. attacks: ROC curves of membership attacks, where some were run.
+    further: synthetic images that were given and not compared.
     """
 
     samples: dict[str, "Tensor"]
@@ -35,6 +36,7 @@ class Pictures:
     tumours: "TumourPictures | None" = None
     subjects: "SubjectPictures | None" = None
     attacks: "tuple[AttackCurves, ...]" = ()
+    further: "Tensor | None" = None
 
 
 @dataclass(frozen=True, kw_only=True)
