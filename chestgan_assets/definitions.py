@@ -33,6 +33,12 @@ from chestgan_assets.automation.new_series import new_series_sensor
 from chestgan_assets.automation.patient_partitions import patient_partitions_sensor
 from chestgan_assets.automation.retraining import retraining_sensor
 from chestgan_assets.automation.study_requests import hyperparameter_study_sensor
+from chestgan_assets.automation.tuned_experiments import tuned_experiments_sensor
+from chestgan_assets.automation.tuned_steps import (
+    tuned_publication_sensor,
+    tuned_report_sensor,
+    tuned_training_sensor,
+)
 from chestgan_assets.automation.webhook_messages import (
     run_failure_webhook_sensor,
     synthetic_set_webhook_sensor,
@@ -96,6 +102,10 @@ defs = dg.Definitions(
         new_series_sensor,
         retraining_sensor,
         hyperparameter_study_sensor,
+        tuned_experiments_sensor,
+        tuned_training_sensor,
+        tuned_report_sensor,
+        tuned_publication_sensor,
         run_failure_webhook_sensor,
         synthetic_set_webhook_sensor,
         publication_automation_sensor,

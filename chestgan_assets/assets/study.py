@@ -195,7 +195,9 @@ def commit_study(
         "pruned": manifest.pruned,
         "lost attempts": manifest.failed,
         "tuned experiment": dg.MetadataValue.md(
-            f"Reload the code location, then materialize the partition `{name}`." if best else "none"
+            f"`{name}`: a partition once the code location is reloaded, by hand or by `tuned_experiments_sensor`."
+            if best
+            else "none"
         ),
         "training set": manifest.training_set,
         "extractor": manifest.extractor,

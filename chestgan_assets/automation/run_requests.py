@@ -18,15 +18,29 @@ from chestgan_core.errors import ChestganError
 Step: TypeAlias = Callable[[str, dict[str, str]], tuple[dg.RunRequest | None, str]]
 
 
-def run_request(key: str, partition: str, job: str | None = None) -> dg.RunRequest:
-    """key: what is requested and for which state; Dagster launches a key once. job: for sensors with several jobs."""
-    return dg.RunRequest(run_key=key, job_name=job, partition_key=partition, tags={REQUEST_KEY_TAG: key})
+def run_request(
+    key: str, partition: str, job: str | None = None, assets: Sequence[str] | None = None
+) -> dg.RunRequest:
+    """key: what is requested and for which state; Dagster launches a key once. job: for sensors with several jobs.
+    assets: of the job, only these.
+    """
+    return dg.RunRequest(
+        run_key=key,
+        job_name=job,
+        partition_key=partition,
+        tags={REQUEST_KEY_TAG: key},
+        asset_selection=None if assets is None else [dg.AssetKey(name) for name in assets],
+    )
 
 
 def latest_run(instance: dg.DagsterInstance, key: str) -> dg.DagsterRun | None:
     """The newest run with this request key."""
     records = instance.get_run_records(dg.RunsFilter(tags={REQUEST_KEY_TAG: key}), limit=1)
     return records[0].dagster_run if records else None
+
+
+# How a run ended without its result, in words.
+ENDED_BADLY = {dg.DagsterRunStatus.FAILURE: "failed", dg.DagsterRunStatus.CANCELED: "was canceled"}
 
 
 def for_each_experiment(

@@ -6,13 +6,19 @@ Input: the newest reports. Output: run requests of hyperparameter_study_job, one
 import dagster as dg
 
 from chestgan_assets.automation.partition_runs import IN_FLIGHT
-from chestgan_assets.automation.run_requests import for_each_experiment, run_request
+from chestgan_assets.automation.run_requests import (
+    ENDED_BADLY,
+    for_each_experiment,
+    latest_run,
+    run_request,
+)
 from chestgan_assets.jobs.asset_jobs import hyperparameter_study_job
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.resources import StoreResource
 from chestgan_assets.tags import PARTITION_TAG
 from chestgan_core.evaluation.thresholds import PASSED, Thresholds, newest_payload, shortfall, thresholds
 from chestgan_core.store.store import Store
+from chestgan_core.tuning.tuned import tuned_name
 
 NO_REPORT = "no report yet"
 
@@ -20,13 +26,15 @@ NO_REPORT = "no report yet"
 @dg.sensor(
     job=hyperparameter_study_job,
     minimum_interval_seconds=600,
-    description="Starts a hyperparameter study of experiments whose report does not pass. Off by default.",
+    description="Starts a hyperparameter study of experiments whose report does not pass. Costs 20 short trainings. "
+    "Off by default.",
 )
 def hyperparameter_study_sensor(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
     """Starts a hyperparameter study of experiments whose report does not pass.
 
     One study at a time. The cursor holds per experiment the training set for which a study was requested: another study
-    on the same slices would repeat the search. Experiments that come from a study are not studied again.
+    on the same slices would repeat the search. Experiments that come from a study are not studied again, so that no
+    study leads to the next.
     """
     opened, limits = store.open(), thresholds()
     names = [name for name, experiment in EXPERIMENTS.items() if experiment.provenance is None]
@@ -34,7 +42,7 @@ def hyperparameter_study_sensor(context: dg.SensorEvaluationContext, store: Stor
 
     def step(name: str, requested: dict[str, str]) -> tuple[dg.RunRequest | None, str]:
         nonlocal busy
-        request, reason = _next(opened, name, limits, requested, busy)
+        request, reason = _next(context.instance, opened, name, limits, requested, busy)
         busy = busy or (name if request else "")
         return request, reason
 
@@ -50,7 +58,12 @@ def _study_in_flight(instance: dg.DagsterInstance) -> str:
 
 
 def _next(
-    store: Store, experiment: str, limits: Thresholds, requested: dict[str, str], busy: str
+    instance: dg.DagsterInstance,
+    store: Store,
+    experiment: str,
+    limits: Thresholds,
+    requested: dict[str, str],
+    busy: str,
 ) -> tuple[dg.RunRequest | None, str]:
     """The study of one experiment, or why there is none. Writes into requested. busy: whose study is in flight."""
     report = newest_payload(store, experiment)
@@ -60,12 +73,20 @@ def _next(
     if not short:
         return None, why
     training_set = str(report.provenance["training set"])
-    if requested.get(experiment) == training_set:
-        return (
-            None,
-            f"{why}; a study on {training_set} was already requested, its results are for a person to judge",
-        )
+    key = f"study:{experiment}:{training_set}"
+    run = latest_run(instance, key)
+    if run is not None or requested.get(experiment) == training_set:
+        return None, f"{why}; a study on {training_set} was already requested{_outcome(run, experiment)}"
     if busy:
         return None, f"{why}; waits for the study of {busy}"
     requested[experiment] = training_set
-    return run_request(f"study:{experiment}:{training_set}", experiment), f"{why}; study requested"
+    return run_request(key, experiment), f"{why}; study requested"
+
+
+def _outcome(run: dg.DagsterRun | None, experiment: str) -> str:
+    """What became of a study that was requested, as the end of a sentence."""
+    if run is not None and run.status in ENDED_BADLY:
+        return f", and its run {ENDED_BADLY[run.status]}: start it by hand, it goes on where it ended"
+    if run is not None and run.status is dg.DagsterRunStatus.SUCCESS:
+        return f"; what it found is {tuned_name(experiment)}"
+    return ""

@@ -21,6 +21,7 @@ from types import FrameType
 
 import dagster as dg
 
+from chestgan_assets.automation.webserver import VARIABLE as UI_ADDRESS
 from chestgan_assets.local import portal, supervisor
 from chestgan_assets.local.installation import (
     ROOT,
@@ -162,6 +163,7 @@ def _servers(installed: Installation, lock: int, webhook: Mapping[str, str]) -> 
         environment = {
             **installed.environment,
             **webhook,
+            UI_ADDRESS: os.environ.get(UI_ADDRESS) or ADDRESS,
             "TMPDIR": str(temporary),
             "CHESTGAN_UI_OWN_ACCOUNT": os.environ.get("CHESTGAN_UI_OWN_ACCOUNT") or "yes",
         }

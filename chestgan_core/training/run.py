@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from chestgan_core.config.experiment import Experiment, parse_experiment
-from chestgan_core.errors import BadCheckpoint, BadExperiment, Forgotten, NotInStore
+from chestgan_core.config.experiment import Experiment
+from chestgan_core.errors import BadCheckpoint, Forgotten, NotInStore
 from chestgan_core.layouts.table import LayoutTable
 from chestgan_core.local.parquet import read_parquet
 from chestgan_core.slices.training_set import TrainingSet, open_training_set
@@ -34,7 +34,13 @@ from chestgan_core.training.loop import (
     train,
 )
 from chestgan_core.training.records import HISTORY_FILE, VALIDATION_FILE
-from chestgan_core.training.run_manifest import GENERATOR_FILE, RunManifest, read_run_manifest, run_name_of
+from chestgan_core.training.run_manifest import (
+    GENERATOR_FILE,
+    RunManifest,
+    read_run_manifest,
+    run_name_of,
+    trained_as,
+)
 from chestgan_core.training.schedule import Budget
 from chestgan_core.training.validation import KidScorer, TrainingCollapsed, open_validator
 from chestgan_core.training.weights import (
@@ -140,22 +146,13 @@ def newest_run(store: Store, experiment: Experiment) -> tuple[str, Artefact]:
             what, "has no finished training", "materialize generator_checkpoint first"
         ) from error
     run = store.read_manifest(keys.run_manifest(experiment.name, name))
-    if not _trained_as(run, experiment):
+    if not trained_as(run.manifest.get("experiment"), experiment):
         raise NotInStore(
             what,
             f"its newest run, {name}, was trained with other settings",
             "materialize generator_checkpoint",
         )
     return name, run
-
-
-def _trained_as(run: Artefact, experiment: Experiment) -> bool:
-    """Whether what decides the weights is the same now."""
-    try:
-        trained = parse_experiment(dict(run.manifest["experiment"]), experiment.name, run.manifest_key)
-    except (BadExperiment, KeyError, TypeError, ValueError):
-        return False  # of a version with other fields
-    return trained.fingerprint() == experiment.fingerprint()
 
 
 def fetch_generator(store: Store, run: Artefact, folder: Path, device: torch.device) -> LoadedGenerator:

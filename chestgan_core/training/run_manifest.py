@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from chestgan_core.errors import DamagedObject, NotInStore
+from chestgan_core.config.experiment import Experiment, parse_experiment
+from chestgan_core.errors import BadExperiment, DamagedObject, NotInStore
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, content_version, parse_typed
 from chestgan_core.store.store import Store
@@ -58,6 +59,17 @@ def runs_of(store: Store, experiment: str) -> list[str]:
     except (NotInStore, DamagedObject):
         return listed
     return sorted(listed, key=lambda key: key != current)
+
+
+def trained_as(fields: Any, experiment: Experiment) -> bool:
+    """Whether what decides the weights is the same now. fields: of the experiment, as the manifest of a run has
+    them.
+    """
+    try:
+        trained = parse_experiment(dict(fields), experiment.name, f"a run of {experiment.name}")
+    except (BadExperiment, TypeError, ValueError):
+        return False  # of a version with other fields
+    return trained.fingerprint() == experiment.fingerprint()
 
 
 def generator_sha256(run: Artefact) -> str:

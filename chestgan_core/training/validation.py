@@ -12,7 +12,7 @@ from torch import Tensor
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import ChestganError
-from chestgan_core.metrics.distances import kid
+from chestgan_core.metrics.distances import Kid, kid
 from chestgan_core.metrics.feature_extractors import Extractor, open_extractor
 from chestgan_core.slices.marks import SliceMarks
 from chestgan_core.training.checkpoint import Best, TrainingState
@@ -48,7 +48,11 @@ class Validator:
 
     def __call__(self, images: Tensor) -> float:
         """KID of images (n, 1, R, R) float32 in [-1, 1], not times 1000."""
-        return kid(self._real, self._extractor.features(images, label=None), self._seed).value
+        return self.score(images).value
+
+    def score(self, images: Tensor) -> Kid:
+        """The same with its standard error."""
+        return kid(self._real, self._extractor.features(images, label=None), self._seed)
 
 
 def open_validator(

@@ -73,9 +73,11 @@ class StudySlices:
 
     def inputs(self, plan: StudyPlan, device: torch.device, folder: Path) -> TrialInputs:
         """For the trials of this process. folder: scratch."""
-        return TrialInputs(self.train, self.validator(plan.score_images, device), device, folder)
+        return TrialInputs(self.train, self.validator(plan.score_images, device).score, device, folder)
 
     def _extractor(self, device: torch.device) -> Extractor:
         if device not in self._extractors:
-            self._extractors[device] = open_extractor(self._experiment.evaluation.extractor, device)
+            experiment = self._experiment
+            extractor = open_extractor(experiment.evaluation.extractor, device, experiment.display_window)
+            self._extractors[device] = extractor
         return self._extractors[device]

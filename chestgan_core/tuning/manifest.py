@@ -15,16 +15,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrialManifest:
-    """One trial. kid: None for a pruned trial, not times 1000. drawn: its values by path."""
+    """One trial. kid: None for a pruned trial. error: its standard error. Neither is times 1000. drawn: its values by
+    path.
+    """
 
     trial: int
     kid: float | None
     drawn: dict[str, Value]
+    error: float | None = None
 
     @classmethod
     def of(cls, row: "TrialRow | None") -> Self | None:
         """The manifest of a row, if there is one."""
-        return None if row is None else cls(row.number, row.kid, row.drawn)
+        return None if row is None else cls(row.number, row.kid, row.drawn, row.error)
 
 
 @dataclass(frozen=True)

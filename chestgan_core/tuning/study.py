@@ -27,8 +27,9 @@ from chestgan_core.tuning.storage import VARIABLE, quiet, unreachable
 
 # User attributes of a study. opened: seconds since 1970, last time; callers: the names under which it was last opened.
 PLAN, FLOOR, CALLERS, OPENED = "plan", "floor", "callers", "opened"
-# User attributes of a trial: whether it is the unchanged experiment; why it ended before its budget; images; seconds.
-INITIAL, REASON, IMAGES_SEEN, SECONDS = "initial", "reason", "images_seen", "seconds"
+# User attributes of a trial: whether it is the unchanged experiment; why it ended before its budget; images; seconds;
+# the standard error of its KID.
+INITIAL, REASON, IMAGES_SEEN, SECONDS, ERROR = "initial", "reason", "images_seen", "seconds", "error"
 NOT_NEEDED = "not needed"  # a reason: another worker took the last place
 # Prefix of a step's name in the attributes of a study: what the step used.
 USAGE = "usage of "

@@ -5,6 +5,7 @@ In: the table of a study. Out: sentences and short texts, for pages and terminal
 
 from optuna.trial import TrialState
 
+from chestgan_core.tuning.gain import error_of_difference, needed_gain
 from chestgan_core.tuning.space import Value
 from chestgan_core.tuning.study import OpenStudy, counts, explained
 from chestgan_core.tuning.table import MIN_TRIALS_FOR_IMPORTANCE, StudyTable, TrialRow
@@ -35,6 +36,14 @@ def summary(table: StudyTable) -> list[str]:
         lines.append(
             f"The unchanged experiment scored {kid(initial.kid)} x 1000: the best trial is {lower:.0%} lower."
         )
+        error = error_of_difference(best.error, initial.error)
+        if error is not None and initial.kid - (best.kid or 0.0) <= (
+            chance := needed_gain(error, len(table.rows))
+        ):
+            lines.append(
+                f"That may be chance: the best of {len(table.rows)} equally good trials may score up to "
+                f"{1000 * chance:.1f} x 1000 lower, as so few images are scored."
+            )
     lines.append(
         f"{image_kind.capitalize()} slices of other patients score {kid(floor)} x 1000, which no generator can be "
         "expected to beat without copying."

@@ -20,6 +20,7 @@ from chestgan_core.tuning.plan import StudyPlan
 from chestgan_core.tuning.space import Choice, Integer, Value
 from chestgan_core.tuning.storage import quiet
 from chestgan_core.tuning.study import (
+    ERROR,
     IMAGES_SEEN,
     INITIAL,
     NOT_NEEDED,
@@ -43,9 +44,9 @@ class TrialRow:
     """One trial.
 
     kid: of the generator that the trial kept; None for a pruned trial. validations: the KID of each validation, in
-    order. Neither is times 1000. steps: when each was, in parts of the budget: the plan's number of validations is the
-    whole. drawn: values by path. reason: why it was pruned, else "". initial: whether it is the unchanged experiment.
-    attempts: 1, or more where processes died.
+    order. error: standard error of kid, as if images were independent. None of them is times 1000. steps: when each
+    was, in parts of the budget: the plan's number of validations is the whole. drawn: values by path. reason: why it
+    was pruned, else "". initial: whether it is the unchanged experiment. attempts: 1, or more where processes died.
     """
 
     number: int
@@ -58,6 +59,7 @@ class TrialRow:
     attempts: int
     images_seen: int
     seconds: float
+    error: float | None = None
 
     @property
     def lowest_kid(self) -> float | None:
@@ -108,6 +110,7 @@ class StudyTable:
                 ["pruned" if row.kid is None else "complete" for row in self.rows], pa.string()
             ),
             "kid": pa.array([row.kid for row in self.rows], pa.float64()),
+            "error": pa.array([row.error for row in self.rows], pa.float64()),
             "validations": pa.array([list(row.validations) for row in self.rows], pa.list_(pa.float64())),
             "steps": pa.array([list(row.steps) for row in self.rows], pa.list_(pa.int64())),
             "reason": pa.array([row.reason for row in self.rows], pa.string()),
@@ -155,6 +158,7 @@ def row_of(trial: FrozenTrial) -> TrialRow:
         attempts=1 + len(RetryHeartbeatStaleTrialCallback.retry_history(trial)),
         images_seen=int(attrs.get(IMAGES_SEEN, 0)),
         seconds=float(attrs.get(SECONDS, 0.0)),
+        error=float(attrs[ERROR]) if complete and ERROR in attrs else None,
     )
 
 

@@ -15,18 +15,22 @@ from typing import NoReturn, TypeAlias
 import optuna
 import torch
 from optuna.trial import Trial, TrialState
+from torch import Tensor
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
+from chestgan_core.metrics.distances import Kid
 from chestgan_core.training.data import LoadedSlices
 from chestgan_core.training.loop import TrainingCallbacks, TrainingDiverged, TrainingOutcome, train
 from chestgan_core.training.schedule import Budget
-from chestgan_core.training.validation import KidScorer, TrainingCollapsed
+from chestgan_core.training.validation import TrainingCollapsed
 from chestgan_core.tuning.plan import StudyPlan
 from chestgan_core.tuning.space import Choice, Number, Value
-from chestgan_core.tuning.study import IMAGES_SEEN, INITIAL, NOT_NEEDED, REASON, SECONDS
+from chestgan_core.tuning.study import ERROR, IMAGES_SEEN, INITIAL, NOT_NEEDED, REASON, SECONDS
 
 Objective: TypeAlias = Callable[[Trial], float]
+# Images (n, 1, R, R) float32 in [-1, 1] to a KID with its standard error.
+Score: TypeAlias = Callable[[Tensor], Kid]
 
 
 class TrialNotNeeded(Exception):
@@ -35,10 +39,12 @@ class TrialNotNeeded(Exception):
 
 @dataclass(frozen=True)
 class TrialInputs:
-    """What all trials of a study use. slices: to train on. folder: for the files of the running trial."""
+    """What all trials of a study use. slices: to train on. score: of the images of a validation. folder: for the files
+    of the running trial.
+    """
 
     slices: LoadedSlices
-    scorer: KidScorer
+    score: Score
     device: torch.device
     folder: Path
 
@@ -115,20 +121,38 @@ def _train(trial: Trial, plan: StudyPlan, experiment: Experiment, inputs: TrialI
             _prune(trial, f"worse than other trials at validation {step} of {plan.validations}")
 
     folder = inputs.folder / f"trial-{trial.number}"
+    scorer = _LowestKid(inputs.score)
     try:
-        return train(
+        outcome = train(
             experiment,
             inputs.slices,
             folder,
             inputs.device,
             budget,
-            inputs.scorer,
+            scorer,
             TrainingCallbacks(on_validation=on_validation),
             plan.validations,
             pictures=False,
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    if scorer.lowest is not None:
+        trial.set_user_attr(ERROR, scorer.lowest.sd)
+    return outcome
+
+
+class _LowestKid:
+    """A KidScorer that remembers the lowest KID: the one that becomes the score of the trial."""
+
+    def __init__(self, score: Score) -> None:
+        self._score = score
+        self.lowest: Kid | None = None
+
+    def __call__(self, images: Tensor) -> float:
+        found = self._score(images)
+        if self.lowest is None or found.value < self.lowest.value:
+            self.lowest = found
+        return found.value
 
 
 @dataclass

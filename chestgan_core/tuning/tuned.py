@@ -2,21 +2,22 @@
 
 In: the trials of a study. Out: its YAML file with its provenance; the pointer in the store that holds all tuned
 experiments; on each machine their files, beside the shipped ones. Imports nothing heavy: the pipeline reads the pointer
-when it loads.
+when it loads, and its sensors at each tick.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chestgan_core.config.experiment import Experiment, Provenance, tuned_folder
-from chestgan_core.config.yaml_text import write_yaml
-from chestgan_core.errors import BadInput, NotInStore
+from chestgan_core.config.experiment import Experiment, Provenance, parse_experiment, tuned_folder
+from chestgan_core.config.yaml_text import BadYaml, read_yaml, write_yaml
+from chestgan_core.errors import BadExperiment, BadInput, NotInStore
 from chestgan_core.local.files import file_error, replacing
 from chestgan_core.local.json_text import parse_json
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import AGAIN
 from chestgan_core.store.store import Store
+from chestgan_core.tuning.gain import error_of_difference
 
 if TYPE_CHECKING:
     from chestgan_core.tuning.table import StudyTable
@@ -42,11 +43,15 @@ def tuned_experiment(table: "StudyTable") -> Experiment:
         )
     # Trial 0 keeps the experiment's values where these lie outside of the space.
     found = plan.space.experiment(plan.experiment, best.drawn, f"trial {best.number}")
+    initial = table.initial
     provenance = Provenance(
         experiment=plan.experiment.name,
         study=plan.study,
         trial=best.number,
+        trials=len(table.rows),
         kid=best.kid,
+        initial=None if initial is None else initial.kid,
+        error=error_of_difference(best.error, None if initial is None else initial.error),
         floor=table.floor.kid,
         extractor=table.floor.extractor,
         images=table.floor.images,
@@ -94,18 +99,36 @@ def publish_tuned(store: Store, experiment: Experiment) -> None:
     store.change_pointer(keys.tuned_experiments(), add)
 
 
-def fetch_tuned(store: Store) -> list[str]:
-    """Make the files in tuned_folder() those of the store; returns their names. Sends one request.
-
-    Raises StoreError, BadInput (the local folder cannot be written).
-    """
+def stored_tuned(store: Store) -> dict[str, str]:
+    """The tuned experiments of the store, name -> YAML. Sends one request. Raises StoreError, DamagedObject."""
     try:
         texts = parse_json(
             store.get_bytes(keys.tuned_experiments()), store.uri(keys.tuned_experiments()), AGAIN
         )
     except NotInStore:
-        texts = {}
-    files = {f"{keys.checked_name(name)}.yaml": str(text) for name, text in texts.items()}
+        return {}
+    return {keys.checked_name(name): str(text) for name, text in texts.items()}
+
+
+def parse_tuned(name: str, text: str) -> Experiment:
+    """A tuned experiment of the store. Raises BadExperiment: this version cannot use it, or no study wrote it."""
+    where = f"experiment {name}"
+    try:
+        fields = read_yaml(text).values
+    except BadYaml as error:
+        raise BadExperiment(where, str(error), error.remedy) from error
+    if not isinstance(fields, dict) or not fields.get("provenance"):
+        raise BadExperiment(where, "was not written by a study", "run the study again")
+    return parse_experiment(fields, name, where)
+
+
+def fetch_tuned(store: Store) -> list[str]:
+    """Make the files in tuned_folder() those of the store; returns their names. Sends one request.
+
+    Raises StoreError, BadInput (the local folder cannot be written).
+    """
+    texts = stored_tuned(store)
+    files = {f"{name}.yaml": text for name, text in texts.items()}
     folder = tuned_folder()
     try:
         if files:

@@ -124,7 +124,7 @@ def test_ports_of_policies_are_those_of_the_values() -> None:
         return {port["port"] for rule in rules for port in rule["ports"]}
 
     assert open_for("code-server") == open_for("to-code-server") == {code_server(chart)["port"]}
-    assert open_for("webserver") == {chart["dagsterWebserver"]["service"]["port"]}
+    assert open_for("webserver") == open_for("to-webserver") == {chart["dagsterWebserver"]["service"]["port"]}
     assert chart["postgresql"]["service"]["port"] in open_for("store-and-database")
 
 

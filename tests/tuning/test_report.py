@@ -48,8 +48,8 @@ def row(number: int, kid: float | None, rate: float, **more: object) -> TrialRow
 @pytest.fixture(scope="module")
 def table() -> StudyTable:
     """Nine trials of which seven are complete; the third is the best."""
-    rows = [row(number, 0.5 - 0.01 * number, 1e-3 * (number + 1)) for number in range(7)]
-    rows[0] = replace(rows[0], initial=True)
+    rows = [row(number, 0.5 - 0.01 * number, 1e-3 * (number + 1), error=0.03) for number in range(7)]
+    rows[0] = replace(rows[0], initial=True, error=0.04)
     rows[2] = replace(rows[2], kid=0.3, validations=(0.9, 0.3), attempts=2)
     rows += [
         row(
@@ -149,7 +149,8 @@ def test_the_tuned_experiment_is_that_of_the_best_trial_and_says_where_it_is_fro
     assert read.training.images == small().training.images
     assert read.provenance is not None
     assert read.provenance.model_dump() == {
-        "experiment": "small", "study": table.plan.study, "trial": 2, "kid": 0.3, "floor": 0.02,
+        "experiment": "small", "study": table.plan.study, "trial": 2, "trials": 9, "kid": 0.3, "initial": 0.5,
+        "error": pytest.approx(0.05), "floor": 0.02,
         "extractor": "efficientnet-lite0:abc", "images": 8, "training_set": "v1", "budget": "64 images",
     }  # fmt: skip
 

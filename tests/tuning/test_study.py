@@ -13,6 +13,7 @@ import torch
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, ChestganError
+from chestgan_core.metrics.distances import Kid
 from chestgan_core.training import step as step_module
 from chestgan_core.training.data import LoadedSlices, load_slices
 from chestgan_core.tuning.plan import StudyData, StudyPlan, StudySettings
@@ -27,6 +28,7 @@ from chestgan_core.tuning.worker import work
 from tests.tuning.conftest import small, space, study_settings
 
 CPU = torch.device("cpu")
+ERROR = 0.01  # of each KID that judged() gives
 DATA = StudyData(
     version="v",
     title="t",
@@ -61,7 +63,9 @@ def judged(
     study = open_study(study_storage(shards.home), plan, KidFloor("an extractor", 8, 0.05))
     slices = slices or load_slices(shards.train, plan.experiment)
     work(
-        study, TrialInputs(slices, lambda pictures: next(kids), CPU, shards.home / "scratch"), settings.trials
+        study,
+        TrialInputs(slices, lambda pictures: Kid(next(kids), ERROR), CPU, shards.home / "scratch"),
+        settings.trials,
     )
     return read_table(study)
 
