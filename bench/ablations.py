@@ -1,10 +1,10 @@
-"""Which loss, with or without augmentation, makes the best images per minute of one CPU core.
+"""Which recipe makes the best images per minute of one CPU core: the tables of docs/recipes.md.
 
-In: `python -m bench.ablations`, real DICOM below $CHESTGAN_REAL_DATA (at least two patients), seeds, minutes. Out:
-Markdown tables on standard output, and with --out the runs with their images (of people: keep them private).
-Every training has one thread and the same minutes of CPU time, so that other work on the machine changes little; as
-many run at once as there are cores. Held-out patients are those of the split that a training set would make; every
-score is of the end of a training, without validation.
+In: `python -m bench.ablations TABLE` (a table of bench/recipes.py), real DICOM below $CHESTGAN_REAL_DATA, seeds,
+minutes. Out: a Markdown table on standard output, and with --out the runs with their images (of people: keep them
+private); what is there already is not trained again.
+Every training has one thread and the same minutes of CPU time, recipes take turns, and scores are those of reports: all
+extractors, held-out patients, at the end of the training, without validation.
 """
 
 import argparse
@@ -16,119 +16,123 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from bench.recipes import TABLES, Recipe
 from bench.sides import write_sides
-from chestgan_core.config.experiment import load_experiment, parse_experiment
+from chestgan_core.config.experiment import Experiment, load_experiment, parse_experiment
 from chestgan_core.local.log_lines import configure_logging
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from chestgan_core.evaluation.scoring.feature_metrics import Features
+    from chestgan_core.metrics.feature_extractors import Extractor
+
 ROOT = Path(__file__).parent.parent
+JUDGES = ("efficientnet-lite0", "efficientnet-lite2", "radiomics")
+# Of each image set, once: the coverage and so on of the first judge.
+ONCE = (
+    "coverage",
+    "precision",
+    "recall",
+    "memorized fraction",
+    "pairwise distance",
+    "nearest other distance",
+)
 log = logging.getLogger("chestgan.bench")
-AUGMENTATION: dict[str, Any] = {}
-ADAM = {"lr": 1e-3, "beta1": 0.5, "beta2": 0.99}
-NARROW = {"generator_width": 16, "discriminator_width": 16}
-RECIPES: dict[str, dict[str, Any]] = {
-    "cross-entropy (DCGAN)": {
-        "network": {"family": "dcgan", **NARROW},
-        "training": {"loss": {"kind": "cross-entropy", "real_targets": [0.9, 0.9]}, "optimizer": ADAM},
-    },
-    "hinge + spectral norm": {
-        "network": {"family": "spectral", **NARROW},
-        "training": {"loss": {"kind": "hinge"}, "optimizer": ADAM},
-    },
-    "relativistic + spectral norm": {
-        "network": {"family": "spectral", **NARROW},
-        "training": {"loss": {"kind": "relativistic", "gamma": [0, 0]}, "optimizer": ADAM},
-    },
-    "r3 (relativistic, R1 + R2 every 4th step)": {
-        "network": {"family": "r3", "latent_dim": 128, **NARROW},
-        "training": {
-            "loss": {"kind": "relativistic", "gamma": [1, 0.1], "penalty_every": 4},
-            "optimizer": {"lr": 5e-4, "final_lr": 1e-4, "beta1": 0.0, "beta2": 0.9, "final_beta2": 0.99},
-        },
-    },
-}
-COMPLETE_RECIPES = ("thesis-dcgan-final", "lung-spectral-64")
 
 
 def main() -> int:
-    """Normalize, train every recipe, print the tables."""
+    """Normalize, train every recipe with every seed, print the table."""
     configure_logging()
     args = _arguments()
+    table = TABLES[args.table]
+    args.minutes = args.minutes or table.minutes
     if args.one:
-        print(json.dumps(_train(json.loads(args.one), args)))
+        name, seed = json.loads(args.one)
+        print(json.dumps(_judged(name, table.recipes[name], seed, args)))
         return 0
     with tempfile.TemporaryDirectory(prefix="chestgan-ablations-") as scratch:
-        folder = args.out or Path(scratch)
-        folder.mkdir(parents=True, exist_ok=True)
-        _normalize(args.dicom, folder)
-        jobs = list(_jobs(args))
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for job, found in zip(
-                jobs, pool.map(lambda job: _in_a_process(job, folder, args), jobs), strict=True
-            ):
-                job.update(found)
-                log.info(
-                    f"{job['name']}, augmentation {job['augmentation']}, seed {job['seed']}: KID {found['kid']:.0f}"
-                )
-        _print(jobs, args)
+        args.folder = args.out or Path(scratch)
+        args.folder.mkdir(parents=True, exist_ok=True)
+        _normalize(args.dicom, table.size, args)
+        names = args.recipe or list(table.recipes)
+        jobs = [(name, seed) for seed in args.seeds for name in names]
+        with ThreadPoolExecutor(args.at_once) as pool:
+            found = list(pool.map(lambda job: _in_a_process(job, args), jobs))
+    _print(names, jobs, found, args)
     return 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=2.5, help="CPU time of each ablation")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument(
-        "--compared-minutes", type=float, default=10.0, help="of the two complete recipes; 0 skips them"
-    )
+    parser.add_argument("table", choices=TABLES)
+    parser.add_argument("--recipe", action="append", help="only these of the table")
+    parser.add_argument("--minutes", type=float, help="CPU time of each training; default: of the table")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     real = Path(os.environ.get("CHESTGAN_REAL_DATA", ROOT.parent / "shared" / "data"))
-    parser.add_argument("--dicom", type=Path, default=real / "dicom")
+    parser.add_argument("--dicom", type=Path, nargs="+", default=[real / "dicom", real / "dicom-more"])
+    parser.add_argument("--held-out-fraction", type=float, default=0.5, help="of the patients")
+    parser.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="trainings side by side")
     parser.add_argument("--out", type=Path, help="keep the runs here")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _jobs(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """The longest first, so that they do not run alone at the end."""
-    if args.compared_minutes:
-        for name in COMPLETE_RECIPES:
-            yield {"name": name, "augmentation": "its own", "seed": 0, "minutes": args.compared_minutes}
-    for seed in range(args.seeds):
-        for name in RECIPES:
-            for augmentation in ("off", "on"):
-                yield {"name": name, "augmentation": augmentation, "seed": seed, "minutes": args.minutes}
-
-
-def _normalize(dicom: Path, folder: Path) -> None:
-    """train.safetensors and held-out.safetensors, with the split of a training set."""
+def _normalize(dicom: Sequence[Path], size: int, args: argparse.Namespace) -> None:
+    """train.safetensors and held-out.safetensors, split by patient."""
     from chestgan_core.dicom.pseudonyms import Pseudonyms
     from chestgan_core.slices.normalization import normalize
     from chestgan_core.slices.recipe import NormalizationRecipe
 
-    shard = normalize([dicom], NormalizationRecipe(size=64), Pseudonyms()).shard
-    write_sides(shard, folder)
+    if not (args.folder / "held-out.safetensors").exists():
+        shard = normalize(dicom, NormalizationRecipe(size=size), Pseudonyms()).shard
+        write_sides(shard, args.folder, args.held_out_fraction)
 
 
-def _in_a_process(job: dict[str, Any], folder: Path, args: argparse.Namespace) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.ablations", "--one", json.dumps(job), "--folder", str(folder)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-    ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
-    if ran.returncode:
-        raise RuntimeError(f"{job}: {ran.stderr[-2000:]}")
-    return dict(json.loads(ran.stdout.splitlines()[-1]))
+def _in_a_process(job: tuple[str, int], args: argparse.Namespace) -> dict[str, Any]:
+    result = _run_folder(*job, args) / "scores.json"
+    if not result.is_file():
+        command = [sys.executable, "-m", "bench.ablations", args.table, "--one", json.dumps(job)]
+        command += ["--folder", str(args.folder), "--minutes", str(args.minutes)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+        ran = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True)
+        if ran.returncode:
+            raise RuntimeError(f"{job}: {ran.stderr[-2000:]}")
+        result.write_text(ran.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(result.read_text())
+    kids = ", ".join(f"{found['KID'][judge][0]:.0f}" for judge in found["KID"])
+    log.info(f"{job[0]}, seed {job[1]}: {found['images_seen']:,} images seen, KID x 1000 {kids}")
+    return found
 
 
-def _train(job: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+def _run_folder(name: str, seed: int, args: argparse.Namespace) -> Path:
+    words = "".join(letter if letter.isalnum() else " " for letter in name)
+    folder: Path = args.folder / "-".join([*words.split(), str(seed)])
+    return folder
+
+
+def _experiment(recipe: Recipe, seed: int, size: int) -> Experiment:
+    if isinstance(recipe, str):
+        shipped = load_experiment(recipe)
+        plan = shipped.training.model_copy(update={"validation": None, "snapshots": 0})
+        changed = {"dataset": "folder", "window": "lung", "seed": seed, "training": plan}
+        return shipped.model_copy(update=changed)
+    return parse_experiment({**recipe, "seed": seed, "resolution": size}, "ablation", "bench")
+
+
+def _judged(name: str, recipe: Recipe, seed: int, args: argparse.Namespace) -> dict[str, Any]:
+    """Train, unless a generator is there, and score as a report does."""
     import torch
 
-    from chestgan_core.metrics.distances import fid, kid
-    from chestgan_core.metrics.feature_extractors import open_extractor
-    from chestgan_core.metrics.precision_recall import precision_recall
+    from chestgan_core.evaluation.scoring.evaluate import evaluate
+    from chestgan_core.evaluation.scoring.sides import RealImages
+    from chestgan_core.imaging.pictures import image_grid, save_png
     from chestgan_core.training.data import load_slices, load_training_slices
     from chestgan_core.training.generation import generate
     from chestgan_core.training.loop import train
@@ -136,76 +140,91 @@ def _train(job: dict[str, Any], args: argparse.Namespace) -> dict[str, Any]:
     from chestgan_core.training.weights import load_generator
 
     torch.set_num_threads(1)
-    if job["name"] in RECIPES:
-        fields = RECIPES[job["name"]]
-        training = {**fields["training"], "batch_size": 16, "ema_images": 4000, "minutes": 1}
-        if job["augmentation"] == "on":
-            training["augmentation"] = AUGMENTATION
-        fields = {
-            "dataset": "folder",
-            "network": fields["network"],
-            "training": training,
-            "seed": job["seed"],
-        }
-        experiment = parse_experiment(fields, "ablation", "bench")
-    else:
-        recipe = load_experiment(job["name"])
-        plan = recipe.training.model_copy(update={"validation": None, "snapshots": 0})
-        experiment = recipe.model_copy(
-            update={"dataset": "folder", "window": "lung", "seed": job["seed"], "training": plan}
-        )
+    experiment = _experiment(recipe, seed, TABLES[args.table].size)
     slices = load_training_slices([args.folder / "train.safetensors"], experiment)
-    real = load_slices([args.folder / "held-out.safetensors"], experiment).images
-    words = f"{job['name']} {job['augmentation']} {job['seed']}".replace("(", "").replace(")", "")
-    out = args.folder / "-".join(words.split())
-    budget = Budget(minutes=job["minutes"], images=None)
+    real = load_slices([args.folder / "held-out.safetensors"], experiment)
+    out = _run_folder(name, seed, args)
+    budget = Budget(minutes=args.minutes, images=None)
     outcome = train(experiment, slices, out, torch.device("cpu"), budget, clock=time.process_time)
-    extractor = open_extractor()
-    fake = extractor.features(generate(load_generator(out), range(len(real))), None)
-    reference = extractor.features(real, None)
-    # As many training slices, evenly spaced: real against real.
-    every = [at * len(slices) // len(real) for at in range(len(real))]
-    floor = extractor.features(slices.images[every], None)
-    found = precision_recall(reference, fake)
+    made = generate(load_generator(out), range(len(real))).clamp(-1, 1)
+    save_png(image_grid(made[:64]), out / "sheet.png")
+
+    def features(extractor: "Extractor", role: str, images: "Tensor", label: str) -> "Features":
+        """Those of real images, computed once for all trainings."""
+        if role == "synthetic":
+            return extractor.features(images, None)
+        import numpy as np
+
+        kept = args.folder / f"{role}-{extractor.id.partition(':')[0]}.npy"
+        if not kept.exists():
+            np.save(kept, extractor.features(images, None))
+        stored: Features = np.load(kept)
+        return stored
+
+    report = evaluate(
+        RealImages(real.images, real.patients),
+        made,
+        window=experiment.display_window,
+        source_title="ablation",
+        image_kind="real",
+        model_title=name,
+        reference=RealImages(slices.images, slices.patients),
+        extractors=JUDGES,
+        images=len(real),
+        features_of=features,
+    )
+    first = {row.measure: row for row in reversed(report.rows)}
+    kids = [row for row in report.rows if row.measure == "KID"]
+    assert all(row.value is not None for row in kids), [row.note for row in kids]
     return {
-        "kid": 1000 * kid(reference, fake, 0).value,
-        "fid": fid(reference, fake),
-        "floor": 1000 * kid(reference, floor, 0).value,
-        "coverage": found.coverage,
-        "recall": found.recall,
+        "KID": {
+            row.extractor: [1000 * (row.value or 0.0), None if row.floor is None else 1000 * row.floor]
+            for row in kids
+        },
+        **{measure: [first[measure].value, first[measure].floor] for measure in ONCE if measure in first},
         "images_seen": outcome.images_seen,
         "rate": outcome.images_per_second,
         "n": len(real),
-        "extractor": extractor.id,
+        "patients": [len(set(slices.patients)), len(set(real.patients))],
     }
 
 
-def _print(jobs: list[dict[str, Any]], args: argparse.Namespace) -> None:
-    first = jobs[0]
+def _print(
+    names: Sequence[str],
+    jobs: Sequence[tuple[str, int]],
+    found: Sequence[dict[str, Any]],
+    args: argparse.Namespace,
+) -> None:
+    first = found[0]
+    trained, held_out = first["patients"]
     print(
-        f"Extractor {first['extractor']}; {first['n']} held-out and {first['n']} generated slices; "
-        f"floor (held-out against training patients): KID x 1000 {first['floor']:.0f}.\n"
+        f"{TABLES[args.table].title}: {args.minutes:g} minutes of one core each, seeds "
+        f"{', '.join(map(str, args.seeds))}. {first['n']} images of {held_out} held-out patients, as many generated, "
+        f"{trained} patients to train on. KID x 1000, means; each seed in brackets.\n"
     )
-    if args.compared_minutes:
-        print(f"{args.compared_minutes:g} minutes of one core, one seed:\n")
-        print("| recipe | images seen | images/s | KID x 1000 | FID | coverage |\n|---|---|---|---|---|---|")
-        for job in jobs[: len(COMPLETE_RECIPES)]:
-            print(
-                f"| {job['name']} | {job['images_seen']:,} | {job['rate']:.1f} | {job['kid']:.0f} | {job['fid']:.0f} | "
-                f"{job['coverage']:.0%} |"
-            )
-        print()
-    print(f"{args.minutes:g} minutes of one core, {args.seeds} seeds, KID x 1000 (each seed):\n")
-    print("| loss | augmentation | images/s | KID, mean | each | coverage, mean |\n|---|---|---|---|---|---|")
-    for name in RECIPES:
-        for augmentation in ("off", "on"):
-            runs = [job for job in jobs if (job["name"], job["augmentation"]) == (name, augmentation)]
-            kids = [job["kid"] for job in runs]
-            print(
-                f"| {name} | {augmentation} | {statistics.mean(job['rate'] for job in runs):.0f} | "
-                f"{statistics.mean(kids):.0f} | {', '.join(f'{value:.0f}' for value in kids)} | "
-                f"{statistics.mean(job['coverage'] for job in runs):.0%} |"
-            )
+    judges = list(first["KID"])
+    columns = ["recipe", "images seen", "images/s", *(judge.partition(":")[0] for judge in judges), *ONCE]
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
+    for name in names:
+        runs = [one for job, one in zip(jobs, found, strict=True) if job[0] == name]
+        cells = [f"{statistics.mean(run['images_seen'] for run in runs):,.0f}"]
+        cells.append(f"{statistics.mean(run['rate'] for run in runs):.0f}")
+        for judge in judges:
+            kids = [run["KID"][judge][0] for run in runs]
+            cells.append(f"{statistics.mean(kids):.0f} ({', '.join(f'{kid:.0f}' for kid in kids)})")
+        cells += [_shown([run[measure][0] for run in runs if measure in run]) for measure in ONCE]
+        print(f"| {name} | {' | '.join(cells)} |")
+    floors = [f"{first['KID'][judge][1]:.0f}" for judge in judges]
+    floors += [_shown([first[measure][1]]) if measure in first else "" for measure in ONCE]
+    print(f"| real patients (floor) | | | {' | '.join(floors)} |")
+
+
+def _shown(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return "not measured"
+    mean = statistics.mean(known)
+    return f"{mean:.2f}" if abs(mean) < 10 else f"{mean:.1f}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,81 @@
+"""What `python -m bench.ablations` compares: tables of recipes at equal CPU time.
+
+Out: TABLES, by name. A recipe is a shipped experiment, or fields of one: those of the default (`lung-spectral-64`),
+with some replaced.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Recipe = Mapping[str, Any] | str
+
+ADAM = {"lr": 1e-3, "beta1": 0.5, "beta2": 0.99}
+NARROW = {"generator_width": 16, "discriminator_width": 16}
+R3 = {
+    "network": {"family": "r3", "latent_dim": 128, **NARROW},
+    "training": {
+        "loss": {"kind": "relativistic", "gamma": [1, 0.1], "penalty_every": 4},
+        "optimizer": {"lr": 5e-4, "final_lr": 1e-4, "beta1": 0.0, "beta2": 0.9, "final_beta2": 0.99},
+    },
+}
+CROSS_ENTROPY = {
+    "network": {"family": "dcgan", **NARROW},
+    "training": {"loss": {"kind": "cross-entropy", "real_targets": [0.9, 0.9]}},
+}
+HINGE = {"training": {"loss": {"kind": "hinge"}}}
+LOSSES: dict[str, dict[str, Any]] = {
+    "cross-entropy (DCGAN)": CROSS_ENTROPY,
+    "hinge + spectral norm": HINGE,
+    "relativistic + spectral norm": {},
+    "r3 (relativistic, R1 + R2 every 4th step)": R3,
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """minutes: of CPU time for each recipe and seed. size: pixels per side."""
+
+    title: str
+    recipes: Mapping[str, Recipe]
+    minutes: float
+    size: int = 64
+
+
+def default(**changed: Any) -> dict[str, Any]:
+    """Fields of the default recipe; `network` and `training` are merged with theirs, other fields are replaced."""
+    fields: dict[str, Any] = {
+        "dataset": "folder",
+        "network": {"family": "spectral", "latent_dim": 100, **NARROW},
+        "training": {
+            "loss": {"kind": "relativistic", "gamma": [0, 0]},
+            "augmentation": {},
+            "optimizer": ADAM,
+            "batch_size": 16,
+            "sampling": {"max_slices_per_patient": 120},
+            "ema_images": 4000,
+            "minutes": 1,
+        },
+    }
+    for name, value in changed.items():
+        fields[name] = {**fields[name], **value} if isinstance(fields.get(name), dict) else value
+    return fields
+
+
+def _with_and_without_augmentation() -> dict[str, Recipe]:
+    recipes: dict[str, Recipe] = {}
+    for name, fields in LOSSES.items():
+        for said, augmentation in (("off", None), ("on", {})):
+            training = {**fields.get("training", {}), "augmentation": augmentation, "sampling": {}}
+            recipes[f"{name}, augmentation {said}"] = default(**{**fields, "training": training})
+    return recipes
+
+
+TABLES = {
+    "losses": Table("Losses and augmentation", _with_and_without_augmentation(), 2.5),
+    "thesis": Table(
+        "Beside the thesis system",
+        {"thesis-dcgan-final": "thesis-dcgan-final", "lung-spectral-64": default()},
+        10,
+    ),
+}
