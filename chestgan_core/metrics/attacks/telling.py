@@ -85,7 +85,7 @@ def told(members: Scored, others: Scored, seed: int, z: float) -> Told:
     Examples:
         >>> one, other = (scored(np.array(of), np.array(["a", "a", "b"])) for of in ([3.0, 2, 1], [0.0, 1, 2]))
         >>> told(one, other, seed=0, z=1.96).auc
-        0.75
+        0.625
     """
     pairs = _pairs(members, others)
     draws = [_weights(side.count, seed + at) for at, side in enumerate((members, others))]
