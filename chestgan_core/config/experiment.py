@@ -184,10 +184,10 @@ class Experiment(Section):
                 f"network.projection: stage {max(projection.stages)} needs images of {smallest} pixels or more, not "
                 f"{side}; leave it out, or choose a larger size"
             )
-        if self.classes and not projection.pixel_weight:
+        if (self.classes or self.conditions) and not projection.pixel_weight:
             raise ValueError(
-                "network.projection.pixel_weight: the heads are not told the class of an image, the discriminator of "
-                "pixels is; give it a weight"
+                "network.projection.pixel_weight: the heads are not told what an image was asked to be, only the "
+                "discriminator of pixels is; give it a weight"
             )
         loss = self.training.loss
         if isinstance(loss, Wasserstein) or (isinstance(loss, Relativistic) and max(loss.gamma)):

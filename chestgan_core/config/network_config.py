@@ -13,7 +13,7 @@ from chestgan_core.config.yaml_models import Section
 Family: TypeAlias = Literal["vanilla", "dcgan", "wgan", "spectral", "r3", "projected"]
 # Those that take positions and maps of tumours.
 DCGAN_GENERATORS: tuple[Family, ...] = ("dcgan", "wgan", "spectral", "projected")
-CONDITIONED_FAMILIES: tuple[Family, ...] = ("dcgan", "spectral", "r3")
+CONDITIONED_FAMILIES: tuple[Family, ...] = ("dcgan", "spectral", "r3", "projected")
 
 
 class GeneratorOptions(Section):
@@ -39,8 +39,7 @@ class Projection(Section):
     which its features are taken, 1 to 4, of a quarter to a 32nd of the side. maps: feature maps of each stage after the
     random projection. size: pixels per side to which images are resized for it; null: as they are. pixel_weight: of the
     spectrally normalized discriminator of pixels beside it, whose weight against that of all heads is this to 1; 0:
-    there is none. heads_rate: learning rate of the heads, as a factor. batch_fraction: of each batch that the heads
-    see.
+    there is none. heads_rate: learning rate of the heads, as a factor.
     """
 
     features: Literal["efficientnet-lite1"] = "efficientnet-lite1"
@@ -49,7 +48,6 @@ class Projection(Section):
     size: Annotated[int, Field(ge=32, le=512)] | None = None
     pixel_weight: Annotated[float, Field(ge=0)] = 4.0
     heads_rate: Annotated[float, Field(gt=0, le=1)] = 0.2
-    batch_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     @model_validator(mode="after")
     def _has_stages(self) -> Self:

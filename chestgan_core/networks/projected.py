@@ -63,19 +63,20 @@ class Discriminator(nn.Module):
         ]
         return torch.stack(means).sum(dim=0)
 
-    def parts(self, images: Tensor, condition: Condition = NOTHING_KNOWN, batches: int = 1) -> list[Tensor]:
+    def parts(
+        self, images: Tensor, condition: Condition = NOTHING_KNOWN, batches: int = 1, untold: int = 0
+    ) -> list[Tensor]:
         """The logits of each part, (M,) each, those of an image side by side: one of an image from the discriminator of
         pixels, one for each place of the feature maps from a head.
 
-        batches: so many batches, one after the other, of each of which the heads see the first part (batch_fraction).
+        batches: of how many batches, one after the other, the images are. untold: so many at the start of each are
+        wrong only by their condition: the heads, which are not told it, do not see them.
         """
         found: list[Tensor] = []
         if self.pixels is not None:
             found.append(self.pixels(images, condition))
-        if self.settings.batch_fraction < 1 and self.training:
-            each = len(images) // batches
-            seen = max(round(each * self.settings.batch_fraction), 1)
-            images = torch.cat([images[at * each : at * each + seen] for at in range(batches)])
+        if untold:
+            images = torch.cat([batch[untold:] for batch in images.chunk(batches)])
         if self.settings.size is not None and self.settings.size != images.shape[-1]:
             images = functional.interpolate(
                 images, size=(self.settings.size,) * 2, mode="bilinear", align_corners=False, antialias=True

@@ -71,16 +71,21 @@ def build_discriminator(experiment: Experiment) -> nn.Module:
 
 
 def parts(
-    discriminator: nn.Module, images: Tensor, condition: Condition = NOTHING_KNOWN, batches: int = 1
+    discriminator: nn.Module,
+    images: Tensor,
+    condition: Condition = NOTHING_KNOWN,
+    batches: int = 1,
+    untold: int = 0,
 ) -> list[Tensor]:
     """The logits of each part of a discriminator, (M,) float32 each; most have one part, with one logit an image.
 
-    batches: of how many batches, one after the other, the images are.
+    batches: of how many batches, one after the other, the images are. untold: so many at the start of each batch are
+    not shown to parts that are not told the condition.
     """
     several = getattr(discriminator, "parts", None)
     if several is None:
         return [discriminator(images, condition).float()]
-    return [part.float() for part in several(images, condition, batches)]
+    return [part.float() for part in several(images, condition, batches, untold)]
 
 
 def part_weights(discriminator: nn.Module) -> Sequence[float]:

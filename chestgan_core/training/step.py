@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from chestgan_core.config.conditions import TumourCondition
 from chestgan_core.config.training_plan import CrossEntropy, Relativistic, Wasserstein
 from chestgan_core.networks.conditioning import Condition, tumour_maps
 from chestgan_core.networks.registry import part_weights, parts
@@ -35,15 +34,16 @@ def step(
     images: (N, 1, R, R) float32 in [-1, 1]; conditions: what networks are told of them. fraction: of the plan that is
     done, 0 to 1, for the schedules.
     """
-    plan = state.experiment.training
+    plan, tumour = state.experiment.training, state.experiment.conditions.tumour
     batch = plan.batch_size // world.size
     _set_rates(state, fraction)
     for _ in range(plan.critic_steps):
         chosen = state.sampler(batch, state.random)
         real, condition = images[chosen], conditions.at(chosen, images.shape[-1])
         fake = _generated(state, batch, condition)
-        shown = _with_mismatched(real, fake.detach(), condition, state.experiment.conditions.tumour)
-        _train_discriminator(state, real, shown, condition, world, fraction)
+        mismatched = round(tumour.mismatched * batch) if tumour else 0
+        shown = _with_mismatched(real, fake.detach(), condition, mismatched)
+        _train_discriminator(state, real, shown, condition, mismatched, world, fraction)
         state.images_seen += batch * world.size
     _train_generator(state, real, fake, condition, world)
     state.steps += 1
@@ -60,13 +60,10 @@ def _generated(state: TrainingState, count: int, condition: Condition) -> Tensor
     return images.float()
 
 
-def _with_mismatched(
-    real: Tensor, fake: Tensor, condition: Condition, settings: TumourCondition | None
-) -> Tensor:
-    """The generated images, of which some at the start of the batch are replaced by real slices that show other tumours
-    than asked: so the discriminator learns early that the tumour must be where the map says.
+def _with_mismatched(real: Tensor, fake: Tensor, condition: Condition, count: int) -> Tensor:
+    """The generated images, of which the first `count` are replaced by real slices that show other tumours than asked,
+    where there are such: so the discriminator learns early that the tumour must be where the map says.
     """
-    count = round((settings.mismatched if settings else 0.0) * len(real))
     if not count or condition.boxes is None or condition.annotated is None:
         return fake
     # Each with the slice after it; a slice of the batch, as choosing by index is slower.
@@ -80,13 +77,20 @@ def _with_mismatched(
 
 
 def _train_discriminator(
-    state: TrainingState, real: Tensor, fake: Tensor, condition: Condition, world: World, fraction: float
+    state: TrainingState,
+    real: Tensor,
+    fake: Tensor,
+    condition: Condition,
+    mismatched: int,
+    world: World,
+    fraction: float,
 ) -> None:
+    """mismatched: so many of the generated images, the first, may be real slices with other tumours than asked."""
     loss = state.experiment.training.loss
     weight = _r1_r2_weight(state, fraction)
     if weight:
         real, fake = real.requires_grad_(), fake.requires_grad_()
-    of_real, of_fake = _logits(state, real, fake, condition, full_precision=bool(weight))
+    of_real, of_fake = _logits(state, real, fake, condition, mismatched, full_precision=bool(weight))
     weights = part_weights(state.discriminator)
     adversarial = _weighted(weights, map(state.loss.discriminator, of_real, of_fake, repeat(state.random)))
     penalty = torch.zeros((), device=state.device)
@@ -132,7 +136,12 @@ def _train_generator(
 
 
 def _logits(
-    state: TrainingState, real: Tensor, fake: Tensor, condition: Condition, full_precision: bool
+    state: TrainingState,
+    real: Tensor,
+    fake: Tensor,
+    condition: Condition,
+    mismatched: int,
+    full_precision: bool,
 ) -> tuple[list[Tensor], list[Tensor]]:
     """D(x) and D(G(z)), of each part of D. Batch normalization must not mix real and generated images, so these are two
     batches; other discriminators take them as one, which keeps a device busier.
@@ -142,7 +151,9 @@ def _logits(
     with _autocast(state, full_precision):
         if state.has_batch_norm:
             return parts(state.discriminator, real, of_real), parts(state.discriminator, fake, of_fake)
-        both = parts(state.discriminator, torch.cat([real, fake]), of_real.followed_by(of_fake), batches=2)
+        both = parts(
+            state.discriminator, torch.cat([real, fake]), of_real.followed_by(of_fake), 2, mismatched
+        )
     return [part[: len(part) // 2] for part in both], [part[len(part) // 2 :] for part in both]
 
 

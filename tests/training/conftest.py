@@ -58,6 +58,8 @@ def conditional(family: str = "spectral", **training: Any) -> Experiment:
         "conditions": {"position": True, "tumour": {}},
     }
     fields["network"]["family"] = family
+    if family == "projected":
+        fields["network"]["projection"] = {"stages": [1, 2], "maps": 4}
     fields["training"]["loss"] = {"kind": "hinge"}
     return parse_experiment(fields, "small", "test")
 

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chestgan_core.config.conditions import MAX_TUMOURS, TumourCondition
+from chestgan_core.config.conditions import MAX_TUMOURS
 from chestgan_core.config.dataset import SHIPPED
 from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.config.training_plan import Augmentation, Sampling
@@ -132,7 +132,7 @@ def mismatched(boxes: list[tuple[float, ...]], annotated: list[bool], fraction: 
     real = torch.arange(1.0, count + 1).view(-1, 1, 1, 1).expand(-1, 1, 16, 16)
     fake = torch.zeros(count, 1, 16, 16)
     given = Condition(boxes=torch.tensor(boxes)[:, None] / 16, annotated=torch.tensor(annotated))
-    shown = _with_mismatched(real, fake, given, TumourCondition(mismatched=fraction))
+    shown = _with_mismatched(real, fake, given, round(fraction * len(real)))
     values = shown.flatten(1)
     assert torch.equal(values.amin(dim=1), values.amax(dim=1))  # a whole image of one of them
     following = [number % count + 1 for number in range(1, count + 1)]
