@@ -3,6 +3,8 @@
 In: the state whose step ran out of memory. Out: the error to raise.
 """
 
+import traceback
+
 from torch import Tensor
 
 from chestgan_core.errors import BadInput
@@ -13,8 +15,12 @@ from chestgan_core.training.distributed import World
 from chestgan_core.training.step import step
 
 
-def out_of_memory_error(state: TrainingState, images: Tensor, conditions: SliceConditions) -> BadInput:
-    """Halve the batch until a step fits. The state cannot be used afterwards."""
+def out_of_memory_error(
+    state: TrainingState, images: Tensor, conditions: SliceConditions, failed: BaseException
+) -> BadInput:
+    """Halve the batch until a step fits. failed: what the step raised. The state cannot be used afterwards."""
+    # The error holds the variables of the step that failed, hence the memory of a batch that is too large.
+    traceback.clear_frames(failed.__traceback__)
     requested = batch = state.experiment.training.batch_size
     while batch > 2:
         batch //= 2

@@ -209,7 +209,7 @@ def train(
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                raise out_of_memory_error(state, images, conditions) from error
+                raise out_of_memory_error(state, images, conditions, error) from error
             state.seconds = clock() - started
             if world.is_main:
                 run.after_step(before)

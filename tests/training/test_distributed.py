@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import weakref
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -130,3 +131,24 @@ def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(
         BadInput, match=r"batch of 16 does not fit .*; set training\.batch_size to 4, which fits"
     ):
         train(small(batch_size=16), slices_of(images), tmp_path, CPU, Budget(None, 40))
+
+
+def test_smaller_batches_are_tried_without_what_the_large_one_held(
+    images: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+    step = loop.step
+
+    def too_large(state, images, *rest):  # type: ignore[no-untyped-def]
+        if state.experiment.training.batch_size > 8:
+            activations = images * 2
+            held.append(weakref.ref(activations))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        assert held[0]() is None
+        step(state, images, *rest)
+
+    monkeypatch.setattr(loop, "step", too_large)
+    monkeypatch.setattr(batch_size, "step", too_large)
+    with pytest.raises(BadInput, match=r"set training\.batch_size to 8, which fits"):
+        train(small(batch_size=16), slices_of(images), tmp_path, CPU, Budget(None, 40))
+    assert held
