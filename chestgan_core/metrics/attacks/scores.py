@@ -137,7 +137,7 @@ def _principal(synthetic: Vectors, reference: Vectors) -> tuple[NDArray[np.float
     count, dimension = centred.shape
     gram = centred.T @ centred if dimension <= count else centred @ centred.T
     variances, vectors = np.linalg.eigh(gram)
-    kept = min(COMPONENTS, int((variances > 1e-9 * max(variances[-1], 1e-30)).sum()))
+    kept = min(COMPONENTS, int((variances > 1e-9 * max(float(variances[-1]), 1e-30)).sum()))
     variances, vectors = variances[::-1][:kept], vectors[:, ::-1][:, :kept]
     # Of the n x n product, the axes are the data times its vectors, which have the length of the deviation.
     axes = vectors if dimension <= count else centred.T @ vectors / np.sqrt(variances)
@@ -156,4 +156,5 @@ def _log_density(asked: NDArray[np.float64], data: NDArray[np.float64]) -> Score
         exponent = -np.maximum(squared, 0) / (2 * bandwidth**2)
         top = exponent.max(axis=1)
         found[start : start + ROWS] = top + np.log(np.exp(exponent - top[:, None]).sum(axis=1))
-    return found - math.log(count) - dimension * math.log(bandwidth)
+    density: Scores = found - math.log(count) - dimension * math.log(bandwidth)
+    return density

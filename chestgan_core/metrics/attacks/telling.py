@@ -203,8 +203,9 @@ def _true_positives(members: Scored, others: Scored, of_members: Floats, of_othe
     reached = np.cumsum(each, axis=1) > FALSE_POSITIVES + 1e-9
     threshold = others.scores[order][reached.argmax(axis=1)]
     weights = (of_members / members.count)[:, members.groups] / members.sizes[members.groups]
-    found: Floats = (weights * (members.scores[None, :] > threshold[:, None])).sum(axis=1)
-    return np.minimum(found, 1.0)
+    above = (weights * (members.scores[None, :] > threshold[:, None])).sum(axis=1)
+    found: Floats = np.minimum(above, 1.0)
+    return found
 
 
 def _wider(one: Interval, other: Interval) -> Interval:
