@@ -190,9 +190,9 @@ def _pairs(members: Scored, others: Scored) -> Floats:
 def _weights(count: int, seed: int) -> Floats:
     """(DRAWS, count) how often each patient was drawn."""
     drawn = resampling([f"{at:09d}" for at in range(count)], seed)
-    return drawn.weights[:, drawn.groups] * (
-        count / drawn.weights[:, drawn.groups].sum(axis=1, keepdims=True)
-    )
+    weights = drawn.weights[:, drawn.groups]
+    scaled: Floats = weights * (count / weights.sum(axis=1, keepdims=True))
+    return scaled
 
 
 def _true_positives(members: Scored, others: Scored, of_members: Floats, of_others: Floats) -> Floats:
