@@ -24,23 +24,27 @@ class Thresholds:
 
     retrain_slices: new or revised slices; retrain_fraction: the same as a fraction of the training set; either
     suffices. drift: Kolmogorov-Smirnov distance, 0 to 1. study_floors: a KID above so many times its floor requests a
-    study; None: only the release gate does.
+    study; None: only the release gate does. study_trials: of such a study.
     """
 
     retrain_slices: float = 1000
     retrain_fraction: float = 0.1
     drift: float = 0.3
     study_floors: float | None = None
+    study_trials: int = 20
 
 
 def thresholds() -> Thresholds:
-    """$CHESTGAN_RETRAIN_SLICES, _RETRAIN_FRACTION, _DRIFT and _STUDY_FLOORS, or the defaults. Raises BadInput."""
+    """$CHESTGAN_RETRAIN_SLICES, _RETRAIN_FRACTION, _DRIFT, _STUDY_FLOORS and _STUDY_TRIALS, or the defaults. Raises
+    BadInput.
+    """
     number, defaults = number_from_environment, Thresholds
     return Thresholds(
         retrain_slices=number("CHESTGAN_RETRAIN_SLICES", 1, math.inf, defaults.retrain_slices),
         retrain_fraction=number("CHESTGAN_RETRAIN_FRACTION", 0.001, math.inf, defaults.retrain_fraction),
         drift=number("CHESTGAN_DRIFT", 0.01, 1.0, defaults.drift),
         study_floors=number("CHESTGAN_STUDY_FLOORS", 1),
+        study_trials=int(number("CHESTGAN_STUDY_TRIALS", 2, 10_000, defaults.study_trials)),
     )
 
 
@@ -73,10 +77,10 @@ def newest_payload(store: Store, experiment: str) -> RunReport | None:
 
 def shortfall(report: RunReport, floors: float | None) -> tuple[bool, str]:
     """Whether a report does not pass, and why: its release gate, or a KID above `floors` times its floor."""
-    measured = [row for row in report.rows if row.measure == "KID" and row.value is not None]
+    kid = report.row("KID")
     # A floor at or below 0 is within its error of 0: no multiple of it means anything.
-    if floors is not None and measured and (floor := measured[0].floor or 0.0) > 0:
-        times = (measured[0].value or 0.0) / floor
+    if floors is not None and kid and kid.value is not None and (floor := kid.floor or 0.0) > 0:
+        times = kid.value / floor
         if times > floors:
             return True, f"KID is {times:.1f} times its floor, more than {floors:g}"
     if not report.gate.passed:

@@ -76,7 +76,7 @@ class Radiomics:
         self.id = f"radiomics:{RADIOMICS}:{region}"
         self.about = (
             f"{self.dimension} radiomic features (first order, co-occurrence, runs, wavelets; {region}), without a "
-            "network; compared as z-scores. Not the Fréchet Radiomic Distance (Konz 2024), whose idea it follows"
+            "network; not the Fréchet Radiomic Distance (Konz 2024), whose idea they follow"
         )
 
     def features(self, images: Tensor, label: str | None = "features") -> Features:

@@ -107,7 +107,9 @@ def gates_table(found: Sequence[ComparedExperiment]) -> Table:
             if not rule.passed
         ]
         result = "passed" if gate.passed else "refused"
-        lines.append((one.name, result, ", ".join(failed) or "none", "; ".join(gate.open_lines()) or "nothing"))
+        lines.append(
+            (one.name, result, ", ".join(failed) or "none", "; ".join(gate.open_lines()) or "nothing")
+        )
     return Table(("experiment", "release gate", "failed rules", "left open"), tuple(lines), (3, 2, 4, 4))
 
 

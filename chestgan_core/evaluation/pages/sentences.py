@@ -7,7 +7,7 @@ data). Out: sentences, for the page of the report and the card of a set. Imports
 from collections.abc import Sequence
 
 from chestgan_core.config.dataset import ImageKind
-from chestgan_core.evaluation.scoring.metric_rows import NOTHING_SHOWN, MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import NOTHING_SHOWN, MetricRow, first_opinions
 from chestgan_core.evaluation.scoring.provenance import RunFacts
 
 # Below these, the report calls its numbers coarse.
@@ -26,7 +26,7 @@ def cautions(rows: Sequence[MetricRow], patients: int, kind: ImageKind) -> list[
     patients: number of patients on the real side. kind: the word for images that are not synthetic.
     """
     headline = [row for row in rows if row.measure in ("KID", "FID")]
-    measured = [row for row in headline if row.value is not None]
+    measured = [row for row in first_opinions(headline) if row.value is not None]
     lines = []
     nothing_shown = dict.fromkeys(row.note for row in rows if row.note.startswith(NOTHING_SHOWN))
     lines += [
@@ -117,6 +117,9 @@ def _clause(row: MetricRow, kind: ImageKind, value: str) -> str:
         " chance, 1 is perfect recognition",
         "utility": f"A classifier of the classes that was trained on synthetic images only reaches an AUC of {value} on"
         f" held-out {kind} patients; 0.5 is chance",
+        "pairwise distance": f"Two synthetic images are {value} apart on average{beside}",
+        "nearest other distance": f"Half of the synthetic images have another one within {value}{beside}, most of them"
+        " of the same patient; a larger distance is no fault, a far smaller one says that images are repeated",
         "utility ceiling": f"The same classifier, trained on {kind} images, reaches {value}",
         "memorized fraction": f"{value} of the synthetic images are nearer to a training image than to a held-out one"
         f"{others}; 50% is chance. It compares two distances and says of neither that it is small: far above 50% can"

@@ -10,7 +10,7 @@ from chestgan_core.config.dataset import ImageKind
 from chestgan_core.documents.blocks import Notice, Table, Tile, Tiles
 from chestgan_core.evaluation.pages.sentences import sentence
 from chestgan_core.evaluation.scoring.gate import GateResult, shown
-from chestgan_core.evaluation.scoring.metric_rows import MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import MetricRow, first_opinions
 from chestgan_core.evaluation.scoring.report_payload import ReportPayload
 
 # Measures of the tiles, as far as the report has them.
@@ -33,7 +33,7 @@ def verdict(report: ReportPayload) -> Notice:
     """The result of the gate; without a gate, a few sentences."""
     rows, image_kind, gate = report.rows, report.image_kind, report.gate
     if gate is None:
-        measured = [row for row in rows if row.value is not None]
+        measured = [row for row in first_opinions(rows) if row.value is not None]
         if not measured:
             return Notice(
                 "care", "Nothing was measured", tuple(sentence(row, image_kind) for row in rows[:1])
@@ -72,7 +72,7 @@ def gate_table(gate: GateResult) -> Table:
 
 def headlines(rows: Sequence[MetricRow], image_kind: ImageKind) -> Tiles:
     """The numbers that readers look at first, each beside its interval and floor."""
-    known = {row.measure: row for row in reversed(rows) if row.value is not None}
+    known = {row.measure: row for row in first_opinions(rows) if row.value is not None}
     tiles = [
         Tile(label(row), bare(row.number(row.value, row.sd)), _beside(row, image_kind))
         for name in HEADLINES

@@ -122,14 +122,18 @@ def evaluate(
             measures = [name for name in FEATURE_MEASURES if fake_classes or not name.startswith("utility")]
             rows += _context(str(one), sides, snapshot, seed).absent(reason, measures)
             continue
-        known.append(ExtractorInfo(extractor.id.partition(":")[0], extractor.id, extractor.about))
         features = {
             role: features_of(extractor, role, group, f"features  {image_kind if role == 'real' else role}")
             for role, group in sides.groups.items()
         }
         if first is None:
             first, first_features = extractor, features
-        by_features = FeatureComparison(sides, _comparable(extractor, features), seed)
+        compared = _comparable(extractor, features)
+        by_features = FeatureComparison(sides, compared, seed)
+        about = extractor.about
+        if compared["real"] is not features["real"]:
+            about += f"; z-scores by {_unit_of(features)}"
+        known.append(ExtractorInfo(extractor.id.partition(":")[0], extractor.id, about))
         context = _context(extractor.id, sides, snapshot, seed)
         for measure in (
             by_features.distances,
@@ -198,9 +202,20 @@ def with_thesis(
 
 
 def _comparable(extractor: Extractor, features: Mapping[str, Features]) -> dict[str, Features]:
-    """The features of each role in units of the spread of training patients' images, or else of held-out ones'."""
+    """The features of each role in units of the spread of other patients' images, usually those trained on; where there
+    are none, of held-out ones.
+    """
     reference = features.get("other", features["real"])
     return {role: extractor.comparable(of_role, reference) for role, of_role in features.items()}
+
+
+def _unit_of(features: Mapping[str, Features]) -> str:
+    """What gives the units of `_comparable`, in words."""
+    return (
+        "the other patients' images"
+        if "other" in features
+        else "the held-out images, as no others were given"
+    )
 
 
 def _context(extractor: str, sides: Sides, snapshot: str, seed: int) -> RowContext:

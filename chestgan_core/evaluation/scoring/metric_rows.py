@@ -5,9 +5,9 @@ In: measurements. Out: one MetricRow per measure. MEASURES is the table of all m
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from chestgan_core.metrics.bootstrap import Interval
@@ -165,6 +165,24 @@ class MetricRow:
         if display == "percent":
             return f"{value * 100:.{int(self.group == 'plausibility' or self.measure in TENTHS)}f}"
         return f"{value:.2f}" if abs(value if like is None else like) < 10 else f"{value:.1f}"
+
+
+Row = TypeVar("Row", bound=MetricRow)
+
+
+def second_opinions(rows: Iterable[Row]) -> list[Row]:
+    """The rows of measures on features by other extractors than the first one, whose rows are the headline's and the
+    gate's.
+    """
+    of_features = [row for row in rows if row.measure in FEATURE_MEASURES]
+    return [row for row in of_features if row.extractor != of_features[0].extractor]
+
+
+def first_opinions(rows: Iterable[Row]) -> list[Row]:
+    """All other rows: those of the first extractor, of pixels, and of what stands in tables of its own."""
+    every = list(rows)
+    others = {id(row) for row in second_opinions(every)}
+    return [row for row in every if id(row) not in others]
 
 
 def not_asked_for(row: MetricRow) -> str:

@@ -4,15 +4,19 @@ In: a committed training set and run. Out: DataFacts and RunFacts for report.jso
 pairs of words for a page. Imports nothing heavy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from chestgan_core.errors import BadInput
 from chestgan_core.store.artefacts import Artefact, parse_typed
 
 if TYPE_CHECKING:
+    from chestgan_core.config.experiment import Experiment
     from chestgan_core.slices.training_set import TrainingSet
 
+# In the provenance of a report: the network on whose features the discriminator was trained.
+FEATURES_OF_TRAINING = "features that the training saw"
 # Fields whose value is printed without their name.
 KINDS = ("kind", "family")
 # Sections of a training plan with a line of their own, in this order; all other fields share one line.
@@ -66,6 +70,25 @@ def data_facts(training_set: "TrainingSet") -> DataFacts:
         slices=dict(training_set.manifest["slices"]),
         rules=dataset.training_set.model_dump(mode="json"),
     )
+
+
+def features_of_training(experiment: "Experiment") -> dict[str, str]:
+    """For the `provenance` of a report: the network whose features the discriminator saw; {} where it saw none."""
+    projection = experiment.network.projection
+    return {} if projection is None else {FEATURES_OF_TRAINING: projection.features}
+
+
+def require_others(extractors: Sequence[str], training: Mapping[str, str]) -> None:
+    """Refuse an extractor on whose features the discriminator was trained. training: as `features_of_training` has it.
+
+    Raises BadInput.
+    """
+    network = training.get(FEATURES_OF_TRAINING)
+    if network in extractors:
+        cause = "is the network on whose features the discriminator was trained, which flatters the generator"
+        raise BadInput(
+            f"extractor {network}", cause, "judge by another one, best by radiomics, which is no relative"
+        )
 
 
 def run_facts(run: Artefact, where: str) -> RunFacts:

@@ -14,13 +14,22 @@ from chestgan_core.evaluation.reader_study import ReaderStudyBlock
 from chestgan_core.evaluation.scoring.attack_block import AttackBlock
 from chestgan_core.evaluation.scoring.gate import GateResult
 from chestgan_core.evaluation.scoring.group_block import GroupBlock
-from chestgan_core.evaluation.scoring.metric_rows import APART, CONDITION_GROUPS, PIXELS, MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import (
+    APART,
+    CONDITION_GROUPS,
+    MEASURES,
+    PIXELS,
+    MetricRow,
+    first_opinions,
+    second_opinions,
+)
 from chestgan_core.evaluation.scoring.provenance import DataFacts, RunFacts
 from chestgan_core.evaluation.scoring.tumour_block import TumourBlock
 from chestgan_core.evaluation.thesis.block import ThesisBlock
 from chestgan_core.imaging.windows import Window
 
 TERMINAL_WIDTH = 110
+THOUSANDTHS = " x 1000"
 # Which values of a measure are better, for readers.
 BETTER = {"lower": "lower", "higher": "higher", "floor": "near floor", "half": "near 50%"}
 
@@ -68,6 +77,16 @@ class ReportPayload:
         """The first row of a measure."""
         return next((row for row in self.rows if row.measure == measure), None)
 
+    @property
+    def headline(self) -> list[MetricRow]:
+        """The rows without those of further extractors."""
+        return first_opinions(self.rows)
+
+    @property
+    def second_opinions(self) -> list[MetricRow]:
+        """The rows of further extractors, which headline and gate do not look at."""
+        return second_opinions(self.rows)
+
     def as_json(self) -> dict[str, Any]:
         """Plain data for report.json and standard output."""
         values = {field.name: getattr(self, field.name) for field in fields(ReportPayload)}
@@ -81,9 +100,10 @@ class ReportPayload:
     def as_text(self) -> str:
         """The score card for a terminal of 110 columns: one line per measure, below what all measures share."""
         lines = [_wrapped(f"{self.model_title}, against {self.source_title}")]
-        of_images = [row for row in self.rows if row.group not in APART]
+        of_images = [row for row in self.headline if row.group not in APART]
         for extractor, rows in groupby(of_images, lambda row: row.extractor):
             lines += _score_card(extractor, list(rows), self.image_kind)
+        lines += _second_opinions_card(self.second_opinions)
         lines += _attacks_card(self.attacks, [row for row in self.rows if row.group == "attack"])
         lines += _conditions_card([row for row in self.rows if row.group in CONDITION_GROUPS])
         if self.gate:
@@ -121,15 +141,35 @@ def _score_card(extractor: str, rows: Sequence[MetricRow], image_kind: ImageKind
             _wrapped(f"images: {first.n_real} {image_kind}, {first.n_fake} synthetic; {first.split}", "  "),
             _wrapped(f"{image_kind} against {image_kind}: {floor}", "  "),
             "",
-            f"  {'':22} {'value':20} {'95 % interval':22} {f'{image_kind} against {image_kind}':24} better",
+            f"  {'':24} {'value':20} {'95 % interval':22} {f'{image_kind} against {image_kind}':24} better",
         ]
     for group, members in groupby(measured, lambda row: row.group):
         lines.append(f"  {group}")
         for row in members:
             value, floor = row.number(row.value, row.sd), row.number(row.floor, row.floor_sd)
             interval = row.interval or "none"
-            lines.append(f"    {row.measure:20} {value:20} {interval:22} {floor:24} {BETTER[row.better]}")
+            lines.append(f"    {row.measure:22} {value:20} {interval:22} {floor:24} {BETTER[row.better]}")
     return [*lines, *(_wrapped(line, "  ") for line in _not_measured(rows))]
+
+
+def _second_opinions_card(rows: Sequence[MetricRow]) -> list[str]:
+    """The lines of further extractors, side by side for each measure; none where there are none."""
+    measured = [row for row in rows if row.value is not None]
+    lines = ["", "  second opinions: by other extractors, whose numbers compare only with their own floor"]
+    for name, members in groupby(sorted(measured, key=_by_measure), lambda row: row.measure):
+        for row in members:
+            texts = (row.number(row.value, row.sd), row.interval or "none", row.number(row.floor, row.floor_sd))
+            value, interval, floor = (text.removesuffix(THOUSANDTHS) for text in texts)
+            title = f"{name}{THOUSANDTHS if texts[0].endswith(THOUSANDTHS) else ''}"
+            extractor = row.extractor.partition(":")[0]
+            lines.append(f"    {title:18} {extractor:19} {value:20} {interval:22} {floor:18}".rstrip())
+    missing = {row.extractor: row.note for row in rows if row.value is None and row.measure == "KID"}
+    lines += [_wrapped(f"{extractor}: {note}", "    ") for extractor, note in missing.items()]
+    return lines if rows else []
+
+
+def _by_measure(row: MetricRow) -> int:
+    return list(MEASURES).index(row.measure)
 
 
 def _attacks_card(block: AttackBlock | None, rows: Sequence[MetricRow]) -> list[str]:

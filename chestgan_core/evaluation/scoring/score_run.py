@@ -19,6 +19,7 @@ from chestgan_core.evaluation.scoring.attack_sides import MAX_IMAGES, KnownImage
 from chestgan_core.evaluation.scoring.evaluate import evaluate, with_thesis
 from chestgan_core.evaluation.scoring.feature_cache import CachedFeatures
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
+from chestgan_core.evaluation.scoring.provenance import features_of_training
 from chestgan_core.evaluation.scoring.sides import RealImages
 from chestgan_core.evaluation.scoring.subject_metrics import with_subjects
 from chestgan_core.evaluation.scoring.tumour_sides import tumour_sides
@@ -110,6 +111,7 @@ def score_run(
             "licence of the source": training_set.dataset.licence,
             "seeds": f"{first} to {first + count - 1}",
             "bits of a pixel": f"{experiment.publication.bits}",
+            **features_of_training(experiment),
         },
     )
     discriminator = RunDiscriminator(
