@@ -121,7 +121,7 @@ def monthly_report(
     context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
 ) -> Iterator[dg.MaterializeResult]:
     """What was trained, evaluated, refused and published in a month, compared with the month before."""
-    from chestgan_core.evaluation.monthly.page import PAGE, PDF, report_month
+    from chestgan_core.evaluation.monthly.page import PAGE, PDF, TEXT, report_month
 
     with one_line_failures(), machine.scratch() as folder:
         stored = report_month(store.open(), context.partition_key, folder)
@@ -139,6 +139,7 @@ def monthly_report(
                 URI: stored.uri,
                 "report": beside(stored.uri, PAGE),
                 "report, PDF": beside(stored.uri, PDF),
+                "report, Markdown": beside(stored.uri, TEXT),
                 **pictures,
                 **month.counts,
                 "gates passed": sum(report.payload.gate.passed for _, report in month.gates),
@@ -214,7 +215,8 @@ def _compared(
     store: "Store", machine: MachineResource, kind: str, title: str, names: Sequence[str]
 ) -> dg.MaterializeResult:
     from chestgan_core.evaluation.comparison.comparison import compare
-    from chestgan_core.evaluation.comparison.page import PAGE, PDF, RANKED, commit_comparison
+    from chestgan_core.evaluation.comparison.page import PAGE, PDF, TEXT, commit_comparison
+    from chestgan_core.evaluation.pages.nearest import RANKED
 
     with machine.scratch() as folder:
         stored = commit_comparison(store, kind, title, compare(store, names), folder)
@@ -226,6 +228,7 @@ def _compared(
             URI: stored.uri,
             "report": beside(stored.uri, PAGE),
             "report, PDF": beside(stored.uri, PDF),
+            "report, Markdown": beside(stored.uri, TEXT),
             "samples and measures": picture(stored.picture_png, title),
             "measures": table(
                 ("experiment", *RANKED),

@@ -20,6 +20,7 @@ from chestgan_core.local.output import output_folder, require_output_folder
 
 REPORT, COMPARISON = "a report", "a comparison"
 NAME = "name of an experiment"
+EXTRACTOR = "efficientnet-lite0"
 
 
 def add_to(commands: Commands) -> None:
@@ -29,7 +30,7 @@ def add_to(commands: Commands) -> None:
         commands, "report", report, "Download the newest metric report of an experiment from the store."
     )
     parser.add_argument("experiment", metavar="EXPERIMENT", help=NAME)
-    add_out(parser, "folder for report.html, report.pdf, report.json and the figures")
+    add_out(parser, "folder for report.html, report.pdf, report.md, report.json and the figures")
     parser = add_command(
         commands,
         "compare",
@@ -81,12 +82,14 @@ def _add_evaluate(commands: Commands) -> None:
     )
     parser.add_argument(
         "--extractor",
-        default="efficientnet-lite0",
+        default=[EXTRACTOR],
+        nargs="+",
         metavar="NAME",
-        help="network whose features are compared (default: efficientnet-lite0)",
+        help="what computes the features that are compared: efficientnet-lite0, efficientnet-lite2, inception-v3, "
+        f"radiomics; of several, the first one's numbers are the headline (default: {EXTRACTOR})",
     )
     add_seed(parser, "seed of every random draw")
-    add_out(parser, "folder for the report as JSON, HTML, PDF and figures (default: none)", required=False)
+    add_out(parser, "folder for the report as JSON, HTML, PDF, Markdown and figures (default: none)", required=False)
     add_device(parser)
 
 
@@ -102,7 +105,7 @@ def evaluate(args: argparse.Namespace) -> Answer:
         args.real,
         args.fake,
         WINDOWS[args.window] if args.window else None,
-        extractors=(args.extractor,),
+        extractors=tuple(dict.fromkeys(args.extractor)),
         seed=args.seed,
         reference=args.reference or (),
         source_title=args.source_title,
@@ -125,7 +128,7 @@ def report(args: argparse.Namespace) -> Answer:
     with explain_unknown(args.experiment), open_store(home()) as store, output_folder(args.out, REPORT):
         fetched = fetch_report(store, args.experiment, args.out)
     data = {"folder": str(args.out), "uri": fetched.uri, **fetched.payload.as_json()}
-    files = "report.html, report.pdf, report.json, figures"
+    files = "report.html, report.pdf, report.md, report.json, figures"
     return Answer(data, f"{fetched.payload.as_text()}\nwritten to {escaped(args.out)}: {files}")
 
 

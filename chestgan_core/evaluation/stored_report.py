@@ -1,7 +1,8 @@
 """The metric report of an experiment from store to store.
 
 In: the newest run of an experiment and the training set it was trained on. Out:
-`reports/<experiment>/<run>/<version>/` with report.json, report.html, report.pdf and figures, and the pointer.
+`reports/<experiment>/<run>/<version>/` with report.json, report.html, report.pdf, report.md and figures, and the
+pointer.
 
 The version names what scored the images, the release rules, and the reader study of the same generator where there is
 one. When only the rules or the study change, nothing is scored again: the gate is applied to the stored rows, and its
@@ -181,9 +182,10 @@ def _apply_rules(
         for name in names
         if name.startswith(f"{FIGURES}/")
     }
-    pages = write_pages(report, figures, folder / "report", _training_pictures(store, run))
-    files: dict[str, Path | bytes] = {file.name: file for file in pages}
-    files |= {f"{FIGURES}/{name}": png for name, png in figures.items()}
+    out = folder / "report"
+    pages = write_pages(report, figures, out, _training_pictures(store, run))
+    files: dict[str, Path | bytes] = {f"{FIGURES}/{name}": png for name, png in figures.items()}
+    files |= {file.relative_to(out).as_posix(): file for file in pages}
     manifest = _manifest(store, scored)
     store.commit(manifest_key, files, asdict(manifest))
     _keep(store, manifest_key, experiment.dataset, manifest.training_set)

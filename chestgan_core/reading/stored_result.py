@@ -1,7 +1,8 @@
 """The result of a reader study from store to store.
 
 In: the newest answers about a set, and the key of their study. Out: `reading/results/<set>/<study>/<version>/` with
-result.json, report.html, report.pdf, charts/ and tables/, and the pointer. The same answers give the same version.
+result.json, report.html, report.pdf, report.md, charts/ and tables/, and the pointer. The same answers give the same
+version.
 """
 
 from dataclasses import asdict, dataclass
@@ -24,7 +25,8 @@ from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact, canonical_json, content_version, parse_typed
 from chestgan_core.store.store import Store
 
-PAGE, PDF, DATA, CHARTS, TABLES = "report.html", "report.pdf", "result.json", "charts", "tables"
+STEM = "report"
+PAGE, PDF, DATA, CHARTS, TABLES = f"{STEM}.html", f"{STEM}.pdf", "result.json", "charts", "tables"
 ANSWERS_TABLE = "answers.csv"
 REMEDY = "materialize reader_study_result again"
 
@@ -121,8 +123,7 @@ def _commit(
     answers: StudyAnswers,
 ) -> None:
     # Here, as matplotlib and reportlab take a second to load, and servers read results without drawing them.
-    from chestgan_core.documents.html import as_html
-    from chestgan_core.documents.pdf import as_pdf
+    from chestgan_core.documents.files import document_files
     from chestgan_core.reading.pages.result_charts import draw_charts
     from chestgan_core.reading.pages.result_page import result_document
 
@@ -137,12 +138,12 @@ def _commit(
     _, published = store.read_typed(set_key, _SetManifest, REMEDY, "the manifest of a set")
     charts = draw_charts(result)
     document = result_document(result, charts)
+    pictures = {f"{CHARTS}/{name}": png for name, png in charts.items()}
     tables = result_tables(result) | {ANSWERS_TABLE: answers_table(key, answers)}
     files = {
         DATA: canonical_json(result.model_dump(mode="json")),
-        PAGE: as_html(document).encode(),
-        PDF: as_pdf(document),
-        **{f"{CHARTS}/{name}": png for name, png in charts.items()},
+        **document_files(document, STEM, pictures),
+        **pictures,
         **{f"{TABLES}/{name}": text.encode() for name, text in tables.items()},
     }
     summary = summary_of(set_name, published.set.model_sha256, version, result)

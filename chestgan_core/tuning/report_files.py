@@ -1,14 +1,13 @@
 """The files of a report on a study: a table, figures, the best configuration, and its pages.
 
 In: the table of a study. Out: files by name: trials.parquet, figures/*.png, report.html (one file, opens offline),
-report.pdf, and best.yaml where a trial was completed; plain data; a text for a terminal.
+report.pdf, report.md, and best.yaml where a trial was completed; plain data; a text for a terminal.
 """
 
 from dataclasses import asdict
 from typing import Any
 
-from chestgan_core.documents.html import as_html
-from chestgan_core.documents.pdf import as_pdf
+from chestgan_core.documents.files import document_files
 from chestgan_core.tuning.charts import draw
 from chestgan_core.tuning.page import study_page
 from chestgan_core.tuning.summary import by_score, kid, notes, plain, short, summary
@@ -21,13 +20,12 @@ BEST = "best.yaml"
 def report_files(table: StudyTable) -> dict[str, bytes]:
     """The files of the report by name."""
     figures = draw(table)
-    files = {f"figures/{name}": png for name, png in figures.items()}
+    pictures = {f"figures/{name}": png for name, png in figures.items()}
+    files = dict(pictures)
     files["trials.parquet"] = table.parquet()
     if table.best:
         files[BEST] = as_yaml(tuned_experiment(table)).encode()
-    page = study_page(table, figures)
-    files["report.html"], files["report.pdf"] = as_html(page).encode(), as_pdf(page)
-    return files
+    return files | document_files(study_page(table, figures), "report", pictures)
 
 
 def as_json(table: StudyTable) -> dict[str, Any]:

@@ -1,16 +1,15 @@
 """A comparison as a document, and as an artefact of the store.
 
-In: a Comparison. Out: comparison.json, comparison.html, comparison.pdf, comparison.png (samples and measures) and
-curves.png in a folder; `comparisons/<name>/<version>/` in the store. For experiments that are not comparable the page
-gives the reasons, and images and numbers without bars and ranks.
+In: a Comparison. Out: comparison.json, comparison.html, comparison.pdf, comparison.md, comparison.png (samples and
+measures) and curves.png in a folder; `comparisons/<name>/<version>/` in the store. For experiments that are not
+comparable the page gives the reasons, and images and numbers without bars and ranks.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from chestgan_core.documents.blocks import Block, Document, Figure, Notice, Paragraph, Section, Tiles
-from chestgan_core.documents.html import as_html
-from chestgan_core.documents.pdf import as_pdf
+from chestgan_core.documents.files import document_files, write_files
 from chestgan_core.evaluation.comparison.charts import curves_png, samples_png
 from chestgan_core.evaluation.comparison.comparison import Comparison
 from chestgan_core.evaluation.comparison.tables import (
@@ -21,18 +20,19 @@ from chestgan_core.evaluation.comparison.tables import (
     trainings_table,
 )
 from chestgan_core.evaluation.pages.nearest import RANKED, best_tiles, nearest_notice
+from chestgan_core.evaluation.pages.second_opinions import about_training
 from chestgan_core.evaluation.pages.sentences import cautions
 from chestgan_core.evaluation.scoring.metric_rows import MetricRow
 from chestgan_core.evaluation.thesis.page import thesis_comparison
 from chestgan_core.evaluation.version import VERSION
-from chestgan_core.local.files import replacing
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import canonical_json, content_version
 from chestgan_core.store.forgotten import keep_unless_forgotten
 from chestgan_core.store.store import Store
 
-PAGE, PDF, PICTURE, CURVES, DATA = (
-    "comparison.html", "comparison.pdf", "comparison.png", "curves.png", "comparison.json",
+STEM = "comparison"
+PAGE, PDF, TEXT, PICTURE, CURVES, DATA = (
+    f"{STEM}.html", f"{STEM}.pdf", f"{STEM}.md", f"{STEM}.png", "curves.png", f"{STEM}.json",
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def commit_comparison(
             "comparable": not comparison.reasons,
             "reports": {one.name: one.version for one in comparison.experiments},
         }
-        store.commit(manifest_key, {file.name: file for file in files}, manifest)
+        store.commit(manifest_key, {file.relative_to(folder).as_posix(): file for file in files}, manifest)
         reports = [
             keys.report_manifest(one.name, one.payload.run.run, one.version)
             for one in comparison.experiments
@@ -74,21 +74,12 @@ def commit_comparison(
 
 def write_comparison(comparison: Comparison, title: str, folder: Path) -> list[Path]:
     """Write the files; returns them."""
-    folder.mkdir(parents=True, exist_ok=True)
     samples, curves = samples_png(comparison), curves_png(comparison)
     document = _document(comparison, title, samples, curves)
-    written = []
-    for name, data in (
-        (PICTURE, samples),
-        (CURVES, curves),
-        (PAGE, as_html(document).encode()),
-        (PDF, as_pdf(document)),
-        (DATA, canonical_json(comparison.as_json())),
-    ):
-        with replacing(folder / name) as temporary:
-            temporary.write_bytes(data)
-        written.append(folder / name)
-    return written
+    pictures = {PICTURE: samples, CURVES: curves}
+    pages = document_files(document, STEM, pictures)
+    data = {DATA: canonical_json(comparison.as_json())}
+    return list(write_files(folder, pictures | pages | data).values())
 
 
 def as_text(comparison: Comparison) -> str:
@@ -208,5 +199,10 @@ def _cautions(comparison: Comparison) -> list[Block]:
     if comparison.reasons:
         return []
     first = comparison.experiments[0]
-    lines = cautions(first.payload.rows, first.payload.patients_real, comparison.image_kind)
+    lines = [
+        f"{one.name}: {line}"
+        for one in comparison.experiments
+        for line in about_training(one.payload.provenance, one.payload.rows)
+    ]
+    lines += cautions(first.payload.rows, first.payload.patients_real, comparison.image_kind)
     return [Notice("care", "Read with care", tuple(lines))] if lines else []

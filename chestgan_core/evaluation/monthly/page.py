@@ -1,7 +1,7 @@
 """A month as a document, and as an artefact of the store.
 
-In: a Month. Out: month.json, month.html, month.pdf and month.png; `reports-monthly/<month>/<version>/` in the store.
-The report of a month that is not over gets a new version when something new was committed.
+In: a Month. Out: month.json, month.html, month.pdf, month.md and month.png; `reports-monthly/<month>/<version>/` in
+the store. The report of a month that is not over gets a new version when something new was committed.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,7 @@ from chestgan_core.documents.blocks import (
     Tiles,
     Tone,
 )
-from chestgan_core.documents.html import as_html
-from chestgan_core.documents.pdf import as_pdf
+from chestgan_core.documents.files import document_files, write_files
 from chestgan_core.escaping import escaped
 from chestgan_core.evaluation.monthly.chart import month_png
 from chestgan_core.evaluation.monthly.month import Month, MonthReport, first_day, read_month
@@ -31,13 +30,15 @@ from chestgan_core.evaluation.scoring.provenance import duration
 from chestgan_core.evaluation.scoring.read_report import ReadReport
 from chestgan_core.evaluation.scoring.standing import counted, denied, shown_better
 from chestgan_core.evaluation.version import VERSION
-from chestgan_core.local.files import replacing
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import canonical_json, content_version
 from chestgan_core.store.forgotten import keep_unless_forgotten
 from chestgan_core.store.store import Store
 
-PAGE, PDF, PICTURE, DATA = "month.html", "month.pdf", "month.png", "month.json"
+STEM = "month"
+PAGE, PDF, TEXT, PICTURE, DATA = (
+    f"{STEM}.html", f"{STEM}.pdf", f"{STEM}.md", f"{STEM}.png", f"{STEM}.json",
+)  # fmt: skip
 MEASURES = ("KID", "FID", "coverage", "memorized fraction", "placement", "detection utility")
 OUTCOMES = (
     "Nearer to held-out patients than before",
@@ -74,7 +75,7 @@ def report_month(store: Store, name: str, folder: Path) -> StoredMonth:
     if not store.is_complete(manifest_key):
         files = write_month(month, folder)
         manifest = {"kind": "monthly-report", "month": name, "counts": dict(month.counts)}
-        store.commit(manifest_key, {file.name: file for file in files}, manifest)
+        store.commit(manifest_key, {file.relative_to(folder).as_posix(): file for file in files}, manifest)
         runs = [keys.run_manifest(one.experiment, one.run) for one in month.runs]
         runs += [
             keys.run_manifest(one.report.name, one.report.payload.run.run)
@@ -92,21 +93,11 @@ def report_month(store: Store, name: str, folder: Path) -> StoredMonth:
 
 def write_month(month: Month, folder: Path) -> list[Path]:
     """Write the files; returns them."""
-    folder.mkdir(parents=True, exist_ok=True)
     picture = month_png(month)
-    document = _document(month, picture)
-    written = []
-    for name, data in (
-        (PICTURE, picture),
-        (PAGE, as_html(document).encode()),
-        (PDF, as_pdf(document)),
-        (DATA, canonical_json(month.as_json())),
-    ):
-        if data:
-            with replacing(folder / name) as temporary:
-                temporary.write_bytes(data)
-            written.append(folder / name)
-    return written
+    pictures = {PICTURE: picture} if picture else {}
+    pages = document_files(_document(month, picture), STEM, pictures)
+    data = {DATA: canonical_json(month.as_json())}
+    return list(write_files(folder, pictures | pages | data).values())
 
 
 def as_text(month: Month) -> str:

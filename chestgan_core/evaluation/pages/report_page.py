@@ -1,4 +1,4 @@
-"""The metric report as a document: report.html (one file, opens offline) and report.pdf.
+"""The metric report as a document: report.html (one file, opens offline), report.pdf and report.md.
 
 In: the payload of a report, its figures as PNG, and the pictures that its training left. Out: a folder with both pages,
 report.json and figures/*.png. A report without a run, a gate or the measures of the thesis system lacks their sections.
@@ -24,26 +24,26 @@ from chestgan_core.documents.blocks import (
     Section,
     Table,
 )
-from chestgan_core.documents.html import as_html
-from chestgan_core.documents.pdf import as_pdf
+from chestgan_core.documents.files import document_files, write_files
 from chestgan_core.evaluation.pages.attack_page import attack_blocks
 from chestgan_core.evaluation.pages.figures import chart_blocks, closest_blocks, draw_figures, sheet_block
 from chestgan_core.evaluation.pages.group_page import group_blocks
+from chestgan_core.evaluation.pages.second_opinions import about_training, opinion_blocks
 from chestgan_core.evaluation.pages.sentences import cautions, ended_by_clock, sentence
 from chestgan_core.evaluation.pages.tumour_page import tumour_blocks
 from chestgan_core.evaluation.pages.verdict import bare, gate_table, headlines, tumour_headlines, verdict
 from chestgan_core.evaluation.reader_study import REALISM, ReaderStudyBlock
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
-from chestgan_core.evaluation.scoring.metric_rows import APART, MetricRow
+from chestgan_core.evaluation.scoring.metric_rows import APART, MetricRow, first_opinions
 from chestgan_core.evaluation.scoring.provenance import data_in_words, run_in_words
 from chestgan_core.evaluation.scoring.read_report import REPORT_FILE
 from chestgan_core.evaluation.scoring.report_payload import ReportPayload
 from chestgan_core.evaluation.thesis.page import thesis_blocks
 from chestgan_core.imaging.pictures import shrink_to_width
-from chestgan_core.local.files import replacing
 
 CURVES, PROGRESS = "curves.png", "progress.png"
-PAGE, PDF, FIGURES = "report.html", "report.pdf", "figures"
+STEM = "report"
+PAGE, PDF, TEXT, FIGURES = f"{STEM}.html", f"{STEM}.pdf", f"{STEM}.md", "figures"
 MAX_WIDTH = 1200  # pixels of a training's pictures on the page
 SHARED = ("extractor", "split", "seed", "snapshot")
 GROUPS = {
@@ -65,6 +65,7 @@ SOURCES = {
     "precision": "precision and recall (Kynkäänniemi 2019)",
     "coverage": "density and coverage (Naeem 2020)",
     "MS-SSIM": "MS-SSIM (Wang 2003)",
+    "radiomics": "radiomic features (Haralick 1973, Galloway 1975, Mallat 1989; after Konz 2024, not their distance)",
     "AUC": "classifier two-sample test (Lopez-Paz 2017)",
     "memorized fraction": "nearest training against nearest held-out patient (Alaa 2021)",
     "attack AUC": "membership attacks (Chen 2020, Hilprecht 2019, van Breugel 2023, Hayes 2019)",
@@ -76,7 +77,8 @@ SOURCES = {
 def write_report(
     report: MetricReport, folder: Path, training: Mapping[str, bytes] | None = None
 ) -> list[Path]:
-    """Write figures/*.png, report.html (one file, opens offline), report.pdf and report.json; returns the files.
+    """Write figures/*.png, report.html (one file, opens offline), report.pdf, report.md (beside its figures) and
+    report.json; returns the files.
 
     training: pictures that the training left, for the page: curves.png, progress.png. report.json comes last: where it
     is, the report is complete.
@@ -92,31 +94,27 @@ def write_pages(
     folder: Path,
     training: Mapping[str, bytes] | None = None,
 ) -> list[Path]:
-    """Write report.html, report.pdf and report.json, from figures that are there already; returns the files.
+    """Write report.html, report.pdf, report.md and report.json, from figures that are there already; returns the files.
 
-    figures: PNG by file name. training: the run's curves.png and progress.png.
+    figures: PNG by file name. training: the run's curves.png and progress.png. Pictures of report.md that are not among
+    the figures are written beside them.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     document = _document(payload, figures, training or {})
     text = json.dumps(payload.as_json(), indent=2, sort_keys=True, allow_nan=False)
-    written = []
-    for name, data in (
-        (PAGE, as_html(document).encode()),
-        (PDF, as_pdf(document)),
-        (REPORT_FILE, f"{text}\n".encode()),
-    ):
-        with replacing(folder / name) as temporary:
-            temporary.write_bytes(data)
-        written.append(folder / name)
-    return written
+    files = document_files(document, STEM, {f"{FIGURES}/{name}": png for name, png in figures.items()})
+    return list(write_files(folder, {**files, REPORT_FILE: f"{text}\n".encode()}).values())
 
 
 def _document(report: ReportPayload, figures: Mapping[str, bytes], training: Mapping[str, bytes]) -> Document:
     rows, image_kind, size = report.rows, report.image_kind, report.resolution
-    of_images = [row for row in rows if row.group not in APART]
+    of_images = [row for row in first_opinions(rows) if row.group not in APART]
     window = f"window {report.window}" if report.window.unit == "HU" else str(report.window)
     split = f", {rows[0].split}" if rows else ""
-    care = [*ended_by_clock(report.run), *cautions(rows, report.patients_real, image_kind)]
+    care = [
+        *about_training(report.provenance, rows),
+        *ended_by_clock(report.run),
+        *cautions(rows, report.patients_real, image_kind),
+    ]
     return Document(
         title=f"Metric report: {report.model_title}",
         lead=f"Compared with: {report.source_title}. {size} x {size} pixels, {window}{split}.",
@@ -128,10 +126,11 @@ def _document(report: ReportPayload, figures: Mapping[str, bytes], training: Map
         ),
         sections=(
             Section("Release gate", (gate_table(report.gate),) if report.gate else ()),
-            Section("In words", tuple(_in_words(rows, image_kind))),
+            Section("In words", tuple(_in_words(first_opinions(rows), image_kind))),
             Section("Reader study", tuple(_reader_study(report.reader_study, report.row("coverage")))),
             Section("Measures", tuple(_measures(of_images, image_kind))),
             Section("By groups of patients", tuple(group_blocks(report, figures))),
+            Section("Second opinions", tuple(opinion_blocks(rows))),
             Section("What was asked of the images", tuple(tumour_blocks(report, figures))),
             Section("Values and features", tuple(_charts(chart_blocks(report, figures)))),
             Section("Repeated from training?", tuple(closest_blocks(figures))),
@@ -259,7 +258,7 @@ def _method(report: ReportPayload) -> list[Block]:
 
 
 def _sources(rows: Sequence[MetricRow]) -> str:
-    measures = {row.measure for row in rows}
+    measures = {row.measure for row in rows} | {row.extractor.partition(":")[0] for row in rows}
     sources = ", ".join(source for measure, source in SOURCES.items() if measure in measures)
     return (
         f"{sources}. These measures say how similar two sets of images are. They say nothing about diagnostic value, or"
