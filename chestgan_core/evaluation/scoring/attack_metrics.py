@@ -283,7 +283,7 @@ def _measurements(block: AttackBlock) -> dict[str, Measurement]:
     )
     level = f"95 % over the patients of both sides, for all {len(block.results)} at once (Bonferroni)"
     control = best.control_by_patient
-    trusted = f"not to be trusted: {doubt}" if doubt else ""
+    refused = f"not to be trusted: {doubt}" if doubt else ""
     found, n = best.by_patient, block.control.slices
     who = f"the same attack on a control of {block.control.patients} patients, who were not trained on"
     values = {
@@ -292,8 +292,8 @@ def _measurements(block: AttackBlock) -> dict[str, Measurement]:
     }
     return {
         name: Measurement(
-            None if trusted else estimate.value,
-            trusted or f"{shown}; {counts}; {about}; {level}",
+            None if refused else estimate.value,
+            refused or f"{shown}; {counts}; {about}; {level}",
             interval=None if estimate.low is None or estimate.high is None else (estimate.low, estimate.high),
             floor=FloorValue(floor.value, floor_note, n),
         )
