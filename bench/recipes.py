@@ -71,6 +71,24 @@ def _with_and_without_augmentation() -> dict[str, Recipe]:
     return recipes
 
 
+def projected(generator: dict[str, Any] | None = None, width: int = 32, **projection: Any) -> dict[str, Any]:
+    """Fields of a recipe of the family projected. width: of the generator."""
+    network = {
+        "family": "projected",
+        "generator_width": width,
+        "generator": generator,
+        "projection": projection,
+    }
+    return default(network=network, training={"loss": {"kind": "hinge"}, "optimizer": {**ADAM, "beta1": 0.0}})
+
+
+def with_generator(**options: Any) -> dict[str, Any]:
+    """Fields of the default recipe with options of the generator."""
+    return default(network={"generator": options})
+
+
+MODULATED = {"upsampling": "resize", "modulation": True}
+
 TABLES = {
     "losses": Table("Losses and augmentation", _with_and_without_augmentation(), 2.5),
     "thesis": Table(

@@ -35,6 +35,19 @@ RECIPES: dict[str, dict[str, Any]] = {
     },
     "wgan-gp": {"network": {"family": "wgan"}, "loss": {"kind": "wasserstein", "gradient_penalty": 10}},
     "hinge": {"network": {"family": "spectral"}, "loss": {"kind": "hinge"}, "augmentation": {}},
+    "projected": {
+        "network": {"family": "projected", "projection": {"stages": [1, 2], "maps": 8}},
+        "loss": {"kind": "hinge"}, "augmentation": {},
+    },
+    "resized": {
+        "network": {
+            "family": "spectral",
+            "generator": {
+                "upsampling": "resize", "modulation": True, "excitation": True, "noise": True, "output": "linear"
+            },
+        },
+        "loss": {"kind": "hinge"},
+    },
     "default": {
         "network": {"family": "spectral"}, "loss": {"kind": "relativistic", "gamma": [0, 0]}, "augmentation": {},
         "precision": "bf16",
