@@ -30,6 +30,8 @@ def measures(metrics: Metrics | None, notes: bool = True) -> list[Block]:
             _table(measured, kind),
             Paragraph("Compare a number only with numbers that have the same extractor, n and split."),
         ]
+    if metrics.covered_worse:
+        blocks.append(Paragraph(metrics.covered_worse))
     blocks += _not_measured(rows)
     if notes:
         blocks += [

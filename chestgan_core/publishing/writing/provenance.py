@@ -67,6 +67,7 @@ class PublishedThesis:
 @dataclass(frozen=True)
 class Metrics:
     """A metric report, as report.json has it. patients_real: on the side that the images are compared with.
+    covered_worse: a sentence about groups of patients, of whom a set says nothing else.
 
     provenance: versions of the libraries that measured, seeds of the measured images.
     """
@@ -78,6 +79,7 @@ class Metrics:
     gate: GateResult | None = None
     reader_study: ReaderStudyBlock | None = None
     thesis: PublishedThesis | None = None
+    covered_worse: Text = ""
     data: DataFacts | None = None
     run: RunFacts | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
