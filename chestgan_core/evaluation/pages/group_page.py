@@ -24,7 +24,7 @@ def group_blocks(report: ReportPayload, figures: Mapping[str, bytes]) -> list[Bl
         Notice("care" if block.worse else "plain", "Groups of patients", (block.sentence,))
     ]
     if block.groupings:
-        blocks.append(_groups(block))
+        blocks.append(groups_table(block))
     if GROUPS in figures:
         caption = (
             f"In brackets: held-out {block.image_kind} patients. Lines: 95 % intervals over them. Right: at 1 a"
@@ -41,7 +41,8 @@ def group_blocks(report: ReportPayload, figures: Mapping[str, bytes]) -> list[Bl
     return blocks
 
 
-def _groups(block: GroupBlock) -> Table:
+def groups_table(block: GroupBlock) -> Table:
+    """A line per group: held out, and trained on."""
     kind = block.image_kind
     head = (
         "by",
@@ -53,7 +54,7 @@ def _groups(block: GroupBlock) -> Table:
         "coverage",
         "nearest distance",
         "trained on: coverage",
-        "nearest distance",
+        "trained on: distance",
     )
     lines = []
     for grouping in block.groupings:

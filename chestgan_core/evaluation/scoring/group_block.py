@@ -15,6 +15,8 @@ FEWEST = 3
 """Patients of a group that is named in a report: with fewer it names people."""
 FEWEST_PUBLISHED = 5
 """Patients of a group that is named in a published set, as in its split."""
+MAX_PUBLISHED = 5
+"""Groups that a published set names, the worst ones."""
 OTHERS, UNKNOWN = f"others (fewer than {FEWEST} patients)", "unknown"
 WorseBy: TypeAlias = Literal["coverage", "distance"]
 
@@ -113,10 +115,10 @@ class GroupBlock:
         for one in self.worse:
             hidden = private or one.kind in PERSONAL or one.patients < FEWEST_PUBLISHED
             said.append(f"one of the groups by {one.kind}" if hidden else in_words(one.kind, one.name))
-        return (
-            f"Held-out patients were compared by {kinds}. Shown to be covered worse than the rest:"
-            f" {_listed(list(dict.fromkeys(said)))}."
-        )
+        named = list(dict.fromkeys(said))
+        if len(named) > MAX_PUBLISHED:
+            named = [*named[:MAX_PUBLISHED], f"{len(named) - MAX_PUBLISHED} more"]
+        return f"Held-out patients were compared by {kinds}. Shown to be covered worse than the rest: {_listed(named)}."
 
     @property
     def _compared(self) -> str:

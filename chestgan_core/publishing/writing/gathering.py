@@ -32,6 +32,8 @@ def gather_provenance(
     """The provenance of a set. run, trained: the artefact and what its manifest says. counts: of its split.csv."""
     dataset = training_set.dataset
     manifest = training_set.manifest
+    groups = report.payload.groups
+    covered_worse = groups.published(dataset.private) if groups else ""
     training = TrainingFacts(
         size=manifest["size"],
         patients=manifest["patients"],
@@ -50,7 +52,7 @@ def gather_provenance(
         "source_facts": asdict(source_facts(dataset)),
         "training": asdict(training),
         "split": counts.as_json() if counts else None,
-        "metrics": report.payload.as_json(),
+        "metrics": {**report.payload.as_json(), "covered_worse": covered_worse},
         "reproduction": instructions_for(training_set).as_json(),
     }
 
