@@ -1,6 +1,7 @@
-"""`chestgan train`: the generator of an experiment, from slices."""
+"""`chestgan train` and `history`: the generator of an experiment, from slices; and how its training went, as CSV."""
 
 import argparse
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -53,6 +54,20 @@ def add_to(commands: Commands) -> None:
     add_device(parser)
     add_threads(parser, "CPU threads (default: all cores)")
 
+    parser = add_command(
+        commands,
+        "history",
+        history,
+        "Write the losses and validations of a training as CSV.",
+        "Validations, where there are any, go beside the losses, as FILE-validation.csv.",
+    )
+    parser.add_argument(
+        "training",
+        metavar="TRAINING",
+        help="folder of a training, or the s3:// address of a run in the store",
+    )
+    add_out(parser, "CSV file of the losses", "FILE.csv")
+
 
 def train(args: argparse.Namespace) -> Answer:
     """Train the generator of an experiment on shards."""
@@ -95,6 +110,36 @@ def train(args: argparse.Namespace) -> Answer:
     ):
         outcome = train(experiment, slices, args.out, device, budget, scorer, callbacks, world=world)
     return Answer(outcome.as_json(), f"{outcome.line()}\nwritten to {escaped(args.out)}")
+
+
+def history(args: argparse.Namespace) -> Answer:
+    """The history of a training, for a spreadsheet."""
+    from chestgan_core.training.history_csv import write_history
+
+    with _history_folder(args.training) as folder:
+        files = write_history(folder, args.out)
+    shown = ", ".join(escaped(path) for path in files)
+    return Answer({"files": [str(path) for path in files]}, f"written: {shown}")
+
+
+@contextmanager
+def _history_folder(training: str) -> Iterator[Path]:
+    """The folder itself, or one into which the tables of a run were fetched: not its weights."""
+    if not training.startswith("s3://"):
+        yield Path(training)
+        return
+    from chestgan_core.local.home import home
+    from chestgan_core.store.download import download, open_address
+    from chestgan_core.training.history_csv import FILES
+
+    with (
+        tempfile.TemporaryDirectory(prefix="chestgan-") as scratch,
+        open_address(training, home()) as (store, key),
+    ):
+        run = key.removesuffix("/manifest.json")
+        for name in FILES:
+            download(store, f"{run}/{name}", Path(scratch) / name)
+        yield Path(scratch)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from PIL import Image
 from chestgan_core.documents.html import as_html
 from chestgan_core.errors import DamagedObject, NotInStore
 from chestgan_core.evaluation.reader_study import newest_reader_study
+from chestgan_core.local.csv_text import csv_text
 from chestgan_core.publishing.reader.set_folder import SetFolder
 from chestgan_core.reading.analysis.analyse import analyse
 from chestgan_core.reading.analysis.result import StudyResult
@@ -20,7 +21,7 @@ from chestgan_core.reading.answers import StudyAnswers
 from chestgan_core.reading.images.frozen_study import FrozenStudy, read_key
 from chestgan_core.reading.pages.result_charts import draw_charts
 from chestgan_core.reading.pages.result_page import result_document
-from chestgan_core.reading.pages.result_tables import answers_table, csv_text, result_tables
+from chestgan_core.reading.pages.result_tables import answers_table, result_tables
 from chestgan_core.reading.stored_answers import commit_answers
 from chestgan_core.reading.stored_result import StoredResult, read_result, report_study
 from chestgan_core.store import keys

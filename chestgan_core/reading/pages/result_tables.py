@@ -4,16 +4,10 @@ In: a StudyResult, and for one table the answers themselves. Out: CSV text by fi
 run as a formula begin with an apostrophe. Nothing in them is about a person: readers are numbers, times are durations.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
-
-from chestgan_core.escaping import csv_cell
+from chestgan_core.local.csv_text import Cell, csv_text
 from chestgan_core.reading.analysis.result import Confusion, Estimate, Proportion, StudyResult
 from chestgan_core.reading.answers import StudyAnswers
 from chestgan_core.reading.study_key import StudyKey
-
-Cell = str | int | float | bool | None
 
 
 def result_tables(result: StudyResult) -> dict[str, str]:
@@ -49,15 +43,6 @@ def answers_table(key: StudyKey, answers: StudyAnswers) -> str:
             for one in ordered
         ),
     )  # fmt: skip
-
-
-def csv_text(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
-    """One line per row; empty cells for None, yes and no."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows([[csv_cell(cell) for cell in row] for row in rows])
-    return text.getvalue()
 
 
 def _proportion(found: Proportion) -> tuple[Cell, ...]:
