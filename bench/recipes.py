@@ -71,15 +71,18 @@ def _with_and_without_augmentation() -> dict[str, Recipe]:
     return recipes
 
 
-def projected(generator: dict[str, Any] | None = None, width: int = 32, **projection: Any) -> dict[str, Any]:
-    """Fields of a recipe of the family projected. width: of the generator."""
+def projected(
+    generator: dict[str, Any] | None = None, width: int = 32, hinge: bool = False, **projection: Any
+) -> dict[str, Any]:
+    """Fields of a recipe of the family projected. width: of the generator. hinge: instead of the relativistic loss."""
     network = {
         "family": "projected",
         "generator_width": width,
         "generator": generator,
         "projection": projection,
     }
-    return default(network=network, training={"loss": {"kind": "hinge"}, "optimizer": {**ADAM, "beta1": 0.0}})
+    training = {"optimizer": {**ADAM, "beta1": 0.0}}
+    return default(network=network, training={**training, **HINGE["training"]} if hinge else training)
 
 
 def with_generator(**options: Any) -> dict[str, Any]:
