@@ -99,4 +99,42 @@ TABLES = {
         {"thesis-dcgan-final": "thesis-dcgan-final", "lung-spectral-64": default()},
         10,
     ),
+    "projected": Table(
+        "A discriminator on frozen features",
+        {
+            "lung-spectral-64": default(),
+            "lung-projected-64": projected(MODULATED),
+            "hinge loss": projected(MODULATED, hinge=True),
+            "hinge loss, DCGAN's generator": projected(hinge=True),
+            "without the discriminator of pixels": projected(MODULATED, pixel_weight=0),
+            "heads at the full rate": projected(MODULATED, heads_rate=1),
+            "the two larger stages only": projected(MODULATED, stages=[1, 2]),
+            "DCGAN's generator": projected(),
+            "DCGAN's generator of width 16": projected(width=16),
+        },
+        10,
+    ),
+    "generator": Table(
+        "Options of the generator of lung-spectral-64",
+        {
+            "transposed convolutions, tanh (DCGAN)": default(),
+            "smoothed": with_generator(upsampling="smoothed"),
+            "resize": with_generator(upsampling="resize"),
+            "modulation": with_generator(modulation=True),
+            "excitation": with_generator(excitation=True),
+            "noise": with_generator(noise=True),
+            "linear output": with_generator(output="linear"),
+        },
+        2.5,
+    ),
+    "128": Table(
+        "At 128 pixels",
+        {
+            "lung-projected-128": projected(MODULATED, size=64),
+            "heads at 128 pixels": projected(MODULATED),
+            "lung-spectral-64's recipe at 128": default(),
+        },
+        30,
+        size=128,
+    ),
 }
