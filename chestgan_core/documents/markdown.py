@@ -10,9 +10,9 @@ from typing import Any
 
 from chestgan_core.escaping import escaped
 
-# What begins a structure inside of a line. Not _ - . + # alone: they are in names, also inside of `code`, where nothing
-# can be escaped, and begin nothing there.
-_ACTS = re.compile(r"([\\`*\[\]|])")
+# What begins a structure inside of a line. Not - . + # alone, nor _ inside of a word: they are in names, also inside of
+# `code`, where nothing can be escaped, and begin nothing there.
+_ACTS = re.compile(r"([\\`*\[\]|]|(?<![^\W_])_|_(?![^\W_]))")
 # What begins one at the start of a line: headings, items of lists.
 _BEGINS = re.compile(r"^( *\d*)([#=]|[-+.)](?=\s))")
 
