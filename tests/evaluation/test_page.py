@@ -77,9 +77,10 @@ THESIS = ThesisBlock(
     (
         thesis_row("SSIM", 0.31, 0.29, {"DCGAN": 0.2667}),
         thesis_row("PSNR", 15.2, 14.9, {"DCGAN": 14.2089}),
-        thesis_row("LPIPS", None, None, {}),
+        thesis_row("LPIPS on VGG", None, None, {}),
+        thesis_row("LPIPS on AlexNet", 0.4, 0.3, {}),
     ),
-    ThesisScore(4, 4.2, (), "without LPIPS", {"DCGAN": 4}),
+    ThesisScore(4, 4.2, 3, 3.1, (), "without LPIPS", {"DCGAN": 4}, {"DCGAN": 5}),
     "real",
 )
 
@@ -221,14 +222,17 @@ def test_the_measures_of_the_thesis_system_stand_beside_its_published_values() -
     table = next(block for block in thesis_blocks(THESIS) if isinstance(block, Table))
     assert table.head == ("measure", "this model", "real against real", "published, DCGAN")
     assert table.rows == (
-        ("SSIM", "0.310", "0.290", "0.267"),
-        ("PSNR", "15.20 dB", "14.90 dB", "14.21 dB"),
-        ("LPIPS", "none", "none", "none"),
+        ("SSIM", "0.310 (bad)", "0.290", "0.267"),
+        ("PSNR", "15.20 dB (bad)", "14.90 dB", "14.21 dB"),
+        ("LPIPS on VGG", "none", "none", "none"),
+        ("LPIPS on AlexNet", "0.400 (medium)", "0.300", "none"),
         ("weighted score", "4 of 10", "", "4 of 10"),
+        ("unweighted score", "3 of 10", "", "5 of 10"),
     )
     reports = [("a", THESIS), ("b", None)]
     compared = next(block for block in thesis_comparison(reports, "real") if isinstance(block, Table))
     assert compared.head == ("measure", "a", "real against real", "published, DCGAN")
+    assert compared.rows == table.rows
     page = as_html(Document("t", "l", (), (Section("s", tuple(thesis_comparison(reports, "real"))),)))
     assert "They do not measure generation: " in page
     assert thesis_comparison(reports[1:], "real") == []

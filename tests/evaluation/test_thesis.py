@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,20 +13,24 @@ from chestgan_core.config.experiment import Experiment, parse_experiment
 from chestgan_core.evaluation.pages.report_page import write_report
 from chestgan_core.evaluation.scoring import evaluate as evaluate_module
 from chestgan_core.evaluation.scoring.evaluate import with_thesis
+from chestgan_core.evaluation.thesis import measuring
 from chestgan_core.evaluation.thesis.block import ThesisBlock, ThesisRow
 from chestgan_core.evaluation.thesis.measuring import (
     MAX_IMAGES,
     RunDiscriminator,
     ThesisFeatures,
     ThesisImages,
+    instruments,
     measure_thesis,
 )
 from chestgan_core.evaluation.thesis.score import MODELS, PUBLISHED
+from chestgan_core.imaging import lpips
 from chestgan_core.metrics.feature_extractors import Extractor, NetworkExtractor, open_extractor
 from chestgan_core.metrics.similarity import psnr
 from chestgan_core.networks.registry import build_discriminator
 from chestgan_core.training.weights import LoadedDiscriminator, load_discriminator, save_discriminator
 from tests.evaluation.test_report import blobs, patients, report_of
+from tests.imaging.lpips_weights import install_lpips
 
 ACCURACIES = ("discriminator accuracy", "generator accuracy")
 NO_CLASSES = NetworkExtractor(
@@ -185,36 +188,45 @@ def test_lpips_without_its_backbone_is_reported_without_a_path_of_this_machine(
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     block = block_of()
-    assert row_of(block, "LPIPS").note == "not measured: network lpips-alex, its weights are not installed"
+    for measure, name in (("LPIPS on VGG", "vgg"), ("LPIPS on AlexNet", "alex")):
+        assert (
+            row_of(block, measure).note
+            == f"not measured: network lpips-{name}, its weights are not installed"
+        )
     assert str(tmp_path) not in json.dumps(block.as_json())
 
 
 def test_lpips_is_measured_where_its_weights_are_and_the_score_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """AlexNet from torchvision's cache, channel weights from the package lpips: here both are drawn at random."""
-    from torchvision.models import AlexNet_Weights, alexnet
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    weights = tmp_path / "hub" / "checkpoints" / Path(AlexNet_Weights.IMAGENET1K_V1.url).name
-    package = tmp_path / "packages" / "lpips"
-    fitted = package / "weights" / "v0.1" / "alex.pth"
-    for file in (weights, fitted):
-        file.parent.mkdir(parents=True)
-    torch.save(alexnet(weights=None).state_dict(), weights)
-    channels = (64, 192, 384, 256, 256)
-    torch.save({f"lin{k}.model.1.weight": torch.rand(1, c, 1, 1) for k, c in enumerate(channels)}, fitted)
-    (package / "__init__.py").write_text("")
-    monkeypatch.syspath_prepend(str(package.parent))
-    monkeypatch.delitem(sys.modules, "lpips", raising=False)
+    install_lpips(tmp_path, monkeypatch, "alex")
     run = RunDiscriminator(discriminator(experiment("dcgan", kind="cross-entropy"), tmp_path))
     block = block_of(run=run)
-    row = row_of(block, "LPIPS")
+    row = row_of(block, "LPIPS on AlexNet")
     assert row.value is not None
     assert row.real is not None
     assert row.value > 0
     assert row.instrument.startswith("lpips-0.1-alex:")
-    assert block.score.note == "all parts measured"
+    assert row_of(block, "LPIPS on VGG").note.endswith("network lpips-vgg, its weights are not installed")
+    assert block.score.note == "all parts measured; LPIPS on AlexNet counts, as it was not measured on VGG"
+    assert block.score.parts[-1].value == row.value
+
+
+def test_lpips_on_vgg_is_measured_on_fewer_pairs_and_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = instruments()
+    install_lpips(tmp_path, monkeypatch, "vgg")
+    assert instruments() != without
+    monkeypatch.setattr(measuring, "MAX_VGG_PAIRS", 3)
+    monkeypatch.setattr(lpips, "SIZE", 32)  # to be quick
+    block = block_of()
+    row = row_of(block, "LPIPS on VGG")
+    assert row.instrument.startswith("lpips-0.1-vgg:")
+    assert (row.n, row.real_n, row.pairs) == (3, 3, 3)
+    assert row.published["DCGAN"] == 0.4830
+    assert block.score.parts[-1].value == row.value
+    assert "LPIPS on AlexNet counts" not in block.score.note
 
 
 def test_the_inception_score_uses_the_network_and_the_features_of_the_report(
@@ -259,6 +271,8 @@ def test_the_report_has_the_block_in_its_page_its_card_and_its_json(tmp_path: Pa
     assert "do not measure generation" in thesis
     for shown in (
         "91.5%",
+        "unweighted score",
+        " dB (bad)",
         "14.21 dB",
         "-12.305",
         "0.759",
@@ -284,10 +298,13 @@ def test_the_report_has_the_block_in_its_page_its_card_and_its_json(tmp_path: Pa
 
 def test_a_block_without_a_score_is_shown_as_one_without(tmp_path: Path) -> None:
     block = block_of()
-    none = replace(block, score=replace(block.score, value=None, unrounded=None, note="no score: why"))
+    none = replace(
+        block,
+        score=replace(block.score, value=None, unrounded=None, unweighted=None, note="no score: why"),
+    )
     report = replace(report_of(patients("a", slices=9), blobs(9, 3), extractors=()), thesis=none)
     write_report(report, tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    score, missing = page[page.index("weighted score") :], set(MODELS) - set(block.score.published)
+    score, missing = page[page.index(">weighted score") :], set(MODELS) - set(block.score.published)
     assert score[: score.index("</tr>")].count("none") == 1 + len(missing)
     assert "; no score." in none.as_text()

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chestgan_core.errors import BadInput
-from chestgan_core.evaluation.thesis.score import PUBLISHED, SHIPPED, Weights, load_weights, thesis_score
+from chestgan_core.evaluation.thesis.score import (
+    LPIPS,
+    PUBLISHED,
+    SHIPPED,
+    Weights,
+    grade,
+    load_weights,
+    thesis_score,
+)
 
 DCGAN = {measure: values.get("DCGAN") for measure, values in PUBLISHED.items()}
 
@@ -37,6 +45,7 @@ def test_the_published_numbers_of_the_dcgan_of_the_thesis_system_score_four() ->
 def test_the_scores_of_all_published_models_stand_beside_it() -> None:
     score = thesis_score({"SSIM": 0.5, "PSNR": 26.0}, load_weights())
     assert score.published == {"DCGAN": 4, "WGAN": 2, "Vanilla": 3}
+    assert score.published_unweighted == {"DCGAN": 4, "WGAN": 2, "Vanilla": 3}
     assert score.out_of == 10
 
 
@@ -48,7 +57,7 @@ def test_psnr_counts_in_steps(decibels: float, points: float) -> None:
 
 
 def test_what_could_not_be_measured_is_left_out_and_the_rest_counts_as_the_whole() -> None:
-    score = thesis_score({**DCGAN, "LPIPS": None}, load_weights())
+    score = thesis_score({**DCGAN, LPIPS[0]: None}, load_weights())
     # (0.15 x 9.152 + 0.15 x 3.928 + 0.2 x 2.667 + 0.25 x 4) / 0.75
     assert score.unrounded == pytest.approx(3.4954 / 0.75)
     assert sum(part.effective_weight for part in score.parts) == pytest.approx(1)
@@ -69,11 +78,12 @@ def test_no_score_falls_below_one() -> None:
         "discriminator accuracy": 0.0,
         "generator accuracy": 0.0,
         "SSIM": -1.0,
-        "LPIPS": 3.0,
+        "LPIPS on VGG": 3.0,
     }
     assert thesis_score(everything_wrong, load_weights()).value == 1
-    lpips_alone = thesis_score({"LPIPS": 3.0}, load_weights())
+    lpips_alone = thesis_score({"LPIPS on VGG": 3.0}, load_weights())
     assert (lpips_alone.value, lpips_alone.unrounded) == (1, 1.0)
+    assert (lpips_alone.unweighted, lpips_alone.unweighted_unrounded) == (1, 1.0)
 
 
 fractions = st.floats(0, 1)
@@ -86,7 +96,8 @@ fractions = st.floats(0, 1)
             "generator accuracy": st.none() | fractions,
             "SSIM": st.none() | st.floats(-1, 1),
             "PSNR": st.none() | st.floats(0, 100),
-            "LPIPS": st.none() | st.floats(0, 5),
+            "LPIPS on VGG": st.none() | st.floats(0, 5),
+            "LPIPS on AlexNet": st.none() | st.floats(0, 5),
         }
     )
 )
@@ -98,6 +109,51 @@ def test_every_score_lies_between_one_and_ten(values: dict[str, float | None]) -
         assert 1 <= score.unrounded <= 10
         assert abs(score.value - score.unrounded) <= 0.5
         assert sum(part.effective_weight for part in score.parts) == pytest.approx(1)
+    points = [part.points for part in score.parts if part.points is not None]
+    assert (score.unweighted_unrounded is None) == (not points)
+    if points:
+        assert score.unweighted_unrounded == pytest.approx(min(max(sum(points) / len(points), 1), 10))
+        assert score.unweighted == round(score.unweighted_unrounded)
+    assert all((part.grade is None) == (part.value is None) for part in score.parts)
+
+
+def test_the_unweighted_score_is_the_mean_of_the_points_that_there_are() -> None:
+    score = thesis_score(DCGAN, load_weights())
+    assert score.unweighted_unrounded == pytest.approx((9.152 + 3.928 + 2.667 + 4 + 0.34) / 5)
+    assert score.unweighted == 4
+    # A critic has no accuracies: its PDF counts them as 0, here they are left out.
+    critic = thesis_score({"SSIM": 0.5, "PSNR": 30.0, LPIPS[0]: 0.0}, load_weights())
+    assert critic.unweighted_unrounded == pytest.approx((5 + 10 + 10) / 3)
+    assert thesis_score({}, load_weights()).unweighted is None
+
+
+@pytest.mark.parametrize(
+    ("measure", "good", "medium", "bad"),
+    [
+        ("discriminator accuracy", 0.9, 0.7, 0.699),
+        ("generator accuracy", 1.0, 0.899, 0.0),
+        ("SSIM", 0.9, 0.7, -0.2),
+        ("PSNR", 30.0, 25.0, 24.99),
+        ("LPIPS on VGG", 0.2, 0.5, 0.501),
+        ("LPIPS on AlexNet", 0.0, 0.201, 0.76),
+    ],
+)
+def test_values_have_the_grades_of_the_pdf(measure: str, good: float, medium: float, bad: float) -> None:
+    assert [grade(measure, value) for value in (good, medium, bad)] == ["good", "medium", "bad"]
+
+
+def test_what_was_not_measured_and_what_it_does_not_grade_has_no_grade() -> None:
+    assert grade("PSNR", None) is None
+    assert grade("Wasserstein estimate", -12.3) is None
+
+
+def test_lpips_counts_on_the_network_of_the_thesis_system_where_it_was_measured() -> None:
+    both = thesis_score({**DCGAN, LPIPS[1]: 0.1}, load_weights())
+    assert both.parts[-1].value == 0.4830
+    assert both.note == "all parts measured"
+    other = thesis_score({**DCGAN, LPIPS[0]: None, LPIPS[1]: 0.1}, load_weights())
+    assert (other.parts[-1].value, other.parts[-1].points, other.parts[-1].grade) == (0.1, 8, "good")
+    assert other.note == "all parts measured; LPIPS on AlexNet counts, as it was not measured on VGG"
 
 
 def test_weights_of_ones_own_are_named_by_the_environment(
@@ -108,7 +164,7 @@ def test_weights_of_ones_own_are_named_by_the_environment(
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump(own))
     monkeypatch.setenv("CHESTGAN_THESIS_WEIGHTS", str(path))
-    score = thesis_score({**DCGAN, "LPIPS": None}, load_weights())
+    score = thesis_score({**DCGAN, LPIPS[0]: None}, load_weights())
     assert score.unrounded == pytest.approx(0.15 * 9.152 + 0.15 * 3.928 + 0.45 * 2.667 + 0.25 * 4)
     # A part without a weight is not missed.
     assert score.note == "all parts measured"

@@ -1,4 +1,4 @@
-"""The measures of the thesis system as a block of a report: rows and their score, as data.
+"""The measures of the thesis system as a block of a report: rows and their scores, as data.
 
 Out: plain data for JSON (as_json) and a few sentences for a terminal (as_text). measuring.py fills it. Imports nothing
 heavy.
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from chestgan_core.config.dataset import ImageKind
-from chestgan_core.evaluation.thesis.score import ThesisScore
+from chestgan_core.evaluation.thesis.score import ThesisScore, grade
 
 LABEL = "measures of the thesis system, for continuity"
 WHY = (
@@ -25,6 +25,17 @@ def number(measure: str, value: float | None) -> str:
     if measure.endswith("accuracy"):
         return f"{value:.1%}"
     return f"{value:.2f} dB" if measure == "PSNR" else f"{value:.3f}"
+
+
+def graded(measure: str, value: float | None) -> str:
+    """The same with its grade, where there is one: `14.21 dB (bad)`."""
+    word = grade(measure, value)
+    return number(measure, value) + (f" ({word})" if word else "")
+
+
+def points(score: int | None, out_of: int) -> str:
+    """`4 of 10`, or `none`."""
+    return "none" if score is None else f"{score} of {out_of}"
 
 
 @dataclass(frozen=True)
@@ -53,7 +64,7 @@ class ThesisRow:
 
 @dataclass(frozen=True)
 class ThesisBlock:
-    """The rows, and the score that the thesis system made of them. image_kind: the word for real images."""
+    """The rows, and the scores that the thesis system made of them. image_kind: the word for real images."""
 
     rows: tuple[ThesisRow, ...]
     score: ThesisScore
@@ -77,7 +88,12 @@ class ThesisBlock:
             if row.value is not None
         ]
         missing = [row.measure for row in self.rows if row.value is None]
-        score = "no score" if self.score.value is None else f"score {self.score.value} of {self.score.out_of}"
+        score = "no score"
+        if self.score.value is not None:
+            score = (
+                f"score {points(self.score.value, self.score.out_of)} weighted, "
+                f"{points(self.score.unweighted, self.score.out_of)} unweighted"
+            )
         text = (
             f"{self.label[:1].upper()}{self.label[1:]} (a blur wins them). In brackets: {self.image_kind} against "
             f"{self.image_kind}. {', '.join(measured)}; {score}."

@@ -5,7 +5,8 @@ computed. Out: a ThesisBlock. Each measure stands beside the same measure with i
 synthetic ones.
 
 As in the thesis system, the images of a pair are drawn by the seed and have nothing to do with each other. Fixed here:
-PSNR is a mean over pairs, not over batches; LPIPS is a mean over pairs, not one pair, and gets values in [-1, 1];
+PSNR is a mean over pairs, not over batches; LPIPS is a mean over pairs, not one pair, and gets values in [-1, 1]; it
+is measured on VGG16 as there, and on AlexNet, wherever the weights of each are;
 synthetic images are compared with held-out patients, not with training patients; a discriminator without a threshold
 has no accuracy.
 """
@@ -13,6 +14,7 @@ has no accuracy.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,8 @@ from chestgan_core.config.dataset import ImageKind
 from chestgan_core.config.training_plan import Relativistic, Wasserstein
 from chestgan_core.errors import NotAvailable
 from chestgan_core.evaluation.thesis.block import ThesisBlock, ThesisRow
-from chestgan_core.evaluation.thesis.score import PUBLISHED, load_weights, thesis_score
-from chestgan_core.imaging.lpips import open_lpips, perceptual_distances
+from chestgan_core.evaluation.thesis.score import LPIPS, PUBLISHED, load_weights, thesis_score
+from chestgan_core.imaging.lpips import Backbone, lpips_id, open_lpips, perceptual_distances
 from chestgan_core.metrics.discriminator_accuracy import (
     discriminator_accuracy,
     generator_accuracy,
@@ -39,6 +41,9 @@ from chestgan_core.training.losses import build_loss
 from chestgan_core.training.weights import LoadedDiscriminator
 
 MAX_IMAGES = 500  # per side: more change the third digit
+# VGG16 takes some 20 times as long as AlexNet for a pair, and the thesis system measures one.
+MAX_VGG_PAIRS = 64
+BACKBONES: dict[str, Backbone] = {LPIPS[0]: "vgg", LPIPS[1]: "alex"}
 ACCURACIES, ESTIMATE = ("discriminator accuracy", "generator accuracy"), "Wasserstein estimate"
 
 
@@ -106,12 +111,15 @@ def measure_thesis(
 
 
 def instruments() -> list[str]:
-    """What else decides the block, beside images and discriminator: the weights file, and LPIPS or its absence."""
+    """What else decides the block, beside images and discriminator: the weights file, and each LPIPS or its absence."""
+    return [load_weights().model_dump_json(), *map(_lpips_or_its_absence, BACKBONES.values())]
+
+
+def _lpips_or_its_absence(backbone: Backbone) -> str:
     try:
-        lpips = open_lpips().id
+        return lpips_id(backbone)
     except NotAvailable:
-        lpips = "not available"
-    return [load_weights().model_dump_json(), lpips]
+        return f"no lpips-{backbone}"
 
 
 @dataclass(frozen=True)
@@ -260,29 +268,30 @@ def _add_similarity(rows: _Rows, held_out: Tensor, fake: Tensor, other: Tensor |
         measure: str,
         compared: Callable[[Tensor, Tensor], NDArray[np.float64]],
         instrument: str,
-        more: str = "",
+        pairs: int = MAX_IMAGES,
     ) -> None:
         rows.compare(
             measure,
             lambda one, two: float(compared(one[: len(two)], two).mean()),
-            (held_out, fake, other),
-            _Notes(instrument, note + more, real_note),
+            (held_out[:pairs], fake[:pairs], None if other is None else other[:pairs]),
+            _Notes(instrument, note, real_note),
             in_pairs=True,
         )
 
     add("SSIM", ssim, "scikit-image, window 7 x 7, data range 2")
     add("PSNR", psnr, "mean squared difference, data range 2")
-    try:
-        network = open_lpips()
-    except NotAvailable as error:
-        rows.add_missing("LPIPS", f"{error.what}, {error.cause}")
-        return
-    add(
-        "LPIPS",
-        lambda one, two: perceptual_distances(one, two, network),
-        network.id,
-        "; the thesis system uses VGG and one pair",
-    )
+    for measure, backbone in BACKBONES.items():
+        try:
+            network = open_lpips(backbone)
+        except NotAvailable as error:
+            rows.add_missing(measure, f"{error.what}, {error.cause}")
+            continue
+        add(
+            measure,
+            partial(perceptual_distances, network=network),
+            network.id,
+            MAX_VGG_PAIRS if backbone == "vgg" else MAX_IMAGES,
+        )
 
 
 def _add_inception_score(rows: _Rows, features: ThesisFeatures | None) -> None:

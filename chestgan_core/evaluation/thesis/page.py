@@ -6,10 +6,13 @@ In: the ThesisBlock of one report, or those of several. Out: tables with the pub
 from collections.abc import Sequence
 
 from chestgan_core.documents.blocks import Block, Paragraph, Table
-from chestgan_core.evaluation.thesis.block import ThesisBlock, ThesisRow, number
+from chestgan_core.evaluation.thesis.block import ThesisBlock, ThesisRow, graded, number, points
 
 # Experiments side by side in one table.
 MAX_COLUMNS = 4
+GRADES_NOTE = (
+    "The weighted score is that of its pipeline, the other one and the grades in brackets those of its PDF."
+)
 
 
 def thesis_blocks(thesis: ThesisBlock) -> list[Block]:
@@ -18,13 +21,13 @@ def thesis_blocks(thesis: ThesisBlock) -> list[Block]:
     lines = [
         (
             row.measure,
-            number(row.measure, row.value),
+            graded(row.measure, row.value),
             number(row.measure, row.real),
             *(number(row.measure, row.published.get(model)) for model in models),
         )
         for row in thesis.rows
     ]
-    lines.append(("weighted score", _score(thesis), "", *_published_scores(thesis, models)))
+    lines += _scores([thesis], models)
     kind = thesis.image_kind
     head = ("measure", "this model", f"{kind} against {kind}", *(f"published, {model}" for model in models))
     notes = [_notes(row, kind) for row in thesis.rows]
@@ -32,7 +35,7 @@ def thesis_blocks(thesis: ThesisBlock) -> list[Block]:
         _introduction(thesis),
         Table(head, tuple(lines), (2.4, *[1.8] * (len(head) - 1))),
         Table(("measure", "notes", "instrument", "images", "time"), tuple(notes), (2, 6, 2.4, 2, 1.2)),
-        Paragraph(f"Score: {thesis.score.note}.", small=True),
+        Paragraph(f"Scores: {thesis.score.note}. {GRADES_NOTE}", small=True),
     ]
 
 
@@ -71,13 +74,12 @@ def _compared(present: Sequence[tuple[str, ThesisBlock]], kind: str) -> Table:
         lines.append(
             (
                 measure,
-                *(number(measure, row.value if row else None) for row in rows),
+                *(graded(measure, row.value if row else None) for row in rows),
                 ", ".join(reals),
                 *(number(measure, published.get(model)) for model in models),
             )
         )
-    scores = [_score(thesis) for thesis in blocks]
-    lines.append(("weighted score", *scores, "", *_published_scores(blocks[0], models)))
+    lines += _scores(blocks, models)
     names = [name for name, _ in present]
     head = ("measure", *names, f"{kind} against {kind}", *(f"published, {model}" for model in models))
     return Table(head, tuple(lines), (2.4, *[2.0] * len(names), 1.8, *[1.7] * len(models)))
@@ -88,14 +90,21 @@ def _models(blocks: Sequence[ThesisBlock]) -> list[str]:
     return list(dict.fromkeys(model for thesis in blocks for row in thesis.rows for model in row.published))
 
 
-def _score(thesis: ThesisBlock) -> str:
-    value = thesis.score.value
-    return "none" if value is None else f"{value} of {thesis.score.out_of}"
-
-
-def _published_scores(thesis: ThesisBlock, models: Sequence[str]) -> tuple[str, ...]:
-    score = thesis.score
-    return tuple(
-        f"{score.published[model]} of {score.out_of}" if model in score.published else "none"
-        for model in models
-    )
+def _scores(blocks: Sequence[ThesisBlock], models: Sequence[str]) -> list[tuple[str, ...]]:
+    """Two lines: the score of its pipeline, and that of its PDF."""
+    scores = [thesis.score for thesis in blocks]
+    out_of = scores[0].out_of
+    return [
+        (
+            "weighted score",
+            *(points(score.value, out_of) for score in scores),
+            "",
+            *(points(scores[0].published.get(model), out_of) for model in models),
+        ),
+        (
+            "unweighted score",
+            *(points(score.unweighted, out_of) for score in scores),
+            "",
+            *(points(scores[0].published_unweighted.get(model), out_of) for model in models),
+        ),
+    ]

@@ -1,7 +1,9 @@
-"""The weighted score of the thesis system, 1 to 10, and its published numbers.
+"""The two scores of the thesis system, 1 to 10, its grades, and its published numbers.
 
 In: values of its five measures, and a weights file (thesis/weights.yaml, or the one that $CHESTGAN_THESIS_WEIGHTS
-names). Out: a ThesisScore. What was not measured is left out, and the other weights are renormalized.
+names). Out: a ThesisScore. Its pipeline weighs the points of the measures, its PDF takes their mean and grades each of
+them. What was not measured is left out: the other weights are renormalized, and the mean is over fewer (its PDF counts
+what a WGAN has not as 0).
 """
 
 import math
@@ -9,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -27,10 +29,23 @@ PUBLISHED: dict[str, dict[str, float]] = {
     "Wasserstein estimate": {"WGAN": -12.3046},
     "SSIM": {"DCGAN": 0.2667, "WGAN": 0.0916, "Vanilla": -0.0356},
     "PSNR": {"DCGAN": 14.2089, "WGAN": 10.7226, "Vanilla": 2.22},
-    "LPIPS": {"DCGAN": 0.4830, "WGAN": 0.6763, "Vanilla": 0.7588},
+    "LPIPS on VGG": {"DCGAN": 0.4830, "WGAN": 0.6763, "Vanilla": 0.7588},
+    "LPIPS on AlexNet": {},
     "inception score": {},
 }
 MODELS = ("DCGAN", "WGAN", "Vanilla")
+# LPIPS counts once in the scores: on the network of the thesis system where that was measured.
+LPIPS = ("LPIPS on VGG", "LPIPS on AlexNet")
+
+Grade: TypeAlias = Literal["good", "medium", "bad"]
+# From where a value is good, and from where medium; of LPIPS less is better.
+GRADES: dict[str, tuple[float, float]] = {
+    "discriminator accuracy": (0.9, 0.7),
+    "generator accuracy": (0.9, 0.7),
+    "SSIM": (0.9, 0.7),
+    "PSNR": (30.0, 25.0),
+    "LPIPS": (0.2, 0.5),
+}
 
 Points = Annotated[float, Field(ge=0, le=HIGHEST)]
 
@@ -89,9 +104,10 @@ class Weights(Section):
 
 @dataclass(frozen=True)
 class ScorePart:
-    """One measure of a score. points: None where nothing was measured. weight: as in the weights file.
+    """One measure of a score. points: 0 to 10, None where nothing was measured. weight: as in the weights file.
 
-    effective_weight: after renormalizing; 0 where nothing was measured.
+    effective_weight: after renormalizing; 0 where nothing was measured. grade: of the value, in the words of the thesis
+    system's PDF.
     """
 
     measure: str
@@ -99,20 +115,25 @@ class ScorePart:
     points: float | None
     weight: float
     effective_weight: float
+    grade: Grade | None
 
 
 @dataclass(frozen=True)
 class ThesisScore:
-    """value: rounded as the thesis system does, 1 to 10; None where no part with a weight was measured.
+    """value: the weighted score, rounded as the thesis system does, 1 to 10; None where no part with a weight was
+    measured. unweighted: the mean of the points, of all parts that were measured.
 
-    published: model -> the same formula on the published numbers.
+    published, published_unweighted: model -> the same formulas on the published numbers.
     """
 
     value: int | None
     unrounded: float | None
+    unweighted: int | None
+    unweighted_unrounded: float | None
     parts: tuple[ScorePart, ...]
     note: str
     published: dict[str, int]
+    published_unweighted: dict[str, int]
     out_of: int = HIGHEST
 
 
@@ -125,50 +146,94 @@ def load_weights() -> Weights:
 
 
 def thesis_score(values: Mapping[str, float | None], weights: Weights) -> ThesisScore:
-    """The score of these values. values: measure -> value; None or absent: not measured."""
-    parts, unrounded = _weighted(values, weights)
+    """Both scores of these values. values: measure -> value; None or absent: not measured."""
+    parts = _parts(values, weights)
+    unrounded, unweighted = _weighted(parts), _mean(parts)
     published = {
-        model: _weighted({measure: values.get(model) for measure, values in PUBLISHED.items()}, weights)[1]
+        model: _parts({measure: values.get(model) for measure, values in PUBLISHED.items()}, weights)
         for model in MODELS
     }
     return ThesisScore(
-        value=None if unrounded is None else round(unrounded),
+        value=_rounded(unrounded),
         unrounded=unrounded,
+        unweighted=_rounded(unweighted),
+        unweighted_unrounded=unweighted,
         parts=parts,
-        note=_note(parts),
-        published={model: round(score) for model, score in published.items() if score is not None},
+        note=_note(parts, values),
+        published=_all_rounded({model: _weighted(of_model) for model, of_model in published.items()}),
+        published_unweighted=_all_rounded({model: _mean(of_model) for model, of_model in published.items()}),
     )
 
 
-def _weighted(
-    values: Mapping[str, float | None], weights: Weights
-) -> tuple[tuple[ScorePart, ...], float | None]:
+def grade(measure: str, value: float | None) -> Grade | None:
+    """In the words of the thesis system's PDF. measure: of a part, or a row of LPIPS; None: it grades it not."""
+    bounds = GRADES.get("LPIPS" if measure in LPIPS else measure)
+    if value is None or bounds is None:
+        return None
+    good, medium = bounds
+    sign = 1 if good > medium else -1
+    if sign * value >= sign * good:
+        return "good"
+    return "medium" if sign * value >= sign * medium else "bad"
+
+
+def _parts(values: Mapping[str, float | None], weights: Weights) -> tuple[ScorePart, ...]:
     parts_by_measure = weights.parts()
+    values = {
+        **values,
+        "LPIPS": next((value for row in LPIPS if (value := values.get(row)) is not None), None),
+    }
     found = {measure: value for measure in parts_by_measure if (value := values.get(measure)) is not None}
     whole = math.fsum(parts_by_measure[measure].weight for measure in found)
-    parts = tuple(
+    return tuple(
         ScorePart(
             measure,
             found.get(measure),
             part.points(found[measure]) if measure in found else None,
             part.weight,
             part.weight / whole if measure in found and whole else 0.0,
+            grade(measure, found.get(measure)),
         )
         for measure, part in parts_by_measure.items()
     )
-    if not whole:
-        return parts, None
-    total = math.fsum(part.effective_weight * part.points for part in parts if part.points is not None)
-    # The sum may fall below the lowest mark of the scale.
-    return parts, min(max(total, float(LOWEST)), float(HIGHEST))
 
 
-def _note(parts: tuple[ScorePart, ...]) -> str:
+def _weighted(parts: tuple[ScorePart, ...]) -> float | None:
+    if not any(part.effective_weight for part in parts):
+        return None
+    return _on_scale(
+        math.fsum(part.effective_weight * part.points for part in parts if part.points is not None)
+    )
+
+
+def _mean(parts: tuple[ScorePart, ...]) -> float | None:
+    points = [part.points for part in parts if part.points is not None]
+    return _on_scale(math.fsum(points) / len(points)) if points else None
+
+
+def _on_scale(total: float) -> float:
+    """The sum may fall below the lowest mark of the scale."""
+    return min(max(total, float(LOWEST)), float(HIGHEST))
+
+
+def _rounded(score: float | None) -> int | None:
+    return None if score is None else round(score)
+
+
+def _all_rounded(scores: Mapping[str, float | None]) -> dict[str, int]:
+    return {model: round(score) for model, score in scores.items() if score is not None}
+
+
+def _note(parts: tuple[ScorePart, ...], values: Mapping[str, float | None]) -> str:
+    other = ""
+    if values.get(LPIPS[0]) is None and values.get(LPIPS[1]) is not None:
+        other = f"; {LPIPS[1]} counts, as it was not measured on VGG"
     missing = [part for part in parts if part.points is None and part.weight]
     if not missing:
-        return "all parts measured"
+        return f"all parts measured{other}"
     left = math.fsum(part.weight for part in parts if part.points is not None)
     names = ", ".join(part.measure for part in missing)
     if not left:
         return f"no score: nothing that has a weight was measured ({names})"
-    return f"without {names}, which could not be measured; the other weights ({left:g}) were scaled to 1"
+    scaled = f"without {names}, which could not be measured; the other weights ({left:g}) were scaled to 1"
+    return f"{scaled}{other}"
