@@ -27,7 +27,7 @@ from chestgan_assets.metadata import (
 from chestgan_assets.partitions import experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import SYNTHETIC_IMAGES
-from chestgan_core.config.experiment import load_experiment
+from chestgan_core.tuning.tuned import load_stored_experiment
 
 if TYPE_CHECKING:
     from chestgan_core.publishing.writing.provenance import AskedCounts
@@ -71,7 +71,7 @@ def synthetic_image_set(
     from chestgan_core.publishing.release import release_experiment
 
     with one_line_failures(), metered(store, machine) as meter, machine.scratch() as folder:
-        experiment = load_experiment(context.partition_key)
+        experiment = load_stored_experiment(meter.store, context.partition_key)
         released = release_experiment(meter.store, experiment, machine.device, folder)
     yield from refused_by_checks(
         dg.MaterializeResult(

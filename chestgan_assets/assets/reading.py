@@ -12,7 +12,7 @@ from chestgan_assets.metadata import ROW_COUNT, SIZE, URI, Cell, beside, counts,
 from chestgan_assets.partitions import experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PATIENT_IMAGES, REPORT
-from chestgan_core.config.experiment import load_experiment
+from chestgan_core.tuning.tuned import load_stored_experiment
 
 if TYPE_CHECKING:
     from chestgan_core.reading.stored_result import StoredResult
@@ -41,7 +41,7 @@ def reader_study_images(
 
     with one_line_failures(), machine.scratch() as folder:
         opened = store.open()
-        name = load_experiment(context.partition_key).name
+        name = load_stored_experiment(opened, context.partition_key).name
         artefact = collect_real_images(opened, name, folder=folder)
         pool = read_real_images(opened, name)
     sheet = image_grid(from_grey(pool.pictures[:: max(1, len(pool) // SHOWN)][:SHOWN]))
@@ -82,7 +82,7 @@ def reader_study_result(context: dg.AssetExecutionContext, store: StoreResource)
     from chestgan_core.reading.stored_result import PAGE, PDF, report_study
 
     with one_line_failures():
-        stored = report_study(store.open(), load_experiment(context.partition_key).name)
+        stored = report_study(store.open(), context.partition_key)
     result = stored.result
     charts = [(name.removesuffix(".png"), png) for name, png in stored.charts.items()]
     return dg.MaterializeResult(

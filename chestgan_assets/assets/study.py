@@ -21,8 +21,8 @@ from chestgan_assets.metadata import URI, beside, picture, table, where_to_look
 from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import MODEL_WEIGHTS
-from chestgan_core.config.experiment import load_experiment
 from chestgan_core.documents.markdown import markdown
+from chestgan_core.tuning.tuned import load_stored_experiment
 from chestgan_core.tuning.version import VERSION
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def open_study(
         study = open_experiment_study(
             meter.store,
             study_storage(machine.home),
-            load_experiment(context.partition_key),
+            load_stored_experiment(meter.store, context.partition_key),
             load_space(config.space),
             settings,
             machine.device,

@@ -23,8 +23,8 @@ from chestgan_assets.metadata import (
 from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import MODEL_WEIGHTS
-from chestgan_core.config.experiment import load_experiment
 from chestgan_core.training.version import VERSION
+from chestgan_core.tuning.tuned import load_stored_experiment
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -150,7 +150,7 @@ def generator_checkpoint(
             observe({"progress": f"{done:.1%}{left}", **shown(progress)})
 
     with one_line_failures():
-        experiment = load_experiment(context.partition_key)
+        experiment = load_stored_experiment(store.open(), context.partition_key)
         with metered(store, machine, experiment) as meter, machine.scratch() as folder:
             callbacks = TrainingCallbacks(
                 on_start=on_start, on_row=on_row, on_progress=on_progress, on_validation=validations.append

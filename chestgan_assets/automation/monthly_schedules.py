@@ -12,6 +12,7 @@ from chestgan_assets.automation.run_requests import run_request
 from chestgan_assets.jobs.asset_jobs import monthly_report_job, synthetic_set_job, training_set_job
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.resources import StoreResource
+from chestgan_core.errors import ChestganError, StoreUnreachable
 from chestgan_core.evaluation.thresholds import current_training_set
 from chestgan_core.store.store import Store
 
@@ -25,7 +26,7 @@ def monthly_training_sets_schedule(
     context: dg.ScheduleEvaluationContext, store: StoreResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Builds the training sets of all experiments that have a checkpoint."""
-    names = sorted(set(_trained(store.open()).values()))
+    names = sorted(set(_trained(context, store.open()).values()))
     if not names:
         yield dg.SkipReason("no experiment has a checkpoint")
     for dataset in names:
@@ -41,7 +42,7 @@ def monthly_synthetic_sets_schedule(
     context: dg.ScheduleEvaluationContext, store: StoreResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Trains (unless the training set is unchanged), evaluates and publishes all experiments with a checkpoint."""
-    names = sorted(_trained(store.open()))
+    names = sorted(_trained(context, store.open()))
     skipped = ", ".join(sorted(set(EXPERIMENTS) - set(names)))
     context.log.info(f"skipped, without a checkpoint: {skipped or 'none'}")
     if not names:
@@ -67,7 +68,19 @@ def _request(context: dg.ScheduleEvaluationContext, partition: str) -> dg.RunReq
     return run_request(key, partition)
 
 
-def _trained(store: Store) -> dict[str, str]:
-    """Experiment -> its dataset, where there is a checkpoint."""
-    found = {name: current_training_set(store, name) for name in EXPERIMENTS}
-    return {name: current[0] for name, current in found.items() if current is not None}
+def _trained(context: dg.ScheduleEvaluationContext, store: Store) -> dict[str, str]:
+    """Experiment -> its dataset, where there is a checkpoint. One that cannot be read is logged and left out: for the
+    others the next tick is a month away.
+    """
+    trained = {}
+    for name in EXPERIMENTS:
+        try:
+            current = current_training_set(store, name)
+        except StoreUnreachable:
+            raise  # of all of them: the tick fails, and says so
+        except ChestganError as error:
+            context.log.warning(f"{name} is left out: {error}")
+            continue
+        if current is not None:
+            trained[name] = current[0]
+    return trained

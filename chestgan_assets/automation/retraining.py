@@ -4,11 +4,19 @@ Input: the store (current runs, training sets, slices) and what was requested be
 Output: run requests, first for the training set, then for the experiments that were trained on an older one.
 """
 
+import json
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from chestgan_assets.automation.run_requests import for_each_experiment, latest_run, run_request
+from chestgan_assets.automation.run_requests import (
+    ENDED_BADLY,
+    asked_before,
+    for_each_experiment,
+    latest_run,
+    run_request,
+)
 from chestgan_assets.jobs.asset_jobs import synthetic_set_job, training_set_job
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.resources import StoreResource
@@ -40,18 +48,24 @@ def retraining_sensor(context: dg.SensorEvaluationContext, store: StoreResource)
     run failed.
     """
     opened, limits = store.open(), thresholds()
+    earlier = set(json.loads(context.cursor or "{}").values())
     return for_each_experiment(
         context,
         EXPERIMENTS,
-        lambda name, requested: _next(context.instance, opened, name, limits, requested),
+        lambda name, requested: _next(context.instance, opened, name, limits, requested, earlier),
         unremarkable=(NOTHING_NEW, NO_CHECKPOINT),
     )
 
 
 def _next(
-    instance: dg.DagsterInstance, store: Store, experiment: str, limits: Thresholds, requested: dict[str, str]
+    instance: dg.DagsterInstance,
+    store: Store,
+    experiment: str,
+    limits: Thresholds,
+    requested: dict[str, str],
+    earlier: Collection[str],
 ) -> tuple[dg.RunRequest | None, str]:
-    """The next run of one experiment, and why. Writes into requested."""
+    """The next run of one experiment, and why. Writes into requested. earlier: keys that earlier ticks requested."""
     from chestgan_core.slices.drift import annotations_since, drift_since, present_state
     from chestgan_core.slices.training_set import open_training_set
 
@@ -59,13 +73,15 @@ def _next(
     if current is None:
         return None, NO_CHECKPOINT
     dataset, version = current
+    (newest,) = store.read_pointer(keys.training_set_latest(dataset), "version")
     why: str | None
     try:
         trained_on = open_training_set(store, dataset, version)
         drift = drift_since(store, trained_on)
     except Forgotten:
-        # The same slices may have been requested before, when the patient had not come yet.
-        why, state = WITHDRAWN, f"{present_state(store, dataset_named(dataset))}:after-{version}"
+        # The same slices may have been requested before, when the patient had not come yet. Named by the newest set:
+        # experiments that were trained on different ones need one more between them.
+        why, state = WITHDRAWN, f"{present_state(store, dataset_named(dataset))}:after-{newest}"
     else:
         why, state = enough(drift, limits), drift.state
         if (
@@ -81,21 +97,22 @@ def _next(
                 None,
                 f"{drift.slices} slices of {drift.patients} patients are new: not enough, and no drift",
             )
-    (newest,) = store.read_pointer(keys.training_set_latest(dataset), "version")
     key = f"training-set:{dataset}:{state}"
     if newest != version and _is_current(store, dataset, newest, why == DRAWN):
         status = dg.DagsterRunStatus.SUCCESS  # somebody has built it from all current slices
     elif (run := latest_run(instance, key)) is not None:
         status = run.status
+    elif key in earlier:
+        return None, f"{why}: the training set {asked_before(instance, key, True)}"
     elif requested.get(dataset) == key:
-        status = dg.DagsterRunStatus.QUEUED  # the daemon is about to launch it
+        status = dg.DagsterRunStatus.QUEUED  # by another experiment, in this tick
     else:
         requested[dataset] = key
         return run_request(key, dataset, training_set_job.name), f"{why}: training set of {dataset} requested"
-    if status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED):
+    if status in ENDED_BADLY:
         return (
             None,
-            f"{why}, but the run of the training set failed; not requested again before that changes",
+            f"{why}, but the run of the training set {ENDED_BADLY[status]}; not requested again before that changes",
         )
     if status is not dg.DagsterRunStatus.SUCCESS:
         return None, f"{why}: waits for the training set of {dataset}"
@@ -106,8 +123,8 @@ def _next(
         if few:
             return None, why
     key = f"retraining:{experiment}:{newest}"
-    if requested.get(f"experiment {experiment}") == key or latest_run(instance, key) is not None:
-        return None, f"{why}: training on {newest} was already requested"
+    if said := asked_before(instance, key, key in earlier):
+        return None, f"{why}: training on {newest}: {said}"
     requested[f"experiment {experiment}"] = key
     return run_request(key, experiment, synthetic_set_job.name), f"{why}: training on {newest} requested"
 

@@ -5,8 +5,8 @@ that says for every experiment why it did or did not act.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import dagster as dg
 
@@ -19,13 +19,18 @@ Step: TypeAlias = Callable[[str, dict[str, str]], tuple[dg.RunRequest | None, st
 
 
 def run_request(
-    key: str, partition: str, job: str | None = None, assets: Sequence[str] | None = None
+    key: str,
+    partition: str,
+    job: str | None = None,
+    assets: Sequence[str] | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> dg.RunRequest:
     """key: what is requested and for which state; Dagster launches a key once. job: for sensors with several jobs.
-    assets: of the job, only these.
+    assets: of the job, only these. config: of the run.
     """
     return dg.RunRequest(
         run_key=key,
+        run_config=config,
         job_name=job,
         partition_key=partition,
         tags={REQUEST_KEY_TAG: key},
@@ -41,6 +46,21 @@ def latest_run(instance: dg.DagsterInstance, key: str) -> dg.DagsterRun | None:
 
 # How a run ended without its result, in words.
 ENDED_BADLY = {dg.DagsterRunStatus.FAILURE: "failed", dg.DagsterRunStatus.CANCELED: "was canceled"}
+
+
+def asked_before(instance: dg.DagsterInstance, key: str, requested: bool) -> str:
+    """What became of the run that was requested under a key, for the line of a tick; "" where none was.
+
+    requested: whether an earlier tick did. Then the run may have been deleted since, and is not launched again.
+    """
+    run = latest_run(instance, key)
+    if run is None:
+        return "was requested before, and its run is gone: start it by hand" if requested else ""
+    if run.status in ENDED_BADLY:
+        return f"the run for that {ENDED_BADLY[run.status]}: start it by hand, it is not requested again"
+    if run.status is dg.DagsterRunStatus.SUCCESS:
+        return "a run for that has ended; not requested again"
+    return "waits for the run for that"
 
 
 def for_each_experiment(

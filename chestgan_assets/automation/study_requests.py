@@ -26,8 +26,8 @@ NO_REPORT = "no report yet"
 @dg.sensor(
     job=hyperparameter_study_job,
     minimum_interval_seconds=600,
-    description="Starts a hyperparameter study of experiments whose report does not pass. Costs 20 short trainings. "
-    "Off by default.",
+    description="Starts a hyperparameter study of experiments whose report does not pass. Costs 20 short trainings, or "
+    "$CHESTGAN_STUDY_TRIALS. Off by default.",
 )
 def hyperparameter_study_sensor(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
     """Starts a hyperparameter study of experiments whose report does not pass.
@@ -80,7 +80,8 @@ def _next(
     if busy:
         return None, f"{why}; waits for the study of {busy}"
     requested[experiment] = training_set
-    return run_request(key, experiment), f"{why}; study requested"
+    config = {"ops": {"hyperparameter_study": {"config": {"trials": limits.study_trials}}}}
+    return run_request(key, experiment, config=config), f"{why}; study requested"
 
 
 def _outcome(run: dg.DagsterRun | None, experiment: str) -> str:

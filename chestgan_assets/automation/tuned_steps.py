@@ -11,12 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from chestgan_assets.automation.partition_runs import partitions_in_flight
-from chestgan_assets.automation.run_requests import (
-    ENDED_BADLY,
-    for_each_experiment,
-    latest_run,
-    run_request,
-)
+from chestgan_assets.automation.run_requests import asked_before, for_each_experiment, run_request
 from chestgan_assets.automation.tuned_experiments import NONE, tuned_experiments
 from chestgan_assets.jobs.asset_jobs import synthetic_set_job
 from chestgan_assets.resources import StoreResource
@@ -103,7 +98,7 @@ def _tick(
         if not wanted.state:
             return None, wanted.reason
         key = f"tuned-{step}:{name}:{wanted.state}"
-        if said := _asked_before(context.instance, key, requested.get(name, "")):
+        if said := asked_before(context.instance, key, requested.get(name) == key):
             return None, f"{wanted.reason}; {said}"
         if partitions_in_flight(context.instance, [name]):
             return None, f"{wanted.reason}; waits for a run of it that is in flight"
@@ -112,15 +107,3 @@ def _tick(
         return request, f"{wanted.reason}; {step} requested"
 
     return for_each_experiment(context, found, next_of, unremarkable)
-
-
-def _asked_before(instance: dg.DagsterInstance, key: str, requested: str) -> str:
-    """What became of the run that was requested for a state; "" where none was."""
-    run = latest_run(instance, key)
-    if run is None:
-        return "was requested before, and its run is gone: start it by hand" if requested == key else ""
-    if run.status in ENDED_BADLY:
-        return f"the run for that {ENDED_BADLY[run.status]}: start it by hand, it is not requested again"
-    if run.status is dg.DagsterRunStatus.SUCCESS:
-        return "a run for that has ended; not requested again"
-    return "waits for the run for that"

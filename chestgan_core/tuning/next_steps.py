@@ -55,10 +55,10 @@ def next_training(store: Store, experiment: Experiment) -> NextStep:
     try:
         (version,) = store.read_pointer(keys.training_set_latest(dataset), "version")
         store.read_manifest(keys.training_set_manifest(dataset, version))
-    except NotInStore:
-        return NextStep(f"{dataset} has no training set")
     except Forgotten:
         return NextStep(f"a patient of the training set has withdrawn; waits for a new one of {dataset}")
+    except NotInStore:
+        return NextStep(f"{dataset} has no training set")
     return NextStep(why, f"{experiment.fingerprint()}:{version}")
 
 

@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chestgan_core.config.experiment import Experiment, Provenance, parse_experiment, tuned_folder
+from chestgan_core.config.experiment import (
+    Experiment,
+    Provenance,
+    experiment_files,
+    load_experiment,
+    parse_experiment,
+    tuned_folder,
+)
 from chestgan_core.config.yaml_text import BadYaml, read_yaml, write_yaml
 from chestgan_core.errors import BadExperiment, BadInput, NotInStore
 from chestgan_core.local.files import file_error, replacing
@@ -141,6 +148,15 @@ def fetch_tuned(store: Store) -> list[str]:
     except OSError as error:
         raise file_error(folder, error, "set CHESTGAN_HOME to a folder of yours") from error
     return sorted(texts)
+
+
+def load_stored_experiment(store: Store, name: str) -> Experiment:
+    """An experiment by its name. A tuned one that is not here is fetched first: the store may not have answered when a
+    pod was new. Raises BadExperiment, StoreError.
+    """
+    if name.endswith(SUFFIX) and name not in experiment_files():
+        fetch_tuned(store)
+    return load_experiment(name)
 
 
 def write_if_changed(path: Path, text: str) -> None:

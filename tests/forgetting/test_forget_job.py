@@ -15,6 +15,7 @@ from chestgan_assets.automation.retraining import retraining_sensor
 from chestgan_assets.jobs.forgetting import forget_patient_job
 from chestgan_assets.partitions import PATIENT_PARTITIONS
 from chestgan_assets.resources import MachineResource, StoreResource
+from chestgan_assets.tags import REQUEST_KEY_TAG
 from chestgan_core.config.dataset import dataset_named, patient_partition
 from chestgan_core.forgetting.forget import forget_patient
 from chestgan_core.slices.training_set import build_training_set
@@ -139,7 +140,12 @@ def test_the_sensors_ask_for_the_training_without_the_patient(
 
     (asked,) = tick(retraining_sensor).run_requests or []
     assert (asked.job_name, asked.partition_key) == ("training_set_job", "folder")
+    tags = {REQUEST_KEY_TAG: str(asked.run_key)}
+    run = dg.DagsterRun("training_set_job", status=dg.DagsterRunStatus.STARTED, tags=tags)
+    instance.add_run(run)
     assert "waits for the training set" in str(tick(retraining_sensor).skip_reason)
+    instance.delete_run(run.run_id)
+    assert "its run is gone: start it by hand" in str(tick(retraining_sensor).skip_reason)
     build_training_set(store, "folder")
     (asked,) = tick(retraining_sensor).run_requests or []
     assert (asked.job_name, asked.partition_key) == ("synthetic_set_job", "tiny")

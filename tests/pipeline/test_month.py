@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,6 +47,7 @@ from chestgan_core.store import keys
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
 from chestgan_core.training.run import train_experiment
+from chestgan_core.training.run_manifest import RunManifest
 from tests.pipeline.stages import Stages, edited, tiny
 from tests.standins.receiver import Receiver
 
@@ -220,6 +222,20 @@ def test_a_daemon_that_lost_its_cursor_requests_nothing_again(
         month.tick(retraining_sensor)
     assert month.log == [(0, "training_set_job folder"), (0, "synthetic_set_job tiny")]
     assert month.said["retraining_sensor"] == "1 experiment: no new slices"
+
+
+def test_an_experiment_that_cannot_be_read_takes_the_month_from_no_other(
+    month: Month, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monthly_room, "EXPERIMENTS", {"broken": tiny(), "tiny": tiny()})
+    for name in ("broken", "tiny"):
+        month.store.update_pointer(keys.run_latest(name), {"run": "r"})
+    month.store.put_bytes(b"{", keys.run_manifest("broken", "r"))
+    manifest = RunManifest("r", {}, "folder", "v1", "cpu", "float32", 64, 1.0, 0, None, None)
+    month.store.commit(keys.run_manifest("tiny", "r"), {}, asdict(manifest))
+    month.make = lambda job, partition="": None  # type: ignore[method-assign]  # only what is requested counts here
+    month.schedules(datetime(2026, 3, 1, 6, tzinfo=UTC))
+    assert month.log == [(0, "training_set_job folder"), (0, "synthetic_set_job tiny")]
 
 
 def draw(store: Store, slices: Sequence[Mapping[str, str]], left: int) -> None:

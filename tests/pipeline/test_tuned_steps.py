@@ -16,7 +16,7 @@ from chestgan_assets.automation.tuned_steps import (
 )
 from chestgan_assets.definitions import defs
 from chestgan_assets.resources import StoreResource
-from chestgan_core.config.experiment import Experiment, parse_experiment
+from chestgan_core.config.experiment import Experiment, experiment_files, parse_experiment
 from chestgan_core.evaluation.stored_report import report_experiment
 from chestgan_core.publishing.release import release_experiment
 from chestgan_core.publishing.versions.withdrawal import withdraw_set
@@ -24,7 +24,7 @@ from chestgan_core.store import keys
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.forgotten import put_artefact_tombstone
 from chestgan_core.store.store import Store
-from chestgan_core.tuning.tuned import publish_tuned
+from chestgan_core.tuning.tuned import load_stored_experiment, publish_tuned
 from tests.pipeline.stages import tiny
 
 LINKS = (tuned_training_sensor, tuned_report_sensor, tuned_publication_sensor)
@@ -326,6 +326,12 @@ def test_a_file_of_a_persons_own_is_left_alone(
     ready.study(found())
     for sensor in LINKS:
         assert "tiny.yaml in $CHESTGAN_EXPERIMENTS has its name" in ready.tick(sensor)[1]
+
+
+def test_a_pod_that_was_new_while_the_store_was_down_fetches_what_its_step_needs(ready: Loop) -> None:
+    publish_tuned(ready.store, one := found("small-tuned"))
+    assert "small-tuned" not in experiment_files()
+    assert load_stored_experiment(ready.store, "small-tuned") == one
 
 
 def test_the_cursor_holds_one_state_for_each_experiment(ready: Loop) -> None:
