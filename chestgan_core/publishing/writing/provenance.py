@@ -16,6 +16,7 @@ from chestgan_core.config.dataset import ImageKind
 from chestgan_core.errors import DamagedObject
 from chestgan_core.escaping import escaped
 from chestgan_core.evaluation.reader_study import ReaderStudyBlock
+from chestgan_core.evaluation.scoring.attack_block import AttackBlock
 from chestgan_core.evaluation.scoring.gate import GateResult
 from chestgan_core.evaluation.scoring.metric_rows import MEASURES, MetricRow
 from chestgan_core.evaluation.scoring.provenance import DataFacts, RunFacts
@@ -79,6 +80,7 @@ class Metrics:
     gate: GateResult | None = None
     reader_study: ReaderStudyBlock | None = None
     thesis: PublishedThesis | None = None
+    attacks: AttackBlock | None = None
     covered_worse: Text = ""
     data: DataFacts | None = None
     run: RunFacts | None = None
