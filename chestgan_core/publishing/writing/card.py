@@ -25,7 +25,7 @@ from chestgan_core.publishing.reader.manifest import SetFacts
 from chestgan_core.publishing.reader.set_folder import GENERATOR
 from chestgan_core.publishing.split.table import SPLIT
 from chestgan_core.publishing.writing.card_data import left_out, source, who
-from chestgan_core.publishing.writing.card_measures import legacy, measures, of_what_was_asked
+from chestgan_core.publishing.writing.card_measures import attacked, legacy, measures, of_what_was_asked
 from chestgan_core.publishing.writing.provenance import AskedCounts, CardFacts
 
 SAMPLES_ON_PICTURE = 64
@@ -60,6 +60,7 @@ def card_document(card: CardFacts, samples_png: bytes) -> Document:
             Section("What was left out", tuple(left_out(card.provenance))),
             Section("Model", tuple(_model(card))),
             Section("Measures", tuple(measures(card.provenance.metrics))),
+            Section("Attacked before release", tuple(attacked(card.provenance.metrics))),
             Section("Release gate", tuple(_gate(card))),
             Section("Reader study", tuple(_reader_study(card))),
             Section("Legacy measures, those of the thesis system", tuple(legacy(card.provenance.metrics))),
@@ -85,6 +86,7 @@ def summary_document(card: CardFacts, version: str, address: str) -> Document:
         summary=(verdict(card), *_cautions(card), Facts(pairs)),
         sections=(
             Section("Measures", tuple(measures(provenance.metrics, notes=False))),
+            Section("Attacked before release", tuple(attacked(provenance.metrics, notes=False))),
             *_asked(card, statements=False),
             Section("Release gate", tuple(_gate(card))),
             Section("Copies of training images", tuple(map(Paragraph, card.statements.copies))),

@@ -1,4 +1,5 @@
-"""The part of a card about measures: each with its interval, floor, sizes and extractor; and what was not measured.
+"""The part of a card about measures: each with its interval, floor, sizes and extractor; what attacks found; and what
+was not measured.
 
 In: a metric report as published. Out: blocks of a document.
 """
@@ -7,18 +8,20 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from chestgan_core.documents.blocks import Block, Bullets, Facts, Paragraph, Table
+from chestgan_core.evaluation.pages.attack_tables import attack_facts, attack_notes, attack_table
 from chestgan_core.evaluation.pages.sentences import sentence
 from chestgan_core.evaluation.pages.verdict import BETTER
-from chestgan_core.evaluation.scoring.metric_rows import CONDITION_GROUPS, PIXELS
+from chestgan_core.evaluation.scoring.attack_block import NOT_PROVEN
+from chestgan_core.evaluation.scoring.metric_rows import APART, CONDITION_GROUPS, PIXELS
 from chestgan_core.evaluation.thesis.block import number
 from chestgan_core.publishing.writing.provenance import Metrics, PublishedRow
 
 
 def measures(metrics: Metrics | None, notes: bool = True) -> list[Block]:
     """The table of measures. notes: also every measure in words, and the extractors."""
-    if metrics is None or all(row.group in CONDITION_GROUPS for row in metrics.rows):
+    if metrics is None or all(row.group in APART for row in metrics.rows):
         return [Paragraph("None were measured for this set.")]
-    kind, rows = metrics.image_kind, [row for row in metrics.rows if row.group not in CONDITION_GROUPS]
+    kind, rows = metrics.image_kind, [row for row in metrics.rows if row.group not in APART]
     measured = [row for row in rows if row.value is not None]
     blocks: list[Block] = []
     if measured:
@@ -40,6 +43,17 @@ def measures(metrics: Metrics | None, notes: bool = True) -> list[Block]:
             Facts(tuple((row.measure, _note(row)) for row in measured)),
         ]
     return blocks
+
+
+def attacked(metrics: Metrics | None, notes: bool = True) -> list[Block]:
+    """What membership attacks on images and discriminator found, or that none were run. notes: also what each is."""
+    rows = [row for row in metrics.rows if row.group == "attack"] if metrics else []
+    if metrics is None or metrics.attacks is None:
+        untried = "Whether attacks can tell which patients were trained on was not tried."
+        return [Paragraph(untried), *_not_measured(rows)]
+    block = metrics.attacks
+    blocks: list[Block] = [Paragraph(block.verdict), attack_table(block), Paragraph(NOT_PROVEN)]
+    return [*blocks, *attack_notes(block), Facts(attack_facts(block))] if notes else blocks
 
 
 def of_what_was_asked(metrics: Metrics | None, notes: bool = True) -> list[Block]:
