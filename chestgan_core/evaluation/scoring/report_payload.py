@@ -106,6 +106,8 @@ class ReportPayload:
         lines += _second_opinions_card(self.second_opinions)
         lines += _attacks_card(self.attacks, [row for row in self.rows if row.group == "attack"])
         lines += _conditions_card([row for row in self.rows if row.group in CONDITION_GROUPS])
+        if self.groups:
+            lines += ["", _wrapped(f"groups of patients: {self.groups.sentence}", "  ")]
         if self.gate:
             lines += ["", _wrapped(f"release gate: {self.gate.line()}", "  ")]
         if self.reader_study:
