@@ -71,7 +71,7 @@ def test_the_kid_of_a_group_and_its_floor_are_those_of_its_images() -> None:
     fake, _ = cohort(5, 9, 4, centre=0.7)
     # Patient P2 has images of both groups: in the floor of either it is on neither side.
     labels = np.array(["a"] * 25 + ["b"] * 35)
-    around = surroundings(real, fake, patients, [labels])
+    around = surroundings(real, fake, patients, [labels.tolist()])
     for name, strangers in (("a", slice(30, 60)), ("b", slice(0, 20))):
         found = group_measures(around, labels == name, 0)
         assert found is not None
@@ -125,7 +125,7 @@ def test_random_groups_are_found_worse_in_about_one_of_twenty_reports_however_ma
 def test_too_small_a_group_is_not_measured_or_not_tested() -> None:
     real, patients = cohort(6, 10, 0)
     labels = np.array(["few"] * 7 + ["x"] * 3 + ["two"] * 20 + ["rest"] * 30)
-    around = surroundings(real, real[::2] + 9, patients, [labels])
+    around = surroundings(real, real[::2] + 9, patients, [labels.tolist()])
     groups = [labels == name for name in ("few", "x", "two", "rest")]
     assert group_measures(around, groups[0], 0) is None
     (p,) = worse_by_chance(around, [groups], seed=0)
