@@ -37,7 +37,6 @@ WAYS = {
     "compile": "bfloat16, channels last, torch.compile",
 }
 WARM_UP = 3  # steps: kernels are chosen, memory is taken
-MAX_STRETCHES = 25
 _FLOPS: dict[tuple[str, int, int], float] = {}
 
 
@@ -75,16 +74,18 @@ class Contender:
         return row
 
 
-def measure(contenders: Sequence[Contender], device: torch.device, deadline: float, stretch_s: float) -> None:
-    """Fill in the contenders: start all (at most half of the time), then stretches in turns until time.monotonic() is
-    `deadline`, at most MAX_STRETCHES of each.
+def measure(
+    contenders: Sequence[Contender], device: torch.device, deadline: float, stretch_s: float, stretches: int
+) -> None:
+    """Fill in the contenders: start all (at most half of the time), then stretches of `stretch_s` in turns until
+    time.monotonic() is `deadline`, at most so many of each.
     """
     begun = time.monotonic()
     for contender in contenders:
         if time.monotonic() > begun + (deadline - begun) / 2:
             break
         _start(contender, device, stretch_s)
-    for _ in range(MAX_STRETCHES):
+    for _ in range(stretches):
         for contender in contenders:
             if contender.run is None:
                 continue

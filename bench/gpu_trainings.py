@@ -45,17 +45,19 @@ FULL_MEMORY, FULL_BATCH = 6 * 2**30, 4096  # bytes that a process may have, and 
 
 def quality(
     experiment: Experiment, train_files: Sequence[Path], held_out: Sequence[Path], out: Path,
-    device: torch.device, seconds: float,
+    device: torch.device, seconds: float, images_seen: int | None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train for what is left of `seconds` after scoring, score, and write a contact sheet into `out`."""
+    """Train for what is left of `seconds` after scoring, or until so many images are seen; score; write a contact sheet
+    into `out`.
+    """
     begun = time.monotonic()
     reserve = min(max(0.1 * seconds, 2.0), 30.0)
-    plan = {"minutes": None, "images": None, "epochs": None, "validation": None, "snapshots": 0}
-    budget = Budget(minutes=max(seconds - reserve, 1.0) / 60, images=None)
-    changed = unconditioned(experiment, **{**plan, "minutes": budget.minutes})
+    minutes = max(seconds - reserve, 1.0) / 60
+    plan = {"minutes": minutes, "images": images_seen, "epochs": None, "snapshots": 0}
+    changed = unconditioned(experiment, **plan)
     slices = load_training_slices(train_files, changed)
     real = load_slices(held_out, changed)
-    budget = Budget(minutes=max(seconds - reserve - (time.monotonic() - begun), 1.0) / 60, images=None)
+    budget = Budget(max(minutes - (time.monotonic() - begun) / 60, 0.02), images_seen)
     (out / CHECKPOINT_FILE).unlink(missing_ok=True)  # of an earlier run, which this one would resume
     outcome = train(changed, slices, out, device, budget, pictures=False)
     found: dict[str, Any] = {

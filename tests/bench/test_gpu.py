@@ -5,6 +5,7 @@ failed.
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.slow
 def test_the_command_runs_on_a_cpu_and_prints_all_tables(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "bench.gpu", "--device", "cpu", "--minutes", "6", "--out", tmp_path]
+    command = [sys.executable, "-m", "bench.gpu", "--device", "cpu", "--minutes", "60", "--out", tmp_path]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-3000:]
@@ -77,11 +78,9 @@ def test_a_contender_that_fails_is_a_row_with_its_reason() -> None:
 
     calls: list[int] = []
     good, bad = Contender("good", 4, lambda: calls.append), Contender("bad", 4, fails)  # type: ignore[arg-type]
-    measure([good, bad], CPU, 0.0, 0.0)  # the time is over before it begins
+    measure([good, bad], CPU, 0.0, 0.0, 3)  # the time is over before it begins
     assert good.row(64, 1e12)["failure"] == "not reached, the time was over"
-    import time
-
-    measure([good, bad], CPU, time.monotonic() + 60, 0.0)
+    measure([good, bad], CPU, time.monotonic() + 60, 0.0, 3)
     assert good.row(64, 1e12)["rate"] > 0
     assert bad.row(64, 1e12)["failure"] == "failed: no kernel image is available"
 
