@@ -5,14 +5,14 @@ never trained.
 """
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from chestgan_core.imaging.pretrained import efficientnet_grey, efficientnet_lite
 
-COLOURS = 3
+NETWORKS: dict[str, Literal[0, 1, 2]] = {"efficientnet-lite1": 1}
 
 
 class FrozenFeatures(nn.Module):
@@ -24,7 +24,7 @@ class FrozenFeatures(nn.Module):
 
     def __init__(self, name: str, stages: Sequence[int]) -> None:
         super().__init__()
-        network, self.weights_file = efficientnet_lite(int(name.removeprefix("efficientnet-lite")))
+        network, _ = efficientnet_lite(NETWORKS[name])
         stem = network._conv_stem
         with torch.no_grad():
             # All colours are equal: one input channel with the sum of their weights gives the same.
@@ -32,10 +32,10 @@ class FrozenFeatures(nn.Module):
             stem.in_channels = 1
         self.stem = nn.Sequential(stem, network._bn0, network._swish)
         _pad_within_convolutions(network)
-        self.stages = nn.ModuleList(_stages(network)[: max(stages)])
+        groups = _stages(network)[: max(stages)]
+        self.stages = nn.ModuleList(nn.Sequential(*group) for group in groups)
         self.taken = frozenset(stages)
-        widths = [stage[-1]._block_args.output_filters for stage in self.stages]
-        self.channels = [widths[stage - 1] for stage in stages]
+        self.channels: list[int] = [groups[stage - 1][-1]._block_args.output_filters for stage in stages]
         self.eval()
         self.requires_grad_(False)
 
@@ -67,9 +67,9 @@ def _pad_within_convolutions(network: Any) -> None:
             layer.static_padding = nn.Identity()
 
 
-def _stages(network: Any) -> list[nn.Sequential]:
+def _stages(network: Any) -> list[list[Any]]:
     """The blocks in groups, each of which halves the size once; those at half of the side belong to the first."""
-    groups: list[list[nn.Module]] = [[]]
+    groups: list[list[Any]] = [[]]
     halved = False
     for block in network._blocks:
         halves = block._depthwise_conv.stride[0] == 2
@@ -77,4 +77,4 @@ def _stages(network: Any) -> list[nn.Sequential]:
             groups.append([])
         halved = halved or halves
         groups[-1].append(block)
-    return [nn.Sequential(*group) for group in groups]
+    return groups

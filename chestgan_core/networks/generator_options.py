@@ -84,7 +84,7 @@ class Generator(nn.Module):
             x = functional.relu(x, inplace=True)
             if str(level) in self.excitations:
                 gate = self.excitations[str(level)]
-                x = x * gate(levels[gate.level])  # type: ignore[operator, index]
+                x = x * gate(levels[gate.level])  # type: ignore[index]
             levels.append(x)
         image: Tensor = self.last(x)
         return image.tanh() if self.bounded else image
@@ -115,7 +115,7 @@ class Smoothing(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, maps, s, s) -> the same; the border is repeated."""
         padded = functional.pad(x, (1, 1, 1, 1), mode="replicate")
-        return functional.conv2d(padded, self.kernel.to(x.dtype), groups=x.shape[1])
+        return functional.conv2d(padded, self.get_buffer("kernel").to(x.dtype), groups=x.shape[1])
 
 
 class Modulated(nn.Module):
@@ -152,7 +152,7 @@ class Grain(nn.Module):
         size = x.shape[-1]
         first = (given[:, 0].detach().float() * GRAIN_PLACES).long() % GRAIN_PLACES
         within = torch.arange(size * size, device=x.device)
-        noise = self.numbers[first[:, None] + within].view(-1, 1, size, size)
+        noise = self.get_buffer("numbers")[first[:, None] + within].view(-1, 1, size, size)
         return x + self.strength * noise.to(x.dtype)
 
 

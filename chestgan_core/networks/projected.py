@@ -91,8 +91,8 @@ class Discriminator(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Moves the frozen network along."""
-        self._frozen[0]._apply(fn)
-        applied: Self = super()._apply(fn, recurse)
+        self._frozen[0]._apply(fn)  # type: ignore[no-untyped-call]
+        applied: Self = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return applied
 
 

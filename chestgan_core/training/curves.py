@@ -28,7 +28,7 @@ def curves_png(rows: Sequence[Row], validations: Sequence[Validation], as_probab
 
 
 def live_curves_png(rows: Sequence[Row], validations: Sequence[Validation], as_probability: bool) -> bytes:
-    """The same of a training that runs: at most 20 KB, however long it has run. rows: at least one."""
+    """The same of a training that runs: at most 30 KB, however long it has run. rows: at least one."""
     with style(8):
         figure = Figure(figsize=(8.6, 2.3), dpi=90)
         figure.subplots_adjust(left=0.06, right=0.99, top=0.88, bottom=0.2, wspace=0.2)

@@ -33,6 +33,7 @@ from chestgan_core.training.records import FINAL_SAMPLES, add_row, keep_snapshot
 from chestgan_core.training.sampling import IndexSampler, sampling_weights
 from chestgan_core.training.schedule import Budget
 from chestgan_core.training.step import step
+from chestgan_core.training.step_memory import require_memory
 from chestgan_core.training.validation import KidScorer, validate
 from chestgan_core.training.weights import LoadedGenerator, save_discriminator, save_generator
 
@@ -190,6 +191,8 @@ def train(
     run = _Run(state, out, data, budget, scorer, callbacks, real_spread, validations, pictures)
     images = slices.images.to(device).contiguous(memory_format=torch.channels_last)
     conditions = slices.conditions.to(device)
+    if device.type == "cpu" and world.size == 1:
+        require_memory(experiment, images, conditions)
     resumed_at, started = state.images_seen, clock() - state.seconds
     if resumed_at and world.is_main:
         log.info("training %s: resumed at %s images", experiment.name, f"{resumed_at:,}")

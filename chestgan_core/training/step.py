@@ -107,9 +107,9 @@ def _train_discriminator(
         state.optimizer_d.found_inf = skipped.float()  # type: ignore[attr-defined]
     _update(state, state.discriminator, state.optimizer_d, adversarial + penalty, world)
     if isinstance(loss, Wasserstein) and loss.clip:
-        weights = [weight.data for weight in state.discriminator.parameters()]
-        torch._foreach_clamp_min_(weights, -loss.clip)
-        torch._foreach_clamp_max_(weights, loss.clip)
+        clipped = [one.data for one in state.discriminator.parameters()]
+        torch._foreach_clamp_min_(clipped, -loss.clip)
+        torch._foreach_clamp_max_(clipped, loss.clip)
     outputs = [
         _weighted(weights, (_mean_output(state, part) for part in side)) for side in (of_real, of_fake)
     ]

@@ -44,7 +44,8 @@ class Validator:
         chosen = torch.randperm(len(held_out), generator=torch.Generator().manual_seed(seed))[:images]
         self.count = len(chosen)
         self._extractor, self._seed = extractor, seed
-        self._real = extractor.features(held_out[chosen.sort().values], label=None)
+        self._raw = extractor.features(held_out[chosen.sort().values], label=None)
+        self._real = extractor.comparable(self._raw, self._raw)
 
     def __call__(self, images: Tensor) -> float:
         """KID of images (n, 1, R, R) float32 in [-1, 1], not times 1000."""
@@ -52,7 +53,8 @@ class Validator:
 
     def score(self, images: Tensor) -> Kid:
         """The same with its standard error."""
-        return kid(self._real, self._extractor.features(images, label=None), self._seed)
+        features = self._extractor.features(images, label=None)
+        return kid(self._real, self._extractor.comparable(features, self._raw), self._seed)
 
 
 def open_validator(
@@ -71,7 +73,7 @@ def open_validator(
     plan = experiment.training.validation
     if plan is None:
         return None
-    extractor = open_extractor(experiment.evaluation.extractor, device)
+    extractor = open_extractor(experiment.evaluation.extractor, device, experiment.display_window)
     return Validator(extractor, held_out.images, plan.images, experiment.seed)
 
 
