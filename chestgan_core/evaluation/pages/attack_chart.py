@@ -48,6 +48,7 @@ LOOK: dict[Attack, tuple[str, str]] = {
     DISCRIMINATOR: (ORANGE, "-"),
 }
 IN_PIXELS = (LIGHT_BLUE, "--")
+STEPS = 40  # points of a step
 
 
 def attacks_png(curves: Sequence["AttackCurves"], best: AttackResult) -> bytes:
@@ -95,11 +96,8 @@ def _draw(
     label: str,
 ) -> None:
     """A curve from the left end of the axis on: corners before it are drawn there."""
-    ax.plot(
-        np.maximum(curve.false_positives, LEFT),
-        curve.true_positives,
-        color=colour,
-        linestyle=line,
-        linewidth=width,
-        label=label or None,
-    )
+    # A diagonal step is straight where the axis is linear: here it needs points between its ends.
+    places = np.arange(len(curve.false_positives))
+    fine = np.linspace(0, places[-1], STEPS * places[-1] + 1)
+    across, up = (np.interp(fine, places, of) for of in (curve.false_positives, curve.true_positives))
+    ax.plot(np.maximum(across, LEFT), up, color=colour, linestyle=line, linewidth=width, label=label or None)
