@@ -81,7 +81,8 @@ class Daemon:
 
     def launch(self, job: str, request: dg.RunRequest) -> None:
         name, folder = str(request.partition_key), self.home / f"step-{len(self.log)}"
-        folder.mkdir(parents=True)
+        for part in ("open", "work"):
+            (folder / part).mkdir(parents=True)
         if job == "hyperparameter_study_job":
             assert request.run_config == {"ops": {"hyperparameter_study": {"config": {"trials": 3}}}}
             self.log.append(f"study {name}")
@@ -100,7 +101,7 @@ class Daemon:
             elif asset == "metric_report":
                 report_experiment(self.store, experiment, "cpu", folder)
             else:
-                release_experiment(self.store, experiment, "cpu", folder)
+                release_experiment(self.store, experiment, "cpu", folder / "work")
         done = dg.DagsterRun(job_name=job, status=dg.DagsterRunStatus.SUCCESS, tags=dict(request.tags))
         self.instance.add_run(done)
 

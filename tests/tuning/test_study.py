@@ -93,6 +93,7 @@ def test_the_first_trial_is_the_unchanged_experiment_and_validations_are_even(sh
     assert [len(row.validations) for row in table.rows] == [2, 2]
     assert all(row.images_seen == 64 for row in table.rows)
     assert all(row.kid == min(row.validations) for row in table.rows)
+    assert all(0 < (row.error or 0) < (row.kid or 0) for row in table.rows)
     # Phantoms of other patients are nearer to the held-out ones than a generator after 64 images.
     assert table.best is not None
     assert table.floor.kid < (table.best.kid or 0)
