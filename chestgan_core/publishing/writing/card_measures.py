@@ -11,7 +11,6 @@ from chestgan_core.documents.blocks import Block, Bullets, Facts, Paragraph, Tab
 from chestgan_core.evaluation.pages.attack_tables import attack_facts, attack_notes, attack_table
 from chestgan_core.evaluation.pages.sentences import sentence
 from chestgan_core.evaluation.pages.verdict import BETTER
-from chestgan_core.evaluation.scoring.attack_block import NOT_PROVEN
 from chestgan_core.evaluation.scoring.metric_rows import APART, CONDITION_GROUPS, PIXELS
 from chestgan_core.evaluation.thesis.block import number
 from chestgan_core.publishing.writing.provenance import Metrics, PublishedRow
@@ -52,7 +51,7 @@ def attacked(metrics: Metrics | None, notes: bool = True) -> list[Block]:
         untried = "Whether attacks can tell which patients were trained on was not tried."
         return [Paragraph(untried), *_not_measured(rows)]
     block = metrics.attacks
-    blocks: list[Block] = [Paragraph(block.verdict), attack_table(block), Paragraph(NOT_PROVEN)]
+    blocks: list[Block] = [Paragraph(block.verdict), attack_table(block), Paragraph(block.caution)]
     return [*blocks, *attack_notes(block), Facts(attack_facts(block))] if notes else blocks
 
 
