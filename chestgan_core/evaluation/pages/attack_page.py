@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from chestgan_core.documents.blocks import Block, Facts, Figure, Notice, Paragraph
 from chestgan_core.evaluation.pages.attack_tables import attack_facts, attack_notes, attack_table
 from chestgan_core.evaluation.pages.figures import ATTACKS, MAX_WIDTH
-from chestgan_core.evaluation.scoring.attack_block import NOT_PROVEN
 from chestgan_core.evaluation.scoring.report_payload import ReportPayload
 from chestgan_core.imaging.pictures import shrink_to_width
 
@@ -26,7 +25,7 @@ def attack_blocks(report: ReportPayload, figures: Mapping[str, bytes]) -> list[B
     first: Block = (
         Notice("care", "Not to be trusted", (block.verdict,)) if doubt else Paragraph(block.verdict)
     )
-    blocks = [first, attack_table(block), Paragraph(NOT_PROVEN)]
+    blocks = [first, attack_table(block), Paragraph(block.caution)]
     if ATTACKS in figures:
         caption = (
             "The left end of the axis is 1 % false positives; its scale is logarithmic, because what counts is how many"

@@ -25,7 +25,7 @@ def attack_table(block: AttackBlock) -> Table:
 
 def attack_notes(block: AttackBlock) -> list[Block]:
     """What each attack is, how numbers are to be read, and which attacks are missing."""
-    attacks = dict.fromkeys(one.attack for one in (*block.results, block.blind))
+    run = {one.attack for one in (*block.results, block.blind)}
     kind = block.image_kind
     level = f"for all {len(block.results)} attacks at once (Bonferroni)"
     blocks: list[Block] = [
@@ -38,7 +38,7 @@ def attack_notes(block: AttackBlock) -> list[Block]:
             " the generator: where it is not, the patients trained on differ from the others for other reasons.",
             small=True,
         ),
-        Bullets(tuple(f"{attack}: {ABOUT[attack]}" for attack in attacks)),
+        Bullets(tuple(f"{attack}: {about}" for attack, about in ABOUT.items() if attack in run)),
     ]
     if block.left_out:
         missing = tuple(f"{name} was left out: {reason}" for name, reason in block.left_out)

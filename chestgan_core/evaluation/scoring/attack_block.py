@@ -27,18 +27,14 @@ BLIND: Attack = "no generator"
 # Where each comes from, and what it asks.
 ABOUT: dict[Attack, str] = {
     NEAREST: "distance to the nearest synthetic image (GAN-Leaks, Chen 2020)",
-    CALIBRATED: "the same, less the distance to the nearest reference image (after GAN-Leaks, Chen 2020)",
+    CALIBRATED: "that distance, less that to the nearest reference image (after GAN-Leaks, Chen 2020)",
     MONTE_CARLO: "fraction of the synthetic images within a radius (Monte Carlo attack, Hilprecht 2019)",
     DENSITY: "density of synthetic over that of reference images, on principal components (DOMIAS, van Breugel 2023)",
     DISCRIMINATOR: "output of the discriminator, which is kept and not published (LOGAN, Hayes 2019)",
     BLIND: "distance to the nearest reference image, without any knowledge of the generator (after Das 2024)",
 }
 CHANCE = 0.5
-# What an attack without a result means, and what it does not.
-NOT_PROVEN = (
-    "That these attacks found nothing does not show that nothing can be found: an attacker may have other images of a"
-    " patient, more synthetic images, or a better attack."
-)
+MORE = "an attacker may have other images of a patient, more synthetic images, or a better attack."
 
 
 @dataclass(frozen=True)
@@ -151,6 +147,14 @@ class AttackBlock:
             f"No attack told {self.who} better than chance could: AUC {auc.shown()} for the best of"
             f" {len(self.results)}, {best.title}; on the control {control}."
         )
+
+    @property
+    def caution(self) -> str:
+        """What the verdict does not say."""
+        auc = self.best.by_patient.auc
+        if auc.low is not None and auc.low > CHANCE:
+            return f"Others may find more: {MORE}"
+        return f"That these attacks found nothing does not show that nothing can be found: {MORE}"
 
     @property
     def true_positives_said(self) -> str:
