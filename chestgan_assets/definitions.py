@@ -10,6 +10,7 @@ import dagster as dg
 from chestgan_assets.assets.acquisition import raw_dicom, raw_images, series_catalog
 from chestgan_assets.assets.annotations import tumour_annotations
 from chestgan_assets.assets.evaluation import metric_report
+from chestgan_assets.assets.leaderboard import leaderboard
 from chestgan_assets.assets.publication import synthetic_image_set, synthetic_set_index
 from chestgan_assets.assets.reading import reader_study_images, reader_study_result
 from chestgan_assets.assets.reports import architecture_comparison, monthly_report, tuning_comparison
@@ -51,6 +52,7 @@ from chestgan_assets.jobs.backfills import backfill_patients_job
 from chestgan_assets.jobs.forgetting import forget_patient_job
 from chestgan_assets.load_faults import left_out, note_fault
 from chestgan_assets.resources import MachineResource, StoreResource
+from chestgan_assets.tags import SMALL_WORK
 from chestgan_core.errors import BadInput
 from chestgan_core.local.log_lines import configure_logging
 
@@ -74,6 +76,7 @@ with warnings.catch_warnings():
             metric_report,
             architecture_comparison,
             tuning_comparison,
+            leaderboard,
             synthetic_image_set,
             synthetic_set_index,
             reader_study_images,
@@ -114,6 +117,13 @@ defs = dg.Definitions(
             target=dg.AssetSelection.assets("slice_tensors"),
             default_status=dg.DefaultSensorStatus.RUNNING,
             description="Normalizes patients whose raw archive is new. On by default.",
+        ),
+        dg.AutomationConditionSensorDefinition(
+            "leaderboard_automation_sensor",
+            target=dg.AssetSelection.assets("leaderboard"),
+            default_status=dg.DefaultSensorStatus.RUNNING,
+            run_tags=SMALL_WORK,
+            description="Makes the page of all experiments anew after a report. On by default.",
         ),
     ],
     schedules=[

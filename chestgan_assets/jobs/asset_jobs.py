@@ -56,6 +56,12 @@ tuning_comparison_job = dg.define_asset_job(
     description="After step 4: compare an experiment before and after tuning.",
     tags=SMALL_WORK,
 )
+leaderboard_job = dg.define_asset_job(
+    "leaderboard_job",
+    dg.AssetSelection.assets("leaderboard"),
+    description="After step 4: the newest report of every experiment on one page.",
+    tags=SMALL_WORK,
+)
 reader_study_job = dg.define_asset_job(
     "reader_study_job",
     dg.AssetSelection.assets("reader_study_result"),
@@ -91,6 +97,7 @@ asset_jobs = [
     synthetic_set_job,
     architecture_comparison_job,
     tuning_comparison_job,
+    leaderboard_job,
     reader_study_job,
     hyperparameter_study_job,
     monthly_report_job,

@@ -29,6 +29,7 @@ SHOWING = (
         "synthetic_image_set",
         "architecture_comparison",
         "tuning_comparison",
+        "leaderboard",
         "monthly_report",
     ),
 )

@@ -20,6 +20,7 @@ from chestgan_core.cli import (
     forget,
     generate,
     get,
+    leaderboard,
     reading,
     sets,
     study,
@@ -31,7 +32,21 @@ from chestgan_core.local.log_lines import LINES, configure_logging
 
 log = logging.getLogger(__name__)
 
-GROUPS = (catalog, dicom, train, generate, evaluate, experiments, study, sets, reading, forget, get, doctor)
+GROUPS = (
+    catalog,
+    dicom,
+    train,
+    generate,
+    evaluate,
+    leaderboard,
+    experiments,
+    study,
+    sets,
+    reading,
+    forget,
+    get,
+    doctor,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

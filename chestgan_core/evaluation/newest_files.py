@@ -1,4 +1,4 @@
-"""The pages that the pipeline writes, newest of each: reports, comparisons, months, hyperparameter studies.
+"""The pages that the pipeline writes, newest of each: reports, comparisons, leaderboard, months, studies.
 
 In: the store. Out: what each pointer below their prefixes points to, with the names of its pages; nothing is fetched.
 What cannot be read is listed too, with the reason. Imports nothing heavy.
@@ -34,6 +34,12 @@ class Family:
 FAMILIES = (
     Family("report", keys.reports_prefix(), ("run", "version"), keys.report_manifest),
     Family("comparison", "comparisons/", ("version",), keys.comparison_manifest),
+    Family(
+        "leaderboard",
+        keys.leaderboards_prefix(),
+        ("version",),
+        lambda _, version: keys.leaderboard_manifest(version),
+    ),
     Family("month", "reports-monthly/", ("version",), keys.month_manifest),
     Family("study", "studies/", ("study", "version"), keys.study_manifest),
 )

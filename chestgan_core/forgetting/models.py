@@ -1,8 +1,8 @@
 """What was made of a patient's slices by training: training sets, features, runs, reports, and where these are shown.
 
 In: the store, a dataset, a patient. Out: traces. Only manifests are read, of training sets, runs, sets, reader studies,
-comparisons and months; reports and features are found by their keys. What was made of a training set that is deleted
-already is found by its tombstone, whoever withdrew: a writer may have committed it afterwards.
+comparisons, leaderboards and months; reports and features are found by their keys. What was made of a training set that
+is deleted already is found by its tombstone, whoever withdrew: a writer may have committed it afterwards.
 """
 
 from collections.abc import Iterable, Mapping
@@ -66,7 +66,8 @@ def find_models(store: Store, dataset: str, patient: str, *, known: bool) -> Mod
         _features(store, dataset, found)
         _runs(store, dataset, others, found)
         _reports(store, found)
-        _comparisons(store, found)
+        _of_reports(store, found, Kind.COMPARISON, keys.comparisons_prefix())
+        _of_reports(store, found, Kind.LEADERBOARD, keys.leaderboards_prefix())
         _months(store, found)
         _studies(store, found)
     return found
@@ -174,12 +175,13 @@ def _reports(store: Store, found: Models) -> None:
             found.add(one.trace(Kind.REPORT))
 
 
-def _comparisons(store: Store, found: Models) -> None:
-    for one in artefacts(store, keys.comparisons_prefix(), 2):
+def _of_reports(store: Store, found: Models, kind: Kind, prefix: str) -> None:
+    """Artefacts whose manifest names the reports that they show."""
+    for one in artefacts(store, prefix, 2):
         with fields_of(store, one.key):
             reports = {f"{name}/{version}" for name, version in one.manifest.get("reports", {}).items()}
         if one.orphaned or one.tombstone or reports & found.reports:
-            found.add(one.trace(Kind.COMPARISON))
+            found.add(one.trace(kind))
 
 
 def _months(store: Store, found: Models) -> None:

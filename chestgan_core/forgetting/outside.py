@@ -73,6 +73,8 @@ def requested(dataset: str, found: Traces) -> list[str]:
         asked.append(f"monthly_report of {', '.join(months)}")
     if Kind.COMPARISON in kinds:
         asked.append("architecture_comparison and tuning_comparison")
+    if Kind.LEADERBOARD in kinds:
+        asked.append("leaderboard")
     return asked
 
 

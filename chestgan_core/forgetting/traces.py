@@ -27,6 +27,7 @@ class Kind(Reason):
     """A kind of thing that comes of a patient, in the order of deletion; `.meaning` says why it does."""
 
     MONTH = "monthly report", "shows images of a model that was trained on the patient"
+    LEADERBOARD = "leaderboard", "shows images of such models, and numbers of reports that are deleted"
     COMPARISON = "comparison", "shows real slices, and images of such models"
     PACK = "key of an offline file", "belongs to a reader study that is deleted"
     STUDY = "reader study", "holds pictures of held-out slices and of a withdrawn set"

@@ -33,6 +33,7 @@ PORTAL_READS = (
     "synthetic/*",
     "reports/*",
     "comparisons/*",
+    "leaderboards/*",
     "reports-monthly/*",
     "studies/*",
     "experiments/*/latest.json",
@@ -44,7 +45,7 @@ PORTAL_READS = (
 )
 # Names of objects, not what is in them.
 PORTAL_LISTS = (
-    *("synthetic/*", "reports/*", "comparisons/*", "reports-monthly/*"),
+    *("synthetic/*", "reports/*", "comparisons/*", "leaderboards/*", "reports-monthly/*"),
     *("studies/*", "experiments/*", "reading/*"),
 )
 # And the object above.

@@ -16,6 +16,7 @@ In: names (dataset, patient, experiment, ...). Out: keys relative to the prefix 
     features/<dataset>/<training set>/<side>/<version>/manifest.json   features.safetensors of real slices
     reports/<experiment>/<run>/<version>/manifest.json   report.json, .html, .pdf, figures/, and latest.json
     comparisons/<name>/<version>/manifest.json           comparison.json, .html, .pdf, .png, and latest.json
+    leaderboards/all/<version>/manifest.json             leaderboard.json, .html, .pdf, .md, table-*.png, latest.json
     reports-monthly/<month>/<version>/manifest.json      month.json, .html, .pdf, and latest.json; month: YYYY-MM
     studies/<experiment>/<study>/<version>/manifest.json trials.parquet, best.yaml, report.html, .pdf, latest.json
     studies/tuned.json                                   the current tuned experiments, name -> YAML
@@ -195,6 +196,16 @@ def comparison_latest(name: str) -> str:
     return _key("comparisons", name, POINTER)
 
 
+def leaderboard_manifest(version: str) -> str:
+    """Manifest of one leaderboard: the newest reports of all experiments."""
+    return _key("leaderboards", "all", version, MANIFEST)
+
+
+def leaderboard_latest() -> str:
+    """Pointer to the newest leaderboard."""
+    return _key("leaderboards", "all", POINTER)
+
+
 def month_manifest(month: str, version: str) -> str:
     """Manifest of one version of a month's report. month: YYYY-MM."""
     return _key("reports-monthly", month, version, MANIFEST)
@@ -353,6 +364,11 @@ def features_prefix(dataset: str) -> str:
 def comparisons_prefix() -> str:
     """What the keys of all comparisons begin with."""
     return "comparisons/"
+
+
+def leaderboards_prefix() -> str:
+    """What the keys of all leaderboards begin with."""
+    return "leaderboards/"
 
 
 def months_prefix() -> str:

@@ -23,18 +23,21 @@ from chestgan_portal.security.visitors import BROWSER, Administrator, Database
 TITLES = {
     "report": later("Metric reports"),
     "comparison": later("Comparisons"),
+    "leaderboard": later("All experiments"),
     "month": later("Months"),
     "study": later("Hyperparameter studies"),
 }
 SUBJECTS = {
     "report": later("Experiment"),
     "comparison": later("Comparison"),
+    "leaderboard": later("Experiments"),
     "month": later("Month"),
     "study": later("Experiment"),
 }
 # Assets of the pipeline, and whether they have a partition of the subject's name.
 _ASSETS = {
     "report": ("metric_report", True),
+    "leaderboard": ("leaderboard", False),
     "month": ("monthly_report", True),
     "study": ("hyperparameter_study", True),
 }

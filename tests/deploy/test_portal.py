@@ -57,6 +57,7 @@ SHOWN = (
     keys.report_latest("dcgan"),
     "reports/dcgan/run/v1/0123456789abcdef/report.html",
     "comparisons/architecture/v1/0123456789abcdef/comparison.png",
+    keys.leaderboard_manifest("v1"),
     keys.month_manifest("2026-11", "v1"),
     "studies/dcgan/study/v1/0123456789abcdef/report.html",
     keys.run_latest("dcgan"),

@@ -81,6 +81,8 @@ def make_chain(store: Store, folder: Path, *, real: bool) -> Chain:
     _commit(
         store, keys.comparison_manifest("architecture", "c1"), kind="comparison", reports={"tiny": report}
     )
+    _commit(store, keys.leaderboard_manifest("l1"), kind="leaderboard", reports={"tiny": report})
+    _commit(store, keys.leaderboard_manifest("l0"), kind="leaderboard", reports={"another": "r9"})
     _commit(store, keys.study_manifest("tiny", "s1", "v1"), kind="study", training_set=training_set.version)
     store.put_bytes(b"weights", keys.run_checkpoint("tiny", "0123456789abcdef"))
     store.put_bytes(b"pixels", f"training-sets/folder/killed/{'0' * 16}/contact-sheet-A.png")

@@ -26,12 +26,14 @@ def settings(database_address: str) -> Settings:
 
 @pytest.fixture
 def written(store: Store) -> None:
-    """Reports of two experiments, one of them twice; a comparison, a month, a hyperparameter study."""
+    """Reports of two experiments, one of them twice; a comparison, a leaderboard, a month, a hyperparameter study."""
     for experiment, run, version in (("dcgan", "r1", "v1"), ("dcgan", "r2", "v2"), ("wgan", "r3", "v3")):
         store.commit(keys.report_manifest(experiment, run, version), PAGES, {"of": version})
         store.update_pointer(keys.report_latest(experiment), {"run": run, "version": version})
     store.commit(keys.comparison_manifest("architecture", "c1"), {"comparison.html": b"<p>c</p>"}, {})
     store.update_pointer(keys.comparison_latest("architecture"), {"version": "c1"})
+    store.commit(keys.leaderboard_manifest("l1"), {"leaderboard.html": b"<p>l</p>", "table-01.png": b""}, {})
+    store.update_pointer(keys.leaderboard_latest(), {"version": "l1"})
     store.commit(keys.month_manifest("2026-11", "m1"), {"month.pdf": b"%PDF-1.4"}, {})
     store.update_pointer(keys.month_latest("2026-11"), {"version": "m1"})
     store.commit(keys.study_manifest("wgan", "s1", "t1"), {"report.html": b"<p>s</p>"}, {})
@@ -48,7 +50,7 @@ def test_reports_of_all_experiments_are_listed_each_with_its_newest(
         "/files/reports/dcgan/r2/v2/report.html", "/files/reports/dcgan/r2/v2/report.pdf",
         "/files/reports/wgan/r3/v3/report.html", "/files/reports/wgan/r3/v3/report.pdf",
         "/files/comparisons/architecture/c1/comparison.html", "/files/reports-monthly/2026-11/m1/month.pdf",
-        "/files/studies/wgan/s1/t1/report.html",
+        "/files/leaderboards/all/l1/leaderboard.html", "/files/studies/wgan/s1/t1/report.html",
     }  # fmt: skip
     for path in files:
         assert administrator.get(path).status_code == 200, path
@@ -61,7 +63,8 @@ def test_each_has_a_link_to_the_asset_that_made_it(
     assets = re.findall(rf'href="{PIPELINE}/assets/([^"]+)"', page)
     assert assets == [
         "metric_report?view=events&amp;partition=dcgan", "metric_report?view=events&amp;partition=wgan",
-        "architecture_comparison?view=events", "monthly_report?view=events&amp;partition=2026-11",
+        "architecture_comparison?view=events", "leaderboard?view=events",
+        "monthly_report?view=events&amp;partition=2026-11",
         "hyperparameter_study?view=events&amp;partition=wgan",
     ]  # fmt: skip
 

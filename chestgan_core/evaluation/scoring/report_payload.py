@@ -5,7 +5,7 @@ Out: plain data for JSON (as_json) and a score card for a terminal (as_text). Im
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from itertools import groupby
 from typing import Any, Literal
 
@@ -121,9 +121,9 @@ class ReportPayload:
 class RunReport(ReportPayload):
     """The payload of a report on a run in the store, which always has data, run and gate."""
 
-    gate: GateResult
-    data: DataFacts
-    run: RunFacts
+    gate: GateResult = field()  # without field() they would have the defaults of a report on files
+    data: DataFacts = field()
+    run: RunFacts = field()
 
 
 def _score_card(extractor: str, rows: Sequence[MetricRow], image_kind: ImageKind) -> list[str]:
