@@ -12,7 +12,6 @@ from chestgan_assets.execution.usage import (
     COST,
     CPU_HOURS,
     GPU_HOURS,
-    Prices,
     Usage,
     metered,
     month_sums,
@@ -20,6 +19,7 @@ from chestgan_assets.execution.usage import (
 )
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_core.errors import BadInput
+from chestgan_core.local.prices import Prices
 from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
 from chestgan_core.training.devices import DEVICES
