@@ -113,7 +113,7 @@ def density_score(asked: Vectors, synthetic: Vectors, reference: Vectors) -> Sco
 
 def _logarithm(distance: Scores) -> Scores:
     """Of a distance; a copy is at SMALLEST of the usual one."""
-    least = SMALLEST * max(float(np.median(distance)), np.finfo(np.float32).tiny)
+    least = SMALLEST * max(float(np.median(distance)), float(np.finfo(np.float32).tiny))
     logarithm: Scores = np.log(np.maximum(distance, least))
     return logarithm
 
