@@ -26,7 +26,7 @@ images = torch.zeros(64, 1, experiment.resolution, experiment.resolution, device
 state = TrainingState(experiment, device, IndexSampler(len(images), None, device))
 for _ in range({STEPS}):
     step(state, images, NO_CONDITIONS, World(), 0.0)
-assert state.finite()
+assert state.is_finite()
 if device.type == "cuda":
     print(torch.cuda.max_memory_reserved() // 1024)
     raise SystemExit
