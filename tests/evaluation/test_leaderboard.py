@@ -41,7 +41,9 @@ def filled(store: Store) -> Store:
     commit_report(store, whole("c", *far(0.5)))
     commit_report(store, whole("refused", *far(0.0), gate=refused))
     commit_report(store, whole("unjudged", *far(0.1), gate=unjudged))
-    flattered = whole("flattered", near(), near(COUSIN), near(ALIEN, 0.21), against="efficientnet-lite1")
+    flattered = whole(
+        "flattered", near(away=0.05), near(COUSIN, 0.05), near(ALIEN, 0.21), against="efficientnet-lite1"
+    )
     commit_report(store, flattered)
     commit_report(store, whole("eight", replace(near(), n_real=8, n_fake=8)))
     withdrawn = commit_report(store, whole("withdrawn", near()))
@@ -140,7 +142,6 @@ def test_the_page_names_nobody_who_is_tied_and_says_what_is_missing(
     assert [one["headline"] for one in data["groups"]] == [
         "No difference shown between flattered, a and b", "nothing to compare with",
     ]  # fmt: skip
-    assert "      a " not in as_text(board)
     assert "- " in next(line for line in as_text(board).splitlines() if "refused  " in line)
 
 
