@@ -34,6 +34,7 @@ from chestgan_core.networks.registry import build_discriminator
 from chestgan_core.training.weights import LoadedDiscriminator
 
 IMAGES, SIZE, SLICES = 2_000, 64, 20
+PATIENTS = 12  # at least, or there are no attacks
 # What metrics, figures and the page may take in addition to the passes; and with all extractors and attacks.
 REST_SECONDS, ALL_REST_SECONDS = 10.0, 20.0
 ALL = ("efficientnet-lite0", "efficientnet-lite2", "radiomics")
@@ -123,7 +124,8 @@ def _images(count: int, seed: int) -> Tensor:
 
 
 def _real(count: int, seed: int, name: str) -> RealImages:
-    return RealImages(_images(count, seed), tuple(f"{name}-{at // SLICES}" for at in range(count)))
+    slices = max(min(SLICES, count // PATIENTS), 1)
+    return RealImages(_images(count, seed), tuple(f"{name}-{at // slices}" for at in range(count)))
 
 
 def _peak(images: int) -> int:

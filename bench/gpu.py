@@ -184,6 +184,11 @@ def _kill(process: "subprocess.Popen[str]") -> None:
         process.wait()
 
 
+def _kill_all(processes: "Sequence[subprocess.Popen[str]]") -> None:
+    for process in processes:
+        _kill(process)
+
+
 def _two(args: argparse.Namespace, seconds: float) -> Part:
     """Two trainings in two processes: one of them alone, then both at once."""
     part, started = Part("two"), time.monotonic()
@@ -194,7 +199,7 @@ def _two(args: argparse.Namespace, seconds: float) -> Part:
         )
         for _ in range(2)
     ]  # fmt: skip
-    timer = Timer(seconds + END_SECONDS, lambda: [_kill(process) for process in processes])
+    timer = Timer(seconds + END_SECONDS, _kill_all, [processes])
     timer.start()
     try:
         for process in processes:
@@ -208,8 +213,7 @@ def _two(args: argparse.Namespace, seconds: float) -> Part:
         part.end = f"failed: {error or 'a process ended'}; standard error says why"
     finally:
         timer.cancel()
-        for process in processes:
-            _kill(process)
+        _kill_all(processes)
     return part
 
 

@@ -249,7 +249,7 @@ def _captured(state: TrainingState, one: Callable[[], None], repeat: int) -> Ste
         for group in optimizer.param_groups:
             group["capturable"] = True
     # Warmed up on the stream of the capture: gradients are accumulated on the stream where a weight was first used.
-    stream = torch.cuda.Stream(state.device)
+    stream = torch.cuda.Stream(state.device)  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream(state.device))
     with torch.cuda.stream(stream):
         for _ in range(WARM_UP * repeat):

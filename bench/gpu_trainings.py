@@ -39,7 +39,7 @@ from chestgan_core.training.weights import load_generator
 JUDGES = ("efficientnet-lite0", "efficientnet-lite2")
 MAX_JUDGED = 1000  # images per side
 SHEET = 64
-RESUMED_STEPS, ROWS = 48, 8  # of the whole training, and of its history
+RESUMED_STEPS, ROWS = {"cuda": 48, "cpu": 16}, 8  # of the whole training, and of its history
 FULL_MEMORY, FULL_BATCH = 6 * 2**30, 4096  # bytes that a process may have, and a batch that does not fit in
 
 
@@ -99,7 +99,7 @@ def resume(experiment: Experiment, out: Path, device: torch.device, deterministi
 
     deterministic: with PyTorch's deterministic algorithms where there are any; the operations without one are named.
     """
-    images = RESUMED_STEPS * experiment.training.batch_size
+    images = RESUMED_STEPS[device.type] * experiment.training.batch_size
     plan = {
         "images": images, "minutes": None, "validation": None, "snapshots": 0,
         "sample_every_images": images // ROWS, "checkpoint_every_images": images,

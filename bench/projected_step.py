@@ -84,10 +84,10 @@ def _bare() -> Callable[[], None]:
             fake = generator(z, NOTHING_KNOWN).float()
             both = parts(discriminator, torch.cat([real, fake.detach()]), batches=2)
         of_d = [
-            weight * loss.discriminator(*part.chunk(2), state.random)
+            weight * loss.discriminator(part[: len(part) // 2], part[len(part) // 2 :], state.random)
             for weight, part in zip(weights, both, strict=True)
         ]
-        torch.stack(of_d).sum().backward()
+        torch.stack(of_d).sum().backward()  # type: ignore[no-untyped-call]
         discriminator.requires_grad_(False)
         of_real: list[torch.Tensor] | list[None] = [None] * len(weights)
         with autocast:
@@ -99,7 +99,7 @@ def _bare() -> Callable[[], None]:
             weight * loss.generator(a, b, state.random)
             for weight, a, b in zip(weights, of_real, of_fake, strict=True)
         ]
-        torch.stack(of_g).sum().backward()
+        torch.stack(of_g).sum().backward()  # type: ignore[no-untyped-call]
         discriminator.requires_grad_(True)
 
     return run

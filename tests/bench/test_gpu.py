@@ -23,7 +23,17 @@ CPU = torch.device("cpu")
 
 @pytest.mark.slow
 def test_the_command_runs_on_a_cpu_and_prints_all_tables(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "bench.gpu", "--device", "cpu", "--minutes", "60", "--out", tmp_path]
+    command = [
+        sys.executable,
+        "-m",
+        "bench.gpu",
+        "--device",
+        "cpu",
+        "--minutes",
+        "60",
+        "--out",
+        f"{tmp_path}",
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-3000:]
@@ -93,7 +103,8 @@ def test_both_interfaces_of_float32_precision_say_the_same() -> None:
             found = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
             assert found == expected
             assert (torch.backends.cuda.matmul.fp32_precision == "tf32") == expected[1]
-            assert (torch.backends.cudnn.conv.fp32_precision == "tf32") == expected[0]
+            convolutions = torch.backends.cudnn.conv.fp32_precision  # type: ignore[attr-defined]
+            assert (convolutions == "tf32") == expected[0]
     finally:
         set_precision("")
 
