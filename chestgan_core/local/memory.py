@@ -1,0 +1,42 @@
+"""How much main memory is left, for what would otherwise be killed without a word.
+
+In: what Linux says of the machine and of the container. Out: bytes, or None where nobody says it.
+"""
+
+from pathlib import Path
+
+MEMINFO = Path("/proc/meminfo")
+# What a container may use and uses, version 2 of control groups and version 1.
+LIMITS = (
+    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (
+        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ),
+)
+
+
+def available_memory() -> int | None:
+    """Bytes that can be allocated before something is killed; None: not known (no Linux)."""
+    found = [_of_machine(), *(_of_container(limit, used) for limit, used in LIMITS)]
+    return min((bytes for bytes in found if bytes is not None), default=None)
+
+
+def _of_machine() -> int | None:
+    for line in _text(MEMINFO).splitlines():
+        name, _, rest = line.partition(":")
+        if name == "MemAvailable":
+            return int(rest.split()[0]) * 1024  # kB
+    return None
+
+
+def _of_container(limit: Path, used: Path) -> int | None:
+    numbers = _text(limit).strip(), _text(used).strip()
+    return max(int(numbers[0]) - int(numbers[1]), 0) if all(map(str.isdecimal, numbers)) else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
