@@ -39,7 +39,8 @@ class ReleaseRules(Section):
     minimum of the coverage, as a fraction of that between real patients. min_diversity_of_real: minimum of two
     ratios to real images: of the mean distance between two images, and of the median distance to the nearest other one.
     max_memorized_above_floor: maximum of the fraction of images that are nearer to a training image than to a held-out
-    one, minus that of real images of other patients; asked for from MIN_MEMORIZATION_PATIENTS held-out patients on.
+    one, minus that of real images of other patients, on a scale on which the latter is one half; copies are a half
+    above it; asked for from MIN_MEMORIZATION_PATIENTS held-out patients on.
     max_attack_auc: maximum AUC by patient of the best membership attack, at the lower end of its interval; 0.5 is
     chance; asked for from MIN_ATTACK_PATIENTS patients on each side on. grey_levels: maximum Kolmogorov-Smirnov
     distance between the values of synthetic and real images. Of experiments that place tumours:

@@ -179,7 +179,7 @@ def test_a_report_that_lacks_a_measure_is_refused(measure: str) -> None:
     ("measure", "numbers", "why"),
     [
         ("coverage", (0.0, 0.0), "two groups of real patients do not cover each other at all"),
-        ("memorized fraction", (0.9, 0.75), "patients have 0.75 themselves, so even copies would be allowed"),
+        ("memorized fraction", (1.0, 1.0), "all images of other real patients are nearer to training images"),
         ("nearest other distance", (0.5, 0.0), "real images do not differ from each other"),
         ("KS grey levels", (0.05, 0.2), "images of other real patients have 0.2 themselves"),
     ],
@@ -267,6 +267,16 @@ def test_an_attack_is_judged_by_the_lower_end_of_its_interval() -> None:
     assert apply_gate(noted("attack AUC", "a note", low=0.55), RULES).passed
     gate = apply_gate(noted("attack AUC", "a note", low=0.7), RULES)
     assert [rule.check for rule in gate.rules if not rule.passed] == ["attacks"]
+
+
+@pytest.mark.parametrize("floor", [0.2, 0.5, 0.75, 0.95])
+def test_copies_are_refused_and_images_like_others_are_not_whatever_the_floor(floor: float) -> None:
+    copies, like_others = (
+        apply_gate(rows(memorized_fraction=(value, floor)), RULES) for value in (1.0, floor + 0.02)
+    )
+    assert [rule.check for rule in copies.rules if not rule.passed] == ["memorization"]
+    assert next(rule.value for rule in copies.rules if rule.check == "memorization") == pytest.approx(0.5)
+    assert like_others.passed
 
 
 def test_images_may_differ_more_than_real_slices_do() -> None:

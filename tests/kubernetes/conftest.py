@@ -36,7 +36,7 @@ TINY = """
 dataset: phantom
 network: {generator_width: 4, discriminator_width: 4, latent_dim: 8}
 training: {batch_size: 16, images: %d, checkpoint_every_images: %d, sample_every_images: %d}
-evaluation: {images: 24}
+evaluation: {images: 24, others: []}
 publication: {images: 12}
 release: {max_kid_above_floor: null, min_coverage_of_floor: null, max_memorized_above_floor: null, grey_levels: null}
 """
@@ -53,7 +53,7 @@ dataset: phantom
 resolution: 16
 network: {family: spectral, generator_width: 4, discriminator_width: 4, latent_dim: 8}
 training: {loss: {kind: hinge}, batch_size: 8, images: 320, validation: {every_images: 160, images: 8}}
-evaluation: {images: 24}
+evaluation: {images: 24, others: []}
 publication: {images: 12}
 """,
 }

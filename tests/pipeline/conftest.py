@@ -30,7 +30,7 @@ training:
   checkpoint_every_images: 80
   sample_every_images: 80
   validation: {every_images: 80, images: 16}
-evaluation: {images: 16}
+evaluation: {images: 16, others: []}
 publication: {images: 12}
 """
 # A training of a second cannot pass any rule.

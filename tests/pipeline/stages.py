@@ -32,7 +32,7 @@ def tiny(extractor: str = "efficientnet-lite0", **training: object) -> Experimen
         "resolution": 32,
         "network": {"generator_width": 4, "discriminator_width": 4, "latent_dim": 8},
         "training": {**TRAINING, **training},
-        "evaluation": {"images": 10, "extractor": extractor},
+        "evaluation": {"images": 10, "extractor": extractor, "others": []},
         "release": dict.fromkeys(ReleaseRules.model_fields),  # it cannot pass any rule
         "publication": {"images": 6},
     }

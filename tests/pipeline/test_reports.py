@@ -49,7 +49,7 @@ def tiny(name: str, images: int = 10, seed: int = 0, **training: object) -> Expe
         "seed": seed,
         "network": {"generator_width": 4, "discriminator_width": 4, "latent_dim": 8},
         "training": plan,
-        "evaluation": {"images": images},
+        "evaluation": {"images": images, "others": []},
         "release": dict.fromkeys(ReleaseRules.model_fields),  # it cannot pass any rule
         "publication": {"images": 6},
     }

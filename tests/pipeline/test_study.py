@@ -37,7 +37,7 @@ dataset: phantom
 resolution: 16
 network: {family: spectral, generator_width: 4, discriminator_width: 4, latent_dim: 8}
 training: {loss: {kind: hinge}, batch_size: 8, images: 640, validation: {every_images: 200, images: 8}}
-evaluation: {images: 24}
+evaluation: {images: 24, others: []}
 publication: {images: 6}
 """
 SPACE = """

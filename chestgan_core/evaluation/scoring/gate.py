@@ -192,7 +192,7 @@ def _judged(check: str, known: Mapping[str, MetricRow], limit: float) -> Judged:
         case "diversity":
             return _smallest([known.get(measure) for measure in DIVERSITY])
         case "memorization":
-            return _beyond_floor(known.get("memorized fraction"), limit)
+            return _beyond_floor(known.get("memorized fraction"))
         case "attacks":
             return _at_least(known.get("attack AUC"))
         case "plausibility":
@@ -229,15 +229,17 @@ def _above_floor(row: MetricRow | None) -> Judged:
     return 1000 * (row.value - max(row.floor, 0.0))
 
 
-def _beyond_floor(row: MetricRow | None, limit: float) -> Judged:
-    """A fraction minus that of real patients, unless no fraction could be beyond the limit."""
+def _beyond_floor(row: MetricRow | None) -> Judged:
+    """A fraction minus that of real patients, on a scale on which that is one half.
+
+    The floor is one half where both sides have equally many patients who are equally like others; with more patients on
+    the side of the training it is larger, and copies, which have 1, are no longer far above it.
+    """
     if row is None or row.value is None or row.floor is None:
         return _unknown(row)
-    if row.floor + limit >= 1:
-        return (
-            f"images of other real patients have {row.floor:.3g} themselves, so even copies would be allowed"
-        )
-    return row.value - row.floor
+    if row.floor >= 1:
+        return "all images of other real patients are nearer to training images themselves"
+    return (row.value - row.floor) / (2 * (1 - row.floor))
 
 
 def _of_floor(row: MetricRow | None) -> Judged:

@@ -1,0 +1,222 @@
+"""Our measures against other people's, on the same features and images.
+
+torchmetrics, torch-fidelity, prdc, scikit-learn and scipy compute what we compute; where a definition differs, the test
+says how. None of them brings weights here: features are random vectors, images are textures.
+"""
+
+import contextlib
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy.stats import ks_2samp
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+
+from chestgan_core.metrics.bootstrap import resampling
+from chestgan_core.metrics.classifiers import class_auc, fraction_below
+from chestgan_core.metrics.distances import fid, kid, mmd2
+from chestgan_core.metrics.diversity import EXPONENTS, ms_ssim, other_distances, scale_count
+from chestgan_core.metrics.inception_score import inception_score
+from chestgan_core.metrics.plausibility import ks_statistic
+from chestgan_core.metrics.precision_recall import NEIGHBOURS, precision_recall
+from chestgan_core.metrics.similarity import RANGE, psnr, ssim
+
+Sides = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+@pytest.fixture(params=[0, 1], ids=["near", "far"])
+def sides(request: pytest.FixtureRequest) -> Sides:
+    """(150, 12) and (150, 12) features, positive as after a ReLU."""
+    random = np.random.default_rng(request.param)
+    real = random.standard_normal((150, 12)) + 1
+    fake = random.standard_normal((150, 12)) * (1 + 0.4 * request.param) + 1 + 0.5 * request.param
+    return np.abs(real).astype(np.float32), np.abs(fake).astype(np.float32)
+
+
+def textures(count: int, size: int, seed: int) -> Tensor:
+    """(count, 1, size, size) float32 in [-1, 1]: smoothed noise, as much alike as slices are."""
+    shared = torch.rand(1, 1, size, size, generator=torch.Generator().manual_seed(99))
+    own = torch.rand(count, 1, size, size, generator=torch.Generator().manual_seed(seed))
+    smooth = nn.functional.avg_pool2d(nn.functional.pad(shared + own, (2, 2, 2, 2), mode="reflect"), 5, 1)
+    return smooth * 2 - 2
+
+
+class Given(nn.Module):
+    """A feature network that hands features on: images (N, 1, 1, d), as torchmetrics wants images."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.num_features = features
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1)
+
+
+def as_images(features: NDArray[np.float32]) -> Tensor:
+    return torch.from_numpy(features)[:, None, None]
+
+
+def test_fid_is_that_of_torchmetrics_and_torch_fidelity(sides: Sides) -> None:
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    theirs = FrechetInceptionDistance(Given(12), normalize=True, input_img_size=(1, 1, 12)).set_dtype(
+        torch.float64
+    )
+    for features, real in zip(sides, (True, False), strict=True):
+        theirs.update(as_images(features).double(), real=real)
+    assert fid(*sides) == pytest.approx(float(theirs.compute()), rel=1e-6)
+
+    statistics = [fid_features_to_statistics(torch.from_numpy(one)) for one in sides]
+    other = fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert fid(*sides) == pytest.approx(other, rel=1e-6)
+
+
+def test_kid_is_that_of_torchmetrics_and_torch_fidelity(sides: Sides) -> None:
+    """They average over random subsets of one size; ours uses all pairs at once, which is one subset of all images."""
+    from torch_fidelity.metric_kid import kid_features_to_metric
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    real, fake = sides
+    theirs = KernelInceptionDistance(Given(12), subsets=1, subset_size=len(real), normalize=True)
+    theirs.update(as_images(real), real=True)
+    theirs.update(as_images(fake), real=False)
+    value = kid(real, fake, seed=0).value
+    assert value == pytest.approx(float(theirs.compute()[0]), rel=1e-3, abs=1e-5)  # float32 over there
+    assert value == pytest.approx(mmd2(real, fake), rel=1e-9)
+    whole, parts = (
+        kid_features_to_metric(
+            *map(torch.from_numpy, sides),
+            kid_subsets=subsets,
+            kid_subset_size=size,
+            rng_seed=0,
+            verbose=False,
+        )
+        for subsets, size in ((1, 150), (300, 75))
+    )
+    assert value == pytest.approx(whole["kernel_inception_distance_mean"], rel=1e-5, abs=1e-7)
+    # Our standard error is the spread over random halves, which is what theirs is with halves as subsets.
+    assert kid(real, fake, seed=0).sd == pytest.approx(parts["kernel_inception_distance_std"], rel=0.3)
+
+
+def test_precision_recall_density_and_coverage_are_those_of_prdc_and_torch_fidelity(sides: Sides) -> None:
+    from prdc import compute_prdc
+    from torch_fidelity.metric_prc import prc_features_to_metric
+
+    real, fake = sides
+    found = precision_recall(real, fake)
+    with contextlib.redirect_stdout(io.StringIO()):
+        theirs = compute_prdc(real, fake, nearest_k=NEIGHBOURS)
+    for name in ("precision", "recall", "density", "coverage"):
+        assert getattr(found, name) == pytest.approx(theirs[name]), name
+    other = prc_features_to_metric(
+        torch.from_numpy(fake), torch.from_numpy(real), prc_neighborhood=NEIGHBOURS, verbose=False
+    )  # fmt: skip
+    assert found.precision == pytest.approx(other["precision"])
+    assert found.recall == pytest.approx(other["recall"])
+
+
+def test_the_inception_score_is_that_of_torchmetrics_and_torch_fidelity() -> None:
+    """They take the mean over ten parts by default; ours takes all images at once, which is one part."""
+    from torch_fidelity.metric_isc import isc_features_to_metric
+    from torchmetrics.image.inception import InceptionScore
+
+    logits = (np.random.default_rng(0).standard_normal((90, 10)) * 3).astype(np.float32)
+    theirs = InceptionScore(Given(10), normalize=True, splits=1)
+    theirs.update(as_images(logits))
+    assert inception_score(logits) == pytest.approx(float(theirs.compute()[0]), rel=1e-5)
+    other = isc_features_to_metric(torch.from_numpy(logits), splits=1)["inception_score_mean"]
+    assert inception_score(logits) == pytest.approx(other)
+
+
+@pytest.mark.parametrize("size", [16, 64, 176])
+def test_ms_ssim_is_that_of_torchmetrics(size: int) -> None:
+    """The exponents of as many scales as fit add up to 1 in ours; theirs are told them. One scale is SSIM."""
+    from torchmetrics.functional.image import (
+        multiscale_structural_similarity_index_measure,
+        structural_similarity_index_measure,
+    )
+
+    first, second, scales = textures(4, size, 0), textures(4, size, 1), scale_count(size)
+    assert scales == {16: 1, 64: 3, 176: 5}[size]
+    found = ms_ssim(first, second).numpy()
+    if scales == 1:
+        theirs = structural_similarity_index_measure(first, second, data_range=RANGE, reduction="none")
+    else:
+        exponents = tuple(one / sum(EXPONENTS[:scales]) for one in EXPONENTS[:scales])
+        theirs = multiscale_structural_similarity_index_measure(
+            first, second, data_range=RANGE, betas=exponents, normalize="relu", reduction="none"
+        )
+    assert isinstance(theirs, Tensor)
+    assert found == pytest.approx(theirs.numpy(), abs=2e-5)
+    assert found.max() < 0.95
+
+
+def test_ssim_is_that_of_torchmetrics_but_for_the_estimate_of_variances() -> None:
+    """Ours is scikit-image's: a uniform window of 7 x 7 pixels, and variances of a sample (divided by 48). Theirs
+    divide by 49.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    first, second = textures(4, 32, 0), textures(4, 32, 1)
+    theirs = structural_similarity_index_measure(
+        first, second, gaussian_kernel=False, kernel_size=7, data_range=RANGE, reduction="none"
+    )
+    assert isinstance(theirs, Tensor)
+    found = ssim(first, second)
+    assert found == pytest.approx(theirs.numpy(), abs=0.01)
+    assert not np.allclose(found, theirs.numpy(), atol=1e-5)
+
+
+def test_psnr_is_that_of_torchmetrics() -> None:
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    first, second = textures(3, 32, 0), textures(3, 32, 1)
+    each = [
+        float(peak_signal_noise_ratio(one, other, data_range=RANGE))
+        for one, other in zip(first, second, strict=True)
+    ]
+    assert psnr(first, second) == pytest.approx(each, rel=1e-5)
+
+
+def test_auc_is_that_of_scikit_learn() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, 120)
+    scores = random.standard_normal((120, 3)).round(1)  # with ties
+    scores[np.arange(120), labels] += 0.8
+    value, _ = class_auc(scores, labels, resampling([f"p{at % 7}" for at in range(120)], 0))
+    each = [roc_auc_score(labels == at, scores[:, at]) for at in range(3)]
+    assert value == pytest.approx(np.mean(each))
+    real, others = scores[labels == 0, 0], scores[labels != 0, 0]
+    assert fraction_below(real, others).mean() == pytest.approx(each[0])
+
+
+def test_the_statistic_of_kolmogorov_and_smirnov_is_that_of_scipy() -> None:
+    random = np.random.default_rng(0)
+    one, other = random.integers(0, 200, 400), random.integers(40, 256, 300)
+    histograms = [np.bincount(levels, minlength=256).astype(np.float64) for levels in (one, other)]
+    assert ks_statistic(*histograms) == pytest.approx(ks_2samp(one, other).statistic)
+
+
+def test_distances_between_images_are_those_of_scipy() -> None:
+    from scipy.spatial.distance import pdist, squareform
+
+    vectors = np.random.default_rng(0).standard_normal((300, 20)).astype(np.float32)
+    table = squareform(pdist(vectors.astype(np.float64)))
+    found = other_distances(vectors)
+    assert found.mean == pytest.approx(table.sum(1) / 299)
+    assert found.nearest == pytest.approx((table + np.diag([np.inf] * 300)).min(1), rel=1e-6)
+
+
+@pytest.fixture(autouse=True)
+def _no_warnings_of_others() -> Iterator[None]:
+    """Their warnings about memory and about their own deprecations are not ours."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
