@@ -54,7 +54,7 @@ COLUMNS = ("measure", "value", "low", "high", "floor", "best", "n", "floor n", "
         check_spec(
             "extractor_available",
             "metric_report",
-            "The feature extractor is installed.",
+            "All feature extractors are installed.",
             experiments,
             blocking=False,
         ),
@@ -86,9 +86,11 @@ def metric_report(
                 URI: stored.uri,
                 "report": beside(stored.uri, "report.html"),
                 "report, PDF": beside(stored.uri, "report.pdf"),
+                "report, Markdown": beside(stored.uri, "report.md"),
                 "contact sheet": picture(stored.contact_sheet_png, "held-out and synthetic images"),
                 **_tumours(stored.tumours_png),
                 **_attacks(stored.payload),
+                **_groups(stored.payload),
                 "measures": compact_table(COLUMNS, [_line(row) for row in rows]),
                 **({"split": rows[0].split} if rows else {}),
                 **_numbers(rows),
@@ -99,7 +101,8 @@ def metric_report(
                     "extractor_available",
                     all(row.value is not None for row in kid),
                     next(
-                        (row.note for row in kid if row.value is None), "The feature extractor is installed."
+                        (f"{row.extractor}: {row.note}" for row in kid if row.value is None),
+                        "All feature extractors are installed.",
                     ),
                     warn=True,
                 ),
@@ -149,6 +152,17 @@ def _attacks(report: "ReportPayload") -> dict[str, dg.MetadataValue | str]:
     return {"attacks": block.verdict, "attacks, each": compact_table(table.head, table.rows)}
 
 
+def _groups(report: "ReportPayload") -> dict[str, dg.MetadataValue | str]:
+    """The group of patients that is covered worse, and each group; single patients are in the report only."""
+    if report.groups is None:
+        return {}
+    from chestgan_core.evaluation.pages.group_page import groups_table
+
+    table = groups_table(report.groups)
+    rows = {"groups of patients, each": compact_table(table.head, table.rows)} if table.rows else {}
+    return {"groups of patients": report.groups.sentence, **rows}
+
+
 def _sentence(note: str) -> str:
     return f"{note[:1].upper()}{note[1:]}."
 
@@ -164,11 +178,18 @@ def _line(row: "MetricRow") -> tuple[Cell, ...]:
 
 
 def _numbers(rows: "Sequence[MetricRow]") -> dict[str, float]:
-    """Numbers, which Dagster plots over the materializations; metrics without a value are left out."""
+    """Numbers, which Dagster plots over the materializations; metrics without a value are left out. Those of further
+    extractors carry their name.
+    """
+    from chestgan_core.evaluation.scoring.metric_rows import second_opinions
+
+    further = {id(row) for row in second_opinions(rows)}
     numbers = {}
     for row in rows:
         # As in the report: KID is multiplied by 1000.
         name, factor = (f"{row.measure} x 1000", 1000) if row.measure == "KID" else (row.measure, 1)
+        if id(row) in further:
+            name += f", {row.extractor.partition(':')[0]}"
         for label, value in ((name, row.value), (f"{name}, floor", row.floor)):
             if value is not None:
                 numbers[label] = round(factor * value, 3)

@@ -20,6 +20,7 @@ from chestgan_core.evaluation.scoring.attack_metrics import with_attacks
 from chestgan_core.evaluation.scoring.attack_sides import MAX_IMAGES, KnownImages
 from chestgan_core.evaluation.scoring.evaluate import compute_features, evaluate, with_thesis
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
+from chestgan_core.evaluation.scoring.provenance import features_of_training, require_others
 from chestgan_core.evaluation.scoring.sides import RealImages
 from chestgan_core.evaluation.thesis.measuring import RunDiscriminator, ThesisImages
 from chestgan_core.imaging.windows import WINDOWS, Unit, Window
@@ -55,7 +56,7 @@ def evaluate_files(
         real: shards of held-out patients, as `chestgan normalize` writes them: (N, S, S) int16, HU or grey levels.
         fake: safetensors file with a tensor `slices` (M, S, S) int16, as `chestgan generate` writes it.
         window: display window; by default the one that `fake` says its generator was trained with, else the lung one.
-        extractors: names of feature networks; () measures pixels only.
+        extractors: names of extractors, that of the headline first; () measures pixels only.
         seed: of every random draw.
         reference: shards of other real patients (those trained on), for the floor, for memorization, and for attacks
             that try to tell them from those held out.
@@ -68,7 +69,8 @@ def evaluate_files(
         The report; `as_text()` is a score card, `write_report` makes pages of it.
 
     Raises:
-        BadInput: a file that cannot be used, a window other than the generator's, or what evaluate() refuses.
+        BadInput: a file that cannot be used, a window other than the generator's, an extractor on whose features the
+            discriminator was trained, or what evaluate() refuses.
         BadCheckpoint: a discriminator that cannot be loaded.
 
     Examples:
@@ -105,6 +107,8 @@ def evaluate_files(
     if loaded and loaded.experiment.display_window != window:
         cause = f"was trained with the window {loaded.experiment.display_window}, not {window}"
         raise BadInput(discriminator, cause, "give the discriminator of the training that made --fake")
+    training = features_of_training(loaded.experiment) if loaded else {}
+    require_others(extractors, training)
     real_images, images = _to_real(held_out, window), _to_images(slices, window)
     other = _to_real(others, window) if others else None
     report = evaluate(
@@ -118,6 +122,7 @@ def evaluate_files(
         extractors=extractors,
         seed=seed,
         device=where,
+        provenance=training,
     )
     run = RunDiscriminator(loaded)
     report = with_thesis(

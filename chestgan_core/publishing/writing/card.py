@@ -17,8 +17,9 @@ from chestgan_core.documents.blocks import (
     Section,
     Table,
 )
+from chestgan_core.evaluation.pages.second_opinions import about_training
 from chestgan_core.evaluation.pages.sentences import cautions, ended_by_clock
-from chestgan_core.evaluation.pages.verdict import gate_table, headlines, refusals
+from chestgan_core.evaluation.pages.verdict import gate_table, headlines, open_sentences, refusals
 from chestgan_core.evaluation.reader_study import REALISM
 from chestgan_core.evaluation.scoring.provenance import run_in_words
 from chestgan_core.publishing.reader.manifest import SetFacts
@@ -105,9 +106,13 @@ def verdict(card: CardFacts) -> Notice:
         return Notice("care", "Not judged", ("There are measures, and no release gate was applied to them.",))
     if not gate.passed:
         return Notice("bad", "Refused by the release gate", refusals(gate))
-    if gate.off:
-        lines = (f"{gate.passed_line()}.", f"There is {gate.off_line()}, so nothing was required of it.")
-        return Notice("care", "Passed the rules that the release gate has", lines)
+    if not gate.complete:
+        lines = (
+            f"{gate.passed_line()}.",
+            *open_sentences(gate),
+            "Of what was not judged nothing was required.",
+        )
+        return Notice("care", "Passed the rules that could be applied", lines)
     return Notice("good", "Passed the release gate", (f"{gate.passed_line()}.",))
 
 
@@ -133,7 +138,11 @@ def _cautions(card: CardFacts) -> list[Block]:
     metrics = card.provenance.metrics
     if not metrics:
         return []
-    lines = [*ended_by_clock(metrics.run), *cautions(metrics.rows, metrics.patients_real, metrics.image_kind)]
+    lines = [
+        *about_training(metrics.provenance, metrics.rows),
+        *ended_by_clock(metrics.run),
+        *cautions(metrics.rows, metrics.patients_real, metrics.image_kind),
+    ]
     return [Notice("care", "Read with care", tuple(lines))] if lines else []
 
 

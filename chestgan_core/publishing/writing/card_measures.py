@@ -9,9 +9,16 @@ from itertools import groupby
 
 from chestgan_core.documents.blocks import Block, Bullets, Facts, Paragraph, Table
 from chestgan_core.evaluation.pages.attack_tables import attack_facts, attack_notes, attack_table
+from chestgan_core.evaluation.pages.second_opinions import opinion_blocks
 from chestgan_core.evaluation.pages.sentences import sentence
 from chestgan_core.evaluation.pages.verdict import BETTER
-from chestgan_core.evaluation.scoring.metric_rows import APART, CONDITION_GROUPS, PIXELS
+from chestgan_core.evaluation.scoring.metric_rows import (
+    APART,
+    CONDITION_GROUPS,
+    PIXELS,
+    first_opinions,
+    second_opinions,
+)
 from chestgan_core.evaluation.thesis.block import number
 from chestgan_core.publishing.writing.provenance import Metrics, PublishedRow
 
@@ -29,7 +36,8 @@ def measures(metrics: Metrics | None, notes: bool = True) -> list[Block]:
                 f"Compared with {rows[0].split}. Beside each value is the same measure between two groups of {kind} "
                 "patients, the floor, which says what a value is worth."
             ),
-            _table(measured, kind),
+            _table([row for row in first_opinions(rows) if row.value is not None], kind),
+            *opinion_blocks(rows),
             Paragraph("Compare a number only with numbers that have the same extractor, n and split."),
         ]
     if metrics.covered_worse:
@@ -37,9 +45,9 @@ def measures(metrics: Metrics | None, notes: bool = True) -> list[Block]:
     blocks += _not_measured(rows)
     if notes:
         blocks += [
-            Bullets(tuple(sentence(row, kind) for row in measured)),
+            Bullets(tuple(sentence(row, kind) for row in first_opinions(rows) if row.value is not None)),
             Facts(tuple(_extractors(metrics))),
-            Facts(tuple((row.measure, _note(row)) for row in measured)),
+            Facts(tuple((_named(row, rows), _note(row)) for row in measured)),
         ]
     return blocks
 
@@ -132,6 +140,12 @@ def _extractors(metrics: Metrics) -> list[tuple[str, str]]:
         for one in names
         if one != PIXELS
     ]
+
+
+def _named(row: PublishedRow, rows: Sequence[PublishedRow]) -> str:
+    """The measure, and whose it is where it is a second opinion."""
+    further = row in second_opinions(rows)
+    return f"{row.measure}, {row.extractor.partition(':')[0]}" if further else row.measure
 
 
 def _note(row: PublishedRow) -> str:
