@@ -1,4 +1,4 @@
-"""The networks, losses and metrics that docs/extend.md shows work as they stand there."""
+"""The networks, losses, metrics and extractors that docs/extend.md shows work as they stand there."""
 
 import re
 import sys
@@ -13,10 +13,12 @@ import torch
 from chestgan_core.config import training_plan
 from chestgan_core.config.experiment import parse_experiment
 from chestgan_core.evaluation.scoring import metric_rows, pixel_metrics
+from chestgan_core.evaluation.scoring.evaluate import evaluate
 from chestgan_core.evaluation.scoring.metric_rows import Measure, RowContext
 from chestgan_core.evaluation.scoring.pixel_metrics import PixelComparison
 from chestgan_core.evaluation.scoring.sides import RealImages, draw_sides
 from chestgan_core.imaging.windows import WINDOWS
+from chestgan_core.metrics.feature_extractors import Extractor
 from chestgan_core.training import losses
 from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.conditions import NO_CONDITIONS
@@ -79,6 +81,23 @@ def test_the_loss_has_a_section_and_trains() -> None:
     real, fake, random = torch.ones(3), torch.zeros(3), torch.Generator()
     assert loss.discriminator(real, fake, random) == 0
     assert loss.generator(None, fake, random) == 1
+
+
+def test_the_extractor_measures_a_distance() -> None:
+    extractor: Extractor = run("chestgan_core/metrics/grey_levels.py", {})["GreyLevels"]()
+    images = torch.cat([noise(16), noise(16).flip(0), noise(16) / 2])
+    held_out = RealImages(images[:16], ("one",) * 8 + ("two",) * 8)
+    other = RealImages(images[16:32].roll(1, 3), ("three",) * 8 + ("four",) * 8)
+    report = evaluate(
+        held_out, images[32:], window=WINDOWS["lung"], source_title="noise", image_kind="phantom",
+        model_title="less noise", reference=other, extractors=(extractor,),
+    )  # fmt: skip
+    row = report.row("KID")
+    assert row is not None
+    assert row.extractor == "grey-levels:1"
+    assert row.value is not None
+    assert row.floor is not None
+    assert row.value > row.floor + 0.1
 
 
 def test_the_metric_becomes_a_row_of_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
