@@ -146,7 +146,8 @@ def first_order(grey: Values, mask: Masks) -> Values:
     some = np.maximum(count, 1)
 
     def mean_of(powers: Values) -> Values:
-        return np.bincount(image, powers, minlength=len(grey)) / some
+        means: Values = np.bincount(image, powers, minlength=len(grey)) / some
+        return means
 
     mean = mean_of(values)
     centred = values - mean[image]

@@ -79,7 +79,7 @@ class EventFiles:
 
         is_new = next(self._folder.glob("events.out.tfevents.*"), None) is None
         purge = start.images_seen + 1 if start.images_seen else 0
-        self._writer = SummaryWriter(str(self._folder), purge_step=purge)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(self._folder), purge_step=purge)
         self._rows = len(start.history)
         if is_new:
             for row in start.history:

@@ -71,14 +71,15 @@ def _peak(experiment: Experiment, batch: int, images: Tensor, conditions: SliceC
         state = TrainingState(smaller, device, IndexSampler(len(images), None, device))
         for _ in range(2):  # the states of the optimizers are there from the second step on
             step(state, images, conditions, World(), 0.0)
-    return alive.peak
+    peak: int = alive.peak
+    return peak
 
 
-class _Alive(TorchDispatchMode):
+class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of tensors that are alive. peak: the most at a time."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.peak = 0
         self._counted: set[int] = set()
 

@@ -89,7 +89,7 @@ class GateResult:
     @property
     def off(self) -> tuple[str, ...]:
         """What no rule of the experiment limits."""
-        known = {rule.check for rule in (*self.rules, *self.not_asked)}
+        known = {rule.check for rule in self.rules} | {one.check for one in self.not_asked}
         return tuple(RULE_MEASURES[check] for check in RELEASE_CHECKS if check not in known)
 
     @property
