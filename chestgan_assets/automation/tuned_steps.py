@@ -19,7 +19,7 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
-    from chestgan_core.tuning.next_steps import NextStep
+    from chestgan_core.publishing.next_steps import NextStep
 
     Decision = Callable[[Store, Experiment], NextStep]
 
@@ -36,7 +36,7 @@ def tuned_training_sensor(context: dg.SensorEvaluationContext, store: StoreResou
     A state is the configuration and the training set. Another training set is for retraining_sensor, once the
     experiment has a run.
     """
-    from chestgan_core.tuning.next_steps import TRAINED, next_training
+    from chestgan_core.publishing.next_steps import TRAINED, next_training
 
     return _tick(context, store, "training", ("generator_checkpoint",), next_training, (TRAINED,))
 
@@ -52,7 +52,7 @@ def tuned_report_sensor(context: dg.SensorEvaluationContext, store: StoreResourc
 
     A state is the run with the sections that decide what the report says.
     """
-    from chestgan_core.tuning.next_steps import NOT_TRAINED, SCORED, next_report
+    from chestgan_core.publishing.next_steps import NOT_TRAINED, SCORED, next_report
 
     return _tick(context, store, "report", ("metric_report",), next_report, (SCORED, NOT_TRAINED))
 
@@ -68,7 +68,7 @@ def tuned_publication_sensor(context: dg.SensorEvaluationContext, store: StoreRe
 
     A state is the run, its report and what the set is to hold. The step asks the gate once more before it publishes.
     """
-    from chestgan_core.tuning.next_steps import NOT_SCORED, NOT_TRAINED, PUBLISHED, next_publication
+    from chestgan_core.publishing.next_steps import NOT_SCORED, NOT_TRAINED, PUBLISHED, next_publication
 
     made = ("synthetic_image_set", "synthetic_set_index", "reader_study_images")
     quiet = (PUBLISHED, NOT_TRAINED, NOT_SCORED)

@@ -1,8 +1,9 @@
 """Sex and age of a patient as coarse as evaluations need them: three letters, and bands of at least ten years.
 
 In: PatientSex (CS, PS3.3 C.7.1.1) and PatientAge (AS, PS3.5 6.2) as text. Out: members of closed lists, or an empty
-text where a header says nothing, or nothing that the standard allows. Both are quasi-identifiers: what is returned here is
-kept with the slices in the store and never published; the age itself is kept nowhere. A birth date is not read for it.
+text where a header says nothing, or nothing that the standard allows. Both are quasi-identifiers: what is returned here
+is kept with the slices in the store and never published; the age itself is kept nowhere. A birth date is not read for
+it.
 """
 
 import re

@@ -38,7 +38,7 @@ def planned(patients: int, rng: np.random.Generator) -> Detectable:
 
 
 def true_kid(shift: float) -> float:
-    """Of the two normal distributions: the squared distances of their first three moments, as the kernel weighs them."""
+    """Of the two normal distributions: squared distances of their first three moments, as the kernel weighs them."""
     m, s = shift**2, 1 + BETWEEN**2
     third = m**3 + 6 * m**2 * s + (3 * D + 6) * s**2 * m
     return float(3 * m / D + 3 * m**2 / D**2 + third / D**3)
