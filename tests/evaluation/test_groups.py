@@ -17,7 +17,7 @@ from chestgan_core.documents.html import as_html
 from chestgan_core.evaluation.pages.group_charts import groups_png
 from chestgan_core.evaluation.pages.group_page import group_blocks, groups_table
 from chestgan_core.evaluation.scoring.evaluate import evaluate
-from chestgan_core.evaluation.scoring.group_block import FEWEST, OTHERS, GroupBlock
+from chestgan_core.evaluation.scoring.group_block import FEWEST, OTHERS, UNKNOWN, GroupBlock
 from chestgan_core.evaluation.scoring.group_metrics import measure_groups, merged_groups
 from chestgan_core.evaluation.scoring.report_payload import ReportPayload
 from chestgan_core.evaluation.scoring.sides import RealImages, Sides, draw_sides
@@ -130,11 +130,19 @@ def test_no_group_has_fewer_than_three_patients_unless_it_is_everyone(drawn: lis
     assert len(merged) == len(drawn)
     for name in set(merged):
         people = {patient for patient, group in zip(who, merged, strict=True) if group == name}
-        assert len(people) >= FEWEST or set(merged) == {name}
+        assert len(people) >= FEWEST or set(merged) == {name} or name == UNKNOWN
     # Images of one label stay together.
     assert len(set(zip([label for _, label in drawn], merged, strict=True))) == len(
         {label for _, label in drawn}
     )
+
+
+def test_one_patient_of_whom_it_is_not_known_hides_no_group_and_has_no_line() -> None:
+    people = [f"P{number}" for number in range(7)]
+    assert merged_groups(["a"] * 3 + ["b"] * 3 + [""], people) == ["a"] * 3 + ["b"] * 3 + [UNKNOWN]
+    # One of a rare group is hidden among them.
+    assert merged_groups(["a"] * 3 + ["c"] + [""] * 3, people) == ["a"] * 3 + [OTHERS] * 4
+    assert {UNKNOWN, OTHERS} & {group.name for one in FORGOTTEN.groupings for group in one.groups} == set()
 
 
 def test_no_patient_is_named_and_their_numbers_are_drawn() -> None:

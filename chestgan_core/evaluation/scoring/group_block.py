@@ -17,7 +17,7 @@ FEWEST_PUBLISHED = 5
 """Patients of a group that is named in a published set, as in its split."""
 MAX_PUBLISHED = 5
 """Groups that a published set names, the worst ones."""
-OTHERS, UNKNOWN = f"others (fewer than {FEWEST} patients)", "unknown"
+OTHERS, UNKNOWN = f"others (groups of fewer than {FEWEST})", "unknown"
 WorseBy: TypeAlias = Literal["coverage", "distance"]
 
 
@@ -51,7 +51,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Grouping:
-    """The groups of one kind, which are together all compared images. A patient may have images in several."""
+    """The groups of one kind: all compared images, but those of fewer than FEWEST patients of whom it is not known. A
+    patient may have images in several.
+    """
 
     kind: GroupKind
     groups: tuple[Group, ...]

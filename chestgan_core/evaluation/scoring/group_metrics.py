@@ -5,6 +5,7 @@ FEWEST held-out patients become one, so that no group names a person; single pat
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def measure_groups(
         merged = merged_groups(found, held_out.patients)
         if set(merged) == {UNKNOWN}:
             not_compared[kind] = "not known"
-        elif len(set(merged)) < 2:
+        elif len(set(merged) - {UNKNOWN}) < 2:
             not_compared[kind] = f"one group only, or all others of fewer than {FEWEST} patients"
         else:
             groups_of[kind] = merged
@@ -83,6 +84,10 @@ def measure_groups(
         )
         groupings.append(Grouping(kind, groups))
     comparisons, worse = _worse(around, groupings, masks, seed)
+    groupings = [
+        replace(one, groups=tuple(group for group in one.groups if group.held_out.patients >= FEWEST))
+        for one in groupings
+    ]
     return GroupBlock(
         extractor=extractor,
         image_kind=sides.image_kind,
@@ -99,8 +104,9 @@ def measure_groups(
 def merged_groups(labels: Sequence[str], patients: Sequence[str]) -> list[str]:
     """The group of each image: its label or UNKNOWN, and OTHERS for those of fewer than FEWEST patients.
 
-    Where OTHERS would be fewer than FEWEST patients itself, the next smallest group goes with it, since who is left
-    could be told by what the other groups are not.
+    Where OTHERS would be fewer than FEWEST patients itself, those of whom it is not known go with them, and then the
+    next smallest group: who is left could be told by what the other groups are not. UNKNOWN may have fewer, as it says
+    nothing of them.
 
     Examples:
         >>> people = [f"P{number}" for number in range(7)]
@@ -113,11 +119,14 @@ def merged_groups(labels: Sequence[str], patients: Sequence[str]) -> list[str]:
     people = {
         name: {who for one, who in zip(found, patients, strict=True) if one == name} for name in set(found)
     }
-    by_size = sorted(people, key=lambda name: (len(people[name]), name))
-    others: set[str] = set()
-    joined: set[str] = set()
-    for name in by_size:
-        if len(people[name]) >= FEWEST and (not joined or len(others) >= FEWEST):
+    unknown = people.pop(UNKNOWN, set())
+    joined = {name for name, who in people.items() if len(who) < FEWEST}
+    others = {who for name in joined for who in people[name]}
+    if joined and unknown and len(others) < FEWEST:
+        joined.add(UNKNOWN)
+        others |= unknown
+    for name in sorted(people.keys() - joined, key=lambda name: (len(people[name]), name)):
+        if not joined or len(others) >= FEWEST:
             break
         joined.add(name)
         others |= people[name]
