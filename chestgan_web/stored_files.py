@@ -23,6 +23,7 @@ from chestgan_core.store.store import Store
 FAMILIES = {
     "reports": 3,
     "comparisons": 2,
+    "leaderboards": 2,
     "reports-monthly": 2,
     "studies": 3,
     "experiments": 2,

@@ -93,7 +93,7 @@ def test_a_damaged_one_is_listed_with_the_reason_and_hides_no_other(
 
 def test_a_store_without_any_says_so(store: Store, administrator: TestClient) -> None:
     assert newest_files(store) == []
-    assert administrator.get("/admin/reports").text.count("There is none yet.") == 4
+    assert administrator.get("/admin/reports").text.count("There is none yet.") == 5
 
 
 def test_closed_reader_studies_are_listed_with_their_set(
