@@ -306,7 +306,7 @@ def test_a_report_falls_short_by_its_gate_or_where_configured_by_a_kid_too_far_a
         found = Measurement(0.06, "", floor=FloorValue(floor))
         rows = RowContext("net", (9, 9), "", "", 0).rows(lambda: {"KID": found})
         gate = GateResult(all(rule.passed for rule in rules), rules)
-        return cast("RunReport", SimpleNamespace(rows=rows, gate=gate))
+        return cast("RunReport", SimpleNamespace(row=lambda measure: rows[0], gate=gate))
 
     assert shortfall(report(0.01), None)[0] is False
     assert shortfall(report(0.01), 5.0)[0] is True
