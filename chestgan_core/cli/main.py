@@ -21,6 +21,7 @@ from chestgan_core.cli import (
     generate,
     get,
     leaderboard,
+    plan,
     reading,
     sets,
     study,
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 GROUPS = (
     catalog,
     dicom,
+    plan,
     train,
     generate,
     evaluate,

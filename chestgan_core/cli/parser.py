@@ -180,6 +180,7 @@ def _number(kind: type[Number], fits: Callable[[Number], bool], meaning: str) ->
 positive = _number(int, lambda value: 1 <= value <= sys.maxsize, "a positive whole number")
 non_negative = _number(int, lambda value: value >= 0, "a whole number from 0")
 minutes = _number(float, lambda value: 0 < value < float("inf"), "a positive number of minutes")
+price = _number(float, lambda value: 0 < value < float("inf"), "a positive price")
 fraction = _number(float, lambda value: 0 <= value <= 1, "a number from 0 to 1")
 millimetres = _number(float, lambda value: 0 < value < float("inf"), "a positive number of mm")
 trim_fraction = _number(float, lambda value: 0 <= value < 0.5, "a fraction from 0 to below 0.5")
