@@ -117,8 +117,10 @@ def report() -> MetricReport:
 
 
 def text_of(pdf: Path) -> str:
+    """All words; without the foot of each page, which may stand in the middle of a sentence."""
     pages = pypdf.PdfReader(io.BytesIO(pdf.read_bytes())).pages
-    return " ".join(" ".join(page.extract_text() for page in pages).split())
+    text = " ".join(" ".join(page.extract_text() for page in pages).split())
+    return re.sub(r"Metric report: a model page \d+ of \d+ ", "", text)
 
 
 def test_page_and_pdf_have_data_run_training_and_every_measure(report: MetricReport, tmp_path: Path) -> None:
@@ -182,12 +184,12 @@ def test_a_refused_release_says_which_measure_and_by_how_much(report: MetricRepo
     assert notice.tone == "bad"
     assert notice.lines == (
         "KID x 1000 above its floor is 125, at most 75 is allowed.",
-        "Memorized fraction is not judged: it was not measured; at most 0.6 is allowed.",
+        "Memorized fraction above its floor is not judged: it was not measured; at most 0.6 is allowed.",
     )
     table = gate_table(GATE)
     assert table.rows[1] == ("KID x 1000 above its floor", "at most 75", "125", "failed, by 50")
     assert table.rows[2] == ("coverage divided by its floor", "at least 0.2", "2", "passed")
-    assert table.rows[3] == ("memorized fraction", "at most 0.6", "none", "not judged")
+    assert table.rows[4] == ("memorized fraction above its floor", "at most 0.6", "none", "not judged")
 
 
 def test_a_passed_gate_is_the_verdict_and_without_one_nothing_passes(report: MetricReport) -> None:
@@ -195,8 +197,8 @@ def test_a_passed_gate_is_the_verdict_and_without_one_nothing_passes(report: Met
     notice = verdict(replace(report, gate=passed))
     assert notice.tone == "care"  # not everything that a gate can require was required
     assert notice.lines == (
-        "3 rules passed.",
-        "There is no rule for memorized fraction, KS grey levels.",
+        "5 rules passed.",
+        "There is no rule for memorized fraction above its floor, KS grey levels.",
     )
     assert verdict(replace(report, gate=None)).tone == "plain"
     unmeasured = (row("KID", None, note="not measured: no weights"),)

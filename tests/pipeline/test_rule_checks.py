@@ -1,11 +1,13 @@
 """The release gate as asset checks: green only where a rule judged and passed."""
 
+from dataclasses import replace
+
 import dagster as dg
 
 from chestgan_assets.assets.evaluation import _rule_checks
 from chestgan_core.config.release_rules import RELEASE_CHECKS, TUMOUR_CHECKS, ReleaseRules
 from chestgan_core.evaluation.scoring.gate import apply_gate
-from chestgan_core.evaluation.scoring.metric_rows import FloorValue, Measurement, RowContext
+from chestgan_core.evaluation.scoring.metric_rows import NOT_ASKED, FloorValue, Measurement, RowContext
 
 ROWS = RowContext("pixels", (9, 9), "a split", "", 0).rows(
     lambda: {
@@ -13,7 +15,10 @@ ROWS = RowContext("pixels", (9, 9), "a split", "", 0).rows(
         for name, value, floor in (
             ("KID", 0.1, 0.05),
             ("coverage", 0.4, 0.8),
+            ("pairwise distance", 30.0, 40.0),
+            ("nearest other distance", 9.0, 5.0),
             ("memorized fraction", 0.5, 0.5),
+            ("attack AUC", 0.5, 0.5),
             ("KS grey levels", 0.05, 0.02),
             ("placement", 0.7, 0.1),
             ("placement ceiling", 0.8, None),
@@ -55,3 +60,17 @@ def test_a_rule_about_tumours_that_is_off_is_called_so() -> None:
     assert found.description == (
         "No rule: the experiment publishes whatever placement divided by its ceiling is."
     )
+
+
+def test_a_rule_that_a_row_does_not_ask_for_is_a_warning_with_the_reason_and_blocks_nothing() -> None:
+    note = f"{NOT_ASKED}of 2 held-out patients, fewer than 5, it is chance; a note"
+    rows = [replace(row, note=note) if row.measure == "memorized fraction" else row for row in ROWS]
+    gate = apply_gate(rows, ReleaseRules(), not_asked={"attacks": "nobody attacks"})
+    found = {str(one.check_name): one for one in _rule_checks(gate)}
+    for name, said in (
+        ("memorization", "Not judged: of 2 held-out patients, fewer than 5, it is chance."),
+        ("attacks", "Not judged: nobody attacks."),
+    ):
+        assert (found[name].passed, found[name].severity) == (False, dg.AssetCheckSeverity.WARN)
+        assert found[name].description == said
+    assert gate.passed

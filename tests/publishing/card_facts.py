@@ -5,7 +5,7 @@ from typing import Any
 
 from chestgan_core.config.dataset import ImageKind
 from chestgan_core.config.release_rules import ReleaseRules
-from chestgan_core.evaluation.scoring.gate import apply_gate
+from chestgan_core.evaluation.scoring.gate import DIVERSITY, apply_gate
 from chestgan_core.evaluation.scoring.metric_rows import (
     FEATURE_MEASURES,
     FloorValue,
@@ -29,7 +29,7 @@ def rows_of(values: dict[str, float | None], floor: float | None = 0.0031) -> li
                 floor, "other patients" if floor is not None else "no floor", 40 if floor else 0
             ),
         )
-        for name in (*FEATURE_MEASURES, "KS grey levels")
+        for name in (*FEATURE_MEASURES, "KS grey levels", *DIVERSITY, "attack AUC")
     }
     return context.rows(lambda: found)
 

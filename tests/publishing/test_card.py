@@ -162,7 +162,7 @@ GOOD = {"coverage": 0.9, "memorized fraction": 0.5}
     ("values", "floor", "rules", "tone", "said"),
     [
         (GOOD, 0.003, ALL_RULES, "good", "Passed the release gate"),
-        (GOOD, 0.003, NO_RULE_FOR_COPIES, "care", "Passed the rules that the release gate has"),
+        (GOOD, 0.003, NO_RULE_FOR_COPIES, "care", "Passed the rules that could be applied"),
         ({**GOOD, "memorized fraction": 0.95}, 0.003, ALL_RULES, "bad", "Refused by the release gate"),
         ({**GOOD, "memorized fraction": None}, 0.003, ALL_RULES, "bad", "Refused by the release gate"),
         (GOOD, None, ALL_RULES, "bad", "Refused by the release gate"),
@@ -187,9 +187,9 @@ def test_green_means_that_every_rule_was_there_was_judged_and_passed(
         (
             0.5,
             ALL_RULES,
-            "memorized fraction is 0.5, at most 0.8 is allowed: passed. The rule holds sets with",
+            "memorized fraction above its floor is 0.249, at most 0.3 is allowed: passed. The rule holds sets with",
         ),
-        (0.95, ALL_RULES, "memorized fraction is 0.95, at most 0.8 is allowed: failed."),
+        (0.95, ALL_RULES, "memorized fraction above its floor is 0.475, at most 0.3 is allowed: failed."),
     ],
 )
 def test_copies_that_were_not_tested_for_or_not_limited_are_not_good_news(
@@ -343,7 +343,7 @@ def test_the_summary_of_an_asset_has_verdict_measures_licence_and_how_to_fetch(
     write_set(generator, experiment, 2, 0, tmp_path, gathered())
     summary = summary_of(tmp_path, "0123456789abcdef", "s3://bucket/synthetic/tiny")
     for said in (
-        "**Passed the release gate.** 5 rules passed.",
+        "**Passed the release gate.** 7 rules passed.",
         "| KID (lower is better) | 12.3 ± 1.0 x 1000 |",
         "| licence of the training data | CC BY 4.0 |",
         "| version | 0123456789abcdef |",
