@@ -152,7 +152,7 @@ def inside(first: Tensor, second: Tensor, border: int, **settings: Any) -> Tenso
 
 @pytest.mark.parametrize("size", [16, 64, 176])
 def test_ms_ssim_is_that_of_torchmetrics_without_mirrored_edges(size: int) -> None:
-    """Contrast and structure at each scale, all of SSIM at the coarsest. Our exponents, of as many scales as fit, add up
+    """Contrast and structure at each scale, all of SSIM at the coarsest. Our exponents, of as many as fit, add up
     to 1; one scale is SSIM.
     """
     from torchmetrics.functional.image import structural_similarity_index_measure
