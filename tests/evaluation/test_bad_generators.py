@@ -47,10 +47,10 @@ def slices(patient: int) -> Tensor:
             ] = lung
         vessels = random.integers(SIZE // 4, 3 * SIZE // 4, (12, 2))
         hu[at, vessels[:, 0], vessels[:, 1]] += 500
-    hu = torch.from_numpy(hu + random.standard_normal(hu.shape) * 40).float()[:, None]
+    noisy = torch.from_numpy(hu + random.standard_normal(hu.shape) * 40).float()[:, None]
     # What a scanner does to edges and noise.
     unit: Tensor = LUNG.to_unit(
-        functional.avg_pool2d(functional.pad(hu, (1, 1, 1, 1), mode="replicate"), 3, 1)
+        functional.avg_pool2d(functional.pad(noisy, (1, 1, 1, 1), mode="replicate"), 3, 1)
     )
     return unit
 

@@ -1,6 +1,7 @@
 """Further extractors in a report: they stand beside the first one, never in its place."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -37,13 +38,13 @@ def rows(**values: float | None) -> list[MetricRow]:
         (RADIOMICS, 0.5),
     ):
         context = RowContext(extractor, (20, 20), "held-out patients: 12 of 20", "", 0)
-        measured = {
+        measured: dict[str, Measurement] = {
             name: Measurement(
                 value, "a note" if value is not None else "no weights", floor=FloorValue(0.05, "", 20)
             )
             for name in ("KID", "coverage")
         }
-        found += context.rows(lambda measured=measured: measured)
+        found += context.rows(partial(dict, measured))
     pixels = {"MS-SSIM": Measurement(0.4, "a note"), "attack AUC": Measurement(0.5, "a note")}
     return found + RowContext(PIXELS, (20, 20), "", "", 0).rows(lambda: pixels)
 

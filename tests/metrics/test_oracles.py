@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from scipy.stats import ks_2samp
-from sklearn.metrics import roc_auc_score
+from scipy.stats import ks_2samp  # type: ignore[import-untyped]
+from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -63,7 +63,7 @@ def as_images(features: NDArray[np.float32]) -> Tensor:
 
 
 def test_fid_is_that_of_torchmetrics_and_torch_fidelity(sides: Sides) -> None:
-    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric  # type: ignore[import-untyped]
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     theirs = FrechetInceptionDistance(Given(12), normalize=True, input_img_size=(1, 1, 12)).set_dtype(
@@ -80,7 +80,7 @@ def test_fid_is_that_of_torchmetrics_and_torch_fidelity(sides: Sides) -> None:
 
 def test_kid_is_that_of_torchmetrics_and_torch_fidelity(sides: Sides) -> None:
     """They average over random subsets of one size; ours uses all pairs at once, which is one subset of all images."""
-    from torch_fidelity.metric_kid import kid_features_to_metric
+    from torch_fidelity.metric_kid import kid_features_to_metric  # type: ignore[import-untyped]
     from torchmetrics.image.kid import KernelInceptionDistance
 
     real, fake = sides
@@ -106,8 +106,8 @@ def test_kid_is_that_of_torchmetrics_and_torch_fidelity(sides: Sides) -> None:
 
 
 def test_precision_recall_density_and_coverage_are_those_of_prdc_and_torch_fidelity(sides: Sides) -> None:
-    from prdc import compute_prdc
-    from torch_fidelity.metric_prc import prc_features_to_metric
+    from prdc import compute_prdc  # type: ignore[import-untyped]
+    from torch_fidelity.metric_prc import prc_features_to_metric  # type: ignore[import-untyped]
 
     real, fake = sides
     found = precision_recall(real, fake)
@@ -124,7 +124,7 @@ def test_precision_recall_density_and_coverage_are_those_of_prdc_and_torch_fidel
 
 def test_the_inception_score_is_that_of_torchmetrics_and_torch_fidelity() -> None:
     """They take the mean over ten parts by default; ours takes all images at once, which is one part."""
-    from torch_fidelity.metric_isc import isc_features_to_metric
+    from torch_fidelity.metric_isc import isc_features_to_metric  # type: ignore[import-untyped]
     from torchmetrics.image.inception import InceptionScore
 
     logits = (np.random.default_rng(0).standard_normal((90, 10)) * 3).astype(np.float32)
@@ -217,7 +217,7 @@ def test_the_statistic_of_kolmogorov_and_smirnov_is_that_of_scipy() -> None:
 
 
 def test_distances_between_images_are_those_of_scipy() -> None:
-    from scipy.spatial.distance import pdist, squareform
+    from scipy.spatial.distance import pdist, squareform  # type: ignore[import-untyped]
 
     vectors = np.random.default_rng(0).standard_normal((300, 20)).astype(np.float32)
     table = squareform(pdist(vectors.astype(np.float64)))

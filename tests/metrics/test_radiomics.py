@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from skimage.feature import graycomatrix, graycoprops
+from skimage import feature
 
 from chestgan_core.errors import NotAvailable
 from chestgan_core.evaluation.scoring.feature_cache import agree
@@ -24,6 +24,9 @@ from chestgan_core.metrics.radiomics import (
     wavelet_energies,
 )
 
+# Untyped over there.
+graycomatrix: Callable[..., NDArray[np.float64]] = feature.graycomatrix
+graycoprops: Callable[..., NDArray[np.float64]] = feature.graycoprops
 LUNG, GREY = WINDOWS["lung"], WINDOWS["grey"]
 WHOLE = np.ones((1, 12, 12), bool)
 
