@@ -29,6 +29,7 @@ from chestgan_core.tuning.tuned import load_stored_experiment
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from chestgan_core.planning.before_training import Expected
     from chestgan_core.training.run import TrainedRun
 
 # Observations stay in the event log for ever, so long trainings have them less often: see Interval.
@@ -101,8 +102,11 @@ def generator_checkpoint(
     """A trained generator. An interrupted training resumes from its last checkpoint in the store."""
     from chestgan_core.evaluation.scoring.provenance import duration
     from chestgan_core.imaging.pictures import image_grid, png_of
+    from chestgan_core.local.prices import Prices
+    from chestgan_core.planning.before_training import expected_training
     from chestgan_core.publishing.writing.asked import conditions_of
     from chestgan_core.training.curves import live_curves_png
+    from chestgan_core.training.devices import pick_device
     from chestgan_core.training.loop import TrainingCallbacks, TrainingStart
     from chestgan_core.training.losses import build_loss
     from chestgan_core.training.run import train_experiment
@@ -152,6 +156,10 @@ def generator_checkpoint(
     with one_line_failures():
         experiment = load_stored_experiment(store.open(), context.partition_key)
         with metered(store, machine, experiment) as meter, machine.scratch() as folder:
+            device = pick_device(machine.device)
+            expected = expected_training(meter.store, experiment, device, Prices.from_environment())
+            if expected is not None:
+                observe(_expected(expected))
             callbacks = TrainingCallbacks(
                 on_start=on_start, on_row=on_row, on_progress=on_progress, on_validation=validations.append
             )
@@ -182,10 +190,24 @@ def generator_checkpoint(
                 "device": run.device,
                 "reused": run.reused,
                 **meter.read().metadata(),
+                **({} if expected is None else _expected(expected)),
             },
             check_results=[images_vary(run.spread)],
         )
     )
+
+
+def _expected(expected: "Expected") -> dict[str, float | int | str]:
+    """What the training was estimated to take, from some steps of it on noise: before it, and beside what it took."""
+    time = expected.time
+    return {
+        "expected minutes": round(60 * time.hours, 2),
+        "expected images seen": time.images,
+        "expected images per second": round(expected.speed.images_per_second, 1),
+        **(
+            {} if time.cost is None else {"expected cost": round(time.cost, 5), "currency": expected.currency}
+        ),
+    }
 
 
 def _told(run: "TrainedRun") -> dict[str, Any]:

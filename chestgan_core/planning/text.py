@@ -156,8 +156,8 @@ def _size(count: float) -> str:
 def _readers(plan: Plan) -> list[str]:
     areas = ", ".join(f"{area:g}" for area in AREAS)
     lines = [
-        "images a side (estimates: areas of readers differ by 0.05, their errors correlate by 0.4) to show that they "
-        f"can tell, with an area under the ROC curve of {areas}; that they cannot (within 0.05 of 0.5)"
+        f"images a side, to show that readers can tell, with an area under the ROC curve of {areas}; that they cannot,",
+        "within 0.05 of 0.5 (estimates: areas of readers differ by 0.05, their errors correlate by 0.4)",
     ]
     for one in plan.readers:
         tell = ", ".join("more than 2,000" if count is None else f"{count:,}" for count in one.to_tell)

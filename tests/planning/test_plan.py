@@ -226,12 +226,12 @@ def test_stand_ins_are_farther_the_more_they_are_blurred() -> None:
 def plan() -> Plan:
     experiment = small(validation={"every_images": 1000, "images": 8, "patience": 3})
     prices = Prices(currency="EUR", machine_hour=1.5)
-    return make_plan(experiment, CPU, prices, slices_of(8, seed=1), slices_of(6, seed=2), seconds=0.1)
+    return make_plan(experiment, CPU, prices, slices_of(8, 3, seed=1), slices_of(6, 3, seed=2), seconds=0.1)
 
 
 def test_a_plan_is_said_in_words_and_as_json(plan: Plan) -> None:
     text = as_text(plan)
-    assert "64 slices of 8 patient(s) to train on, 48 slices of 6 patient(s) held out (files)" in text
+    assert "24 slices of 8 patient(s) to train on, 18 slices of 6 patient(s) held out (files)" in text
     assert "floor x 1000" in text
     assert "efficientnet-lite0" in text
     assert "planned 4,000 images seen" in text
@@ -263,7 +263,7 @@ def test_the_set_takes_what_its_slices_take(plan: Plan) -> None:
     from chestgan_core.imaging.pictures import to_grey
     from chestgan_core.publishing.writing.png import encode_pngs
 
-    files = encode_pngs(to_grey(slices_of(8, seed=1).images), 8)
+    files = encode_pngs(to_grey(slices_of(8, 3, seed=1).images), 8)
     assert plan.bytes.set == pytest.approx(200 * np.mean([len(file) for file in files]), rel=0.01)
     assert plan.bytes.of_slices
 
