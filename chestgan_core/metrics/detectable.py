@@ -150,7 +150,9 @@ def detectable(spreads: Sequence[Spread], patients: int) -> Detectable:
     kids = np.array([max(one.kid, 0.0) for one in ordered])
     base, slope = _line(kids, np.array([one.half_width**2 for one in ordered]))
     of_images = np.array([one.images_error**2 for one in ordered])
-    together = [np.corrcoef(_known(one.draws, other.draws))[0, 1] for one, other in pairwise(ordered)]
+    together = [
+        np.asarray(np.corrcoef(_known(one.draws, other.draws)))[0, 1] for one, other in pairwise(ordered)
+    ]
     return Detectable(
         patients=patients,
         base=base,
