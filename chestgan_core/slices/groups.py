@@ -1,24 +1,26 @@
 """Which groups of patients a slice belongs to: class, kernel, scanner, thickness, sex, age.
 
 In: rows of slices. Out: a label per slice for each kind of group, of closed lists (but the classes, which a dataset
-names itself); empty where it is not known. Nothing here names a patient.
+names itself); empty where it is not known. Nothing here names a patient. Imports nothing heavy.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from chestgan_core.dicom.histology import HISTOLOGIES
 from chestgan_core.dicom.patient_facts import AGE_BANDS, SEXES
-from chestgan_core.slices.shards import SliceRow
 from chestgan_core.sources.catalog.kernels import kernel_family
 from chestgan_core.sources.catalog.thicknesses import BINS, thickness_bin
+
+if TYPE_CHECKING:
+    from chestgan_core.slices.shards import SliceRow
 
 GroupKind: TypeAlias = Literal["class", "histology", "kernel", "scanner", "thickness", "sex", "age"]
 PERSONAL: tuple[GroupKind, ...] = ("sex", "age")
 """Of people themselves: quasi-identifiers, of which nothing that is published names a value."""
 # The order in which groups are listed; others by name.
 _ORDER = (*HISTOLOGIES.values(), "soft", "lung", *BINS, *SEXES.values(), *AGE_BANDS)
-_OF_CT: dict[GroupKind, Callable[[SliceRow], str]] = {
+_OF_CT: dict[GroupKind, Callable[["SliceRow"], str]] = {
     "histology": lambda row: HISTOLOGIES.get(row.histology, row.histology),
     "kernel": lambda row: _known(kernel_family(row.kernel)),
     "scanner": lambda row: row.manufacturer,
@@ -28,10 +30,11 @@ _OF_CT: dict[GroupKind, Callable[[SliceRow], str]] = {
 }
 
 
-def group_labels(rows: Sequence[SliceRow], hounsfield: bool) -> dict[GroupKind, tuple[str, ...]]:
+def group_labels(rows: "Sequence[SliceRow]", hounsfield: bool) -> dict[GroupKind, tuple[str, ...]]:
     """Kind -> the label of each slice. hounsfield: whether they are CT; of pictures only the class is known.
 
     Examples:
+        >>> from chestgan_core.slices.shards import SliceRow
         >>> row = SliceRow("P1", "A", "1.2", "1.2.1", 0.0, 0.3, 5.0, kernel="B70f", thickness_mm=1.25, sex="F")
         >>> labels = group_labels([row], hounsfield=True)
         >>> labels["histology"], labels["kernel"], labels["thickness"], labels["sex"], labels["age"]
