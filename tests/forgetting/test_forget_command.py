@@ -49,7 +49,7 @@ def test_it_lists_first_and_deletes_once_the_key_is_typed(
     before = [item.key for item in store.list()]
     assert main(["forget", key]) == 0
     listed = capsys.readouterr().err
-    assert "16 things came of this patient" in listed
+    assert "17 things came of this patient" in listed
     assert f"chestgan forget {key} --apply" in listed
     assert "published set: 1 (withdrawn" in listed
 
@@ -64,7 +64,7 @@ def test_it_lists_first_and_deletes_once_the_key_is_typed(
     assert main(["forget", key, "--apply", "--by", "A. Operator"]) == 0
     said = capsys.readouterr().err
     assert f"Type {key} to delete all of it" in said
-    assert f"{key} is forgotten: 16 things deleted or withdrawn" in said
+    assert f"{key} is forgotten: 17 things deleted or withdrawn" in said
     assert "record 2, complete" in said
 
     assert main(["forget", key]) == 0
