@@ -74,8 +74,8 @@ def test_each_row_carries_sample_sizes_extractor_split_seed_and_what_the_table_o
 ) -> None:
     assert [row.measure for row in report.rows] == [
         "KID", "FID", "FID ratio", "precision", "recall", "density", "coverage", "AUC", "memorized fraction",
-        "MS-SSIM", "KS grey levels", "air fraction", "lung fraction", "soft tissue fraction", "bone fraction",
-        "lung area",
+        "MS-SSIM", "pairwise distance", "nearest other distance", "KS grey levels", "air fraction", "lung fraction",
+        "soft tissue fraction", "bone fraction", "lung area",
     ]  # fmt: skip
     for row in report.rows:
         assert (row.better, row.group) == (MEASURES[row.measure].better, MEASURES[row.measure].group)
