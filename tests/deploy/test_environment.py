@@ -161,7 +161,11 @@ def test_the_image_is_that_python_and_those_extras() -> None:
     assert f">={version[1]}" in project["requires-python"]
     extras = re.search(r"^IMAGE_EXTRAS := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert extras
-    assert set(extras[1].split()) == project["optional-dependencies"].keys() - {"dev", "embedded", "tensorboard"}
+    assert set(extras[1].split()) == project["optional-dependencies"].keys() - {
+        "dev",
+        "embedded",
+        "tensorboard",
+    }
     assert "--require-hashes --no-deps -r requirements-image.lock" in DOCKERFILE
 
 

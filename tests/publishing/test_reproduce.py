@@ -169,7 +169,9 @@ def test_a_card_with_a_better_number_than_the_images_have_differs(ours: Publishe
     # What was asked of the images is not computed again, and never counts as good.
     [placement] = [one for one in done.numbers if (one.measure, one.part) == ("placement", "value")]
     assert (placement.verdict, placement.again) == ("not recomputed", None)
-    assert "measures of tumours and of synthetic patients, and attacks, are not computed again" in placement.why
+    assert (
+        "measures of tumours and of synthetic patients, and attacks, are not computed again" in placement.why
+    )
 
 
 def test_a_card_that_was_changed_after_publication_is_refused(ours: Published, tmp_path: Path) -> None:
