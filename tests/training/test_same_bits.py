@@ -58,8 +58,11 @@ def weights_of(name: str, out: Path) -> dict[str, Any]:
 
 
 def machine() -> dict[str, str]:
-    """What decides the last bits besides the code."""
-    return {"torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability()}
+    """What decides the last bits besides the code: oneDNN chooses kernels by all instructions that a CPU has."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.is_file() else []
+    flags = next((sorted(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), [])
+    return {"torch": torch.__version__, "cpu": hashlib.sha256(" ".join(flags).encode()).hexdigest()[:16]}
 
 
 @pytest.mark.parametrize("name", sorted(json.loads(RECORDED.read_text())["weights"]))
