@@ -371,7 +371,9 @@ def test_other_release_rules_score_nothing_again_and_leave_the_earlier_report_as
         assert refused.contact_sheet_png == reported.contact_sheet_png
         assert report_experiment(store, tiny(), "cpu", tmp_path / "loose").html == reported.html
     # What scores images does so again, whatever the rules are.
-    rescored = report_experiment(store, edited(evaluation={"images": 9}), "cpu", tmp_path / "fewer")
+    rescored = report_experiment(
+        store, edited(evaluation={"images": 9, "others": []}), "cpu", tmp_path / "fewer"
+    )
     assert {row.n_fake for row in rescored.payload.rows if row.value is not None} == {9}
 
 

@@ -50,7 +50,7 @@ def too_slow() -> Experiment:
         "optimizer": {"lr": 1e-7, "discriminator_lr": 1e-7},
         "validation": {"every_images": 320, "images": 24},
     }
-    return edited(training=training, evaluation={"images": 24})
+    return edited(training=training, evaluation={"images": 24, "others": []})
 
 
 class Daemon:

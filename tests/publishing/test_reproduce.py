@@ -82,7 +82,9 @@ def ours(
     with idc_stand_in(collection, embedded) as server, pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHESTGAN_DATASETS", str(folder / "datasets"))
         collection.write_idc_dataset(folder / "datasets", "stand_in", server.url)
-        experiment = edited(dataset="stand_in", evaluation={"images": 16}, publication={"images": 16})
+        experiment = edited(
+            dataset="stand_in", evaluation={"images": 16, "others": []}, publication={"images": 16}
+        )
         training_set = prepared(store, "stand_in", folder / "home")
         train_experiment(store, experiment, "cpu", folder / "train")
         report_experiment(store, experiment, "cpu", folder / "report")
@@ -225,7 +227,9 @@ def test_where_a_set_holds_its_generator_the_images_that_were_scored_are_made_ag
     ours: Published, tmp_path: Path
 ) -> None:
     experiment = edited(
-        dataset="stand_in", evaluation={"images": 16}, publication={"images": 8, "weights": True}
+        dataset="stand_in",
+        evaluation={"images": 16, "others": []},
+        publication={"images": 8, "weights": True},
     )
     release_experiment(ours.store, experiment, "cpu", tmp_path / "release")
     done = ours.reproduce(tmp_path / "work", fetch_set(ours.store, "tiny", None, tmp_path / "set"))
