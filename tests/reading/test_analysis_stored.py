@@ -91,7 +91,7 @@ def test_no_file_of_a_result_says_who_read_or_when(store: Store, stored: StoredR
             assert not re.search(r"\br[0-3]\b", text)
             assert "2026" not in text.replace(stored.version, "")
             looked_at += 1
-    assert looked_at == 8
+    assert looked_at == 9
 
 
 def test_tables_have_the_numbers_of_the_result(stored: StoredResult, answers: StudyAnswers) -> None:

@@ -181,7 +181,7 @@ def test_a_folder_of_a_version_that_kept_no_discriminator_has_none(model: Path) 
 def test_auto_picks_an_available_device_and_an_absent_one_is_refused() -> None:
     assert pick_device("cpu") == torch.device("cpu")
     assert pick_device("auto").type in ("cuda", "mps", "cpu")
-    with pytest.raises(UnknownName, match="did you mean cpu"):
+    with pytest.raises(UnknownName, match="did you mean xpu, cpu"):
         pick_device("tpu")
     for name, present in (("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())):
         if not present:

@@ -106,7 +106,7 @@ def evaluate(
         ...     extractors=(),
         ... )
         >>> [row.measure for row in report.rows][:2]
-        ['MS-SSIM', 'KS grey levels']
+        ['MS-SSIM', 'pairwise distance']
     """
     sides = draw_sides(held_out, fake, fake_classes, reference, images, seed, image_kind)
     known: list[ExtractorInfo] = []
