@@ -38,7 +38,8 @@ network: {generator_width: 4, discriminator_width: 4, latent_dim: 8}
 training: {batch_size: 16, images: %d, checkpoint_every_images: %d, sample_every_images: %d}
 evaluation: {images: 24, others: []}
 publication: {images: 12}
-release: {max_kid_above_floor: null, min_coverage_of_floor: null, max_memorized_above_floor: null, grey_levels: null}
+release: {max_kid_above_floor: null, min_coverage_of_floor: null, min_diversity_of_real: null,
+  max_memorized_above_floor: null, grey_levels: null}
 """
 EXPERIMENTS = {
     "tiny.yaml": TINY % (320, 160, 160),

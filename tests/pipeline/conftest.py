@@ -35,7 +35,8 @@ publication: {images: 12}
 """
 # A training of a second cannot pass any rule.
 NO_RULES = """
-release: {max_kid_above_floor: null, min_coverage_of_floor: null, max_memorized_above_floor: null, grey_levels: null}
+release: {max_kid_above_floor: null, min_coverage_of_floor: null, min_diversity_of_real: null,
+  max_memorized_above_floor: null, grey_levels: null}
 """
 
 
