@@ -89,7 +89,11 @@ def _add_evaluate(commands: Commands) -> None:
         f"radiomics; of several, the first one's numbers are the headline (default: {EXTRACTOR})",
     )
     add_seed(parser, "seed of every random draw")
-    add_out(parser, "folder for the report as JSON, HTML, PDF, Markdown and figures (default: none)", required=False)
+    add_out(
+        parser,
+        "folder for the report as JSON, HTML, PDF, Markdown and figures (default: none)",
+        required=False,
+    )
     add_device(parser)
 
 

@@ -37,7 +37,11 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "month", nargs="?", metavar="YYYY-MM", help="the month (default: the one that is not over yet)"
     )
-    add_out(parser, "folder for the report as HTML, PDF, Markdown, JSON and picture (default: none)", required=False)
+    add_out(
+        parser,
+        "folder for the report as HTML, PDF, Markdown, JSON and picture (default: none)",
+        required=False,
+    )
 
 
 def get(args: argparse.Namespace) -> Answer:

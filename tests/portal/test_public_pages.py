@@ -177,7 +177,7 @@ def test_one_address_sends_a_few_messages_an_hour(portal: Portal, visitor: TestC
         assert post(visitor, "/contact", MESSAGE).status_code == 200
     answer = post(visitor, "/contact", MESSAGE)
     assert (answer.status_code, len(messages(portal))) == (429, contact.PER_CLIENT)
-    assert answer.headers["retry-after"] == "3600"
+    assert answer.headers["retry-after"] in ("3599", "3600")  # a second may pass
 
 
 def test_all_addresses_together_send_a_bounded_number_a_day(

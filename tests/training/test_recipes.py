@@ -56,7 +56,12 @@ RECIPES: dict[str, dict[str, Any]] = {
         "network": {"family": "r3"}, "loss": PENALTY, "augmentation": {"probability": 0.5}, "optimizer": SCHEDULE,
     },
 }  # fmt: skip
-STEPS = {"thesis": 220, "wgan": 300, "r3": 150, "projected": 200}  # of those that take more than 100 to come near
+STEPS = {
+    "thesis": 220,
+    "wgan": 300,
+    "r3": 150,
+    "projected": 200,
+}  # of those that take more than 100 to come near
 
 
 def experiment(name: str, **training: Any) -> Experiment:

@@ -160,7 +160,11 @@ def _second_opinions_card(rows: Sequence[MetricRow]) -> list[str]:
     lines = ["", "  second opinions: by other extractors, whose numbers compare only with their own floor"]
     for name, members in groupby(sorted(measured, key=_by_measure), lambda row: row.measure):
         for row in members:
-            texts = (row.number(row.value, row.sd), row.interval or "none", row.number(row.floor, row.floor_sd))
+            texts = (
+                row.number(row.value, row.sd),
+                row.interval or "none",
+                row.number(row.floor, row.floor_sd),
+            )
             value, interval, floor = (text.removesuffix(THOUSANDTHS) for text in texts)
             title = f"{name}{THOUSANDTHS if texts[0].endswith(THOUSANDTHS) else ''}"
             extractor = row.extractor.partition(":")[0]
