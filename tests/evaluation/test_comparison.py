@@ -214,8 +214,7 @@ def test_what_has_no_rank_comes_last_with_the_reason() -> None:
     }
 
 
-@settings(max_examples=40)
-@settings(deadline=None)  # a busy machine is no fault
+@settings(max_examples=40, deadline=None)
 @given(
     st.permutations(range(6)),
     st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9)), min_size=6, max_size=6),
