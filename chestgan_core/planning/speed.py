@@ -19,17 +19,16 @@ from chestgan_core.config.training_plan import Relativistic
 from chestgan_core.errors import NotAvailable
 from chestgan_core.metrics.feature_extractors import BATCH, open_extractor
 from chestgan_core.planning.stand_in_slices import stand_in_slices
-from chestgan_core.training.batch_size import out_of_memory_error
+from chestgan_core.training.batch_size import step_that_fits
 from chestgan_core.training.checkpoint import CHECKPOINT_FILE, TrainingState
 from chestgan_core.training.data import LoadedSlices
-from chestgan_core.training.devices import GPUS, free_unused, is_out_of_memory, kind_of_device
+from chestgan_core.training.devices import GPUS, free_unused, kind_of_device
 from chestgan_core.training.distributed import World
 from chestgan_core.training.generation import CHUNK, generate
 from chestgan_core.training.layouts import layouts_of
 from chestgan_core.training.records import ROW_SAMPLES, sample
 from chestgan_core.training.run_manifest import GENERATOR_FILE
 from chestgan_core.training.sampling import IndexSampler, sampling_weights
-from chestgan_core.training.step import step
 from chestgan_core.training.step_memory import require_memory
 from chestgan_core.training.weights import LoadedGenerator, save_generator
 
@@ -115,12 +114,7 @@ def _measure(
         """Seconds of so many steps."""
         begun = clock()
         for _ in range(count):
-            try:
-                step(state, shown, conditions, world, 0.0)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                raise out_of_memory_error(state, shown, conditions, error) from error
+            step_that_fits(state, shown, conditions, world, 0.0)
         if device.type != "cpu":
             torch.accelerator.synchronize(device)
         return clock() - begun

@@ -1,6 +1,6 @@
 """A device that is too small for the batch: smaller batches are tried, so that the error can name one that fits.
 
-In: the state whose step ran out of memory. Out: the error to raise.
+In: what a training step takes. Out: the step; or, where its memory ran out, the error to raise.
 """
 
 import traceback
@@ -15,7 +15,19 @@ from chestgan_core.training.distributed import World
 from chestgan_core.training.step import step
 
 
-def out_of_memory_error(
+def step_that_fits(
+    state: TrainingState, images: Tensor, conditions: SliceConditions, world: World, fraction: float
+) -> None:
+    """`step`. Raises BadInput: its batch does not fit into memory; names one that does."""
+    try:
+        step(state, images, conditions, world, fraction)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise _out_of_memory_error(state, images, conditions, error) from error
+
+
+def _out_of_memory_error(
     state: TrainingState, images: Tensor, conditions: SliceConditions, failed: BaseException
 ) -> BadInput:
     """Halve the batch until a step fits. failed: what the step raised. The state cannot be used afterwards."""

@@ -20,10 +20,9 @@ from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.local.progress import Progress
 from chestgan_core.training.asked_pictures import write_asked
-from chestgan_core.training.batch_size import out_of_memory_error
+from chestgan_core.training.batch_size import step_that_fits
 from chestgan_core.training.checkpoint import CHECKPOINT_FILE, TrainingState, data_fingerprint
 from chestgan_core.training.data import LoadedSlices
-from chestgan_core.training.devices import is_out_of_memory
 from chestgan_core.training.distributed import World
 from chestgan_core.training.ema import calibrate_batch_norm
 from chestgan_core.training.generation import generate
@@ -32,7 +31,6 @@ from chestgan_core.training.layouts import layouts_of
 from chestgan_core.training.records import FINAL_SAMPLES, add_row, keep_snapshot, mean_losses, write_records
 from chestgan_core.training.sampling import IndexSampler, sampling_weights
 from chestgan_core.training.schedule import Budget
-from chestgan_core.training.step import step
 from chestgan_core.training.step_memory import require_memory
 from chestgan_core.training.validation import KidScorer, validate
 from chestgan_core.training.weights import LoadedGenerator, save_discriminator, save_generator
@@ -207,12 +205,7 @@ def train(
             if stop_everywhere:
                 break
             before = state.images_seen
-            try:
-                step(state, images, conditions, world, fraction)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                raise out_of_memory_error(state, images, conditions, error) from error
+            step_that_fits(state, images, conditions, world, fraction)
             state.seconds = clock() - started
             if world.is_main:
                 run.after_step(before)

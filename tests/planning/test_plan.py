@@ -129,7 +129,7 @@ def test_a_short_training_is_timed_for_a_hundredth_of_it() -> None:
 def test_a_block_holds_a_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
     loss = {"kind": "relativistic", "gamma": [1, 1], "penalty_every": 8}
     steps: list[int] = []
-    from chestgan_core.planning import speed as module
+    from chestgan_core.training import batch_size as module
 
     real = module.step
     monkeypatch.setattr(module, "step", lambda *args: (steps.append(1), real(*args)))

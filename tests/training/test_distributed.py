@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from chestgan_core.errors import BadInput
-from chestgan_core.training import batch_size, loop
+from chestgan_core.training import batch_size
 from chestgan_core.training.checkpoint import CHECKPOINT_FILE
 from chestgan_core.training.distributed import World
 from chestgan_core.training.gpu_workers import GpuWorkerDied, start_gpu_workers
@@ -118,14 +118,13 @@ def test_a_batch_that_cannot_be_split_is_refused(images: torch.Tensor, tmp_path:
 def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(
     images: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step = loop.step
+    step = batch_size.step
 
     def too_large(state, *rest):  # type: ignore[no-untyped-def]
         if state.experiment.training.batch_size > 4:
             raise torch.OutOfMemoryError("CUDA out of memory")
         step(state, *rest)
 
-    monkeypatch.setattr(loop, "step", too_large)
     monkeypatch.setattr(batch_size, "step", too_large)
     with pytest.raises(
         BadInput, match=r"batch of 16 does not fit .*; set training\.batch_size to 4, which fits"
@@ -137,7 +136,7 @@ def test_smaller_batches_are_tried_without_what_the_large_one_held(
     images: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[weakref.ref[torch.Tensor]] = []
-    step = loop.step
+    step = batch_size.step
 
     def too_large(state, images, *rest):  # type: ignore[no-untyped-def]
         if state.experiment.training.batch_size > 8:
@@ -147,7 +146,6 @@ def test_smaller_batches_are_tried_without_what_the_large_one_held(
         assert held[0]() is None
         step(state, images, *rest)
 
-    monkeypatch.setattr(loop, "step", too_large)
     monkeypatch.setattr(batch_size, "step", too_large)
     with pytest.raises(BadInput, match=r"set training\.batch_size to 8, which fits"):
         train(small(batch_size=16), slices_of(images), tmp_path, CPU, Budget(None, 40))
