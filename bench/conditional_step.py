@@ -3,14 +3,13 @@
 The networks of phantom-tumour-64, in each family that sees maps of tumours; the two kinds of step take turns.
 """
 
-import statistics
-import time
 from collections.abc import Callable
 
 import torch
 
 from bench.ratio import Ratio
 from bench.training_step import DEVICE, without_conditions
+from bench.turns import one_thread, seconds_in_turns
 from chestgan_core.config.experiment import Experiment, load_experiment, parse_experiment
 from chestgan_core.config.network_config import CONDITIONED_FAMILIES
 from chestgan_core.training.checkpoint import TrainingState
@@ -25,26 +24,14 @@ ROUNDS, STEPS = (15, 3) if DEVICE.type == "cpu" else (15, 50)
 
 def measure() -> list[Ratio]:
     """A row for each family; about a minute on one core."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # so that the time of the processor is that of the step
-    try:
+    with one_thread():
         return [_row(family) for family in CONDITIONED_FAMILIES]
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _row(family: str) -> Ratio:
     told = _experiment(family)
-    runs = [_steps(told), _steps(without_conditions(told))]
-    seconds: list[list[float]] = [[], []]
-    for run in runs:  # kernels are chosen and memory is taken in the first steps
-        run()
-    for _ in range(ROUNDS):
-        for run, found in zip(runs, seconds, strict=True):
-            started = _now()
-            run()
-            found.append(_now() - started)
-    told_ms, plain_ms = (1000 * statistics.median(found) / STEPS for found in seconds)
+    seconds = seconds_in_turns([_steps(told), _steps(without_conditions(told))], ROUNDS)
+    told_ms, plain_ms = (1000 * found / STEPS for found in seconds)
     network, batch = told.network, told.training.batch_size
     note = f"64 pixels, widths {network.generator_width}, batch {batch}, {DEVICE.type}"
     return Ratio(f"conditional step, {family}", told_ms, plain_ms, "ms", TARGET, note, at_most=True)
@@ -53,6 +40,8 @@ def _row(family: str) -> Ratio:
 def _experiment(family: str) -> Experiment:
     fields = load_experiment("phantom-tumour-64").model_dump(mode="json")
     fields["network"]["family"] = family
+    if family == "projected":
+        fields["network"]["projection"] = {}
     if family == "r3":
         fields["training"]["loss"] = {"kind": "relativistic", "gamma": [10, 1]}
     return parse_experiment(fields, family, "bench")
@@ -77,10 +66,3 @@ def _steps(experiment: Experiment) -> Callable[[], None]:
             step(state, images, conditions, World(), 0.0)
 
     return run
-
-
-def _now() -> float:
-    if DEVICE.type == "cpu":
-        return time.process_time()
-    torch.cuda.synchronize()
-    return time.perf_counter()

@@ -6,14 +6,13 @@ ones once more with that of the generator. What a step adds: drawing slices and 
 average of the weights, sums of losses. The two take turns on one thread.
 """
 
-import statistics
 from collections.abc import Callable
 
 import torch
 
-from bench.conditional_step import _now
 from bench.ratio import Ratio
 from bench.training_step import DEVICE
+from bench.turns import one_thread, seconds_in_turns
 from chestgan_core.config.experiment import load_experiment
 from chestgan_core.networks.conditioning import NOTHING_KNOWN
 from chestgan_core.networks.registry import part_weights, parts
@@ -30,29 +29,26 @@ ROUNDS, STEPS = (15, 2) if DEVICE.type == "cpu" else (15, 50)
 
 def measure(rounds: int = ROUNDS) -> list[Ratio]:
     """One row; about half a minute on one core."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # so that the time of the processor is that of the step
-    try:
+    with one_thread():
         return [_row(rounds)]
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _row(rounds: int) -> Ratio:
-    runs = [_step(), _bare()]
-    seconds: list[list[float]] = [[], []]
-    for run in runs:  # kernels are chosen and memory is taken in the first steps
-        run()
-    for _ in range(rounds):
-        for run, found in zip(runs, seconds, strict=True):
-            started = _now()
-            for _ in range(STEPS):
-                run()
-            found.append(_now() - started)
-    ours, bare = (1000 * statistics.median(found) / STEPS for found in seconds)
+    seconds = seconds_in_turns([_several(_step()), _several(_bare())], rounds)
+    ours, bare = (1000 * found / STEPS for found in seconds)
     experiment = load_experiment(EXPERIMENT)
     note = f"{EXPERIMENT}, batch {experiment.training.batch_size}, {DEVICE.type}"
     return Ratio("projected step / bare passes", ours, bare, "ms", TARGET, note, at_most=True)
+
+
+def _several(run: Callable[[], None]) -> Callable[[], None]:
+    """STEPS of them."""
+
+    def runs() -> None:
+        for _ in range(STEPS):
+            run()
+
+    return runs
 
 
 def _state() -> tuple[TrainingState, torch.Tensor]:
