@@ -79,11 +79,12 @@ def held_out_facts(
     at = rng.permutation(len(judges))[:size]
     real, stand_in = judges[at], reference[rng.permutation(len(reference))[:size]]
     patients = resampling([names[index] for index in at], seed)
-    x = extractor.features(real, label="features of the judging patients")
+    raw = extractor.features(real, label="features of the judging patients")
+    x = extractor.comparable(raw, raw)
     spreads: list[Spread | None] = []
     for factor in (1.0, *BLURS):
         y = extractor.features(blurred(stand_in, factor), label=f"features of stand-ins, blur {factor:g}")
-        spreads.append(spread_of(x, y, patients))
+        spreads.append(spread_of(x, extractor.comparable(y, raw), patients))
     found = [one for one in spreads if one is not None]
     if not found:
         reason = "only one patient judges, and a patient says nothing about others"

@@ -135,7 +135,7 @@ def make_plan(
     scored = measure_scoring(experiment, experiment.evaluation.extractors, device)
     facts = None
     if trained is not None and held_out is not None:
-        extractor = open_extractor(experiment.evaluation.extractor, device)
+        extractor = open_extractor(experiment.evaluation.extractor, device, experiment.display_window)
         facts = held_out_facts(trained, held_out, extractor, experiment.seed)
     gpus = gpus_of(experiment, device)
     estimator = Estimator(

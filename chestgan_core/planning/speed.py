@@ -170,7 +170,7 @@ def measure_scoring(
     found: dict[str, float | None] = {}
     for name in names:
         try:
-            extractor = open_extractor(name, device)
+            extractor = open_extractor(name, device, experiment.display_window)
         except NotAvailable:
             found[name] = None
             continue

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from chestgan_core.config.experiment import Experiment, parse_experiment
-from chestgan_core.errors import BadInput
+from chestgan_core.errors import BadInput, NotAvailable
 from chestgan_core.local.prices import Prices
 from chestgan_core.metrics.bootstrap import resampling
 from chestgan_core.metrics.distances import kid
@@ -55,8 +55,11 @@ class Histogram:
         steps = (images[..., 1:] - images[..., :-1]).abs().mean(dim=(1, 2, 3)).numpy()
         return np.column_stack([np.stack(counts), 10 * steps]).astype(np.float32)
 
+    def comparable(self, features: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        return features
+
     def class_logits(self, features: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+        raise NotAvailable("histogram", "has no classes", "measure with a network")
 
 
 def slices_of(patients: int, per_patient: int = 8, seed: int = 0, side: int = 32) -> LoadedSlices:
