@@ -127,7 +127,7 @@ def _experiment(recipe: Recipe, seed: int, size: int) -> Experiment:
 
 
 def _judged(name: str, recipe: Recipe, seed: int, args: argparse.Namespace) -> dict[str, Any]:
-    """Train, unless a generator is there, and score as a report does."""
+    """Train, and score as a report does."""
     import torch
 
     from chestgan_core.evaluation.scoring.evaluate import evaluate

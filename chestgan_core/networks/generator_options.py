@@ -22,7 +22,8 @@ from chestgan_core.networks.conditioning import (
 from chestgan_core.networks.dcgan import feature_maps
 
 GRAIN_PLACES = 65_536  # at which the noise of an image may start
-EXCITED_FROM = 4  # pixels per side of the feature maps that gate those four levels up
+EXCITED_FROM = 4  # pixels per side to which feature maps are averaged before they gate larger ones
+LEVELS_UP = 3  # from the maps that gate to those that are gated
 
 
 class Generator(nn.Module):
@@ -42,9 +43,8 @@ class Generator(nn.Module):
         self.place = place_embedding(maps[0], conditions)
         self.tumours = TumourMaps(maps[1:]) if conditions.tumour else None
         given = self.noise.dimension
-        self.start = nn.ConvTranspose2d(
-            given, maps[0], 4, 1, 0, bias=False
-        )  # (N, given, 1, 1) -> (N, maps[0], 4, 4)
+        # (N, given, 1, 1) -> (N, maps[0], 4, 4)
+        self.start = nn.ConvTranspose2d(given, maps[0], 4, 1, 0, bias=False)
         # (N, wide, s, s) -> (N, narrow, 2s, 2s)
         self.doubling = nn.ModuleList(_doubling(wide, narrow, options) for wide, narrow in pairwise(maps))
         self.norms = nn.ModuleList(
@@ -55,11 +55,13 @@ class Generator(nn.Module):
             if options.noise
             else None
         )
-        # From each level to that four doublings up, if there is one, else to the last.
+        # From each level to that LEVELS_UP doublings up, if there is one, else to the last.
         self.excitations = nn.ModuleDict()
         if options.excitation:
             for level in range(len(maps)):
-                if (above := min(level + 3, len(maps) - 1)) > level and str(above) not in self.excitations:
+                if (above := min(level + LEVELS_UP, len(maps) - 1)) > level and str(
+                    above
+                ) not in self.excitations:
                     self.excitations[str(above)] = Excitation(maps[level], maps[above], level)
         # (N, width, resolution / 2, resolution / 2) -> (N, 1, resolution, resolution)
         self.last = _doubling(maps[-1], 1, options)
