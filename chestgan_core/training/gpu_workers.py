@@ -8,6 +8,7 @@ On a CPU several processes are slower than one; only tests start them there.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import wait
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,6 +28,8 @@ from chestgan_core.training.schedule import Budget
 
 # Seconds. A worker ends with the last step, some time before the main process has written its records.
 JOIN_TIMEOUT = 60
+# Seconds. A connection breaks before the process at its other end is known to have ended.
+DEATH_TIMEOUT = 10
 
 
 class GpuWorkerDied(ChestganError):
@@ -72,6 +75,7 @@ def start_gpu_workers(
                 yield World.join(_store(meeting, count), count, 0, device)
             except RuntimeError as error:
                 # What a broken collective raises; its reason is that of the worker.
+                wait([worker.sentinel for worker in workers], DEATH_TIMEOUT)
                 if dead := [worker.name for worker in workers if worker.exitcode]:
                     cause = f"{', '.join(dead)} of {count} died"
                     remedy = (
