@@ -347,6 +347,30 @@ def test_features_that_are_not_finite_are_left_out_and_pixels_attacked() -> None
     assert block.verdict.startswith("An attack told")
 
 
+def test_features_that_the_report_has_are_not_computed_again() -> None:
+    report = attacked_report(noisy(TRAINED.images), extractors=(COARSE,))
+    asked: dict[str, Tensor] = {}
+
+    def features_of(extractor: Extractor, role: str, images: Tensor, label: str) -> NDArray[np.float32]:
+        asked[role] = images
+        return extractor.features(images, label)
+
+    before = replace(report, rows=report.rows[:-2])
+    again = with_attacks(
+        before,
+        TRAINED,
+        HELD_OUT,
+        discriminator=RunDiscriminator(),
+        features_of=features_of,
+        images=500,
+        seed=0,
+    )
+    assert again.attacks == report.attacks
+    # All held-out images were compared, and as many of those that were trained on: the others are new.
+    assert set(asked) == {"other"}
+    assert len(asked["other"]) == len(TRAINED) - len(HELD_OUT)
+
+
 def test_all_synthetic_images_are_attacked_also_those_that_were_not_compared() -> None:
     fake = noisy(TRAINED.images)
     report = attacked_report(fake, extractors=(COARSE,), more=lambda: noisy(TRAINED.images, seed=7)[:20])

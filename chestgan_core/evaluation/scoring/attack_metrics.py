@@ -30,6 +30,7 @@ from chestgan_core.evaluation.scoring.attack_block import (
 )
 from chestgan_core.evaluation.scoring.attack_sides import MAX_IMAGES, AttackSides, KnownImages, attack_sides
 from chestgan_core.evaluation.scoring.feature_metrics import Features, as_vectors
+from chestgan_core.evaluation.scoring.known_features import features_again
 from chestgan_core.evaluation.scoring.metric_report import MetricReport
 from chestgan_core.evaluation.scoring.metric_rows import NOT_ASKED, FloorValue, Measurement, RowContext
 from chestgan_core.evaluation.scoring.tumour_block import Estimate
@@ -51,6 +52,7 @@ from chestgan_core.metrics.attacks.telling import (
     scored,
     told,
 )
+from chestgan_core.metrics.feature_extractors import Extractor
 from chestgan_core.training.discriminator_logits import discriminator_logits
 
 if TYPE_CHECKING:
@@ -151,9 +153,8 @@ class _Attacked:
             )
         }
         if (extractor := report.pictures.extractor) is not None:
-            kind = report.image_kind
             real = [
-                features_of(extractor, role, some, f"features  {kind}, attacked")
+                self._of_real(extractor, role, some, features_of)
                 for role, some in (("other", sides.members.images), ("real", self._real))
             ]
             known = report.pictures.features["synthetic"]
@@ -166,6 +167,19 @@ class _Attacked:
                 extractor.comparable(np.concatenate([known, *made]), unit),
             )
             self.instruments.append(extractor.id)
+
+    def _of_real(
+        self, extractor: Extractor, role: str, images: Tensor, features_of: "FeatureSource"
+    ) -> Features:
+        """Those that the report has are not computed again."""
+        pictures = self.report.pictures
+
+        def compute(some: Tensor) -> Features:
+            return features_of(extractor, role, some, f"features  {self.report.image_kind}, attacked")
+
+        if role not in pictures.features:
+            return compute(images)
+        return features_again(images, (pictures.grey[role], pictures.features[role]), compute)
 
     @property
     def asked(self) -> int:
