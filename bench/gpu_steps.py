@@ -6,6 +6,7 @@ stretch. A contender that fails is a row with its reason.
 """
 
 import gc
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -121,7 +122,7 @@ def ours(experiment: Experiment, images: Tensor, way: str, device: torch.device)
     network = experiment.network
     widths = f"widths {network.generator_width} and {network.discriminator_width}"
     plan = experiment.training
-    repeat = plan.loss.penalty_every if isinstance(plan.loss, Relativistic) and any(plan.loss.gamma) else 1
+    repeat = _period(experiment)
 
     def state() -> TrainingState:
         precision = "fp32" if way in ("float32", "tf32", "tf32-last") else "bf16"
@@ -170,6 +171,13 @@ def ours(experiment: Experiment, images: Tensor, way: str, device: torch.device)
     precision = {"float32": "ieee", "tf32": "tf32", "tf32-last": "tf32"}.get(way, "")
     together = repeat if way == "graph" else 1
     return Contender(title, plan.batch_size, start, precision, together, flops)
+
+
+def _period(experiment: Experiment) -> int:
+    """Steps after which the same is computed again: penalties and frozen features are due every so many."""
+    loss, projection = experiment.training.loss, experiment.network.projection
+    penalties = loss.penalty_every if isinstance(loss, Relativistic) and any(loss.gamma) else 1
+    return math.lcm(penalties, 1 if projection is None else projection.heads_every)
 
 
 def unconditioned(experiment: Experiment, **changes: object) -> Experiment:
@@ -241,7 +249,7 @@ def _fail(contender: Contender, error: BaseException) -> None:
 
 def _captured(state: TrainingState, one: Callable[[], None], repeat: int) -> Steps:
     """The step as a CUDA graph, which a single call launches. What Python computes in it is frozen: learning rates, and
-    the weight of the average. repeat: steps in the graph, where penalties are due every so many.
+    the weight of the average. repeat: steps in the graph, as not all of them compute the same.
     """
     if state.device.type != "cuda":
         raise RuntimeError("there are no CUDA graphs on this device")

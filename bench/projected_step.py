@@ -2,11 +2,13 @@
 
 Bare are the passes that such a step cannot do without, of the same networks, batches and precision: the generator, the
 discriminator of one batch of real and one of generated images with the gradient of its weights, and of the generated
-ones once more with that of the generator. What a step adds: drawing slices and noise, augmentation, optimizers, the
-average of the weights, sums of losses. The two take turns on one thread.
+ones once more with that of the generator; the heads in every few steps, as the experiment has it. What a step adds:
+drawing slices and noise, augmentation, optimizers, the average of the weights, sums of losses. The two take turns on
+one thread.
 """
 
 from collections.abc import Callable
+from itertools import count
 
 import torch
 
@@ -24,7 +26,8 @@ from chestgan_core.training.step import step
 
 EXPERIMENT = "lung-projected-64"
 SLICES, TARGET = 512, 1.2
-ROUNDS, STEPS = (15, 2) if DEVICE.type == "cpu" else (15, 50)
+# So many steps that the heads judge as often in each round.
+ROUNDS, STEPS = (15, 4) if DEVICE.type == "cpu" else (15, 48)
 
 
 def measure(rounds: int = ROUNDS) -> list[Ratio]:
@@ -67,18 +70,20 @@ def _step() -> Callable[[], None]:
 def _bare() -> Callable[[], None]:
     state, images = _state()
     generator, discriminator, loss = state.generator, state.discriminator, state.loss
-    weights = part_weights(discriminator)
+    steps = count()
     plan = state.experiment.training
     real = images[: plan.batch_size].clone()
     z = torch.randn(plan.batch_size, state.experiment.network.latent_dim, device=DEVICE)
     autocast = torch.autocast(DEVICE.type, torch.bfloat16, enabled=state.bf16)
 
     def run() -> None:
+        at = next(steps)
+        weights = part_weights(discriminator, at)
         generator.zero_grad()
         discriminator.zero_grad()
         with autocast:
             fake = generator(z, NOTHING_KNOWN).float()
-            both = parts(discriminator, torch.cat([real, fake.detach()]), batches=2)
+            both = parts(discriminator, torch.cat([real, fake.detach()]), batches=2, step=at)
         of_d = [
             weight * loss.discriminator(part[: len(part) // 2], part[len(part) // 2 :], state.random)
             for weight, part in zip(weights, both, strict=True)
@@ -89,8 +94,8 @@ def _bare() -> Callable[[], None]:
         with autocast:
             if loss.needs_real:
                 with torch.no_grad():
-                    of_real = parts(discriminator, real)
-            of_fake = parts(discriminator, fake)
+                    of_real = parts(discriminator, real, step=at)
+            of_fake = parts(discriminator, fake, step=at)
         of_g = [
             weight * loss.generator(a, b, state.random)
             for weight, a, b in zip(weights, of_real, of_fake, strict=True)

@@ -72,17 +72,16 @@ def _with_and_without_augmentation() -> dict[str, Recipe]:
 
 
 def projected(
-    generator: dict[str, Any] | None = None, width: int = 32, hinge: bool = False, **projection: Any
+    generator: dict[str, Any] | None = None, width: int = 16, beta1: float = 0.5, **projection: Any
 ) -> dict[str, Any]:
-    """Fields of a recipe of the family projected. width: of the generator. hinge: instead of the relativistic loss."""
+    """Fields of lung-projected-64, some replaced. width: of the generator; the rest is of the frozen features."""
     network = {
         "family": "projected",
         "generator_width": width,
         "generator": generator,
-        "projection": projection,
+        "projection": {"pixel_weight": 16, "heads_every": 4, **projection},
     }
-    training = {"optimizer": {**ADAM, "beta1": 0.0}}
-    return default(network=network, training={**training, **HINGE["training"]} if hinge else training)
+    return default(network=network, training={"optimizer": {**ADAM, "beta1": beta1}})
 
 
 def with_generator(**options: Any) -> dict[str, Any]:
@@ -103,14 +102,16 @@ TABLES = {
         "A discriminator on frozen features",
         {
             "lung-spectral-64": default(),
-            "lung-projected-64": projected(MODULATED),
-            "hinge loss": projected(MODULATED, hinge=True),
-            "hinge loss, DCGAN's generator": projected(hinge=True),
-            "without the discriminator of pixels": projected(MODULATED, pixel_weight=0),
-            "heads at the full rate": projected(MODULATED, heads_rate=1),
-            "the two larger stages only": projected(MODULATED, stages=[1, 2]),
-            "DCGAN's generator": projected(),
-            "DCGAN's generator of width 16": projected(width=16),
+            "lung-projected-64": projected(),
+            "pixels weigh 4": projected(pixel_weight=4),
+            "pixels weigh 8, heads in every 8th step": projected(pixel_weight=8, heads_every=8),
+            "pixels weigh 4, heads in every step": projected(pixel_weight=4, heads_every=1),
+            "the same, resized and modulated, width 32": projected(
+                MODULATED, 32, 0.0, pixel_weight=4, heads_every=1
+            ),
+            "modulated": projected({"modulation": True}),
+            "heads at 32 pixels": projected(size=32),
+            "without the discriminator of pixels": projected(pixel_weight=0, heads_every=1),
         },
         10,
     ),
@@ -130,8 +131,8 @@ TABLES = {
     "128": Table(
         "At 128 pixels",
         {
-            "lung-projected-128": projected(MODULATED, size=64),
-            "heads at 128 pixels": projected(MODULATED),
+            "lung-projected-128": projected(size=64),
+            "heads at 128 pixels": projected(),
             "lung-spectral-64's recipe at 128": default(),
         },
         30,

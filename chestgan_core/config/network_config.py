@@ -39,7 +39,8 @@ class Projection(Section):
     which its features are taken, 1 to 4, of a quarter to a 32nd of the side. maps: feature maps of each stage after the
     random projection. size: pixels per side to which images are resized for it; null: as they are. pixel_weight: of the
     spectrally normalized discriminator of pixels beside it, whose weight against that of all heads is this to 1; 0:
-    there is none. heads_rate: learning rate of the heads, as a factor.
+    there is none. heads_rate: learning rate of the heads, as a factor. heads_every: the heads judge in every so-manieth
+    step, where they count so many times; the frozen features are most of a step.
     """
 
     features: Literal["efficientnet-lite1"] = "efficientnet-lite1"
@@ -48,11 +49,16 @@ class Projection(Section):
     size: Annotated[int, Field(ge=32, le=512)] | None = None
     pixel_weight: Annotated[float, Field(ge=0)] = 4.0
     heads_rate: Annotated[float, Field(gt=0, le=1)] = 0.2
+    heads_every: Annotated[int, Field(ge=1, le=100)] = 1
 
     @model_validator(mode="after")
     def _has_stages(self) -> Self:
         if not self.stages or list(self.stages) != sorted(set(self.stages)):
             raise ValueError("stages: give one or more of 1, 2, 3, 4, each once and in this order")
+        if self.heads_every > 1 and not self.pixel_weight:
+            raise ValueError(
+                "heads_every: without a discriminator of pixels (pixel_weight) nothing judges in the other steps"
+            )
         return self
 
 

@@ -2,8 +2,9 @@
 
 In: images. Out: the logits of several parts. Small heads judge what a network that was trained on photographs sees, at
 four sizes, mixed by convolutions whose weights are drawn once and never trained. They learn fast, from few images, and
-alone they repeat a few pictures; the discriminator of `spectral`, which sees pixels, stands beside them and keeps the
-generator's images different. The generator is DCGAN's.
+alone they repeat a few pictures and weave a texture; the discriminator of `spectral`, which sees pixels, stands beside
+them, keeps the generator's images different and their grain true. As it is many times faster, the heads may judge in
+every few steps only, as penalties may (Karras et al. 2020, arXiv 1912.04958). The generator is DCGAN's.
 
 The frozen network is no part of the module's weights: it is not trained, saved, averaged or published. What was drawn
 once is saved.
@@ -31,7 +32,6 @@ class Discriminator(nn.Module):
     means real.
 
     width: feature maps of the discriminator of pixels at half of the resolution. It alone is told the conditions.
-    weights: of the parts in the loss, the pixels' first where there is one; their sum is 1.
     """
 
     def __init__(
@@ -50,24 +50,44 @@ class Discriminator(nn.Module):
         sizes = [max((settings.size or resolution) // 2 ** (stage + 1), 1) for stage in settings.stages]
         self.mixing = RandomMixing(self._frozen[0].channels, settings.maps)
         self.heads = nn.ModuleList(_head(settings.maps, size) for size in sizes)
-        total = settings.pixel_weight + 1
-        heads = (1 / len(sizes) / total,) * len(sizes)
-        self.weights: tuple[float, ...] = (settings.pixel_weight / total, *heads) if self.pixels else heads
+
+    def weights(self, step: int = 0) -> tuple[float, ...]:
+        """Of the parts that judge in this step, the pixels' first where there is one; their sum is 1 in the mean over
+        the steps.
+        """
+        of_pixels, of_heads = self._mean_weights
+        if not self._heads_judge(step):
+            return of_pixels
+        return of_pixels + tuple(self.settings.heads_every * weight for weight in of_heads)
+
+    @property
+    def _mean_weights(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Over the steps: of the pixels, and of the heads."""
+        weight, heads = self.settings.pixel_weight, len(self.heads)
+        return (weight / (weight + 1),) if self.pixels else (), (1 / (weight + 1) / heads,) * heads
+
+    def _heads_judge(self, step: int) -> bool:
+        return step % self.settings.heads_every == 0
 
     def forward(self, images: Tensor, condition: Condition = NOTHING_KNOWN) -> Tensor:
         """(N, 1, resolution, resolution) -> (N,): the weighted mean of all parts."""
-        found = self.parts(images, condition)
+        found, weights = self.parts(images, condition), sum(self._mean_weights, start=())
         means = [
             weight * part.reshape(len(images), -1).mean(dim=1)
-            for weight, part in zip(self.weights, found, strict=True)
+            for weight, part in zip(weights, found, strict=True)
         ]
         return torch.stack(means).sum(dim=0)
 
     def parts(
-        self, images: Tensor, condition: Condition = NOTHING_KNOWN, batches: int = 1, untold: int = 0
+        self,
+        images: Tensor,
+        condition: Condition = NOTHING_KNOWN,
+        batches: int = 1,
+        untold: int = 0,
+        step: int = 0,
     ) -> list[Tensor]:
-        """The logits of each part, (M,) each, those of an image side by side: one of an image from the discriminator of
-        pixels, one for each place of the feature maps from a head.
+        """The logits of each part that judges in this step, (M,) each, those of an image side by side: one of an image
+        from the discriminator of pixels, one for each place of the feature maps from a head.
 
         batches: of how many batches, one after the other, the images are. untold: so many at the start of each are
         wrong only by their condition: the heads, which are not told it, do not see them.
@@ -75,6 +95,8 @@ class Discriminator(nn.Module):
         found: list[Tensor] = []
         if self.pixels is not None:
             found.append(self.pixels(images, condition))
+        if not self._heads_judge(step):
+            return found
         if untold:
             images = torch.cat([batch[untold:] for batch in images.chunk(batches)])
         if self.settings.size is not None and self.settings.size != images.shape[-1]:

@@ -5,7 +5,7 @@ A family is a module of this folder, with the name that `network.family` of an e
 `initialize(network, seed)`, which draws all weights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -76,8 +76,10 @@ def parts(
     condition: Condition = NOTHING_KNOWN,
     batches: int = 1,
     untold: int = 0,
+    step: int = 0,
 ) -> list[Tensor]:
-    """The logits of each part of a discriminator, (M,) float32 each; most have one part, with one logit an image.
+    """The logits of each part of a discriminator that judges in this step of a training, (M,) float32 each; most have
+    one part, with one logit an image.
 
     batches: of how many batches, one after the other, the images are. untold: so many at the start of each batch are
     not shown to parts that are not told the condition.
@@ -85,13 +87,13 @@ def parts(
     several = getattr(discriminator, "parts", None)
     if several is None:
         return [discriminator(images, condition).float()]
-    return [part.float() for part in several(images, condition, batches, untold)]
+    return [part.float() for part in several(images, condition, batches, untold, step)]
 
 
-def part_weights(discriminator: nn.Module) -> Sequence[float]:
-    """The weight of each part in the loss; their sum is 1."""
-    weights: Sequence[float] = getattr(discriminator, "weights", (1.0,))
-    return weights
+def part_weights(discriminator: nn.Module, step: int = 0) -> Sequence[float]:
+    """The weight in the loss of each part that judges in this step; their sum is 1, in the mean over the steps."""
+    weights: Callable[[int], Sequence[float]] | None = getattr(discriminator, "weights", None)
+    return (1.0,) if weights is None else weights(step)
 
 
 def _family(experiment: Experiment) -> Any:

@@ -91,7 +91,7 @@ def _train_discriminator(
     if weight:
         real, fake = real.requires_grad_(), fake.requires_grad_()
     of_real, of_fake = _logits(state, real, fake, condition, mismatched, full_precision=bool(weight))
-    weights = part_weights(state.discriminator)
+    weights = part_weights(state.discriminator, state.all_steps)
     adversarial = _weighted(weights, map(state.loss.discriminator, of_real, of_fake, repeat(state.random)))
     penalty = torch.zeros((), device=state.device)
     if weight:
@@ -122,13 +122,15 @@ def _train_generator(
 ) -> None:
     # The gradient passes through the discriminator without computing that of its weights.
     state.discriminator.requires_grad_(False)
-    weights = part_weights(state.discriminator)
+    weights = part_weights(state.discriminator, state.all_steps)
     of_real: list[Tensor] | list[None] = [None] * len(weights)
     if state.loss.needs_real:
         with torch.no_grad(), _autocast(state):
-            of_real = parts(state.discriminator, *_augmented(state, real.detach(), condition))
+            of_real = parts(
+                state.discriminator, *_augmented(state, real.detach(), condition), step=state.all_steps
+            )
     with _autocast(state):
-        of_fake = parts(state.discriminator, *_augmented(state, fake, condition))
+        of_fake = parts(state.discriminator, *_augmented(state, fake, condition), step=state.all_steps)
     loss = _weighted(weights, map(state.loss.generator, of_real, of_fake, repeat(state.random)))
     _update(state, state.generator, state.optimizer_g, loss, world)
     state.discriminator.requires_grad_(True)
@@ -152,7 +154,12 @@ def _logits(
         if state.has_batch_norm:
             return parts(state.discriminator, real, of_real), parts(state.discriminator, fake, of_fake)
         both = parts(
-            state.discriminator, torch.cat([real, fake]), of_real.followed_by(of_fake), 2, mismatched
+            state.discriminator,
+            torch.cat([real, fake]),
+            of_real.followed_by(of_fake),
+            2,
+            mismatched,
+            state.all_steps,
         )
     return [part[: len(part) // 2] for part in both], [part[len(part) // 2 :] for part in both]
 

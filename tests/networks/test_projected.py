@@ -92,6 +92,18 @@ def test_the_pixels_weigh_as_much_as_the_plan_says_against_all_heads() -> None:
     assert part_weights(projected({"pixel_weight": 0, "stages": [1, 2]})) == (0.5, 0.5)
 
 
+def test_heads_judge_in_every_few_steps_and_count_so_many_times_then() -> None:
+    always, seldom = projected(), projected({"heads_every": 4}).eval()
+    assert [len(parts(seldom, images(), step=step)) for step in range(5)] == [5, 1, 1, 1, 5]
+    weights = [part_weights(seldom, step) for step in range(4)]
+    assert all(len(some) == 1 for some in weights[1:])
+    assert sum(map(sum, weights)) / 4 == pytest.approx(1)
+    assert sum(some[0] for some in weights) / 4 == pytest.approx(part_weights(always)[0])
+    # Whoever asks what it makes of an image asks all parts, whatever the step.
+    seldom.load_state_dict(always.eval().state_dict())
+    assert torch.allclose(seldom(images()), always(images()), atol=1e-6)
+
+
 def test_heads_do_not_see_what_only_its_condition_makes_wrong() -> None:
     discriminator = projected({"stages": [1]}).eval()
     real, fake = images(4), images(8)[4:]
@@ -135,6 +147,7 @@ def test_every_head_is_spectrally_normalized() -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
+        ({"projection": {"pixel_weight": 0, "heads_every": 2}}, "heads_every: without a discriminator of pixels"),
         ({"resolution": 16}, "stage 4 needs images of 32 pixels or more, not 16"),
         ({"evaluation": {"others": ["efficientnet-lite1"]}}, "others"),
         (

@@ -39,6 +39,10 @@ RECIPES: dict[str, dict[str, Any]] = {
         "network": {"family": "projected", "projection": {"stages": [1, 2], "maps": 8}},
         "loss": {"kind": "hinge"}, "augmentation": {},
     },
+    "projected-every-third-step": {
+        "network": {"family": "projected", "projection": {"stages": [1, 2], "maps": 8, "heads_every": 3}},
+        "loss": {"kind": "relativistic", "gamma": [0, 0]},
+    },
     "resized": {
         "network": {
             "family": "spectral",
@@ -61,6 +65,7 @@ STEPS = {
     "wgan": 300,
     "r3": 150,
     "projected": 200,
+    "projected-every-third-step": 200,
 }  # of those that take more than 100 to come near
 
 
