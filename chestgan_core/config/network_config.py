@@ -39,8 +39,8 @@ class Projection(Section):
     which its features are taken, 1 to 4, of a quarter to a 32nd of the side. maps: feature maps of each stage after the
     random projection. size: pixels per side to which images are resized for it; null: as they are. pixel_weight: of the
     spectrally normalized discriminator of pixels beside it, whose weight against that of all heads is this to 1; 0:
-    there is none. heads_rate: learning rate of the heads, as a factor. heads_every: the heads judge in every so-manieth
-    step, where they count so many times; the frozen features are most of a step.
+    there is none. heads_rate: learning rate of the heads, as a factor. heads_every: the heads judge in one step of so
+    many, and count so many times in it; the frozen features are most of a step.
     """
 
     features: Literal["efficientnet-lite1"] = "efficientnet-lite1"

@@ -147,7 +147,10 @@ def test_every_head_is_spectrally_normalized() -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"projection": {"pixel_weight": 0, "heads_every": 2}}, "heads_every: without a discriminator of pixels"),
+        (
+            {"projection": {"pixel_weight": 0, "heads_every": 2}},
+            "heads_every: without a discriminator of pixels",
+        ),
         ({"resolution": 16}, "stage 4 needs images of 32 pixels or more, not 16"),
         ({"evaluation": {"others": ["efficientnet-lite1"]}}, "others"),
         (
