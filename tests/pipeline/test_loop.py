@@ -86,7 +86,7 @@ class Daemon:
         if job == "hyperparameter_study_job":
             assert request.run_config == {"ops": {"hyperparameter_study": {"config": {"trials": 3}}}}
             self.log.append(f"study {name}")
-            settings = StudySettings(trials=3, images=1_920, validations=2)
+            settings = StudySettings(trials=3, images=6_400, validations=2)
             study = open_experiment_study(
                 self.store, study_storage(self.home), too_slow(), SPACE, settings, "cpu", folder / "open"
             )
