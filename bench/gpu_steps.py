@@ -6,7 +6,6 @@ stretch. A contender that fails is a row with its reason.
 """
 
 import gc
-import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +25,7 @@ from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.conditions import NO_CONDITIONS
 from chestgan_core.training.distributed import World
 from chestgan_core.training.sampling import IndexSampler
-from chestgan_core.training.step import step
+from chestgan_core.training.step import step, step_period
 
 WAYS = {
     "float32": "float32, NCHW",
@@ -122,7 +121,7 @@ def ours(experiment: Experiment, images: Tensor, way: str, device: torch.device)
     network = experiment.network
     widths = f"widths {network.generator_width} and {network.discriminator_width}"
     plan = experiment.training
-    repeat = _period(experiment)
+    repeat = step_period(experiment)
 
     def state() -> TrainingState:
         precision = "fp32" if way in ("float32", "tf32", "tf32-last") else "bf16"
@@ -171,13 +170,6 @@ def ours(experiment: Experiment, images: Tensor, way: str, device: torch.device)
     precision = {"float32": "ieee", "tf32": "tf32", "tf32-last": "tf32"}.get(way, "")
     together = repeat if way == "graph" else 1
     return Contender(title, plan.batch_size, start, precision, together, flops)
-
-
-def _period(experiment: Experiment) -> int:
-    """Steps after which the same is computed again: penalties and frozen features are due every so many."""
-    loss, projection = experiment.training.loss, experiment.network.projection
-    penalties = loss.penalty_every if isinstance(loss, Relativistic) and any(loss.gamma) else 1
-    return math.lcm(penalties, 1 if projection is None else projection.heads_every)
 
 
 def unconditioned(experiment: Experiment, **changes: object) -> Experiment:

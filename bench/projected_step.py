@@ -26,7 +26,7 @@ from chestgan_core.training.step import step
 
 EXPERIMENT = "lung-projected-64"
 SLICES, TARGET = 512, 1.2
-# So many steps that the heads judge as often in each round.
+# Multiples of step_period, so that the heads judge as often in each round.
 ROUNDS, STEPS = (15, 4) if DEVICE.type == "cpu" else (15, 48)
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 
 from chestgan_core.config.experiment import Experiment
-from chestgan_core.config.training_plan import Relativistic
 from chestgan_core.errors import NotAvailable
 from chestgan_core.metrics.feature_extractors import BATCH, open_extractor
 from chestgan_core.planning.stand_in_slices import stand_in_slices
@@ -29,6 +28,7 @@ from chestgan_core.training.layouts import layouts_of
 from chestgan_core.training.records import ROW_SAMPLES, sample
 from chestgan_core.training.run_manifest import GENERATOR_FILE
 from chestgan_core.training.sampling import IndexSampler, sampling_weights
+from chestgan_core.training.step import step_period
 from chestgan_core.training.step_memory import require_memory
 from chestgan_core.training.weights import LoadedGenerator, save_generator
 
@@ -119,8 +119,8 @@ def _measure(
             torch.accelerator.synchronize(device)
         return clock() - begun
 
-    # A block holds each kind of step: penalties are due every few.
-    every = _penalty_every(experiment)
+    # A block holds each kind of step.
+    every = step_period(experiment)
     warm = some_steps(max(WARM_UP_STEPS, every)) / max(WARM_UP_STEPS, every)
     seen_per_step = experiment.training.batch_size * experiment.training.critic_steps
     if images is not None:
@@ -185,11 +185,6 @@ def peak_memory() -> int:
     """Bytes of main memory that this process has held at most."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _penalty_every(experiment: Experiment) -> int:
-    loss = experiment.training.loss
-    return loss.penalty_every if isinstance(loss, Relativistic) and max(loss.gamma) else 1
 
 
 def _timed(work: Callable[[], object], clock: Callable[[], float]) -> float:

@@ -4,6 +4,7 @@ In: a TrainingState and the slices, all on one device. Out: the state, changed. 
 sums of losses stay on it until a row of the history reads them.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import repeat
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from chestgan_core.config.experiment import Experiment
 from chestgan_core.config.training_plan import CrossEntropy, Relativistic, Wasserstein
 from chestgan_core.networks.conditioning import Condition, tumour_maps
 from chestgan_core.networks.registry import part_weights, parts
@@ -24,6 +26,15 @@ from chestgan_core.training.schedule import cosine
 
 # Two maps, of so many pixels a side, are those of different tumours where they differ by this fraction of the larger.
 MISMATCH, MISMATCH_SIDE = 0.8, 16
+
+
+def step_period(experiment: Experiment) -> int:
+    """Steps after which the same is computed again: penalties, and what judges on frozen features, are due every so
+    many.
+    """
+    loss, projection = experiment.training.loss, experiment.network.projection
+    penalties = loss.penalty_every if isinstance(loss, Relativistic) and any(loss.gamma) else 1
+    return math.lcm(penalties, 1 if projection is None else projection.heads_every)
 
 
 def step(
@@ -126,11 +137,9 @@ def _train_generator(
     of_real: list[Tensor] | list[None] = [None] * len(weights)
     if state.loss.needs_real:
         with torch.no_grad(), _autocast(state):
-            of_real = parts(
-                state.discriminator, *_augmented(state, real.detach(), condition), step=state.all_steps
-            )
+            of_real = _parts(state, *_augmented(state, real.detach(), condition))
     with _autocast(state):
-        of_fake = parts(state.discriminator, *_augmented(state, fake, condition), step=state.all_steps)
+        of_fake = _parts(state, *_augmented(state, fake, condition))
     loss = _weighted(weights, map(state.loss.generator, of_real, of_fake, repeat(state.random)))
     _update(state, state.generator, state.optimizer_g, loss, world)
     state.discriminator.requires_grad_(True)
@@ -152,20 +161,20 @@ def _logits(
     fake, of_fake = _augmented(state, fake, condition)
     with _autocast(state, full_precision):
         if state.has_batch_norm:
-            return parts(state.discriminator, real, of_real), parts(state.discriminator, fake, of_fake)
-        both = parts(
-            state.discriminator,
-            torch.cat([real, fake]),
-            of_real.followed_by(of_fake),
-            2,
-            mismatched,
-            state.all_steps,
-        )
+            return _parts(state, real, of_real), _parts(state, fake, of_fake)
+        both = _parts(state, torch.cat([real, fake]), of_real.followed_by(of_fake), 2, mismatched)
     return [part[: len(part) // 2] for part in both], [part[len(part) // 2 :] for part in both]
 
 
+def _parts(
+    state: TrainingState, images: Tensor, condition: Condition, batches: int = 1, untold: int = 0
+) -> list[Tensor]:
+    """What the parts of D that are due in this step make of the images."""
+    return parts(state.discriminator, images, condition, batches, untold, state.all_steps)
+
+
 def _weighted(weights: Sequence[float], losses: Iterable[Tensor]) -> Tensor:
-    """The sum over the parts of a discriminator, whose weights are together 1."""
+    """The sum over the parts of a discriminator, that are due, with their weights."""
     terms = [weight * loss for weight, loss in zip(weights, losses, strict=True)]
     return sum(terms[1:], start=terms[0])
 

@@ -129,14 +129,23 @@ def test_a_short_training_is_timed_for_a_hundredth_of_it() -> None:
     assert speed.blocks == 3
 
 
-def test_a_block_holds_a_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
-    loss = {"kind": "relativistic", "gamma": [1, 1], "penalty_every": 8}
+PENALTY = {"training": {"loss": {"kind": "relativistic", "gamma": [1, 1], "penalty_every": 8}}}
+HEADS = {"network": {"family": "projected", "projection": {"stages": [1], "maps": 4, "heads_every": 8}}}
+
+
+@pytest.mark.parametrize("changed", [PENALTY, HEADS], ids=["penalty", "frozen features"])
+def test_a_block_holds_what_is_due_in_every_few_steps(
+    changed: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = small("spectral").model_dump(mode="json")
+    for section, values in changed.items():
+        fields[section] |= values
     steps: list[int] = []
     from chestgan_core.training import batch_size as module
 
     real = module.step
     monkeypatch.setattr(module, "step", lambda *args: (steps.append(1), real(*args)))
-    found = measure_speed(small("spectral", loss=loss), CPU, None, seconds=0.01)
+    found = measure_speed(parse_experiment(fields, "small", "test"), CPU, None, seconds=0.01)
     assert len(steps) % 8 == 0
     assert len(steps) >= 8 * (1 + found.blocks)
 
