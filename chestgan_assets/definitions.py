@@ -7,14 +7,15 @@ import warnings
 
 import dagster as dg
 
-from chestgan_assets.assets.acquisition import raw_dicom, raw_images, series_catalog
+from chestgan_assets.assets.acquisition import raw_images, series_catalog
 from chestgan_assets.assets.annotations import tumour_annotations
 from chestgan_assets.assets.evaluation import metric_report
 from chestgan_assets.assets.leaderboard import leaderboard
+from chestgan_assets.assets.patients import patient_slices
 from chestgan_assets.assets.publication import synthetic_image_set, synthetic_set_index
 from chestgan_assets.assets.reading import reader_study_images, reader_study_result
 from chestgan_assets.assets.reports import architecture_comparison, monthly_report, tuning_comparison
-from chestgan_assets.assets.slices import slice_tensors, training_set
+from chestgan_assets.assets.slices import training_set
 from chestgan_assets.assets.study import hyperparameter_study
 from chestgan_assets.assets.training import generator_checkpoint
 from chestgan_assets.automation.health_checks import (
@@ -66,10 +67,9 @@ with warnings.catch_warnings():
         [
             series_catalog,
             collections,
-            raw_dicom,
+            patient_slices,
             raw_images,
             tumour_annotations,
-            slice_tensors,
             training_set,
             generator_checkpoint,
             hyperparameter_study,
@@ -90,8 +90,7 @@ if on_kubernetes():
     try:
         # A typo would move steps to pods of another size.
         steps = [one for one in assets if isinstance(one, dg.AssetsDefinition)]
-        names = [key.to_user_string() for one in steps for key in one.keys]
-        require_known_steps(load_pod_settings(), names)
+        require_known_steps(load_pod_settings(), [one.node_def.name for one in steps])
     except BadInput as error:
         note_fault(f"{error} (every run fails until then)")
         chosen_executor = refusing_executor(error)

@@ -36,6 +36,8 @@ URI, ROW_COUNT, COLUMNS, SIZE = (
     "dagster/size_bytes",
 )
 
+MADE_BY = "made by run"  # of a materialization that a run found made already
+
 Cell = str | int | float | bool | None
 _TYPES = {str: "string", int: "int", float: "float", bool: "bool", list[str]: "list[string]"}
 
@@ -172,13 +174,22 @@ def refused_by_checks(result: dg.MaterializeResult[Any]) -> Iterator[dg.Material
     Dagster by itself would end the step with "1 blocking asset check failed" and a stack trace. Retrying cannot help.
     """
     yield result
+    if refused := refusal(result):
+        raise refused
+
+
+def refusal(result: dg.MaterializeResult[Any]) -> SentenceFailure | None:
+    """Why what is downstream must not use a result: the sentences of its failed checks; None where all passed."""
     failed = [
-        one for one in result.check_results if not one.passed and one.severity is dg.AssetCheckSeverity.ERROR
+        one
+        for one in result.check_results or ()
+        if not one.passed and one.severity is dg.AssetCheckSeverity.ERROR
     ]
-    if failed:
-        said = " ".join(one.description or "" for one in failed)
-        names = ", ".join(one.check_name or "" for one in failed)
-        raise SentenceFailure(f"Refused: {said}", {"refused": said, "checks": names})
+    if not failed:
+        return None
+    said = " ".join(one.description or "" for one in failed)
+    names = ", ".join(one.check_name or "" for one in failed)
+    return SentenceFailure(f"Refused: {said}", {"refused": said, "checks": names})
 
 
 def images_vary(spread: float) -> dg.AssetCheckResult:

@@ -2,6 +2,12 @@
 
 # Dagster's own, as the UI and its documentation name it.
 PARTITION_TAG = "dagster/partition"
+# Those of a run for several partitions: the first and the last, in the order in which they were registered.
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+# A run that goes on where another one failed: by the daemon, and by a person ("from failure").
+RETRY_TAG = "dagster/retry_number"
+RESUMED_TAGS = ("dagster/is_resume_retry", "dagster/is_asset_resume_retry")
 
 # Which runs share a limit, in dagster.yaml: key `chestgan/work`. Small runs are not limited, and go first in the queue.
 WORK_TAG = "chestgan/work"

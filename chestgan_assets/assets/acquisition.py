@@ -1,38 +1,26 @@
-"""series_catalog, raw_dicom and raw_images: which images exist, and their files in the store."""
+"""series_catalog and raw_images: which series exist, and the collections of pictures in the store."""
 
-from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from chestgan_assets.execution.executor import DOWNLOAD_POOL, OWNERS, RETRY
 from chestgan_assets.execution.failures import one_line_failures
-from chestgan_assets.execution.usage import metered
 from chestgan_assets.metadata import (
     COLUMNS,
     ROW_COUNT,
-    SIZE,
     URI,
     causes,
-    check,
-    check_spec,
     columns_of_rows,
     compact_table,
     counts,
     picture,
-    refused_by_checks,
     table,
 )
-from chestgan_assets.partitions import DATASETS, NO_PARTITION, dicom_datasets, image_datasets, patients
+from chestgan_assets.partitions import DATASETS, dicom_datasets, image_datasets
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PATIENT_DATA, PATIENT_IMAGES
-from chestgan_core.config.dataset import parse_patient_partition
-from chestgan_core.errors import IdentityFound
 from chestgan_core.reasons import meanings
-
-if TYPE_CHECKING:
-    from chestgan_core.dicom.audit_report import Finding
 
 SHOWN = 50
 
@@ -108,80 +96,6 @@ def series_catalog(
             **({"citation": DATASETS[dataset].citation} if DATASETS[dataset].citation else {}),
         },
     )
-
-
-@dg.asset(
-    partitions_def=patients,
-    deps=[dg.AssetDep(series_catalog, partition_mapping=NO_PARTITION)],
-    group_name="acquisition",
-    kinds={"dicom", "s3"},
-    tags=PATIENT_IMAGES,
-    owners=OWNERS,
-    code_version="2",
-    pool=DOWNLOAD_POOL,
-    retry_policy=RETRY,
-    check_specs=[
-        check_spec("files_complete", "raw_dicom", "Every file in the catalog is in the archive.", patients),
-        check_spec("deidentified", "raw_dicom", "No file of a private folder names a person.", patients),
-    ],
-)
-def raw_dicom(
-    context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
-) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
-    """The DICOM files of one patient, unchanged, one zip per series. Series in the store are not downloaded again."""
-    from chestgan_core.sources.archive.raw_archive import archive_patient
-
-    with one_line_failures(), metered(store) as meter:
-        dataset, patient = parse_patient_partition(context.partition_key)
-        try:
-            archive = archive_patient(meter.store, dataset, patient, machine.home)
-        except IdentityFound as found:
-            yield check("deidentified", False, f"Refused, nothing was stored: {found.cause}; {found.remedy}.")
-            raise
-    audit = archive.audit
-    # The files of a public collection have been published by others: their audit is a warning.
-    blocking_findings = audit.blocking(DATASETS[dataset].accepted_findings)
-    result: dg.MaterializeResult[None] = dg.MaterializeResult(
-        data_version=dg.DataVersion(archive.version),
-        metadata={
-            URI: archive.uri,
-            SIZE: archive.bytes,
-            "series": archive.series,
-            "files": archive.files,
-            "downloaded series": archive.fetched_series,
-            "reused": archive.reused,
-            "de-identification": counts(
-                {str(finding): n for finding, n in audit.findings.items()},
-                what="finding",
-                meanings=meanings(audit.findings),
-            ),
-            "licence": archive.licence,
-            **({"doi": archive.doi} if archive.doi else {}),
-            **meter.read().metadata(),
-        },
-        check_results=[
-            check(
-                "files_complete",
-                archive.files == archive.expected,
-                f"{archive.files:,} of {archive.expected:,} files are in the archive.",
-            ),
-            check(
-                "deidentified",
-                not blocking_findings,
-                _audited(blocking_findings, archive.files),
-                warn=not DATASETS[dataset].private,
-                metadata={str(finding): audit.findings[finding] for finding in blocking_findings},
-            ),
-        ],
-    )
-    yield from refused_by_checks(result)
-
-
-def _audited(findings: Sequence["Finding"], files: int) -> str:
-    """The result of the de-identification audit in words."""
-    if not findings:
-        return f"No finding that stops a private folder in {files:,} files, or their owner accepted it."
-    return f"Found in files that are to be de-identified: {', '.join(map(str, findings))}."
 
 
 @dg.asset(

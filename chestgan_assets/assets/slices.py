@@ -1,24 +1,22 @@
-"""slice_tensors and training_set: what networks are trained on."""
+"""training_set: what networks are trained on."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
-from chestgan_assets.assets.acquisition import raw_dicom, raw_images
+from chestgan_assets.assets.acquisition import raw_images
 from chestgan_assets.assets.annotations import tumour_annotations
+from chestgan_assets.assets.patient_results import SLICES
 from chestgan_assets.execution.executor import OWNERS, RETRY
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.metadata import (
     COLUMNS,
     ROW_COUNT,
-    SIZE,
     URI,
-    causes,
     check,
     check_spec,
     columns_of_parquet,
-    columns_of_rows,
     counts,
     picture,
     refused_by_checks,
@@ -30,14 +28,11 @@ from chestgan_assets.partitions import (
     IMAGES,
     NO_PARTITION,
     datasets,
-    patients,
     same_dataset,
 )
-from chestgan_assets.resources import MachineResource, StoreResource
+from chestgan_assets.resources import StoreResource
 from chestgan_assets.tags import PATIENT_IMAGES
-from chestgan_core.config.dataset import parse_patient_partition
 from chestgan_core.reasons import meanings
-from chestgan_core.slices import recipe
 
 SHOWN = 50
 
@@ -52,86 +47,9 @@ KNOWN = {
 
 
 @dg.asset(
-    partitions_def=patients,
-    deps=[raw_dicom],
-    group_name="slices",
-    kinds={"dicom", "safetensors", "parquet", "s3"},
-    tags=PATIENT_IMAGES,
-    owners=OWNERS,
-    code_version=str(recipe.VERSION),
-    retry_policy=RETRY,
-    automation_condition=dg.AutomationCondition.eager(),
-    check_specs=[
-        check_spec("hounsfield_range", "slice_tensors", "All values are in [-1024, 3071] HU.", patients),
-        check_spec(
-            "lung_fraction",
-            "slice_tensors",
-            "Lungs fill at least the recipe's minimum fraction of the body, in the slice with the most lung.",
-            patients,
-        ),
-    ],
-)
-def slice_tensors(
-    context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
-) -> Iterator[dg.MaterializeResult]:
-    """The slices of one patient that show lung, in Hounsfield units. Training sets are made of them."""
-    from chestgan_core.dicom.left_out import LeftOut
-    from chestgan_core.slices.patient_slices import normalize_patient
-    from chestgan_core.slices.shards import SliceRow
-    from chestgan_core.slices.training_rows import MEANINGS
-
-    with one_line_failures():
-        dataset, patient = parse_patient_partition(context.partition_key)
-        slices = normalize_patient(store.open(), dataset, patient, machine.home)
-    report = slices.report
-    yield from refused_by_checks(
-        dg.MaterializeResult(
-            data_version=dg.DataVersion(slices.sha256),
-            metadata={
-                URI: slices.uri,
-                ROW_COUNT: report.kept,
-                COLUMNS: columns_of_rows(SliceRow, MEANINGS),
-                SIZE: slices.bytes,
-                "preview": picture(slices.preview_png, "slices from feet to head, lung window"),
-                **(
-                    {"slices to check": picture(slices.doubtful_png, "slices near the ends of the lungs")}
-                    if slices.doubtful_png
-                    else {}
-                ),
-                "slices": report.kept,
-                "doubtful slices": f"{report.doubtful_kept} used, {report.doubtful_left_out} left out",
-                "slices without a position": report.without_position,
-                "series": report.series,
-                "files": report.files,
-                "left out": counts(
-                    {str(reason): n for reason, n in report.left_out.items()}, meanings=meanings(LeftOut)
-                ),
-                **({"causes of exclusion": causes(report.causes)} if report.causes else {}),
-                **({"warnings": causes(report.doubts, "warning")} if report.doubts else {}),
-                "scans and reconstructions": report.stacks,
-                "slices per second": round(report.slices_per_second, 1),
-            },
-            check_results=[
-                check(
-                    "hounsfield_range",
-                    slices.lowest_hu >= -1024 and slices.highest_hu <= 3071,
-                    f"All values are from {slices.lowest_hu} to {slices.highest_hu} HU.",
-                ),
-                check(
-                    "lung_fraction",
-                    slices.highest_lung_fraction >= slices.configured_lung_fraction,
-                    f"Lungs fill {slices.lowest_lung_fraction:.1%} to {slices.highest_lung_fraction:.1%} of the body; "
-                    f"at least {slices.configured_lung_fraction:.1%} is needed in the middle of the chest.",
-                ),
-            ],
-        )
-    )
-
-
-@dg.asset(
     partitions_def=datasets,
     deps=[
-        dg.AssetDep(slice_tensors, partition_mapping=NO_PARTITION),
+        dg.AssetDep(SLICES, partition_mapping=NO_PARTITION),
         dg.AssetDep(raw_images, partition_mapping=same_dataset(IMAGES, sorted(DATASETS))),
         dg.AssetDep(tumour_annotations, partition_mapping=same_dataset(ANNOTATED, sorted(DATASETS))),
     ],

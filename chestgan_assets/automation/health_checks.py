@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import dagster as dg
 
-from chestgan_assets.automation.partition_runs import count_partitions, failed_partitions
 from chestgan_assets.automation.patient_partitions import PATIENT_ASSETS, catalogued
 from chestgan_assets.execution.executor import OWNERS
+from chestgan_assets.execution.partition_runs import count_partitions, failed_partitions
 from chestgan_assets.jobs.asset_jobs import health_checks_job, series_catalog_job
 from chestgan_assets.load_faults import load_faults
 from chestgan_assets.metadata import table

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from chestgan_assets.automation.partition_runs import pages, partitions_in_flight
 from chestgan_assets.automation.tick_lines import lines
 from chestgan_assets.execution.dagster_internals import is_backfill_in_progress
 from chestgan_assets.execution.executor import widen_download_pool
+from chestgan_assets.execution.partition_runs import pages, partitions_in_flight
 from chestgan_assets.load_faults import load_faults
 from chestgan_assets.partitions import DATASETS, DICOM, PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource

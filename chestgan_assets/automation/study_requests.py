@@ -5,13 +5,13 @@ Input: the newest reports. Output: run requests of hyperparameter_study_job, one
 
 import dagster as dg
 
-from chestgan_assets.automation.partition_runs import IN_FLIGHT
 from chestgan_assets.automation.run_requests import (
     ENDED_BADLY,
     for_each_experiment,
     latest_run,
     run_request,
 )
+from chestgan_assets.execution.partition_runs import IN_FLIGHT
 from chestgan_assets.jobs.asset_jobs import hyperparameter_study_job
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.resources import StoreResource

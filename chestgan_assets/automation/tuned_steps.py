@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from chestgan_assets.automation.partition_runs import partitions_in_flight
 from chestgan_assets.automation.run_requests import asked_before, for_each_experiment, run_request
 from chestgan_assets.automation.tuned_experiments import NONE, tuned_experiments
+from chestgan_assets.execution.partition_runs import partitions_in_flight
 from chestgan_assets.jobs.asset_jobs import synthetic_set_job
 from chestgan_assets.resources import StoreResource
 from chestgan_core.config.experiment import Experiment

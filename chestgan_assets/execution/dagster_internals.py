@@ -6,12 +6,27 @@ Nothing else imports them; a test says so. Read and run against Dagster 1.13.27:
 import sqlite3
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+
+# A check of one partition of a run that has several: AssetCheckResult, which is public, gets no partition then.
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
+
+# Dagster writes these tags itself, with one value for all partitions of a run. They decide what is "Unsynced".
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    DATA_VERSION_IS_USER_PROVIDED_TAG,
+    DATA_VERSION_TAG,
+    NULL_EVENT_POINTER,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
 
 # The one kind of error that Dagster stores as it was given, instead of with the stack trace of where it was raised.
 from dagster._core.errors import DagsterUserCodeProcessError
@@ -38,6 +53,7 @@ if TYPE_CHECKING:
     from dagster._core.log_manager import DagsterLogRecordMetadata
 
 __all__ = [
+    "AssetCheckEvaluationTargetMaterializationData",
     "CheckStepHealthResult",
     "DagsterLogRecordMetadata",
     "ExecutionPlan",
@@ -50,8 +66,10 @@ __all__ = [
     "StepHandler",
     "StepHandlerContext",
     "erase_runs",
+    "held_slot",
     "is_backfill_in_progress",
     "submit_backfill",
+    "version_tags",
 ]
 
 
@@ -79,6 +97,48 @@ class SentenceInterruption(DagsterUserCodeProcessError, dg.DagsterExecutionInter
     def __init__(self, sentence: str) -> None:
         info = SerializableErrorInfo(f"{sentence}\n", [], None)
         super().__init__(sentence, user_code_process_error_infos=[info])  # type: ignore[no-untyped-call]
+
+
+def version_tags(
+    code_version: str, data_version: str, inputs: Mapping[dg.AssetKey, tuple[str, int | None]]
+) -> dict[str, str]:
+    """The tags by which Dagster knows from what a materialization was made, and whether it is out of date.
+
+    data_version: of the content. inputs: upstream asset -> its data version, and the storage id of that event.
+    """
+    tags = {
+        CODE_VERSION_TAG: code_version,
+        DATA_VERSION_TAG: data_version,
+        DATA_VERSION_IS_USER_PROVIDED_TAG: "true",
+    }
+    for key, (version, storage_id) in inputs.items():
+        tags[get_input_data_version_tag(key)] = version
+        tags[get_input_event_pointer_tag(key)] = str(storage_id) if storage_id else NULL_EVENT_POINTER
+    return tags
+
+
+@contextmanager
+def held_slot(
+    instance: dg.DagsterInstance,
+    run: dg.DagsterRun,
+    pool: str,
+    holder: str,
+    wait: Callable[[float], None],
+) -> Iterator[None]:
+    """A slot of a pool, for a part of a step. holder: shown in the UI; once per run. wait: sleeps, in seconds.
+
+    The pool of an asset is public, and held for the whole step. A run that dies with a slot loses it as usual
+    (free_slots_after_run_end_seconds of dagster.yaml).
+    """
+    from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
+
+    with InstanceConcurrencyContext(instance, run) as pools:
+        while not pools.claim(pool, holder):
+            wait(1.0)
+        try:
+            yield
+        finally:
+            pools.free_step(holder)
 
 
 def submit_backfill(

@@ -2,9 +2,11 @@
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -21,25 +23,47 @@ MAX_INTERRUPTIONS = 10  # a training that takes days may see as many upgrades of
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Described:
+    """An error as people are shown it. temporary: another attempt may succeed. kind: of the error."""
+
+    sentence: str
+    metadata: Mapping[str, Any]
+    temporary: bool = False
+    kind: type[Exception] = Exception
+
+
+def describe(error: Exception) -> Described:
+    """The sentence of an error, and whether a retry can help: with a silent store and a moved pointer only.
+
+    Everything else is permanent: bad input, a refused key, a damaged object, a bug; also a source that did not answer
+    for as long as sources/download/retry.py waits: a retry would hold its slot in the pool for three times as long.
+    """
+    if isinstance(error, ChestganError):
+        metadata = {"object": error.what, "cause": error.cause, "remedy": error.remedy}
+        temporary = isinstance(error, (StoreUnreachable, PointerMoved))
+        return Described(str(error), metadata, temporary, type(error))
+    if isinstance(error, dg.Failure):
+        return Described(error.description or "", error.metadata)
+    # Neither its message nor its cause: an error of the operating system names the file, which may name a patient.
+    # The places in the code are enough to find it.
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(place.filename).name}, line {place.lineno}, in {place.name}"
+    _log.error("".join(traceback.format_tb(error.__traceback__)))
+    said = f"{type(error).__name__} in {where}; this is a bug; please report it with the log"
+    return Described(said, {"place": where})
+
+
 @contextmanager
 def one_line_failures() -> Iterator[None]:
-    """Turn errors into dg.Failure, of which only a silent store and a moved pointer are retried by a RetryPolicy.
+    """Turn errors into dg.Failure, of which only temporary ones (`describe`) are retried by a RetryPolicy.
 
     In pods, a step that received SIGTERM is retried in another pod; elsewhere it ends with a sentence, and Dagster
-    marks the run as canceled where a person canceled it. Everything else fails permanently: bad input, a refused key, a
-    damaged object, a bug; also a source that did not answer for as long as sources/download/retry.py waits: a retry
-    would hold its slot in the pool for three times as long.
-    The cause of an error is dropped: Dagster stores whole chains, and an error of the operating system may name a
-    patient's file or a signed URL.
+    marks the run as canceled where a person canceled it. The cause of an error is dropped: Dagster stores whole chains,
+    and an error of the operating system may name a patient's file or a signed URL.
     """
     try:
         yield
-    except ChestganError as error:
-        error.__cause__ = error.__context__ = None
-        metadata = {"object": error.what, "cause": error.cause, "remedy": error.remedy}
-        if isinstance(error, (StoreUnreachable, PointerMoved)):
-            raise dg.Failure(description=str(error), metadata=metadata, allow_retries=True) from error
-        raise SentenceFailure(str(error), metadata) from None
     except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt) as error:
         if on_kubernetes():
             # The node is drained, or the pod is preempted: another pod resumes. Where a person has terminated the run,
@@ -50,10 +74,8 @@ def one_line_failures() -> Iterator[None]:
     except dg.Failure:
         raise
     except Exception as error:
-        # Neither its message nor its cause: an error of the operating system names the file, which may name a patient.
-        # The places in the code are enough to find it.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(place.filename).name}, line {place.lineno}, in {place.name}"
-        _log.error("".join(traceback.format_tb(error.__traceback__)))
-        said = f"{type(error).__name__} in {where}; this is a bug; please report it with the log"
-        raise SentenceFailure(said, {"place": where}) from None
+        error.__cause__ = error.__context__ = None
+        found = describe(error)
+        if found.temporary:
+            raise dg.Failure(found.sentence, metadata=found.metadata, allow_retries=True) from error
+        raise SentenceFailure(found.sentence, found.metadata) from None

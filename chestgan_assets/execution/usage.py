@@ -19,6 +19,7 @@ from chestgan_assets.execution.executor import on_kubernetes
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.local.prices import Prices
+from chestgan_core.store.objects import Traffic
 from chestgan_core.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -29,8 +30,12 @@ MEASURED = (
     "hyperparameter_study",
     "synthetic_image_set",
     "raw_dicom",
+    "slice_tensors",
 )
 GPU_HOURS, CPU_HOURS, COST, CURRENCY = "GPU hours", "CPU hours", "cost", "currency"
+HARDWARE, READ, WRITTEN = "hardware", "bytes read", "bytes written"
+# What says how much one attempt has used, and nothing of what it made.
+USAGE_LABELS = frozenset({HARDWARE, GPU_HOURS, CPU_HOURS, READ, WRITTEN, COST, CURRENCY})
 CPU = "CPU"  # the device of a step without a GPU
 _PAGE = 500  # materializations, with their pictures, in memory at once
 
@@ -51,11 +56,11 @@ class Usage:
         prices = Prices.from_environment()
         cost = prices.of(self.gpu_hours, self.cpu_hours)
         return {
-            "hardware": self.device,
+            HARDWARE: self.device,
             GPU_HOURS: round(self.gpu_hours, 5),
             CPU_HOURS: round(self.cpu_hours, 5),
-            "bytes read": self.bytes_read,
-            "bytes written": self.bytes_written,
+            READ: self.bytes_read,
+            WRITTEN: self.bytes_written,
             **({} if images is None else {"images per second of the step": round(images / self.seconds, 1)}),
             **({} if cost is None else {COST: round(cost, 5), CURRENCY: prices.currency}),
         }
@@ -80,6 +85,32 @@ class Meter:
             bytes_written=self.store.traffic.bytes_written,
             device=self._device,
         )
+
+
+class SharedCpu:
+    """The CPU time of a step, divided among its patients without a second twice or lost.
+
+    While one patient is normalized the next one is downloaded, in a thread that measures itself.
+    """
+
+    def __init__(self) -> None:
+        self._started, self._given = _cpu_seconds(), 0.0
+
+    def own(self, seconds: float) -> float:
+        """What a thread has measured of its own work, in seconds."""
+        self._given += seconds
+        return seconds
+
+    def rest(self) -> float:
+        """What this process and its children have used since the last call, but for what threads have measured."""
+        seconds = max(_cpu_seconds() - self._started - self._given, 0.0)
+        self._given += seconds
+        return seconds
+
+
+def on_cpu(cpu_seconds: float, traffic: Traffic) -> Usage:
+    """The usage of work on the CPU."""
+    return Usage(0.0, 0.0, cpu_seconds / 3600, traffic.bytes_read, traffic.bytes_written, CPU)
 
 
 @contextmanager

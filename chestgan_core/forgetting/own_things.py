@@ -56,7 +56,7 @@ def catalogs(store: Store, dataset: str, patient: str) -> tuple[list[Trace], Nam
 
     def read(version: str) -> Catalog | None:
         try:
-            return read_catalog(store, dataset, version, patient)
+            return read_catalog(store, dataset, version, {patient})
         except (BadInput, DamagedObject, NotInStore, TypeError):
             return None
 

@@ -18,7 +18,7 @@ from chestgan_core.slices.normalization import NormalizationReport, normalize
 from chestgan_core.slices.preview import preview_png
 from chestgan_core.slices.shards import write_shard
 from chestgan_core.slices.slices_manifest import SlicesManifest
-from chestgan_core.sources.archive.raw_archive import fetch_archive
+from chestgan_core.sources.archive.raw_archive import FetchedArchive, fetch_archive
 from chestgan_core.sources.catalog.series_selection import stack_problem
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import content_version, sha256_of
@@ -45,21 +45,25 @@ class PatientSlices:
     doubtful_png: builtins.bytes | None
 
 
-def normalize_patient(store: Store, dataset_name: str, patient: str, home: Path) -> PatientSlices:
+def normalize_patient(
+    store: Store, dataset_name: str, patient: str, home: Path, *, raw: FetchedArchive | None = None
+) -> PatientSlices:
     """Normalize the newest raw archive of a patient. The same archive and recipe give the same version.
 
-    Raises BadInput when no lung region was found, with the reasons; PatientForgotten (the patient has withdrawn;
-    nothing is kept), StoreError.
+    raw: the archive, where the caller has fetched it. Raises BadInput when no lung region was found, with the reasons;
+    PatientForgotten (the patient has withdrawn; nothing is kept), StoreError.
     """
     dataset = dataset_named(dataset_name)
     with storing_of(store, dataset.name, patient, keys.slices_prefix(dataset.name, patient)):
-        return _normalize(store, dataset, patient, home)
+        return _normalize(store, dataset, patient, home, raw)
 
 
-def _normalize(store: Store, dataset: Dataset, patient: str, home: Path) -> PatientSlices:
+def _normalize(
+    store: Store, dataset: Dataset, patient: str, home: Path, raw: FetchedArchive | None
+) -> PatientSlices:
     recipe = recipe_of(dataset)
     with scratch_folder(home) as scratch:
-        archive = fetch_archive(store, dataset.name, patient, scratch / "raw")
+        archive = raw or fetch_archive(store, dataset.name, patient, scratch / "raw")
         with Progress(f"slice_tensors {patient}", None, "slices") as progress:
             done = normalize(
                 archive.zips,
@@ -71,8 +75,8 @@ def _normalize(store: Store, dataset: Dataset, patient: str, home: Path) -> Pati
         report = replace(
             done.report,
             # The names of an archive are numbers below keys of series; the folder around them is this machine's.
-            causes=below(done.report.causes, scratch / "raw"),
-            doubts=below(done.report.doubts, scratch / "raw"),
+            causes=below(done.report.causes, archive.folder),
+            doubts=below(done.report.doubts, archive.folder),
         )
         shard = done.shard
         if {row.patient for row in shard.rows} != {patient}:

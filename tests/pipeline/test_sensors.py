@@ -16,7 +16,7 @@ from chestgan_assets.automation import new_series as new_series_module
 from chestgan_assets.automation import patient_partitions as patient_partitions_module
 from chestgan_assets.automation.health_checks import no_failed_partitions
 from chestgan_assets.automation.new_series import changed_patients, new_series_sensor
-from chestgan_assets.automation.partition_runs import failed_partitions
+from chestgan_assets.execution.partition_runs import failed_partitions
 from chestgan_assets.automation.patient_partitions import PATIENT_ASSETS, changes, patient_partitions_sensor
 from chestgan_assets.definitions import defs
 from chestgan_assets.execution.dagster_internals import submit_backfill

@@ -5,7 +5,9 @@ so that an archived series is never fetched again; then `<version>.json`, which 
 and the pointer to it. A series whose content changes gets a new object beside the old one.
 """
 
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,10 @@ from chestgan_core.sources.archive.packing import check_series, pack_series
 from chestgan_core.sources.catalog.stored_catalog import read_catalog
 from chestgan_core.sources.download.download_progress import DownloadProgress
 from chestgan_core.sources.download.spool import clear_spool, opened_spool, spool_folder
-from chestgan_core.sources.series_rows import SeriesRow, delivery_name
+from chestgan_core.sources.series_rows import Catalog, SeriesRow, delivery_name
 from chestgan_core.sources.source import Source, open_source
 from chestgan_core.store import keys
-from chestgan_core.store.artefacts import Artefact, StoredObject, content_version
+from chestgan_core.store.artefacts import Artefact, StoredObject, content_version, name_of
 from chestgan_core.store.forgotten import storing_of
 from chestgan_core.store.store import Store
 
@@ -53,11 +55,12 @@ class RawArchive:
 
 @dataclass(frozen=True)
 class FetchedArchive:
-    """zips: one per series. selection: `Catalog.fingerprint` of the patient when it was archived."""
+    """zips: one per series, in the folder. selection: `Catalog.fingerprint` of the patient when it was archived."""
 
     version: str
     zips: tuple[Path, ...]
     selection: str
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -94,22 +97,65 @@ class _Series:
     object: StoredObject | None = None
 
 
-def archive_patient(store: Store, dataset_name: str, patient: str, home: Path) -> RawArchive:
+@dataclass(frozen=True)
+class _Work:
+    """Where the series of one patient go. keep: for their zips after they were stored; None: they are removed."""
+
+    store: Store
+    dataset: Dataset
+    source: Source
+    home: Path
+    scratch: Path
+    keep: Path | None
+
+
+def archive_patient(
+    store: Store,
+    dataset_name: str,
+    patient: str,
+    home: Path,
+    *,
+    catalog: Catalog | None = None,
+    keep: Path | None = None,
+    downloading: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> RawArchive:
     """Bring the selected series of one patient into the store. Those that are there already cost two requests each.
 
     If a series fails, the others are archived all the same; then its error is raised, and the archive of the patient
-    stays as it was. Raises BadInput (a patient without a selected series, a file that is gone), DiskFull,
-    SourceUnreachable, SourceRefused (names the series), IdentityFound (files of a private dataset may name a person;
-    none of them was stored), PatientForgotten (the patient has withdrawn; nothing is kept), NotInStore (there is no
-    catalog), StoreError.
+    stays as it was.
+
+    Args:
+        store: Where the archive goes.
+        dataset_name: Whose catalog lists the series.
+        patient: The name in the catalog.
+        home: The local folder, for files on their way.
+        catalog: The rows of the patient, where the caller has them; by default read from the newest catalog.
+        keep: A folder that gets the zips that were fetched, where `fetch_archive` finds them.
+        downloading: Entered while series are fetched from a server, and only then.
+
+    Raises:
+        BadInput: A patient without a selected series, a file that is gone.
+        DiskFull: No room for the series.
+        SourceUnreachable: The server did not answer.
+        SourceRefused: Names the series.
+        IdentityFound: Files of a private dataset may name a person; none of them was stored.
+        PatientForgotten: The patient has withdrawn; nothing is kept.
+        NotInStore: There is no catalog.
+        StoreError: The store failed.
     """
     dataset = dataset_named(dataset_name)
     with storing_of(store, dataset.name, patient, keys.raw_prefix(dataset.name, patient)):
-        return _archive(store, dataset, patient, home)
+        if catalog is None:
+            catalog = read_catalog(store, dataset.name, patients={patient})
+        with scratch_folder(home) as scratch:
+            work = _Work(store, dataset, open_source(dataset, home), home, scratch, keep)
+            return _archive(work, patient, catalog, downloading)
 
 
-def _archive(store: Store, dataset: Dataset, patient: str, home: Path) -> RawArchive:
-    catalog = read_catalog(store, dataset.name, patient=patient)
+def _archive(
+    work: _Work, patient: str, catalog: Catalog, downloading: Callable[[], AbstractContextManager[None]]
+) -> RawArchive:
+    store, dataset = work.store, work.dataset
     rows = catalog.of(patient)
     if not rows:
         raise BadInput(
@@ -117,18 +163,17 @@ def _archive(store: Store, dataset: Dataset, patient: str, home: Path) -> RawArc
             f"has no selected series in the catalog of {dataset.name}",
             "materialize series_catalog again",
         )
-    with scratch_folder(home) as scratch:
-        archived = [_in_store(store, dataset, row) for row in rows]
-        missing = [row for row, series in zip(rows, archived, strict=True) if series is None]
-        source = open_source(dataset, home)
-        _require_space(dataset, source, missing, home, scratch)
-        ready = [series for series in archived if series is not None]
-        fetched, failures = _fetch(store, dataset, source, missing, home, scratch)
-        if dataset.private:
-            _require_no_identity(dataset, patient, [*ready, *fetched])
-            fetched = [_commit_series(store, dataset, series) for series in fetched]
-        if failures:
-            raise _together(failures, len(rows))
+    archived = [_in_store(store, dataset, row) for row in rows]
+    missing = [row for row, series in zip(rows, archived, strict=True) if series is None]
+    _require_space(work, missing)
+    ready = [series for series in archived if series is not None]
+    with downloading() if missing and work.source.remote else nullcontext():
+        fetched, failures = _fetch(work, missing)
+    if dataset.private:
+        _require_no_identity(dataset, patient, [*ready, *fetched])
+        fetched = [_commit_series(work, series) for series in fetched]
+    if failures:
+        raise _together(failures, len(rows))
     series = sorted([*ready, *fetched], key=lambda one: one.row.key)
     artefact, version = _commit_patient(store, dataset, patient, series, catalog.fingerprint(patient))
     return RawArchive(
@@ -147,7 +192,10 @@ def _archive(store: Store, dataset: Dataset, patient: str, home: Path) -> RawArc
 
 
 def fetch_archive(store: Store, dataset_name: str, patient: str, folder: Path) -> FetchedArchive:
-    """Download a patient's newest archive, verified, into `folder`. Raises NotInStore, DamagedObject, StoreError."""
+    """Download a patient's newest archive, verified, into `folder`. Files that are there already are kept.
+
+    Raises NotInStore, DamagedObject, StoreError, DiskFull.
+    """
     try:
         (version,) = store.read_pointer(keys.raw_latest(dataset_name, patient), "version")
     except NotInStore as error:
@@ -157,12 +205,10 @@ def fetch_archive(store: Store, dataset_name: str, patient: str, folder: Path) -
     key = keys.raw_manifest(dataset_name, patient, version)
     artefact, manifest = store.read_typed(key, _PatientManifest, REMEDY, "the manifest of a raw archive")
     zips = tuple(store.fetch(artefact, folder).values())
-    return FetchedArchive(version, zips, manifest.selection)
+    return FetchedArchive(version, zips, manifest.selection, folder)
 
 
-def _fetch(
-    store: Store, dataset: Dataset, source: Source, rows: Sequence[SeriesRow], home: Path, scratch: Path
-) -> tuple[list[_Series], list[ChestganError]]:
+def _fetch(work: _Work, rows: Sequence[SeriesRow]) -> tuple[list[_Series], list[ChestganError]]:
     """The series that were fetched, and the errors of the others. Series of a public dataset are committed at once,
     and their zips removed from the disk.
     """
@@ -172,16 +218,13 @@ def _fetch(
         return fetched, failures
     with DownloadProgress(f"raw_dicom {rows[0].patient}", sum(row.images for row in rows)) as progress:
         for row in rows:
-            target = scratch / f"{delivery_name(row)}.zip"
             try:
-                if not source.remote:
-                    fetched.append(_pack(store, dataset, source, row, home, target, scratch, progress))
+                if not work.source.remote:
+                    fetched.append(_pack(work, row, work.scratch, progress))
                     continue
-                with opened_spool(home, dataset.name, row.key, delivery_name(row)) as spool:
+                with opened_spool(work.home, work.dataset.name, row.key, delivery_name(row)) as spool:
                     # Another process may have archived it while this one waited for the spool.
-                    series = _in_store(store, dataset, row) or _pack(
-                        store, dataset, source, row, home, target, spool, progress
-                    )
+                    series = _in_store(work.store, work.dataset, row) or _pack(work, row, spool, progress)
                     clear_spool(spool)
                 fetched.append(series)
             except (SourceRefused, BadInput) as error:
@@ -189,22 +232,14 @@ def _fetch(
     return fetched, failures
 
 
-def _pack(
-    store: Store,
-    dataset: Dataset,
-    source: Source,
-    row: SeriesRow,
-    home: Path,
-    target: Path,
-    spool: Path,
-    progress: DownloadProgress,
-) -> _Series:
+def _pack(work: _Work, row: SeriesRow, spool: Path, progress: DownloadProgress) -> _Series:
     from chestgan_core.dicom.audit import audit_zip
 
-    packed = pack_series(source, row, target, spool, progress)
-    check_series(packed, row, pseudonyms_of(dataset, home), source.remote)
+    target = work.scratch / f"{delivery_name(row)}.zip"
+    packed = pack_series(work.source, row, target, spool, progress)
+    check_series(packed, row, pseudonyms_of(work.dataset, work.home), work.source.remote)
     series = _Series(row, packed.path, packed.files, audit_zip(packed.path))
-    return series if dataset.private else _commit_series(store, dataset, series)
+    return series if work.dataset.private else _commit_series(work, series)
 
 
 def _manifest_key(dataset: Dataset, row: SeriesRow) -> str:
@@ -225,10 +260,10 @@ def _in_store(store: Store, dataset: Dataset, row: SeriesRow) -> _Series | None:
     return _Series(row, None, manifest.files, AuditReport.from_json(asdict(manifest.audit)), item)
 
 
-def _commit_series(store: Store, dataset: Dataset, series: _Series) -> _Series:
+def _commit_series(work: _Work, series: _Series) -> _Series:
     if series.path is None:
         return series
-    row = series.row
+    store, dataset, row = work.store, work.dataset, series.row
     manifest = {
         "kind": "raw-series",
         "dataset": dataset.name,
@@ -242,8 +277,14 @@ def _commit_series(store: Store, dataset: Dataset, series: _Series) -> _Series:
         **_terms(dataset, [row]),
     }
     artefact = store.commit(_manifest_key(dataset, row), {f"{delivery_name(row)}.zip": series.path}, manifest)
-    series.path.unlink()
-    return _Series(row, None, series.files, series.audit, artefact.objects[0])
+    item = artefact.objects[0]
+    if work.keep is None:
+        series.path.unlink()
+    else:
+        kept = work.keep / name_of(item, keys.raw_prefix(dataset.name, row.patient))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(series.path, kept)
+    return _Series(row, None, series.files, series.audit, item)
 
 
 def _commit_patient(
@@ -292,17 +333,18 @@ def _sum(series: Iterable[_Series]) -> AuditReport:
     return sum((one.audit for one in series), empty_report())
 
 
-def _require_space(
-    dataset: Dataset, source: Source, rows: Sequence[SeriesRow], home: Path, scratch: Path
-) -> None:
-    """Room for one series at a time in the spool and, as a zip, in the scratch folder; for all zips if private."""
+def _require_space(work: _Work, rows: Sequence[SeriesRow]) -> None:
+    """Room for one series at a time in the spool and, as a zip, in the scratch folder; for all zips if they stay there
+    until the last one is known to name nobody, or are kept.
+    """
     sizes: list[int] = [row.bytes or row.images * USUAL_FILE_BYTES for row in rows]
     if not sizes:
         return
     remedy = "set CHESTGAN_HOME to a larger disk"
-    needs = [(scratch, sum(sizes) if dataset.private else max(sizes), remedy)]
-    if source.remote:
-        needs.append((spool_folder(home), max(sizes), remedy))
+    together = work.dataset.private or work.keep is not None
+    needs = [(work.scratch, sum(sizes) if together else max(sizes), remedy)]
+    if work.source.remote:
+        needs.append((spool_folder(work.home), max(sizes), remedy))
     require_space(needs)
 
 

@@ -1,10 +1,13 @@
-"""The progress of a download: files, MB and MB/s. In: what several threads receive. Out: one line of progress."""
+"""The progress of a download: files, MB and MB/s. In: what several threads receive. Out: one line of progress, and the
+end of a download that was called off (local/cancellation.py).
+"""
 
 import threading
 import time
 from types import TracebackType
 from typing import Self
 
+from chestgan_core.local.cancellation import current_flag, require_wanted
 from chestgan_core.local.progress import Progress
 
 
@@ -16,6 +19,7 @@ class DownloadProgress:
         self._lock = threading.Lock()
         self._bytes = 0
         self._started = time.monotonic()
+        self._flag = current_flag()
 
     def __enter__(self) -> Self:
         self._progress.__enter__()
@@ -27,13 +31,15 @@ class DownloadProgress:
         self._progress.__exit__(kind, error, trace)
 
     def received(self, n: int) -> None:
-        """n more bytes were received."""
+        """n more bytes were received. Raises Cancelled."""
+        require_wanted(self._flag)
         with self._lock:
             self._bytes += n
             self._progress.step(0, self._note())
 
     def finished(self, files: int = 1) -> None:
-        """This many more files are complete."""
+        """This many more files are complete. Raises Cancelled."""
+        require_wanted(self._flag)
         with self._lock:
             self._progress.step(files, self._note())
 

@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from chestgan_core.errors import SourceRefused, SourceUnreachable
+from chestgan_core.local.cancellation import pause
 from chestgan_core.local.environment import number_from_environment
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def with_retries(what: str, attempt: Callable[[], T], progress: Callable[[], int
 
     what: named in errors and logs. progress: bytes of a long transfer so far. When it has grown, the patience starts
     anew, so a large file over a bad line is never given up while each attempt brings more of it. Raises
-    SourceUnreachable (given up), SourceRefused (damaged twice), and whatever else `attempt` raises.
+    SourceUnreachable (given up), SourceRefused (damaged twice), Cancelled, and whatever else `attempt` raises.
     """
     patience = _patience()
     damaged, failures, reached = 0, 0, progress()
@@ -87,7 +88,7 @@ def with_retries(what: str, attempt: Callable[[], T], progress: Callable[[], int
                 log.info(
                     f"{what}: {error.cause}; next attempt in {wait:.0f} s, given up in {deadline - now:.0f} s"
                 )
-            time.sleep(wait)
+            pause(wait)
 
 
 def retry_after(header: str | None) -> float | None:

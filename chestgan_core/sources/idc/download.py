@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -78,13 +79,15 @@ def incoming_files(
         )
     # Unsigned, this is the plain URL of the folder, in the addressing style of the endpoint.
     address = client.generate_presigned_url("get_object", {"Bucket": bucket, "Key": prefix})
+    urls = [address + quote(item.key.removeprefix(prefix)) for item in objects]
     paths = [folder / item.key.removeprefix(prefix).replace("/", "_") for item in objects]
     with _file_errors(folder), ThreadPoolExecutor(PARALLEL) as pool:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_others(folder, set(paths))
         jobs = [
-            pool.submit(_fetch, what, address + quote(item.key.removeprefix(prefix)), item, path, progress)
-            for item, path in zip(objects, paths, strict=True)
+            # Each with a context of its own, so that its waits end when the download is called off.
+            pool.submit(copy_context().run, _fetch, what, url, item, path, progress)
+            for url, item, path in zip(urls, objects, paths, strict=True)
         ]
         try:
             for path, job in zip(paths, jobs, strict=True):

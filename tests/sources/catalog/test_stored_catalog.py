@@ -64,7 +64,7 @@ def test_the_patients_are_those_with_a_selected_series(
     for patient, (fingerprint, histology) in patients.items():
         assert fingerprint == catalog.fingerprint(patient)
         assert patient.startswith(f"PH-{histology}")
-        (row,) = read_catalog(store, "lungs", patient=patient).selected
+        (row,) = read_catalog(store, "lungs", patients={patient}).selected
         assert (row,) == catalog.of(patient)
 
 

@@ -6,10 +6,12 @@ Dagster's own status by partition holds every key in memory, and 40,000 patients
 """
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import dagster as dg
 
-from chestgan_assets.tags import PARTITION_TAG
+from chestgan_assets.partitions import PATIENT_PARTITIONS
+from chestgan_assets.tags import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
 
 IN_FLIGHT = [
     dg.DagsterRunStatus.QUEUED,
@@ -21,13 +23,44 @@ IN_FLIGHT = [
 _PAGE = 500  # runs in memory at once, and keys per statement, which SQLite limits
 
 
+class RegisteredPatients:
+    """The patient partitions in the order of their registration, asked for once and only where a run has several."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self._instance = instance
+
+    @cached_property
+    def _keys(self) -> list[str]:
+        return list(self._instance.get_dynamic_partitions(PATIENT_PARTITIONS))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {key: at for at, key in enumerate(self._keys)}
+
+    def of_run(self, run: dg.DagsterRun) -> Sequence[str]:
+        """The partitions of a run. Where the first or the last has been deleted since, nobody knows the others."""
+        if PARTITION_TAG in run.tags:
+            return [run.tags[PARTITION_TAG]]
+        ends = [run.tags.get(tag) for tag in (RANGE_START_TAG, RANGE_END_TAG)]
+        if None in ends:
+            return []
+        first, last = (self._places.get(str(end)) for end in ends)
+        if first is None or last is None:
+            return [str(end) for end in ends if end in self._places]
+        return self._keys[first : last + 1]
+
+
+def keys_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Sequence[str]:
+    """The patient partitions of one run."""
+    return RegisteredPatients(instance).of_run(run)
+
+
 def partitions_in_flight(instance: dg.DagsterInstance, keys: Sequence[str]) -> set[str]:
     """Those of the partition keys for which a run is queued, starting, executing or being canceled."""
-    found: set[str] = set()
-    for page in pages(keys):
-        runs = instance.get_run_records(dg.RunsFilter(statuses=IN_FLIGHT, tags={PARTITION_TAG: page}))
-        found.update(record.dagster_run.tags[PARTITION_TAG] for record in runs)
-    return found
+    registered, found = RegisteredPatients(instance), set[str]()
+    for run in _runs(instance, IN_FLIGHT):
+        found.update(registered.of_run(run))
+    return found.intersection(keys)
 
 
 def failed_partitions(
@@ -75,12 +108,16 @@ def pages(keys: Sequence[str]) -> Iterator[list[str]]:
 
 def _keys_of_failed_runs(instance: dg.DagsterInstance) -> list[str]:
     """The partition keys of all failed runs, each once."""
-    keys: dict[str, None] = {}
-    cursor = None
-    failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE])
-    while page := instance.get_run_records(failed, limit=_PAGE, cursor=cursor):
-        for record in page:
-            if key := record.dagster_run.tags.get(PARTITION_TAG):
-                keys.setdefault(key)
-        cursor = page[-1].dagster_run.run_id
+    registered, keys = RegisteredPatients(instance), dict[str, None]()
+    for run in _runs(instance, [dg.DagsterRunStatus.FAILURE]):
+        keys.update(dict.fromkeys(registered.of_run(run)))
     return list(keys)
+
+
+def _runs(instance: dg.DagsterInstance, statuses: Sequence[dg.DagsterRunStatus]) -> Iterator[dg.DagsterRun]:
+    """All runs with one of these statuses, some hundred in memory at a time."""
+    cursor, wanted = None, dg.RunsFilter(statuses=list(statuses))
+    while page := instance.get_run_records(wanted, limit=_PAGE, cursor=cursor):
+        for record in page:
+            yield record.dagster_run
+        cursor = page[-1].dagster_run.run_id

@@ -1,0 +1,156 @@
+"""raw_dicom and slice_tensors: the files of patients in the store, and the slices of them that show lung.
+
+In: the patients of a run, one or many. Out: for each patient its own materializations, checks, usage and, if need be,
+failure; the step fails in the end if one of them did. One step makes both assets, so that the next patient is
+downloaded while the present one is normalized.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+
+import dagster as dg
+
+from chestgan_assets.assets.acquisition import series_catalog
+from chestgan_assets.assets.patient_results import (
+    CHECKS,
+    RAW,
+    SLICES,
+    archive_result,
+    identity_found,
+    slices_result,
+)
+from chestgan_assets.execution.batch_progress import BatchProgress
+from chestgan_assets.execution.batch_size import backfill_policy
+from chestgan_assets.execution.dagster_internals import held_slot
+from chestgan_assets.execution.executor import DOWNLOAD_POOL, OWNERS, RETRY
+from chestgan_assets.execution.failures import describe, one_line_failures
+from chestgan_assets.execution.partition_events import Event, PartitionEvents
+from chestgan_assets.execution.patient_failures import PatientFailures
+from chestgan_assets.execution.remaining_patients import RemainingPatients
+from chestgan_assets.execution.usage import SharedCpu, on_cpu
+from chestgan_assets.metadata import refusal
+from chestgan_assets.partitions import NO_PARTITION, patients
+from chestgan_assets.resources import MachineResource, StoreResource
+from chestgan_assets.tags import PATIENT_IMAGES
+from chestgan_core.config.dataset import parse_patient_partition
+from chestgan_core.errors import IdentityFound, PatientForgotten
+from chestgan_core.slices import recipe
+
+
+@dg.multi_asset(
+    name="patient_slices",
+    specs=[
+        dg.AssetSpec(
+            RAW,
+            deps=[dg.AssetDep(series_catalog, partition_mapping=NO_PARTITION)],
+            description="The DICOM files of one patient, unchanged, one zip per series. Series in the store are not "
+            "downloaded again.",
+            group_name="acquisition",
+            kinds={"dicom", "s3"},
+            tags=PATIENT_IMAGES,
+            owners=OWNERS,
+            code_version="2",
+            skippable=True,
+        ),
+        dg.AssetSpec(
+            SLICES,
+            deps=[RAW],
+            description="The slices of one patient that show lung, in Hounsfield units. Training sets are made of "
+            "them.",
+            group_name="slices",
+            kinds={"dicom", "safetensors", "parquet", "s3"},
+            tags=PATIENT_IMAGES,
+            owners=OWNERS,
+            code_version=str(recipe.VERSION),
+            automation_condition=dg.AutomationCondition.eager(),
+            skippable=True,
+        ),
+    ],
+    check_specs=CHECKS,
+    partitions_def=patients,
+    can_subset=True,
+    backfill_policy=backfill_policy(),
+    retry_policy=RETRY,
+)
+def patient_slices(
+    context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
+) -> Iterator[Event]:
+    """Each patient of the run: archived, normalized, or both. One that fails does not stop the others."""
+    from chestgan_core.slices.patient_batch import PatientBatch
+
+    wanted = [name for name in (RAW, SLICES) if dg.AssetKey(name) in context.selected_asset_keys]
+    events = PartitionEvents(context)
+    remaining = RemainingPatients(context, events, wanted)
+    patients_of_run = remaining.in_order()
+    failures, cpu = PatientFailures(len(patients_of_run)), SharedCpu()
+    progress = BatchProgress(context.log, len(patients_of_run))
+    with (
+        one_line_failures(),
+        PatientBatch(
+            store.open(),
+            patients_of_run,
+            machine.home,
+            archiving=RAW in wanted,
+            normalizing=SLICES in wanted,
+            downloading=lambda patient: _download_slot(context, patient),
+        ) as batch,
+    ):
+        for place, patient in enumerate(patients_of_run):
+            if made := remaining.made(patient):
+                for asset in wanted:
+                    yield from events.made_before(asset, patient, made[asset])
+                progress.made_before()
+                continue
+            if why := remaining.failure(patient):
+                failures.again(patient, why)
+                continue
+            asset, slices = wanted[0], 0
+            try:
+                if RAW in wanted:
+                    archived = batch.archive(patient)
+                    dataset, _ = parse_patient_partition(patient)
+                    usage = on_cpu(cpu.own(archived.cpu_seconds), archived.traffic)
+                    yield from _accepted(
+                        events, RAW, patient, archive_result(archived.archive, dataset, usage)
+                    )
+                if SLICES in wanted:
+                    asset = SLICES
+                    normalized = batch.slices(patient)
+                    slices = normalized.slices.report.kept
+                    usage = on_cpu(cpu.rest(), normalized.traffic)
+                    yield from _accepted(events, SLICES, patient, slices_result(normalized.slices, usage))
+            except PatientForgotten as error:
+                context.log.info(str(error))
+                progress.withdrew()
+            except Exception as error:
+                if isinstance(error, IdentityFound):
+                    yield from events.checked(RAW, patient, identity_found(error))
+                described = describe(error)
+                yield from events.failed(asset, patient, described)
+                failures.add(patient, asset, described)
+                progress.failed()
+                if failures.must_stop:
+                    failures.raise_if_any(not_tried=len(patients_of_run) - place - 1)
+            else:
+                failures.made()
+                progress.made(slices)
+            finally:
+                batch.release(patient)
+        failures.raise_if_any(not_tried=0)
+
+
+def _accepted(
+    events: PartitionEvents, asset: str, patient: str, result: dg.MaterializeResult[None]
+) -> Iterator[Event]:
+    """The events of a result. Raises dg.Failure: a check of it failed, so nothing is made of it."""
+    yield from events.made(asset, patient, result)
+    if refused := refusal(result):
+        raise refused
+
+
+def _download_slot(context: dg.AssetExecutionContext, patient: str) -> AbstractContextManager[None]:
+    """A slot of the pool for as long as files are on their way, and not while slices are normalized."""
+    from chestgan_core.local.cancellation import pause
+
+    holder = f"{context.op_handle}[{context.partition_keys.index(patient)}]"
+    return held_slot(context.instance, context.run, DOWNLOAD_POOL, holder, pause)
