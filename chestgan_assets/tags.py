@@ -1,5 +1,7 @@
 """The tags of runs and assets that this project reads or writes."""
 
+from collections.abc import Mapping
+
 # Dagster's own, as the UI and its documentation name it.
 PARTITION_TAG = "dagster/partition"
 # Those of a run for several partitions: the first and the last, in the order in which they were registered.
@@ -28,3 +30,10 @@ PATIENT_DATA = {"chestgan/content": "patient-data"}  # no pixels
 MODEL_WEIGHTS = {"chestgan/content": "model-weights"}
 REPORT = {"chestgan/content": "report"}
 SYNTHETIC_IMAGES = {"chestgan/content": "synthetic-images"}
+
+
+def partitions_in_words(tags: Mapping[str, str]) -> str:
+    """The partition of a run with these tags, or its first and last one; "" where it has none."""
+    if RANGE_START_TAG in tags:
+        return f"{tags[RANGE_START_TAG]}...{tags.get(RANGE_END_TAG, '')}"
+    return tags.get(PARTITION_TAG, "")

@@ -74,7 +74,7 @@ from chestgan_core.slices import recipe
 )
 def patient_slices(
     context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
-) -> Iterator[Event]:
+) -> Iterator[Event | dg.Output[None]]:
     """Each patient of the run: archived, normalized, or both. One that fails does not stop the others."""
     from chestgan_core.slices.patient_batch import PatientBatch
 
@@ -137,6 +137,7 @@ def patient_slices(
             finally:
                 batch.release(patient)
         failures.raise_if_any(not_tried=0)
+    yield from events.end()
 
 
 def _accepted(

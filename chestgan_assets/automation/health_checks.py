@@ -8,6 +8,7 @@ import dagster as dg
 
 from chestgan_assets.automation.patient_partitions import PATIENT_ASSETS, catalogued
 from chestgan_assets.execution.executor import OWNERS
+from chestgan_assets.execution.partition_events import last_failure
 from chestgan_assets.execution.partition_runs import count_partitions, failed_partitions
 from chestgan_assets.jobs.asset_jobs import health_checks_job, series_catalog_job
 from chestgan_assets.load_faults import load_faults
@@ -37,14 +38,17 @@ def no_failed_partitions(context: dg.AssetCheckExecutionContext) -> dg.AssetChec
     """
     # Where raw_dicom failed, slice_tensors was never made either: the first of them says why.
     failed = failed_partitions(context.instance, PATIENT_PARTITIONS, PATIENT_ASSETS)
-    shown = [(key, asset.to_user_string()) for key, asset in sorted(failed.items())[:SHOWN]]
+    shown = [
+        (key, asset.to_user_string(), last_failure(context.instance, asset, key))
+        for key, asset in sorted(failed.items())[:SHOWN]
+    ]
     return dg.AssetCheckResult(
         passed=not failed,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "failed patients": len(failed),
             "patients": count_partitions(context.instance, PATIENT_PARTITIONS),
-            f"first {SHOWN} failed patients": table(("patient", "failed asset"), shown),
+            f"first {SHOWN} failed patients": table(("patient", "failed asset", "why"), shown),
         },
     )
 

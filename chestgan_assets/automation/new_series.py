@@ -6,18 +6,20 @@ first catalog of a dataset requests nothing: the first load is a backfill that a
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
 from chestgan_assets.automation.patient_partitions import catalogued, listed_patients
+from chestgan_assets.execution.batch_size import batch_size, runs_of, tags_of
 from chestgan_assets.jobs.asset_jobs import patient_slices_job
 from chestgan_assets.partitions import PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
 from chestgan_assets.tags import DATASET_TAG
 from chestgan_core.config.dataset import patient_partition
+from chestgan_core.store.artefacts import content_version
 
-MAX_PER_TICK = 100
+MAX_PER_TICK = 500  # patients
 
 
 def changed_patients(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -60,19 +62,29 @@ def new_series_sensor(context: dg.SensorEvaluationContext, store: StoreResource)
             for patient in changed_patients(before, now)
             if patient > transition["after"] and patient in present
         ]
-        registered = set(context.instance.get_dynamic_partitions(PATIENT_PARTITIONS))
-        requests = []
+        registered = context.instance.get_dynamic_partitions(PATIENT_PARTITIONS)
+        known, requested = set(registered), dict[str, str]()
         for patient in remaining[:MAX_PER_TICK]:
             key = patient_partition(dataset, patient)
-            if key not in registered:
+            if key not in known:
                 # The other sensor comes first; this one continues at its next tick.
                 reason = f"{key} is not a partition yet; waits for patient_partitions_sensor"
                 break
-            run_key = f"{key}:{now[patient]}:{transition['began']}"
-            requests.append(dg.RunRequest(run_key=run_key, partition_key=key, tags={DATASET_TAG: dataset}))
+            requested[key] = now[patient]
             transition["after"] = patient
-        if len(requests) == len(remaining):
+        if len(requested) == len(remaining):
             transition.update({"from": transition["to"], "after": ""})
-        if requests:
+        if requested:
+            groups = runs_of(list(requested), registered, batch_size())
+            requests = [_request(dataset, group, requested, transition["began"]) for group in groups]
             return dg.SensorResult(run_requests=requests, cursor=json.dumps(transitions))
     return dg.SensorResult(skip_reason=reason, cursor=json.dumps(transitions))
+
+
+def _request(
+    dataset: str, group: Sequence[str], fingerprints: Mapping[str, str], began: str
+) -> dg.RunRequest:
+    """One run for patients that are neighbours among the partitions. Its key names them with their fingerprints."""
+    named = content_version([[key, fingerprints[key]] for key in group])
+    run_key = f"{group[0]}+{len(group) - 1}:{named}:{began}"
+    return dg.RunRequest(run_key=run_key, tags={DATASET_TAG: dataset, **tags_of(group)})

@@ -16,7 +16,7 @@ from typing import Any
 
 import dagster as dg
 
-from chestgan_assets.tags import PARTITION_TAG
+from chestgan_assets.tags import partitions_in_words
 from chestgan_core.errors import ChestganError, SourceRefused
 from chestgan_core.local.webhook import ADDRESS, SECRET, Webhook
 
@@ -95,7 +95,7 @@ def _deliver(
 
 def _failure(instance: dg.DagsterInstance, record: dg.EventLogRecord) -> dict[str, Any]:
     run = instance.get_run_by_id(record.run_id)
-    partition = run.tags.get(PARTITION_TAG, "") if run else ""
+    partition = partitions_in_words(run.tags) if run else ""
     steps = instance.get_run_step_stats(record.run_id)
     failed = [step.step_key for step in steps if step.status and step.status.value == "FAILURE"]
     return {

@@ -2,7 +2,7 @@
 
 In: $CHESTGAN_BATCH and $CHESTGAN_EXECUTOR. Out: the policy of backfills, automation and sensors. What starts a run, a
 process or a pod, loads the pipeline and asks the database is paid once for so many patients; a run that dies repeats
-the patient in hand only, so the size hardly matters for failures. It matters for how evenly several runs share the work.
+the patient in hand only, so the size hardly matters for failures. It decides how evenly several runs share the work.
 """
 
 import os

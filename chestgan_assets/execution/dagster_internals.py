@@ -3,6 +3,7 @@
 Nothing else imports them; a test says so. Read and run against Dagster 1.13.27: look here first after an upgrade.
 """
 
+import re
 import sqlite3
 import time
 import uuid
@@ -65,9 +66,11 @@ __all__ = [
     "StepDependencyConfig",
     "StepHandler",
     "StepHandlerContext",
+    "erase_partition",
     "erase_runs",
     "held_slot",
     "is_backfill_in_progress",
+    "runs_of_partition",
     "submit_backfill",
     "version_tags",
 ]
@@ -198,6 +201,69 @@ def erase_runs(instance: dg.DagsterInstance, runs: Collection[str]) -> None:
         instance.compute_log_manager.delete_logs(prefix=[run])
     if runs and isinstance(storage, SqliteEventLogStorage):
         _vacuum([Path(storage.path_for_shard(name)) for name in (*runs, "index")])
+
+
+def runs_of_partition(instance: dg.DagsterInstance, partition: str) -> dict[str, bool]:
+    """Runs that made a partition, or were to make it -> whether it was their only one.
+
+    instance.fetch_materializations is public, and knows no run that failed.
+    """
+    from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+    from sqlalchemy import select
+
+    storage, events = instance.event_log_storage, SqlEventLogStorageTable.c
+    if not isinstance(storage, SqlEventLogStorage):
+        return {}
+    found: dict[str, bool] = {}
+    with storage.index_connection() as connection:
+        runs = select(events.run_id).where(events.partition == partition).distinct()
+        for (run,) in connection.execute(runs).all():
+            others = select(events.id).where(events.run_id == run, events.partition != partition).limit(1)
+            found[run] = connection.execute(others).first() is None
+    return found
+
+
+def erase_partition(instance: dg.DagsterInstance, run: str, partition: str, name: str) -> None:
+    """Delete what a run with other partitions says of this one: its events, its checks, and the logs of the run.
+
+    name: what other events may call it by; they get "withdrawn" in its place.
+    """
+    from dagster._core.storage.event_log.schema import (
+        AssetCheckExecutionsTable,
+        AssetEventTagsTable,
+        AssetKeyTable,
+        SqlEventLogStorageTable,
+    )
+    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+    from sqlalchemy import select
+
+    storage, events, assets = instance.event_log_storage, SqlEventLogStorageTable.c, AssetKeyTable.c
+    assert isinstance(storage, SqlEventLogStorage)  # noqa: S101 runs_of_partition found the run in it
+    named = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w.-])")
+    with storage.index_connection() as connection:
+        checks = AssetCheckExecutionsTable
+        connection.execute(checks.delete().where(checks.c.run_id == run, checks.c.partition == partition))
+        gone = select(events.id).where(events.run_id == run, events.partition == partition)
+        connection.execute(AssetEventTagsTable.delete().where(AssetEventTagsTable.c.event_id.in_(gone)))
+        shown = AssetKeyTable.update().where(assets.last_run_id == run)
+        connection.execute(shown.values(cached_status_data=None))
+        last = shown.where(assets.last_materialization.contains(name, autoescape=True))
+        connection.execute(last.values(last_materialization=None))
+    for opened in (storage.run_connection(run), storage.index_connection()):
+        with opened as connection:
+            table = SqlEventLogStorageTable
+            connection.execute(table.delete().where(events.run_id == run, events.partition == partition))
+            texts = select(events.id, events.event).where(
+                events.run_id == run, events.event.contains(name, autoescape=True)
+            )
+            for number, text in connection.execute(texts).all():
+                changed = table.update().where(events.id == number)
+                connection.execute(changed.values(event=named.sub("withdrawn", text)))
+    instance.compute_log_manager.delete_logs(prefix=[run])
+    if isinstance(storage, SqliteEventLogStorage):
+        _vacuum([Path(storage.path_for_shard(one)) for one in (run, "index")])
 
 
 def _vacuum(files: Sequence[Path]) -> None:

@@ -9,7 +9,7 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
-from chestgan_assets.tags import PARTITION_TAG
+from chestgan_assets.tags import partitions_in_words
 from chestgan_core.local.log_lines import JsonLines, configure_logging
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class DagsterLines(logging.Handler):
         values = {
             "run": meta["run_id"],
             "step": step,
-            "partition": meta["job_tags"].get(PARTITION_TAG),
+            "partition": partitions_in_words(meta["job_tags"]),
         }
         context = {name: value for name, value in values.items() if value}
         if kind in ("LOGS_CAPTURED", "STEP_START"):

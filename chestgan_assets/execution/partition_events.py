@@ -88,6 +88,12 @@ class PartitionEvents:
             else None,
         )
 
+    def end(self) -> Iterator[dg.Output[None]]:
+        """What a step yields last: Dagster misses an output of each check, and would say so in the log."""
+        for name, spec in self._context.assets_def.check_specs_by_output_name.items():
+            if spec.key in self._context.selected_asset_check_keys:
+                yield dg.Output(None, output_name=name)
+
     def failed(self, asset: str, partition: str, error: Described) -> Iterator[Event]:
         """Why there is none of this partition, on the page of the partition."""
         yield dg.AssetObservation(
@@ -107,14 +113,7 @@ class PartitionEvents:
 
     def failure(self, asset: str, partition: str, since: float) -> str:
         """Why an earlier attempt could not make a partition, where another one cannot either; else ""."""
-        wanted = dg.AssetRecordsFilter(
-            dg.AssetKey(asset), asset_partitions=[partition], after_timestamp=since
-        )
-        for record in self._instance.fetch_observations(wanted, limit=1).records:
-            metadata = record.asset_event.metadata if record.asset_event else {}
-            if FAILED in metadata and metadata[PERMANENT].value:
-                return str(metadata[FAILED].value)
-        return ""
+        return last_failure(self._instance, dg.AssetKey(asset), partition, since, permanent=True)
 
     def _version(self, parent: dg.AssetKey, partition: str) -> tuple[str, int | None]:
         """Data version and storage id of the newest materialization of an input."""
@@ -124,6 +123,26 @@ class PartitionEvents:
             records = self._instance.fetch_materializations(parent, limit=1).records
             self._unpartitioned[parent] = _version_of(records[0] if records else None)
         return self._unpartitioned[parent]
+
+
+def last_failure(
+    instance: dg.DagsterInstance,
+    asset: dg.AssetKey,
+    partition: str,
+    since: float | None = None,
+    permanent: bool = False,
+) -> str:
+    """Why a partition could not be made the last time that this was tried; "" where nothing says so.
+
+    since: seconds since 1970, of attempts after it only. permanent: only where another attempt cannot help.
+    """
+    wanted = dg.AssetRecordsFilter(asset, asset_partitions=[partition], after_timestamp=since)
+    for record in instance.fetch_observations(wanted, limit=1).records:
+        event = record.event_log_entry.asset_observation
+        metadata = event.metadata if event else {}
+        if FAILED in metadata and (metadata[PERMANENT].value or not permanent):
+            return str(metadata[FAILED].value)
+    return ""
 
 
 def _version_of(record: dg.EventLogRecord | None) -> tuple[str, int | None]:

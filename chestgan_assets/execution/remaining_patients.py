@@ -28,7 +28,9 @@ class RemainingPatients:
         run = self.context.run
         retried = int(run.tags.get(RETRY_TAG, 0))
         # A person who executes a run again wants all of it again, unless they asked for what failed.
-        while (before := run.get_parent_run_id()) and not run.tags.keys().isdisjoint((RETRY_TAG, *RESUMED_TAGS)):
+        while (before := run.get_parent_run_id()) and not run.tags.keys().isdisjoint(
+            (RETRY_TAG, *RESUMED_TAGS)
+        ):
             parent = self.context.instance.get_run_by_id(before)
             if parent is None:
                 break

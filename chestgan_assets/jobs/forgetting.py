@@ -1,8 +1,8 @@
 """A job that forgets a patient: in the store as `chestgan forget --apply` does, and in Dagster's own history.
 
 Input: the configuration of the job, from the launchpad. Output: the record of the withdrawal as metadata of the run;
-the partition of the patient and the runs whose events show slices or name the series are gone. retraining_sensor
-requests the training without the patient.
+the partition of the patient is gone, and so are the runs whose events show slices or name the series; runs that made
+other patients too lose the events of this one. retraining_sensor requests the training without the patient.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,12 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 from pydantic import Field
 
-from chestgan_assets.execution.dagster_internals import erase_runs, is_backfill_in_progress
+from chestgan_assets.execution.dagster_internals import (
+    erase_partition,
+    erase_runs,
+    is_backfill_in_progress,
+    runs_of_partition,
+)
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.metadata import URI, table
 from chestgan_assets.partitions import PATIENT_PARTITIONS
@@ -63,9 +68,15 @@ def forget_patient_op(
         if tombstone_of(opened, dataset.name, patient) is None:
             require_known(opened, dataset, patient, find_traces(opened, dataset.name, patient, machine.home))
         done = forget_patient(opened, dataset, patient, machine.home, "forget_patient_job", config.by)
-    runs = sorted({*_runs_of(context.instance, key), *_runs_showing(context.instance, opened)})
-    finished, unfinished = _by_state(context.instance, [run for run in runs if run != context.run_id])
-    erase_runs(context.instance, finished)
+    own = runs_of_partition(context.instance, key)
+    alone = {run for run, only in own.items() if only}
+    alone.update(_runs_of(context.instance, key), _runs_showing(context.instance, opened))
+    runs = sorted({*own, *alone} - {context.run_id})
+    finished, unfinished = _by_state(context.instance, runs)
+    erase_runs(context.instance, [run for run in finished if run in alone])
+    for run in finished:
+        if run not in alone:  # the other patients of this run keep their events
+            erase_partition(context.instance, run, key, patient)
     kept = not unfinished and not is_backfill_in_progress(context.instance, PATIENT_ASSETS)
     if kept:
         context.instance.delete_dynamic_partition(PATIENT_PARTITIONS, key)
@@ -103,9 +114,6 @@ def _runs_of(instance: dg.DagsterInstance, key: str) -> Iterator[str]:
     """Runs that were for the patient alone, whatever became of them."""
     for record in instance.get_run_records(dg.RunsFilter(tags={PARTITION_TAG: key})):
         yield record.dagster_run.run_id
-    for asset in PATIENT_ASSETS:
-        found = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[key])
-        yield from (run for run, _ in _materializations(instance, found))
 
 
 def _runs_showing(instance: dg.DagsterInstance, store: Store) -> Iterator[str]:

@@ -103,14 +103,21 @@ def materialize_chain(store: Store, dataset: str, experiment: str) -> None:
     failure.
     """
     from chestgan_assets.definitions import defs
-    from chestgan_assets.partitions import ANNOTATED
+    from chestgan_assets.execution.batch_size import batch_size, runs_of, tags_of
+    from chestgan_assets.partitions import ANNOTATED, PATIENT_PARTITIONS
+    from chestgan_assets.tags import PARTITION_TAG, partitions_in_words
 
     with dg.DagsterInstance.get() as instance:
 
-        def run(job: str, partition: str) -> None:
-            _log.info("\n== %s %s", job, partition, extra=LINES)
+        def run(job: str, *partitions: str) -> None:
+            tags = tags_of(partitions)
+            _log.info("\n== %s %s", job, partitions_in_words(tags), extra=LINES)
             result = defs.resolve_job_def(job).execute_in_process(
-                partition_key=partition, instance=instance, run_config=QUIET, raise_on_error=False
+                partition_key=tags.get(PARTITION_TAG),
+                tags=dict(tags),
+                instance=instance,
+                run_config=QUIET,
+                raise_on_error=False,
             )
             if not result.success:
                 if _interrupted(result):
@@ -121,14 +128,16 @@ def materialize_chain(store: Store, dataset: str, experiment: str) -> None:
         # Not all registered partitions: some may be of a folder that was used before.
         listed = read_catalog(store, dataset).patients
         register_all(instance, dataset, listed)
-        for patient in listed:
+        wanted = [patient_partition(dataset, patient) for patient in listed]
+        registered = instance.get_dynamic_partitions(PATIENT_PARTITIONS)
+        for group in runs_of(wanted, registered, batch_size()):
             try:
-                run("patient_slices_job", patient_partition(dataset, patient))
+                run("patient_slices_job", *group)
             except DemoFailed as error:
                 # As in a backfill: a patient without usable slices does not stop the others, a store that is down does.
                 if error.transient:
                     raise
-                _log.warning("continues without this patient: %s", error)
+                _log.warning("continues without them: %s", error)
         if dataset in ANNOTATED:
             run("tumour_annotations_job", dataset)
         run("training_set_job", dataset)

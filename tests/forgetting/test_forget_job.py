@@ -7,15 +7,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from chestgan_assets.assets.acquisition import raw_dicom, series_catalog
-from chestgan_assets.assets.slices import slice_tensors, training_set
+from chestgan_assets.assets.acquisition import series_catalog
+from chestgan_assets.assets.patient_results import RAW, SLICES
+from chestgan_assets.assets.patients import patient_slices
+from chestgan_assets.assets.slices import training_set
 from chestgan_assets.automation import retraining as retraining_module
 from chestgan_assets.automation.patient_partitions import patient_partitions_sensor
 from chestgan_assets.automation.retraining import retraining_sensor
 from chestgan_assets.jobs.forgetting import forget_patient_job
 from chestgan_assets.partitions import PATIENT_PARTITIONS
 from chestgan_assets.resources import MachineResource, StoreResource
-from chestgan_assets.tags import REQUEST_KEY_TAG
+from chestgan_assets.tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_KEY_TAG
 from chestgan_core.config.dataset import dataset_named, patient_partition
 from chestgan_core.forgetting.forget import forget_patient
 from chestgan_core.slices.training_set import build_training_set
@@ -40,9 +42,20 @@ def instance(
         yield made
 
 
-def materialize(instance: dg.DagsterInstance, store: Store, asset: dg.AssetsDefinition, key: str) -> None:
-    resources = {"store": StoreResource(uri=store.uri()), "machine": MachineResource()}
-    assert dg.materialize([asset], partition_key=key, instance=instance, resources=resources).success
+def materialize(
+    instance: dg.DagsterInstance, store: Store, asset: dg.AssetsDefinition, key: str, *only: str, **tags: str
+) -> str:
+    """One run of an asset, or of some that are made together; returns its id."""
+    result = dg.materialize(
+        [asset],
+        partition_key=key or None,
+        instance=instance,
+        resources={"store": StoreResource(uri=store.uri()), "machine": MachineResource()},
+        selection=list(only) or None,
+        tags=tags,
+    )
+    assert result.success
+    return result.run_id
 
 
 def run_job(instance: dg.DagsterInstance, store: Store, **config: str) -> dg.ExecuteInProcessResult:
@@ -75,9 +88,9 @@ def test_the_history_of_dagster_forgets_the_pictures_of_the_patient_too(
 ) -> None:
     other = patient_partition("folder", chain.held_out)
     key = patient_partition("folder", chain.trained)
-    materialize(instance, store, slice_tensors, other)
-    materialize(instance, store, raw_dicom, key)
-    materialize(instance, store, slice_tensors, key)  # the last one of the asset
+    materialize(instance, store, patient_slices, other, SLICES)
+    materialize(instance, store, patient_slices, key, RAW)
+    materialize(instance, store, patient_slices, key, SLICES)  # the last one of the asset
     materialize(instance, store, series_catalog, "folder")
     materialize(instance, store, training_set, "folder")
     own = [*pictures(instance, "slice_tensors", key), *pictures(instance, "training_set", "folder")]
@@ -103,6 +116,37 @@ def test_the_history_of_dagster_forgets_the_pictures_of_the_patient_too(
     }
     assert said["complete"] is True
     assert said["deleted runs"] == 4
+
+
+def test_of_a_run_with_several_patients_the_others_keep_their_events(
+    instance: dg.DagsterInstance, store: Store, chain: Chain, tmp_path: Path
+) -> None:
+    keys = instance.get_dynamic_partitions(PATIENT_PARTITIONS)
+    key = patient_partition("folder", chain.trained)
+    run = materialize(
+        instance, store, patient_slices, "", **{RANGE_START_TAG: keys[0], RANGE_END_TAG: keys[-1]}
+    )
+    own = pictures(instance, "slice_tensors", key)
+    of_others = [piece for one in keys if one != key for piece in pictures(instance, "slice_tensors", one)]
+    folder = tmp_path / "dagster"
+    assert len(of_others) >= 2
+    # What a log says of several patients at once.
+    instance.report_engine_event(
+        f"patients {keys[0]}, {key} and {chain.trained}x", run_id=run, job_name="job"
+    )
+
+    assert run_job(instance, store, patient=key, confirm=key, by="A. Operator").success
+    assert files_with(folder, own) == []
+    for piece in of_others:
+        assert files_with(folder, [piece])
+    assert instance.get_run_by_id(run) is not None
+    left = [one for one in keys if one != key]
+    assert instance.get_materialized_partitions(dg.AssetKey(SLICES)) == set(left)
+    assert not instance.fetch_materializations(
+        dg.AssetRecordsFilter(dg.AssetKey(RAW), asset_partitions=[key]), limit=1
+    ).records
+    said = [entry.user_message for entry in instance.all_logs(run)]
+    assert f"patients {keys[0]}, folder:withdrawn and {chain.trained}x" in said
 
 
 def test_without_the_confirmation_nothing_happens(

@@ -16,10 +16,10 @@ from chestgan_assets.automation import new_series as new_series_module
 from chestgan_assets.automation import patient_partitions as patient_partitions_module
 from chestgan_assets.automation.health_checks import no_failed_partitions
 from chestgan_assets.automation.new_series import changed_patients, new_series_sensor
-from chestgan_assets.execution.partition_runs import failed_partitions
 from chestgan_assets.automation.patient_partitions import PATIENT_ASSETS, changes, patient_partitions_sensor
 from chestgan_assets.definitions import defs
 from chestgan_assets.execution.dagster_internals import submit_backfill
+from chestgan_assets.execution.partition_runs import failed_partitions
 from chestgan_assets.jobs.backfills import ASSETS, BackfillConfig, backfill_patients_job, selected_patients
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_core.sources.catalog.stored_catalog import catalog_series
@@ -349,7 +349,11 @@ def test_a_patient_whose_archive_failed_is_counted_once(listed: Listed) -> None:
     assert not checked.passed
     assert checked.metadata["failed patients"].value == 1
     (row,) = checked.metadata["first 50 failed patients"].value.records
-    assert row.data == {"patient": "phantom:PH-A0001", "failed asset": "raw_dicom"}
+    assert row.data == {
+        "patient": "phantom:PH-A0001",
+        "failed asset": "raw_dicom",
+        "why": "catalog of phantom: is not in the store; materialize series_catalog first",
+    }
 
 
 FAILING = [dg.DagsterEventType.RUN_START, dg.DagsterEventType.RUN_FAILURE]
