@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FILES = "/files/"
 CAUSES = 20  # rows of a table of causes: a delivery may be wrong in a thousand ways
 PICTURE_LIMIT = 120_000  # bytes; the event log is a database, and keeps every materialization
+PATIENT_PICTURE_LIMIT = 24_000  # there may be tens of thousands of patients
 PICTURE_WIDTH = 1240  # pixels; what the UI's dialog shows without scrolling
 
 # The names by which the UI knows where data is and what it holds.
@@ -42,11 +43,13 @@ Cell = str | int | float | bool | None
 _TYPES = {str: "string", int: "int", float: "float", bool: "bool", list[str]: "list[string]"}
 
 
-def picture(png: bytes, title: str) -> dg.MarkdownMetadataValue:
-    """A picture, which the UI shows after a click, with its title below it; scaled down where it is too large."""
+def picture(png: bytes, title: str, limit: int = PICTURE_LIMIT) -> dg.MarkdownMetadataValue:
+    """A picture, which the UI shows after a click, with its title below it; scaled down where it has more bytes than the
+    limit.
+    """
     from chestgan_core.imaging.pictures import thumbnail
 
-    data, mime = thumbnail(png, PICTURE_LIMIT, PICTURE_WIDTH)
+    data, mime = thumbnail(png, limit, PICTURE_WIDTH)
     shown = markdown(title)
     return dg.MetadataValue.md(f"![{shown}](data:{mime};base64,{base64.b64encode(data).decode()})\n\n{shown}")
 

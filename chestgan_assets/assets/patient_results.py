@@ -12,6 +12,7 @@ import dagster as dg
 from chestgan_assets.execution.usage import Usage
 from chestgan_assets.metadata import (
     COLUMNS,
+    PATIENT_PICTURE_LIMIT,
     ROW_COUNT,
     SIZE,
     URI,
@@ -105,7 +106,9 @@ def slices_result(slices: "PatientSlices", usage: Usage) -> dg.MaterializeResult
             ROW_COUNT: report.kept,
             COLUMNS: columns_of_rows(SliceRow, MEANINGS),
             SIZE: slices.bytes,
-            "preview": picture(slices.preview_png, "slices from feet to head, lung window"),
+            "preview": picture(
+                slices.preview_png, "slices from feet to head, lung window", PATIENT_PICTURE_LIMIT
+            ),
             **_doubtful(slices),
             "slices": report.kept,
             "doubtful slices": f"{report.doubtful_kept} used, {report.doubtful_left_out} left out",
@@ -140,7 +143,8 @@ def slices_result(slices: "PatientSlices", usage: Usage) -> dg.MaterializeResult
 def _doubtful(slices: "PatientSlices") -> Mapping[str, Any]:
     if not slices.doubtful_png:
         return {}
-    return {"slices to check": picture(slices.doubtful_png, "slices near the ends of the lungs")}
+    title = "slices near the ends of the lungs"
+    return {"slices to check": picture(slices.doubtful_png, title, PATIENT_PICTURE_LIMIT)}
 
 
 def _audited(findings: Sequence["Finding"], files: int) -> str:

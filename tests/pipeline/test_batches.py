@@ -1,7 +1,7 @@
 """Many patients in one run: each with its own materialization, checks, version and failure."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +12,18 @@ from dagster._core.event_api import PartitionKeyFilter
 from chestgan_assets.assets.patient_results import CHECKS, RAW, SLICES
 from chestgan_assets.assets.patients import patient_slices
 from chestgan_assets.execution import batch_progress
+from chestgan_assets.execution.dagster_internals import held_slot
 from chestgan_assets.execution.partition_runs import failed_partitions
 from chestgan_assets.metadata import MADE_BY, URI
-from chestgan_assets.partitions import PATIENT_PARTITIONS
+from chestgan_assets.partitions import PATIENT_PARTITIONS, patients
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import RANGE_END_TAG, RANGE_START_TAG, RETRY_TAG
 from chestgan_core.config.dataset import dataset_named, patient_partition
 from chestgan_core.errors import SourceUnreachable, StoreUnreachable
 from chestgan_core.forgetting.forget import forget_patient
+from chestgan_core.local.cancellation import Cancelled
 from chestgan_core.slices import patient_batch
+from chestgan_core.slices.patient_slices import normalize_patient
 from chestgan_core.sources.catalog.stored_catalog import catalog_series
 from chestgan_core.sources.phantom.patients import write_phantoms
 from chestgan_core.store import keys
@@ -43,7 +46,11 @@ class Cohort:
     partitions: list[str]
 
     def run(
-        self, first: int = 0, last: int = PATIENTS - 1, assets: tuple[str, ...] = (), **tags: str
+        self,
+        first: int = 0,
+        last: int = PATIENTS - 1,
+        assets: Sequence[str] = (),
+        tags: Mapping[str, str] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """One run for a range of the partitions."""
         ends = {RANGE_START_TAG: self.partitions[first], RANGE_END_TAG: self.partitions[last]}
@@ -52,7 +59,7 @@ class Cohort:
             instance=self.instance,
             resources={"store": StoreResource(uri=self.store.uri()), "machine": MachineResource()},
             selection=list(assets) or None,
-            tags={**ends, **tags},
+            tags={**ends, **(tags or {})},
             raise_on_error=False,
         )
 
@@ -64,12 +71,12 @@ class Cohort:
 
     def die_at(self, at: int, monkeypatch: pytest.MonkeyPatch) -> None:
         """A run ends when it is at this patient, as when its process is ended."""
-        normalize = patient_batch.normalize_patient
+        normalize = patient_batch.__dict__["normalize_patient"]
 
         def die(store: Store, dataset: str, patient: str, *args: object, **options: object) -> object:
             if patient_partition(dataset, patient) == self.partitions[at]:
                 raise KeyboardInterrupt
-            return normalize(store, dataset, patient, *args, **options)  # type: ignore[arg-type]
+            return normalize(store, dataset, patient, *args, **options)
 
         monkeypatch.setattr(patient_batch, "normalize_patient", die)
 
@@ -85,9 +92,7 @@ class Cohort:
 
     def states(self, asset: str) -> dict[str, set[str]]:
         """What the UI counts: materialized and failed partitions."""
-        status = self.instance.get_status_by_partition(
-            dg.AssetKey(asset), self.partitions, patient_slices.partitions_def
-        )
+        status = self.instance.get_status_by_partition(dg.AssetKey(asset), self.partitions, patients)
         found: dict[str, set[str]] = {}
         for partition, state in (status or {}).items():
             found.setdefault(state.value if state else "MISSING", set()).add(partition)
@@ -193,7 +198,7 @@ def test_a_retry_of_the_daemon_takes_the_failed_ones_alone(
     assert not died.success
     assert tried == cohort.partitions[:3]
     worked = listen(monkeypatch)
-    again = cohort.run(**cohort.retry_of(died))
+    again = cohort.run(tags=cohort.retry_of(died))
     assert again.success
     # It was at the third when it died: that one comes last.
     assert worked == [cohort.partitions[3], cohort.partitions[4], cohort.partitions[2]]
@@ -210,12 +215,12 @@ def test_a_retry_of_the_daemon_takes_the_failed_ones_alone(
 def test_patients_that_kill_their_process_do_not_keep_the_others_from_being_made(
     cohort: Cohort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = []
+    runs: list[dg.ExecuteInProcessResult] = []
     for _ in range(4):  # the first attempt, and three retries
         with monkeypatch.context() as patch:
             cohort.die_at(0, patch)
             cohort.die_at(3, patch)
-            runs.append(cohort.run(**(cohort.retry_of(runs[-1]) if runs else {})))
+            runs.append(cohort.run(tags=cohort.retry_of(runs[-1]) if runs else None))
     assert not any(run.success for run in runs)
     killers = {cohort.partitions[0], cohort.partitions[3]}
     assert cohort.states(SLICES) == {"MATERIALIZED": set(cohort.partitions) - killers, "FAILED": killers}
@@ -229,7 +234,7 @@ def test_a_retry_does_not_try_again_what_cannot_succeed(
         cohort.die_at(3, patch)
         died = cohort.run()
     worked = listen(monkeypatch)
-    again = cohort.run(**cohort.retry_of(died))
+    again = cohort.run(tags=cohort.retry_of(died))
     assert not again.success
     assert worked == [cohort.partitions[4], cohort.partitions[3]]
     assert f"1 of 5 patients failed: {lost}: " in failure(again)
@@ -240,7 +245,9 @@ def test_a_person_who_runs_it_again_gets_all_of_it_again(
 ) -> None:
     first = cohort.run()
     worked = listen(monkeypatch)
-    assert cohort.run(**{"dagster/parent_run_id": first.run_id, "dagster/root_run_id": first.run_id}).success
+    assert cohort.run(
+        tags={"dagster/parent_run_id": first.run_id, "dagster/root_run_id": first.run_id}
+    ).success
     assert worked == cohort.partitions
 
 
@@ -248,7 +255,7 @@ def test_a_silent_store_ends_the_attempt_and_the_next_one_goes_on(
     cohort: Cohort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     silent = iter([False, True, *[False] * 20])
-    normalize = patient_batch.normalize_patient
+    normalize = normalize_patient
 
     def sometimes(store: Store, *args: object, **options: object) -> object:
         if next(silent):
@@ -298,13 +305,13 @@ def test_the_second_of_two_backfills_finds_done_what_the_first_has_made(
     """While the first is at its third patient, the second makes the others from the other end."""
     worked = listen(monkeypatch)
     inner: list[dg.ExecuteInProcessResult] = []
-    normalize = patient_batch.normalize_patient
+    normalize = patient_batch.__dict__["normalize_patient"]
 
     def meanwhile(store: Store, dataset: str, patient: str, *args: object, **options: object) -> object:
         if patient_partition(dataset, patient) == cohort.partitions[2] and not inner:
             inner.append(None)  # type: ignore[arg-type]
             inner[0] = cohort.run(1, 4)
-        return normalize(store, dataset, patient, *args, **options)  # type: ignore[arg-type]
+        return normalize(store, dataset, patient, *args, **options)
 
     monkeypatch.setattr(patient_batch, "normalize_patient", meanwhile)
     outer = cohort.run()
@@ -343,7 +350,7 @@ def test_a_single_patient_fails_with_its_own_sentence_alone(cohort: Cohort) -> N
 
 def test_no_more_than_two_patients_are_on_the_disk(cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
     counts = []
-    normalize = patient_batch.normalize_patient
+    normalize = normalize_patient
 
     def counted(*args: object, **options: object) -> object:
         counts.append(len({path.parts[-3] for path in (cohort.home / "scratch").rglob("*.zip")}))
@@ -368,13 +375,35 @@ def test_the_log_tells_how_far_a_run_is(cohort: Cohort, monkeypatch: pytest.Monk
     assert "left" not in lines[-1]
 
 
-def test_a_slot_of_the_download_pool_is_held_while_files_are_fetched_and_only_then(cohort: Cohort) -> None:
-    """The folder is local: it needs no slot. A pool without a free slot does not stop patients that are archived."""
-    storage = cohort.instance.event_log_storage
+def test_a_download_waits_for_a_slot_of_its_pool(cohort: Cohort) -> None:
+    storage, run = cohort.instance.event_log_storage, dg.DagsterRun("patient_slices_job")
     storage.set_concurrency_slots("download", 1)
-    claimed = storage.claim_concurrency_slot("download", "other-run", "step")
-    assert claimed.is_claimed
-    assert cohort.run(0, 0).success
+    assert storage.claim_concurrency_slot("download", "another-run", "step").is_claimed
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            storage.free_concurrency_slots_for_run("another-run")
+
+    with held_slot(cohort.instance, run, "download", "step[0]", wait):
+        taken = storage.get_concurrency_info("download")
+        assert (taken.active_slot_count, taken.active_run_ids) == (1, {run.run_id})
+    assert len(waits) >= 3
+    assert storage.get_concurrency_info("download").active_slot_count == 0
+
+
+def test_a_wait_for_a_slot_that_is_called_off_leaves_nothing_behind(cohort: Cohort) -> None:
+    storage, run = cohort.instance.event_log_storage, dg.DagsterRun("patient_slices_job")
+    storage.set_concurrency_slots("download", 1)
+    assert storage.claim_concurrency_slot("download", "another-run", "step").is_claimed
+
+    def called_off(seconds: float) -> None:
+        raise Cancelled
+
+    with pytest.raises(Cancelled), held_slot(cohort.instance, run, "download", "step[0]", called_off):
+        pass
+    assert storage.get_concurrency_info("download").pending_step_count == 0
 
 
 def failure(result: dg.ExecuteInProcessResult) -> str:
@@ -385,11 +414,11 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
 
 def listen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The patients that are normalized from now on, in order."""
-    normalize, worked = patient_batch.normalize_patient, list[str]()
+    normalize, worked = patient_batch.__dict__["normalize_patient"], list[str]()
 
     def heard(store: Store, dataset: str, patient: str, *args: object, **options: object) -> object:
         worked.append(patient_partition(dataset, patient))
-        return normalize(store, dataset, patient, *args, **options)  # type: ignore[arg-type]
+        return normalize(store, dataset, patient, *args, **options)
 
     monkeypatch.setattr(patient_batch, "normalize_patient", heard)
     return worked
