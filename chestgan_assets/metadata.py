@@ -44,9 +44,7 @@ _TYPES = {str: "string", int: "int", float: "float", bool: "bool", list[str]: "l
 
 
 def picture(png: bytes, title: str, limit: int = PICTURE_LIMIT) -> dg.MarkdownMetadataValue:
-    """A picture, which the UI shows after a click, with its title below it; scaled down where it has more bytes than the
-    limit.
-    """
+    """A picture, which the UI shows after a click, with its title below it; scaled down to the limit, in bytes."""
     from chestgan_core.imaging.pictures import thumbnail
 
     data, mime = thumbnail(png, limit, PICTURE_WIDTH)

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from chestgan_core.config.dataset import parse_patient_partition
+from chestgan_core.config.dataset import dataset_named, parse_patient_partition
 from chestgan_core.local.cancellation import cancelled_by, require_wanted
 from chestgan_core.local.scratch import scratch_folder
 from chestgan_core.slices.patient_slices import PatientSlices, normalize_patient
@@ -29,6 +29,7 @@ from chestgan_core.sources.archive.raw_archive import (
 )
 from chestgan_core.sources.catalog.stored_catalog import read_catalog
 from chestgan_core.sources.series_rows import Catalog
+from chestgan_core.sources.source import Source, open_source
 from chestgan_core.store.objects import Traffic
 from chestgan_core.store.store import Store
 
@@ -103,7 +104,7 @@ class PatientBatch:
         self._archiving, self._normalizing, self._downloading = archiving, normalizing, downloading
         self._next = dict(zip(self.patients, self.patients[1:], strict=False))
         self._ahead: dict[str, Future[_Prepared]] = {}
-        self._catalogs: dict[str, Catalog] = {}
+        self._sources: dict[str, tuple[Catalog, Source]] = {}
         self._called_off = threading.Event()
         self._stack = ExitStack()
 
@@ -164,12 +165,14 @@ class PatientBatch:
                 require_wanted()
                 dataset, name = parse_patient_partition(patient)
                 if self._archiving:
+                    catalog, source = self._opened(dataset)
                     archive = archive_patient(
                         store,
                         dataset,
                         name,
                         self._home,
-                        catalog=self._catalog(dataset),
+                        catalog=catalog,
+                        source=source,
                         keep=prepared.folder if self._normalizing else None,
                         downloading=lambda: self._downloading(patient),
                     )
@@ -185,9 +188,10 @@ class PatientBatch:
         """The store, with a count of its own of the bytes that are moved."""
         return replace(self._store, traffic=Traffic())
 
-    def _catalog(self, dataset: str) -> Catalog:
-        if dataset not in self._catalogs:
+    def _opened(self, dataset: str) -> tuple[Catalog, Source]:
+        if dataset not in self._sources:
             split = [parse_patient_partition(patient) for patient in self.patients]
             names = {name for of, name in split if of == dataset}
-            self._catalogs[dataset] = read_catalog(self._store, dataset, patients=names)
-        return self._catalogs[dataset]
+            catalog = read_catalog(self._store, dataset, patients=names)
+            self._sources[dataset] = catalog, open_source(dataset_named(dataset), self._home)
+        return self._sources[dataset]

@@ -116,6 +116,7 @@ def archive_patient(
     home: Path,
     *,
     catalog: Catalog | None = None,
+    source: Source | None = None,
     keep: Path | None = None,
     downloading: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> RawArchive:
@@ -130,6 +131,7 @@ def archive_patient(
         patient: The name in the catalog.
         home: The local folder, for files on their way.
         catalog: The rows of the patient, where the caller has them; by default read from the newest catalog.
+        source: That of the dataset, where the caller has opened it: a folder is walked through once only.
         keep: A folder that gets the zips that were fetched, where `fetch_archive` finds them.
         downloading: Entered while series are fetched from a server, and only then.
 
@@ -148,7 +150,7 @@ def archive_patient(
         if catalog is None:
             catalog = read_catalog(store, dataset.name, patients={patient})
         with scratch_folder(home) as scratch:
-            work = _Work(store, dataset, open_source(dataset, home), home, scratch, keep)
+            work = _Work(store, dataset, source or open_source(dataset, home), home, scratch, keep)
             return _archive(work, patient, catalog, downloading)
 
 
