@@ -56,8 +56,8 @@ def main() -> int:
 
 def _measure(dev: Dev, patients: int) -> None:
     print(f"| {patients:,} patients | seconds |\n|---|---|", flush=True)
-    _row("catalog, as a run", lambda: dev.finish(dev.launch("series_catalog_job", "listed")))
-    _row("until the sensor has registered all", lambda: dev.await_patients("listed", patients, 1200))
+    timed("catalog, as a run", lambda: dev.finish(dev.launch("series_catalog_job", "listed")))
+    timed("until the sensor has registered all", lambda: dev.await_patients("listed", patients, 1200))
     time.sleep(20)  # the tick that finds nothing to do any more
     for tick in reversed(dev.ticks("patient_partitions_sensor")):
         if "registered" in (tick["skipReason"] or ""):
@@ -68,22 +68,26 @@ def _measure(dev: Dev, patients: int) -> None:
     last = dev.ticks("patient_partitions_sensor")[0]
     print(f"| a tick with nothing to do | {last['endTimestamp'] - last['timestamp']:.1f} |", flush=True)
     for name, query in QUERIES.items():
-        _row(name, lambda query=query: dev.ask(query))  # type: ignore[misc]
+        timed(name, lambda query=query: dev.ask(query))  # type: ignore[misc]
     keys = dev.patients()
     backfill = str(
-        _row("request a backfill of all", lambda: dev.backfill(keys, "raw_dicom", "slice_tensors"))
+        timed("request a backfill of all", lambda: dev.backfill(keys, "raw_dicom", "slice_tensors"))
     )
-    _row("until its first run is queued", lambda: dev.await_run({"dagster/backfill": backfill}, 1200))
-    _row("UI: page of the backfill", lambda: dev.backfill_status(backfill))
+    timed("until its first run is queued", lambda: dev.await_run({"dagster/backfill": backfill}, 1200))
+    timed("UI: page of the backfill", lambda: dev.backfill_status(backfill))
     for name, query in QUERIES.items():
-        _row(f"{name}, during the backfill", lambda query=query: dev.ask(query))  # type: ignore[misc]
+        timed(f"{name}, during the backfill", lambda query=query: dev.ask(query))  # type: ignore[misc]
     dev.ask("mutation($id: String!) { cancelPartitionBackfill(backfillId: $id) { __typename } }", id=backfill)
     for tick in dev.ticks("slice_tensors_automation_sensor")[:1]:
         print(
             f"| a tick of slice_tensors_automation_sensor | {tick['endTimestamp'] - tick['timestamp']:.1f} |"
         )
-    memory = sum(_rss(child) for child in psutil.Process(dev.process.pid).children(recursive=True))
-    print(f"| all processes together, GiB | {memory / 2**30:.2f} |", flush=True)
+    print(f"| all processes together, GiB | {rss_of(dev) / 2**30:.2f} |", flush=True)
+
+
+def rss_of(dev: Dev) -> int:
+    """Resident bytes of all processes of `make dev`."""
+    return sum(_rss(child) for child in psutil.Process(dev.process.pid).children(recursive=True))
 
 
 def _rss(process: psutil.Process) -> int:
@@ -93,7 +97,8 @@ def _rss(process: psutil.Process) -> int:
         return 0
 
 
-def _row(name: str, work: Callable[[], Any]) -> Any:
+def timed(name: str, work: Callable[[], Any]) -> Any:
+    """Do it, and print a row with its seconds; returns what it returned."""
     started = time.monotonic()
     result = work()
     print(f"| {name} | {time.monotonic() - started:.1f} |", flush=True)

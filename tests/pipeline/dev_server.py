@@ -218,6 +218,19 @@ class Web:
         )["assetNodes"][0]["assetPartitionStatuses"]
         return {name.removesuffix("Partitions"): list(keys) for name, keys in data.items()}
 
+    def made(self, asset: str) -> list[str]:
+        """The partition of each materialization, but for those of what another run had made."""
+        data = self.ask(
+            """query($key: [AssetKeyInput!]) { assetNodes(assetKeys: $key) {
+                 assetMaterializations(limit: 1000) { partition metadataEntries { label } } } }""",
+            key=[{"path": [asset]}],
+        )["assetNodes"][0]["assetMaterializations"]
+        return [
+            one["partition"]
+            for one in data
+            if all(entry["label"] != "made by run" for entry in one["metadataEntries"])
+        ]
+
     def materialization(self, asset: str) -> dict[str, Any]:
         """Metadata of the newest materialization of an asset: label -> value, of a table its rows."""
         data = self.ask(

@@ -23,8 +23,8 @@ from tests.standins.idc import publish
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-# Enough that some are complete, two in work and some not begun when the power goes: each is a process of seconds.
-PATIENTS = 6
+# Enough that some are complete, two in work and some not begun when the power goes.
+PATIENTS, BATCH = 8, 4
 
 
 @dataclass
@@ -58,6 +58,7 @@ def place(
             **pipeline_environment,
             "CHESTGAN_HOME": str(folder / "home"),
             "CHESTGAN_DATASETS": str(datasets),
+            "CHESTGAN_BATCH": str(BATCH),
         }
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("CHESTGAN_DATASETS", str(datasets))
@@ -94,6 +95,15 @@ def test_a_backfill_ends_complete_in_spite_of_faults_and_a_power_cut(loaded: Dev
         assert not loaded.partitions(asset)["failed"]
 
 
+def test_a_power_cut_repeats_no_more_than_the_patients_in_hand(loaded: Dev) -> None:
+    made = loaded.made("slice_tensors")
+    again = [key for key in set(made) if made.count(key) > 1]
+    assert len(made) == PATIENTS + len(again)
+    assert len(again) <= 2  # runs at a time
+    # Two runs for eight patients, and one more for each that was ended.
+    assert len(loaded.runs({"dagster/backfill": loaded.newest_backfill()})) <= 4
+
+
 def test_nothing_is_lost_and_nothing_half_written_is_readable(
     loaded: Dev, place: Place, tmp_path: Path
 ) -> None:
@@ -121,9 +131,10 @@ def test_a_series_that_is_gone_fails_its_own_patient_and_is_named(loaded: Dev, p
     failed = [key for key in states["failed"] if key.startswith("tcia:")]
     assert failed == [f"tcia:{place.gone}"]
     assert {key for key in keys if key in states["materialized"]} == set(keys) - set(failed)
-    (run,) = loaded.runs({"dagster/partition": f"tcia:{place.gone}"}, "FAILURE")
+    (run,) = loaded.runs({"dagster/backfill": backfill}, "FAILURE")  # of both patients
     (series,) = [series for series in place.tcia.chest_series() if series.patient == place.gone]
     assert series.uid in loaded.failure(run)
+    assert loaded.failure(run).startswith("1 of 2 patients failed: ")
     # The daily check finds it.
     assert loaded.finish(loaded.launch("health_checks_job")) == "SUCCESS"
     check = loaded.check("collections", "no_failed_partitions")
