@@ -15,7 +15,7 @@ from chestgan_assets.execution.batch_size import batch_size, runs_of, tags_of
 from chestgan_assets.jobs.asset_jobs import patient_slices_job
 from chestgan_assets.partitions import PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
-from chestgan_assets.tags import DATASET_TAG
+from chestgan_assets.tags import DATASET_TAG, PARTITION_TAG
 from chestgan_core.config.dataset import patient_partition
 from chestgan_core.store.artefacts import content_version
 
@@ -87,4 +87,5 @@ def _request(
     """One run for patients that are neighbours among the partitions. Its key names them with their fingerprints."""
     named = content_version([[key, fingerprints[key]] for key in group])
     run_key = f"{group[0]}+{len(group) - 1}:{named}:{began}"
-    return dg.RunRequest(run_key=run_key, tags={DATASET_TAG: dataset, **tags_of(group)})
+    tags = {DATASET_TAG: dataset, **tags_of(group)}
+    return dg.RunRequest(run_key=run_key, partition_key=tags.pop(PARTITION_TAG, None), tags=tags)

@@ -112,7 +112,10 @@ def load_pod_settings() -> PodSettings:
 
 
 def require_known_steps(settings: PodSettings, assets: Iterable[str]) -> None:
-    """Raises BadInput: the settings name a step of an asset that does not exist; its steps would get other pods."""
+    """Raises BadInput: the settings name a step that does not exist; its pods would be of another size.
+
+    assets: the names of their steps; that of raw_dicom and slice_tensors is patient_slices.
+    """
     known = sorted(assets)
     for step in settings.steps:
         if step.partition(".")[0] not in known:

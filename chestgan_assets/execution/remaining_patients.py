@@ -49,10 +49,10 @@ class RemainingPatients:
         if self._overlaps(patients):
             patients.reverse()
         if self._attempt:
-            made = [patient for patient in patients if self.made(patient)]
-            left = [patient for patient in patients if patient not in made]
+            ended = [patient for patient in patients if self.made(patient) or self.failure(patient)]
+            left = [patient for patient in patients if patient not in ended]
             turned = self._attempt % len(left) if left else 0
-            patients = [*made, *left[turned:], *left[:turned]]
+            patients = [*ended, *left[turned:], *left[:turned]]
         return patients
 
     def made(self, patient: str) -> dict[str, dg.EventLogRecord]:

@@ -177,10 +177,35 @@ def test_many_changes_are_requested_some_at_a_time(listed: Listed, monkeypatch: 
     listed.tick(new_series_sensor)
     listed.catalogue(**dict.fromkeys(patients, "revised"))
     ticks = [listed.tick(new_series_sensor).run_requests or [] for _ in range(4)]
-    assert [len(requests) for requests in ticks] == [3, 3, 2, 0]
-    assert {request.partition_key for requests in ticks for request in requests} == {
-        f"listed:{patient}" for patient in patients
-    }
+    ends = [
+        [(request.tags[RANGE_START_TAG], request.tags[RANGE_END_TAG]) for request in tick] for tick in ticks
+    ]
+    assert ends == [
+        [("listed:A0", "listed:A2")],
+        [("listed:A3", "listed:A5")],
+        [("listed:A6", "listed:A7")],
+        [],
+    ]
+
+
+def test_changes_come_in_runs_of_a_batch_of_neighbours(
+    listed: Listed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster knows the patients of a run by the first and the last one: whoever is between them belongs to it."""
+    monkeypatch.setenv("CHESTGAN_BATCH", "2")
+    patients = {f"A{number}": "x" for number in range(8)}
+    listed.catalogue(**patients)
+    listed.tick(patient_partitions_sensor)
+    listed.tick(new_series_sensor)
+    changed = {f"A{number}": "revised" for number in (0, 1, 2, 4, 6, 7)}
+    listed.catalogue(**{**patients, **changed})
+    requests = listed.tick(new_series_sensor).run_requests or []
+    asked = [
+        request.partition_key or (request.tags[RANGE_START_TAG], request.tags[RANGE_END_TAG])
+        for request in requests
+    ]
+    assert asked == [("listed:A0", "listed:A1"), "listed:A2", "listed:A4", ("listed:A6", "listed:A7")]
+    assert len({request.run_key for request in requests}) == 4
 
 
 @given(
