@@ -1,5 +1,7 @@
 """How patients are divided into runs, and what the setting of the size may be."""
 
+import itertools
+
 import dagster as dg
 import pytest
 from hypothesis import given
@@ -26,7 +28,7 @@ def test_every_patient_is_in_one_run_and_nobody_else_is(
         assert registered[first : last + 1] == group
         assert len(group) <= size
     # No two runs could have been one.
-    for one, other in zip(groups, groups[1:], strict=False):
+    for one, other in itertools.pairwise(groups):
         neighbours = registered.index(other[0]) == registered.index(one[-1]) + 1
         assert not neighbours or len(one) == size
 

@@ -22,6 +22,7 @@ from chestgan_assets.execution.dagster_internals import submit_backfill
 from chestgan_assets.execution.partition_runs import failed_partitions
 from chestgan_assets.jobs.backfills import ASSETS, BackfillConfig, backfill_patients_job, selected_patients
 from chestgan_assets.resources import MachineResource, StoreResource
+from chestgan_assets.tags import RANGE_END_TAG, RANGE_START_TAG
 from chestgan_core.sources.catalog.stored_catalog import catalog_series
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
