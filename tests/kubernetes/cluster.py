@@ -69,11 +69,15 @@ def namespace(name: str) -> Iterator[Namespace]:
         subprocess.run(["kubectl", "delete", "namespace", name, "--wait=false"], capture_output=True)
 
 
+# Folders of this machine that pods read as well, where they can.
+SHARED: list[Path] = []
+
+
 def mounts() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Volumes and mounts of the machine's own software, where the image has none."""
+    """Volumes and mounts of the machine's own software, where the image has none, and of SHARED."""
     if not HOST_MOUNTS:
         return [], []
-    paths = dict.fromkeys(["/usr", "/etc", sys.base_prefix, sys.prefix, str(ROOT)])
+    paths = dict.fromkeys(["/usr", "/etc", sys.base_prefix, sys.prefix, str(ROOT), *map(str, SHARED)])
     # A folder inside of another one is there already.
     roots = [path for path in paths if not any(path.startswith(f"{other}/") for other in paths)]
     return (

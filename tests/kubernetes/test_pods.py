@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ from chestgan_core.store.objects import ObjectStore
 from chestgan_core.store.store import Store
 from chestgan_core.tuning.stored_study import latest_study
 from tests.kubernetes.cluster import ROOT, Deployment, await_true
-from tests.kubernetes.conftest import EXPERIMENTS, POD_PROFILES, instance
+from tests.kubernetes.conftest import EXPERIMENTS, MANY, POD_PROFILES, instance
 from tests.standins.postgresql import run_once
 from tests.store.proxy import Proxy
 
@@ -145,14 +145,56 @@ def test_two_steps_on_one_gpu_wait_for_each_other_also_where_the_pool_lets_both_
     deployment: Deployment, split: str
 ) -> None:
     deployment.web.ask('mutation { setConcurrencyLimit(concurrencyKey: "gpu", limit: 2) }')
-    runs = [deployment.materialize("generator_checkpoint", name) for name in ("one", "other")]
-    for run in runs:
-        deployment.succeed(run)
-    # A step tells its result before its container has ended.
-    await_true(lambda: not any(alive(deployment, run) for run in runs), 60)
-    (first, second) = sorted(times(deployment.namespace.steps(run)[0]) for run in runs)
-    assert first[1] <= second[0]
-    assert any("Insufficient nvidia.com/gpu" in deployment.words(run) for run in runs)
+    first = deployment.materialize("generator_checkpoint", "endless")
+    await_true(lambda: alive(deployment, first), 200, lambda: deployment.words(first))
+    second = deployment.materialize("generator_checkpoint", "other")
+    # The first trains until somebody has seen the second wait, however long that takes.
+    deployment.await_words(second, "Insufficient nvidia.com/gpu", 300)
+    assert alive(deployment, first)
+    deployment.end(first)
+    assert deployment.web.finish(first) == "CANCELED"
+    deployment.succeed(second)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_backfill_of_sixty_in_batches_survives_a_killed_pod_and_a_broken_patient(
+    deployment: Deployment, split: str, many: Path, record_property: Callable[[str, object], None]
+) -> None:
+    web = deployment.web
+    deployment.succeed(web.launch("series_catalog_job", "small"))
+    keys = web.await_patients("small", MANY)
+    broken = keys[30]
+    for path in (many / "dicom" / broken.partition(":")[2]).iterdir():
+        path.unlink()
+    started = time.monotonic()
+    backfill = web.backfill(keys, "raw_dicom", "slice_tensors")
+    run = str(await_true(lambda: at_work(deployment, backfill), 300, every=0.5))
+    (pod,) = deployment.namespace.steps(run, "patient_slices")
+    deployment.namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
+    assert web.finish_backfill(backfill, 900) == "COMPLETED_FAILED"
+    record_property("seconds per patient", (time.monotonic() - started) / MANY)
+
+    for asset in ("raw_dicom", "slice_tensors"):
+        states = web.partitions(asset)
+        assert [key for key in states["failed"] if key in keys] == [broken]
+        assert set(keys) - set(states["materialized"]) == {broken}
+    made = [key for key in web.made("slice_tensors") if key in keys]
+    assert len(made) <= MANY  # one is broken, and of the killed pod one at most is made twice
+    runs = web.runs({"dagster/backfill": backfill})
+    assert len(runs) == 3
+    said = [web.failure(one) for one in runs if web.status(one) == "FAILURE"]
+    assert len(said) == 1
+    assert said[0].startswith(f"1 of 20 patients failed: {broken}: ")
+
+
+def at_work(deployment: Deployment, backfill: str) -> str:
+    """A run of the backfill whose pod has made some of its patients, and not the last one yet."""
+    for run in deployment.web.runs({"dagster/backfill": backfill}, "STARTED"):
+        made = deployment.words(run).count("MaterializationEvent patient_slices")
+        if 4 <= made < 30:
+            return run
+    return ""
 
 
 @pytest.mark.slow
@@ -209,22 +251,23 @@ def test_a_run_waits_for_an_api_server_that_is_away_for_a_minute(
             str(Path(sys.executable).with_name("dagster")), "job", "execute", "-m", "chestgan_assets.definitions",
             "-j", "patient_slices_job", "--tags", json.dumps({"dagster/partition": patient}),
         ]  # fmt: skip
+        line.go_away()
         with (tmp_path / "log").open("w") as log:
             process = subprocess.Popen(told, cwd=ROOT, env=environment, stdout=log, stderr=log)
         said = (tmp_path / "log").read_text
         try:
-            await_true(lambda: steps_of_patients(deployment), 100, said)
-            line.go_away()
+            # It starts without an API server, and asks for a pod in vain.
+            await_true(lambda: line.cut > 0, 200, said)
             time.sleep(60)
+            assert not steps_of_patients(deployment)
             line.come_back()
             back = datetime.now(UTC).replace(microsecond=0)
             assert process.wait(timeout=200) == 0, said()[-6000:]
         finally:
             process.kill()
-    assert line.cut > 0
-    raw, slices = steps_of_patients(deployment)
-    assert (step_of(raw), step_of(slices)) == ("raw_dicom", "slice_tensors")
-    assert datetime.fromisoformat(slices["metadata"]["creationTimestamp"]) >= back
+    (step,) = steps_of_patients(deployment)
+    assert step_of(step) == "patient_slices"
+    assert datetime.fromisoformat(step["metadata"]["creationTimestamp"]) >= back
 
 
 def steps_of_patients(deployment: Deployment) -> list[dict[str, Any]]:
