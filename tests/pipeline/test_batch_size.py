@@ -74,7 +74,7 @@ def test_a_run_of_several_patients_is_in_flight_for_each_of_them() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions(PATIENT_PARTITIONS, KEYS)
         a_run(instance, dg.DagsterRunStatus.STARTED, KEYS[2], KEYS[3], KEYS[4])
-        a_run(instance, dg.DagsterRunStatus.QUEUED, KEYS[9])
+        a_run(instance, dg.DagsterRunStatus.STARTING, KEYS[9])
         a_run(instance, dg.DagsterRunStatus.SUCCESS, KEYS[6], KEYS[7])
         assert partitions_in_flight(instance, KEYS) == {*KEYS[2:5], KEYS[9]}
         assert partitions_in_flight(instance, KEYS[4:6]) == {KEYS[4]}
