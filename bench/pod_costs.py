@@ -46,10 +46,9 @@ def main() -> int:
     writes = sum(requests[name] for name in WRITES) / COUNTED + parts
     reads = (sum(requests.values()) - sum(requests[name] for name in WRITES)) / COUNTED
     print(f"A patient: {writes:.0f} writes and lists, {reads:.0f} reads.\n")
-    print(
-        "| patients | per run | pods | core hours: starts | core hours: work | requests | GB | compute USD | requests USD | a month of storage USD |"
-    )  # noqa: E501
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    columns = ("patients", "per run", "pods", "core hours: starts", "core hours: work", "requests", "GB")
+    money = ("compute USD", "requests USD", "a month of storage USD")
+    print(f"| {' | '.join((*columns, *money))} |\n{'|---' * (len(columns) + len(money))}|")
     for patients in COHORTS:
         for batch in (1, args.batch):
             pods = -(-patients // batch) * args.pods_per_run
