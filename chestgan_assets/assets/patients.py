@@ -82,6 +82,7 @@ def patient_slices(
     events = PartitionEvents(context)
     remaining = RemainingPatients(context, events, wanted)
     patients_of_run = remaining.in_order()
+    places = {patient: at for at, patient in enumerate(patients_of_run)}
     failures, cpu = PatientFailures(len(patients_of_run)), SharedCpu()
     progress = BatchProgress(context.log, len(patients_of_run))
     with (
@@ -92,10 +93,10 @@ def patient_slices(
             machine.home,
             archiving=RAW in wanted,
             normalizing=SLICES in wanted,
-            downloading=lambda patient: _download_slot(context, patient),
+            downloading=lambda patient: _download_slot(context, places[patient]),
         ) as batch,
     ):
-        for place, patient in enumerate(patients_of_run):
+        for patient in patients_of_run:
             if made := remaining.made(patient):
                 for asset in wanted:
                     yield from events.made_before(asset, patient, made[asset])
@@ -130,7 +131,7 @@ def patient_slices(
                 failures.add(patient, asset, described)
                 progress.failed()
                 if failures.must_stop:
-                    failures.raise_if_any(not_tried=len(patients_of_run) - place - 1)
+                    failures.raise_if_any(not_tried=len(patients_of_run) - places[patient] - 1)
             else:
                 failures.made()
                 progress.made(slices)
@@ -149,9 +150,9 @@ def _accepted(
         raise refused
 
 
-def _download_slot(context: dg.AssetExecutionContext, patient: str) -> AbstractContextManager[None]:
+def _download_slot(context: dg.AssetExecutionContext, place: int) -> AbstractContextManager[None]:
     """A slot of the pool for as long as files are on their way, and not while slices are normalized."""
     from chestgan_core.local.cancellation import pause
 
-    holder = f"{context.op_handle}[{context.partition_keys.index(patient)}]"
+    holder = f"{context.op_handle}[{place}]"
     return held_slot(context.instance, context.run, DOWNLOAD_POOL, holder, pause)

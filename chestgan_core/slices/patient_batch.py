@@ -6,6 +6,7 @@ time: the one in hand and the one that comes next. An archive that is in the sto
 that was just uploaded is not fetched back, and each catalog is read once.
 """
 
+import itertools
 import shutil
 import threading
 import time
@@ -102,7 +103,8 @@ class PatientBatch:
         self.patients = tuple(dict.fromkeys(patients))
         self._store, self._home = store, home
         self._archiving, self._normalizing, self._downloading = archiving, normalizing, downloading
-        self._next = dict(zip(self.patients, self.patients[1:], strict=False))
+        self._places = {patient: at for at, patient in enumerate(self.patients)}
+        self._next = dict(itertools.pairwise(self.patients))
         self._ahead: dict[str, Future[_Prepared]] = {}
         self._sources: dict[str, tuple[Catalog, Source]] = {}
         self._called_off = threading.Event()
@@ -158,7 +160,7 @@ class PatientBatch:
 
     def _make(self, patient: str) -> _Prepared:
         """In the thread. Everything that goes wrong waits for the moment at which the patient is asked for."""
-        prepared = _Prepared(self._folder / f"{self.patients.index(patient)}", self._counted())
+        prepared = _Prepared(self._folder / f"{self._places[patient]}", self._counted())
         store, started = self._counted(), time.thread_time()
         try:
             with cancelled_by(self._called_off):
