@@ -175,22 +175,20 @@ def refused_by_checks(result: dg.MaterializeResult[Any]) -> Iterator[dg.Material
     Dagster by itself would end the step with "1 blocking asset check failed" and a stack trace. Retrying cannot help.
     """
     yield result
-    if refused := refusal(result):
-        raise refused
+    raise_if_refused(result)
 
 
-def refusal(result: dg.MaterializeResult[Any]) -> SentenceFailure | None:
-    """Why what is downstream must not use a result: the sentences of its failed checks; None where all passed."""
+def raise_if_refused(result: dg.MaterializeResult[Any]) -> None:
+    """Raises dg.Failure, with the sentences of the checks that failed: nothing downstream may use this result."""
     failed = [
         one
         for one in result.check_results or ()
         if not one.passed and one.severity is dg.AssetCheckSeverity.ERROR
     ]
-    if not failed:
-        return None
-    said = " ".join(one.description or "" for one in failed)
-    names = ", ".join(one.check_name or "" for one in failed)
-    return SentenceFailure(f"Refused: {said}", {"refused": said, "checks": names})
+    if failed:
+        said = " ".join(one.description or "" for one in failed)
+        names = ", ".join(one.check_name or "" for one in failed)
+        raise SentenceFailure(f"Refused: {said}", {"refused": said, "checks": names})
 
 
 def images_vary(spread: float) -> dg.AssetCheckResult:

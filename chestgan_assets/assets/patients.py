@@ -5,7 +5,7 @@ failure; the step fails in the end if one of them did. One step makes both asset
 downloaded while the present one is normalized.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 
 import dagster as dg
@@ -28,7 +28,7 @@ from chestgan_assets.execution.partition_events import Event, PartitionEvents
 from chestgan_assets.execution.patient_failures import PatientFailures
 from chestgan_assets.execution.remaining_patients import RemainingPatients
 from chestgan_assets.execution.usage import SharedCpu, on_cpu
-from chestgan_assets.metadata import refusal
+from chestgan_assets.metadata import raise_if_refused
 from chestgan_assets.partitions import NO_PARTITION, patients
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PATIENT_IMAGES
@@ -74,9 +74,14 @@ from chestgan_core.slices import recipe
 )
 def patient_slices(
     context: dg.AssetExecutionContext, store: StoreResource, machine: MachineResource
-) -> Iterator[Event | dg.Output[None]]:
+) -> Iterator[dg.Output[None]]:
     """Each patient of the run: archived, normalized, or both. One that fails does not stop the others."""
     from chestgan_core.slices.patient_batch import PatientBatch
+
+    def log(found: Iterable[Event]) -> None:
+        # Not yielded: a signal that arrives while Dagster has control ends the step, and nobody could ask for a retry.
+        for event in found:
+            context.log_event(event)
 
     wanted = [name for name in (RAW, SLICES) if dg.AssetKey(name) in context.selected_asset_keys]
     events = PartitionEvents(context)
@@ -99,7 +104,7 @@ def patient_slices(
         for patient in patients_of_run:
             if made := remaining.made(patient):
                 for asset in wanted:
-                    yield from events.made_before(asset, patient, made[asset])
+                    log(events.made_before(asset, patient, made[asset]))
                 progress.made_before()
                 continue
             if why := remaining.failure(patient):
@@ -111,23 +116,25 @@ def patient_slices(
                     archived = batch.archive(patient)
                     dataset, _ = parse_patient_partition(patient)
                     usage = on_cpu(cpu.own(archived.cpu_seconds), archived.traffic)
-                    yield from _accepted(
-                        events, RAW, patient, archive_result(archived.archive, dataset, usage)
-                    )
+                    result = archive_result(archived.archive, dataset, usage)
+                    log(events.made(RAW, patient, result))
+                    raise_if_refused(result)
                 if SLICES in wanted:
                     asset = SLICES
                     normalized = batch.slices(patient)
                     slices = normalized.slices.report.kept
                     usage = on_cpu(cpu.rest(), normalized.traffic)
-                    yield from _accepted(events, SLICES, patient, slices_result(normalized.slices, usage))
+                    result = slices_result(normalized.slices, usage)
+                    log(events.made(SLICES, patient, result))
+                    raise_if_refused(result)
             except PatientForgotten as error:
                 context.log.info(str(error))
                 progress.withdrew()
             except Exception as error:
                 if isinstance(error, IdentityFound):
-                    yield from events.checked(RAW, patient, identity_found(error))
+                    log(events.checked(RAW, patient, identity_found(error)))
                 described = describe(error)
-                yield from events.failed(asset, patient, described)
+                log(events.failed(asset, patient, described))
                 failures.add(patient, asset, described)
                 progress.failed()
                 if failures.must_stop:
@@ -139,15 +146,6 @@ def patient_slices(
                 batch.release(patient)
         failures.raise_if_any(not_tried=0)
     yield from events.end()
-
-
-def _accepted(
-    events: PartitionEvents, asset: str, patient: str, result: dg.MaterializeResult[None]
-) -> Iterator[Event]:
-    """The events of a result. Raises dg.Failure: a check of it failed, so nothing is made of it."""
-    yield from events.made(asset, patient, result)
-    if refused := refusal(result):
-        raise refused
 
 
 def _download_slot(context: dg.AssetExecutionContext, place: int) -> AbstractContextManager[None]:

@@ -1,6 +1,6 @@
 """The events of one partition in a run that has many: its own materialization, checks, version and failure.
 
-In: a MaterializeResult and a partition. Out: events to yield from a step. What a step returns or yields as a result
+In: a MaterializeResult and a partition. Out: events for `context.log_event`. What a step returns or yields as a result
 counts for all partitions of its run, with one data version and one set of metadata; explicit events count for one.
 """
 

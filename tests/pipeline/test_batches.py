@@ -1,9 +1,11 @@
 """Many patients in one run: each with its own materialization, checks, version and failure."""
 
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -11,8 +13,9 @@ from dagster._core.event_api import PartitionKeyFilter
 
 from chestgan_assets.assets.patient_results import CHECKS, RAW, SLICES
 from chestgan_assets.assets.patients import patient_slices
-from chestgan_assets.execution import batch_progress
+from chestgan_assets.execution import batch_progress, failures
 from chestgan_assets.execution.dagster_internals import held_slot
+from chestgan_assets.execution.partition_events import PartitionEvents
 from chestgan_assets.execution.partition_runs import failed_partitions
 from chestgan_assets.metadata import MADE_BY, URI
 from chestgan_assets.partitions import PATIENT_PARTITIONS, patients
@@ -238,6 +241,29 @@ def test_a_retry_does_not_try_again_what_cannot_succeed(
     assert not again.success
     assert worked == [cohort.partitions[4], cohort.partitions[3]]
     assert f"1 of 5 patients failed: {lost}: " in failure(again)
+
+
+def test_a_pod_that_is_ended_while_it_reports_is_tried_again(
+    cohort: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal arrives at any moment, most often not while slices are being normalized."""
+    monkeypatch.setattr(failures, "on_kubernetes", lambda: True)
+    made, calls = PartitionEvents.made, list[str]()
+
+    def interrupted(self: PartitionEvents, asset: str, partition: str, *args: Any) -> Any:
+        for event in made(self, asset, partition, *args):
+            yield event
+            calls.append(partition)
+            if len(calls) == 7:
+                signal.raise_signal(signal.SIGINT)  # what Dagster makes of SIGTERM
+
+    monkeypatch.setattr(PartitionEvents, "made", interrupted)
+    result = cohort.run()
+    assert result.success
+    assert sum(event.is_step_up_for_retry for event in result.all_events) == 1
+    assert cohort.states(SLICES) == {"MATERIALIZED": set(cohort.partitions)}
+    twice = [partition for partition in cohort.partitions if len(cohort.events(RAW, partition)) > 1]
+    assert twice == [calls[6]]  # the one in hand
 
 
 def test_a_person_who_runs_it_again_gets_all_of_it_again(
