@@ -15,8 +15,9 @@ from typing import TypeVar
 import dagster as dg
 
 from chestgan_assets.load_faults import left_out
-from chestgan_core.config.dataset import dataset_files, load_dataset
-from chestgan_core.config.experiment import experiment_files, load_experiment
+from chestgan_core.config.dataset import load_dataset
+from chestgan_core.config.experiment import load_experiment
+from chestgan_core.config.names import dataset_files, experiment_files
 from chestgan_core.store.store import Store
 from chestgan_core.tuning.tuned import fetch_tuned
 

@@ -27,7 +27,7 @@ from chestgan_assets.metadata import (
 from chestgan_assets.partitions import DATASETS, NO_PARTITION, dicom_datasets, image_datasets, patients
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PATIENT_DATA, PATIENT_IMAGES
-from chestgan_core.config.dataset import parse_patient_partition
+from chestgan_core.config.names import parse_patient_partition
 from chestgan_core.errors import IdentityFound
 from chestgan_core.reasons import meanings
 

@@ -35,7 +35,7 @@ from chestgan_assets.partitions import (
 )
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PATIENT_IMAGES
-from chestgan_core.config.dataset import parse_patient_partition
+from chestgan_core.config.names import parse_patient_partition
 from chestgan_core.reasons import meanings
 from chestgan_core.slices import recipe
 

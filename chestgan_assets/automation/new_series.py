@@ -15,7 +15,7 @@ from chestgan_assets.jobs.asset_jobs import patient_slices_job
 from chestgan_assets.partitions import PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
 from chestgan_assets.tags import DATASET_TAG
-from chestgan_core.config.dataset import patient_partition
+from chestgan_core.config.names import patient_partition
 
 MAX_PER_TICK = 100
 

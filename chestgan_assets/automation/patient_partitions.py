@@ -18,7 +18,7 @@ from chestgan_assets.execution.executor import widen_download_pool
 from chestgan_assets.load_faults import load_faults
 from chestgan_assets.partitions import DATASETS, DICOM, PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
-from chestgan_core.config.dataset import patient_partition
+from chestgan_core.config.names import patient_partition
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.store import keys
 from chestgan_core.store.forgotten import artefact_tombstone, forgotten_patients

@@ -14,7 +14,8 @@ from chestgan_assets.automation.tick_lines import grouped
 from chestgan_assets.automation.webserver import VARIABLE, Webserver, WebserverFailed
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.resources import StoreResource
-from chestgan_core.config.experiment import Experiment, experiment_files, tuned_folder
+from chestgan_core.config.experiment import Experiment
+from chestgan_core.config.names import experiment_files, tuned_folder
 from chestgan_core.errors import BadExperiment
 from chestgan_core.store.artefacts import content_version
 from chestgan_core.store.store import Store

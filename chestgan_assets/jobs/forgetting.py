@@ -16,7 +16,7 @@ from chestgan_assets.metadata import URI, table
 from chestgan_assets.partitions import PATIENT_PARTITIONS
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PARTITION_TAG, SMALL_WORK
-from chestgan_core.config.dataset import patient_partition
+from chestgan_core.config.names import patient_partition
 from chestgan_core.errors import BadInput
 from chestgan_core.store.store import Store
 

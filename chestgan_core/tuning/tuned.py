@@ -9,14 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chestgan_core.config.experiment import (
-    Experiment,
-    Provenance,
-    experiment_files,
-    load_experiment,
-    parse_experiment,
-    tuned_folder,
-)
+from chestgan_core.config.experiment import Experiment, Provenance, load_experiment, parse_experiment
+from chestgan_core.config.names import experiment_files, tuned_folder
 from chestgan_core.config.yaml_text import BadYaml, read_yaml, write_yaml
 from chestgan_core.errors import BadExperiment, BadInput, NotInStore
 from chestgan_core.local.files import file_error, replacing

@@ -16,7 +16,8 @@ from chestgan_assets.automation.tuned_steps import (
 )
 from chestgan_assets.definitions import defs
 from chestgan_assets.resources import StoreResource
-from chestgan_core.config.experiment import Experiment, experiment_files, parse_experiment
+from chestgan_core.config.experiment import Experiment, parse_experiment
+from chestgan_core.config.names import experiment_files
 from chestgan_core.evaluation.stored_report import report_experiment
 from chestgan_core.publishing.release import release_experiment
 from chestgan_core.publishing.versions.withdrawal import withdraw_set

@@ -11,7 +11,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from chestgan_core.config.experiment import experiment_files, load_experiment
+from chestgan_core.config.experiment import load_experiment
+from chestgan_core.config.names import experiment_files
 from chestgan_core.errors import BadInput
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
