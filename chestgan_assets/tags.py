@@ -1,7 +1,13 @@
-"""The tags of runs and assets that this project reads or writes."""
+"""The tags of runs and assets that this project reads or writes, and the variables that say the same to a pod."""
 
 # Dagster's own, as the UI and its documentation name it.
 PARTITION_TAG = "dagster/partition"
+
+# Variables of pods. dagster-k8s sets the first for runs and steps, the second for steps; the executor (pods.py) sets
+# the third, so that a step's pod knows its partition before it has loaded any code.
+JOB_OF_POD = "DAGSTER_RUN_JOB_NAME"
+STEP_OF_POD = "DAGSTER_RUN_STEP_KEY"
+STEP_PARTITION = "CHESTGAN_STEP_PARTITION"
 
 # Which runs share a limit, in dagster.yaml: key `chestgan/work`. Small runs are not limited, and go first in the queue.
 WORK_TAG = "chestgan/work"

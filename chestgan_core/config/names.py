@@ -14,6 +14,7 @@ from chestgan_core.store.keys import checked_name
 SHIPPED_DATASETS = Path(__file__).parent / "datasets"
 SHIPPED_EXPERIMENTS = Path(__file__).parent / "experiments"
 TUNED_SUFFIX = "-tuned"  # of experiments that hyperparameter studies write
+MAX_NAME_LENGTH = 63
 
 
 def files_in(shipped: Path, variable: str, error: type[BadInput]) -> dict[str, Path]:
@@ -54,6 +55,11 @@ def experiment_files() -> dict[str, Path]:
 def tuned_folder() -> Path:
     """The folder of tuned experiments that were fetched from the store; it may not exist."""
     return home() / "tuned-experiments"
+
+
+def tuned_name(experiment: str) -> str:
+    """The name of the tuned experiment; one that was tuned already keeps its name."""
+    return experiment.removesuffix(TUNED_SUFFIX)[: MAX_NAME_LENGTH - len(TUNED_SUFFIX)] + TUNED_SUFFIX
 
 
 def patient_partition(dataset: str, patient: str) -> str:

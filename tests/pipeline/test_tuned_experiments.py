@@ -84,7 +84,7 @@ class Ticks:
 
     def loaded(self, *experiments: Experiment) -> None:
         """What this code server has loaded."""
-        self.patch.setattr(room, "EXPERIMENTS", {one.name: one for one in experiments})
+        self.patch.setattr(room, "EXPERIMENT_DATASETS", {one.name: one.dataset for one in experiments})
 
     def __call__(self) -> str:
         context = dg.build_sensor_context(

@@ -57,7 +57,9 @@ class Loop:
         for one in experiments:
             publish_tuned(self.store, one)
         if loaded:
-            self.patch.setattr(tuned_room, "EXPERIMENTS", {one.name: one for one in experiments})
+            self.patch.setattr(
+                tuned_room, "EXPERIMENT_DATASETS", {one.name: one.dataset for one in experiments}
+            )
 
     def tick(self, sensor: dg.SensorDefinition) -> tuple[list[dg.RunRequest], str]:
         """The requests of one tick, and what it says where it has none."""

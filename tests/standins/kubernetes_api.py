@@ -37,7 +37,9 @@ class Jobs:
             return
         (container,) = job["spec"]["template"]["spec"]["containers"]
         variables = {
-            one["name"]: one["value"] for one in container["env"] if one["name"].startswith("DAGSTER_")
+            one["name"]: one["value"]
+            for one in container["env"]
+            if one["name"].startswith(("DAGSTER_", "CHESTGAN_STEP_"))
         }
         variables.pop("DAGSTER_HOME", None)
         self.processes[name] = subprocess.Popen(
