@@ -161,10 +161,13 @@ def commit_study(
     from chestgan_core.tuning.stored_study import commit_study
     from chestgan_core.tuning.study import find_study, recorded_usage
     from chestgan_core.tuning.summary import plain
+    from chestgan_core.tuning.tuned import fetch_tuned
 
     with one_line_failures(), metered(store) as meter:
         study = find_study(study_storage(machine.home), context.partition_key, _caller(context))
         stored = commit_study(meter.store, study)
+        if steps_share_cpu():
+            fetch_tuned(meter.store)  # the code servers of this machine have the same home
         used = total([*(Usage(**usage) for usage in recorded_usage(study, _caller(context))), meter.read()])
     manifest = stored.manifest
     best, initial = manifest.best, manifest.initial

@@ -42,6 +42,7 @@ class Jobs:
             if one["name"].startswith(("DAGSTER_", "CHESTGAN_STEP_"))
         }
         variables.pop("DAGSTER_HOME", None)
+        variables["CHESTGAN_HOME"] = str(self.folder / "homes" / name)  # a new pod has an empty one
         self.processes[name] = subprocess.Popen(
             container["args"], cwd=self.folder, env={**self.environment, **variables}
         )
