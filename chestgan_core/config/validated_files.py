@@ -10,7 +10,9 @@ is validated each time. Where the home cannot be written, everything is.
 
 import hashlib
 import json
+import os
 import re
+import stat
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -110,8 +112,9 @@ class ValidatedFiles:
 
             loaded = load_dataset(path)
             known = DatasetFile(digest or "", loaded.has_hounsfield, bool(loaded.annotations))
-        if known.digest == _digest(path):  # it was not replaced meanwhile
-            self._datasets[path.stem] = known
+            if _digest(path) != digest:
+                return known  # replaced meanwhile: nobody knows which of both was read
+        self._datasets[path.stem] = known
         return known
 
     def experiment(self, path: Path) -> ExperimentFile:
@@ -123,8 +126,9 @@ class ValidatedFiles:
             loaded = load_experiment(path)
             of_dataset = self._digest_of(loaded.dataset)
             known = ExperimentFile(digest or "", loaded.dataset, of_dataset or "")
-        if known.digest == _digest(path) and known.dataset_digest:
-            self._experiments[path.stem] = known
+            if _digest(path) != digest or not of_dataset:
+                return known
+        self._experiments[path.stem] = known
         return known
 
     def write(self, path: Path | None = None) -> None:
@@ -169,12 +173,14 @@ def _path() -> Path:
 
 
 def _digest(path: Path) -> str | None:
-    """sha256 of the bytes of a file; None where there is none that can be read."""
+    """sha256 of the bytes of a file, as far as they are read; None where there is none that can be read."""
     try:
-        if not path.is_file():  # a pipe would wait for ever
-            return None
-        with path.open("rb") as file:
-            return hashlib.sha256(file.read(MAX_YAML)).hexdigest()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe would wait for ever
+        try:
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            return hashlib.sha256(os.read(descriptor, MAX_YAML)).hexdigest() if is_file else None
+        finally:
+            os.close(descriptor)
     except OSError:
         return None
 
