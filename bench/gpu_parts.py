@@ -16,7 +16,8 @@ import torch
 from bench import gpu_trainings
 from bench.gpu_loops import THESIS_WIDTHS, loader_workers, thesis_loop, tutorial_loop
 from bench.gpu_steps import Contender, matrix_rate, measure, ours, unconditioned
-from chestgan_core.config.experiment import Experiment, experiment_files, load_experiment, parse_experiment
+from chestgan_core.config.experiment import Experiment, load_experiment, parse_experiment
+from chestgan_core.config.names import experiment_files
 from chestgan_core.training.devices import kind_of_device
 
 BATCHES = {32: 4, 64: 128, 128: 64, 256: 32}  # at each resolution the same for all, so that they compare

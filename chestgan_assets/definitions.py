@@ -45,9 +45,9 @@ from chestgan_assets.automation.webhook_messages import (
     run_failure_webhook_sensor,
     synthetic_set_webhook_sensor,
 )
+from chestgan_assets.code_links import with_code_links
 from chestgan_assets.conditions import publication_automation_sensor
 from chestgan_assets.execution.executor import loadable_executor, on_kubernetes, refusing_executor
-from chestgan_assets.execution.pod_profiles import load_pod_settings, require_known_steps
 from chestgan_assets.jobs.asset_jobs import asset_jobs
 from chestgan_assets.jobs.backfills import backfill_patients_job
 from chestgan_assets.jobs.forgetting import forget_patient_job
@@ -62,8 +62,7 @@ with left_out("CHESTGAN_LOG", "messages are plain lines"):
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", dg.BetaWarning)
-    # Links to the code on the page of each asset: files of this machine, which need no git host.
-    assets = dg.with_source_code_references(
+    assets = with_code_links(
         [
             series_catalog,
             collections,
@@ -87,6 +86,8 @@ with warnings.catch_warnings():
 
 chosen_executor = loadable_executor()
 if on_kubernetes():
+    from chestgan_assets.execution.pod_profiles import load_pod_settings, require_known_steps
+
     try:
         # A typo would move steps to pods of another size.
         steps = [one for one in assets if isinstance(one, dg.AssetsDefinition)]

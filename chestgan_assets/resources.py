@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from chestgan_core.local.home import home
 from chestgan_core.local.scratch import scratch_folder
-from chestgan_core.store.store import Store
+
+if TYPE_CHECKING:
+    from chestgan_core.store.store import Store
 
 
-class StoreResource(dg.ConfigurableResource[Store]):
+class StoreResource(dg.ConfigurableResource["Store"]):
     """The object store. uri: s3://bucket/prefix; empty: $CHESTGAN_STORE.
 
     Endpoint and credentials come from the standard AWS chain and are never part of the configuration, which Dagster
@@ -20,8 +23,10 @@ class StoreResource(dg.ConfigurableResource[Store]):
 
     uri: str = ""
 
-    def open(self) -> Store:
+    def open(self) -> "Store":
         """A store for the process that runs the step."""
+        from chestgan_core.store.store import Store
+
         return Store.open(self.uri or None)
 
 

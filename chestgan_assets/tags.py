@@ -1,4 +1,4 @@
-"""The tags of runs and assets that this project reads or writes."""
+"""The tags of runs and assets that this project reads or writes, and the variables that say the same to a pod."""
 
 from collections.abc import Mapping
 
@@ -10,6 +10,12 @@ RANGE_END_TAG = "dagster/asset_partition_range_end"
 # A run that goes on where another one failed: by the daemon, and by a person ("from failure").
 RETRY_TAG = "dagster/retry_number"
 RESUMED_TAGS = ("dagster/is_resume_retry", "dagster/is_asset_resume_retry")
+
+# Variables of pods. dagster-k8s sets the first for runs and steps, the second for steps; the executor (pods.py) sets
+# the third, so that a step's pod knows its partition before it has loaded any code.
+JOB_OF_POD = "DAGSTER_RUN_JOB_NAME"
+STEP_OF_POD = "DAGSTER_RUN_STEP_KEY"
+STEP_PARTITION = "CHESTGAN_STEP_PARTITION"
 
 # Which runs share a limit, in dagster.yaml: key `chestgan/work`. Small runs are not limited, and go first in the queue.
 WORK_TAG = "chestgan/work"

@@ -25,9 +25,8 @@ from chestgan_assets.metadata import (
 from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import REPORT
-from chestgan_core.config.release_rules import RELEASE_CHECKS
+from chestgan_core.config.release_checks import RELEASE_CHECKS
 from chestgan_core.evaluation.version import VERSION
-from chestgan_core.tuning.tuned import load_stored_experiment
 
 if TYPE_CHECKING:
     from chestgan_core.evaluation.scoring.gate import GateResult
@@ -72,6 +71,7 @@ def metric_report(
 ) -> Iterator[dg.MaterializeResult]:
     """Distance, overlap, diversity, plausibility, usefulness and memorization, each next to that of real patients."""
     from chestgan_core.evaluation.stored_report import report_experiment
+    from chestgan_core.tuning.tuned import load_stored_experiment
 
     with one_line_failures(), metered(store, machine) as meter, machine.scratch() as folder:
         experiment = load_stored_experiment(meter.store, context.partition_key)

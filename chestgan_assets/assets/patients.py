@@ -32,7 +32,7 @@ from chestgan_assets.metadata import raise_if_refused
 from chestgan_assets.partitions import NO_PARTITION, patients
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PATIENT_IMAGES
-from chestgan_core.config.dataset import parse_patient_partition
+from chestgan_core.config.names import parse_patient_partition
 from chestgan_core.errors import IdentityFound, PatientForgotten
 from chestgan_core.slices import recipe
 

@@ -27,7 +27,6 @@ from chestgan_assets.metadata import (
 from chestgan_assets.partitions import experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import SYNTHETIC_IMAGES
-from chestgan_core.tuning.tuned import load_stored_experiment
 
 if TYPE_CHECKING:
     from chestgan_core.publishing.writing.provenance import AskedCounts
@@ -69,6 +68,7 @@ def synthetic_image_set(
     """Images from numbered seeds, with labels, card and manifest. An image depends on the model and its seed only."""
     from chestgan_core.publishing.reader.labels import schema
     from chestgan_core.publishing.release import release_experiment
+    from chestgan_core.tuning.tuned import load_stored_experiment
 
     with one_line_failures(), metered(store, machine) as meter, machine.scratch() as folder:
         experiment = load_stored_experiment(meter.store, context.partition_key)

@@ -12,7 +12,6 @@ from chestgan_assets.metadata import ROW_COUNT, SIZE, URI, Cell, beside, counts,
 from chestgan_assets.partitions import experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PATIENT_IMAGES, REPORT
-from chestgan_core.tuning.tuned import load_stored_experiment
 
 if TYPE_CHECKING:
     from chestgan_core.reading.stored_result import StoredResult
@@ -38,6 +37,7 @@ def reader_study_images(
     """Held-out real slices in the look of the set, without names: what reader studies choose from."""
     from chestgan_core.imaging.pictures import from_grey, image_grid, png_of
     from chestgan_core.reading.images.real_images import collect_real_images, read_real_images
+    from chestgan_core.tuning.tuned import load_stored_experiment
 
     with one_line_failures(), machine.scratch() as folder:
         opened = store.open()

@@ -12,10 +12,9 @@ from chestgan_assets.execution.executor import OWNERS, RETRY
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.execution.usage import CPU_HOURS, GPU_HOURS, month_sums
 from chestgan_assets.metadata import URI, beside, check, check_spec, picture, refused_by_checks, table
-from chestgan_assets.partitions import EXPERIMENTS, NO_PARTITION, months
+from chestgan_assets.partitions import EXPERIMENT_DATASETS, EXPERIMENTS, NO_PARTITION, months
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import REPORT
-from chestgan_core.config.dataset import dataset_named
 from chestgan_core.errors import BadInput, nearest
 from chestgan_core.evaluation.version import VERSION
 
@@ -171,15 +170,17 @@ def monthly_report(
 
 def _experiments_of(dataset: str) -> list[str]:
     """The experiments on the dataset; all where none is named."""
+    from chestgan_core.config.dataset import dataset_named
+
     if dataset:
         dataset_named(dataset)  # an unknown one is answered with the nearest
-    return sorted(name for name, one in EXPERIMENTS.items() if not dataset or one.dataset == dataset)
+    return sorted(name for name, of in EXPERIMENT_DATASETS.items() if not dataset or of == dataset)
 
 
 def _tuned_pair(store: "Store", config: TuningComparisonConfig) -> list[str]:
     """The experiments before and after tuning. Raises BadInput: none are named, and no pair has reports."""
+    from chestgan_core.config.names import tuned_name
     from chestgan_core.evaluation.comparison.comparison import with_report
-    from chestgan_core.tuning.tuned import tuned_name
 
     if config.initial:
         return [config.initial, config.final or tuned_name(config.initial)]

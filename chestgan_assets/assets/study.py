@@ -22,7 +22,6 @@ from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import MODEL_WEIGHTS
 from chestgan_core.documents.markdown import markdown
-from chestgan_core.tuning.tuned import load_stored_experiment
 from chestgan_core.tuning.version import VERSION
 
 if TYPE_CHECKING:
@@ -82,6 +81,7 @@ def open_study(
     from chestgan_core.tuning.storage import storage_title, study_storage
     from chestgan_core.tuning.stored_study import open_experiment_study
     from chestgan_core.tuning.study import record_usage
+    from chestgan_core.tuning.tuned import load_stored_experiment
 
     with one_line_failures(), metered(store, machine) as meter, machine.scratch() as folder:
         settings = StudySettings(
@@ -156,15 +156,18 @@ def commit_study(
     context: dg.OpExecutionContext, store: StoreResource, machine: MachineResource
 ) -> dg.Output[None]:
     """Commit trials, figures and report, and put the best configuration where every machine finds it."""
+    from chestgan_core.config.names import tuned_name
     from chestgan_core.tuning.storage import study_storage
     from chestgan_core.tuning.stored_study import commit_study
     from chestgan_core.tuning.study import find_study, recorded_usage
     from chestgan_core.tuning.summary import plain
-    from chestgan_core.tuning.tuned import tuned_name
+    from chestgan_core.tuning.tuned import fetch_tuned
 
     with one_line_failures(), metered(store) as meter:
         study = find_study(study_storage(machine.home), context.partition_key, _caller(context))
         stored = commit_study(meter.store, study)
+        if steps_share_cpu():
+            fetch_tuned(meter.store)  # the code servers of this machine have the same home
         used = total([*(Usage(**usage) for usage in recorded_usage(study, _caller(context))), meter.read()])
     manifest = stored.manifest
     best, initial = manifest.best, manifest.initial

@@ -24,7 +24,6 @@ from chestgan_assets.partitions import dataset_to_experiments, experiments
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import MODEL_WEIGHTS
 from chestgan_core.training.version import VERSION
-from chestgan_core.tuning.tuned import load_stored_experiment
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,6 +109,7 @@ def generator_checkpoint(
     from chestgan_core.training.loop import TrainingCallbacks, TrainingStart
     from chestgan_core.training.losses import build_loss
     from chestgan_core.training.run import train_experiment
+    from chestgan_core.tuning.tuned import load_stored_experiment
 
     where = where_to_look(
         "generator_checkpoint", context.partition_key, context.run_id, "generator_checkpoint"

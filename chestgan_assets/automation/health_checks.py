@@ -1,5 +1,6 @@
 """Daily checks for failed patients and outdated catalogs; weekly catalogs."""
 
+import os
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,7 +12,7 @@ from chestgan_assets.execution.executor import OWNERS
 from chestgan_assets.execution.partition_events import last_failure
 from chestgan_assets.execution.partition_runs import count_partitions, failed_partitions
 from chestgan_assets.jobs.asset_jobs import health_checks_job, series_catalog_job
-from chestgan_assets.load_faults import load_faults
+from chestgan_assets.load_faults import left_out, load_faults
 from chestgan_assets.metadata import table
 from chestgan_assets.partitions import DATASETS, PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
@@ -74,7 +75,10 @@ def catalogs_fresh(context: dg.AssetCheckExecutionContext, store: StoreResource)
     description="Every file of an experiment or a dataset, and every setting, can be used.",
 )
 def configuration_loads() -> dg.AssetCheckResult:
-    """What the code location left out when it loaded."""
+    """What the code location left out when it loaded; and the settings of the store, which no load opens."""
+    if os.environ.get("CHESTGAN_STORE"):
+        with left_out("CHESTGAN_STORE", "nothing can be read or stored"):
+            StoreResource().open()
     faults = load_faults()
     return dg.AssetCheckResult(
         passed=not faults,

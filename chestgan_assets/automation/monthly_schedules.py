@@ -5,6 +5,7 @@ prevent a second request.
 """
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -14,7 +15,9 @@ from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.resources import StoreResource
 from chestgan_core.errors import ChestganError, StoreUnreachable
 from chestgan_core.evaluation.thresholds import current_training_set
-from chestgan_core.store.store import Store
+
+if TYPE_CHECKING:
+    from chestgan_core.store.store import Store
 
 
 @dg.schedule(
@@ -68,7 +71,7 @@ def _request(context: dg.ScheduleEvaluationContext, partition: str) -> dg.RunReq
     return run_request(key, partition)
 
 
-def _trained(context: dg.ScheduleEvaluationContext, store: Store) -> dict[str, str]:
+def _trained(context: dg.ScheduleEvaluationContext, store: "Store") -> dict[str, str]:
     """Experiment -> its dataset, where there is a checkpoint. One that cannot be read is logged and left out: for the
     others the next tick is a month away.
     """

@@ -16,7 +16,7 @@ from chestgan_assets.jobs.asset_jobs import patient_slices_job
 from chestgan_assets.partitions import PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
 from chestgan_assets.tags import DATASET_TAG, PARTITION_TAG
-from chestgan_core.config.dataset import patient_partition
+from chestgan_core.config.names import patient_partition
 from chestgan_core.store.artefacts import content_version
 
 MAX_PER_TICK = 500  # patients

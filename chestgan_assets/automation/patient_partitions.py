@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -18,11 +19,12 @@ from chestgan_assets.execution.partition_runs import pages, partitions_in_flight
 from chestgan_assets.load_faults import load_faults
 from chestgan_assets.partitions import DATASETS, DICOM, PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
-from chestgan_core.config.dataset import patient_partition
+from chestgan_core.config.names import patient_partition
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.store import keys
-from chestgan_core.store.forgotten import artefact_tombstone, forgotten_patients
-from chestgan_core.store.store import Store
+
+if TYPE_CHECKING:
+    from chestgan_core.store.store import Store
 
 # A tick must end within the minute that Dagster gives it, even where the database is slow.
 MAX_PER_TICK = 5_000
@@ -99,7 +101,7 @@ def register_all(instance: dg.DagsterInstance, dataset: str, wanted: Iterable[st
     apply_changes(instance, found, limit=len(found.add) + len(found.delete))
 
 
-def catalogued(store: Store) -> Iterator[tuple[str, str]]:
+def catalogued(store: "Store") -> Iterator[tuple[str, str]]:
     """Each dataset that has a catalog, with the version of its newest one."""
     for dataset in DICOM:
         try:
@@ -108,18 +110,19 @@ def catalogued(store: Store) -> Iterator[tuple[str, str]]:
             continue
 
 
-def newest_catalog(store: Store, dataset: str) -> str:
+def newest_catalog(store: "Store", dataset: str) -> str:
     """The version of the newest catalog. Raises NotInStore."""
     from chestgan_core.sources.catalog.stored_catalog import newest_catalog_version
 
     return newest_catalog_version(store, dataset)
 
 
-def listed_patients(store: Store, dataset: str, version: str) -> Mapping[str, tuple[str, str]] | None:
+def listed_patients(store: "Store", dataset: str, version: str) -> Mapping[str, tuple[str, str]] | None:
     """See read_patients, without those who have withdrawn; None where the catalog is damaged, which is logged: other
     datasets must not wait for it. Of a catalog that a withdrawal has replaced, its replacement counts.
     """
     from chestgan_core.sources.catalog.stored_catalog import read_patients
+    from chestgan_core.store.forgotten import artefact_tombstone, forgotten_patients
 
     try:
         if removed := artefact_tombstone(store, keys.catalog_manifest(dataset, version)):

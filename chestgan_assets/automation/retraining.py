@@ -20,14 +20,13 @@ from chestgan_assets.automation.run_requests import (
 from chestgan_assets.jobs.asset_jobs import synthetic_set_job, training_set_job
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.resources import StoreResource
-from chestgan_core.config.dataset import dataset_named
 from chestgan_core.errors import Forgotten
 from chestgan_core.evaluation.thresholds import Thresholds, current_training_set, thresholds
 from chestgan_core.store import keys
-from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
     from chestgan_core.slices.drift import Drift
+    from chestgan_core.store.store import Store
 
 NO_CHECKPOINT = "no checkpoint; the first training has to be started by a person"
 NOTHING_NEW = "no new slices"
@@ -59,13 +58,14 @@ def retraining_sensor(context: dg.SensorEvaluationContext, store: StoreResource)
 
 def _next(
     instance: dg.DagsterInstance,
-    store: Store,
+    store: "Store",
     experiment: str,
     limits: Thresholds,
     requested: dict[str, str],
     earlier: Collection[str],
 ) -> tuple[dg.RunRequest | None, str]:
     """The next run of one experiment, and why. Writes into requested. earlier: keys that earlier ticks requested."""
+    from chestgan_core.config.dataset import dataset_named
     from chestgan_core.slices.drift import annotations_since, drift_since, present_state
     from chestgan_core.slices.training_set import open_training_set
 
@@ -131,12 +131,14 @@ def _next(
 
 def _depends_on_tumours(experiment: str) -> bool:
     """Whether what experts drew decides what its generator learns: what it is told, or which slices it sees."""
+    from chestgan_core.config.dataset import dataset_named
+
     trained = EXPERIMENTS[experiment]
     only_tumours = dataset_named(trained.dataset).training_set.slices == "tumour"
     return trained.conditions.tumour is not None or only_tumours
 
 
-def _is_current(store: Store, dataset: str, version: str, with_annotations: bool) -> bool:
+def _is_current(store: "Store", dataset: str, version: str, with_annotations: bool) -> bool:
     """Whether a training set was built from all current slices, and is there. with_annotations: and knows the newest
     tumours.
     """
@@ -153,7 +155,7 @@ def _is_current(store: Store, dataset: str, version: str, with_annotations: bool
 
 
 def _enough_drawn(
-    store: Store, dataset: str, versions: tuple[str, str], limits: Thresholds
+    store: "Store", dataset: str, versions: tuple[str, str], limits: Thresholds
 ) -> tuple[str, bool]:
     """What tumours that were drawn anew change, and whether that is too little to retrain. versions: of the training
     set that was trained on, and of the newest.

@@ -3,6 +3,8 @@
 Input: the newest reports. Output: run requests of hyperparameter_study_job, one per experiment and training set.
 """
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from chestgan_assets.automation.run_requests import (
@@ -16,11 +18,14 @@ from chestgan_assets.jobs.asset_jobs import hyperparameter_study_job
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.resources import StoreResource
 from chestgan_assets.tags import PARTITION_TAG
+from chestgan_core.config.names import tuned_name
 from chestgan_core.evaluation.thresholds import PASSED, Thresholds, newest_payload, shortfall, thresholds
-from chestgan_core.store.store import Store
-from chestgan_core.tuning.tuned import tuned_name
+
+if TYPE_CHECKING:
+    from chestgan_core.store.store import Store
 
 NO_REPORT = "no report yet"
+FROM_STUDY = "comes from a study itself"
 
 
 @dg.sensor(
@@ -37,16 +42,17 @@ def hyperparameter_study_sensor(context: dg.SensorEvaluationContext, store: Stor
     study leads to the next.
     """
     opened, limits = store.open(), thresholds()
-    names = [name for name, experiment in EXPERIMENTS.items() if experiment.provenance is None]
     busy = _study_in_flight(context.instance)
 
     def step(name: str, requested: dict[str, str]) -> tuple[dg.RunRequest | None, str]:
         nonlocal busy
+        if EXPERIMENTS[name].provenance is not None:
+            return None, FROM_STUDY
         request, reason = _next(context.instance, opened, name, limits, requested, busy)
         busy = busy or (name if request else "")
         return request, reason
 
-    return for_each_experiment(context, names, step, unremarkable=(NO_REPORT, PASSED))
+    return for_each_experiment(context, EXPERIMENTS, step, unremarkable=(NO_REPORT, PASSED, FROM_STUDY))
 
 
 def _study_in_flight(instance: dg.DagsterInstance) -> str:
@@ -59,7 +65,7 @@ def _study_in_flight(instance: dg.DagsterInstance) -> str:
 
 def _next(
     instance: dg.DagsterInstance,
-    store: Store,
+    store: "Store",
     experiment: str,
     limits: Thresholds,
     requested: dict[str, str],

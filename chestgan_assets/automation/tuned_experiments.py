@@ -1,24 +1,27 @@
-"""Experiments that a study wrote become partitions: the code location is reloaded when the store has one that is not
-loaded.
+"""Experiments that a study wrote become partitions: their files are fetched from the store, and the code location is
+reloaded when one of them is no partition yet.
 
-Input: the tuned experiments of the store, and those that this code server and the webserver have loaded. Output: no
-runs; a reload that is asked of the webserver.
+Input: the tuned experiments of the store, and the partitions that this code server and the webserver have. Output: no
+runs; files in the home, which the next load finds, and a reload that is asked of the webserver.
 """
 
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from chestgan_assets.automation.tick_lines import grouped
 from chestgan_assets.automation.webserver import VARIABLE, Webserver, WebserverFailed
-from chestgan_assets.partitions import EXPERIMENTS
+from chestgan_assets.partitions import EXPERIMENT_DATASETS
 from chestgan_assets.resources import StoreResource
-from chestgan_core.config.experiment import Experiment, experiment_files, tuned_folder
+from chestgan_core.config.names import experiment_files, tuned_folder
 from chestgan_core.errors import BadExperiment
 from chestgan_core.store.artefacts import content_version
-from chestgan_core.store.store import Store
-from chestgan_core.tuning.tuned import parse_tuned, stored_tuned
+
+if TYPE_CHECKING:
+    from chestgan_core.config.experiment import Experiment
+    from chestgan_core.store.store import Store
 
 LOADED = "is loaded"
 NOT_LOADED = "is not loaded yet"
@@ -31,10 +34,10 @@ LOCATION = "chestgan"  # in workspace.yaml, and in values.yaml of Helm
 @dataclass(frozen=True)
 class Tuned:
     """A tuned experiment as the store has it; None where it cannot be used. problem: why it is left alone; "" where it
-    is loaded as it is.
+    is a partition.
     """
 
-    experiment: Experiment | None
+    experiment: "Experiment | None"
     problem: str = ""
 
     @property
@@ -43,12 +46,19 @@ class Tuned:
         return self.problem == NOT_LOADED
 
 
-def tuned_experiments(store: Store) -> dict[str, Tuned]:
-    """The tuned experiments of the store, by name. Raises StoreError, DamagedObject."""
-    return {name: _compared(name, text) for name, text in stored_tuned(store).items()}
+def tuned_experiments(store: "Store") -> dict[str, Tuned]:
+    """The tuned experiments of the store, by name; this home has their files from now on. Sends one request.
+
+    Raises StoreError, DamagedObject, BadInput (the home cannot be written).
+    """
+    from chestgan_core.tuning.tuned import fetch_tuned
+
+    return {name: _compared(name, text) for name, text in fetch_tuned(store).items()}
 
 
 def _compared(name: str, text: str) -> Tuned:
+    from chestgan_core.tuning.tuned import parse_tuned
+
     try:
         experiment = parse_tuned(name, text)
     except BadExperiment as error:
@@ -56,16 +66,19 @@ def _compared(name: str, text: str) -> Tuned:
     file = experiment_files().get(name)
     if file is not None and file.parent != tuned_folder():
         return Tuned(None, f"is left alone: {file.name} in $CHESTGAN_EXPERIMENTS has its name")
-    return Tuned(experiment, "" if EXPERIMENTS.get(name) == experiment else NOT_LOADED)
+    # Which training set it depends on is said when the code location loads; everything else when a step reads the file.
+    is_partition = EXPERIMENT_DATASETS.get(name) == experiment.dataset
+    return Tuned(experiment, "" if is_partition else NOT_LOADED)
 
 
 @dg.sensor(
     minimum_interval_seconds=60,
-    description="Reloads the code location when a study has written an experiment that is no partition yet. Costs some "
-    "seconds of the code server, and interrupts no run. Off by default.",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Fetches experiments that studies have written, and reloads the code location when one is no partition "
+    "yet. Costs some seconds of the code server then, and interrupts no run. On by default.",
 )
 def tuned_experiments_sensor(context: dg.SensorEvaluationContext, store: StoreResource) -> dg.SensorResult:
-    """Reloads the code location when a study has written an experiment that is no partition yet.
+    """Fetches experiments that studies have written, and reloads the code location when one is no partition yet.
 
     The cursor holds the state of the store for which a reload was asked, and how often.
     """
@@ -89,7 +102,7 @@ def tuned_experiments_sensor(context: dg.SensorEvaluationContext, store: StoreRe
 
 
 def _reload(
-    context: dg.SensorEvaluationContext, webserver: Webserver | None, waiting: dict[str, Experiment | None]
+    context: dg.SensorEvaluationContext, webserver: Webserver | None, waiting: "dict[str, Experiment | None]"
 ) -> tuple[str, str]:
     """Ask for a reload that loads these experiments; returns what happened, and the next cursor."""
     if not waiting:

@@ -15,11 +15,11 @@ from chestgan_assets.automation.tuned_experiments import NONE, tuned_experiments
 from chestgan_assets.execution.partition_runs import partitions_in_flight
 from chestgan_assets.jobs.asset_jobs import synthetic_set_job
 from chestgan_assets.resources import StoreResource
-from chestgan_core.config.experiment import Experiment
-from chestgan_core.store.store import Store
 
 if TYPE_CHECKING:
+    from chestgan_core.config.experiment import Experiment
     from chestgan_core.publishing.next_steps import NextStep
+    from chestgan_core.store.store import Store
 
     Decision = Callable[[Store, Experiment], NextStep]
 
@@ -92,7 +92,9 @@ def _tick(
     def next_of(name: str, requested: dict[str, str]) -> tuple[dg.RunRequest | None, str]:
         one = found[name]
         if one.experiment is None or one.problem:
-            remedy = ": reload the code location, or turn on tuned_experiments_sensor" if one.waits else ""
+            remedy = (
+                ": reload the code location, or leave it to tuned_experiments_sensor" if one.waits else ""
+            )
             return None, f"{one.problem}{remedy}"
         wanted = decide(opened, one.experiment)
         if not wanted.state:

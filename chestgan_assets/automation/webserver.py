@@ -7,8 +7,6 @@ reloaded wherever that runs: in a process of its own, in another container, in a
 
 import json
 import os
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -25,10 +23,6 @@ _RELOAD = """mutation($name: String!) { reloadRepositoryLocation(repositoryLocat
   ... on WorkspaceLocationEntry { locationOrLoadError { __typename ... on PythonError { message } } }
   ... on PythonError { message } ... on UnauthorizedError { message }
   ... on ReloadNotSupported { message } ... on RepositoryLocationNotFound { message } } }"""
-
-
-# A proxy to the internet does not lead to a service of one's own.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class WebserverFailed(ChestganError):
@@ -69,12 +63,17 @@ class Webserver:
             raise WebserverFailed(self.address, f"did not reload {location}: {cause}", REMEDY)
 
     def _ask(self, query: str, **variables: str) -> dict[str, Any]:
+        import urllib.error
+        import urllib.request
+
+        # A proxy to the internet does not lead to a service of one's own.
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         body = json.dumps({"query": query, "variables": variables}).encode()
         # The name by which this machine calls itself: that of a container is none that the UI's guard knows.
         headers = {"Content-Type": "application/json", "Host": "localhost"}
         request = urllib.request.Request(f"{self.address}/graphql", body, headers)  # noqa: S310 see from_environment
         try:
-            with _DIRECT.open(request, timeout=TIMEOUT) as answer:
+            with direct.open(request, timeout=TIMEOUT) as answer:
                 said = json.load(answer)
             return dict(said["data"])
         except urllib.error.HTTPError as error:

@@ -1,10 +1,10 @@
 """Everything that this project takes from Dagster's private modules (`dagster._core`), each with the reason.
 
-Nothing else imports them; a test says so. Read and run against Dagster 1.13.27: look here first after an upgrade.
+Nothing else imports them but dagster_pod_internals.py; a test says so. Read and run against Dagster 1.13.27: look here
+first after an upgrade.
 """
 
 import re
-import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -31,18 +31,6 @@ from dagster._core.definitions.data_version import (
 
 # The one kind of error that Dagster stores as it was given, instead of with the stack trace of where it was raised.
 from dagster._core.errors import DagsterUserCodeProcessError
-
-# dg.Executor is public; the type of its property `retries` is not, nor that of what a step depends on.
-from dagster._core.execution.retries import RetryMode
-from dagster._core.execution.step_dependency_config import StepDependencyConfig
-
-# dagster-k8s builds its executor on these. To choose a pod by partition and to say why a pod died, ours has to as well.
-from dagster._core.executor.step_delegating import (
-    CheckStepHealthResult,
-    StepDelegatingExecutor,
-    StepHandler,
-    StepHandlerContext,
-)
 from dagster_shared.error import SerializableErrorInfo
 
 if TYPE_CHECKING:
@@ -50,22 +38,20 @@ if TYPE_CHECKING:
     from dagster._core.execution.context.system import PlanOrchestrationContext
     from dagster._core.execution.plan.plan import ExecutionPlan
 
+    # dg.Executor is public; the type of its property `retries` is not.
+    from dagster._core.execution.retries import RetryMode
+
     # What Dagster attaches to each log record; a logging.Handler in dagster.yaml sees nothing else.
     from dagster._core.log_manager import DagsterLogRecordMetadata
 
 __all__ = [
     "AssetCheckEvaluationTargetMaterializationData",
-    "CheckStepHealthResult",
     "DagsterLogRecordMetadata",
     "ExecutionPlan",
     "PlanOrchestrationContext",
     "RetryMode",
     "SentenceFailure",
     "SentenceInterruption",
-    "StepDelegatingExecutor",
-    "StepDependencyConfig",
-    "StepHandler",
-    "StepHandlerContext",
     "erase_partition",
     "erase_runs",
     "held_slot",
@@ -270,6 +256,8 @@ def _vacuum(files: Sequence[Path]) -> None:
     """Write SQLite's files anew, without the bytes of deleted rows. One that another process is reading stays as it is:
     its free pages are overwritten by the next rows.
     """
+    import sqlite3
+
     for path in filter(Path.is_file, files):
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(path, timeout=30)) as connection:
             connection.execute("VACUUM")

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import dagster as dg
 
 from chestgan_assets.execution.processes import step_processes
 from chestgan_assets.load_faults import note_fault
-from chestgan_assets.tags import PRIORITY_TAG
+from chestgan_assets.tags import PRIORITY_TAG, STEP_OF_POD
 from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.local.environment import choice_from_environment
 
@@ -40,6 +41,11 @@ def on_accelerators() -> bool:
     """
     if on_kubernetes() or Path("/dev/nvidiactl").exists() or sys.platform == "darwin":
         return True
+    return _for_intel_gpus()
+
+
+@cache
+def _for_intel_gpus() -> bool:
     return version("torch").endswith("+xpu")
 
 
@@ -72,6 +78,8 @@ def executor() -> dg.ExecutorDefinition:
     """
     kind = choice_from_environment("CHESTGAN_EXECUTOR", ("multiprocess", "in_process", "k8s"))
     if kind == "k8s":
+        if os.environ.get(STEP_OF_POD):
+            return in_step_pod
         from chestgan_assets.execution.pods import step_pods
 
         return step_pods
@@ -84,6 +92,16 @@ def executor() -> dg.ExecutorDefinition:
     if kind == "in_process":
         return dg.in_process_executor
     return step_processes.configured({"max_concurrent": 2})
+
+
+@dg.executor(
+    name="k8s",
+    config_schema=dg.Permissive(),  # type: ignore[no-untyped-call]
+    requirements=dg.multiple_process_executor_requirements(),
+)
+def in_step_pod(init_context: dg.InitExecutorContext) -> dg.Executor:
+    """Stands for the executor in the pod of a step, which executes no run: the real one takes a second to import."""
+    raise BadInput(STEP_OF_POD, "is set, so this is the pod of one step", "execute runs where it is not set")
 
 
 def loadable_executor() -> dg.ExecutorDefinition:

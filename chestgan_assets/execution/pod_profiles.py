@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from chestgan_assets.tags import STEP_PARTITION
 from chestgan_core.config.experiment import Compute
 from chestgan_core.config.yaml_models import Section, read_fields, validated
 from chestgan_core.errors import BadInput, nearest
@@ -172,12 +173,16 @@ def pod_config(profile: Profile, settings: PodSettings) -> dict[str, Any]:
 
 
 def step_pod_config(
-    settings: PodSettings, step_key: str, requests: Mapping[str, Compute], partition: str
+    settings: PodSettings, step_key: str, partition: str, compute: Compute | None
 ) -> dict[str, Any]:
-    """The `dagster-k8s/config` of a step. requests: experiment -> what it requests; the experiment is the partition."""
+    """The `dagster-k8s/config` of a step. compute: what its experiment requests; None: a patient or a dataset requests
+    nothing.
+    """
     profile = settings.profile(step_key)
-    # A patient or a dataset is not an experiment, and requests nothing.
-    return pod_config(profile.with_requests(requests.get(partition, Compute())), settings)
+    config = pod_config(profile.with_requests(compute or Compute()), settings)
+    if partition:
+        config["container_config"]["env"].append({"name": STEP_PARTITION, "value": partition})
+    return config
 
 
 def main() -> int:

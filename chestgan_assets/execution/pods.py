@@ -18,7 +18,7 @@ from dagster_k8s.executor import K8sStepHandler
 from dagster_k8s.job import UserDefinedDagsterK8sConfig
 from kubernetes.client import V1Job, V1Pod
 
-from chestgan_assets.execution.dagster_internals import (
+from chestgan_assets.execution.dagster_pod_internals import (
     CheckStepHealthResult,
     RetryMode,
     StepDelegatingExecutor,
@@ -28,8 +28,13 @@ from chestgan_assets.execution.dagster_internals import (
 )
 from chestgan_assets.execution.pod_failures import why_dead, why_waiting
 from chestgan_assets.execution.pod_profiles import PodSettings, load_pod_settings, step_pod_config
+from chestgan_assets.load_faults import left_out
 from chestgan_assets.partitions import EXPERIMENTS
 from chestgan_assets.tags import PARTITION_TAG
+from chestgan_core.config.experiment import Compute
+from chestgan_core.config.names import TUNED_SUFFIX
+from chestgan_core.store.store import Store
+from chestgan_core.tuning.tuned import load_stored_experiment
 
 # Health checks are 20 s apart. A step writes its result before its pod ends; the database may be some seconds behind.
 SILENT_CHECKS = 2
@@ -172,7 +177,6 @@ class StepPods(StepHandler):
         settings: PodSettings,
     ) -> None:
         self._open_pod, self._run_context, self._settings = open_pod, run_context, settings
-        self._requests = {name: experiment.compute for name, experiment in EXPERIMENTS.items()}
         self._pods: dict[str, StepPod] = {}
 
     @property
@@ -196,7 +200,7 @@ class StepPods(StepHandler):
         step = _step_key(context)
         if step not in self._pods:
             partition = context.dagster_run.tags.get(PARTITION_TAG, "")
-            config = step_pod_config(self._settings, step, self._requests, partition)
+            config = step_pod_config(self._settings, step, partition, _requested(partition))
             ours = K8sContainerContext(run_k8s_config=UserDefinedDagsterK8sConfig.from_dict(config))  # type: ignore[no-untyped-call]
             # What a person sets at the launch is merged onto ours: lists are appended, everything else is replaced.
             self._pods[step] = self._open_pod(ours.merge(self._run_context))
@@ -241,6 +245,18 @@ def step_pods(init_context: dg.InitExecutorContext) -> dg.Executor:
         should_verify_step=True,
         step_dependency_config=StepDependencyConfig.from_config(config.get("step_dependency_config")),
     )
+
+
+def _requested(partition: str) -> Compute | None:
+    """What an experiment requests for its pods; None where the partition is none."""
+    if partition in EXPERIMENTS:
+        return EXPERIMENTS[partition].compute
+    if not partition.endswith(TUNED_SUFFIX) or ":" in partition:
+        return None
+    # Written by a study after this pod's image: no load of a run asks the store.
+    with left_out(f"experiment {partition}", "its pods get what the profile of the step says"):
+        return load_stored_experiment(Store.open(), partition).compute
+    return None
 
 
 def _step_key(context: StepHandlerContext) -> str:

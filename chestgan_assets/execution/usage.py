@@ -12,15 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from chestgan_assets.execution.executor import on_kubernetes
 from chestgan_assets.resources import MachineResource, StoreResource
-from chestgan_core.config.experiment import Experiment
 from chestgan_core.local.prices import Prices
-from chestgan_core.store.objects import Traffic
-from chestgan_core.store.store import Store
+
+if TYPE_CHECKING:
+    from chestgan_core.config.experiment import Experiment
+    from chestgan_core.store.objects import Traffic
+    from chestgan_core.store.store import Store
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +72,7 @@ class Usage:
 class Meter:
     """Counts from its creation. store: for the work, whose traffic is counted. gpus: held by the step."""
 
-    def __init__(self, store: Store, device: str, gpus: int) -> None:
+    def __init__(self, store: "Store", device: str, gpus: int) -> None:
         self.store = store
         self._device, self._gpus = device, gpus
         self._started, self._cpu_seconds = time.monotonic(), _cpu_seconds()
@@ -108,14 +111,14 @@ class SharedCpu:
         return seconds
 
 
-def on_cpu(cpu_seconds: float, traffic: Traffic) -> Usage:
+def on_cpu(cpu_seconds: float, traffic: "Traffic") -> Usage:
     """The usage of work on the CPU."""
     return Usage(0.0, 0.0, cpu_seconds / 3600, traffic.bytes_read, traffic.bytes_written, CPU)
 
 
 @contextmanager
 def metered(
-    store: StoreResource, machine: MachineResource | None = None, experiment: Experiment | None = None
+    store: StoreResource, machine: MachineResource | None = None, experiment: "Experiment | None" = None
 ) -> Iterator[Meter]:
     """A meter for the work inside. machine: for work on its device; without it, the work uses the CPU only.
     experiment: for its training, which may use several GPUs.
@@ -191,7 +194,7 @@ def _number(metadata: Mapping[str, dg.MetadataValue], name: str) -> float:
     return float(str(metadata[name].value))
 
 
-def _held_devices(device: str, experiment: Experiment | None) -> tuple[str, int]:
+def _held_devices(device: str, experiment: "Experiment | None") -> tuple[str, int]:
     """Name and number of the GPUs that no other step can use meanwhile: in a pod of its own, all that it sees."""
     from chestgan_core.training.devices import GPUS, gpu_count, gpu_name, pick_device
     from chestgan_core.training.gpu_workers import process_count

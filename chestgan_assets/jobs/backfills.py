@@ -15,7 +15,7 @@ from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.partitions import PATIENT_PARTITIONS
 from chestgan_assets.resources import StoreResource
 from chestgan_assets.tags import DATASET_TAG, HISTOLOGY_TAG, PATIENTS_TAG
-from chestgan_core.config.dataset import patient_partition
+from chestgan_core.config.names import patient_partition
 from chestgan_core.errors import BadInput, nearest
 
 MAX_TAG = 63  # characters of the value of a tag

@@ -6,6 +6,7 @@ other patients too lose the events of this one. retraining_sensor requests the t
 """
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from pydantic import Field
@@ -21,9 +22,11 @@ from chestgan_assets.metadata import URI, table
 from chestgan_assets.partitions import PATIENT_PARTITIONS
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import PARTITION_TAG, SMALL_WORK
-from chestgan_core.config.dataset import patient_partition
+from chestgan_core.config.names import patient_partition
 from chestgan_core.errors import BadInput
-from chestgan_core.store.store import Store
+
+if TYPE_CHECKING:
+    from chestgan_core.store.store import Store
 
 PATIENT_ASSETS = (dg.AssetKey("raw_dicom"), dg.AssetKey("slice_tensors"))
 # Those whose events show slices, or images of a model, or name series. Each event has the address of its manifest.
@@ -116,7 +119,7 @@ def _runs_of(instance: dg.DagsterInstance, key: str) -> Iterator[str]:
         yield record.dagster_run.run_id
 
 
-def _runs_showing(instance: dg.DagsterInstance, store: Store) -> Iterator[str]:
+def _runs_showing(instance: dg.DagsterInstance, store: "Store") -> Iterator[str]:
     """Runs that made something in whose place there is a tombstone now, or a set that was withdrawn for this reason."""
     from chestgan_core.forgetting.publications import is_gone
 

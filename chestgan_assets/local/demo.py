@@ -19,8 +19,8 @@ from chestgan_assets.automation.patient_partitions import register_all
 from chestgan_assets.execution.failures import INTERRUPTED_LABEL
 from chestgan_assets.local.installation import local_installation, process_environment
 from chestgan_assets.local.orphaned_runs import demo_lock
-from chestgan_core.config.dataset import patient_partition
 from chestgan_core.config.experiment import Experiment, load_experiment
+from chestgan_core.config.names import patient_partition
 from chestgan_core.errors import BadExperiment, ChestganError, nearest
 from chestgan_core.local.files import file_error
 from chestgan_core.local.home import home

@@ -35,6 +35,7 @@ from chestgan_core.local.environment import number_from_environment
 from chestgan_core.local.home import home
 from chestgan_core.local.log_lines import configure_logging
 from chestgan_core.local.webhook import ADDRESS as WEBHOOK
+from chestgan_core.tuning.tuned import fetch_tuned
 
 PORT = os.environ.get("CHESTGAN_PORT", "3000")
 ADDRESS = f"http://127.0.0.1:{PORT}"
@@ -63,6 +64,7 @@ def main() -> int:
             local_installation() as installed,
             dev_lock(installed.dagster_home) as lock,
             _without_orphans(installed),
+            _with_tuned_experiments(installed),
             _servers(installed, lock, webhook := portal.webhook_variables()) as servers,
         ):
             announced, checked = False, time.monotonic()
@@ -97,6 +99,16 @@ def _without_orphans(installed: Installation) -> Iterator[None]:
         with dg.DagsterInstance.from_config(str(folder)) as instance:
             if failed := fail_orphaned_runs(instance, folder):
                 _log.info("%d runs of a killed process were marked as failed", failed)
+    yield
+
+
+@contextlib.contextmanager
+def _with_tuned_experiments(installed: Installation) -> Iterator[None]:
+    # The servers ask no store when they load.
+    try:
+        fetch_tuned(installed.store)
+    except ChestganError as error:
+        _log.warning("tuned experiments are those of this home: %s", error)
     yield
 
 

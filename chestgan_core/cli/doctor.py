@@ -165,7 +165,8 @@ def _patient_key(home: Path) -> str:
 def _datasets() -> str:
     """All of them, and the files and folders that their environment variables name."""
     from chestgan_core.config.annotation_config import FoundFiles
-    from chestgan_core.config.dataset import dataset_files, dataset_named, load_dataset
+    from chestgan_core.config.dataset import dataset_named, load_dataset
+    from chestgan_core.config.names import dataset_files
     from chestgan_core.local.environment import path_from_environment
 
     names = list(dataset_files())
@@ -205,7 +206,8 @@ def _index() -> str:
 
 
 def _experiments() -> str:
-    from chestgan_core.config.experiment import experiment_files, load_experiment
+    from chestgan_core.config.experiment import load_experiment
+    from chestgan_core.config.names import experiment_files
 
     files = experiment_files()
     _all_usable("experiments", files, load_experiment)

@@ -28,7 +28,8 @@ def add_to(commands: Commands) -> None:
 
 def list_experiments(args: argparse.Namespace) -> Answer:
     """Name, dataset and description of each."""
-    from chestgan_core.config.experiment import experiment_files, load_experiment
+    from chestgan_core.config.experiment import load_experiment
+    from chestgan_core.config.names import experiment_files
 
     known = [load_experiment(path) for path in experiment_files().values()]
     rows = [{"name": one.name, "dataset": one.dataset, "description": one.description} for one in known]
@@ -47,7 +48,8 @@ def show(args: argparse.Namespace) -> Answer:
 
 def validate(args: argparse.Namespace) -> Answer:
     """The faults of some experiments; exit status 2 where there are any."""
-    from chestgan_core.config.experiment import experiment_files, load_experiment
+    from chestgan_core.config.experiment import load_experiment
+    from chestgan_core.config.names import experiment_files
 
     names = args.experiments or list(experiment_files())
     faults: dict[str, str] = {}
@@ -66,7 +68,7 @@ def explain_unknown(*names: str) -> Iterator[None]:
 
     Raises UnknownName in place of NotInStore. An experiment unknown here may still be in the store.
     """
-    from chestgan_core.config.experiment import experiment_files
+    from chestgan_core.config.names import experiment_files
 
     try:
         yield

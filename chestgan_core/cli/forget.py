@@ -49,7 +49,7 @@ def add_to(commands: Commands) -> None:
 
 def forget(args: argparse.Namespace) -> Answer:
     """List, or delete; exit status 1 where something was left."""
-    from chestgan_core.config.dataset import patient_partition
+    from chestgan_core.config.names import patient_partition
     from chestgan_core.forgetting.naming import patient_named, patient_of_id
     from chestgan_core.store.embedded import open_store
 

@@ -27,7 +27,7 @@ def add_to(commands: Commands) -> None:
 
 def leaderboard(args: argparse.Namespace) -> Answer:
     """The newest reports of all experiments."""
-    from chestgan_core.config.experiment import experiment_files
+    from chestgan_core.config.names import experiment_files
     from chestgan_core.evaluation.leaderboard.board import read_leaderboard
     from chestgan_core.evaluation.leaderboard.page import as_text, write_leaderboard
     from chestgan_core.local.prices import Prices

@@ -164,7 +164,8 @@ def show(args: argparse.Namespace) -> Answer:
 def export(args: argparse.Namespace) -> Answer:
     """Write the best configuration as a YAML file."""
     _require_optuna()
-    from chestgan_core.tuning.tuned import tuned_name, write_tuned
+    from chestgan_core.config.names import tuned_name
+    from chestgan_core.tuning.tuned import write_tuned
 
     if args.store:
         from chestgan_core.store.embedded import open_store

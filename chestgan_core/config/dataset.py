@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias, Union
 from pydantic import Field, field_validator, model_validator
 
 from chestgan_core.config.annotation_config import AnyAnnotations, checked_pattern
+from chestgan_core.config.names import dataset_files
 from chestgan_core.config.source_config import SourceConfig, source_configs
-from chestgan_core.config.yaml_models import Section, files_in, read_fields, validated
+from chestgan_core.config.yaml_models import Section, read_fields, validated
 from chestgan_core.errors import BadInput, UnknownName, nearest
 from chestgan_core.reasons import Synthetic
 from chestgan_core.store.keys import checked_name
-
-SHIPPED = Path(__file__).parent / "datasets"
 
 if TYPE_CHECKING:
     AnySource: TypeAlias = SourceConfig
@@ -144,14 +143,6 @@ class Dataset(Section):
         return self.source.dicom
 
 
-def dataset_files() -> dict[str, Path]:
-    """Name -> YAML file; a file in $CHESTGAN_DATASETS hides a shipped one of the same name.
-
-    Raises BadInput: $CHESTGAN_DATASETS does not name a folder.
-    """
-    return files_in(SHIPPED, "CHESTGAN_DATASETS", BadInput)
-
-
 def dataset_named(name: str) -> Dataset:
     """Load a dataset by its name.
 
@@ -191,17 +182,3 @@ def load_dataset(path: Path) -> Dataset:
 @cache
 def _load(path: Path, changed: int) -> Dataset:
     return validated(Dataset, read_fields(path, "datasets", BadInput), "dataset", BadInput, name=path.stem)
-
-
-def patient_partition(dataset: str, patient: str) -> str:
-    """The partition key of one patient. Patients of all datasets are in one set of partitions."""
-    return f"{dataset}:{patient}"
-
-
-def parse_patient_partition(key: str) -> tuple[str, str]:
-    """Dataset and patient of a partition key, which is <dataset>:<patient>. Raises UnknownName, BadInput."""
-    dataset, _, patient = key.partition(":")
-    files = dataset_files()
-    if dataset not in files:
-        raise UnknownName(key, f"{dataset} is not a known dataset", nearest(dataset, files))
-    return dataset, checked_name(patient)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from chestgan_core.config.conditions import Conditions
-from chestgan_core.config.dataset import dataset_files, dataset_named
+from chestgan_core.config.dataset import dataset_named
 from chestgan_core.config.evaluation_config import Evaluation
 from chestgan_core.config.labels import class_key, comparable
+from chestgan_core.config.names import dataset_files, experiment_files
 from chestgan_core.config.network_config import CONDITIONED_FAMILIES, Network
 from chestgan_core.config.release_rules import ReleaseRules
 from chestgan_core.config.training_plan import (
@@ -24,15 +25,13 @@ from chestgan_core.config.training_plan import (
     TrainingPlan,
     Wasserstein,
 )
-from chestgan_core.config.yaml_models import Fields, Section, files_in, read_fields, validated
+from chestgan_core.config.yaml_models import Fields, Section, read_fields, validated
 from chestgan_core.errors import BadExperiment, BadInput, nearest
-from chestgan_core.local.home import home
 from chestgan_core.store.artefacts import content_version
 
 if TYPE_CHECKING:
     from chestgan_core.imaging.windows import Window
 
-SHIPPED = Path(__file__).parent / "experiments"
 MAX_VANILLA_RESOLUTION = 128
 # Fields that do not affect the trained weights: the name of the experiment, and what follows training.
 NOT_IN_WEIGHTS = frozenset(
@@ -272,21 +271,6 @@ def _flatten(fields: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for name, value in fields.items():
         flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
     return flat
-
-
-def experiment_files() -> dict[str, Path]:
-    """Name -> YAML file. A file in $CHESTGAN_EXPERIMENTS hides a shipped one of the same name, and both hide a tuned
-    one that was fetched from the store (tuning/tuned.py).
-
-    Raises BadExperiment: $CHESTGAN_EXPERIMENTS is not a folder.
-    """
-    tuned = {path.stem: path for path in sorted(tuned_folder().glob("*.yaml"))}
-    return {**tuned, **files_in(SHIPPED, "CHESTGAN_EXPERIMENTS", BadExperiment)}
-
-
-def tuned_folder() -> Path:
-    """The folder of tuned experiments that were fetched from the store; it may not exist."""
-    return home() / "tuned-experiments"
 
 
 def load_experiment(name_or_path: str | Path) -> Experiment:

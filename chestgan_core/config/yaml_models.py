@@ -4,7 +4,6 @@ In: a shipped folder, and an environment variable that names the user's own. Out
 validated model. An error is one line with the file, the line, the field, and for a wrong name the nearest known ones.
 """
 
-import os
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,23 +45,6 @@ class Fields:
         for part in place:
             known = (*known, part) if (*known, part) in self.lines else known
         return self.lines.get(known)
-
-
-def files_in(shipped: Path, variable: str, error: type[BadInput]) -> dict[str, Path]:
-    """Name -> YAML file; a file in the folder that `variable` names hides a shipped one of the same name.
-
-    Raises error when that is not a folder.
-    """
-    folders = [shipped]
-    if own := os.environ.get(variable):
-        if not Path(own).is_dir():
-            raise error(variable, f"{own} is not a folder", "name the folder of your YAML files")
-        folders.append(Path(own))
-    return {
-        path.stem: path
-        for folder in folders
-        for path in sorted(folder.glob("*.yaml"), key=lambda path: path.stem)
-    }
 
 
 def read_fields(path: Path, kind: str, error: type[BadInput]) -> Fields:

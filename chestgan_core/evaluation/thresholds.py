@@ -5,15 +5,15 @@ In: the store, the environment. Out: data; only pointers, manifests and report.j
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from chestgan_core.errors import Forgotten, NotInStore
-from chestgan_core.evaluation.scoring.read_report import newest_report, read_payload
-from chestgan_core.evaluation.scoring.report_payload import RunReport
 from chestgan_core.local.environment import number_from_environment
 from chestgan_core.store import keys
-from chestgan_core.store.forgotten import artefact_tombstone
-from chestgan_core.store.store import Store
-from chestgan_core.training.run_manifest import read_run_manifest
+
+if TYPE_CHECKING:
+    from chestgan_core.evaluation.scoring.report_payload import RunReport
+    from chestgan_core.store.store import Store
 
 PASSED = "the report passed the release gate"
 
@@ -48,11 +48,14 @@ def thresholds() -> Thresholds:
     )
 
 
-def current_training_set(store: Store, experiment: str) -> tuple[str, str] | None:
+def current_training_set(store: "Store", experiment: str) -> tuple[str, str] | None:
     """Dataset and version of the training set of the current run; None without a run. Raises DamagedObject.
 
     A run that a patient's withdrawal removed still says what it was trained on.
     """
+    from chestgan_core.store.forgotten import artefact_tombstone
+    from chestgan_core.training.run_manifest import read_run_manifest
+
     try:
         (run,) = store.read_pointer(keys.run_latest(experiment), "run")
     except NotInStore:
@@ -69,13 +72,15 @@ def current_training_set(store: Store, experiment: str) -> tuple[str, str] | Non
     return manifest.dataset, manifest.training_set
 
 
-def newest_payload(store: Store, experiment: str) -> RunReport | None:
+def newest_payload(store: "Store", experiment: str) -> "RunReport | None":
     """report.json of the newest report; None without one. Raises DamagedObject."""
+    from chestgan_core.evaluation.scoring.read_report import newest_report, read_payload
+
     newest = newest_report(store, experiment)
     return None if newest is None else read_payload(store, newest.artefact)
 
 
-def shortfall(report: RunReport, floors: float | None) -> tuple[bool, str]:
+def shortfall(report: "RunReport", floors: float | None) -> tuple[bool, str]:
     """Whether a report does not pass, and why: its release gate, or a KID above `floors` times its floor."""
     kid = report.row("KID")
     # A floor at or below 0 is within its error of 0: no multiple of it means anything.

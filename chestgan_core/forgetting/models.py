@@ -8,7 +8,8 @@ is deleted already is found by its tombstone, whoever withdrew: a writer may hav
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from chestgan_core.config.experiment import experiment_files, load_experiment
+from chestgan_core.config.experiment import load_experiment
+from chestgan_core.config.names import experiment_files
 from chestgan_core.errors import BadExperiment
 from chestgan_core.forgetting.traces import (
     HELD_OUT,

@@ -6,7 +6,8 @@ In: `<dataset>:<patient>`, or a dataset and a PatientID. Out: the dataset and th
 import os
 from pathlib import Path
 
-from chestgan_core.config.dataset import Dataset, dataset_named, parse_patient_partition, patient_partition
+from chestgan_core.config.dataset import Dataset, dataset_named
+from chestgan_core.config.names import parse_patient_partition, patient_partition
 from chestgan_core.dicom.pseudonyms import KEY_FILE, KEY_VARIABLE, pseudonyms_of
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore, UnknownName, nearest
 from chestgan_core.forgetting.traces import Traces

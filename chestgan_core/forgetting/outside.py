@@ -3,7 +3,8 @@
 In: what was found. Out: sentences for the operator and the record, without names of patients.
 """
 
-from chestgan_core.config.dataset import Dataset, dataset_files, dataset_named, patient_partition
+from chestgan_core.config.dataset import Dataset, dataset_named
+from chestgan_core.config.names import dataset_files, patient_partition
 from chestgan_core.errors import BadInput, DamagedObject, NotInStore
 from chestgan_core.forgetting.traces import Kind, Traces
 from chestgan_core.sources.catalog.stored_catalog import newest_catalog_version, read_patients

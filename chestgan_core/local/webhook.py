@@ -17,9 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import urllib3
-from urllib3.exceptions import HTTPError
-
 from chestgan_core import __version__
 from chestgan_core.errors import BadInput, NotAvailable, SourceRefused, SourceUnreachable
 
@@ -62,6 +59,8 @@ class Webhook:
 
         Raises SourceUnreachable (may pass by itself), SourceRefused (4xx, redirect, certificate).
         """
+        import urllib3  # a code location loads without it
+
         body = json.dumps({"id": delivery, **message}, sort_keys=True).encode()
         cause = ""
         with urllib3.PoolManager(cert_reqs="CERT_REQUIRED") as pool:
@@ -85,7 +84,7 @@ class Webhook:
                     raise SourceRefused(
                         "webhook", "its certificate is not trusted", "set SSL_CERT_FILE"
                     ) from error
-                except HTTPError:
+                except urllib3.exceptions.HTTPError:
                     cause = "does not answer"
                     continue
                 if 200 <= response.status < 300:

@@ -18,7 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from chestgan_core.config.dataset import dataset_named, parse_patient_partition
+from chestgan_core.config.dataset import dataset_named
+from chestgan_core.config.names import parse_patient_partition
 from chestgan_core.local.cancellation import cancelled_by, require_wanted
 from chestgan_core.local.scratch import scratch_folder
 from chestgan_core.slices.patient_slices import PatientSlices, normalize_patient

@@ -6,6 +6,7 @@ trial changes, the figures, every trial.
 
 from collections.abc import Mapping
 
+from chestgan_core.config.names import tuned_name
 from chestgan_core.documents.blocks import (
     Block,
     Bullets,
@@ -21,7 +22,6 @@ from chestgan_core.tuning.charts import HISTORY, IMPORTANCE, LEARNING, PARALLEL
 from chestgan_core.tuning.space import Choice, Parameter, value_at
 from chestgan_core.tuning.summary import by_score, cautions, kid, notes, plain, short, summary
 from chestgan_core.tuning.table import StudyTable
-from chestgan_core.tuning.tuned import tuned_name
 
 TITLES = {
     HISTORY: ("Trials", "The score of each trial, in the order in which they started."),

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from chestgan_core.config.experiment import Experiment
-from chestgan_core.config.yaml_models import Fields, Section, files_in, read_fields, sections_in, validated
+from chestgan_core.config.names import files_in
+from chestgan_core.config.yaml_models import Fields, Section, read_fields, sections_in, validated
 from chestgan_core.errors import BadExperiment, nearest
 
 SHIPPED = Path(__file__).parent / "spaces"

@@ -16,6 +16,7 @@ import torch
 
 from chestgan_core.config.dataset import ImageKind
 from chestgan_core.config.experiment import Experiment
+from chestgan_core.config.names import tuned_name
 from chestgan_core.errors import BadInput, ChestganError
 from chestgan_core.local.files import replacing
 from chestgan_core.local.log_lines import configure_logging
@@ -29,7 +30,6 @@ from chestgan_core.tuning.space import SearchSpace
 from chestgan_core.tuning.storage import GRACE, HEARTBEAT, study_storage
 from chestgan_core.tuning.study import OpenStudy, find_study, load_study, open_study
 from chestgan_core.tuning.table import StudyTable, read_table
-from chestgan_core.tuning.tuned import tuned_name
 from chestgan_core.tuning.worker import work
 
 log = logging.getLogger(__name__)

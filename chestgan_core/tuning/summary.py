@@ -5,11 +5,11 @@ In: the table of a study. Out: sentences and short texts, for pages and terminal
 
 from optuna.trial import TrialState
 
+from chestgan_core.config.names import tuned_name
 from chestgan_core.tuning.gain import error_of_difference, needed_gain
 from chestgan_core.tuning.space import Value
 from chestgan_core.tuning.study import OpenStudy, counts, explained
 from chestgan_core.tuning.table import MIN_TRIALS_FOR_IMPORTANCE, StudyTable, TrialRow
-from chestgan_core.tuning.tuned import tuned_name
 
 
 def summary(table: StudyTable) -> list[str]:

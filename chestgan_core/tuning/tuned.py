@@ -1,22 +1,16 @@
 """The best configuration of a study as an experiment of its own, `<experiment>-tuned`.
 
 In: the trials of a study. Out: its YAML file with its provenance; the pointer in the store that holds all tuned
-experiments; on each machine their files, beside the shipped ones. Imports nothing heavy: the pipeline reads the pointer
-when it loads, and its sensors at each tick.
+experiments; on each machine their files, beside the shipped ones. Imports nothing heavy: sensors read the pointer at
+each tick.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chestgan_core.config.experiment import (
-    Experiment,
-    Provenance,
-    experiment_files,
-    load_experiment,
-    parse_experiment,
-    tuned_folder,
-)
+from chestgan_core.config.experiment import Experiment, Provenance, load_experiment, parse_experiment
+from chestgan_core.config.names import TUNED_SUFFIX, experiment_files, tuned_folder, tuned_name
 from chestgan_core.config.yaml_text import BadYaml, read_yaml, write_yaml
 from chestgan_core.errors import BadExperiment, BadInput, NotInStore
 from chestgan_core.local.files import file_error, replacing
@@ -29,14 +23,7 @@ from chestgan_core.tuning.gain import error_of_difference
 if TYPE_CHECKING:
     from chestgan_core.tuning.table import StudyTable
 
-SUFFIX = "-tuned"
-MAX_NAME_LENGTH = 63
 HEAD = "# Written by the hyperparameter study that `provenance` names. Copy it under another name to change it.\n"
-
-
-def tuned_name(experiment: str) -> str:
-    """The name of the tuned experiment; one that was tuned already keeps its name."""
-    return experiment.removesuffix(SUFFIX)[: MAX_NAME_LENGTH - len(SUFFIX)] + SUFFIX
 
 
 def tuned_experiment(table: "StudyTable") -> Experiment:
@@ -129,8 +116,8 @@ def parse_tuned(name: str, text: str) -> Experiment:
     return parse_experiment(fields, name, where)
 
 
-def fetch_tuned(store: Store) -> list[str]:
-    """Make the files in tuned_folder() those of the store; returns their names. Sends one request.
+def fetch_tuned(store: Store) -> dict[str, str]:
+    """Make the files in tuned_folder() those of the store; returns them, name -> YAML. Sends one request.
 
     Raises StoreError, BadInput (the local folder cannot be written).
     """
@@ -147,14 +134,15 @@ def fetch_tuned(store: Store) -> list[str]:
             write_if_changed(folder / name, text)
     except OSError as error:
         raise file_error(folder, error, "set CHESTGAN_HOME to a folder of yours") from error
-    return sorted(texts)
+    return texts
 
 
 def load_stored_experiment(store: Store, name: str) -> Experiment:
-    """An experiment by its name. A tuned one that is not here is fetched first: the store may not have answered when a
-    pod was new. Raises BadExperiment, StoreError.
+    """An experiment by its name. A tuned one is fetched first: a pod has none, and another study may have ended since
+    this home was told. Raises BadExperiment, StoreError.
     """
-    if name.endswith(SUFFIX) and name not in experiment_files():
+    file = experiment_files().get(name)
+    if name.endswith(TUNED_SUFFIX) and (file is None or file.parent == tuned_folder()):
         fetch_tuned(store)
     return load_experiment(name)
 

@@ -4,14 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from chestgan_core.config.dataset import dataset_files
-from chestgan_core.config.experiment import (
-    NOT_IN_WEIGHTS,
-    Experiment,
-    experiment_files,
-    load_experiment,
-    resume_fields,
-)
+from chestgan_core.config.experiment import NOT_IN_WEIGHTS, Experiment, load_experiment, resume_fields
+from chestgan_core.config.names import dataset_files, experiment_files
 from chestgan_core.config.training_plan import FREE_ON_RESUME, TrainingPlan
 from chestgan_core.errors import BadExperiment
 

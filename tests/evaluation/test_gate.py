@@ -7,7 +7,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from chestgan_core.config.experiment import Experiment
-from chestgan_core.config.release_rules import RELEASE_CHECKS, TUMOUR_CHECKS, ReleaseRules
+from chestgan_core.config.release_checks import RELEASE_CHECKS, TUMOUR_CHECKS
+from chestgan_core.config.release_rules import ReleaseRules
 from chestgan_core.evaluation.pages.verdict import gate_table
 from chestgan_core.evaluation.scoring.gate import apply_gate, experiment_gate
 from chestgan_core.evaluation.scoring.metric_rows import (

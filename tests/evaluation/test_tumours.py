@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from chestgan_core.config.evaluation_config import Evaluation
-from chestgan_core.config.release_rules import TUMOUR_CHECKS, ReleaseRules
+from chestgan_core.config.release_checks import TUMOUR_CHECKS
+from chestgan_core.config.release_rules import ReleaseRules
 from chestgan_core.evaluation.pages.report_page import write_report
 from chestgan_core.evaluation.pages.sentences import sentence
 from chestgan_core.evaluation.scoring.evaluate import evaluate

@@ -18,7 +18,8 @@ from chestgan_assets.jobs.forgetting import forget_patient_job
 from chestgan_assets.partitions import PATIENT_PARTITIONS
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import RANGE_END_TAG, RANGE_START_TAG, REQUEST_KEY_TAG
-from chestgan_core.config.dataset import dataset_named, patient_partition
+from chestgan_core.config.dataset import dataset_named
+from chestgan_core.config.names import patient_partition
 from chestgan_core.forgetting.forget import forget_patient
 from chestgan_core.slices.training_set import build_training_set
 from chestgan_core.store.embedded import EmbeddedStore

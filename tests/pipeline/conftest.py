@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from chestgan_core.config.dataset import SHIPPED
+from chestgan_core.config.names import SHIPPED_DATASETS
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.evaluation.stored_report import StoredReport
 from chestgan_core.sources.catalog.stored_catalog import read_catalog
@@ -48,7 +48,7 @@ def home(tmp_path: Path) -> Path:
 def write_small_phantoms(folder: Path) -> Path:
     """The dataset `phantom` with fewer slices per patient, for CHESTGAN_DATASETS; a patient takes 2 s less."""
     folder.mkdir()
-    shipped = (SHIPPED / "phantom.yaml").read_text()
+    shipped = (SHIPPED_DATASETS / "phantom.yaml").read_text()
     assert "slices: 40" in shipped
     (folder / "phantom.yaml").write_text(shipped.replace("slices: 40", "slices: 16"))
     return folder

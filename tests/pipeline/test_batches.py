@@ -21,7 +21,8 @@ from chestgan_assets.metadata import MADE_BY, URI
 from chestgan_assets.partitions import PATIENT_PARTITIONS, patients
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import RANGE_END_TAG, RANGE_START_TAG, RETRY_TAG
-from chestgan_core.config.dataset import dataset_named, patient_partition
+from chestgan_core.config.dataset import dataset_named
+from chestgan_core.config.names import patient_partition
 from chestgan_core.errors import SourceUnreachable, StoreUnreachable
 from chestgan_core.forgetting.forget import forget_patient
 from chestgan_core.local.cancellation import Cancelled

@@ -141,7 +141,7 @@ def test_a_report_that_falls_short_ends_in_a_better_set_link_by_link(
             assert daemon.run() == []
             daemon.on = [link]
             one = parse_tuned("tiny-tuned", stored_tuned(daemon.store)["tiny-tuned"])
-            monkeypatch.setattr(tuned_room, "EXPERIMENTS", {one.name: one})
+            monkeypatch.setattr(tuned_room, "EXPERIMENT_DATASETS", {one.name: one.dataset})
             monkeypatch.setattr(study_room, "EXPERIMENTS", {"tiny": too_slow(), one.name: one})
     assert newest_version(daemon.store, "tiny-tuned")
     assert one.training.optimizer.lr > 1e-4

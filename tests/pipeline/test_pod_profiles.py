@@ -31,7 +31,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 def job_of(steps: PodSettings, step: str, machine: Compute | None = None) -> dict[str, Any]:
     """The Job of a step, as the API server gets it."""
-    step_config = step_pod_config(steps, step, {"mine": machine} if machine else {}, "mine")
+    step_config = step_pod_config(steps, step, "mine", machine)
     config = DagsterK8sJobConfig(job_image="chestgan:1", dagster_home="/opt/dagster")
     job = construct_dagster_k8s_job(
         config, ["dagster"], "a-step", UserDefinedDagsterK8sConfig.from_dict(step_config)

@@ -296,6 +296,7 @@ def test_without_a_configuration_what_is_there_is_compared(
 ) -> None:
     known = {name: tiny(name) for name in ("fewer", "first", "second", "without-report")}
     monkeypatch.setattr(reports, "EXPERIMENTS", known)
+    monkeypatch.setattr(reports, "EXPERIMENT_DATASETS", {name: one.dataset for name, one in known.items()})
     assert comparable_experiments(filled, sorted(known)) == ["first", "second"]
     resources = {"store": StoreResource(), "machine": MachineResource()}
     compared = dg.materialize([architecture_comparison], resources=resources)

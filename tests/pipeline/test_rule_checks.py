@@ -5,7 +5,8 @@ from dataclasses import replace
 import dagster as dg
 
 from chestgan_assets.assets.evaluation import _rule_checks
-from chestgan_core.config.release_rules import RELEASE_CHECKS, TUMOUR_CHECKS, ReleaseRules
+from chestgan_core.config.release_checks import RELEASE_CHECKS, TUMOUR_CHECKS
+from chestgan_core.config.release_rules import ReleaseRules
 from chestgan_core.evaluation.scoring.gate import apply_gate
 from chestgan_core.evaluation.scoring.metric_rows import NOT_ASKED, FloorValue, Measurement, RowContext
 

@@ -15,7 +15,7 @@ from chestgan_assets.automation import tuned_experiments as room
 from chestgan_assets.automation.tuned_experiments import MAX_RELOADS, NONE, tuned_experiments_sensor
 from chestgan_assets.automation.webserver import VARIABLE, Webserver, WebserverFailed
 from chestgan_assets.resources import StoreResource
-from chestgan_core.config.experiment import Experiment
+from chestgan_core.config.experiment import Experiment, load_experiment
 from chestgan_core.errors import BadInput
 from chestgan_core.store import keys
 from chestgan_core.store.embedded import EmbeddedStore
@@ -84,7 +84,7 @@ class Ticks:
 
     def loaded(self, *experiments: Experiment) -> None:
         """What this code server has loaded."""
-        self.patch.setattr(room, "EXPERIMENTS", {one.name: one for one in experiments})
+        self.patch.setattr(room, "EXPERIMENT_DATASETS", {one.name: one.dataset for one in experiments})
 
     def __call__(self) -> str:
         context = dg.build_sensor_context(
@@ -129,10 +129,15 @@ def test_the_webserver_is_reloaded_even_where_this_code_server_has_it_already(ti
     assert ui.reloads == ["chestgan"]
 
 
-def test_another_finding_of_the_same_name_is_loaded_too(tick: Ticks, ui: Ui) -> None:
-    publish_tuned(tick.store, found("small-tuned", fields={"seed": 1}))
+def test_another_finding_of_the_same_name_is_fetched_and_reloaded_only_for_another_dataset(
+    tick: Ticks, ui: Ui
+) -> None:
     tick.loaded(found("small-tuned"))
     ui.known = {"small-tuned"}
+    publish_tuned(tick.store, found("small-tuned", fields={"seed": 1}))
+    assert tick() == "1 experiment: is loaded"
+    assert load_experiment("small-tuned").seed == 1  # a step reads the file
+    publish_tuned(tick.store, found("small-tuned", fields={"dataset": "phantom"}))
     tick()
     assert ui.reloads == ["chestgan"]
 

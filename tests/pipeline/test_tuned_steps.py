@@ -16,7 +16,8 @@ from chestgan_assets.automation.tuned_steps import (
 )
 from chestgan_assets.definitions import defs
 from chestgan_assets.resources import StoreResource
-from chestgan_core.config.experiment import Experiment, experiment_files, parse_experiment
+from chestgan_core.config.experiment import Experiment, parse_experiment
+from chestgan_core.config.names import experiment_files
 from chestgan_core.evaluation.stored_report import report_experiment
 from chestgan_core.publishing.release import release_experiment
 from chestgan_core.publishing.versions.withdrawal import withdraw_set
@@ -56,7 +57,9 @@ class Loop:
         for one in experiments:
             publish_tuned(self.store, one)
         if loaded:
-            self.patch.setattr(tuned_room, "EXPERIMENTS", {one.name: one for one in experiments})
+            self.patch.setattr(
+                tuned_room, "EXPERIMENT_DATASETS", {one.name: one.dataset for one in experiments}
+            )
 
     def tick(self, sensor: dg.SensorDefinition) -> tuple[list[dg.RunRequest], str]:
         """The requests of one tick, and what it says where it has none."""
@@ -115,7 +118,7 @@ def ready(loop: Loop) -> Loop:
 
 
 def test_the_links_are_off_until_somebody_turns_them_on() -> None:
-    for sensor in (*LINKS, tuned_room.tuned_experiments_sensor):
+    for sensor in LINKS:
         assert sensor.default_status is dg.DefaultSensorStatus.STOPPED
         assert "Off by default." in str(sensor.description)
         assert sensor.name in {one.name for one in defs.get_repository_def().sensor_defs}
@@ -206,7 +209,8 @@ def test_what_is_not_loaded_yet_waits_for_the_reload(ready: Loop) -> None:
         requests, said = ready.tick(sensor)
         assert not requests
         assert (
-            said == "tiny: is not loaded yet: reload the code location, or turn on tuned_experiments_sensor"
+            said
+            == "tiny: is not loaded yet: reload the code location, or leave it to tuned_experiments_sensor"
         )
 
 

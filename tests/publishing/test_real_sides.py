@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chestgan_core.config.dataset import SHIPPED
+from chestgan_core.config.names import SHIPPED_DATASETS
 from chestgan_core.publishing.reproducing.providers import provider_of
 from chestgan_core.publishing.reproducing.real_images import picture_sides, real_sides
 from chestgan_core.publishing.reproducing.series import MISSING, fetch_shards
@@ -116,7 +116,7 @@ def test_pictures_are_found_again_by_their_sha256(
 @pytest.mark.slow
 def test_phantoms_are_generated_again(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "datasets").mkdir()
-    shipped = (SHIPPED / "phantom.yaml").read_text()
+    shipped = (SHIPPED_DATASETS / "phantom.yaml").read_text()
     few = shipped.replace("patients: 6, slices: 40", "patients: 3, slices: 12")
     assert few != shipped
     (tmp_path / "datasets" / "phantom.yaml").write_text(few)

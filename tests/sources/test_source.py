@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import chestgan_core.sources
-from chestgan_core.config.dataset import dataset_files, dataset_named
+from chestgan_core.config.dataset import dataset_named
+from chestgan_core.config.names import dataset_files
 from chestgan_core.config.source_config import SourceConfig, provider, source_kinds
 from chestgan_core.errors import BadInput
 from chestgan_core.sources.archive.raw_archive import fetch_archive

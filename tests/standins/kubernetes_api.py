@@ -37,9 +37,12 @@ class Jobs:
             return
         (container,) = job["spec"]["template"]["spec"]["containers"]
         variables = {
-            one["name"]: one["value"] for one in container["env"] if one["name"].startswith("DAGSTER_")
+            one["name"]: one["value"]
+            for one in container["env"]
+            if one["name"].startswith(("DAGSTER_", "CHESTGAN_STEP_"))
         }
         variables.pop("DAGSTER_HOME", None)
+        variables["CHESTGAN_HOME"] = str(self.folder / "homes" / name)  # a new pod has an empty one
         self.processes[name] = subprocess.Popen(
             container["args"], cwd=self.folder, env={**self.environment, **variables}
         )

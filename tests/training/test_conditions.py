@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chestgan_core.config.conditions import MAX_TUMOURS
-from chestgan_core.config.dataset import SHIPPED
 from chestgan_core.config.experiment import Experiment, parse_experiment
+from chestgan_core.config.names import SHIPPED_DATASETS
 from chestgan_core.config.training_plan import Augmentation, Sampling
 from chestgan_core.errors import BadExperiment, BadInput
 from chestgan_core.layouts.layout import Layout
@@ -279,7 +279,7 @@ def test_conditions_that_cannot_be_met_are_refused_with_a_reason(
     fields: dict[str, Any], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if fields.get("dataset") == "UNANNOTATED":
-        phantoms = (SHIPPED / "phantom.yaml").read_text()
+        phantoms = (SHIPPED_DATASETS / "phantom.yaml").read_text()
         without = "".join(re.split(r"(?m)^annotations:\n(?:  .*\n)+", phantoms))
         assert without != phantoms
         (tmp_path / "scans.yaml").write_text(without)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from chestgan_core.config.experiment import SHIPPED, Experiment, load_experiment, parse_experiment
+from chestgan_core.config.experiment import Experiment, load_experiment, parse_experiment
+from chestgan_core.config.names import SHIPPED_EXPERIMENTS
 from chestgan_core.training.data import LoadedSlices
 from chestgan_core.training.loop import train
 from chestgan_core.training.schedule import Budget
@@ -79,7 +80,7 @@ def test_an_experiment_without_conditions_trains_to_the_same_bits_as_before(
 if __name__ == "__main__":
     import tempfile
 
-    names = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+    names = sorted(path.stem for path in SHIPPED_EXPERIMENTS.glob("*.yaml"))
     weights = {}
     for one in names:
         with tempfile.TemporaryDirectory() as folder:

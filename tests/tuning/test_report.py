@@ -11,7 +11,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from chestgan_core.config.experiment import experiment_files, load_experiment
+from chestgan_core.config.experiment import load_experiment
+from chestgan_core.config.names import experiment_files
 from chestgan_core.errors import BadInput
 from chestgan_core.store import keys
 from chestgan_core.store.store import Store
@@ -176,10 +177,10 @@ def test_tuned_experiments_of_the_store_stand_beside_the_shipped_ones(
     table: StudyTable, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CHESTGAN_HOME", str(tmp_path / "home"))
-    assert fetch_tuned(store) == []
+    assert fetch_tuned(store) == {}
     publish_tuned(store, tuned_experiment(table))
     publish_tuned(store, tuned_experiment(table).model_copy(update={"name": "other-tuned"}))
-    assert fetch_tuned(store) == ["other-tuned", "small-tuned"]
+    assert list(fetch_tuned(store)) == ["other-tuned", "small-tuned"]
     assert load_experiment("small-tuned") == tuned_experiment(table)
     assert {"demo", "small-tuned", "other-tuned"} <= set(experiment_files())
 
@@ -190,7 +191,7 @@ def test_tuned_experiments_of_the_store_stand_beside_the_shipped_ones(
     assert load_experiment("small-tuned").training.images == 7
 
     store.update_pointer(keys.tuned_experiments(), {"other-tuned": yaml.safe_dump({"dataset": "phantom"})})
-    assert fetch_tuned(store) == ["other-tuned"]
+    assert list(fetch_tuned(store)) == ["other-tuned"]
     assert [path.stem for path in (tmp_path / "home" / "tuned-experiments").iterdir()] == ["other-tuned"]
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chestgan_core.config.experiment import Experiment, experiment_files, load_experiment
+from chestgan_core.config.experiment import Experiment, load_experiment
+from chestgan_core.config.names import experiment_files
 from chestgan_core.errors import BadExperiment
 from chestgan_core.tuning.space import (
     BadSpace,

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from chestgan_core.config.release_rules import RELEASE_CHECKS, TUMOUR_CHECKS, ReleaseRules
+from chestgan_core.config.release_checks import RELEASE_CHECKS, TUMOUR_CHECKS
+from chestgan_core.config.release_rules import ReleaseRules
 from chestgan_core.evaluation.scoring.metric_rows import NOT_FINITE, MetricRow, not_asked_for
 
 if TYPE_CHECKING:
