@@ -33,6 +33,7 @@ from chestgan_core.training.loop import (
     TrainingOutcome,
     train,
 )
+from chestgan_core.training.mapped_images import Images
 from chestgan_core.training.records import HISTORY_FILE, VALIDATION_FILE
 from chestgan_core.training.run_manifest import (
     GENERATOR_FILE,
@@ -192,7 +193,8 @@ def _train(
     if store.head(checkpoint_key) is not None:
         store.get_file(checkpoint_key, out / CHECKPOINT_FILE)
     marks = training_set.marks(store) if experiment.conditions.tumour is not None else None
-    slices = load_training_slices(training_set.fetch(store, "train", folder / "slices"), experiment, marks)
+    fetched = training_set.fetch(store, "train", folder / "slices")
+    slices = load_training_slices(fetched, experiment, marks, device)
     scorer = None
     if experiment.training.validation:
         held_out = training_set.fetch(store, "held-out", folder / "held-out")
@@ -223,6 +225,7 @@ def _train(
                 best_kid=outcome.best_kid,
                 best_at=outcome.best_at,
                 told=slices.told(),
+                slices=slices.held,
             )
         ),
     )
@@ -248,7 +251,7 @@ def _train_from(
     store: Store,
     experiment: Experiment,
     training_set: TrainingSet,
-    slices: LoadedSlices,
+    slices: LoadedSlices[Images],
     out: Path,
     device: torch.device,
     checkpoint_key: str,
