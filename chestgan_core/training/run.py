@@ -43,6 +43,7 @@ from chestgan_core.training.run_manifest import (
     trained_as,
 )
 from chestgan_core.training.schedule import Budget
+from chestgan_core.training.slice_memory import Held
 from chestgan_core.training.validation import KidScorer, TrainingCollapsed, open_validator
 from chestgan_core.training.weights import (
     CONFIG_FILE,
@@ -72,6 +73,7 @@ class TrainedRun:
     collapse. best_kid (not times 1000), best_at (images seen): of the validation whose generator is kept. told: as in
     RunManifest. layouts, tumour_layouts: in the file of the generator, all and those with a tumour. pairs_png: of
     asked_pictures.py, None where the generator is told of no tumours. has_patient: whether the run has patient.gif.
+    slices: whether they were in memory, or read from a mapped file.
     """
 
     name: str
@@ -97,6 +99,7 @@ class TrainedRun:
     tumour_layouts: int
     pairs_png: bytes | None
     has_patient: bool
+    slices: Held
 
 
 def train_experiment(
@@ -316,4 +319,5 @@ def _trained_run(
         tumour_layouts=0 if layouts is None else int(layouts.has_box.sum()),
         pairs_png=store.read(artefact, PAIRS_FILE) if PAIRS_FILE in files else None,
         has_patient=PATIENT_FILE in files,
+        slices=manifest.slices,
     )

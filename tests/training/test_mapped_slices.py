@@ -122,7 +122,7 @@ def test_what_is_taken_has_the_same_bits_as_from_memory(
             mapped.images[wrong]
     assert data_fingerprint(mapped.images) == data_fingerprint(memory.images)
     assert spread_of(mapped.images) == spread_of(memory.images)
-    assert spread_of(memory.images) == pytest.approx(float(memory.images.std(dim=0).mean()), rel=1e-5)
+    assert spread_of(memory.images) == float(memory.images.std(dim=0).mean())
     for name in ("patients", "lung_mm", "rows"):
         assert getattr(mapped, name) == getattr(memory, name)
     for ours, theirs in zip(mapped.conditions.tensors, memory.conditions.tensors, strict=True):
