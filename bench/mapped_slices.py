@@ -33,7 +33,7 @@ from chestgan_core.training.mapped_images import Images, spread_of
 from chestgan_core.training.sampling import IndexSampler, sampling_weights
 from chestgan_core.training.step import step, step_period
 
-TARGET, ROUNDS, SLICES, SIZE = 0.9, 9, 4000, 64
+TARGET, ROUNDS, SLICES, SIZE = 0.9, 7, 4000, 64
 SECONDS = 0.5  # of a stretch, about
 FEW = 20  # steps
 SAME = 20  # batches that are compared bit by bit

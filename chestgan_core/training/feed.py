@@ -105,7 +105,7 @@ class _ReadAhead:
 
     def __init__(self, images: MappedImages, device: torch.device, period: int) -> None:
         self._images, self._device = images, device
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._stream = torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="slices")
         self._taken: list[int | None] = [None] * period  # of the stream, from a draw to the next
         self._state: Tensor | None = None  # before the last draw

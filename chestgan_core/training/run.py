@@ -6,6 +6,7 @@ last checkpoint in the store, and a finished one is not trained twice.
 """
 
 import logging
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -198,6 +199,7 @@ def _train(
     marks = training_set.marks(store) if experiment.conditions.tumour is not None else None
     fetched = training_set.fetch(store, "train", folder / "slices")
     slices = load_training_slices(fetched, experiment, marks, device)
+    shutil.rmtree(folder / "slices")  # a mapped file takes as much of the disk again
     scorer = None
     if experiment.training.validation:
         held_out = training_set.fetch(store, "held-out", folder / "held-out")
