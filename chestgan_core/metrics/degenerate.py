@@ -13,7 +13,7 @@ GREY_LEVEL = 2 / 255
 """One grey level of images in [-1, 1]."""
 MIN_VARYING = 0.5  # of the images, those that must have more than one value
 MAX_NOISE_CORRELATION, MIN_IMAGE_CORRELATION = 0.2, 0.5
-_PART = 1024  # images that are looked at together: a copy of all of them may not fit into memory
+_PART = 2**22  # pixels that are looked at together: a copy of all of them may not fit into memory
 
 
 class Parts(Protocol):
@@ -46,8 +46,9 @@ def degenerate(images: Parts, level: float = GREY_LEVEL) -> str:
     if not count:
         return ""
     constant, apart, first = 0, 0.0, np.asarray(images[0:1]).reshape(1, -1)
-    for start in range(0, count, _PART):
-        part = np.asarray(images[start : start + _PART])
+    together = max(_PART // max(first.size, 1), 1)
+    for start in range(0, count, together):
+        part = np.asarray(images[start : start + together])
         flat = part.reshape(len(part), -1)
         constant += int((np.ptp(flat, axis=1) < level).sum())
         if apart < level:

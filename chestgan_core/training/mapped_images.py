@@ -22,8 +22,8 @@ from chestgan_core.slices.mapped_tensors import map_tensor
 
 IMAGES = "images"
 """The tensor of a packed file: (N, R, R), int16 as slices are stored, or float32 in [-1, 1]."""
-PART = 1024  # images that are gone through at once
-SPREAD = 4096
+PART = 2**22  # pixels that are gone through at once
+SPREAD = 2**24  # pixels from which the spread is measured: 4,096 images of 64 x 64
 READ_AHEAD = 2**17  # bytes, a multiple of a page: Linux reads no more ahead for one request, by default
 
 
@@ -104,16 +104,18 @@ Images: TypeAlias = Tensor | MappedImages
 
 
 def parts_of(images: Images) -> Iterator[Tensor]:
-    """Some after the other, at most PART at a time."""
-    for start in range(0, len(images), PART):
-        yield images[start : start + PART]
+    """Some after the other; of anything else with a first dimension too."""
+    together = max(PART // max(images.shape[1:].numel(), 1), 1)
+    for start in range(0, len(images), together):
+        yield images[start : start + together]
 
 
 def spread_of(images: Images) -> float:
-    """Mean over the pixels of the standard deviation between the images, of at most SPREAD of them, evenly spaced; NaN
-    of fewer than two.
+    """Mean over the pixels of the standard deviation between the images, of some that are evenly spaced where there are
+    many; NaN of fewer than two.
     """
-    some = images[:: -(-len(images) // SPREAD)]
+    enough = max(SPREAD // images.shape[1:].numel(), 64)
+    some = images[:: -(-len(images) // enough)]
     return float(some.std(dim=0).mean())
 
 
