@@ -133,7 +133,7 @@ def _judged(name: str, recipe: Recipe, seed: int, args: argparse.Namespace) -> d
     from chestgan_core.evaluation.scoring.evaluate import evaluate
     from chestgan_core.evaluation.scoring.sides import RealImages
     from chestgan_core.imaging.pictures import image_grid, save_png
-    from chestgan_core.training.data import load_slices, load_training_slices
+    from chestgan_core.training.data import load_slices
     from chestgan_core.training.generation import generate
     from chestgan_core.training.loop import train
     from chestgan_core.training.schedule import Budget
@@ -141,7 +141,7 @@ def _judged(name: str, recipe: Recipe, seed: int, args: argparse.Namespace) -> d
 
     torch.set_num_threads(1)
     experiment = _experiment(recipe, seed, TABLES[args.table].size)
-    slices = load_training_slices([args.folder / "train.safetensors"], experiment)
+    slices = load_slices([args.folder / "train.safetensors"], experiment)
     real = load_slices([args.folder / "held-out.safetensors"], experiment)
     out = _run_folder(name, seed, args)
     budget = Budget(minutes=args.minutes, images=None)

@@ -142,7 +142,7 @@ def _judged(seed: int, args: argparse.Namespace) -> dict[str, Any]:
     from chestgan_core.evaluation.scoring.tumour_sides import tumour_sides
     from chestgan_core.metrics.distances import kid
     from chestgan_core.metrics.feature_extractors import open_extractor
-    from chestgan_core.training.data import load_slices, load_training_slices
+    from chestgan_core.training.data import load_slices
     from chestgan_core.training.generation import generate
     from chestgan_core.training.loop import train
     from chestgan_core.training.schedule import Budget
@@ -158,7 +158,7 @@ def _judged(seed: int, args: argparse.Namespace) -> dict[str, Any]:
     )
     paths = [args.folder / f"{side}.safetensors" for side in ("train", "held-out")]
     marks = _marks(paths, args.dicom)
-    slices, held_out = load_training_slices(paths[:1], asked, marks), load_slices(paths[1:], asked, marks)
+    slices, held_out = load_slices(paths[:1], asked, marks), load_slices(paths[1:], asked, marks)
     outs = {one.name: args.folder / f"seed-{seed}-{one.name}" for one in (asked, plain)}
     first = train(
         asked,

@@ -188,6 +188,7 @@ def generator_checkpoint(
                 "generator loss": round(run.loss_g, 3),
                 "discriminator loss": round(run.loss_d, 3),
                 "device": run.device,
+                "slices": "read from a mapped file" if run.slices == "mapped" else "in memory",
                 "reused": run.reused,
                 **meter.read().metadata(),
                 **({} if expected is None else _expected(expected)),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chestgan_core.config.experiment import Experiment
     from chestgan_core.planning.plan import DataFacts
     from chestgan_core.training.data import LoadedSlices
+    from chestgan_core.training.mapped_images import Images
 
 
 def add_to(commands: Commands) -> None:
@@ -103,7 +104,7 @@ def _prices(args: argparse.Namespace) -> "Prices":
 
 def _slices(
     args: argparse.Namespace, experiment: "Experiment"
-) -> "tuple[LoadedSlices | None, LoadedSlices | None, DataFacts | None]":
+) -> "tuple[LoadedSlices[Images] | None, LoadedSlices[Images] | None, DataFacts | None]":
     """Those of files, or of the store; none where they are not to be looked at."""
     from chestgan_core.planning.sides import facts_of, sides_from_files, sides_of
     from chestgan_core.slices.training_set import open_training_set

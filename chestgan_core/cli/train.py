@@ -94,7 +94,7 @@ def train(args: argparse.Namespace) -> Answer:
         require_output_folder(args.tensorboard, EVENTS, experiment.name)
     device = pick_device(args.device)
     marks = marks_from_file(args.marks) if args.marks else None
-    slices = load_training_slices(args.data, experiment, marks)
+    slices = load_training_slices(args.data, experiment, marks, device)
     if args.max_minutes or args.max_images:
         budget = Budget(minutes=args.max_minutes, images=args.max_images)
     else:

@@ -69,11 +69,14 @@ class Compute(Section):
     gpus: GPUs among which a training divides its batches, as far as the machine has them; null: one. Where each step
     has a pod of its own, they are requested for the pod: 0 trains on the CPU, and null takes the step's profile
     (chestgan_assets/execution/pod_profiles.yaml), as for cpu (cores) and memory_gib (main memory, not that of the GPU).
+    slices: in `memory`, that of the GPU where there is one, or `mapped`: read batch by batch from a file on the local
+    disk; auto: by their size and the memory that is free. $CHESTGAN_SLICES overrides it.
     """
 
     gpus: Annotated[int, Field(ge=0, le=16)] | None = None
     cpu: Annotated[float, Field(gt=0)] | None = None
     memory_gib: Annotated[float, Field(gt=0)] | None = None
+    slices: Literal["auto", "memory", "mapped"] = "auto"
 
 
 class Provenance(Section):

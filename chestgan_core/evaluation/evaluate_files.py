@@ -24,7 +24,7 @@ from chestgan_core.evaluation.scoring.provenance import features_of_training, re
 from chestgan_core.evaluation.scoring.sides import RealImages
 from chestgan_core.evaluation.thesis.measuring import RunDiscriminator, ThesisImages
 from chestgan_core.imaging.windows import WINDOWS, Unit, Window
-from chestgan_core.slices.other_patients import DistinctSlices
+from chestgan_core.slices.other_patients import DistinctSlices, slice_digests
 from chestgan_core.slices.shards import SliceRow, read_shard, require_slices
 from chestgan_core.training.devices import pick_device
 from chestgan_core.training.weights import load_discriminator
@@ -153,7 +153,7 @@ def _read_real(paths: Sequence[Path]) -> tuple[Tensor, tuple[SliceRow, ...]]:
     given = DistinctSlices()
     for path in paths:
         shard = read_shard(path)
-        given.add(path, shard)
+        given.add(path, slice_digests([row.patient for row in shard.rows], shard.slices))
         slices.append(torch.from_numpy(shard.slices))
         found, first = slices[-1].shape[-1], slices[0].shape[-1]
         if found != first:

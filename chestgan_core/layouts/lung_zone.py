@@ -117,7 +117,7 @@ def measure_zone(
     """How often each cell was lung; what a tumour's box covers counts as lung.
 
     Args:
-        images: (N, 1, R, R) float32 in [-1, 1], array or tensor on the CPU.
+        images: (N, 1, R, R) float32 in [-1, 1], array or tensor on the CPU, or what reads them from a file.
         boxes: (N, K, 4) pixels, NaN-padded.
         positions: (N,) from 0 to 1, NaN where unknown.
         weights: (N,) of the slices, above 0.
@@ -139,7 +139,7 @@ def measure_zone(
         if bins > 1 and not known[at]:
             continue
         place = min(int(positions[at] * bins), bins - 1) if bins > 1 else 0
-        sums[place] += weights[at] * _lung_cells(np.asarray(images[at, 0]), boxes[at], window)
+        sums[place] += weights[at] * _lung_cells(np.asarray(images[int(at)])[0], boxes[at], window)
         total[place] += weights[at]
     filled = np.flatnonzero(total)
     if not filled.size:

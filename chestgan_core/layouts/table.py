@@ -133,7 +133,7 @@ def build_table(
     generator has them as conditions: without, NaN, False and None.
 
     Args:
-        images: (N, 1, R, R) float32 in [-1, 1].
+        images: (N, 1, R, R) float32 in [-1, 1], or what reads them from a file.
         boxes: (N, MAX_TUMOURS, 4) float32, pixels of the images, NaN-padded.
         annotated: (N,) bool, whether a slice without a box has surely no tumour.
         positions: (N,) from 0 (base) to 1 (apex), NaN where unknown.

@@ -6,19 +6,27 @@ In: what Linux says of the machine and of the container. Out: bytes, or None whe
 from pathlib import Path
 
 MEMINFO = Path("/proc/meminfo")
-# What a container may use and uses, version 2 of control groups and version 1.
+# What a container may use, what it uses, and of that the copies of files that are given up first; version 2 of control
+# groups and version 1.
 LIMITS = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (
+        Path("/sys/fs/cgroup/memory.max"),
+        Path("/sys/fs/cgroup/memory.current"),
+        Path("/sys/fs/cgroup/memory.stat"),
+        "inactive_file",
+    ),
     (
         Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
         Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+        Path("/sys/fs/cgroup/memory/memory.stat"),
+        "total_inactive_file",
     ),
 )
 
 
 def available_memory() -> int | None:
     """Bytes that can be allocated before something is killed; None: not known (no Linux)."""
-    found = [_of_machine(), *(_of_container(limit, used) for limit, used in LIMITS)]
+    found = [_of_machine(), *(_of_container(*files) for files in LIMITS)]
     return min((bytes for bytes in found if bytes is not None), default=None)
 
 
@@ -30,9 +38,13 @@ def _of_machine() -> int | None:
     return None
 
 
-def _of_container(limit: Path, used: Path) -> int | None:
+def _of_container(limit: Path, used: Path, statistics: Path, reclaimable: str) -> int | None:
     numbers = _text(limit).strip(), _text(used).strip()
-    return max(int(numbers[0]) - int(numbers[1]), 0) if all(map(str.isdecimal, numbers)) else None
+    if not all(map(str.isdecimal, numbers)):
+        return None
+    # Whoever has just downloaded its slices would otherwise seem to have no memory left.
+    of_files = dict(line.split()[:2] for line in _text(statistics).splitlines() if line.count(" ") == 1)
+    return max(int(numbers[0]) - max(int(numbers[1]) - int(of_files.get(reclaimable, 0)), 0), 0)
 
 
 def _text(path: Path) -> str:

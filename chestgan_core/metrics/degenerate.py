@@ -4,6 +4,8 @@ In: images as arrays. Out: what they are, in words, or "". Generators give such 
 been trained, and so does a wrong file.
 """
 
+from typing import Any, Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,13 +13,22 @@ GREY_LEVEL = 2 / 255
 """One grey level of images in [-1, 1]."""
 MIN_VARYING = 0.5  # of the images, those that must have more than one value
 MAX_NOISE_CORRELATION, MIN_IMAGE_CORRELATION = 0.2, 0.5
+_PART = 2**22  # pixels that are looked at together: a copy of all of them may not fit into memory
 
 
-def degenerate(images: NDArray[np.floating], level: float = GREY_LEVEL) -> str:
+class Parts(Protocol):
+    """Images of which some can be taken: an array, or what reads them from a file."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, some: slice, /) -> Any: ...
+
+
+def degenerate(images: Parts, level: float = GREY_LEVEL) -> str:
     """What images are that show nothing.
 
     Args:
-        images: (N, H, W) or (N, 1, H, W).
+        images: (N, H, W) or (N, 1, H, W); arrays, or tensors on the CPU.
         level: Smaller differences count as none.
 
     Returns:
@@ -31,15 +42,20 @@ def degenerate(images: NDArray[np.floating], level: float = GREY_LEVEL) -> str:
         >>> degenerate(np.random.default_rng(0).standard_normal((3, 8, 8)))
         ''
     """
-    if not len(images):
+    count = len(images)
+    if not count:
         return ""
-    flat = images.reshape(len(images), -1)
-    constant = int((np.ptp(flat, axis=1) < level).sum())
-    if constant > (1 - MIN_VARYING) * len(flat):
-        return f"are of one value ({constant} of {len(flat)})"
-    if len(flat) > 1 and float(np.abs(flat - flat[0]).max()) < level:
-        return "are all the same"
-    return ""
+    constant, apart, first = 0, 0.0, np.asarray(images[0:1]).reshape(1, -1)
+    together = max(_PART // max(first.size, 1), 1)
+    for start in range(0, count, together):
+        part = np.asarray(images[start : start + together])
+        flat = part.reshape(len(part), -1)
+        constant += int((np.ptp(flat, axis=1) < level).sum())
+        if apart < level:
+            apart = float(np.abs(flat - first).max())
+    if constant > (1 - MIN_VARYING) * count:
+        return f"are of one value ({constant} of {count})"
+    return "are all the same" if count > 1 and apart < level else ""
 
 
 def is_noise(images: NDArray[np.floating], like: NDArray[np.floating]) -> bool:

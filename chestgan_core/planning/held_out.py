@@ -16,6 +16,7 @@ from chestgan_core.metrics.bootstrap import resampling
 from chestgan_core.metrics.detectable import Detectable, Spread, detectable, spread_of
 from chestgan_core.metrics.feature_extractors import Extractor
 from chestgan_core.training.data import LoadedSlices
+from chestgan_core.training.mapped_images import Images
 
 BLURS = (1.3, 2.0, 4.0)  # by how much slices are made smaller and larger again
 IMAGES = 200  # of each side; the interval depends on the number of patients more than on that of their slices
@@ -58,26 +59,34 @@ class HeldOutFacts:
 
 
 def held_out_facts(
-    trained: LoadedSlices, held_out: LoadedSlices, extractor: Extractor, seed: int, images: int = IMAGES
+    trained: LoadedSlices[Images],
+    held_out: LoadedSlices[Images],
+    extractor: Extractor,
+    seed: int,
+    images: int = IMAGES,
 ) -> HeldOutFacts:
     """Measured on real slices; takes (2 + len(BLURS)) times `images` passes of the extractor."""
     count = len(set(held_out.patients))
-    judges, names = held_out.images, list(held_out.patients)
+    names, borrowed = list(held_out.patients), np.empty(0, np.int64)
     others = np.ones(len(trained), dtype=bool)
     if count < ENOUGH_PATIENTS and len(set(trained.patients)) >= 2:
         others = half_of_patients(trained.patients)
-        judges = torch.cat([judges, trained.images[torch.from_numpy(~others)]])
+        borrowed = np.flatnonzero(~others)
         names += [name for name, other in zip(trained.patients, others, strict=True) if not other]
-    reference = trained.images[torch.from_numpy(others)]
+    reference = np.flatnonzero(others)
     given = [name for name, other in zip(trained.patients, others, strict=True) if other]
     groups = len(set(names)), len(set(given)), len(set(names)) - count
     rng = np.random.default_rng(seed)
-    size = min(images, len(judges), len(reference))
+    size = min(images, len(names), len(reference))
     if size < MIN_IMAGES:
         reason = f"{size} slices on a side, and at least {MIN_IMAGES} are needed"
         return HeldOutFacts(extractor.id, size, None, None, *groups, (), reason)
-    at = rng.permutation(len(judges))[:size]
-    real, stand_in = judges[at], reference[rng.permutation(len(reference))[:size]]
+    at = rng.permutation(len(names))[:size]
+    own = at < len(held_out)
+    real = torch.empty(size, *held_out.images.shape[1:])
+    real[torch.from_numpy(own)] = held_out.images[at[own]]
+    real[torch.from_numpy(~own)] = trained.images[borrowed[at[~own] - len(held_out)]]
+    stand_in = trained.images[reference[rng.permutation(len(reference))[:size]]]
     patients = resampling([names[index] for index in at], seed)
     raw = extractor.features(real, label="features of the judging patients")
     x = extractor.comparable(raw, raw)

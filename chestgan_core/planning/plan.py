@@ -25,6 +25,7 @@ from chestgan_core.reading.power import images_to_rule_out, images_to_tell
 from chestgan_core.training.data import LoadedSlices
 from chestgan_core.training.devices import GPUS
 from chestgan_core.training.gpu_workers import process_count
+from chestgan_core.training.mapped_images import Images
 from chestgan_core.training.schedule import Budget
 
 READERS, AREAS = (1, 3, 5, 8), (0.6, 0.7, 0.8)
@@ -105,8 +106,8 @@ def make_plan(
     experiment: Experiment,
     device: torch.device,
     prices: Prices,
-    trained: LoadedSlices | None = None,
-    held_out: LoadedSlices | None = None,
+    trained: LoadedSlices[Images] | None = None,
+    held_out: LoadedSlices[Images] | None = None,
     data: DataFacts | None = None,
     budget: Budget | None = None,
     seconds: float = SECONDS,
@@ -161,7 +162,7 @@ def make_plan(
     )
 
 
-def counts_of(slices: LoadedSlices) -> SideCounts:
+def counts_of(slices: LoadedSlices[Images]) -> SideCounts:
     """Patients and slices."""
     return SideCounts(len(set(slices.patients)), len(slices))
 
@@ -209,11 +210,11 @@ def _report_seconds(
     return sum((2 * images + min(images, data.train.slices)) / rate for rate in rates)
 
 
-def _bytes(experiment: Experiment, speed: Speed, trained: LoadedSlices | None) -> Bytes:
+def _bytes(experiment: Experiment, speed: Speed, trained: LoadedSlices[Images] | None) -> Bytes:
     publication = experiment.publication
     each = experiment.resolution**2 * publication.bits / 8
     if trained is not None:
-        some = trained.images[:: max(len(trained) // ENCODED, 1), 0].numpy()
+        some = trained.images[:: max(len(trained) // ENCODED, 1)][:, 0].numpy()
         files = encode_pngs(levels_of(some, publication.bits), publication.bits)
         each = sum(map(len, files)) / len(files)
     return Bytes(

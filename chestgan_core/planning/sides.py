@@ -14,8 +14,9 @@ from chestgan_core.slices.splits import HELD_OUT, TRAIN
 from chestgan_core.slices.training_set import TrainingSet
 from chestgan_core.store.store import Store
 from chestgan_core.training.data import LoadedSlices, load_held_out, load_training_slices
+from chestgan_core.training.mapped_images import Images
 
-Sides = tuple[LoadedSlices, LoadedSlices | None]
+Sides = tuple[LoadedSlices[Images], LoadedSlices[Images] | None]
 
 
 def sides_from_files(

@@ -23,8 +23,10 @@ from chestgan_core.training.checkpoint import CHECKPOINT_FILE, TrainingState
 from chestgan_core.training.data import LoadedSlices
 from chestgan_core.training.devices import GPUS, free_unused, kind_of_device
 from chestgan_core.training.distributed import World
+from chestgan_core.training.feed import open_feed
 from chestgan_core.training.generation import CHUNK, generate
 from chestgan_core.training.layouts import layouts_of
+from chestgan_core.training.mapped_images import Images
 from chestgan_core.training.records import ROW_SAMPLES, sample
 from chestgan_core.training.run_manifest import GENERATOR_FILE
 from chestgan_core.training.sampling import IndexSampler, sampling_weights
@@ -68,7 +70,7 @@ class Speed:
 def measure_speed(
     experiment: Experiment,
     device: torch.device,
-    slices: LoadedSlices | None = None,
+    slices: LoadedSlices[Images] | None = None,
     seconds: float = SECONDS,
     images: int | None = None,
     clock: Callable[[], float] = time.perf_counter,
@@ -94,7 +96,7 @@ def measure_speed(
 def _measure(
     experiment: Experiment,
     device: torch.device,
-    slices: LoadedSlices,
+    slices: LoadedSlices[Images],
     seconds: float,
     images: int | None,
     clock: Callable[[], float],
@@ -105,31 +107,30 @@ def _measure(
     weights = sampling_weights(slices.patients, slices.classes, experiment.training.sampling, None)
     state = TrainingState(experiment, device, IndexSampler(len(slices), weights, device))
     state.layouts = layouts_of(slices, experiment)
-    shown = slices.images.to(device).contiguous(memory_format=torch.channels_last)
-    conditions, world = slices.conditions.to(device), World()
-    if device.type == "cpu":
-        require_memory(experiment, shown, conditions)
-
-    def some_steps(count: int) -> float:
-        """Seconds of so many steps."""
-        begun = clock()
-        for _ in range(count):
-            step_that_fits(state, shown, conditions, world, 0.0)
-        if device.type != "cpu":
-            torch.accelerator.synchronize(device)
-        return clock() - begun
-
-    # A block holds each kind of step.
-    every = step_period(experiment)
-    warm = some_steps(max(WARM_UP_STEPS, every)) / max(WARM_UP_STEPS, every)
+    conditions, world, every = slices.conditions.to(device), World(), step_period(experiment)
     seen_per_step = experiment.training.batch_size * experiment.training.critic_steps
-    if images is not None:
-        seconds = min(seconds, FRACTION * images / seen_per_step * warm)
-    block = every * max(1, round(seconds / MAX_BLOCKS / (warm * every)))
-    cpu, times = _cpu_seconds(), list[float]()
-    while len(times) < MAX_BLOCKS and (len(times) < MIN_BLOCKS or sum(times) < seconds):
-        times.append(some_steps(block))
-    cores = (_cpu_seconds() - cpu) / max(sum(times), 1e-9)
+    with open_feed(slices.images, device, every * experiment.training.critic_steps) as shown:
+        if device.type == "cpu":
+            require_memory(experiment, shown, conditions)
+
+        def some_steps(count: int) -> float:
+            """Seconds of so many steps."""
+            begun = clock()
+            for _ in range(count):
+                step_that_fits(state, shown, conditions, world, 0.0)
+            if device.type != "cpu":
+                torch.accelerator.synchronize(device)
+            return clock() - begun
+
+        # A block holds each kind of step.
+        warm = some_steps(max(WARM_UP_STEPS, every)) / max(WARM_UP_STEPS, every)
+        if images is not None:
+            seconds = min(seconds, FRACTION * images / seen_per_step * warm)
+        block = every * max(1, round(seconds / MAX_BLOCKS / (warm * every)))
+        cpu, times = _cpu_seconds(), list[float]()
+        while len(times) < MAX_BLOCKS and (len(times) < MIN_BLOCKS or sum(times) < seconds):
+            times.append(some_steps(block))
+        cores = (_cpu_seconds() - cpu) / max(sum(times), 1e-9)
     memory = torch.accelerator.max_memory_allocated(device) if on_gpu else peak_memory()
     row_seconds = _timed(lambda: sample(state, ROW_SAMPLES), clock)
     generator = LoadedGenerator(state.ema.eval(), experiment, "", device, state.layouts)

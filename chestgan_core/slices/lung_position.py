@@ -5,7 +5,6 @@ shows both of their ends, and from it the position of each slice. A scan that be
 say where the end that it lacks would be: positions are unknown then, not measured against the end of the scan.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -82,13 +81,29 @@ def lung_heights(rows: Iterable[SliceRow]) -> Mapping[tuple[str, str, str], floa
         >>> lung_heights([row(-275.0, 0.125), row(-200.0, 0.5), row(-50.0, UNKNOWN_POSITION)])
         {('P1', '1.2', ''): 200.0}
     """
-    stacks: defaultdict[tuple[str, str, str], list[tuple[float, float]]] = defaultdict(list)
+    ends = StackEnds()
     for row in rows:
+        ends.add(row)
+    return ends.heights()
+
+
+class StackEnds:
+    """The lowest and the highest slice of known position of each stack; what `lung_heights` needs of many rows."""
+
+    def __init__(self) -> None:
+        self._ends: dict[tuple[str, str, str], tuple[tuple[float, float], tuple[float, float]]] = {}
+
+    def add(self, row: SliceRow) -> None:
+        """One more slice."""
         if row.has_position:
-            stacks[row.patient, row.series_uid, row.stack].append((row.position, row.position_mm))
-    heights = {}
-    for stack, known in stacks.items():
-        (low, low_mm), (high, high_mm) = min(known), max(known)
-        if high > low:
-            heights[stack] = (high_mm - low_mm) / (high - low)
-    return heights
+            here, stack = (row.position, row.position_mm), (row.patient, row.series_uid, row.stack)
+            low, high = self._ends.get(stack, (here, here))
+            self._ends[stack] = min(low, here), max(high, here)
+
+    def heights(self) -> dict[tuple[str, str, str], float]:
+        """As `lung_heights` gives them."""
+        return {
+            stack: (high_mm - low_mm) / (high - low)
+            for stack, ((low, low_mm), (high, high_mm)) in self._ends.items()
+            if high > low
+        }

@@ -21,7 +21,7 @@ SliceMarks: TypeAlias = Mapping[tuple[str, str], tuple[SliceBox, ...] | None]
 annotated the series marked one there. None, or no such slice: nobody knows (annotated_slices.py).
 """
 
-MAX_BYTES = 2**27  # of the columns read: half a million slices
+MAX_BYTES = 2**28  # of the columns read: a million slices
 _BATCH = 10_000  # rows that are Python objects at once
 MAX_EDGE = 1024  # pixels per side of the largest normalized slice (recipe.py)
 MAX_BOXES = 1000  # of one slice; what is drawn by hand has some

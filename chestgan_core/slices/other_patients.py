@@ -7,7 +7,7 @@ same person may have two pseudonyms, and the same file two names.
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,6 @@ import numpy as np
 
 from chestgan_core.dicom.patient_ids import has_no_id
 from chestgan_core.errors import BadInput
-from chestgan_core.slices.shards import Shard
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,9 +26,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Side:
-    """images: (N, ...) of any dtype, both sides through the same window and at the same size. patients: N keys."""
+    """images: N of any dtype and shape, both sides through the same window and at the same size; they are gone through
+    once. patients: N keys.
+    """
 
-    images: "NDArray[np.generic]"
+    images: "Iterable[NDArray[np.generic]]"
     patients: Sequence[str]
 
 
@@ -66,7 +67,8 @@ def require_other_patients(
         raise BadInput(what, cause, remedy)
     if "" in there or "" in set(trained.patients):
         raise BadInput(what, f"cannot be told from {of}: there are slices without a patient", remedy)
-    if count := len(_contents(held_out) & _contents(trained)):
+    digests = {digest for digest in map(_digest, held_out.images) if digest is not None}
+    if count := len({digest for digest in map(_digest, trained.images) if digest in digests}):
         cause = f"have {count} slice(s) in common with {of}, under other names of patients"
         raise BadInput(what, cause, remedy)
     if studies := [name for name in {*trained.patients, *held_out.patients} if has_no_id(name)]:
@@ -80,27 +82,28 @@ class DistinctSlices:
     """The slices of one side, file by file: none is given twice, as it would count twice."""
 
     def __init__(self) -> None:
-        self._files: dict[tuple[str, bytes], Path] = {}
+        self._files: dict[bytes, Path] = {}
 
-    def add(self, path: Path, shard: Shard) -> None:
-        """Refuse a slice of a patient that another file holds too. Raises BadInput."""
-        patients = [row.patient for row in shard.rows]
-        digests = zip(patients, map(_digest, shard.slices), strict=True)
-        own = {(patient, digest) for patient, digest in digests if digest is not None}
-        if both := own & self._files.keys():
+    def add(self, path: Path, digests: Set[bytes]) -> None:
+        """Refuse a slice of a patient that another file holds too. digests: of slice_digests. Raises BadInput."""
+        if both := digests & self._files.keys():
             first = self._files[min(both)]
             remedy = "give each file once, and no two that share slices"
             raise BadInput(path, f"holds {len(both)} slice(s) that {first} holds too", remedy)
-        self._files |= dict.fromkeys(own, path)
+        self._files |= dict.fromkeys(digests, path)
 
 
-def _contents(side: Side) -> set[bytes]:
-    """Digests of all slices but those of one value."""
-    return {digest for digest in map(_digest, side.images) if digest is not None}
+def slice_digests(patients: Iterable[str], slices: "Iterable[NDArray[np.generic]]") -> set[bytes]:
+    """Of each slice and its patient; none of slices of one value."""
+    both = zip(patients, slices, strict=True)
+    return {digest for patient, image in both if (digest := _digest(image, patient)) is not None}
 
 
-def _digest(image: "NDArray[np.generic]") -> bytes | None:
-    """Of the values; None for an image of one value (air), which two patients may well share."""
+def _digest(image: "NDArray[np.generic]", of: str = "") -> bytes | None:
+    """Of the values, and of a name; None for an image of one value (air), which two patients may well share."""
     if not (image != image.flat[0]).any():
         return None
-    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
+    digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16)
+    if of:
+        digest.update(of.encode())
+    return digest.digest()

@@ -20,6 +20,7 @@ from safetensors.numpy import save_file
 from chestgan_core.errors import BadInput
 from chestgan_core.local.files import open_regular, replacing
 from chestgan_core.local.parquet import column_names, read_parquet, write_parquet
+from chestgan_core.slices.mapped_tensors import map_tensor
 
 REMEDY = "make the shard again"
 MAX_ROWS_BYTES = 2**28  # of a shard of half a million slices
@@ -173,13 +174,16 @@ def _columns_of(path: Path) -> list[str]:
         return []
 
 
-def read_shard(path: Path, chosen: Sequence[int] | None = None, *, synthetic: bool = False) -> Shard:
+def read_shard(
+    path: Path, chosen: Sequence[int] | None = None, *, synthetic: bool = False, mapped: bool = False
+) -> Shard:
     """Read a shard, or some of its slices.
 
     Args:
         path: FILE.safetensors, with FILE.parquet beside it.
         chosen: Indices of the slices to read, in this order; by default all. Only these are read into memory.
         synthetic: Read slices that a generator made, too: no generator is trained on, or judged by, what one made.
+        mapped: Leave all slices in the file: an array that cannot be written, and reads what is taken from it.
 
     Returns:
         (N, size, size) int16 in HU, and N rows.
@@ -205,7 +209,10 @@ def read_shard(path: Path, chosen: Sequence[int] | None = None, *, synthetic: bo
             metadata = file.metadata() or {}
             if GENERATED in metadata and not synthetic:
                 raise BadInput(path, "holds slices that a generator made", "give slices of scans")
-            slices = file.get_tensor("slices") if chosen is None else _read_chosen(file, chosen)
+            if mapped:
+                slices = map_tensor(path, "slices")
+            else:
+                slices = file.get_tensor("slices") if chosen is None else _read_chosen(file, chosen)
         data = rows_path(path).read_bytes()
     except FileNotFoundError as error:
         raise BadInput(error.filename or path, "is not there", "check the path") from error
@@ -226,6 +233,11 @@ def parse_rows(data: bytes, where: object) -> tuple[SliceRow, ...]:
         data, where, REMEDY, schema=SCHEMA, exact=True, max_bytes=MAX_ROWS_BYTES, error=BadInput
     )
     columns = [table.column(name).to_pylist() for name in SCHEMA.names]
+    # Most texts are those of the slice before, and each would be an object of its own.
+    same: dict[object, object] = {}
+    for values, kind in zip(columns, SCHEMA.types, strict=True):
+        if kind == pa.string():
+            values[:] = [same.setdefault(value, value) for value in values]
     for name, values in zip(SCHEMA.names, columns, strict=True):
         if any(
             len(value) > MAX_TEXT if isinstance(value, str) else not math.isfinite(value or 0)

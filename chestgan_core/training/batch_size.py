@@ -5,18 +5,17 @@ In: what a training step takes. Out: the step; or, where its memory ran out, the
 
 import traceback
 
-from torch import Tensor
-
 from chestgan_core.errors import BadInput
 from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.conditions import SliceConditions
 from chestgan_core.training.devices import free_unused, is_out_of_memory
 from chestgan_core.training.distributed import World
+from chestgan_core.training.feed import Shown
 from chestgan_core.training.step import step
 
 
 def step_that_fits(
-    state: TrainingState, images: Tensor, conditions: SliceConditions, world: World, fraction: float
+    state: TrainingState, images: Shown, conditions: SliceConditions, world: World, fraction: float
 ) -> None:
     """`step`. Raises BadInput: its batch does not fit into memory; names one that does."""
     try:
@@ -28,7 +27,7 @@ def step_that_fits(
 
 
 def _out_of_memory_error(
-    state: TrainingState, images: Tensor, conditions: SliceConditions, failed: BaseException
+    state: TrainingState, images: Shown, conditions: SliceConditions, failed: BaseException
 ) -> BadInput:
     """Halve the batch until a step fits. failed: what the step raised. The state cannot be used afterwards."""
     # The error holds the variables of the step that failed, hence the memory of a batch that is too large.

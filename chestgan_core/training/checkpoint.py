@@ -31,6 +31,7 @@ from chestgan_core.networks.registry import build_discriminator, build_generator
 from chestgan_core.store.store import Store
 from chestgan_core.training.devices import computes_bfloat16
 from chestgan_core.training.losses import build_loss
+from chestgan_core.training.mapped_images import Images, parts_of
 from chestgan_core.training.sampling import IndexSampler
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -163,11 +164,17 @@ _VALUES = (
 )  # fmt: skip
 
 
-def data_fingerprint(*tensors: Tensor | None) -> str:
-    """sha256 (hexadecimal) of training images and what is known of them: values and order. None: is not known."""
+def data_fingerprint(*tensors: Images | None) -> str:
+    """sha256 (hexadecimal) of training images and what is known of them: values and order, wherever they are. None: is
+    not known.
+    """
     digest = hashlib.sha256()
     for tensor in tensors:
-        digest.update(b"-" if tensor is None else tensor.cpu().contiguous().numpy().data)
+        if tensor is None:
+            digest.update(b"-")
+        else:
+            for part in parts_of(tensor):
+                digest.update(part.cpu().contiguous().numpy().data)
     return digest.hexdigest()
 
 

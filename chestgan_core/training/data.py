@@ -1,52 +1,73 @@
-"""Slices as networks see them: from shards, through the experiment's window, all in memory.
+"""Slices as networks see them: from shards, through the experiment's window.
 
 In: shard files, (N, S, S) int16 each, HU of CT or grey levels of pictures, and where their tumours are. Out:
-(N, 1, R, R) float32 in [-1, 1], with the patient of each slice and what networks are told of it.
+(N, 1, R, R) float32 in [-1, 1], with the patient of each slice and what networks are told of it: in memory, or, of a
+training whose slices are too large for that, in a mapped file.
 """
 
+import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
+from typing_extensions import TypeVar
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
-from chestgan_core.imaging.windows import Window
+from chestgan_core.local.home import home
 from chestgan_core.metrics.degenerate import degenerate
-from chestgan_core.slices.marks import SliceMarks, boxes_of
-from chestgan_core.slices.other_patients import DistinctSlices, Side, require_other_patients
-from chestgan_core.slices.shards import SliceRow, read_shard
-from chestgan_core.training.conditions import SliceConditions, padded_boxes
+from chestgan_core.slices.marks import SliceMarks
+from chestgan_core.slices.other_patients import Side, require_other_patients
+from chestgan_core.slices.shards import SliceRow
+from chestgan_core.training.conditions import SliceConditions
+from chestgan_core.training.mapped_images import Images, MappedImages, parts_of
+from chestgan_core.training.packed_file import open_packed, packed_bytes
+from chestgan_core.training.slice_memory import Held, choose_memory
+from chestgan_core.training.slice_table import SliceTable, as_images, read_table
 
-# Slices resized at once: bounds the float copy of a large shard.
-RESIZE_BATCH = 256
+FOLDER = "mapped-slices"  # below $CHESTGAN_HOME
+_CPU = torch.device("cpu")
+
+Of = TypeVar("Of", bound=Images, covariant=True, default=Tensor)
+Given = TypeVar("Given", bound=Images)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class LoadedSlices:
-    """images: (N, 1, R, R) float32 in [-1, 1]. classes: (N,) int64, indices into experiment.classes; None without.
-    patients: the patient of each slice. positions, boxes, annotated: as in SliceConditions, None where the experiment
-    does not ask for them. pixel_mm: (N,) float32, the edge of a pixel of the images, NaN where not known; None: of
-    none. rows: of the shards, one per slice; () where there were no shards.
+class LoadedSlices(Generic[Of]):
+    """images: (N, 1, R, R) float32 in [-1, 1]: a tensor, unless Images are said. classes: (N,) int64, indices into
+    experiment.classes; None without. patients: the patient of each slice. positions, boxes, annotated: as in
+    SliceConditions, None where the experiment does not ask for them. pixel_mm: (N,) float32, the edge of a pixel of the
+    images, NaN where not known; None: of none. lung_mm: the median extent of the lungs from base to apex, 0 where not
+    known. rows: of the shards, one per slice; () where there were no shards, and of slices loaded for a training.
     """
 
-    images: Tensor
+    images: Of
     classes: Tensor | None
     patients: tuple[str, ...]
     positions: Tensor | None = None
     boxes: Tensor | None = None
     annotated: Tensor | None = None
     pixel_mm: Tensor | None = None
+    lung_mm: float = 0.0
     rows: tuple[SliceRow, ...] = field(default=(), repr=False)
 
     @property
     def conditions(self) -> SliceConditions:
         """What networks are told of the slices."""
         return SliceConditions(self.classes, self.positions, self.boxes, self.annotated)
+
+    @property
+    def held(self) -> Held:
+        """Where the images are."""
+        return "mapped" if isinstance(self.images, MappedImages) else "memory"
 
     def told(self) -> dict[str, int]:
         """How many slices show a tumour, surely none, or are unknown, and how many have a position; only what the
@@ -68,15 +89,19 @@ class LoadedSlices:
 
 
 def load_training_slices(
-    paths: Sequence[Path], experiment: Experiment, marks: SliceMarks | None = None
-) -> LoadedSlices:
-    """`load_slices` of what an experiment is trained on, checked.
+    paths: Sequence[Path],
+    experiment: Experiment,
+    marks: SliceMarks | None = None,
+    device: torch.device = _CPU,
+) -> LoadedSlices[Images]:
+    """The same slices as `load_slices`, without rows, for a training on this device; checked.
 
-    Raises BadInput: what load_slices raises, slices that show nothing (of one value, all equal), a class with too few
-    patients (says how many), no slice with a tumour or of a known position where the experiment asks for them, a batch
-    larger than the set.
+    In memory, or in a mapped file below $CHESTGAN_HOME that goes when nobody has them any more (slice_memory.py).
+    Raises DiskFull, BadInput: what load_slices raises, the folder of that file cannot be written, slices that show
+    nothing (of one value, all equal), a class with too few patients (says how many), no slice with a tumour or of a
+    known position where the experiment asks for them, a batch larger than the set.
     """
-    loaded = load_slices(paths, experiment, marks)
+    loaded = _load_for_training(paths, experiment, marks, device, "slices")
     numbers = [] if loaded.classes is None else loaded.classes.tolist()
     pairs = set(zip(numbers, loaded.patients, strict=True)) if numbers else set()
     patients = Counter(number for number, _ in pairs)
@@ -100,18 +125,22 @@ def load_training_slices(
 
 
 def load_held_out(
-    paths: Sequence[Path], trained: LoadedSlices, experiment: Experiment, marks: SliceMarks | None = None
-) -> LoadedSlices:
-    """`load_slices` of what a training is judged by. Raises BadInput as load_slices does, and where slices or patients
-    are those that it is trained on.
+    paths: Sequence[Path],
+    trained: LoadedSlices[Images],
+    experiment: Experiment,
+    marks: SliceMarks | None = None,
+    device: torch.device = _CPU,
+) -> LoadedSlices[Images]:
+    """What a training is judged by, as `load_training_slices` gives what it is trained on. Raises DiskFull, BadInput as
+    that does, and where slices or patients are those that it is trained on.
     """
-    loaded = load_slices(paths, experiment, marks)
+    loaded = _load_for_training(paths, experiment, marks, device, "held-out slices")
     _require_images(loaded, "the held-out slices")
     require_other_patients(_side(trained), _side(loaded), "the held-out slices")
     return loaded
 
 
-def _require_conditions(loaded: LoadedSlices, experiment: Experiment) -> None:
+def _require_conditions(loaded: LoadedSlices[Images], experiment: Experiment) -> None:
     """Refuse slices of which nothing is known that the experiment asks for. Raises BadInput."""
     what = f"experiment {experiment.name}"
     if loaded.boxes is not None and not loaded.boxes.isfinite().any():
@@ -123,100 +152,74 @@ def _require_conditions(loaded: LoadedSlices, experiment: Experiment) -> None:
         raise BadInput(what, cause, "give scans that show the lungs from base to apex, or leave out position")
 
 
-def _require_images(loaded: LoadedSlices, what: str) -> None:
+def _require_images(loaded: LoadedSlices[Images], what: str) -> None:
     """Refuse slices from which nothing can be learned. Raises BadInput."""
-    if found := degenerate(loaded.images.numpy()):
+    if found := degenerate(loaded.images):
         remedy = "check the window of the experiment, and look at the slices: chestgan normalize writes them"
         raise BadInput(what, f"{found}, so nothing can be learned from them", remedy)
 
 
-def _side(loaded: LoadedSlices) -> Side:
-    return Side(loaded.images.numpy(), loaded.patients)
+def _side(loaded: LoadedSlices[Images]) -> Side:
+    return Side(_arrays(loaded.images), loaded.patients)
+
+
+def _arrays(images: Images) -> Iterator[NDArray[np.float32]]:
+    """(1, R, R) each."""
+    for part in parts_of(images):
+        yield from part.numpy()
 
 
 def load_slices(
     paths: Sequence[Path], experiment: Experiment, marks: SliceMarks | None = None
 ) -> LoadedSlices:
-    """The slices of all shards, in the order of the paths, at the experiment's resolution and through its window.
+    """The slices of all shards, in the order of the paths, at the experiment's resolution and through its window; all
+    in memory, with their rows.
 
     Of an experiment with classes only the slices of these classes. Larger slices are downsized with antialiasing before
     the window clips them. marks: where their tumours are; of a slice that is not in it nothing is known. Raises
     BadInput: the experiment asks for tumours and there are no marks, no paths, no slices (of these classes), slices
     smaller than the resolution, a file that is not a shard, a slice in two files, marks of slices of another size.
     """
-    if experiment.conditions.tumour is not None and marks is None:
-        cause = "asks for tumours, and nothing says where they are in these slices"
-        raise BadInput(
-            f"experiment {experiment.name}", cause, "give --marks, the slices.parquet of a training set"
-        )
-    numbers = {name: number for number, name in enumerate(experiment.classes)}
-    parts: list[Tensor] = []
-    rows: list[SliceRow] = []
-    scales: list[float] = []
-    given = DistinctSlices()
-    for path in paths:
-        shard = read_shard(path)
-        given.add(path, shard)
-        chosen = [at for at, row in enumerate(shard.rows) if row.histology in numbers or not numbers]
-        rows += [shard.rows[at] for at in chosen]
-        slices = torch.from_numpy(shard.slices)  # (N, S, S) int16
-        found, size = slices.shape[-1], experiment.resolution
-        if len(slices) and found < size:
-            cause = f"holds {found} x {found} slices, the experiment {experiment.name} needs {size} x {size}"
-            raise BadInput(path, cause, _remedy(size, found))
-        scales += [size / found] * len(chosen)
-        for few in torch.split(torch.tensor(chosen), RESIZE_BATCH) if chosen else ():
-            parts.append(as_images(slices[few], size, experiment.display_window))
-    if not rows:
-        if numbers:
-            cause = f"hold no slices of the classes {', '.join(numbers)}"
-            raise BadInput(
-                "the data", cause, f"change the classes of {experiment.name}, or add patients of them"
-            )
-        raise BadInput("the data", "hold no slices", "give shards made by chestgan normalize")
-    classes = torch.tensor([numbers[row.histology] for row in rows]) if numbers else None
-    positions = boxes = annotated = None
-    if experiment.conditions.position:
-        positions = torch.tensor([row.position if row.position >= 0 else torch.nan for row in rows])
-    if marks is not None and experiment.conditions.tumour is not None:
-        of_rows = [
-            boxes_of(marks, row, round(experiment.resolution / scale))
-            for row, scale in zip(rows, scales, strict=True)
-        ]
-        boxes = padded_boxes(
-            [
-                [
-                    (scale * box.left, scale * box.top, scale * box.right, scale * box.bottom)
-                    for box in some or ()
-                ]
-                for scale, some in zip(scales, of_rows, strict=True)
-            ]
-        )
-        annotated = torch.tensor([some is not None for some in of_rows])
-    return LoadedSlices(
-        torch.cat(parts),
-        classes,
-        tuple(row.patient for row in rows),
-        positions,
-        boxes,
-        annotated,
-        torch.tensor([row.pixel_mm / scale or torch.nan for row, scale in zip(rows, scales, strict=True)]),
-        tuple(rows),
+    table = read_table(paths, experiment, marks, keep_rows=True)
+    return _loaded(table, _in_memory(table, experiment))
+
+
+def _load_for_training(
+    paths: Sequence[Path], experiment: Experiment, marks: SliceMarks | None, device: torch.device, what: str
+) -> LoadedSlices[Images]:
+    """`load_slices` without rows, in memory or in a mapped file."""
+    table = read_table(paths, experiment, marks, keep_rows=False)
+    choice, size = choose_memory(len(table), experiment, device), experiment.resolution
+    where = "in memory"
+    if choice.held == "mapped":
+        where = f"in a mapped file of {packed_bytes(table, experiment) / 1e9:.2g} GB"
+    log.info(
+        f"training {experiment.name}: {len(table):,} {what} of {size} x {size} {where} ({choice.reason})"
     )
+    if choice.held == "mapped":
+        return _loaded(table, open_packed(table, experiment, home() / FOLDER))
+    return _loaded(table, _in_memory(table, experiment))
 
 
-def as_images(slices: Tensor, size: int, window: Window) -> Tensor:
-    """(N, S, S) int16 in HU or grey levels to (N, 1, size, size) float32 in [-1, 1], as networks see them.
-
-    Larger slices are downsized with antialiasing before the window clips them. A float copy of all of them is made.
-    """
-    values = slices[:, None].float()
-    if values.shape[-1] > size:
-        values = functional.interpolate(values, size=(size, size), mode="bilinear", antialias=True)
-    unit: Tensor = window.to_unit(values)
-    return unit
+def _in_memory(table: SliceTable, experiment: Experiment) -> Tensor:
+    size, first = experiment.resolution, 0
+    images = torch.empty(len(table), 1, size, size)
+    for part in table.parts():
+        images[first : first + len(part)] = as_images(part, size, experiment.display_window)
+        first += len(part)
+    return images
 
 
-def _remedy(needed: int, found: int) -> str:
-    """Larger slices, or a resolution that the slices have."""
-    return f"normalize with --size {needed} or more, or choose the resolution {1 << (found.bit_length() - 1)}"
+def _loaded(table: SliceTable, images: Given) -> LoadedSlices[Given]:
+    known = table.conditions
+    return LoadedSlices(
+        images,
+        known.classes,
+        table.patients,
+        known.positions,
+        known.boxes,
+        known.annotated,
+        table.pixel_mm,
+        table.lung_mm,
+        table.rows,
+    )

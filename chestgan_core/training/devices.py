@@ -71,6 +71,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _FULL)
 
 
+def free_memory(device: torch.device) -> int | None:
+    """Bytes of a GPU's own memory that nobody uses; None of devices that use main memory, or do not say it."""
+    if device.type not in GPUS:
+        return None
+    return int(_module(device).mem_get_info(device)[0])
+
+
 def free_unused(device: torch.device) -> None:
     """Give back what the allocator of a device keeps for later."""
     gc.collect()

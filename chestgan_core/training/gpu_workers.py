@@ -24,6 +24,7 @@ from chestgan_core.training.data import LoadedSlices
 from chestgan_core.training.devices import GPUS, gpu_count
 from chestgan_core.training.distributed import World
 from chestgan_core.training.loop import train
+from chestgan_core.training.mapped_images import Images
 from chestgan_core.training.schedule import Budget
 
 # Seconds. A worker ends with the last step, some time before the main process has written its records.
@@ -47,7 +48,12 @@ def process_count(experiment: Experiment, device: torch.device) -> int:
 
 @contextmanager
 def start_gpu_workers(
-    count: int, experiment: Experiment, slices: LoadedSlices, out: Path, device: torch.device, budget: Budget
+    count: int,
+    experiment: Experiment,
+    slices: LoadedSlices[Images],
+    out: Path,
+    device: torch.device,
+    budget: Budget,
 ) -> Iterator[World | None]:
     """Start the other processes of a training, and end them with the block.
 
@@ -98,7 +104,7 @@ def _work(
     count: int,
     rank: int,
     experiment: Experiment,
-    slices: LoadedSlices,
+    slices: LoadedSlices[Images],
     out: Path,
     device: torch.device,
     budget: Budget,

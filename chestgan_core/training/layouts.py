@@ -5,7 +5,6 @@ told for each seed.
 """
 
 from collections.abc import Sequence
-from statistics import median
 
 import torch
 
@@ -13,12 +12,12 @@ from chestgan_core.config.conditions import MAX_TUMOURS
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.layouts.layout import Layout
 from chestgan_core.layouts.table import LayoutTable, build_table, draw_layouts
-from chestgan_core.slices.lung_position import lung_heights
 from chestgan_core.training.conditions import SliceConditions, class_numbers, conditions_asked
 from chestgan_core.training.data import LoadedSlices
+from chestgan_core.training.mapped_images import Images
 
 
-def layouts_of(slices: LoadedSlices, experiment: Experiment) -> LayoutTable | None:
+def layouts_of(slices: LoadedSlices[Images], experiment: Experiment) -> LayoutTable | None:
     """The table of the training slices of an experiment; None where it asks neither for positions nor for tumours."""
     if not experiment.conditions:
         return None
@@ -27,7 +26,6 @@ def layouts_of(slices: LoadedSlices, experiment: Experiment) -> LayoutTable | No
     if slices.boxes is not None:
         boxes[:, : slices.boxes.shape[1]] = slices.boxes
     nowhere, unknown = torch.full((count,), torch.nan), torch.zeros(count, dtype=torch.bool)
-    heights = list(lung_heights(slices.rows).values())
     return build_table(
         slices.images,
         boxes,
@@ -36,7 +34,7 @@ def layouts_of(slices: LoadedSlices, experiment: Experiment) -> LayoutTable | No
         slices.classes,
         slices.patients,
         nowhere if slices.pixel_mm is None else slices.pixel_mm,
-        float(median(heights)) if heights else 0.0,
+        slices.lung_mm,
         experiment.seed,
         experiment.display_window,
     )

@@ -1,9 +1,10 @@
 """Training: a generator (G) and a discriminator (D) against each other until the budget is spent.
 
-In: an experiment and its slices, in memory. Out, in one folder: generator.safetensors (the averaged weights, of the
-best validation where the plan has some; written last), discriminator.safetensors (its last weights, whichever generator
-is kept), config.json, checkpoint.pt, and what records.py and asked_pictures.py write for people. The slices stay on the
-device and batches are drawn by index: here a data loader costs more than it gives.
+In: an experiment and its slices, in memory or in a mapped file. Out, in one folder: generator.safetensors (the averaged
+weights, of the best validation where the plan has some; written last), discriminator.safetensors (its last weights,
+whichever generator is kept), config.json, checkpoint.pt, and what records.py and asked_pictures.py write for people.
+Batches are drawn by index, of slices that stay on the device where they fit (feed.py): a data loader costs more than it
+gives.
 """
 
 import logging
@@ -25,12 +26,16 @@ from chestgan_core.training.checkpoint import CHECKPOINT_FILE, TrainingState, da
 from chestgan_core.training.data import LoadedSlices
 from chestgan_core.training.distributed import World
 from chestgan_core.training.ema import calibrate_batch_norm
+from chestgan_core.training.feed import open_feed
 from chestgan_core.training.generation import generate
 from chestgan_core.training.interruption import Interruption
 from chestgan_core.training.layouts import layouts_of
+from chestgan_core.training.mapped_images import Images, spread_of
 from chestgan_core.training.records import FINAL_SAMPLES, add_row, keep_snapshot, mean_losses, write_records
 from chestgan_core.training.sampling import IndexSampler, sampling_weights
 from chestgan_core.training.schedule import Budget
+from chestgan_core.training.slice_memory import Held
+from chestgan_core.training.step import step_period
 from chestgan_core.training.step_memory import require_memory
 from chestgan_core.training.validation import KidScorer, validate
 from chestgan_core.training.weights import LoadedGenerator, save_discriminator, save_generator
@@ -51,7 +56,8 @@ class TrainingOutcome:
 
     seconds: of all attempts. images_per_second: over all of them, samples, validations and checkpoints included.
     loss_d, loss_g: means of the last row of the history. best_kid (not times 1000), best_at (images seen): of the
-    validation whose generator is kept, None without validations. sha256: of generator.safetensors.
+    validation whose generator is kept, None without validations. slices: whether they were in memory, or read from a
+    mapped file. sha256: of generator.safetensors.
     """
 
     images_seen: int
@@ -65,6 +71,7 @@ class TrainingOutcome:
     precision: str
     best_kid: float | None
     best_at: int | None
+    slices: Held
     sha256: str
 
     def as_json(self) -> dict[str, Any]:
@@ -110,7 +117,7 @@ class TrainingCallbacks:
 
 def train(
     experiment: Experiment,
-    slices: LoadedSlices,
+    slices: LoadedSlices[Images],
     out: Path,
     device: torch.device,
     budget: Budget,
@@ -184,13 +191,12 @@ def train(
     data = data_fingerprint(slices.images, *slices.conditions.tensors)
     if (out / CHECKPOINT_FILE).is_file():
         state.restore(out / CHECKPOINT_FILE, data)
-    real_spread = float(slices.images.std(dim=0).mean())
     callbacks = callbacks or TrainingCallbacks()
-    run = _Run(state, out, data, budget, scorer, callbacks, real_spread, validations, pictures)
-    images = slices.images.to(device).contiguous(memory_format=torch.channels_last)
-    conditions = slices.conditions.to(device)
-    if device.type == "cpu" and world.size == 1:
-        require_memory(experiment, images, conditions)
+    run = _Run(state, out, data, budget, scorer, callbacks, spread_of(slices.images), validations, pictures)
+    conditions, period = (
+        slices.conditions.to(device),
+        step_period(experiment) * experiment.training.critic_steps,
+    )
     resumed_at, started = state.images_seen, clock() - state.seconds
     if resumed_at and world.is_main:
         log.info("training %s: resumed at %s images", experiment.name, f"{resumed_at:,}")
@@ -198,7 +204,13 @@ def train(
         callbacks.on_start(TrainingStart(resumed_at, tuple(state.history), tuple(state.validations)))
     remaining = None if budget.images is None else max(budget.images - resumed_at, 0)
     name = f"training {experiment.name}"
-    with Interruption() as interruption, Progress(name, remaining, "images") as progress:
+    with (
+        open_feed(slices.images, device, period) as images,
+        Interruption() as interruption,
+        Progress(name, remaining, "images") as progress,
+    ):
+        if device.type == "cpu" and world.size == 1:
+            require_memory(experiment, images, conditions)
         while True:
             stop = run.is_over() or interruption.received is not None
             stop_everywhere, fraction = world.broadcast(float(stop), budget.fraction(state))
@@ -218,8 +230,8 @@ def train(
                     "%s: received %s at %s images, checkpoint written", name, signal, f"{state.images_seen:,}"
                 )
     if not world.is_main:
-        return run.outcome(resumed_at, len(slices), {}, "")
-    return run.finish(resumed_at, len(slices))
+        return run.outcome(resumed_at, slices, {}, "")
+    return run.finish(resumed_at, slices)
 
 
 class _Run:
@@ -277,7 +289,7 @@ class _Run:
         self.state.save(self.out / CHECKPOINT_FILE, self.data)
         self.callbacks.on_checkpoint(self.out / CHECKPOINT_FILE)
 
-    def finish(self, resumed_at: int, slices: int) -> TrainingOutcome:
+    def finish(self, resumed_at: int, slices: LoadedSlices[Images]) -> TrainingOutcome:
         """Write the networks and the records."""
         state, experiment = self.state, self.state.experiment
         if experiment.training.validation and (
@@ -303,7 +315,7 @@ class _Run:
         return self.outcome(resumed_at, slices, row, sha256)
 
     def outcome(
-        self, resumed_at: int, slices: int, last: dict[str, float | None], sha256: str
+        self, resumed_at: int, slices: LoadedSlices[Images], last: dict[str, float | None], sha256: str
     ) -> TrainingOutcome:
         """Of the state as it is now. last: row of the history."""
         state = self.state
@@ -314,11 +326,12 @@ class _Run:
             loss_d=last.get("loss_d") or 0.0,
             loss_g=last.get("loss_g") or 0.0,
             resumed_at=resumed_at,
-            training_images=slices,
+            training_images=len(slices),
             device=str(state.device),
             precision="bf16" if state.bf16 else "fp32",
             best_kid=state.best.kid if state.best else None,
             best_at=state.best.images_seen if state.best else None,
+            slices=slices.held,
             sha256=sha256,
         )
 

@@ -6,6 +6,7 @@ last checkpoint in the store, and a finished one is not trained twice.
 """
 
 import logging
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from chestgan_core.training.loop import (
     TrainingOutcome,
     train,
 )
+from chestgan_core.training.mapped_images import Images
 from chestgan_core.training.records import HISTORY_FILE, VALIDATION_FILE
 from chestgan_core.training.run_manifest import (
     GENERATOR_FILE,
@@ -42,6 +44,7 @@ from chestgan_core.training.run_manifest import (
     trained_as,
 )
 from chestgan_core.training.schedule import Budget
+from chestgan_core.training.slice_memory import Held
 from chestgan_core.training.validation import KidScorer, TrainingCollapsed, open_validator
 from chestgan_core.training.weights import (
     CONFIG_FILE,
@@ -71,6 +74,7 @@ class TrainedRun:
     collapse. best_kid (not times 1000), best_at (images seen): of the validation whose generator is kept. told: as in
     RunManifest. layouts, tumour_layouts: in the file of the generator, all and those with a tumour. pairs_png: of
     asked_pictures.py, None where the generator is told of no tumours. has_patient: whether the run has patient.gif.
+    slices: whether they were in memory, or read from a mapped file.
     """
 
     name: str
@@ -96,6 +100,7 @@ class TrainedRun:
     tumour_layouts: int
     pairs_png: bytes | None
     has_patient: bool
+    slices: Held
 
 
 def train_experiment(
@@ -192,7 +197,9 @@ def _train(
     if store.head(checkpoint_key) is not None:
         store.get_file(checkpoint_key, out / CHECKPOINT_FILE)
     marks = training_set.marks(store) if experiment.conditions.tumour is not None else None
-    slices = load_training_slices(training_set.fetch(store, "train", folder / "slices"), experiment, marks)
+    fetched = training_set.fetch(store, "train", folder / "slices")
+    slices = load_training_slices(fetched, experiment, marks, device)
+    shutil.rmtree(folder / "slices")  # a mapped file takes as much of the disk again
     scorer = None
     if experiment.training.validation:
         held_out = training_set.fetch(store, "held-out", folder / "held-out")
@@ -223,6 +230,7 @@ def _train(
                 best_kid=outcome.best_kid,
                 best_at=outcome.best_at,
                 told=slices.told(),
+                slices=slices.held,
             )
         ),
     )
@@ -248,7 +256,7 @@ def _train_from(
     store: Store,
     experiment: Experiment,
     training_set: TrainingSet,
-    slices: LoadedSlices,
+    slices: LoadedSlices[Images],
     out: Path,
     device: torch.device,
     checkpoint_key: str,
@@ -313,4 +321,5 @@ def _trained_run(
         tumour_layouts=0 if layouts is None else int(layouts.has_box.sum()),
         pairs_png=store.read(artefact, PAIRS_FILE) if PAIRS_FILE in files else None,
         has_patient=PATIENT_FILE in files,
+        slices=manifest.slices,
     )

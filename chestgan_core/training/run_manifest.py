@@ -24,7 +24,8 @@ class RunManifest:
     images_seen: by the discriminator, real ones. seconds: of training, all attempts together. resumed_at: images that
     an interrupted attempt had seen, 0 without one. best_kid (not times 1000), best_at (images seen): of the validation
     whose generator was kept; None: the last one was. told: of the training slices, how many show a tumour, surely none,
-    or are unknown, and how many have a position; only what the generator was told of.
+    or are unknown, and how many have a position; only what the generator was told of. slices: whether they were in
+    memory, or read from a mapped file.
     """
 
     run: str
@@ -39,6 +40,7 @@ class RunManifest:
     best_kid: float | None
     best_at: Count | None
     told: dict[str, Count] = field(default_factory=dict)
+    slices: Literal["memory", "mapped"] = "memory"
     kind: Literal["generator"] = "generator"
 
 

@@ -1,7 +1,7 @@
 """One step of a training: some batches for the discriminator, then one for the generator; the same for all losses.
 
-In: a TrainingState and the slices, all on one device. Out: the state, changed. Nothing here waits for the device:
-sums of losses stay on it until a row of the history reads them.
+In: a TrainingState and the slices, on one device or read from a file for it. Out: the state, changed. Nothing here
+waits for the device: sums of losses stay on it until a row of the history reads them.
 """
 
 import math
@@ -21,6 +21,7 @@ from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.conditions import SliceConditions
 from chestgan_core.training.distributed import World
 from chestgan_core.training.ema import update_ema
+from chestgan_core.training.feed import Shown, draw_batch
 from chestgan_core.training.losses import gradient_penalty, squared_gradient_norm
 from chestgan_core.training.schedule import cosine
 
@@ -38,19 +39,19 @@ def step_period(experiment: Experiment) -> int:
 
 
 def step(
-    state: TrainingState, images: Tensor, conditions: SliceConditions, world: World, fraction: float
+    state: TrainingState, images: Shown, conditions: SliceConditions, world: World, fraction: float
 ) -> None:
     """Draw batches of the slices and train both networks on them.
 
-    images: (N, 1, R, R) float32 in [-1, 1]; conditions: what networks are told of them. fraction: of the plan that is
-    done, 0 to 1, for the schedules.
+    images: (N, 1, R, R) float32 in [-1, 1], on the device or as a feed; conditions: what networks are told of them.
+    fraction: of the plan that is done, 0 to 1, for the schedules.
     """
     plan, tumour = state.experiment.training, state.experiment.conditions.tumour
     batch = plan.batch_size // world.size
     _set_rates(state, fraction)
     for _ in range(plan.critic_steps):
-        chosen = state.sampler(batch, state.random)
-        real, condition = images[chosen], conditions.at(chosen, images.shape[-1])
+        chosen, real = draw_batch(images, state.sampler, batch, state.random)
+        condition = conditions.at(chosen, images.shape[-1])
         fake = _generated(state, batch, condition)
         mismatched = round(tumour.mismatched * batch) if tumour else 0
         shown = _with_mismatched(real, fake.detach(), condition, mismatched)

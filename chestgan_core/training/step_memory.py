@@ -1,7 +1,7 @@
 """The main memory of a training step, known before the first one: a CPU gives no error when it is full, the system ends
 the process instead.
 
-In: an experiment, its slices on the CPU. Out: nothing, or the error that names a batch that fits.
+In: an experiment, its slices, for the CPU. Out: nothing, or the error that names a batch that fits.
 """
 
 import weakref
@@ -19,6 +19,7 @@ from chestgan_core.local.memory import available_memory
 from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.conditions import SliceConditions
 from chestgan_core.training.distributed import World
+from chestgan_core.training.feed import Shown
 from chestgan_core.training.sampling import IndexSampler
 from chestgan_core.training.step import step
 
@@ -27,7 +28,7 @@ GIB = 2**30
 _SMALL, _LARGER = 4, 8
 
 
-def require_memory(experiment: Experiment, images: Tensor, conditions: SliceConditions) -> None:
+def require_memory(experiment: Experiment, images: Shown, conditions: SliceConditions) -> None:
     """Raises BadInput: a step on a CPU needs more memory than there is. images: (N, 1, R, R) on the CPU."""
     available, batch = available_memory(), experiment.training.batch_size
     if available is None or 2 * _roughly(experiment) < available:
@@ -45,7 +46,7 @@ def require_memory(experiment: Experiment, images: Tensor, conditions: SliceCond
     raise BadInput(f"training {experiment.name}", cause, remedy)
 
 
-def step_memory(experiment: Experiment, images: Tensor, conditions: SliceConditions) -> tuple[int, int]:
+def step_memory(experiment: Experiment, images: Shown, conditions: SliceConditions) -> tuple[int, int]:
     """Bytes of a step on a CPU whatever the batch is (networks, gradients, optimizers), and for each image of it.
 
     Measured with batches of 4 and 8: all that is alive at the same time, without what a convolution takes for itself.
@@ -64,7 +65,7 @@ def _roughly(experiment: Experiment) -> int:
     return 4 * experiment.training.batch_size * places * widths * 4
 
 
-def _peak(experiment: Experiment, batch: int, images: Tensor, conditions: SliceConditions) -> int:
+def _peak(experiment: Experiment, batch: int, images: Shown, conditions: SliceConditions) -> int:
     plan = experiment.training.model_copy(update={"batch_size": batch})
     smaller, device = experiment.model_copy(update={"training": plan}), torch.device("cpu")
     with _Alive() as alive:

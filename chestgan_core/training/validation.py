@@ -19,6 +19,7 @@ from chestgan_core.training.checkpoint import Best, TrainingState
 from chestgan_core.training.data import LoadedSlices, load_held_out
 from chestgan_core.training.ema import calibrate_batch_norm
 from chestgan_core.training.generation import generate
+from chestgan_core.training.mapped_images import Images
 from chestgan_core.training.weights import LoadedGenerator
 
 # Images (n, 1, R, R) float32 in [-1, 1] to a KID, not times 1000.
@@ -37,10 +38,11 @@ class TrainingCollapsed(ChestganError):
 class Validator:
     """A KidScorer: KID against held-out slices, whose features are computed once.
 
-    held_out: (N, 1, R, R) float32 in [-1, 1]. images: at most so many of them are used (`count`), drawn by the seed.
+    held_out: (N, 1, R, R) float32 in [-1, 1], in memory or in a mapped file. images: at most so many of them are used
+    (`count`), drawn by the seed.
     """
 
-    def __init__(self, extractor: Extractor, held_out: Tensor, images: int, seed: int) -> None:
+    def __init__(self, extractor: Extractor, held_out: Images, images: int, seed: int) -> None:
         chosen = torch.randperm(len(held_out), generator=torch.Generator().manual_seed(seed))[:images]
         self.count = len(chosen)
         self._extractor, self._seed = extractor, seed
@@ -59,7 +61,7 @@ class Validator:
 
 def open_validator(
     paths: Sequence[Path],
-    trained: LoadedSlices,
+    trained: LoadedSlices[Images],
     experiment: Experiment,
     device: torch.device,
     marks: SliceMarks | None = None,
@@ -69,7 +71,7 @@ def open_validator(
     trained: the slices that it is trained on. Raises NotAvailable (the extractor's weights are not here), BadInput (no
     slices, too small ones, or of patients that it is trained on).
     """
-    held_out = load_held_out(paths, trained, experiment, marks)
+    held_out = load_held_out(paths, trained, experiment, marks, device)
     plan = experiment.training.validation
     if plan is None:
         return None

@@ -14,6 +14,7 @@ from chestgan_core.metrics.feature_extractors import Extractor, open_extractor
 from chestgan_core.slices.marks import SliceMarks
 from chestgan_core.training.checkpoint import data_fingerprint
 from chestgan_core.training.data import LoadedSlices, load_held_out, load_training_slices
+from chestgan_core.training.mapped_images import Images
 from chestgan_core.training.validation import Validator
 from chestgan_core.tuning.plan import StudyData, StudyPlan
 from chestgan_core.tuning.study import KidFloor
@@ -34,8 +35,8 @@ class StudySlices:
         experiment: Experiment,
         marks: SliceMarks | None = None,
     ) -> None:
-        self.train: LoadedSlices = load_training_slices(train, experiment, marks)
-        self.held_out: LoadedSlices = load_held_out(held_out, self.train, experiment, marks)
+        self.train: LoadedSlices[Images] = load_training_slices(train, experiment, marks)
+        self.held_out: LoadedSlices[Images] = load_held_out(held_out, self.train, experiment, marks)
         self._experiment = experiment
         self._extractors: dict[torch.device, Extractor] = {}
         self._validators: dict[tuple[int, torch.device], Validator] = {}

@@ -1,6 +1,6 @@
 """One trial: a configuration is drawn, trained for the study's budget, and scored at each validation.
 
-In: an Optuna trial, a plan, slices in memory and a scorer. Out: the KID of the generator that the training keeps, or
+In: an Optuna trial, a plan, slices and a scorer. Out: the KID of the generator that the training keeps, or
 TrialPruned with the reason: fields that do not fit together, losses that are not finite, a collapse, too little memory,
 or validations that are worse than those of other trials.
 """
@@ -22,6 +22,7 @@ from chestgan_core.errors import BadInput
 from chestgan_core.metrics.distances import Kid
 from chestgan_core.training.data import LoadedSlices
 from chestgan_core.training.loop import TrainingCallbacks, TrainingDiverged, TrainingOutcome, train
+from chestgan_core.training.mapped_images import Images
 from chestgan_core.training.schedule import Budget
 from chestgan_core.training.validation import TrainingCollapsed
 from chestgan_core.tuning.plan import StudyPlan
@@ -43,7 +44,7 @@ class TrialInputs:
     of the running trial.
     """
 
-    slices: LoadedSlices
+    slices: LoadedSlices[Images]
     score: Score
     device: torch.device
     folder: Path

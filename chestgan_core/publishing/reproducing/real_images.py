@@ -22,7 +22,7 @@ from chestgan_core.publishing.split.table import unfolded
 from chestgan_core.slices.shards import read_rows, read_shard
 from chestgan_core.slices.splits import SIDES
 from chestgan_core.store.artefacts import sha256_of
-from chestgan_core.training.data import as_images
+from chestgan_core.training.slice_table import as_images
 
 if TYPE_CHECKING:
     from torch import Tensor
