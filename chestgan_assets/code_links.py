@@ -19,7 +19,9 @@ def with_code_links(
 
 def _linked(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
     node: Any = asset.node_def  # an op, or a graph of ops
-    function: Any = node.composition_fn if isinstance(node, dg.GraphDefinition) else node.compute_fn.decorated_fn
+    function: Any = (
+        node.composition_fn if isinstance(node, dg.GraphDefinition) else node.compute_fn.decorated_fn
+    )
     code = function.__code__
     here = dg.LocalFileCodeReference(file_path=code.co_filename, line_number=code.co_firstlineno)
     links = {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[here])}
