@@ -61,4 +61,5 @@ def _at(phantom: np.ndarray, place: float) -> np.ndarray:
     """The slice at a place between the first (0) and the last (1), between two slices a mixture of them."""
     at = place * (len(phantom) - 1)
     low = min(int(at), len(phantom) - 2)
-    return (1 - (at - low)) * phantom[low] + (at - low) * phantom[low + 1]
+    mixed: np.ndarray = (1 - (at - low)) * phantom[low] + (at - low) * phantom[low + 1]
+    return mixed

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -29,26 +30,27 @@ from chestgan_core.store.client import Access
 from chestgan_core.store.embedded import BUCKET
 
 SLICE_SIZE = 8  # pixels: the tensors of a cohort matter to none of what is measured
-_ACTIONS = 2  # processes that write
+_WRITERS = 2  # processes
 
 
 class Sender:
-    """Puts small objects into the bucket of the embedded store over one connection."""
+    """Puts small objects into the bucket of the embedded store over one connection. committed: when manifests say that
+    they were, ISO 8601, UTC; "" for now.
+    """
 
     def __init__(self, access: Access) -> None:
         self._access, self._host = access, urlsplit(access.endpoint).netloc
         self._connection = http.client.HTTPConnection(self._host, timeout=60)
+        self.committed = ""
 
     def put(self, key: str, data: bytes) -> None:
         """Write one object, with its sha256 as Store.put_bytes leaves it. Raises ValueError: it was refused."""
         now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         digest = hashlib.sha256(data).hexdigest()
-        headers = {
-            "host": self._host,
-            "x-amz-content-sha256": digest,
-            "x-amz-date": now,
-            "x-amz-meta-sha256": digest,
-        }
+        headers = {"host": self._host, "x-amz-content-sha256": digest, "x-amz-date": now}
+        if self.committed:
+            headers["x-amz-meta-committed"] = self.committed
+        headers["x-amz-meta-sha256"] = digest
         names = ";".join(headers)
         lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
         request = f"PUT\n/{BUCKET}/{key}\n\n{lines}\n{names}\n{digest}"
@@ -67,6 +69,17 @@ class Sender:
         if answer.status != http.client.OK:
             raise ValueError(f"{key}: {answer.status} {said[:200]!r}")
 
+    def put_artefact(self, key: str, files: dict[str, bytes], fields: dict[str, Any]) -> None:
+        """Write what Store.commit would, without asking what is there."""
+        objects = []
+        for name, data in files.items():
+            digest = sha256_of(data)
+            place = content_key(folder_of(key), name, digest)
+            self.put(place, data)
+            objects.append({"key": place, "bytes": len(data), "sha256": digest})
+        objects.sort(key=lambda one: str(one["key"]))
+        self.put(key, canonical_json({**fields, "objects": objects}))
+
 
 def fill_store(
     access: Access, dataset: str, patients: dict[str, tuple[str, str]], hashes: np.ndarray, begin: int = 0
@@ -78,7 +91,7 @@ def fill_store(
     """
     listed = [(name, *found) for name, found in sorted(patients.items())]
     numbers = [range(at, min(at + 50, len(listed))) for at in range(begin, len(listed), 50)]
-    with multiprocessing.get_context("spawn").Pool(_ACTIONS) as pool:
+    with multiprocessing.get_context("spawn").Pool(_WRITERS) as pool:
         work = partial(_fill, access, dataset)
         parts = ((([listed[at] for at in part]), hashes[part.start : part.stop]) for part in numbers)
         for part, _ in zip(numbers, pool.imap(work, parts), strict=True):
@@ -109,7 +122,7 @@ def _fill(access: Access, dataset: str, part: tuple[list[tuple[str, str, str]], 
             version = content_version(sha256_of(tensors), fields)
             key = keys.slices_manifest(dataset, patient, version)
             files = {f"{version}.safetensors": tensors, f"{version}.parquet": rows}
-            _put_artefact(sender, key, files, fields)
+            sender.put_artefact(key, files, fields)
             sender.put(keys.slices_latest(dataset, patient), canonical_json({"version": version}))
 
 
@@ -123,21 +136,9 @@ def _put_raw(sender: Sender, dataset: str, patient: str, selection: str) -> str:
         "files": 30,
     }
     version = content_version(fields)
-    _put_artefact(sender, keys.raw_manifest(dataset, patient, version), {}, fields)
+    sender.put_artefact(keys.raw_manifest(dataset, patient, version), {}, fields)
     sender.put(keys.raw_latest(dataset, patient), canonical_json({"version": version}))
     return version
-
-
-def _put_artefact(sender: Sender, key: str, files: dict[str, bytes], fields: dict[str, object]) -> None:
-    objects = []
-    for name, data in files.items():
-        digest = sha256_of(data)
-        sender.put(content_key(folder_of(key), name, digest), data)
-        objects.append(
-            {"key": content_key(folder_of(key), name, digest), "bytes": len(data), "sha256": digest}
-        )
-    objects.sort(key=lambda one: str(one["key"]))
-    sender.put(key, canonical_json({**fields, "objects": objects}))
 
 
 def _shard(patient: str, histology: str, hashes: np.ndarray) -> Shard:
