@@ -38,6 +38,7 @@ from chestgan_core.store.forgotten import (
     put_artefact_tombstone,
     write_tombstone,
 )
+from chestgan_core.store.kept_manifests import drop_kept
 from chestgan_core.store.store import Store
 
 _WALKS = 3  # a running step may commit something between a walk and its deletion
@@ -111,6 +112,7 @@ def forget_patient(
         left = find_traces(store, name, patient, home, versioning)
         if not left.traces:
             break
+    drop_kept(home, store, name)
     state: State = "incomplete" if left.traces else "complete"
     records.append(write_record(store, name, patient, state, left if left.traces else found, occasion))
     return Forgetting(name, patient, tombstone.at, found, left, tuple(records))

@@ -78,7 +78,8 @@ def _training_sets(store: Store, dataset: str, patient: str, found: Models) -> t
     """Fills in training_sets; returns the versions of the others, and those without a manifest."""
     others: list[str] = []
     unfinished: list[Folder] = []
-    for one in artefacts(store, keys.training_sets_prefix(dataset), 1):
+    # The manifest of a training set names each shard: tens of megabytes for 40,000 patients.
+    for one in artefacts(store, keys.training_sets_prefix(dataset), 1, at_once=2):
         with fields_of(store, one.key):
             side = one.tombstone.facts.get(_SIDE, TRAIN) if one.tombstone else _side_of(one, patient)
         if side:

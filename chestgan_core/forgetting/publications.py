@@ -5,6 +5,7 @@ of it says why; its images stay only where their model has never seen the patien
 """
 
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 
 from chestgan_core.errors import DamagedObject, NotInStore
 from chestgan_core.forgetting.models import Models, objects_of
@@ -25,6 +26,7 @@ from chestgan_core.publishing.versions.status import withdrawal_of
 from chestgan_core.publishing.writing.provenance import FILE as PROVENANCE
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import StoredObject
+from chestgan_core.store.client import PARALLEL
 from chestgan_core.store.forgotten import artefact_tombstone
 from chestgan_core.store.store import Store
 
@@ -73,17 +75,21 @@ def _sets(store: Store, models: Models, dataset: str, names: Collection[str]) ->
     prefix = keys.sets_prefix()
     trained = {name.partition("/")[0] for name, side in models.runs.items() if side == TRAIN}
     found: set[str] = set()
+    complete: list[Folder] = []
     for one in artefacts(store, prefix, 2):
-        name, version = one.name.split("/")
         if one.name.endswith("/unfinished"):
             continue
-        if one.orphaned:
-            if name in trained:  # a release that was killed before its manifest, of nobody knows which run
-                models.add(Trace(Kind.UNFINISHED_SET, one.name, one.objects))
-            continue
-        side = _side_of(store, one, models, dataset)
+        if not one.orphaned:
+            complete.append(one)
+        elif one.name.partition("/")[0] in trained:
+            # A release that was killed before its manifest, of nobody knows which run.
+            models.add(Trace(Kind.UNFINISHED_SET, one.name, one.objects))
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        sides = list(pool.map(lambda one: _side_of(store, one, models, dataset), complete))
+    for one, side in zip(complete, sides, strict=True):
         if not side:
             continue
+        name, version = one.name.split("/")
         found.add(one.name)
         objects = _to_delete(store, one, side, names)
         if objects or withdrawal_of(store, name, version) is None:

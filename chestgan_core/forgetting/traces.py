@@ -4,9 +4,9 @@ In: objects of the store. Out: Trace, Traces. The order of `Kind` is the order i
 of something goes before it, so that a killed deletion leaves everything that the rest can be found by.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -180,8 +180,11 @@ def fields_of(store: Store, key: str) -> Iterator[None]:
         raise DamagedObject(store.uri(key), "does not have the fields of its kind", AGAIN) from error
 
 
-def artefacts(store: Store, prefix: str, depth: int) -> list[Folder]:
-    """The artefacts whose manifests lie `depth` folders below a prefix, read in parallel. Raises DamagedObject."""
+def artefacts(store: Store, prefix: str, depth: int, at_once: int = PARALLEL) -> Iterator[Folder]:
+    """The artefacts whose manifests lie `depth` folders below a prefix, by name. Raises DamagedObject.
+
+    at_once: how many manifests are read at a time, and wait in memory.
+    """
     found = sorted(folders(store.list(prefix), prefix, depth).items())
 
     def read(one: tuple[str, list[StoredObject]]) -> Folder:
@@ -194,5 +197,11 @@ def artefacts(store: Store, prefix: str, depth: int) -> list[Folder]:
         kept = tuple(item for item in objects if not (tombstone and item.key == key))
         return Folder(name, key, kept, {} if tombstone else value or {}, tombstone)
 
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        return list(pool.map(read, found))
+    with ThreadPoolExecutor(at_once) as pool:
+        reading: deque[Future[Folder]] = deque()
+        for one in found:
+            reading.append(pool.submit(read, one))
+            if len(reading) > at_once:
+                yield reading.popleft().result()
+        while reading:
+            yield reading.popleft().result()

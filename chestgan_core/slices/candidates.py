@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chestgan_core.errors import DamagedObject
+from chestgan_core.local.progress import Progress
 from chestgan_core.slices.shards import SliceRow, parse_rows, rows_path
 from chestgan_core.slices.slices_manifest import REMEDY, WHAT, SlicesManifest
 from chestgan_core.slices.tumour_boxes import SliceBox
@@ -74,14 +75,16 @@ class Candidate:
 
 
 def read_candidates(store: Store, shards: Sequence[StoredShard]) -> list[Candidate]:
-    """The slices of all shards, from their rows. Raises DamagedObject, BadInput."""
-    with ThreadPoolExecutor(PARALLEL) as pool:
+    """The slices of all shards, from their rows: a request for each shard, several at once. Raises DamagedObject,
+    BadInput.
+    """
+    found: list[Candidate] = []
+    with Progress("rows of slices", len(shards), "shards") as progress, ThreadPoolExecutor(PARALLEL) as pool:
         read = pool.map(lambda shard: shard.rows(store), shards)
-        return [
-            Candidate(shard.name, index, row)
-            for shard, rows in zip(shards, read, strict=True)
-            for index, row in enumerate(rows)
-        ]
+        for shard, rows in zip(shards, read, strict=True):
+            found += [Candidate(shard.name, index, row) for index, row in enumerate(rows)]
+            progress.step()
+    return found
 
 
 def by_patient(candidates: Iterable[Candidate]) -> Mapping[str, list[Candidate]]:

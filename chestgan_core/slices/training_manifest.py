@@ -5,7 +5,7 @@ In: the dataset, its shards, the selection and the rows. Out: fields, as they ar
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -61,8 +61,10 @@ def manifest_fields(
 ) -> dict[str, Any]:
     """Everything that decides which slices are used, and nothing that does not."""
     classes: dict[str, dict[str, Any]] = {}
-    for name in sorted({use.candidate.row.histology for use in selection.used}):
-        of_class = [use for use in selection.used if use.candidate.row.histology == name]
+    grouped: defaultdict[str, list[UsedSlice]] = defaultdict(list)
+    for use in selection.used:
+        grouped[use.candidate.row.histology].append(use)
+    for name, of_class in sorted(grouped.items()):
         classes[name] = {side: _count([use for use in of_class if use.side == side]) for side in SIDES}
     sides = {side: _count([use for use in selection.used if use.side == side]) for side in SIDES}
     return {
@@ -94,8 +96,16 @@ def manifest_fields(
         },
         "annotation_defects": dict(defects),
         "uids_of_several_patients": _shared_uids(rows),
-        "rows_sha256": hashlib.sha256(b"".join(map(canonical_json, rows))).hexdigest(),
+        "rows_sha256": _sha256_of_rows(rows),
     }
+
+
+def _sha256_of_rows(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Row by row: a million of them are half a gigabyte of JSON."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(canonical_json(row))
+    return digest.hexdigest()
 
 
 def _shared_uids(rows: Sequence[Mapping[str, Any]]) -> int:

@@ -7,6 +7,7 @@ use are errors that name the setting (errors.py); no request is sent here.
 import http.client
 import io
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ ATTEMPTS = 3
 # An answer may take this many times the read timeout, and a second more for each KiB: less than any working network.
 _PATIENCE, _LEAST_RATE = 3, 1024
 _TOO_MANY_REQUESTS, _LONGEST_PAUSE = 429, 5.0
+_UNREAD = re.compile(rb"<(LastModified|StorageClass)>[^<]*</\1>")
 # What every S3 server puts into these answers, and nothing else does.
 _PROOF = {
     "GetObject": "ETag",
@@ -100,6 +102,7 @@ def s3_client(
             }
         client = cast("S3Client", session.create_client("s3", config=config, **options))
     _give_up_slow_answers(client, _PATIENCE * answer_within)
+    client.meta.events.register("before-parse.s3.ListObjectsV2", _without_dates)
     client.meta.events.register("after-call.s3", _require_s3)
     client.meta.events.register("needs-retry.s3", _Throttled(attempts))  # type: ignore[arg-type]  # it may answer
     return client
@@ -118,6 +121,14 @@ def _service_descriptions() -> "botocore.loaders.Loader":
     import botocore.loaders
 
     return botocore.loaders.create_loader()
+
+
+def _without_dates(response_dict: dict[str, Any], **_: Any) -> None:
+    """Take from a listing what nobody here reads: to parse the dates of 1,000 objects takes three quarters of the time
+    of the request.
+    """
+    if isinstance(body := response_dict.get("body"), bytes):
+        response_dict["body"] = _UNREAD.sub(b"", body)
 
 
 def _require_s3(model: Any, http_response: Any, parsed: Mapping[str, Any], **_: Any) -> None:

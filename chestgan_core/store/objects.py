@@ -198,11 +198,16 @@ class ObjectStore:
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """Objects whose key begins with prefix, in the order of their keys, without sha256."""
+        for item, _ in self.list_tagged(prefix):
+            yield item
+
+    def list_tagged(self, prefix: str = "") -> Iterator[tuple[StoredObject, str]]:
+        """As list, with the ETag of each object: another one as soon as other content is written."""
         pages = self.client.get_paginator("list_objects_v2")
         with self._errors_of(prefix):
             for page in pages.paginate(Bucket=self.bucket, Prefix=self._full(prefix)):
                 for item in page.get("Contents", []):
-                    yield StoredObject(item["Key"].removeprefix(self._full("")), item["Size"])
+                    yield StoredObject(item["Key"].removeprefix(self._full("")), item["Size"]), item["ETag"]
 
     def delete(self, key: str) -> None:
         """Remove an object; it is not an error if there is none."""

@@ -4,11 +4,12 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from chestgan_core.errors import BadInput
+from chestgan_core.imaging import near_hashes
 from chestgan_core.imaging.perceptual_hash import NEAR, distance, groups, near_pairs, near_to, perceptual_hash
 
 HASHES = st.integers(0, 2**256 - 1).map(lambda number: f"{number:064x}")
@@ -96,6 +97,53 @@ def test_exactly_the_pairs_within_the_limit_are_found(hashes, most):
 def test_exactly_those_near_one_of_the_others_are_found(hashes, others, most):
     wanted = {i for i, one in enumerate(hashes) if any(distance(one, other) <= most for other in others)}
     assert near_to(hashes, others, most) == wanted
+
+
+def scattered(draw: np.random.Generator, kind: str, count: int) -> list[str]:
+    """Hashes as they come, and as they make it hard to divide them."""
+    bits = draw.integers(0, 2, (count, 256), dtype=np.uint8)
+    if kind == "skewed":
+        bits = (draw.random((count, 256)) < draw.random(256) ** 8).astype(np.uint8)
+    if kind == "of few images":
+        bits = bits[draw.integers(0, 12, count)] ^ (draw.random((count, 256)) < 0.015)
+    if kind == "copies":
+        bits = bits[draw.integers(0, 30, count)]
+    if kind == "in one ball":  # some pairs 10 apart, most more: no band tells them from each other
+        bits[:] = 0
+        for row in bits:
+            row[draw.choice(256, 6, replace=False)] = 1
+    if kind == "blank, and others":
+        bits[: count // 2] = draw.random((count // 2, 256)) < 0.005
+    if kind == "in one word":
+        bits[:, 60:] = 0
+    return [np.packbits(row).tobytes().hex() for row in bits]
+
+
+KINDS = ("random", "skewed", "of few images", "copies", "in one ball", "blank, and others", "in one word")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    most=st.sampled_from([0, 1, 4, NEAR, NEAR, 15, 30]),
+    few=st.sampled_from([8, 40, 1024]),
+)
+def test_dividing_finds_what_comparing_all_finds(kind, seed, most, few):
+    draw = np.random.default_rng(seed)
+    hashes = scattered(draw, kind, 250)
+    words = np.array([np.frombuffer(bytes.fromhex(one), np.uint8) for one in hashes])
+    apart = np.bitwise_count(words[:, None] ^ words).sum(axis=2)
+    first, second = np.nonzero(np.triu(apart <= most, 1))
+    wanted = list(zip(first.tolist(), second.tolist(), apart[first, second].tolist(), strict=True))
+    kept = near_hashes._FEW
+    near_hashes._FEW = few  # so many are compared without being divided
+    try:
+        assert near_pairs(hashes, most) == wanted
+        near = np.flatnonzero((apart[:100, 100:] <= most).any(axis=1))
+        assert near_to(hashes[:100], hashes[100:], most) == set(near.tolist())
+    finally:
+        near_hashes._FEW = kept
 
 
 def test_pairs_across_the_blocks_of_a_long_list_are_found():

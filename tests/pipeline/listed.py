@@ -40,11 +40,11 @@ def write_index(path: Path, patients: Mapping[str, str]) -> None:
             )
 
 
-def write_dataset(folder: Path, index: Path, name: str = "listed") -> None:
+def write_dataset(folder: Path, index: Path, name: str = "listed", slice_size: int = 64) -> None:
     """A dataset as a file for $CHESTGAN_DATASETS."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.yaml").write_text(
         "title: a collection that is only listed\nimage_kind: phantom\n"
-        "licence: CC BY 4.0\nprivate: false\nslice_size: 64\n"
+        f"licence: CC BY 4.0\nprivate: false\nslice_size: {slice_size}\n"
         f"source: {{kind: idc, collection: listed, index: '{index}'}}\n"
     )

@@ -6,6 +6,7 @@ store.commits). What cannot be read is listed with the reason, and stops nothing
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from chestgan_core.evaluation.pages.figures import SYNTHETIC_GRID
 from chestgan_core.evaluation.scoring.read_report import ReadReport, read_report, reasons_not_comparable
 from chestgan_core.store import keys
 from chestgan_core.store.artefacts import Artefact
+from chestgan_core.store.client import PARALLEL
 from chestgan_core.store.store import Commit, Store, commits
 
 Item = TypeVar("Item")
@@ -140,13 +142,19 @@ def read_month(store: Store, month: str) -> Month:
     reports = list(reader.each(of_month["reports"], reader.report))
     newest = {name: (commit, report) for commit, (name, report) in reports}
     earlier = {_experiment(one): one for one in found["reports"] if one.month < month}
+    wanted = [earlier[name] for name in sorted(newest) if name in earlier]
+    compared = {name: (commit, report) for commit, (name, report) in reader.each(wanted, reader.report)}
+
+    def beside(name: str) -> MonthReport:
+        commit, report = newest[name]
+        return reader.beside(commit, report, compared.get(name))
+
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        of_reports = tuple(pool.map(beside, sorted(newest)))
     return Month(
         name=month,
         runs=tuple(run for _, run in reader.each(of_month["runs"], reader.run)),
-        reports=tuple(
-            reader.with_earlier(commit, report, earlier.get(name))
-            for name, (commit, report) in sorted(newest.items())
-        ),
+        reports=of_reports,
         gates=tuple((_day(commit), report) for commit, (_, report) in reports),
         sets=tuple(one for _, one in reader.each(of_month["sets"], reader.set)),
         counts={kind: len(listed) for kind, listed in of_month.items()},
@@ -182,11 +190,20 @@ class _Reader:
     unreadable: list[str]
 
     def each(self, listed: Sequence[Commit], read: Callable[[Commit], Item]) -> Iterator[tuple[Commit, Item]]:
-        for commit in listed:
+        """Several at once, in their order."""
+
+        def read_one(commit: Commit) -> Item | str:
             try:
-                yield commit, read(commit)
+                return read(commit)
             except (DamagedObject, NotInStore, BadInput) as error:
-                self.unreadable.append(f"{self.store.uri(commit.manifest_key)}: {error.cause}")
+                return f"{self.store.uri(commit.manifest_key)}: {error.cause}"
+
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            for commit, found in zip(listed, pool.map(read_one, listed), strict=True):
+                if isinstance(found, str):
+                    self.unreadable.append(found)
+                else:
+                    yield commit, found
 
     def manifest(self, commit: Commit) -> Artefact:
         return self.store.read_manifest(commit.manifest_key)
@@ -205,10 +222,11 @@ class _Reader:
         name = _experiment(commit)
         return name, read_report(self.store, name, _version(commit), self.manifest(commit))
 
-    def with_earlier(self, commit: Commit, report: ReadReport, earlier: Commit | None) -> MonthReport:
+    def beside(
+        self, commit: Commit, report: ReadReport, earlier: tuple[Commit, ReadReport] | None
+    ) -> MonthReport:
         """The report beside the earlier one."""
-        found = list(self.each([earlier], self.report)) if earlier else []
-        before = found[0][1][1] if found else None
+        before = earlier[1] if earlier else None
         reasons: list[str] = []
         if before:
             reasons = reasons_not_comparable(
@@ -218,7 +236,7 @@ class _Reader:
             report=report,
             day=_day(commit),
             before=before,
-            before_day=_day(earlier) if before and earlier else "",
+            before_day=_day(earlier[0]) if earlier else "",
             reasons=tuple(reasons),
             samples=self.store.read(self.manifest(commit), f"figures/{SYNTHETIC_GRID}"),
         )

@@ -1,7 +1,7 @@
 """Duplicates: which copies of an image are used, so that none is on both sides of the split or counted twice.
 
 In: the rows of a collection, and the side (train, held-out) of each split folder. Out: the rows with their statuses,
-groups and patients. Every pair of images is compared (imaging/perceptual_hash.py).
+groups and patients. All nearly equal images are found (imaging/perceptual_hash.py).
 
 - An image that lies in the folders of two classes has no class: no copy of it is used.
 - Of equal images on one side, the first by path is used.
@@ -55,13 +55,17 @@ def _grouped(rows: list[ImageRow]) -> list[ImageRow]:
     first: dict[str, int] = {}
     for at in images:
         first.setdefault(rows[at].pixels_sha256, at)
-    distinct = list(first.values())
-    pairs = [(i, j) for i, j, _ in near_pairs([rows[at].phash for at in distinct], NEAR)]
+    # By hash, not by image: a collection may hold ten thousand masks that differ in a pixel.
+    contents_of: defaultdict[str, list[str]] = defaultdict(list)
+    for content, at in first.items():
+        contents_of[rows[at].phash].append(content)
+    hashes = list(contents_of)
+    pairs = [(i, j) for i, j, _ in near_pairs(hashes, NEAR)]
     copies = Counter(rows[at].pixels_sha256 for at in images)
     number = 0
     groups_of: dict[str, tuple[int, str]] = {}
-    for members in groups(len(distinct), pairs):
-        contents = [rows[distinct[member]].pixels_sha256 for member in members]
+    for members in groups(len(hashes), pairs):
+        contents = [content for member in members for content in contents_of[hashes[member]]]
         alone = sum(copies[content] for content in contents) == 1
         name = f"image-{min(contents)[:16]}"
         groups_of |= dict.fromkeys(contents, (-1 if alone else number, name))
