@@ -51,6 +51,11 @@ def tag_of(keyword: str) -> BaseTag:
     return Tag(keyword)
 
 
+def tags_of(*keywords: str) -> dict[int, BaseTag]:
+    """The tags by their numbers, for `dicom_file.parse`, which needs the character set in any case."""
+    return {int(tag_of(keyword)): tag_of(keyword) for keyword in ("SpecificCharacterSet", *keywords)}
+
+
 @cache
 def _kind(keyword: str) -> str:
     """The type of an attribute that is written without it."""

@@ -17,7 +17,7 @@ from io import BytesIO
 import pydicom
 from pydicom import uid
 from pydicom.charset import convert_encodings, default_encoding
-from pydicom.dataelem import RawDataElement, convert_raw_data_element
+from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
 from pydicom.filereader import _read_file_meta_info, read_dataset
 from pydicom.tag import BaseTag
@@ -61,8 +61,8 @@ def is_dicom(head: bytes) -> bool:
 def parse(head: bytes, wanted: Mapping[int, BaseTag] | None = None) -> Parsed:
     """The attributes before the pixels, from bytes that `is_dicom`; of a deflated file, `inflated` first.
 
-    wanted: which attributes, tags by their numbers; None: all. Raises any exception: the bytes are damaged, or end within
-    a sequence.
+    wanted: which attributes (attributes.tags_of); None: all. Raises any exception: the bytes are damaged, or end
+    within a sequence.
     """
     stream = BytesIO(head)
     stream.seek(PREAMBLE if head[128:PREAMBLE] == b"DICM" else 0)
@@ -74,7 +74,8 @@ def parse(head: bytes, wanted: Mapping[int, BaseTag] | None = None) -> Parsed:
     if scanned is not None:
         elements, end = scanned
         header = Dataset(elements)
-        header.set_original_encoding(implicit, little, _encodings(elements.get(CHARACTER_SET)))
+        character_set = elements.get(BaseTag(CHARACTER_SET))
+        header.set_original_encoding(implicit, little, _encodings(character_set))
     else:
         tags = None if wanted is None else list(wanted)
         header = read_dataset(stream, implicit, little, stop_when=_at_pixels, specific_tags=tags)
@@ -123,8 +124,10 @@ def inflated(raw: bytes, limit: int) -> bytes:
     return meta + zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw[end:], limit)
 
 
-def _encodings(character_set: RawDataElement | None) -> str | list[str]:
-    return default_encoding if character_set is None else _encodings_of(character_set._replace(value_tell=0))
+def _encodings(character_set: DataElement | RawDataElement | None) -> str | list[str]:
+    if not isinstance(character_set, RawDataElement):
+        return default_encoding
+    return _encodings_of(character_set._replace(value_tell=0))
 
 
 @lru_cache(256)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import RawDataElement, empty_value_for_VR
+from pydicom.dataelem import DataElement, RawDataElement, empty_value_for_VR
 from pydicom.tag import BaseTag
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
@@ -36,7 +36,7 @@ _length = struct.Struct("<I").unpack_from
 
 def scan(
     data: bytes, start: int, implicit: bool, wanted: Mapping[int, BaseTag]
-) -> tuple[dict[BaseTag, RawDataElement], int] | None:
+) -> tuple[dict[BaseTag, DataElement | RawDataElement], int] | None:
     """The wanted elements before the pixels, in their order, and where the pixels or the bytes end.
 
     wanted: tags by their numbers, with CHARACTER_SET. The result has these very objects as keys, so that looking one up
@@ -44,7 +44,7 @@ def scan(
     """
     if implicit and data[start + 4 : start + 6].isalpha():
         return None  # pydicom takes this for an unknown type
-    found: dict[BaseTag, RawDataElement] = {}
+    found: dict[BaseTag, DataElement | RawDataElement] = {}
     at, end = start, len(data)
     while at + 8 <= end:
         element = _element(data, at, end, implicit)

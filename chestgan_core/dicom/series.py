@@ -4,17 +4,17 @@ In: paths of folders, files and archives. Out: `Reading`. Pixels are decoded lat
 only those of files that may be copies of each other (contents.py). Memory: 2 KB per slice.
 """
 
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import TypeAlias
 
 from chestgan_core.dicom.contents import Dropped, distinct
 from chestgan_core.dicom.file_walk import Archives, Found, Refused, walk
-from chestgan_core.dicom.headers import Rejected, SeriesHeader, SliceHeader, read_header, series_key
+from chestgan_core.dicom.header_reading import read_headers
+from chestgan_core.dicom.headers import Rejected, SeriesHeader, SliceHeader, series_key
 from chestgan_core.dicom.histology import histology_of
 from chestgan_core.dicom.left_out import Cause, Causes, Doubt, LeftOut, in_brackets
 from chestgan_core.dicom.patient_ids import is_placeholder
@@ -23,8 +23,6 @@ from chestgan_core.errors import BadInput
 from chestgan_core.local.progress import Progress
 from chestgan_core.local.workers import Workers
 from chestgan_core.reasons import Synthetic, in_words
-
-FILES_OF_A_PART = 16  # for each message to another process and back
 
 
 @dataclass(frozen=True)
@@ -138,7 +136,7 @@ def read_series(
     """
     found = _Collected()
     with Archives() as archives:
-        for file, read in _read(walk(paths, archives), archives, synthetic, workers):
+        for file, read in read_headers(walk(paths, archives), archives, synthetic, workers):
             found.files += 1
             if isinstance(file, Refused):
                 found.leave_out(file.reason, file.name, file.cause)
@@ -183,60 +181,6 @@ def without_stacks(reading: Reading, problem: Callable[[Series], str]) -> Readin
         else:
             kept.append(series)
     return replace(reading, series=tuple(kept), left_out=left_out, causes=causes.listed())
-
-
-@dataclass(frozen=True, slots=True)
-class _Heads:
-    """Files that lie behind each other, to have their headers read by any process."""
-
-    files: list[Found | Refused]
-    synthetic: Synthetic
-
-
-_Read: TypeAlias = SliceHeader | Rejected | None  # None: a file that was refused, or must be read again here
-
-
-def _read(
-    files: Iterable[Found | Refused], archives: Archives, synthetic: Synthetic, workers: Workers | None
-) -> Iterator[tuple[Found | Refused, _Read]]:
-    """Each file and its header, in their order."""
-    heads: deque[_Heads] = deque()  # whose headers are not back yet
-
-    def parts() -> Iterator[_Heads]:
-        some = iter(files)
-        while part := list(islice(some, FILES_OF_A_PART)):
-            heads.append(_Heads(part, synthetic))
-            yield heads[-1]
-
-    def further(file: Found) -> SliceHeader | Rejected:
-        return read_header(file, lambda limit: archives.read(file.location, limit), synthetic)
-
-    def here(part: _Heads) -> list[_Read]:
-        return [further(file) if isinstance(file, Found) else None for file in part.files]
-
-    done = workers.in_order(parts(), here, headers_there) if workers else map(here, parts())
-    for headers in done:
-        for file, read in zip(heads.popleft().files, headers, strict=True):
-            yield file, further(file) if read is None and isinstance(file, Found) else read
-
-
-class _ReadFurther(Exception):
-    """A header that is longer than the first bytes of its file."""
-
-
-def headers_there(part: _Heads) -> list[_Read]:
-    """The headers, in another process, which has the first bytes of the files only."""
-
-    def no_more(limit: int) -> bytes:
-        raise _ReadFurther
-
-    def header(file: Found) -> _Read:
-        try:
-            return read_header(file, no_more, part.synthetic)
-        except _ReadFurther:
-            return None
-
-    return [header(file) if isinstance(file, Found) else None for file in part.files]
 
 
 def _collect(file: Found, read: SliceHeader | Rejected, found: _Collected) -> None:
