@@ -78,6 +78,11 @@ class Workers:
         """Ids of the processes that work for this one now."""
         return [worker.process.pid for worker in self._workers or []]
 
+    @property
+    def ready(self) -> bool:
+        """Whether all cores work: processes were started, and have begun to answer."""
+        return len(self.processes) == self.cores - 1 and all(one.ready for one in self._workers or [])
+
     def in_order(self, work: Iterable[T], here: Callable[[T], R], there: Callable[[T], R]) -> Iterator[R]:
         """The result of each item, in order. Few items are taken ahead of the one whose result is next.
 

@@ -34,7 +34,7 @@ def workers() -> Iterator[Workers]:
 
 def ready(pool: Workers, delivery: Path) -> None:
     """Normalizes something until all processes take part."""
-    while pool._workers is None or not all(worker.ready for worker in pool._workers):
+    while not pool.ready:
         normalize([delivery], RECIPE, Pseudonyms(), workers=pool)
 
 
