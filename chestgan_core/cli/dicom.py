@@ -179,14 +179,15 @@ def normalize(args: argparse.Namespace) -> Answer:
     from chestgan_core.local.files import replacing
     from chestgan_core.reasons import in_words
     from chestgan_core.slices.normalization import normalize
+    from chestgan_core.slices.normalizing_workers import normalizing_workers
     from chestgan_core.slices.recipe import NormalizationRecipe
     from chestgan_core.slices.shards import require_replaceable, write_shard
 
     require_replaceable(args.out)
     names = Pseudonyms() if args.public_ids else Pseudonyms.private(home())
     recipe = NormalizationRecipe(size=args.size, trim=args.trim, synthetic=args.synthetic)
-    with Progress("normalize", None, "slices") as progress:
-        done = normalize(args.paths, recipe, names, progress)
+    with Progress("normalize", None, "slices") as progress, normalizing_workers() as workers:
+        done = normalize(args.paths, recipe, names, progress, workers=workers)
     write_shard(done.shard, args.out)
     report, sheet = done.report, None
     if png := done.doubtful.png():

@@ -7,9 +7,11 @@ converted never costs the file: whoever needs it says so by its name.
 
 import math
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag, Tag
@@ -18,21 +20,57 @@ MAX_TEXT = 1024  # characters; the longest text that becomes a row (LO, SH, CS) 
 # Control characters, marks without a shape (direction of writing, joiners), line and paragraph separators.
 _UNPRINTABLE = ("Cc", "Cf", "Zl", "Zp")
 MAX_WHOLE = 2**63
+# Types of text and numbers: what such a value means depends on its bytes, byte order and character set only.
+_CONVERTED_BY_ITSELF = frozenset(
+    ("AS", "CS", "DA", "DS", "DT", "FD", "FL", "IS", "LO", "SH", "SL", "SS", "TM", "UI", "UL", "US")
+)
 
 
 def value_of(header: Dataset, keyword: str) -> Any:
-    """The value as pydicom converts it; None: absent, empty, or damaged."""
+    """The value as pydicom converts it, not to be changed; None: absent, empty, or damaged."""
+    tag = tag_of(keyword)
     try:
-        element = header.get(_tag(keyword))
+        raw = header.get_item(tag)
+        if (
+            isinstance(raw, RawDataElement)
+            and (raw.VR or _kind(keyword)) in _CONVERTED_BY_ITSELF
+            and len(raw.value or b"") <= MAX_TEXT
+        ):
+            encodings = header.original_character_set or header._character_set
+            named = encodings if isinstance(encodings, str) else tuple(encodings)
+            return _converted(keyword, raw.VR, raw.value, raw.is_little_endian, named)
+        element = header.get(tag)
         return None if element is None else element.value
     except Exception:  # pydicom raises any exception on damaged values
         return None
 
 
 @cache
-def _tag(keyword: str) -> BaseTag:
-    """By tag a value is found twice as fast as by keyword."""
+def tag_of(keyword: str) -> BaseTag:
+    """The tag, one object for each keyword: by it a value is found much faster than by keyword or by an equal tag."""
     return Tag(keyword)
+
+
+def tags_of(*keywords: str) -> dict[int, BaseTag]:
+    """The tags by their numbers, for `dicom_file.parse`, which needs the character set in any case."""
+    return {int(tag_of(keyword)): tag_of(keyword) for keyword in ("SpecificCharacterSet", *keywords)}
+
+
+@cache
+def _kind(keyword: str) -> str:
+    """The type of an attribute that is written without it."""
+    return dictionary_VR(tag_of(keyword))
+
+
+@lru_cache(4096)
+def _converted(
+    keyword: str, kind: str | None, value: bytes | None, little: bool, encodings: str | tuple[str, ...]
+) -> Any:
+    """Most values are those of the slice before, and pydicom takes longer to convert them than to read them."""
+    raw = RawDataElement(tag_of(keyword), kind, len(value or b""), value, 0, False, little)
+    return convert_raw_data_element(
+        raw, encoding=encodings if isinstance(encodings, str) else list(encodings)
+    ).value
 
 
 def printable_of(header: Dataset, keyword: str) -> str:

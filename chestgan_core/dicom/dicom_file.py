@@ -9,18 +9,21 @@ first element, because files are saved with a transfer syntax that is not theirs
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 
 import pydicom
 from pydicom import uid
-from pydicom.dataelem import RawDataElement
+from pydicom.charset import convert_encodings, default_encoding
+from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
 from pydicom.filereader import _read_file_meta_info, read_dataset
 from pydicom.tag import BaseTag
 from pydicom.valuerep import VR
 
+from chestgan_core.dicom.element_scan import CHARACTER_SET, scan
 from chestgan_core.dicom.pixel_layout import FLOAT_PIXEL_DATA, PIXEL_DATA, PixelElement
 
 # Attributes that violate their value representation are common and harmless; validation costs a third of the time, and
@@ -55,10 +58,11 @@ def is_dicom(head: bytes) -> bool:
     return head[128:PREAMBLE] == b"DICM" or _begins_with_element(head)
 
 
-def parse(head: bytes, tags: Sequence[int | BaseTag] | None = None) -> Parsed:
+def parse(head: bytes, wanted: Mapping[int, BaseTag] | None = None) -> Parsed:
     """The attributes before the pixels, from bytes that `is_dicom`; of a deflated file, `inflated` first.
 
-    tags: which attributes; None: all. Raises any exception: the bytes are damaged, or end within a sequence.
+    wanted: which attributes (attributes.tags_of); None: all. Raises any exception: the bytes are damaged, or end
+    within a sequence.
     """
     stream = BytesIO(head)
     stream.seek(PREAMBLE if head[128:PREAMBLE] == b"DICM" else 0)
@@ -66,10 +70,17 @@ def parse(head: bytes, tags: Sequence[int | BaseTag] | None = None) -> Parsed:
     start = stream.tell()
     stated = str(meta.get("TransferSyntaxUID") or "").strip("\0 ")
     implicit, little = _encoding(head[start : start + 6], stated)
-    wanted = None if tags is None else list(tags)
-    header = read_dataset(stream, implicit, little, stop_when=_at_pixels, specific_tags=wanted)
+    scanned = scan(head, start, implicit, wanted) if wanted is not None and little else None
+    if scanned is not None:
+        elements, end = scanned
+        header = Dataset(elements)
+        character_set = elements.get(BaseTag(CHARACTER_SET))
+        header.set_original_encoding(implicit, little, _encodings(character_set))
+    else:
+        tags = None if wanted is None else list(wanted)
+        header = read_dataset(stream, implicit, little, stop_when=_at_pixels, specific_tags=tags)
+        end = stream.tell()
     header.file_meta = meta
-    end = stream.tell()
     pixels = _pixel_element(head, end, implicit, little)
     return Parsed(header, meta, _syntax(stated, implicit, little), pixels, end)
 
@@ -111,6 +122,17 @@ def inflated(raw: bytes, limit: int) -> bytes:
     explicit = str(uid.ExplicitVRLittleEndian).encode().ljust(len(deflated), b"\0")
     meta = raw[:PREAMBLE] + raw[PREAMBLE:end].replace(deflated, explicit)
     return meta + zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw[end:], limit)
+
+
+def _encodings(character_set: DataElement | RawDataElement | None) -> str | list[str]:
+    if not isinstance(character_set, RawDataElement):
+        return default_encoding
+    return _encodings_of(character_set._replace(value_tell=0))
+
+
+@lru_cache(256)
+def _encodings_of(character_set: RawDataElement) -> list[str]:
+    return convert_encodings(convert_raw_data_element(character_set).value)
 
 
 def _begins_with_element(head: bytes) -> bool:

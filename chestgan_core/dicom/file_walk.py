@@ -125,6 +125,7 @@ class Archives:
         self._seen: set[FileLocation] = set()
         self._members: Counter[str] = Counter()
         self._unpacked: Counter[str] = Counter()
+        self._copies: set[FileLocation] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -168,6 +169,16 @@ class Archives:
         archive, index = self._archive(location.archive), location.entries[-1]
         return archive.members[index].size, archive.checksum(index)
 
+    def in_place(self, location: FileLocation) -> bool:
+        """Whether another process can read it without first unpacking the archive that it is in."""
+        if not location.entries:
+            return True
+        try:
+            self._archive(location.archive)
+        except READ_ERRORS:
+            return False
+        return len(location.entries) == 1 and location.archive not in self._copies
+
     def name(self, location: FileLocation) -> str:
         """`folder/delivery.zip:entry.dcm`, for warnings; entry numbers where the archive can no longer be read."""
         parts = [location.path]
@@ -207,6 +218,7 @@ class Archives:
                     limit = min(self._allowance(location, packed), most)
                     copy, size = spooled(chain((first,), blocks), limit, location.path)
                 file = copy
+                self._copies.add(location)
                 self._spent(location, size)
                 head = file.read(HEAD_BYTES)
                 file.seek(0)

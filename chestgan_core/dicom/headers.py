@@ -11,11 +11,10 @@ from functools import lru_cache
 
 from pydicom import uid
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
 
 from chestgan_core.dicom.acquisition import KEYWORDS as ACQUISITION
 from chestgan_core.dicom.acquisition import Acquisition, acquisition_of
-from chestgan_core.dicom.attributes import number_of, printable_of, problem_of, whole_of
+from chestgan_core.dicom.attributes import number_of, printable_of, problem_of, tags_of, whole_of
 from chestgan_core.dicom.dicom_file import PREAMBLE, Parsed, ends_within_header, inflated, is_dicom, parse
 from chestgan_core.dicom.file_walk import MAX_SLICE_BYTES, READ_ERRORS, FileLocation, Found
 from chestgan_core.dicom.geometry import BadGeometry, Geometry, geometry_of
@@ -32,7 +31,7 @@ from chestgan_core.reasons import Synthetic
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # with .1 to .4: the multi-frame ones
 ENHANCED_CT = (uid.EnhancedCTImageStorage, uid.LegacyConvertedEnhancedCTImageStorage)
 
-ATTRIBUTES = [Tag(keyword) for keyword in (
+ATTRIBUTES = tags_of(
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "PatientID", "PatientSex",
     "PatientBirthDate", "PatientAge", "Modality", *SYNTHETIC, *ACQUISITION,
     "NumberOfFrames", "PhotometricInterpretation", "SamplesPerPixel", "Rows", "Columns", "BitsAllocated",
@@ -40,7 +39,7 @@ ATTRIBUTES = [Tag(keyword) for keyword in (
     "RescaleSlope", "RescaleIntercept", "RescaleType", "PixelPaddingValue", "PixelPaddingRangeLimit",
     "ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing",
     "SliceThickness", "ConvolutionKernel", "Manufacturer", "SeriesDescription", "StudyDescription",
-)]  # fmt: skip
+)  # fmt: skip
 
 _CODE = re.compile(r"[A-Z0-9_]{2,16}")  # a modality: other text in its place is not repeated
 READ_FURTHER = 16  # factor by which more is read of a header that is longer than what was read

@@ -101,16 +101,19 @@ def _with_padding(rescale: Rescale, header: Dataset, layout: PixelLayout) -> Res
     return replace(rescale, corner_padding=value)
 
 
-def to_hounsfield(stored: np.ndarray, rescale: Rescale) -> np.ndarray:
+def to_hounsfield(
+    stored: np.ndarray, rescale: Rescale, dtype: type[np.int16 | np.float32] = np.int16
+) -> np.ndarray:
     """Stored pixel values to Hounsfield units.
 
     Args:
         stored: Integers of any shape, signed or unsigned, as decoded; a part of a slice is enough.
         rescale: Slope, intercept and padding of the slice (`rescale_of` its header).
+        dtype: Of the result; for resizing, float32 costs less than a conversion afterwards.
 
     Returns:
-        HU as int16, in the same shape, rounded and clipped to -1024 (air) ... 3071. Padding outside of the field of
-        view becomes -1024: GE writes -2000 there, before the intercept.
+        HU as int16, or the same whole numbers as float32, in the same shape, rounded and clipped to -1024 (air) ...
+        3071. Padding outside of the field of view becomes -1024: GE writes -2000 there, before the intercept.
 
     Examples:
         >>> import numpy as np
@@ -128,14 +131,14 @@ def to_hounsfield(stored: np.ndarray, rescale: Rescale) -> np.ndarray:
         high = min(max(MAX_HU - intercept, limits.min), limits.max)
         hu = np.clip(stored, low, high)
         if (low, high) == (MIN_HU - intercept, MAX_HU - intercept):
-            hu = hu.astype(np.int32 if max(-low, high) > np.iinfo(np.int16).max else np.int16)
-            hu += intercept
+            wide = np.int32 if max(-low, high) > np.iinfo(np.int16).max else dtype
+            hu = np.add(hu, intercept, dtype=wide, casting="unsafe")
         else:
             # The stored type does not cover the whole range, and may even lie outside of it.
             hu = np.clip(hu.astype(np.int32) + intercept, MIN_HU, MAX_HU)
     else:
         hu = np.clip(np.rint(stored * np.float64(rescale.slope) + rescale.intercept), MIN_HU, MAX_HU)
-    result: np.ndarray = hu.astype(np.int16, copy=False)
+    result: np.ndarray = hu.astype(dtype, copy=False)
     if rescale.padding_from <= rescale.padding_to:
         padded = (stored >= rescale.padding_from) & (stored <= rescale.padding_to)
         result[padded] = MIN_HU

@@ -110,7 +110,7 @@ def _values(words: np.ndarray, layout: PixelLayout, rescale: Rescale) -> np.ndar
     if lower and not (words & ((1 << lower) - 1)).any() and words.any():
         return (whole << (unused - lower)) >> unused
     # Shifting back down extends the sign of a signed value.
-    values = (whole << unused) >> unused
+    values = (whole << unused) >> unused if layout.signed else whole & ((1 << layout.stored) - 1)
     if rescale.pads_beyond(layout.stored, layout.signed):
         values = np.where(_is_padding(whole, rescale), whole, values)
     return values

@@ -13,13 +13,15 @@ from statistics import median
 
 from chestgan_core.dicom.contents import Dropped, distinct
 from chestgan_core.dicom.file_walk import Archives, Found, Refused, walk
-from chestgan_core.dicom.headers import SeriesHeader, SliceHeader, read_header, series_key
+from chestgan_core.dicom.header_reading import read_headers
+from chestgan_core.dicom.headers import Rejected, SeriesHeader, SliceHeader, series_key
 from chestgan_core.dicom.histology import histology_of
 from chestgan_core.dicom.left_out import Cause, Causes, Doubt, LeftOut, in_brackets
 from chestgan_core.dicom.patient_ids import is_placeholder
 from chestgan_core.dicom.stacks import Stack, stacks_of
 from chestgan_core.errors import BadInput
 from chestgan_core.local.progress import Progress
+from chestgan_core.local.workers import Workers
 from chestgan_core.reasons import Synthetic, in_words
 
 
@@ -97,7 +99,10 @@ class _Collected:
 
 
 def read_series(
-    paths: Sequence[Path], progress: Progress | None = None, synthetic: Synthetic = "refuse"
+    paths: Sequence[Path],
+    progress: Progress | None = None,
+    synthetic: Synthetic = "refuse",
+    workers: Workers | None = None,
 ) -> Reading:
     """Find the usable CT series below some paths, split into stacks.
 
@@ -110,6 +115,7 @@ def read_series(
         synthetic: What is done with objects that are flagged synthetic (dicom/synthetic.py). Refused, they are left
             out together with the other slices of their series: where a part was made, nobody knows what became of the
             rest. Accepted, they are used and counted as a doubt.
+        workers: Processes that parse headers too (slices/normalizing_workers.py).
 
     Returns:
         The series, sorted by patient, SeriesInstanceUID and stack, whatever the names and the order of the files; the
@@ -130,12 +136,12 @@ def read_series(
     """
     found = _Collected()
     with Archives() as archives:
-        for file in walk(paths, archives):
+        for file, read in read_headers(walk(paths, archives), archives, synthetic, workers):
             found.files += 1
             if isinstance(file, Refused):
                 found.leave_out(file.reason, file.name, file.cause)
-            else:
-                _collect(file, archives, found, synthetic)
+            elif read is not None:
+                _collect(file, read, found)
             if progress is not None:
                 progress.step(note=f"left out {in_words(found.left_out)}")
         series = tuple(_series(found, archives))
@@ -177,8 +183,7 @@ def without_stacks(reading: Reading, problem: Callable[[Series], str]) -> Readin
     return replace(reading, series=tuple(kept), left_out=left_out, causes=causes.listed())
 
 
-def _collect(file: Found, archives: Archives, found: _Collected, synthetic: Synthetic) -> None:
-    read = read_header(file, lambda limit: archives.read(file.location, limit), synthetic)
+def _collect(file: Found, read: SliceHeader | Rejected, found: _Collected) -> None:
     if isinstance(read, SliceHeader):
         found.slices.append(read)
     elif read.reason is LeftOut.NOT_AXIAL:

@@ -10,7 +10,7 @@ decision and costs a sixteenth.
 from dataclasses import dataclass
 
 import numpy as np
-from skimage.measure import label
+from scipy.ndimage import label
 
 GRID = 128  # minimum width of the coarse grid in pixels, where the slice has as many
 TISSUE_HU = -500  # halfway between air and soft tissue
@@ -69,10 +69,11 @@ def find_chest(hu: np.ndarray, step: int) -> Chest | None:
     body = _largest(_without_thin(tissue))
     if body is None:
         return None
-    air, kinds = _enclosed_air(hu, tissue, body)
-    whole = body | (kinds != 0)
+    within, kinds = _enclosed_air(hu, tissue, body)
+    whole = body.copy()
+    whole[within] |= kinds != 0
     rows, columns = np.flatnonzero(whole.any(1)), np.flatnonzero(whole.any(0))
-    areas = np.bincount(kinds[air], minlength=4) / whole.sum()
+    areas = np.bincount(kinds[hu[within] < LUNG_HU], minlength=4) / np.count_nonzero(whole)
     return Chest(
         lung_fraction=float(areas[_LUNG] + areas[_DARK]),
         dark_fraction=float(areas[_DARK]),
@@ -113,8 +114,11 @@ def chest_pixels(hu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     body = _largest(_without_thin(tissue))
     if body is None:
         return np.zeros(hu.shape, bool), np.zeros(hu.shape, bool)
-    air, kinds = _enclosed_air(hu, tissue, body)
-    return body | (kinds != 0), air & ((kinds == _LUNG) | (kinds == _DARK))
+    within, kinds = _enclosed_air(hu, tissue, body)
+    whole, lung = body.copy(), np.zeros(hu.shape, bool)
+    whole[within] |= kinds != 0
+    lung[within] = (hu[within] < LUNG_HU) & ((kinds == _LUNG) | (kinds == _DARK))
+    return whole, lung
 
 
 def _largest(mask: np.ndarray) -> np.ndarray | None:
@@ -129,26 +133,31 @@ def _largest(mask: np.ndarray) -> np.ndarray | None:
 
 def _regions(mask: np.ndarray) -> np.ndarray:
     """Connected regions numbered from 1; 0 is everything else. Diagonal neighbours are not connected."""
-    numbered: np.ndarray = label(mask, connectivity=1)  # type: ignore[no-untyped-call]
+    numbered: np.ndarray = label(mask, output=np.intp)[0]
     return numbered
 
 
 def _without_thin(mask: np.ndarray) -> np.ndarray:
     """Opening with a cross of three pixels. Beyond the edge of the image the body is taken to continue."""
-    core = np.pad(mask, 1, constant_values=True)
-    core = core[1:-1, 1:-1] & core[:-2, 1:-1] & core[2:, 1:-1] & core[1:-1, :-2] & core[1:-1, 2:]
-    core = np.pad(core, 1)
-    opened: np.ndarray = (
-        core[1:-1, 1:-1] | core[:-2, 1:-1] | core[2:, 1:-1] | core[1:-1, :-2] | core[1:-1, 2:]
-    )
+    core = mask.copy()
+    core[1:] &= mask[:-1]
+    core[:-1] &= mask[1:]
+    core[:, 1:] &= mask[:, :-1]
+    core[:, :-1] &= mask[:, 1:]
+    opened = core.copy()
+    opened[1:] |= core[:-1]
+    opened[:-1] |= core[1:]
+    opened[:, 1:] |= core[:, :-1]
+    opened[:, :-1] |= core[:, 1:]
     return opened
 
 
 def _enclosed_air(hu: np.ndarray, tissue: np.ndarray, body: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels that are at most as dense as lung, and the kind (_LUNG, _DARK, _GAS) of the region of air that a pixel
-    belongs to; 0: a region that tissue does not enclose, or a small one.
+    """Where air may be enclosed, (rows, cols) bool, and for each of these pixels the kind (_LUNG, _DARK, _GAS) of the
+    region of air that it belongs to; 0: a region that tissue does not enclose, or a small one.
     """
-    frame = np.pad(tissue, 1)
+    frame = np.zeros((hu.shape[0] + 2, hu.shape[1] + 2), bool)
+    frame[1:-1, 1:-1] = tissue
     _close_edges(frame, body)
     regions = _regions(~frame)
     # A body that is cut on both sides divides the outside into pieces; each has a corner.
@@ -160,7 +169,7 @@ def _enclosed_air(hu: np.ndarray, tissue: np.ndarray, body: np.ndarray) -> tuple
     areas = np.bincount(inside, minlength=count)
     enclosed = areas >= MIN_LUNG_PIXELS
     enclosed[0] = enclosed[outside] = False
-    dark = np.bincount(regions[_dark(hu, within)], minlength=count) >= GAS_PART * areas
+    dark = np.bincount(inside[_dark(hu, within)], minlength=count) >= GAS_PART * areas
     kind_of = np.where(dark, _GAS, _LUNG) * enclosed
     height = np.flatnonzero(body.any(1))
     front, depth = height[0], height[-1] + 1 - height[0]
@@ -168,18 +177,21 @@ def _enclosed_air(hu: np.ndarray, tissue: np.ndarray, body: np.ndarray) -> tuple
         rows = np.flatnonzero((regions == region).any(1))
         if len(rows) >= LUNG_DEPTH * depth and rows[-1] >= front + LUNG_BACK * depth:
             kind_of[region] = _DARK
-    kinds: np.ndarray = kind_of[regions] * within
-    return within & (hu < LUNG_HU), kinds
+    return within, kind_of[inside]
 
 
 def _dark(hu: np.ndarray, air: np.ndarray) -> np.ndarray:
-    """Pixels of air that, with their neighbours, are as dark as gas on average. Of the neighbours those count that are
-    air: noise is lower then, and walls do not blur into it.
+    """Which pixels of air, in their order, are with their neighbours as dark as gas on average. Of the neighbours those
+    count that are air: noise is lower then, and walls do not blur into it.
     """
     # The sum of differences has the sign of the difference of the mean.
-    differences = np.pad(np.where(air, hu - np.int16(GAS_HU), np.int16(0)), 1)
-    rows = differences[:-2] + differences[1:-1] + differences[2:]
-    dark: np.ndarray = air & (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] < 0)
+    differences = np.zeros((hu.shape[0] + 2, hu.shape[1] + 2), np.int16)
+    np.multiply(hu - np.int16(GAS_HU), air, out=differences[1:-1, 1:-1])
+    rows = differences[:-2] + differences[1:-1]
+    rows += differences[2:]
+    sums = rows[:, :-2] + rows[:, 1:-1]
+    sums += rows[:, 2:]
+    dark: np.ndarray = sums[air] < 0
     return dark
 
 
@@ -198,13 +210,16 @@ def _close_edges(frame: np.ndarray, body: np.ndarray) -> None:
 
 def _surrounded(body: np.ndarray) -> np.ndarray:
     """Pixels with body on at least three of the four sides: not the air between back and table."""
-    above, below = _from_first(body), _from_first(body[::-1])[::-1]
-    left, right = _from_first(body.T).T, _from_first(body.T[::-1])[::-1].T
-    surrounded: np.ndarray = np.add(above, below, dtype=np.uint8) + left + right >= 3
+    above, below = (side.T for side in _between(np.ascontiguousarray(body.T)))
+    left, right = _between(body)
+    surrounded: np.ndarray = (above & below & (left | right)) | (left & right & (above | below))
     return surrounded
 
 
-def _from_first(body: np.ndarray) -> np.ndarray:
-    """In each column, the pixels from the first pixel of the body onwards."""
-    first = np.where(body.any(0), body.argmax(0), len(body))
-    return np.arange(len(body))[:, None] >= first
+def _between(body: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """In each row, the pixels from the first pixel of the body onwards, and those up to its last one."""
+    width, shown = body.shape[1], body.any(1)
+    first = np.where(shown, body.argmax(1), width).astype(np.int16)
+    last = np.where(shown, width - 1 - np.ascontiguousarray(body[:, ::-1]).argmax(1), -1).astype(np.int16)
+    columns = np.arange(width, dtype=np.int16)
+    return columns >= first[:, None], columns <= last[:, None]

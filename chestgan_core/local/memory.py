@@ -1,8 +1,10 @@
-"""How much main memory is left, for what would otherwise be killed without a word.
+"""How much main memory is left, for what would otherwise be killed without a word; and how this process keeps its own.
 
 In: what Linux says of the machine and of the container. Out: bytes, or None where nobody says it.
 """
 
+import ctypes
+from functools import cache
 from pathlib import Path
 
 MEMINFO = Path("/proc/meminfo")
@@ -22,6 +24,23 @@ LIMITS = (
         "total_inactive_file",
     ),
 )
+
+# Of glibc's malloc.h. Blocks up to the first size are kept when they are freed, up to the second size in all.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+KEPT_BLOCK, KEPT = 4 * 1024**2, 32 * 1024**2
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Lets this process keep what it frees, up to KEPT bytes, for what it needs next. Where there is no glibc: nothing.
+
+    By default the pixels of each slice go back to the system and are fetched again for the next one, 400 pages at a
+    time, which takes a fifth of the time of normalizing it.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_MMAP_THRESHOLD, KEPT_BLOCK)
+        mallopt(_TRIM_THRESHOLD, KEPT)
 
 
 def available_memory() -> int | None:

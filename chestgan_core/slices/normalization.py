@@ -1,13 +1,16 @@
 """Files to normalized slices and their report.
 
 In: paths and a recipe. Out: one `Normalized` for all files: a shard, the counts, and pictures of what is doubtful. Each
-file is decompressed and decoded once, but for a few (series_slices.py). Memory: a few slices, and the results.
+file is decompressed and decoded once, but for a few (series_slices.py), by this process or by others beside it
+(normalizing_workers.py). Memory: a few slices in each process, and the results.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +18,23 @@ import numpy as np
 
 from chestgan_core.dicom.file_walk import Archives
 from chestgan_core.dicom.headers import SliceHeader
-from chestgan_core.dicom.hounsfield import MAX_HU, MIN_HU
 from chestgan_core.dicom.left_out import Cause, Causes, LeftOut, in_brackets
 from chestgan_core.dicom.patient_facts import sex_of
 from chestgan_core.dicom.pseudonyms import Pseudonyms
 from chestgan_core.dicom.series import Series, read_series, require_series, without_stacks
 from chestgan_core.errors import BadInput
-from chestgan_core.imaging.perceptual_hash import perceptual_hash
-from chestgan_core.imaging.windows import WINDOWS
+from chestgan_core.local.memory import keep_freed_memory
 from chestgan_core.local.progress import Progress
+from chestgan_core.local.workers import Workers
 from chestgan_core.reasons import in_words
 from chestgan_core.slices.doubtful import DoubtfulSlices
+from chestgan_core.slices.normalizing_workers import close_archives, see_there
+from chestgan_core.slices.one_slice import SeenSlice, SlicesToSee, see
 from chestgan_core.slices.recipe import NormalizationRecipe
-from chestgan_core.slices.series_slices import NormalizedSlice, SliceLeftOut, normalize_series
+from chestgan_core.slices.series_slices import NormalizedSlice, SliceLeftOut, normalize_series, parts_of
 from chestgan_core.slices.shards import TURNS, Shard, SliceRow
 from chestgan_core.sources.catalog.kernels import kernel_family
 from chestgan_core.sources.catalog.manufacturers import UNKNOWN, manufacturer_family
-
-# Each HU from the lowest to the highest as grey through the lung window: a table is five times as fast as the window.
-_GREY = ((WINDOWS["lung"].to_unit(np.arange(MIN_HU, MAX_HU + 1)) + 1) * 127.5).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ def normalize(
     pseudonyms: Pseudonyms,
     progress: Progress | None = None,
     stack_problem: Callable[[Series], str] | None = None,
+    workers: Workers | None = None,
 ) -> Normalized:
     """Every axial CT slice under `paths` from the lungs' base to their apex: upright, cropped to the body, resized, in
     Hounsfield units.
@@ -105,6 +107,7 @@ def normalize(
         pseudonyms: What the rows of slices name patients, series and slices by.
         progress: Shown while slices are decoded.
         stack_problem: Why a stack of a series that has several is left out, or empty; by default all are used.
+        workers: Processes that help (`normalizing_workers`); None: this one works alone. The result is the same.
 
     Returns:
         A shard with (N, size, size) int16 HU in [-1024, 3071] and a row per slice, ordered by patient, series and
@@ -127,7 +130,8 @@ def normalize(
         True
     """
     started = time.monotonic()
-    reading = read_series(paths, synthetic=recipe.synthetic)
+    keep_freed_memory()
+    reading = read_series(paths, synthetic=recipe.synthetic, workers=workers)
     if stack_problem is not None:
         reading = without_stacks(reading, stack_problem)
     require_series(reading)
@@ -140,11 +144,13 @@ def normalize(
     slices = np.empty((usable, recipe.size, recipe.size), np.int16)
     if progress is not None:
         progress.total = usable
-    with Archives() as archives:
+    with _archives_for(workers) as archives:
+        seen = _seen(reading.series, recipe, archives, workers)
         for series in reading.series:
             # The slices of the series lie where they stay, but for gaps that the left out ones leave.
             space = slices[len(rows) : len(rows) + len(series.slices)]
-            for outcome in normalize_series(series, recipe, archives, space, progress):
+            own = islice(seen, len(series.slices))
+            for outcome in normalize_series(series, recipe, archives, own, space, progress):
                 if isinstance(outcome, SliceLeftOut):
                     left_out[outcome.reason] += 1
                     if outcome.cause:
@@ -188,6 +194,31 @@ def normalize(
     return Normalized(Shard(slices[: len(rows)], tuple(rows)), report, doubtful)
 
 
+@contextmanager
+def _archives_for(workers: Workers | None) -> Iterator[Archives]:
+    """Those of this process; at the end the other processes close theirs too, before anybody removes the files."""
+    try:
+        with Archives() as archives:
+            yield archives
+    finally:
+        if workers is not None:
+            workers.everywhere(close_archives)
+
+
+def _seen(
+    all_series: Sequence[Series], recipe: NormalizationRecipe, archives: Archives, workers: Workers | None
+) -> Iterator[SeenSlice]:
+    """What each slice of each series shows, in their order."""
+    parts = (part for series in all_series for part in parts_of(series, recipe, archives))
+
+    def here(part: SlicesToSee) -> list[SeenSlice]:
+        return see(part, archives)
+
+    return chain.from_iterable(
+        workers.in_order(parts, here, see_there) if workers is not None else map(here, parts)
+    )
+
+
 def _row(series: Series, normalized: NormalizedSlice, pseudonyms: Pseudonyms) -> SliceRow:
     header, crop = normalized.header, normalized.crop
     geometry = header.geometry
@@ -202,7 +233,7 @@ def _row(series: Series, normalized: NormalizedSlice, pseudonyms: Pseudonyms) ->
         pixel_mm=normalized.pixel_mm,
         kernel=_kernel(header, pseudonyms),
         thickness_mm=header.series.thickness_mm,
-        phash=perceptual_hash(_GREY[normalized.hu - MIN_HU]),
+        phash=normalized.phash,
         stored_rows=header.rows,
         stored_columns=header.columns,
         upright="".join(letter for letter, done in zip(TURNS, turned, strict=True) if done),

@@ -22,6 +22,7 @@ from chestgan_core.config.dataset import dataset_named
 from chestgan_core.config.names import parse_patient_partition
 from chestgan_core.local.cancellation import cancelled_by, require_wanted
 from chestgan_core.local.scratch import scratch_folder
+from chestgan_core.slices.normalizing_workers import normalizing_workers
 from chestgan_core.slices.patient_slices import PatientSlices, normalize_patient
 from chestgan_core.sources.archive.raw_archive import (
     FetchedArchive,
@@ -114,6 +115,7 @@ class PatientBatch:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._folder = stack.enter_context(scratch_folder(self._home))
+            self._workers = stack.enter_context(normalizing_workers()) if self._normalizing else None
             self._thread = stack.enter_context(ThreadPoolExecutor(1, "next-patient"))
             self._stack = stack.pop_all()
         return self
@@ -139,7 +141,7 @@ class PatientBatch:
         if prepared.raw is None:
             raise prepared.error or ValueError(f"{patient}: this batch makes no slices")
         dataset, name = parse_patient_partition(patient)
-        slices = normalize_patient(prepared.store, dataset, name, self._home, raw=prepared.raw)
+        slices = normalize_patient(prepared.store, dataset, name, self._home, self._workers, prepared.raw)
         return NormalizedPatient(slices, prepared.store.traffic)
 
     def release(self, patient: str) -> None:

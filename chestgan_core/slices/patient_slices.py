@@ -13,8 +13,10 @@ from chestgan_core.dicom.pseudonyms import pseudonyms_of
 from chestgan_core.errors import BadInput
 from chestgan_core.local.progress import Progress
 from chestgan_core.local.scratch import scratch_folder
+from chestgan_core.local.workers import Workers
 from chestgan_core.slices.newest_slices import recipe_of
 from chestgan_core.slices.normalization import NormalizationReport, normalize
+from chestgan_core.slices.normalizing_workers import normalizing_workers
 from chestgan_core.slices.preview import preview_png
 from chestgan_core.slices.shards import write_shard
 from chestgan_core.slices.slices_manifest import SlicesManifest
@@ -46,20 +48,29 @@ class PatientSlices:
 
 
 def normalize_patient(
-    store: Store, dataset_name: str, patient: str, home: Path, *, raw: FetchedArchive | None = None
+    store: Store,
+    dataset_name: str,
+    patient: str,
+    home: Path,
+    workers: Workers | None = None,
+    raw: FetchedArchive | None = None,
 ) -> PatientSlices:
     """Normalize the newest raw archive of a patient. The same archive and recipe give the same version.
 
+    workers: processes that help, made once for many patients (`normalizing_workers`); None: own ones, for this patient.
     raw: the archive, where the caller has fetched it. Raises BadInput when no lung region was found, with the reasons;
     PatientForgotten (the patient has withdrawn; nothing is kept), StoreError.
     """
     dataset = dataset_named(dataset_name)
     with storing_of(store, dataset.name, patient, keys.slices_prefix(dataset.name, patient)):
-        return _normalize(store, dataset, patient, home, raw)
+        if workers is not None:
+            return _normalize(store, dataset, patient, home, workers, raw)
+        with normalizing_workers() as own:
+            return _normalize(store, dataset, patient, home, own, raw)
 
 
 def _normalize(
-    store: Store, dataset: Dataset, patient: str, home: Path, raw: FetchedArchive | None
+    store: Store, dataset: Dataset, patient: str, home: Path, workers: Workers, raw: FetchedArchive | None
 ) -> PatientSlices:
     recipe = recipe_of(dataset)
     with scratch_folder(home) as scratch:
@@ -71,6 +82,7 @@ def _normalize(
                 pseudonyms_of(dataset, home),
                 progress,
                 lambda series: stack_problem(series, dataset.selection),
+                workers,
             )
         report = replace(
             done.report,

@@ -257,13 +257,13 @@ def _stack(series: "Series", archives: "Archives", pseudonyms: "Pseudonyms", alo
 
 def _frame_and_axes(header: "SliceHeader", archives: "Archives") -> tuple[str, tuple[Points, Points] | None]:
     """FrameOfReferenceUID, and the unit vectors along a row and along a column; None where the file has changed."""
-    from chestgan_core.dicom.attributes import numbers_of
+    from chestgan_core.dicom.attributes import numbers_of, tags_of
     from chestgan_core.dicom.dicom_file import inflated, parse
     from chestgan_core.dicom.file_walk import READ_ERRORS
     from chestgan_core.dicom.headers import MAX_HEADER_BYTES
     from chestgan_core.dicom.identity import uid_of
 
-    wanted = [0x00200037, 0x00200052]  # ImageOrientationPatient, FrameOfReferenceUID
+    wanted = tags_of("ImageOrientationPatient", "FrameOfReferenceUID")
     for limit in (16 * 1024, MAX_HEADER_BYTES):
         try:
             head = archives.read(header.location, limit)

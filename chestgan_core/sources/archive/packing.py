@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from chestgan_core.sources.series_rows import SeriesRow
 
 _BLOCK = 1 << 20
-_SERIES_UID = 0x0020000E
 # Enough for the headers of most scanners; of files with a longer one everything is read.
 _HEAD_BYTES = 8192
 
@@ -118,6 +117,7 @@ def _key(pseudonyms: "Pseudonyms", uid: str) -> str:
 
 def _series_uid(head: bytes) -> str:
     """SeriesInstanceUID of a file, "" if the bytes end before it or are not DICOM."""
+    from chestgan_core.dicom.attributes import tags_of
     from chestgan_core.dicom.dicom_file import inflated, is_dicom, parse
     from chestgan_core.dicom.file_walk import MAX_SLICE_BYTES
     from chestgan_core.dicom.identity import uid_of
@@ -125,7 +125,8 @@ def _series_uid(head: bytes) -> str:
     try:
         if not is_dicom(head):
             return ""
-        return uid_of(parse(inflated(head, MAX_SLICE_BYTES), [_SERIES_UID]).header, "SeriesInstanceUID")
+        header = parse(inflated(head, MAX_SLICE_BYTES), tags_of("SeriesInstanceUID")).header
+        return uid_of(header, "SeriesInstanceUID")
     except Exception:
         # Bytes that end within a sequence, or are not DICOM at all: pydicom raises errors of any class.
         return ""
