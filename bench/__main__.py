@@ -22,6 +22,7 @@ from bench import (
     normalize,
     portal,
     projected_step,
+    scale,
     sets_fetching,
     sets_reading,
     sets_writing,
@@ -58,6 +59,7 @@ def main() -> int:
         sets_fetching.measure,
         sets_reading.measure,
         portal.measure,
+        scale.measure,
     ]
     for measure in parts:
         for ratio in measure():
