@@ -43,6 +43,9 @@ class Files(Mapping[str, _Loaded]):
             self._read[name] = changed, self._load(path)
         return self._read[name][1]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._files  # without reading it, as a Mapping would
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
 

@@ -80,6 +80,8 @@ def test_a_report_is_a_link_beside_its_manifest(store: str, monkeypatch: pytest.
 
 
 def test_every_asset_has_a_description_an_owner_and_a_link_to_its_code() -> None:
+    made = [one for one in defs.assets or () if isinstance(one, dg.AssetsDefinition)]
+    steps = {key: one.node_def.name for one in made for key in one.keys}
     for spec in defs.resolve_all_asset_specs():
         assert spec.description, spec.key
         assert spec.owners, spec.key
@@ -89,7 +91,8 @@ def test_every_asset_has_a_description_an_owner_and_a_link_to_its_code() -> None
         (reference,) = spec.metadata["dagster/code_references"].code_references
         source = Path(reference.file_path).read_text().splitlines()
         body = "\n".join(source[reference.line_number - 1 : reference.line_number + 40])
-        assert f"def {spec.key.to_user_string()}(" in body
+        step = steps[spec.key]  # raw_dicom and slice_tensors are made by one
+        assert f"def {step}(" in body
 
 
 def test_names_say_what_a_definition_is_and_each_has_a_description() -> None:
