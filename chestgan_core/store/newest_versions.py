@@ -17,6 +17,8 @@ from chestgan_core.store.keys import POINTER
 from chestgan_core.store.store import Store
 
 _VERSION = "version"
+# Eight at a time let each wait for the others at the embedded server of a busy machine: 8 s, and 10 are given up.
+_LISTS = 4
 # A request lists 1,000 objects; a part should fill some.
 _IN_A_PART, _MOST_PARTS = 500, 128
 
@@ -57,8 +59,8 @@ def newest_versions(
     folders = {prefix(dataset, patient): _Listed() for patient in patients}
     common = folder_of(prefix(dataset, patients[0])[:-1])
     names = [folder.removeprefix(common) for folder in folders]
-    with ThreadPoolExecutor(PARALLEL) as pool:
-        for tagged in pool.map(lambda part: list(_manifests(store, common, part)), _parts(names)):
+    with ThreadPoolExecutor(PARALLEL) as pool, ThreadPoolExecutor(_LISTS) as lists:
+        for tagged in lists.map(lambda part: list(_manifests(store, common, part)), _parts(names)):
             for folder, name, etag in tagged:
                 if listed := folders.get(folder):
                     if name == POINTER:
