@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from chestgan_core.config.experiment import parse_experiment
-from chestgan_core.networks.registry import build_discriminator, build_generator
+from chestgan_core.networks import dcgan
 
 Steps = Callable[[int], None]
 """Trains for so many steps."""
@@ -29,15 +28,11 @@ def thesis_loop(images: Tensor, batch: int, device: torch.device, widths: dict[s
     batch; D's gradients are always computed, and D steps only where its loss is above 0.1.
     """
     size = images.shape[-1]
-    fields: dict[str, object] = {
-        "dataset": "phantom",
-        "resolution": size,
-        "network": {"family": "dcgan", "latent_dim": LATENT, **widths},
-        "training": {"batch_size": batch, "images": 1},
-    }
-    experiment = parse_experiment(fields, "thesis", "bench")
-    generator = build_generator(experiment).to(device)
-    discriminator = nn.Sequential(build_discriminator(experiment), nn.Sigmoid()).to(device)
+    generator = dcgan.Generator(LATENT, widths["generator_width"], size)
+    discriminator = nn.Sequential(dcgan.Discriminator(widths["discriminator_width"], size), nn.Sigmoid())
+    for network in (generator, discriminator):
+        dcgan.initialize(network, seed=0)
+        network.to(device)
     adam_g, adam_d = (
         torch.optim.Adam(network.parameters(), lr=1e-4, betas=(0.7, 0.999))
         for network in (generator, discriminator)

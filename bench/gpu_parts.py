@@ -43,9 +43,9 @@ WAYS: Mapping[int, Ways] = {
     256: {"r3": ("bf16",), "projected": ("bf16",)},
     32: {"spectral": ("float32", "bf16"), "r3": ("bf16",), "projected": ("bf16",), "dcgan": ("bf16",)},
 }
-# In parts of their own, as a capture that fails may leave a device on which nothing else runs.
-GRAPHS: Ways = dict.fromkeys(("spectral", "r3", "projected", "dcgan"), ("bf16", "graph"))
-COMPILED: Ways = dict.fromkeys(("spectral", "projected"), ("bf16", "compile"))
+# After all others, as a capture that fails may leave a device on which nothing else runs.
+GRAPHS: Ways = dict.fromkeys(("spectral", "projected", "r3", "dcgan"), ("bf16", "graph"))
+COMPILED: Ways = {"spectral": ("bf16", "compile")}  # compiling takes most of its time
 
 
 def run_part(
@@ -54,25 +54,37 @@ def run_part(
     """Run it. deadline: of time.monotonic()."""
     device = torch.device(device_name)
     size = min(BATCHES) if device.type == "cpu" else 128  # of trainings
-    if name.startswith(("speed", "graphs")):
-        size = size if device.type == "cpu" else int(name.split("-")[1])
-        graphs = name.startswith("graphs")
-        _speed(size, GRAPHS if graphs else WAYS[size], not graphs, device, deadline)
+    if name == "speed":
+        _speeds(device, deadline)
     elif name == "compile":
         _speed(size, COMPILED, False, device, deadline)
     elif name == "stepper":
         gpu_trainings.stepper(_experiment("r3", size), device)
-    elif name == "memory":
-        with tempfile.TemporaryDirectory(prefix="chestgan-gpu-") as scratch:
-            _say({"memory": gpu_trainings.full_memory(_experiment("r3", size), Path(scratch), device)})
     elif name == "resume":
         _resume(size, device, deadline)
+        if device.type == "cuda":  # last, as from then on the process may have no more
+            with tempfile.TemporaryDirectory(prefix="chestgan-gpu-") as scratch:
+                _say({"memory": gpu_trainings.full_memory(_experiment("r3", size), Path(scratch), device)})
     else:
         small = device.type == "cpu" or name not in experiment_files()
         experiment = _experiment(name.split("-")[1], size) if small else load_experiment(name)
         left, images = deadline - time.monotonic(), CPU_IMAGES if device.type == "cpu" else None
         found = gpu_trainings.quality(experiment, data, held_out, out / name, device, left, images)
         _say({"quality": found})
+
+
+def _speeds(device: torch.device, deadline: float) -> None:
+    """All sizes one after the other, then graphs; what one leaves of its time goes to those after it."""
+    if device.type == "cpu":
+        _speed(min(BATCHES), WAYS[min(BATCHES)], True, device, deadline)
+        return
+    rounds = [(64, WAYS[64], True, 3.0), (128, WAYS[128], True, 3.0), (256, WAYS[256], True, 1.0)]
+    rounds += [(64, GRAPHS, False, 2.0), (128, GRAPHS, False, 2.0)]
+    for at, (size, ways, loops, share) in enumerate(rounds):
+        left = sum(one[-1] for one in rounds[at:])
+        now = time.monotonic()
+        _speed(size, ways, loops, device, now + share / left * (deadline - now))
+        torch.cuda.empty_cache()
 
 
 def _speed(size: int, ways: Ways, loops: bool, device: torch.device, deadline: float) -> None:

@@ -36,7 +36,7 @@ def _heading(lines: Sequence[dict[str, Any]], device: str, seconds: float) -> It
     yield f"{name}; {seconds / 60:.1f} minutes in all."
     if rates:
         measured = ", ".join(f"{line['matrix_rate'] / 1e12:.1f}" for line in rates)
-        yield f"Rate of a large bfloat16 product, once a part: {measured} TFLOP/s; shares are of it."
+        yield f"Rate of a large bfloat16 product, before each size: {measured} TFLOP/s; shares are of it."
 
 
 def _speed(rows: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import relu, softplus
 
 from chestgan_core.config import training_plan as plan
+from chestgan_core.training.double_backward import TwiceDifferentiable
 
 
 class GanLoss(Protocol):
@@ -163,7 +164,9 @@ def gradient_penalty(
     """
     fraction = torch.rand((len(real), 1, 1, 1), generator=random, device=real.device)
     between = (real + fraction * (fake - real)).requires_grad_()
-    excess: Tensor = _gradients(between, critic(between)).norm(dim=1) - 1
+    with TwiceDifferentiable():
+        logits = critic(between)
+    excess: Tensor = _gradients(between, logits).norm(dim=1) - 1
     return excess.square().mean()
 
 

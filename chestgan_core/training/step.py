@@ -6,6 +6,7 @@ waits for the device: sums of losses stay on it until a row of the history reads
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from itertools import repeat
 
 import torch
@@ -20,6 +21,7 @@ from chestgan_core.training.augmentation import augment
 from chestgan_core.training.checkpoint import TrainingState
 from chestgan_core.training.conditions import SliceConditions
 from chestgan_core.training.distributed import World
+from chestgan_core.training.double_backward import TwiceDifferentiable
 from chestgan_core.training.ema import update_ema
 from chestgan_core.training.feed import Shown, draw_batch
 from chestgan_core.training.losses import gradient_penalty, squared_gradient_norm
@@ -160,7 +162,8 @@ def _logits(
     """
     real, of_real = _augmented(state, real, condition)
     fake, of_fake = _augmented(state, fake, condition)
-    with _autocast(state, full_precision):
+    # Full precision is that of penalties, whose gradient is differentiated once more.
+    with _autocast(state, full_precision), TwiceDifferentiable() if full_precision else nullcontext():
         if state.has_batch_norm:
             return _parts(state, real, of_real), _parts(state, fake, of_fake)
         both = _parts(state, torch.cat([real, fake]), of_real.followed_by(of_fake), 2, mismatched)

@@ -53,12 +53,12 @@ def test_what_is_printed_names_the_parts_that_were_not_reached_or_failed() -> No
            "n": 9, "share": 0.123, "peak_bytes": 3 * 2**29, "warm_up_s": 4.2}  # fmt: skip
     failed = {"size": 64, "name": "graph", "batch": 128, "failure": "failed: no such kernel"}
     parts = [
-        Part("speed-64", [{"matrix_rate": 7e14, "device": "cuda X"}, {"row": row}, {"row": failed}]),
+        Part("speed", [{"matrix_rate": 7e14, "device": "cuda X"}, {"row": row}, {"row": failed}]),
         Part("resume", end="ended after 30 s, its time was over"),
     ]
     printed = report(parts, "cuda", 61.0)
     assert printed.startswith(
-        "cuda X; 1.0 minutes in all.\nRate of a large bfloat16 product, once a part: 700.0"
+        "cuda X; 1.0 minutes in all.\nRate of a large bfloat16 product, before each size: 700.0"
     )
     assert "| 64 | ours | 128 | 2,000 | 1,900 to 2,100 | 9 | 12.3% | 1.50 GiB | 4.2 s |" in printed
     assert "| 64 | graph | 128 | failed: no such kernel |" in printed
@@ -76,8 +76,9 @@ def test_networks_of_the_tutorial_have_every_resolution(size: int) -> None:
     assert _tutorial_discriminator(2, size)(images).shape == (2, 1, 1, 1)
 
 
-def test_the_loops_of_others_train() -> None:
-    images = torch.rand(8, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+@pytest.mark.parametrize("size", [32, 256])
+def test_the_loops_of_others_train(size: int) -> None:
+    images = torch.rand(8, 1, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
     thesis_loop(images, 4, CPU, TINY)(2)
     tutorial_loop(images, 4, CPU, 2, workers=0)(2)
 
