@@ -141,10 +141,12 @@ def test_everywhere_is_called_after_what_was_asked_before(workers):
     assert not any(worker.asked for worker in workers._workers or [])
 
 
-# A shell lets what it starts in the background ignore SIGINT, and tests too may be started so.
+# A shell lets what it starts in the background ignore SIGINT, and tests too may be started so. Where Dagster is loaded,
+# SIGTERM is treated as SIGINT is.
 PROGRAM = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 from chestgan_core.local.workers import Workers
 from tests.local.worker_tasks import prepare, squared
 with Workers(prepare, cores=3, start_after=0) as pool:
