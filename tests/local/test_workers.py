@@ -142,7 +142,9 @@ def test_everywhere_is_called_after_what_was_asked_before(workers):
 
 
 PROGRAM = """
-import sys, time
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs may have been started to ignore both
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
 from chestgan_core.local.workers import Workers
 from tests.local.worker_tasks import prepare, squared
 with Workers(prepare, cores=3, start_after=0) as pool:
@@ -168,7 +170,10 @@ def test_no_process_outlives_the_one_that_it_works_for(number):
         assert len(processes) == 2
         assert not any(map(gone, processes))
         parent.send_signal(number)
-        parent.wait(60)
+        try:
+            parent.wait(60)
+        finally:
+            parent.kill()
     wait_for(lambda: all(map(gone, processes)))
 
 
