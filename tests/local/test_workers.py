@@ -144,7 +144,7 @@ def test_everywhere_is_called_after_what_was_asked_before(workers):
 # A shell lets what it starts in the background ignore SIGINT, and tests too may be started so. Where Dagster is loaded,
 # SIGTERM is treated as SIGINT is.
 PROGRAM = """
-import signal, sys
+import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 from chestgan_core.local.workers import Workers
@@ -172,7 +172,10 @@ def test_no_process_outlives_the_one_that_it_works_for(number):
         assert len(processes) == 2
         assert not any(map(gone, processes))
         parent.send_signal(number)
-        parent.wait(60)
+        try:
+            parent.wait(60)
+        finally:
+            parent.kill()
     wait_for(lambda: all(map(gone, processes)))
 
 
