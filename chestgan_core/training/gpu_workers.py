@@ -81,7 +81,10 @@ def start_gpu_workers(
                 yield World.join(_store(meeting, count), count, 0, device)
             except RuntimeError as error:
                 # What a broken collective raises; its reason is that of the worker.
-                wait([worker.sentinel for worker in workers], DEATH_TIMEOUT)
+                ended = wait([worker.sentinel for worker in workers], DEATH_TIMEOUT)
+                for worker in workers:
+                    if worker.sentinel in ended:
+                        worker.join(DEATH_TIMEOUT)  # its files are closed a moment before it has an exit code
                 if dead := [worker.name for worker in workers if worker.exitcode]:
                     cause = f"{', '.join(dead)} of {count} died"
                     remedy = (
