@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -177,7 +177,7 @@ def test_a_failed_step_says_what_to_do(dev: Dev) -> None:
 )
 def test_a_person_materializes_an_asset_in_the_browser(dev: Dev, tmp_path: Path) -> None:
     assert CHROMIUM, "install chromium"
-    from playwright.sync_api import expect, sync_playwright
+    from playwright.sync_api import TimeoutError, expect, sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -197,10 +197,14 @@ def test_a_person_materializes_an_asset_in_the_browser(dev: Dev, tmp_path: Path)
         dialog = page.get_by_role("dialog")
         # A training set is made of DICOM or of pictures; Dagster warns that no pictures are there.
         dialog.get_by_role("button", name="Confirm").click(timeout=60_000)
-        dialog.get_by_text("Select a partition").click(timeout=60_000)
-        page.locator("label, [role=menuitem], a", has_text=re.compile("phantom(?!_)")).last.click(
-            timeout=60_000
-        )
+        # The page behind the dialog has a link to the same partition; the first click may come before the list is loaded.
+        other = 'a:not([href^="/assets"])'
+        choice = page.locator(f"label, [role=menuitem], {other}", has_text=re.compile("phantom(?!_)")).last
+        for _ in range(6):
+            dialog.get_by_text("Select a partition").click(timeout=60_000)
+            with suppress(TimeoutError):
+                choice.click(timeout=10_000)
+                break
         page.keyboard.press("Escape")
         dialog.get_by_role("button", name="Launch 1 run").click(timeout=60_000)
         _newest_run(dev, "training_set")
