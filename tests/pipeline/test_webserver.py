@@ -177,7 +177,8 @@ def test_a_failed_step_says_what_to_do(dev: Dev) -> None:
 )
 def test_a_person_materializes_an_asset_in_the_browser(dev: Dev, tmp_path: Path) -> None:
     assert CHROMIUM, "install chromium"
-    from playwright.sync_api import TimeoutError, expect, sync_playwright
+    from playwright.sync_api import TimeoutError as PlaywrightTimeout
+    from playwright.sync_api import expect, sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
@@ -202,7 +203,7 @@ def test_a_person_materializes_an_asset_in_the_browser(dev: Dev, tmp_path: Path)
         choice = page.locator(f"label, [role=menuitem], {other}", has_text=re.compile("phantom(?!_)")).last
         for _ in range(6):
             dialog.get_by_text("Select a partition").click(timeout=60_000)
-            with suppress(TimeoutError):
+            with suppress(PlaywrightTimeout):
                 choice.click(timeout=10_000)
                 break
         page.keyboard.press("Escape")
