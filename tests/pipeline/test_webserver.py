@@ -198,7 +198,7 @@ def test_a_person_materializes_an_asset_in_the_browser(dev: Dev, tmp_path: Path)
         dialog = page.get_by_role("dialog")
         # A training set is made of DICOM or of pictures; Dagster warns that no pictures are there.
         dialog.get_by_role("button", name="Confirm").click(timeout=60_000)
-        # The page behind the dialog has a link to the same partition; the first click may come before the list is loaded.
+        # The page behind has a link to the same partition; the first click may come before the list is loaded.
         other = 'a:not([href^="/assets"])'
         choice = page.locator(f"label, [role=menuitem], {other}", has_text=re.compile("phantom(?!_)")).last
         for _ in range(6):
