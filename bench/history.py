@@ -22,6 +22,7 @@ import yaml
 
 from bench.partitions import QUERIES, rss_of, timed
 from bench.scale import DATASET
+from chestgan_assets.assets.patient_results import PATIENT_ASSETS
 from chestgan_assets.execution.partition_runs import failed_partitions
 from chestgan_assets.execution.usage import month_sums
 from chestgan_core.local.log_lines import configure_logging
@@ -31,7 +32,6 @@ from tests.pipeline.listed import write_dataset, write_index
 from tests.standins.postgresql import history_in, postgresql
 
 PATIENTS, REAL = 40_000, 20
-ASSETS = (dg.AssetKey("raw_dicom"), dg.AssetKey("slice_tensors"))
 PAGE = """{ assetNodes(assetKeys: [{path: ["slice_tensors"]}]) { assetMaterializations(limit: 50) {
     partition metadataEntries { label } } } }"""
 
@@ -190,7 +190,7 @@ def _bytes(instance: dg.DagsterInstance, home: Path) -> int:
 
 
 def _failed(instance: dg.DagsterInstance) -> None:
-    assert not failed_partitions(instance, "patient", ASSETS)
+    assert not failed_partitions(instance, "patient", PATIENT_ASSETS)
 
 
 def _measure(dev: Dev) -> None:

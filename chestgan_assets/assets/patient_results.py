@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from chestgan_core.sources.archive.raw_archive import RawArchive
 
 RAW, SLICES = "raw_dicom", "slice_tensors"
+PATIENT_ASSETS = (dg.AssetKey(RAW), dg.AssetKey(SLICES))
 
 CHECKS = [
     check_spec("files_complete", RAW, "Every file in the catalog is in the archive.", patients),

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import dagster as dg
 
-from chestgan_assets.automation.patient_partitions import PATIENT_ASSETS, catalogued
+from chestgan_assets.assets.patient_results import PATIENT_ASSETS
+from chestgan_assets.automation.patient_partitions import catalogued
 from chestgan_assets.execution.executor import OWNERS
 from chestgan_assets.execution.partition_events import last_failure
 from chestgan_assets.execution.partition_runs import count_partitions, failed_partitions

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from chestgan_assets.assets.patient_results import PATIENT_ASSETS
 from chestgan_assets.automation.tick_lines import lines
 from chestgan_assets.execution.dagster_internals import is_backfill_in_progress
 from chestgan_assets.execution.executor import widen_download_pool
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 # A tick must end within the minute that Dagster gives it, even where the database is slow.
 MAX_PER_TICK = 5_000
-PATIENT_ASSETS = (dg.AssetKey("raw_dicom"), dg.AssetKey("slice_tensors"))
 
 _log = logging.getLogger(__name__)
 

@@ -24,6 +24,7 @@ from dagster._core.definitions.data_version import (
     CODE_VERSION_TAG,
     DATA_VERSION_IS_USER_PROVIDED_TAG,
     DATA_VERSION_TAG,
+    DEFAULT_DATA_VERSION,
     NULL_EVENT_POINTER,
     get_input_data_version_tag,
     get_input_event_pointer_tag,
@@ -58,6 +59,7 @@ __all__ = [
     "is_backfill_in_progress",
     "runs_of_partition",
     "submit_backfill",
+    "version_of",
     "version_tags",
 ]
 
@@ -104,6 +106,14 @@ def version_tags(
         tags[get_input_data_version_tag(key)] = version
         tags[get_input_event_pointer_tag(key)] = str(storage_id) if storage_id else NULL_EVENT_POINTER
     return tags
+
+
+def version_of(record: dg.EventLogRecord | None) -> tuple[str, int | None]:
+    """Data version and storage id of a materialization; what Dagster assumes of an input that nobody has made."""
+    made = record.asset_materialization if record else None
+    if record is None or made is None:
+        return DEFAULT_DATA_VERSION.value, None
+    return (made.tags or {}).get(DATA_VERSION_TAG, DEFAULT_DATA_VERSION.value), record.storage_id
 
 
 @contextmanager

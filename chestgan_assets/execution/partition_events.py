@@ -10,6 +10,7 @@ import dagster as dg
 
 from chestgan_assets.execution.dagster_internals import (
     AssetCheckEvaluationTargetMaterializationData,
+    version_of,
     version_tags,
 )
 from chestgan_assets.execution.failures import Described
@@ -33,6 +34,8 @@ class PartitionEvents:
         }
         self._checks = {spec.key: spec for spec in definition.check_specs}
         self._unpartitioned: dict[dg.AssetKey, tuple[str, int | None]] = {}
+        # The last one that this step has made: asset -> its partition and record.
+        self._last: dict[dg.AssetKey, tuple[str, dg.EventLogRecord | None]] = {}
 
     def made(self, asset: str, partition: str, result: dg.MaterializeResult[None]) -> Iterator[Event]:
         """A materialization of the partition, then its checks. result: has a data version."""
@@ -47,6 +50,7 @@ class PartitionEvents:
                 {parent: self._version(parent, partition) for parent in self._parents[key]},
             ),
         )
+        self._last = {key: (partition, self.newest(asset, partition))}
         for checked in result.check_results or ():
             yield from self.checked(asset, partition, checked)
 
@@ -71,7 +75,7 @@ class PartitionEvents:
         key = dg.AssetCheckKey(dg.AssetKey(asset), result.check_name or "")
         if key not in self._context.selected_asset_check_keys:
             return
-        target = self.newest(asset, partition)
+        target = self._known(key.asset_key, partition)
         yield dg.AssetCheckEvaluation(
             asset_key=key.asset_key,
             check_name=key.name,
@@ -118,11 +122,16 @@ class PartitionEvents:
     def _version(self, parent: dg.AssetKey, partition: str) -> tuple[str, int | None]:
         """Data version and storage id of the newest materialization of an input."""
         if parent in self._code_versions:
-            return _version_of(self.newest(parent.to_user_string(), partition))
+            return version_of(self._known(parent, partition))
         if parent not in self._unpartitioned:
             records = self._instance.fetch_materializations(parent, limit=1).records
-            self._unpartitioned[parent] = _version_of(records[0] if records else None)
+            self._unpartitioned[parent] = version_of(records[0] if records else None)
         return self._unpartitioned[parent]
+
+    def _known(self, asset: dg.AssetKey, partition: str) -> dg.EventLogRecord | None:
+        """The newest materialization, which is not asked for where it was the last one that this step has made."""
+        of, record = self._last.get(asset, ("", None))
+        return record if of == partition else self.newest(asset.to_user_string(), partition)
 
 
 def last_failure(
@@ -143,10 +152,3 @@ def last_failure(
         if FAILED in metadata and (metadata[PERMANENT].value or not permanent):
             return str(metadata[FAILED].value)
     return ""
-
-
-def _version_of(record: dg.EventLogRecord | None) -> tuple[str, int | None]:
-    if record is None or record.asset_materialization is None:
-        return "INITIAL", None
-    tags = record.asset_materialization.tags or {}
-    return tags.get("dagster/data_version", "INITIAL"), record.storage_id

@@ -50,11 +50,6 @@ class RegisteredPatients:
         return self._keys[first : last + 1]
 
 
-def keys_of_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Sequence[str]:
-    """The patient partitions of one run."""
-    return RegisteredPatients(instance).of_run(run)
-
-
 def partitions_in_flight(instance: dg.DagsterInstance, keys: Sequence[str]) -> set[str]:
     """Those of the partition keys for which a run is queued, starting, executing or being canceled."""
     registered, found = RegisteredPatients(instance), set[str]()
@@ -72,9 +67,10 @@ def failed_partitions(
     retried. The cost grows with the number of runs that ever failed.
     """
     failed: dict[str, dg.AssetKey] = {}
-    for page in pages(_keys_of_failed_runs(instance)):
-        existing = instance.get_existing_dynamic_partitions(partitions_def, page)
-        keys = sorted(existing - partitions_in_flight(instance, sorted(existing)))
+    ever = _keys_of_failed_runs(instance)
+    busy = partitions_in_flight(instance, ever) if ever else set()
+    for page in pages(ever):
+        keys = sorted(instance.get_existing_dynamic_partitions(partitions_def, page) - busy)
         for asset in assets if keys else ():
             planned, made = (
                 instance.get_latest_storage_id_by_partition(asset, event, set(keys))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from chestgan_assets.execution.partition_events import PartitionEvents
-from chestgan_assets.execution.partition_runs import keys_of_run
+from chestgan_assets.execution.partition_runs import RegisteredPatients
 from chestgan_assets.tags import RESUMED_TAGS, RETRY_TAG
 
 
@@ -76,8 +76,8 @@ class RemainingPatients:
         """Whether a run that started earlier is at work on one of the patients."""
         if len(patients) == 1:
             return False
-        mine = set(patients)
-        return any(not mine.isdisjoint(keys_of_run(self.context.instance, run)) for run in self._started())
+        mine, registered = set(patients), RegisteredPatients(self.context.instance)
+        return any(not mine.isdisjoint(registered.of_run(run)) for run in self._started())
 
     def _started(self) -> Iterator[dg.DagsterRun]:
         executing = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import dagster as dg
 from pydantic import Field
 
+from chestgan_assets.assets.patient_results import PATIENT_ASSETS
 from chestgan_assets.execution.dagster_internals import submit_backfill
 from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.partitions import PATIENT_PARTITIONS
@@ -19,7 +20,6 @@ from chestgan_core.config.names import patient_partition
 from chestgan_core.errors import BadInput, nearest
 
 MAX_TAG = 63  # characters of the value of a tag
-ASSETS = (dg.AssetKey("raw_dicom"), dg.AssetKey("slice_tensors"))
 
 
 class BackfillConfig(dg.Config):
@@ -67,7 +67,7 @@ def start_backfill(context: dg.OpExecutionContext, config: BackfillConfig, store
     backfill = submit_backfill(
         context.instance,
         context.repository_def,
-        ASSETS,
+        PATIENT_ASSETS,
         [patient_partition(config.dataset, patient) for patient in selected],
         tags={
             DATASET_TAG: config.dataset,

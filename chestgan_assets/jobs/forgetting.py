@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from chestgan_assets.assets.patient_results import PATIENT_ASSETS
 from chestgan_assets.execution.dagster_internals import (
     erase_partition,
     erase_runs,
@@ -28,7 +29,6 @@ from chestgan_core.errors import BadInput
 if TYPE_CHECKING:
     from chestgan_core.store.store import Store
 
-PATIENT_ASSETS = (dg.AssetKey("raw_dicom"), dg.AssetKey("slice_tensors"))
 # Those whose events show slices, or images of a model, or name series. Each event has the address of its manifest.
 SHOWING = (
     *("series_catalog", "tumour_annotations", "training_set", "generator_checkpoint", "metric_report"),

@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 from dagster._core.event_api import PartitionKeyFilter
 
-from chestgan_assets.assets.patient_results import CHECKS, RAW, SLICES
+from chestgan_assets.assets.patient_results import CHECKS, PATIENT_ASSETS, RAW, SLICES
 from chestgan_assets.assets.patients import patient_slices
 from chestgan_assets.execution import batch_progress, failures
 from chestgan_assets.execution.dagster_internals import held_slot
@@ -36,7 +36,6 @@ from chestgan_core.store.store import Store
 from tests.pipeline.conftest import files_of
 
 PATIENTS = 5
-ASSETS = (dg.AssetKey(RAW), dg.AssetKey(SLICES))
 
 
 @dataclass
@@ -181,7 +180,7 @@ def test_one_patient_that_fails_neither_stops_nor_hides_the_others(cohort: Cohor
     others = set(cohort.partitions) - {lost}
     for asset in (RAW, SLICES):
         assert cohort.states(asset) == {"MATERIALIZED": others, "FAILED": {lost}}
-    assert failed_partitions(cohort.instance, PATIENT_PARTITIONS, ASSETS) == {lost: ASSETS[0]}
+    assert failed_partitions(cohort.instance, PATIENT_PARTITIONS, PATIENT_ASSETS) == {lost: PATIENT_ASSETS[0]}
     said = failure(result)
     assert said.startswith(f"1 of 5 patients failed: {lost}: ")
     assert "can no longer be read; materialize series_catalog again" in said

@@ -12,15 +12,16 @@ from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobO
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chestgan_assets.assets.patient_results import PATIENT_ASSETS
 from chestgan_assets.automation import new_series as new_series_module
 from chestgan_assets.automation import patient_partitions as patient_partitions_module
 from chestgan_assets.automation.health_checks import no_failed_partitions
 from chestgan_assets.automation.new_series import changed_patients, new_series_sensor
-from chestgan_assets.automation.patient_partitions import PATIENT_ASSETS, changes, patient_partitions_sensor
+from chestgan_assets.automation.patient_partitions import changes, patient_partitions_sensor
 from chestgan_assets.definitions import defs
 from chestgan_assets.execution.dagster_internals import submit_backfill
 from chestgan_assets.execution.partition_runs import failed_partitions
-from chestgan_assets.jobs.backfills import ASSETS, BackfillConfig, backfill_patients_job, selected_patients
+from chestgan_assets.jobs.backfills import BackfillConfig, backfill_patients_job, selected_patients
 from chestgan_assets.resources import MachineResource, StoreResource
 from chestgan_assets.tags import RANGE_END_TAG, RANGE_START_TAG
 from chestgan_core.sources.catalog.stored_catalog import catalog_series
@@ -350,7 +351,12 @@ def test_no_partition_goes_while_a_backfill_that_would_fail_without_it_is_in_pro
     listed.catalogue(A1="x", A2="x")
     listed.tick(patient_partitions_sensor)
     submit_backfill(
-        listed.instance, defs.get_repository_def(), ASSETS, sorted(listed.partitions), tags={}, title="both"
+        listed.instance,
+        defs.get_repository_def(),
+        PATIENT_ASSETS,
+        sorted(listed.partitions),
+        tags={},
+        title="both",
     )
     (backfill,) = listed.instance.get_backfills()
     listed.catalogue(A1="x")
