@@ -12,8 +12,6 @@ import mmap
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from chestgan_core.dicom import decode_worker
 from chestgan_core.dicom.codestreams import BadCodestream
 from chestgan_core.dicom.decode_worker import DONE, READY, REQUEST, TOO_LARGE
 from chestgan_core.errors import NotAvailable
+from chestgan_core.local.child_processes import disown, end_child, exit_code, start_child
 
 SECONDS = 60  # of one slice, which takes some hundredths
 PATIENCE = 30  # more seconds for the answer: the process ends itself first, and a busy machine is no hang
@@ -46,17 +45,9 @@ class _Worker:
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
-        # No fork of this process, which may have threads and PyTorch in it; one thread in the libraries of the child.
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         try:
             with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", str(Path(decode_worker.__file__)), str(theirs.fileno())],
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    env=environment,
-                )
+                self._process = start_child([str(Path(decode_worker.__file__))], theirs.fileno())
         except OSError as error:
             ours.close()
             raise _not_started() from error
@@ -88,9 +79,8 @@ class _Worker:
         return status, files[0] if files else None
 
     def _death(self) -> DecoderDied:
-        try:
-            code = self._process.wait(5)
-        except subprocess.TimeoutExpired:
+        code = exit_code(self._process)
+        if code is None:
             return DecoderDied("the decoder closed its connection")
         if code == -signal.SIGALRM:
             return DecoderDied(f"decoding took more than {SECONDS} s")
@@ -109,12 +99,11 @@ class _Worker:
     def forget(self) -> None:
         """In a forked child: the process belongs to the parent, whose death it must be able to see."""
         self._connection.close()
-        self._process.returncode = 0  # so that nothing waits for a process that is not a child
+        disown(self._process)
 
     def end(self) -> None:
         self._connection.close()
-        self._process.kill()
-        self._process.wait()
+        end_child(self._process)
 
 
 def _not_started() -> NotAvailable:

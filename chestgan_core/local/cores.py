@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chestgan_core.errors import BadInput
 from chestgan_core.local.environment import number_from_environment
+from chestgan_core.local.files import text_or_empty
 
 VARIABLE = "CHESTGAN_CORES"
 MAX_CORES = 64  # one process feeds the others, and can feed no more
@@ -33,14 +34,7 @@ def usable_cores() -> int:
 
 def _quota() -> float:
     """Cores; MAX_CORES where there is no quota."""
-    parts = _text(CPU_MAX).split() or [_text(QUOTA).strip(), _text(PERIOD).strip()]
+    parts = text_or_empty(CPU_MAX).split() or [text_or_empty(QUOTA).strip(), text_or_empty(PERIOD).strip()]
     if len(parts) == 2 and all(map(str.isdecimal, parts)) and int(parts[1]):
         return int(parts[0]) / int(parts[1])
     return MAX_CORES
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

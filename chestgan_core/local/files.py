@@ -238,3 +238,11 @@ def _existing(folder: Path) -> Path:
     while not folder.exists():
         folder = folder.parent
     return folder
+
+
+def text_or_empty(path: Path) -> str:
+    """A small file that the system may not have, such as those below /proc; "" where it cannot be read."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

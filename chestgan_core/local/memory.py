@@ -7,6 +7,8 @@ import ctypes
 from functools import cache
 from pathlib import Path
 
+from chestgan_core.local.files import text_or_empty
+
 MEMINFO = Path("/proc/meminfo")
 # What a container may use, what it uses, and of that the copies of files that are given up first; version 2 of control
 # groups and version 1.
@@ -50,7 +52,7 @@ def available_memory() -> int | None:
 
 
 def _of_machine() -> int | None:
-    for line in _text(MEMINFO).splitlines():
+    for line in text_or_empty(MEMINFO).splitlines():
         name, _, rest = line.partition(":")
         if name == "MemAvailable":
             return int(rest.split()[0]) * 1024  # kB
@@ -58,16 +60,11 @@ def _of_machine() -> int | None:
 
 
 def _of_container(limit: Path, used: Path, statistics: Path, reclaimable: str) -> int | None:
-    numbers = _text(limit).strip(), _text(used).strip()
+    numbers = text_or_empty(limit).strip(), text_or_empty(used).strip()
     if not all(map(str.isdecimal, numbers)):
         return None
     # Whoever has just downloaded its slices would otherwise seem to have no memory left.
-    of_files = dict(line.split()[:2] for line in _text(statistics).splitlines() if line.count(" ") == 1)
+    of_files = dict(
+        line.split()[:2] for line in text_or_empty(statistics).splitlines() if line.count(" ") == 1
+    )
     return max(int(numbers[0]) - max(int(numbers[1]) - int(of_files.get(reclaimable, 0)), 0), 0)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

@@ -12,7 +12,6 @@ import itertools
 import logging
 import os
 import signal
-import subprocess
 import sys
 import time
 import weakref
@@ -23,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from chestgan_core.local.child_processes import disown, end_child, exit_code, start_child
 from chestgan_core.local.cores import VARIABLE, usable_cores
 
 # Starting a process costs this much CPU time. It begins when as much has been spent here: then all of the work costs
@@ -204,21 +204,10 @@ class _Worker:
 
     def __init__(self) -> None:
         self.connection, theirs = Pipe()
-        # One thread in the libraries of the child, which has a core for itself and no more.
-        environment = {
-            **os.environ,
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "PYTHONPATH": os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path),
-        }
+        path = os.pathsep.join(str(Path(folder).absolute()) for folder in sys.path)
         try:
-            # No fork of this process, which may have threads and PyTorch in it.
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "chestgan_core.local.worker_process", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env=environment,
+            self.process = start_child(
+                ["-m", "chestgan_core.local.worker_process"], theirs.fileno(), {"PYTHONPATH": path}
             )
         except BaseException:
             self.connection.close()
@@ -239,9 +228,8 @@ class _Worker:
     def death(self) -> str:
         """How it ended by itself."""
         self.connection.close()
-        try:
-            code = self.process.wait(5)
-        except subprocess.TimeoutExpired:
+        code = exit_code(self.process)
+        if code is None:
             self.end()
             return "closed its connection"
         if code >= 0:
@@ -252,13 +240,12 @@ class _Worker:
     def forget(self) -> None:
         """In a forked child."""
         self.connection.close()
-        self.process.returncode = 0  # so that nothing waits for a process that is not a child
+        disown(self.process)
 
     def end(self) -> None:
         """At once."""
         self.connection.close()
-        self.process.kill()
-        self.process.wait()
+        end_child(self.process)
 
 
 _pools: "weakref.WeakSet[Workers]" = weakref.WeakSet()

@@ -236,7 +236,7 @@ def _gone(pid: int) -> None:
 
 def test_a_process_that_cannot_start_is_no_fault_of_the_slice(monkeypatch):
     decoding._decoder.end()
-    monkeypatch.setattr(decoding.sys, "executable", "/bin/false")
+    monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(NotAvailable, match="did not start"):
         decoded()
     monkeypatch.undo()
