@@ -21,14 +21,13 @@ import sqlalchemy as db
 import yaml
 
 from bench.partitions import QUERIES, rss_of, timed
-from bench.scale import DATASET
 from chestgan_assets.assets.patient_results import PATIENT_ASSETS
 from chestgan_assets.execution.partition_runs import failed_partitions
 from chestgan_assets.execution.usage import month_sums
 from chestgan_core.local.log_lines import configure_logging
-from chestgan_core.sources.phantom.patients import write_phantoms
 from tests.pipeline.dev_server import ROOT, Dev, start_dev, stop_dev
 from tests.pipeline.listed import write_dataset, write_index
+from tests.pipeline.small_patients import fresh_environment, write_small_patients
 from tests.standins.postgresql import history_in, postgresql
 
 PATIENTS, REAL = 40_000, 20
@@ -72,20 +71,11 @@ def main() -> int:
 def _environment(folder: Path, patients: int) -> dict[str, str]:
     write_index(folder / "index.csv", {f"P-{number:06d}": "first" for number in range(patients)})
     write_dataset(folder / "datasets", folder / "index.csv")
-    (folder / "datasets" / "small.yaml").write_text(DATASET)
-    write_phantoms(folder / "dicom", patients=REAL, size=128, slices=16)
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("CHESTGAN_", "DAGSTER_", "AWS_"))
-    }
     return {
-        **kept,
+        **fresh_environment(),
+        **write_small_patients(folder, REAL, size=128, slices=16),
         "CHESTGAN_HOME": str(folder / "home"),
-        "CHESTGAN_DATASETS": str(folder / "datasets"),
-        "CHESTGAN_FOLDER": str(folder / "dicom"),
         "CHESTGAN_BATCH": str(REAL),
-        "DAGSTER_DISABLE_TELEMETRY": "yes",
     }
 
 

@@ -7,7 +7,6 @@ both. The bare functions run in one process before each backfill and after it, w
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,17 +19,10 @@ import psutil
 from bench.ratio import Ratio
 from chestgan_core.local.log_lines import configure_logging
 from tests.pipeline.dev_server import Dev, start_dev, stop_dev
+from tests.pipeline.small_patients import fresh_environment, write_small_patients
 
 PATIENTS, SMALL = 300, 40
 SLICES, SIDE = 8, 48
-DATASET = """
-title: small generated patients
-image_kind: phantom
-licence: none
-private: false
-slice_size: 64
-source: {kind: folder, path_variable: CHESTGAN_FOLDER}
-"""
 
 
 @dataclass(frozen=True)
@@ -85,7 +77,11 @@ def measured(patients: int, batch: int | None) -> Measured:
     """A backfill of so many patients. batch: patients per run; None: the usual number."""
     with tempfile.TemporaryDirectory(prefix="chestgan-bench-") as scratch:
         folder = Path(scratch)
-        environment = _environment(folder, patients)
+        environment = {
+            **fresh_environment(),
+            **write_small_patients(folder, patients, SIDE, SLICES),
+            "CHESTGAN_HOME": str(folder / "home"),
+        }
         if batch:
             environment["CHESTGAN_BATCH"] = str(batch)
         before = _bare(folder / "before", environment)
@@ -93,26 +89,6 @@ def measured(patients: int, batch: int | None) -> Measured:
         after = _bare(folder / "after", environment)
         bare_wall, bare_cpu = ((a + b) / 2 / patients for a, b in zip(before, after, strict=True))
         return Measured(wall / patients, cpu / patients, bare_wall, bare_cpu, runs)
-
-
-def _environment(folder: Path, patients: int) -> dict[str, str]:
-    from chestgan_core.sources.phantom.patients import write_phantoms
-
-    (folder / "datasets").mkdir()
-    (folder / "datasets" / "small.yaml").write_text(DATASET)
-    write_phantoms(folder / "dicom", patients=patients, size=SIDE, slices=SLICES)
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("CHESTGAN_", "DAGSTER_", "AWS_"))
-    }
-    return {
-        **kept,
-        "CHESTGAN_HOME": str(folder / "home"),
-        "CHESTGAN_DATASETS": str(folder / "datasets"),
-        "CHESTGAN_FOLDER": str(folder / "dicom"),
-        "DAGSTER_DISABLE_TELEMETRY": "yes",
-    }
 
 
 def _backfill(folder: Path, environment: dict[str, str], patients: int) -> tuple[float, float, int]:

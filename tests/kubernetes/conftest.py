@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from chestgan_core.sources.phantom.patients import write_phantoms
 from chestgan_core.store.client import s3_client
 from chestgan_core.store.embedded import BUCKET, EmbeddedStore
 from chestgan_core.store.store import Store
@@ -31,6 +30,7 @@ from tests.kubernetes.cluster import (
     path_variable,
 )
 from tests.pipeline.dev_server import Web
+from tests.pipeline.small_patients import write_small_patients
 from tests.standins.ports import free_port
 from tests.standins.postgresql import history_in, postgresql, run_once
 from tests.store.proxy import Proxy
@@ -60,14 +60,6 @@ publication: {images: 12}
 """,
 }
 MANY = 60
-SMALL = """
-title: small generated patients
-image_kind: phantom
-licence: none
-private: false
-slice_size: 64
-source: {kind: folder, path_variable: CHESTGAN_FOLDER}
-"""
 WORKSPACE = "load_from: [{grpc_server: {host: 127.0.0.1, port: 4000, location_name: chestgan}}]"
 POD_PROFILES = {
     "service_account": "chestgan-steps",
@@ -118,9 +110,7 @@ def cluster_store(embedded: EmbeddedStore) -> Store:
 def many(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that pods see at the same path: the dataset `small` of 60 small patients, and their files."""
     folder = tmp_path_factory.mktemp("many")
-    (folder / "datasets").mkdir()
-    (folder / "datasets" / "small.yaml").write_text(SMALL)
-    write_phantoms(folder / "dicom", patients=MANY, size=48, slices=10)
+    write_small_patients(folder, MANY, size=48, slices=10)
     for path in (folder, *folder.parents, *folder.rglob("*")):
         if path.is_relative_to(tmp_path_factory.getbasetemp().parent.parent):
             path.chmod(0o755 if path.is_dir() else 0o644)  # pods are another account

@@ -1,6 +1,5 @@
 """The pipeline as people run it: `make dev` in a process of its own, with an experiment small enough for a test."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from chestgan_core.store.embedded import EmbeddedStore
 from chestgan_core.store.store import Store
 from chestgan_core.training.run import TrainedRun
 from tests.pipeline.dev_server import Dev, start_dev, stop_dev
+from tests.pipeline.small_patients import fresh_environment
 from tests.pipeline.stages import Stages
 
 TINY = """
@@ -117,17 +117,11 @@ def pipeline_environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     (folder / "experiments").mkdir()
     (folder / "experiments" / "tiny.yaml").write_text(TINY + NO_RULES)
     (folder / "experiments" / "strict.yaml").write_text(TINY)
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("CHESTGAN_", "DAGSTER_", "AWS_"))
-    }
     return {
-        **kept,
+        **fresh_environment(),
         "CHESTGAN_HOME": str(folder / "local"),
         "CHESTGAN_EXPERIMENTS": str(folder / "experiments"),
         "CHESTGAN_DATASETS": str(write_small_phantoms(folder / "datasets")),
-        "DAGSTER_DISABLE_TELEMETRY": "yes",
         "OMP_NUM_THREADS": "1",
     }
 
