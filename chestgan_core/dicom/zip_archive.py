@@ -14,6 +14,8 @@ import zlib
 from pathlib import Path
 from typing import IO
 
+from isal import isal_zlib
+
 from chestgan_core.dicom.archive_members import FREE_BYTES, MAX_MEMBERS, BadArchive, Member
 from chestgan_core.dicom.left_out import LeftOut
 
@@ -22,8 +24,8 @@ _LOCAL_HEADER_BYTES, _TABLE_ENTRY_BYTES = 30, 46  # .ZIP specification 4.3.7 and
 _ZIP64_END_BYTES = 56 + 20  # 4.3.14 and 4.3.15, between the table and the usual end record
 # With names and times; the table of 500,000 entries of a hundred characters has 75 MB.
 _MAX_TABLE_BYTES = 128 * 1024**2
-# Entries up to this size are inflated at once, larger ones step by step.
-_ONE_SHOT_BYTES = 512 * 1024
+# Entries that take up to so much of the zip are read at once, larger ones step by step: a slice, compressed or not.
+_ONE_SHOT_BYTES = 1024**2
 _ENCRYPTED = 0x01 | 0x40
 _READABLE = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _MAX_LZMA_DICTIONARY = 64 * 1024**2
@@ -55,12 +57,11 @@ class ZipArchive:
         """At most `limit` bytes; a whole entry is checked against its CRC."""
         self._require_readable(index)
         entry = self._entries[index]
-        if (
-            entry.file_size <= limit
-            and entry.compress_type == zipfile.ZIP_DEFLATED
-            and entry.compress_size <= _ONE_SHOT_BYTES
-        ):
-            return self._inflated(entry)
+        if entry.file_size <= limit and entry.compress_size <= _ONE_SHOT_BYTES:
+            if entry.compress_type == zipfile.ZIP_STORED:
+                return _verified(self._packed(entry), entry)
+            if entry.compress_type == zipfile.ZIP_DEFLATED:
+                return self._inflated(entry)
         with self.open(index) as stream:
             return stream.read(limit)
 
@@ -78,9 +79,12 @@ class ZipArchive:
             raise BadArchive(refused[1])
 
     def _inflated(self, entry: zipfile.ZipInfo) -> bytes:
-        """A whole entry in one call, a quarter faster than with zipfile, which inflates into growing pieces."""
-        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
-        data = inflate.decompress(self._packed(entry), entry.file_size + 1)
+        """A whole entry in one call by ISA-L, which takes 0.4 of the time of zlib."""
+        packed, inflate = self._packed(entry), isal_zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            data = inflate.decompress(packed, entry.file_size + 1)
+        except isal_zlib.error as error:  # type: ignore[misc]  # its stub calls it an object, not a class
+            raise zipfile.BadZipFile("damaged entry") from error
         return _verified(data, entry)
 
     def _expanded(self, entry: zipfile.ZipInfo) -> bytes:
@@ -131,7 +135,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def _verified(data: bytes, entry: zipfile.ZipInfo) -> bytes:
-    if len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
+    if len(data) != entry.file_size or isal_zlib.crc32(data) != entry.CRC:
         raise zipfile.BadZipFile("damaged entry")
     return data
 

@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tarfile
+import tempfile
 import tracemalloc
 import zipfile
 import zlib
@@ -18,7 +19,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chestgan_core.dicom import archive_members, headers
 from chestgan_core.dicom.archive_members import BadArchive
@@ -328,6 +332,48 @@ def test_a_wrong_crc_is_unreadable(tmp_path: Path) -> None:
     contents, refused = read_all(tmp_path)
     assert contents == {"b": SLICE}
     assert reasons(refused) == {LeftOut.UNREADABLE: 1}
+
+
+@pytest.mark.parametrize("level", range(10))
+@pytest.mark.parametrize("size", [0, 1, 8192, 8193, 600_000, 2_000_000])
+def test_an_entry_of_any_size_and_compression_is_read_as_it_was(
+    tmp_path: Path, level: int, size: int
+) -> None:
+    noisy = np.random.default_rng(size).integers(0, 40, size, np.uint8).tobytes()
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+        archive.writestr("a", noisy)
+        archive.writestr("b", noisy, zipfile.ZIP_STORED)
+    assert read_all(tmp_path) == ({"a": noisy, "b": noisy}, [])
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@given(at=st.integers(0, 2_000), bits=st.integers(1, 255), cut=st.booleans())
+def test_a_damaged_entry_is_never_read_as_something_else(method: int, at: int, bits: int, cut: bool) -> None:
+    content = SLICE[:3_000] + os.urandom(100)
+    data = bytearray(zip_of({"a": content}, method))
+    start = 31  # behind the entry's own header and its name
+    packed = struct.unpack_from("<I", data, data.index(b"PK\1\2") + 20)[0]
+    if cut:
+        del data[start + at % packed : start + packed]
+    else:
+        data[start + at % packed] ^= bits
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "a.zip").write_bytes(data)
+        contents, refused = read_all(Path(folder))
+    # The last byte of a deflated stream has bits that mean nothing.
+    assert len(refused) == 1 or contents == {"a": content}
+    assert method == zipfile.ZIP_DEFLATED or len(refused) == 1
+
+
+def test_a_damaged_entry_has_its_cause(tmp_path: Path) -> None:
+    data = bytearray(zip_of({"a": SLICE, "b": SLICE}))
+    data[31:41] = b"\xff" * 10  # no deflated stream begins like this
+    (tmp_path / "a.zip").write_bytes(data)
+    contents, refused = read_all(tmp_path)
+    assert (contents, [one.cause for one in refused]) == (
+        {"b": SLICE},
+        ["the archive is damaged or cut short"],
+    )
 
 
 def test_a_zip64_is_read(tmp_path: Path) -> None:
