@@ -94,7 +94,7 @@ def with_annotations(
         other_size += len(stated) - len(stored)
         on_slices, beyond = on_slices + len(shown), beyond + len(placed) - len(shown)
         masks = tuple(box for box in stored if box.mask)
-        marked.append(replace(candidate, boxes=shown, masks=masks))
+        marked.append(replace(candidate, boxes=shown, masks=masks) if shown or masks else candidate)
         doubtful.append(ambiguous or len(shown) < len(stated) or uid in unsure)
     annotated = _annotated(marked, doubtful, annotations.annotated_series)
     total = sum(map(len, boxes.values()))
@@ -143,7 +143,7 @@ def _annotated(
         return uid in whole and (patient, uid) not in series
 
     return [
-        replace(candidate, annotated=is_annotated(candidate, unsure))
+        replace(candidate, annotated=True) if is_annotated(candidate, unsure) else candidate
         for candidate, unsure in zip(marked, doubtful, strict=True)
     ]
 

@@ -233,11 +233,6 @@ def parse_rows(data: bytes, where: object) -> tuple[SliceRow, ...]:
         data, where, REMEDY, schema=SCHEMA, exact=True, max_bytes=MAX_ROWS_BYTES, error=BadInput
     )
     columns = [table.column(name).to_pylist() for name in SCHEMA.names]
-    # Most texts are those of the slice before, and each would be an object of its own.
-    same: dict[object, object] = {}
-    for values, kind in zip(columns, SCHEMA.types, strict=True):
-        if kind == pa.string():
-            values[:] = [same.setdefault(value, value) for value in values]
     for name, values in zip(SCHEMA.names, columns, strict=True):
         if any(
             len(value) > MAX_TEXT if isinstance(value, str) else not math.isfinite(value or 0)

@@ -6,7 +6,7 @@ In: the used slices. Out: rows as plain data, Parquet bytes, and from these the 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, overload
 
 import pyarrow as pa
 
@@ -36,6 +36,7 @@ _COLUMNS: dict[str, pa.DataType] = {
 }
 SCHEMA = pa.schema(_COLUMNS)
 WHERE, REMEDY = "the rows of a training set", "materialize training_set again"
+_PART = 10_000  # rows that are Python objects at once
 _OF_SLICE = [name for name in _COLUMNS if name not in ("shard", "index", "side", "annotated", "boxes")]
 MEANINGS = {
     "index": "of the slice in its shard",
@@ -53,15 +54,29 @@ MEANINGS = {
 """Of the columns of `SCHEMA`, and of the rows of a shard, that need words."""
 
 
-def rows_of(used: Sequence[UsedSlice]) -> list[dict[str, Any]]:
-    """One row per slice, in the order given.
+class TrainingRows(Sequence[Mapping[str, Any]]):
+    """A row per used slice, in their order. Each is made when it is asked for: a million at once would take a gigabyte.
 
     shard: its name in the manifest. index: of the slice in it. boxes: tumours, in pixels of the normalized slice
     (half-open, origin top left) and mm. annotated: whether a slice without boxes surely shows no tumour
     (annotated_slices.py). The other columns are those of the shard.
     """
-    return [
-        {
+
+    def __init__(self, used: Sequence[UsedSlice]) -> None:
+        self._used = used
+
+    def __len__(self) -> int:
+        return len(self._used)
+
+    @overload
+    def __getitem__(self, place: int) -> Mapping[str, Any]: ...
+    @overload
+    def __getitem__(self, place: slice) -> "TrainingRows": ...
+    def __getitem__(self, place: int | slice) -> "Mapping[str, Any] | TrainingRows":
+        if isinstance(place, slice):
+            return TrainingRows(self._used[place])
+        use = self._used[place]
+        return {
             "shard": use.candidate.shard,
             "index": use.candidate.index,
             "side": use.side,
@@ -69,13 +84,15 @@ def rows_of(used: Sequence[UsedSlice]) -> list[dict[str, Any]]:
             "annotated": use.candidate.annotated,
             "boxes": [asdict(box) for box in use.candidate.boxes],
         }
-        for use in used
-    ]
 
 
 def rows_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """The rows as Parquet; equal rows give equal bytes."""
-    return write_parquet(pa.Table.from_pylist(list(rows), schema=SCHEMA), compression="zstd")
+    parts = [
+        pa.Table.from_pylist(list(rows[at : at + _PART]), schema=SCHEMA) for at in range(0, len(rows), _PART)
+    ]
+    table = pa.concat_tables(parts) if parts else SCHEMA.empty_table()
+    return write_parquet(table.combine_chunks(), compression="zstd")
 
 
 def chosen_indices(data: bytes) -> Mapping[tuple[str, str], Sequence[int]]:

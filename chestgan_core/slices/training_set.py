@@ -34,7 +34,7 @@ from chestgan_core.slices.shards import read_shard, write_shard
 from chestgan_core.slices.splits import SIDES
 from chestgan_core.slices.training_card import write_card
 from chestgan_core.slices.training_manifest import SideShard, TrainingSetManifest, manifest_fields
-from chestgan_core.slices.training_rows import chosen_indices, patients_of, rows_bytes, rows_of
+from chestgan_core.slices.training_rows import TrainingRows, chosen_indices, patients_of, rows_bytes
 from chestgan_core.sources.annotations.boxes import Annotations
 from chestgan_core.sources.annotations.stored import newest_annotations, open_annotations
 from chestgan_core.store import keys
@@ -132,7 +132,7 @@ def build_training_set(store: Store, dataset_name: str) -> TrainingSet:
     candidates, boxes = with_annotations(read_candidates(store, shards), annotations, dataset.slice_size)
     rejected, references = _rejected_by_references(store, dataset, shards)
     selection = select_slices(candidates, dataset, rejected)
-    rows = rows_of(selection.used)
+    rows = TrainingRows(selection.used)
     fields = manifest_fields(dataset, shards, selection, boxes, annotations.defects, rows, references)
     fields["not_normalized"] = not_normalized
     version = content_version(fields)

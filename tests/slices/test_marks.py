@@ -10,7 +10,7 @@ from chestgan_core.errors import BadInput, DamagedObject
 from chestgan_core.slices.candidates import Candidate
 from chestgan_core.slices.marks import boxes_of, marks_from_file, read_marks
 from chestgan_core.slices.selection import UsedSlice
-from chestgan_core.slices.training_rows import rows_bytes, rows_of
+from chestgan_core.slices.training_rows import TrainingRows, rows_bytes
 from chestgan_core.slices.tumour_boxes import SliceBox
 from tests.slices.cohorts import slices
 
@@ -28,7 +28,7 @@ def marked() -> list[Candidate]:
 
 
 def rows(candidates: list[Candidate]) -> list[dict[str, Any]]:
-    return rows_of([UsedSlice(candidate, "train") for candidate in candidates])
+    return [dict(row) for row in TrainingRows([UsedSlice(candidate, "train") for candidate in candidates])]
 
 
 def test_boxes_no_tumour_and_unknown_come_back_as_they_were_written() -> None:
