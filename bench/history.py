@@ -142,6 +142,14 @@ def _copy(instance: dg.DagsterInstance, run: str, patients: int) -> None:
         with runs.connect() as connection:  # type: ignore[attr-defined]
             for table, rows in ((RunsTable, of_run), (RunTagsTable, of_run_tags)):
                 connection.execute(table.insert(), [_renamed(row, names, offset) for row in rows])
+    with events.index_connection() as connection:  # type: ignore[attr-defined]
+        if (
+            connection.dialect.name == "postgresql"
+        ):  # it counts by itself, and did not see the numbers of the copies
+            name = SqlEventLogStorageTable.name
+            connection.execute(
+                db.text(f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), MAX(id)) FROM {name}")
+            )
 
 
 def _rows(connection: Any, table: Any, run: str) -> list[dict[str, Any]]:

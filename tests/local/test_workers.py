@@ -12,7 +12,7 @@ from itertools import islice
 import psutil
 import pytest
 
-from chestgan_core.local.workers import Workers
+from chestgan_core.local.workers import AHEAD, Workers
 from tests.local.worker_tasks import fail, large, prepare, squared, squared_or_killed
 
 
@@ -73,7 +73,7 @@ def test_few_items_are_taken_ahead_of_the_result_that_is_next(workers):
             yield taken
 
     for given, _ in enumerate(workers.in_order(items(), squared, squared), 1):
-        assert taken - given <= 9
+        assert taken - given <= 3 * AHEAD
 
 
 def test_with_one_core_and_for_short_work_no_process_is_started():
