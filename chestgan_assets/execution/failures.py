@@ -12,12 +12,9 @@ import dagster as dg
 
 from chestgan_assets.execution.dagster_internals import SentenceFailure
 from chestgan_assets.execution.executor import on_kubernetes
+from chestgan_assets.execution.interruptions import INTERRUPTED, INTERRUPTED_LABEL
 from chestgan_core.errors import ChestganError, PointerMoved, StoreUnreachable
 
-INTERRUPTED = (
-    "Canceled, or its process was ended. Launched again, a training resumes from its last checkpoint."
-)
-INTERRUPTED_LABEL = "interrupted"
 MAX_INTERRUPTIONS = 10  # a training that takes days may see as many upgrades of its nodes
 
 _log = logging.getLogger(__name__)

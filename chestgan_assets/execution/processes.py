@@ -2,16 +2,18 @@
 
 Input: $CHESTGAN_EXECUTOR is multiprocess, a run. Output: its steps. Importing PyTorch takes seconds and hundreds of
 megabytes: the memory is freed when the step ends, and a run imports it once, in a server that its steps are forked
-from. A patient's steps need none of it, so a backfill of hundreds starts one process per patient, not three.
+from. The steps of patients need none of it, so a run of them is one process.
 """
 
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from chestgan_assets.execution.dagster_internals import SentenceInterruption
+from chestgan_assets.execution.interruptions import was_interrupted
 
 if TYPE_CHECKING:
     from chestgan_assets.execution.dagster_internals import ExecutionPlan, PlanOrchestrationContext, RetryMode
@@ -53,11 +55,20 @@ class StepProcesses(dg.Executor):
     def execute(
         self, plan_context: "PlanOrchestrationContext", execution_plan: "ExecutionPlan"
     ) -> Iterator[dg.DagsterEvent]:
-        """Run the steps of the plan; yields their events."""
+        """Run the steps of the plan; yields their events.
+
+        Raises SentenceInterruption: a signal ended the run. Whoever sent it has said whether that is a cancel or the
+        end of its time (`dagster/max_runtime`); a failed step would make Dagster forget it, and not retry the latter.
+        """
         isolated = any(is_isolated(key) for key in execution_plan.step_keys_to_execute)
         chosen = self._multiprocess if isolated else self._in_process
         try:
-            yield from chosen.execute(plan_context, execution_plan)
+            with closing(chosen.execute(plan_context, execution_plan)) as events:  # type: ignore[type-var]
+                for event in events:
+                    yield event
+                    # The multiprocess executor knows by itself: the signal reaches its process, too.
+                    if chosen is self._in_process and was_interrupted(event):
+                        raise dg.DagsterExecutionInterruptedError
         except dg.DagsterExecutionInterruptedError:
             raise SentenceInterruption("The run was canceled, or its process was ended.") from None
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import dagster as dg
 
 from chestgan_assets.automation.patient_partitions import register_all
-from chestgan_assets.execution.failures import INTERRUPTED_LABEL
+from chestgan_assets.execution.interruptions import was_interrupted
 from chestgan_assets.local.installation import local_installation, process_environment
 from chestgan_assets.local.orphaned_runs import demo_lock
 from chestgan_core.config.experiment import Experiment, load_experiment
@@ -146,10 +146,7 @@ def materialize_chain(store: Store, dataset: str, experiment: str) -> None:
 
 def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
     """Whether a step was interrupted, by Ctrl-C or by a signal: no other patient follows then."""
-    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
-    return any(
-        data.user_failure_data and INTERRUPTED_LABEL in data.user_failure_data.metadata for data in failures
-    )
+    return any(map(was_interrupted, result.all_events))
 
 
 def _failure(result: dg.ExecuteInProcessResult) -> DemoFailed:

@@ -8,7 +8,7 @@ BytesIO) when the interpreter ends aborts the process, after its work was done a
 module imports pyarrow.parquet; tests/local/test_parquet.py checks it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -97,8 +97,17 @@ def column_names(path: Path) -> list[str]:
 
 def write_parquet(table: pa.Table, compression: Literal["snappy", "zstd"] = "snappy") -> bytes:
     """The bytes of a Parquet file; equal tables give equal bytes."""
+    return write_parts([table], table.schema, compression)
+
+
+def write_parts(
+    parts: Iterable[pa.Table], schema: pa.Schema, compression: Literal["snappy", "zstd"] = "snappy"
+) -> bytes:
+    """The bytes of a Parquet file of tables behind each other, each a row group; one table at a time is in memory."""
     stream = pa.BufferOutputStream()
-    pq.write_table(table, stream, compression=compression)
+    with pq.ParquetWriter(stream, schema, compression=compression) as writer:
+        for part in parts:
+            writer.write_table(part)
     data: bytes = stream.getvalue().to_pybytes()
     return data
 

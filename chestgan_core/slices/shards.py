@@ -239,12 +239,10 @@ def parse_rows(data: bytes, where: object) -> tuple[SliceRow, ...]:
             for value in values
         ):
             raise BadInput(where, f"has a value out of range in the column {name}", REMEDY)
-    # Most texts are the same on all slices of a shard, and each is there once: a training set has a million rows.
-    once: dict[str, str] = {}
-    columns = [
-        [once.setdefault(value, value) if isinstance(value, str) else value for value in values]
-        for values in columns
-    ]
+    # Most values are the same on all slices of a shard, and each is there once: a training set has a million rows.
+    for values in columns:
+        once: dict[object, object] = {}
+        values[:] = [once.setdefault(value, value) for value in values]
     rows = tuple(SliceRow(*values) for values in zip(*columns, strict=True))
     if any(row.has_position and not 0 <= row.position <= 1 for row in rows):
         raise BadInput(where, "has a value out of range in the column position", REMEDY)

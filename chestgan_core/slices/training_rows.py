@@ -10,7 +10,7 @@ from typing import Any, overload
 
 import pyarrow as pa
 
-from chestgan_core.local.parquet import read_parquet, write_parquet
+from chestgan_core.local.parquet import read_parquet, write_parts
 from chestgan_core.slices.selection import UsedSlice
 
 _BOX = pa.struct(
@@ -36,7 +36,7 @@ _COLUMNS: dict[str, pa.DataType] = {
 }
 SCHEMA = pa.schema(_COLUMNS)
 WHERE, REMEDY = "the rows of a training set", "materialize training_set again"
-_PART = 10_000  # rows that are Python objects at once
+_PART = 50_000  # rows that are Python objects at once
 _OF_SLICE = [name for name in _COLUMNS if name not in ("shard", "index", "side", "annotated", "boxes")]
 MEANINGS = {
     "index": "of the slice in its shard",
@@ -88,11 +88,10 @@ class TrainingRows(Sequence[Mapping[str, Any]]):
 
 def rows_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """The rows as Parquet; equal rows give equal bytes."""
-    parts = [
+    parts = (
         pa.Table.from_pylist(list(rows[at : at + _PART]), schema=SCHEMA) for at in range(0, len(rows), _PART)
-    ]
-    table = pa.concat_tables(parts) if parts else SCHEMA.empty_table()
-    return write_parquet(table.combine_chunks(), compression="zstd")
+    )
+    return write_parts(parts, SCHEMA, compression="zstd")
 
 
 def chosen_indices(data: bytes) -> Mapping[tuple[str, str], Sequence[int]]:

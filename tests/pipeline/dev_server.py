@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,14 +104,16 @@ class Web:
             time.sleep(0.5)
         return keys
 
-    def backfill(self, partitions: list[str], *assets: str) -> str:
-        """Start a backfill as the dialog of the UI does it; returns its id."""
+    def backfill(self, partitions: list[str], *assets: str, tags: Mapping[str, str] | None = None) -> str:
+        """Start a backfill as the dialog of the UI does it; returns its id. tags: of its runs."""
         started = self.ask(
-            """mutation($assets: [AssetKeyInput!], $names: [String!]) { launchPartitionBackfill(backfillParams: {
-                 assetSelection: $assets, partitionNames: $names})
+            """mutation($assets: [AssetKeyInput!], $names: [String!], $tags: [ExecutionTag!]) {
+                 launchPartitionBackfill(backfillParams: {
+                 assetSelection: $assets, partitionNames: $names, tags: $tags})
                { __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }""",
             assets=[{"path": [asset]} for asset in assets],
             names=partitions,
+            tags=[{"key": key, "value": value} for key, value in (tags or {}).items()],
         )["launchPartitionBackfill"]
         assert started["__typename"] == "LaunchBackfillSuccess", started
         return str(started["backfillId"])

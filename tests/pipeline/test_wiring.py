@@ -13,7 +13,8 @@ import dagster as dg
 import pytest
 
 from chestgan_assets.execution.executor import RETRY, refusing_executor
-from chestgan_assets.execution.failures import INTERRUPTED_LABEL, one_line_failures
+from chestgan_assets.execution.failures import one_line_failures
+from chestgan_assets.execution.interruptions import INTERRUPTED_LABEL
 from chestgan_assets.local import orphaned_runs
 from chestgan_assets.local.installation import dagster_home, private_temporary_folder, process_environment
 from chestgan_assets.local.orphaned_runs import LAUNCHED, demo_lock, dev_lock, fail_orphaned_runs
