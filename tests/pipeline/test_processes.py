@@ -22,6 +22,7 @@ CODE = """
 import json, os, signal, sys
 from pathlib import Path
 import dagster as dg
+from chestgan_assets.execution.failures import one_line_failures
 from chestgan_assets.execution.processes import step_processes
 
 def note(name):
@@ -39,6 +40,11 @@ def metric_report():
     note("metric_report")
 
 @dg.asset
+def series_catalog():
+    with one_line_failures():
+        signal.raise_signal(signal.SIGINT)  # what Dagster makes of SIGTERM
+
+@dg.asset
 def raw_dicom():
     note("raw_dicom")
 
@@ -47,8 +53,9 @@ def slice_tensors():
     note("slice_tensors")
 
 defs = dg.Definitions(
-    assets=[generator_checkpoint, metric_report, raw_dicom, slice_tensors],
-    jobs=[dg.define_asset_job("patient", [raw_dicom, slice_tensors]),
+    assets=[generator_checkpoint, metric_report, series_catalog, raw_dicom, slice_tensors],
+    jobs=[dg.define_asset_job("catalog", [series_catalog]),
+          dg.define_asset_job("patient", [raw_dicom, slice_tensors]),
           dg.define_asset_job("set", [generator_checkpoint, metric_report])],
     executor=step_processes.configured({"max_concurrent": 2}),
 )
@@ -62,13 +69,18 @@ def notes(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ran(notes: Path, job: str, *steps: str) -> list[dict[str, Any]]:
-    """Run a job as a launcher does; what its steps wrote down."""
-    result = subprocess.run(
+def execute(notes: Path, job: str) -> subprocess.CompletedProcess[str]:
+    """Run a job as a launcher does."""
+    return subprocess.run(
         [str(Path(sys.executable).with_name("dagster")), "job", "execute", "-f", "small_pipeline.py", "-j", job],
         cwd=notes, capture_output=True, text=True,
         env={**os.environ, "DAGSTER_HOME": str(notes), "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
+
+
+def ran(notes: Path, job: str, *steps: str) -> list[dict[str, Any]]:
+    """Run a job; what its steps wrote down."""
+    result = execute(notes, job)
     assert result.returncode == 0, result.stderr[-4000:]
     return [json.loads((notes / step).read_text()) for step in steps]
 
@@ -86,6 +98,14 @@ def test_steps_that_import_torch_are_forked_with_it_and_a_killed_one_is_tried_ag
     assert training["pid"] != report["pid"]
     assert training["torch"]
     assert report["torch"]
+
+
+def test_a_signal_ends_the_run_and_is_no_failed_step_which_nobody_would_retry(notes: Path) -> None:
+    assert execute(notes, "catalog").returncode != 0
+    with dg.DagsterInstance.from_config(str(notes)) as instance:
+        (run,) = instance.get_runs()
+    assert run.status == dg.DagsterRunStatus.FAILURE
+    assert run.tags["dagster/failure_reason"] == "UNEXPECTED_TERMINATION"
 
 
 def test_the_isolated_steps_are_steps_of_the_pipeline() -> None:
