@@ -24,6 +24,7 @@ from chestgan_assets.automation.health_checks import (
     configuration_loads,
     daily_health_checks_schedule,
     no_failed_partitions,
+    states_as_made,
     weekly_series_catalogs_schedule,
 )
 from chestgan_assets.automation.monthly_schedules import (
@@ -98,7 +99,7 @@ if on_kubernetes():
 
 defs = dg.Definitions(
     assets=assets,
-    asset_checks=[no_failed_partitions, catalogs_fresh, configuration_loads],
+    asset_checks=[no_failed_partitions, states_as_made, catalogs_fresh, configuration_loads],
     jobs=[*asset_jobs, backfill_patients_job, forget_patient_job],
     sensors=[
         patient_partitions_sensor,

@@ -23,7 +23,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from chestgan_core.errors import BadInput
-from chestgan_core.local.environment import choice_from_environment, number_from_environment
+from chestgan_core.local.environment import choice_from_environment, whole_number_from_environment
 from chestgan_core.local.home import home
 from chestgan_core.local.webhook import SECRET
 
@@ -81,7 +81,7 @@ class Settings:
         return cls(
             database=environment.get(DATABASE) or f"sqlite:///{home() / 'portal.sqlite'}",
             host=host,
-            port=int(number_from_environment("CHESTGAN_PORTAL_PORT", 1, 65535, 8080)),
+            port=whole_number_from_environment("CHESTGAN_PORTAL_PORT", 1, 65535, 8080),
             hosts=tuple(name.strip() for name in environment.get(HOSTS, "").split(",") if name.strip()),
             proxies=_networks(environment.get(PROXIES, "")),
             own_account=own == "yes",

@@ -1,4 +1,4 @@
-"""Daily checks for failed patients and outdated catalogs; weekly catalogs."""
+"""Daily checks for failed patients, wrong states and outdated catalogs; weekly catalogs."""
 
 import os
 import time
@@ -12,6 +12,7 @@ from chestgan_assets.automation.patient_partitions import catalogued
 from chestgan_assets.execution.executor import OWNERS
 from chestgan_assets.execution.partition_events import last_failure
 from chestgan_assets.execution.partition_runs import count_partitions, failed_partitions
+from chestgan_assets.execution.partition_status import mend_status
 from chestgan_assets.jobs.asset_jobs import health_checks_job, series_catalog_job
 from chestgan_assets.load_faults import left_out, load_faults
 from chestgan_assets.metadata import table
@@ -51,6 +52,26 @@ def no_failed_partitions(context: dg.AssetCheckExecutionContext) -> dg.AssetChec
             "failed patients": len(failed),
             "patients": count_partitions(context.instance, PATIENT_PARTITIONS),
             f"first {SHOWN} failed patients": table(("patient", "failed asset", "why"), shown),
+        },
+    )
+
+
+@dg.asset_check(
+    asset=collections.key, description="The UI shows every patient of whom something was made as made."
+)
+def states_as_made(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Counts the patients whose state was wrong, names the first, and lets Dagster find out their states anew."""
+    wrong = mend_status(context.instance, PATIENT_PARTITIONS, PATIENT_ASSETS)
+    shown = [(key, asset.to_user_string()) for key, asset in sorted(wrong.items())[:SHOWN]]
+    return dg.AssetCheckResult(
+        passed=not wrong,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(wrong)} patients were shown as missing or failed; their state is found out anew."
+        if wrong
+        else "All states agree with what was made.",
+        metadata={
+            "wrong states": len(wrong),
+            f"first {SHOWN} wrong states": table(("patient", "asset that was made"), shown),
         },
     )
 
@@ -102,7 +123,7 @@ daily_health_checks_schedule = dg.ScheduleDefinition(
     job=health_checks_job,
     cron_schedule="0 6 * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Checks daily for failed patients and outdated catalogs.",
+    description="Checks daily for failed patients, wrong states and outdated catalogs.",
 )
 
 

@@ -5,7 +5,6 @@ process or a pod, loads the pipeline and asks the database is paid once for so m
 the patient in hand only, so the size hardly matters for failures. It decides how evenly several runs share the work.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
@@ -14,6 +13,7 @@ from chestgan_assets.execution.executor import on_kubernetes
 from chestgan_assets.load_faults import note_fault
 from chestgan_assets.tags import PARTITION_TAG, RANGE_END_TAG, RANGE_START_TAG
 from chestgan_core.errors import BadInput
+from chestgan_core.local.environment import whole_number_from_environment
 
 VARIABLE = "CHESTGAN_BATCH"
 # A pod takes most of a minute to start, a process some seconds.
@@ -23,16 +23,11 @@ IN_PODS, ELSEWHERE, LARGEST = 50, 20, 1_000
 def batch_size() -> int:
     """Patients per run. Where the setting cannot be used, that of an installation without it, and a fault."""
     usual = IN_PODS if on_kubernetes() else ELSEWHERE
-    text = os.environ.get(VARIABLE, "").strip()
-    if not text:
+    try:
+        return whole_number_from_environment(VARIABLE, 1, LARGEST, usual)
+    except BadInput as fault:
+        note_fault(f"{fault} ({usual} patients per run until then)")
         return usual
-    if text.isascii() and text.isdigit() and 1 <= int(text) <= LARGEST:
-        return int(text)
-    fault = BadInput(
-        VARIABLE, f"{text!r} is not a whole number from 1 to {LARGEST}", "correct it, or unset it"
-    )
-    note_fault(f"{fault} ({usual} patients per run until then)")
-    return usual
 
 
 def runs_of(partitions: Sequence[str], registered: Sequence[str], size: int) -> Iterator[list[str]]:

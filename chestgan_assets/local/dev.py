@@ -31,7 +31,7 @@ from chestgan_assets.local.installation import (
 )
 from chestgan_assets.local.orphaned_runs import dev_lock, fail_orphaned_runs
 from chestgan_core.errors import BadInput, ChestganError
-from chestgan_core.local.environment import number_from_environment
+from chestgan_core.local.environment import whole_number_from_environment
 from chestgan_core.local.home import home
 from chestgan_core.local.log_lines import configure_logging
 from chestgan_core.local.webhook import ADDRESS as WEBHOOK
@@ -116,7 +116,7 @@ def _require_ports() -> None:
     """Before anything starts: a second daemon on the same home would execute the first one's runs."""
     ports = {"CHESTGAN_PORT": PORT, portal.VARIABLE: portal.PORT}
     for variable in ports:
-        number_from_environment(variable, 1, 65535)
+        whole_number_from_environment(variable, 1, 65535)
     if int(PORT) == int(portal.PORT):
         raise BadInput(portal.VARIABLE, "is the port of the UI, too", "choose two different ports")
     for variable, port in ports.items():

@@ -7,8 +7,7 @@ import math
 import os
 from pathlib import Path
 
-from chestgan_core.errors import BadInput
-from chestgan_core.local.environment import number_from_environment
+from chestgan_core.local.environment import whole_number_from_environment
 from chestgan_core.local.files import text_or_empty
 
 VARIABLE = "CHESTGAN_CORES"
@@ -23,11 +22,9 @@ def usable_cores() -> int:
 
     Raises BadInput: the variable is no whole number from 1 to MAX_CORES.
     """
-    given = number_from_environment(VARIABLE, 1, MAX_CORES)
+    given = whole_number_from_environment(VARIABLE, 1, MAX_CORES)
     if given is not None:
-        if given != int(given):
-            raise BadInput(VARIABLE, f"{given:g} is not a whole number", "correct it, or unset it")
-        return int(given)
+        return given
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(allowed, math.ceil(_quota()), MAX_CORES))
 

@@ -40,6 +40,29 @@ def number_from_environment(
     return number
 
 
+@overload
+def whole_number_from_environment(
+    name: str, minimum: int, maximum: int, default: None = None
+) -> int | None: ...
+
+
+@overload
+def whole_number_from_environment(name: str, minimum: int, maximum: int, default: int) -> int: ...
+
+
+def whole_number_from_environment(
+    name: str, minimum: int, maximum: int, default: int | None = None
+) -> int | None:
+    """Digits only, both bounds included; default where the variable is unset. Raises BadInput."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and minimum <= int(text[:20]) <= maximum):
+        cause = f"{text!r} is not a whole number from {minimum} to {maximum}"
+        raise BadInput(name, cause, "correct it, or unset it")
+    return int(text)
+
+
 def choice_from_environment(name: str, choices: Sequence[str], default: str = "") -> str:
     """One of the choices; default where the variable is unset. Raises BadInput: the nearest choices."""
     value = os.environ.get(name, "").strip()

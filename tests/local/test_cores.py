@@ -49,7 +49,7 @@ def test_a_setting_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert usable_cores() == 3
 
 
-@pytest.mark.parametrize("value", ["0", "65", "-1", "many", "1.5", "nan"])
+@pytest.mark.parametrize("value", ["0", "65", "-1", "many", "1.5", "nan", "1e1", "2.0"])
 def test_what_is_no_such_number_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("CHESTGAN_CORES", value)
     with pytest.raises(BadInput, match="CHESTGAN_CORES"):

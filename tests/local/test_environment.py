@@ -10,6 +10,7 @@ from chestgan_core.local.environment import (
     choice_from_environment,
     number_from_environment,
     path_from_environment,
+    whole_number_from_environment,
 )
 
 NAME = "CHESTGAN_TEST"
@@ -39,6 +40,23 @@ def test_a_bound_of_infinity_is_not_said(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv(NAME, "-1")
     with pytest.raises(BadInput, match="'-1' is not a number of at least 0"):
         number_from_environment(NAME, 0)
+
+
+@pytest.mark.parametrize(("text", "number"), [("1", 1), (" 10 ", 10), ("007", 7), ("", 3)])
+def test_a_whole_number_within_its_bounds_is_read(
+    text: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NAME, text)
+    assert whole_number_from_environment(NAME, 1, 10, 3) == number
+
+
+@pytest.mark.parametrize("text", ["abc", "0", "11", "2.0", "1e1", "-1", "+1", "1_0", "\u0663", "9" * 5000])
+def test_what_is_no_whole_number_is_refused_with_the_bounds(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(NAME, text)
+    with pytest.raises(BadInput, match=f"^{NAME}: '.*' is not a whole number from 1 to 10"):
+        whole_number_from_environment(NAME, 1, 10)
 
 
 def test_a_value_that_is_none_of_the_choices_is_answered_with_the_nearest(
