@@ -21,6 +21,7 @@ from chestgan_core.forgetting.record import Occasion, Record, State, write_recor
 from chestgan_core.forgetting.traces import Kind, Trace, Traces
 from chestgan_core.forgetting.walk import find_traces
 from chestgan_core.local.progress import Progress
+from chestgan_core.local.used_files import MAPPED_SLICES, remove_unused
 from chestgan_core.publishing.versions.status import change_status, withdrawal_of
 from chestgan_core.publishing.versions.withdrawal import withdraw_set
 from chestgan_core.sources.annotations.redaction import redact_boxes
@@ -113,6 +114,7 @@ def forget_patient(
         if not left.traces:
             break
     drop_kept(home, store, name)
+    remove_unused(home / MAPPED_SLICES)
     state: State = "incomplete" if left.traces else "complete"
     records.append(write_record(store, name, patient, state, left if left.traces else found, occasion))
     return Forgetting(name, patient, tombstone.at, found, left, tuple(records))

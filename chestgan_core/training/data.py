@@ -21,6 +21,7 @@ from typing_extensions import TypeVar
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
 from chestgan_core.local.home import home
+from chestgan_core.local.used_files import MAPPED_SLICES
 from chestgan_core.metrics.degenerate import degenerate
 from chestgan_core.slices.marks import SliceMarks
 from chestgan_core.slices.other_patients import Side, require_other_patients
@@ -31,7 +32,6 @@ from chestgan_core.training.packed_file import open_packed, packed_bytes
 from chestgan_core.training.slice_memory import Held, choose_memory
 from chestgan_core.training.slice_table import SliceTable, as_images, read_table
 
-FOLDER = "mapped-slices"  # below $CHESTGAN_HOME
 _CPU = torch.device("cpu")
 
 Of = TypeVar("Of", bound=Images, covariant=True, default=Tensor)
@@ -197,7 +197,7 @@ def _load_for_training(
         f"training {experiment.name}: {len(table):,} {what} of {size} x {size} {where} ({choice.reason})"
     )
     if choice.held == "mapped":
-        return _loaded(table, open_packed(table, experiment, home() / FOLDER))
+        return _loaded(table, open_packed(table, experiment, home() / MAPPED_SLICES))
     return _loaded(table, _in_memory(table, experiment))
 
 

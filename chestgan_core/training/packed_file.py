@@ -23,8 +23,9 @@ from safetensors import SafetensorError, safe_open
 
 from chestgan_core.config.experiment import Experiment
 from chestgan_core.errors import BadInput
-from chestgan_core.local.files import file_error, file_lock, replacing, require_space, sweep
+from chestgan_core.local.files import file_error, file_lock, replacing, require_space
 from chestgan_core.local.progress import Progress
+from chestgan_core.local.used_files import remove_unused
 from chestgan_core.store.artefacts import canonical_json, sha256_of
 from chestgan_core.training.mapped_images import IMAGES, MappedImages
 from chestgan_core.training.slice_table import SliceTable, as_images
@@ -53,12 +54,11 @@ def open_packed(table: SliceTable, experiment: Experiment, folder: Path) -> Mapp
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
-        sweep(folder)
         key = _key(table, experiment)
         path = folder / f"{key}.safetensors"
-        _remove_unused(folder, but=path)
+        remove_unused(folder, but=path)
         held = ExitStack()
-        held.callback(_remove_unused, folder)
+        held.callback(remove_unused, folder)
         held.push(_locked(path, key, table, experiment))
     except OSError as error:
         raise file_error(folder, error, REMEDY) from error
@@ -135,16 +135,6 @@ def _is_intact(path: Path, key: str) -> bool:
     if not intact:
         log.warning(f"{path}: is damaged, or something else, and is made again")
     return intact
-
-
-def _remove_unused(folder: Path, but: Path | None = None) -> None:
-    """Remove the files that no process uses."""
-    for name in {path.stem for ending in ("safetensors", "lock") for path in folder.glob(f"[!.]*.{ending}")}:
-        path = folder / f"{name}.safetensors"
-        with suppress(OSError):
-            if path != but:
-                with file_lock(path.with_suffix(".lock"), wait=False, remove=True):
-                    path.unlink(missing_ok=True)
 
 
 def _key(table: SliceTable, experiment: Experiment) -> str:

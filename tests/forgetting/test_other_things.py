@@ -9,6 +9,7 @@ from chestgan_core.errors import DamagedObject
 from chestgan_core.forgetting.forget import forget_patient
 from chestgan_core.forgetting.traces import Kind
 from chestgan_core.forgetting.walk import find_traces
+from chestgan_core.local.files import file_lock
 from chestgan_core.sources.catalog import stored_catalog
 from chestgan_core.sources.catalog.stored_catalog import (
     catalog_series,
@@ -67,6 +68,19 @@ def test_structured_reports_and_downloads_go_by_what_the_catalogs_say_or_else_by
     assert all(key.startswith("forgotten/") for key in left)
     assert len(list(store.list(keys.annotation_reports_prefix(DATASET)))) == 4
     assert [folder.name for folder in download.parent.iterdir()] == [delivery_name(rows[2])]
+
+
+def test_mapped_slices_of_a_killed_training_go_and_those_in_use_stay(store: Store, tmp_path: Path) -> None:
+    commit_catalog(store, DATASET, Catalog(tuple(rows_of("A1", 1))), {}, newest=True)
+    folder = tmp_path / "mapped-slices"
+    folder.mkdir()
+    left, used = folder / "left.safetensors", folder / "used.safetensors"
+    for path in (left, used):
+        path.write_bytes(b"slices")
+    left.with_suffix(".lock").touch()
+    with file_lock(used.with_suffix(".lock"), shared=True):
+        assert forget_patient(store, dataset_named(DATASET), "A1", tmp_path, "a test").complete
+        assert sorted(path.name for path in folder.iterdir()) == ["used.lock", "used.safetensors"]
 
 
 def test_every_version_of_the_catalog_is_written_anew_and_the_newest_stays_the_newest(
