@@ -109,6 +109,7 @@ def patient_slices(
                 continue
             if why := remaining.failure(patient):
                 failures.again(patient, why)
+                progress.failed(before=True)
                 continue
             asset, slices = wanted[0], 0
             try:

@@ -30,10 +30,10 @@ class BatchProgress:
         self._before += 1
         self._step()
 
-    def failed(self) -> None:
-        """A patient could not be made."""
+    def failed(self, *, before: bool = False) -> None:
+        """A patient could not be made. before: in an earlier attempt, and was not tried again."""
         self._failed += 1
-        self._worked += 1
+        self._worked += not before
         self._step()
 
     def withdrew(self) -> None:

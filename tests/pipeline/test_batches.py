@@ -1,5 +1,6 @@
 """Many patients in one run: each with its own materialization, checks, version and failure."""
 
+import re
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -100,6 +101,11 @@ class Cohort:
         for partition, state in (status or {}).items():
             found.setdefault(state.value if state else "MISSING", set()).add(partition)
         return found
+
+    def lines(self, result: dg.ExecuteInProcessResult) -> list[str]:
+        """What the steps of a run wrote into its log."""
+        logs = self.instance.all_logs(result.run_id)
+        return [entry.user_message for entry in logs if not entry.is_dagster_event]
 
     def checks(self, partition: str) -> dict[str, bool]:
         found = {}
@@ -241,6 +247,7 @@ def test_a_retry_does_not_try_again_what_cannot_succeed(
     assert not again.success
     assert worked == [cohort.partitions[4], cohort.partitions[3]]
     assert f"1 of 5 patients failed: {lost}: " in failure(again)
+    assert re.fullmatch(r"patient 5 of 5, \d+ slices/s, 2 made before, 1 failed", cohort.lines(again)[-1])
 
 
 def test_a_pod_that_is_ended_while_it_reports_is_tried_again(
@@ -392,9 +399,7 @@ def test_no_more_than_two_patients_are_on_the_disk(cohort: Cohort, monkeypatch: 
 def test_the_log_tells_how_far_a_run_is(cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_progress, "EVERY_SECONDS", 0.0)
     result = cohort.run()
-    lines = [
-        entry.user_message for entry in cohort.instance.all_logs(result.run_id) if not entry.is_dagster_event
-    ]
+    lines = cohort.lines(result)
     assert [line.partition(",")[0] for line in lines] == [f"patient {number} of 5" for number in range(1, 6)]
     assert "slices/s" in lines[0]
     assert "left" in lines[0]
