@@ -29,7 +29,7 @@ from chestgan_core.slices.shards import SliceRow
 from chestgan_core.training.conditions import SliceConditions
 from chestgan_core.training.mapped_images import Images, MappedImages, parts_of
 from chestgan_core.training.packed_file import open_packed, packed_bytes
-from chestgan_core.training.slice_memory import Held, choose_memory
+from chestgan_core.training.slice_memory import Held, choose_memory, require_memory
 from chestgan_core.training.slice_table import SliceTable, as_images, read_table
 
 _CPU = torch.device("cpu")
@@ -178,9 +178,11 @@ def load_slices(
     Of an experiment with classes only the slices of these classes. Larger slices are downsized with antialiasing before
     the window clips them. marks: where their tumours are; of a slice that is not in it nothing is known. Raises
     BadInput: the experiment asks for tumours and there are no marks, no paths, no slices (of these classes), slices
-    smaller than the resolution, a file that is not a shard, a slice in two files, marks of slices of another size.
+    smaller than the resolution, a file that is not a shard, a slice in two files, marks of slices of another size, less
+    memory than they take.
     """
     table = read_table(paths, experiment, marks, keep_rows=True)
+    require_memory(len(table), experiment)
     return _loaded(table, _in_memory(table, experiment))
 
 

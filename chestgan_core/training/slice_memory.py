@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 import torch
 
 from chestgan_core.config.experiment import Experiment
+from chestgan_core.errors import BadInput
 from chestgan_core.local.environment import choice_from_environment
 from chestgan_core.local.memory import available_memory
 from chestgan_core.training.devices import free_memory
@@ -55,6 +56,17 @@ def choose_memory(slices: int, experiment: Experiment, device: torch.device) -> 
     return Choice(
         "memory", f"{_gb(needed)} as float32" + "".join(f", {_gb(n)} of {of} free" for of, _, n in found)
     )
+
+
+def require_memory(slices: int, experiment: Experiment) -> None:
+    """Raises BadInput: so many slices at the experiment's resolution do not fit into the memory that is free."""
+    needed, free = slices * experiment.resolution**2 * 4, available_memory()
+    if free is not None and needed > free:
+        raise BadInput(
+            f"{slices:,} slices for {experiment.name}",
+            f"take {_gb(needed)} of memory all together, and {_gb(free)} are free",
+            "use a machine with more, or fewer slices: max_slices_per_patient under training_set of the dataset",
+        )
 
 
 def _gb(size: int) -> str:

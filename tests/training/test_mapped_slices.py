@@ -261,6 +261,21 @@ def test_what_needs_more_than_half_of_what_is_free_is_mapped(
     assert choose_memory(1000, experiment, gpu).held == "mapped"
 
 
+def test_a_report_that_cannot_hold_its_slices_says_so_before_it_loads_them(
+    free: Callable[[int | None, int | None], None], tmp_path: Path
+) -> None:
+    path, needed = write(tmp_path / "a.safetensors", 16), 24 * 16 * 16 * 4
+    free(needed - 1, None)
+    said = (
+        r"^24 slices for .*: take 2.5e-05 GB of memory all together, and 2.5e-05 GB are free; use a machine"
+    )
+    with pytest.raises(BadInput, match=said):
+        load_slices([path], small())
+    for enough in (needed, None):
+        free(enough, None)
+        assert len(load_slices([path], small()).images) == 24
+
+
 def test_the_setting_forces_it_and_the_environment_overrides_the_setting(
     free: Callable[[int | None, int | None], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
