@@ -143,9 +143,8 @@ def _copy(instance: dg.DagsterInstance, run: str, patients: int) -> None:
             for table, rows in ((RunsTable, of_run), (RunTagsTable, of_run_tags)):
                 connection.execute(table.insert(), [_renamed(row, names, offset) for row in rows])
     with events.index_connection() as connection:  # type: ignore[attr-defined]
-        if (
-            connection.dialect.name == "postgresql"
-        ):  # it counts by itself, and did not see the numbers of the copies
+        # PostgreSQL counts by itself, and did not see the numbers of the copies.
+        if connection.dialect.name == "postgresql":
             name = SqlEventLogStorageTable.name
             connection.execute(
                 db.text(f"SELECT setval(pg_get_serial_sequence('{name}', 'id'), MAX(id)) FROM {name}")

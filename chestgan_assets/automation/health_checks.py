@@ -66,9 +66,8 @@ def states_as_made(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResul
     return dg.AssetCheckResult(
         passed=not wrong,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(wrong)} patients were shown as missing or failed; their state is found out anew."
-        if wrong
-        else "All states agree with what was made.",
+        description=f"Patients shown as missing or failed though made: {len(wrong)}"
+        + ("; their states are found out anew." if wrong else "."),
         metadata={
             "wrong states": len(wrong),
             f"first {SHOWN} wrong states": table(("patient", "asset that was made"), shown),

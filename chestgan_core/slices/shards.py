@@ -239,10 +239,12 @@ def parse_rows(data: bytes, where: object) -> tuple[SliceRow, ...]:
             for value in values
         ):
             raise BadInput(where, f"has a value out of range in the column {name}", REMEDY)
-    # Most values are the same on all slices of a shard, and each is there once: a training set has a million rows.
-    for values in columns:
-        once: dict[object, object] = {}
-        values[:] = [once.setdefault(value, value) for value in values]
+    # Most texts and integers are the same on all slices of a shard; each is there once, as a training set has a million
+    # rows. Not numbers with a fraction: 0.0 equals -0.0, and has other bytes.
+    for values, kind in zip(columns, SCHEMA.types, strict=True):
+        if kind != pa.float64():
+            once: dict[object, object] = {}
+            values[:] = [once.setdefault(value, value) for value in values]
     rows = tuple(SliceRow(*values) for values in zip(*columns, strict=True))
     if any(row.has_position and not 0 <= row.position <= 1 for row in rows):
         raise BadInput(where, "has a value out of range in the column position", REMEDY)
