@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -168,6 +168,5 @@ def parse_manifest(manifest_key: str, data: bytes, where: str) -> Artefact:
 
 def _lies_in(folder: str, key: str) -> bool:
     name = key.removeprefix(folder)
-    path = PurePosixPath(name)
-    plain = not path.is_absolute() and ".." not in path.parts and path.as_posix() == name and "\\" not in name
-    return key.startswith(folder) and name not in ("", ".") and plain
+    plain = "\\" not in name and not {"", ".", ".."}.intersection(name.split("/"))
+    return key.startswith(folder) and plain

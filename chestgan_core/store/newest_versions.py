@@ -67,13 +67,16 @@ def newest_versions(
                         listed.pointer = etag
                     else:
                         listed.manifests[name.removesuffix(".json")] = etag
-        pointed = [(folder, listed) for folder, listed in folders.items() if listed.pointer]
-        versions = pool.map(lambda one: _version_of(store, *one), pointed)
-        of_folder = {
-            folder: ListedVersion(version, listed.manifests.get(version, ""))
-            for (folder, listed), version in zip(pointed, versions, strict=True)
-            if version
-        }
+        versions = {folder: _listed_version(listed) for folder, listed in folders.items() if listed.pointer}
+        unknown = [folder for folder, version in versions.items() if not version]
+        versions.update(
+            zip(unknown, pool.map(lambda folder: _read_version(store, folder), unknown), strict=True)
+        )
+    of_folder = {
+        folder: ListedVersion(version, folders[folder].manifests.get(version, ""))
+        for folder, version in versions.items()
+        if version
+    }
     named = {patient: prefix(dataset, patient) for patient in patients}
     return {patient: of_folder[folder] for patient, folder in named.items() if folder in of_folder}
 
@@ -102,13 +105,16 @@ def _manifests(store: Store, common: str, part: str) -> Iterator[tuple[str, str,
             yield folder, item.key[len(folder) :], etag.strip('"')
 
 
-def _version_of(store: Store, folder: str, listed: _Listed) -> str:
+def _listed_version(listed: _Listed) -> str:
+    """The one of the listed manifests whose pointer this is; "" where it is none of them."""
     for version in listed.manifests:
-        if (
-            hashlib.md5(canonical_json({_VERSION: version}), usedforsecurity=False).hexdigest()
-            == listed.pointer
-        ):
+        pointer = canonical_json({_VERSION: version})
+        if hashlib.md5(pointer, usedforsecurity=False).hexdigest() == listed.pointer:
             return version
+    return ""
+
+
+def _read_version(store: Store, folder: str) -> str:
     try:
         return store.read_pointer(folder + POINTER, _VERSION)[0]
     except NotInStore:  # it was deleted since it was listed
