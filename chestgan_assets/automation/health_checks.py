@@ -56,9 +56,7 @@ def no_failed_partitions(context: dg.AssetCheckExecutionContext) -> dg.AssetChec
     )
 
 
-@dg.asset_check(
-    asset=collections.key, description="The UI shows every patient of whom something was made as made."
-)
+@dg.asset_check(asset=collections.key, description="The UI shows as made what was made of each patient.")
 def states_as_made(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Counts the patients whose state was wrong, names the first, and lets Dagster find out their states anew."""
     wrong = mend_status(context.instance, PATIENT_PARTITIONS, PATIENT_ASSETS)
