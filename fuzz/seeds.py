@@ -64,7 +64,7 @@ def _shard(folder: Path) -> None:
     from chestgan_core.slices.candidates import Candidate
     from chestgan_core.slices.selection import UsedSlice
     from chestgan_core.slices.shards import Shard, SliceRow, write_shard
-    from chestgan_core.slices.training_rows import rows_bytes, rows_of
+    from chestgan_core.slices.training_rows import TrainingRows, rows_bytes
     from chestgan_core.slices.tumour_boxes import SliceBox
 
     rows = tuple(
@@ -76,7 +76,7 @@ def _shard(folder: Path) -> None:
         UsedSlice(Candidate("P1", at, row, (box,) * at, annotated=at != 4), "train")
         for at, row in enumerate(rows[:4])
     ]
-    (folder / "slices.parquet").write_bytes(rows_bytes(rows_of(used)))
+    (folder / "slices.parquet").write_bytes(rows_bytes(TrainingRows(used)))
 
 
 def _set(folder: Path, model: Path) -> None:
