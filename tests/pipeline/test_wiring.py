@@ -305,8 +305,8 @@ def test_an_executor_that_cannot_be_used_fails_the_run_with_the_reason() -> None
 @pytest.mark.parametrize(
     ("port", "said"),
     [
-        ("abc", "is not a number from 1 to 65535"),
-        ("0", "is not a number"),
+        ("abc", "is not a whole number from 1 to 65535"),
+        ("0", "is not a whole number"),
         ("taken", "is in use; try {variable}="),
         ("other", "CHESTGAN_PORTAL_PORT: is the port of the UI, too"),
     ],
