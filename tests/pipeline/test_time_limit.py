@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 PATIENTS = 6
 # Seconds of a run: more than its first patients take on a busy machine, less than a download waits for a silent server.
-LIMIT = 40
+LIMIT = 25
 
 
 @pytest.fixture
