@@ -71,18 +71,25 @@ def failed_partitions(
     busy = partitions_in_flight(instance, ever) if ever else set()
     for page in pages(ever):
         keys = sorted(instance.get_existing_dynamic_partitions(partitions_def, page) - busy)
-        for asset in assets if keys else ():
-            planned, made = (
-                instance.get_latest_storage_id_by_partition(asset, event, set(keys))
-                for event in (
-                    dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
-                    dg.DagsterEventType.ASSET_MATERIALIZATION,
-                )
-            )
-            for key in keys:
-                if planned.get(key, 0) > made.get(key, 0):
-                    failed.setdefault(key, asset)
+        for asset in assets:
+            for key in left_unmade(instance, asset, keys):
+                failed.setdefault(key, asset)
     return failed
+
+
+def left_unmade(instance: dg.DagsterInstance, asset: dg.AssetKey, keys: Sequence[str]) -> list[str]:
+    """Those of the partitions that a run has begun since they were last made, if ever."""
+    found: list[str] = []
+    for page in pages(keys):
+        planned, made = (
+            instance.get_latest_storage_id_by_partition(asset, event, set(page))
+            for event in (
+                dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+                dg.DagsterEventType.ASSET_MATERIALIZATION,
+            )
+        )
+        found += [key for key in page if planned.get(key, 0) > made.get(key, 0)]
+    return found
 
 
 def count_partitions(instance: dg.DagsterInstance, partitions_def: str) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from chestgan_assets.execution.partition_runs import pages
+from chestgan_assets.execution.partition_runs import left_unmade
 
 
 def mend_status(
@@ -25,30 +25,16 @@ def mend_status(
     """
     wrong: dict[str, dg.AssetKey] = {}
     partitions = dg.DynamicPartitionsDefinition(name=partitions_def)
+    keys = instance.get_dynamic_partitions(partitions_def)
     for asset in assets:
-        keys = instance.get_dynamic_partitions(partitions_def)
         made = instance.get_materialized_partitions(asset).intersection(keys)
         # Asked for later than what was made: it knows at least as much, unless it is wrong.
         shown = instance.get_status_by_partition(asset, sorted(made), partitions) or {}
         states = {key: state.value if state else "" for key, state in shown.items()}
         of_asset = [key for key, state in states.items() if not state]
-        of_asset += _made_since(instance, asset, [key for key, state in states.items() if state == "FAILED"])
+        failed = [key for key, state in states.items() if state == "FAILED"]
+        of_asset += sorted(set(failed).difference(left_unmade(instance, asset, failed)))
         if of_asset:
             instance.wipe_asset_cached_status([asset])
             wrong = dict.fromkeys(of_asset, asset) | wrong
     return wrong
-
-
-def _made_since(instance: dg.DagsterInstance, asset: dg.AssetKey, failed: Sequence[str]) -> list[str]:
-    """Those of the partitions that no run has begun since they were made."""
-    found = []
-    for page in pages(failed):
-        planned, made = (
-            instance.get_latest_storage_id_by_partition(asset, event, set(page))
-            for event in (
-                dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
-                dg.DagsterEventType.ASSET_MATERIALIZATION,
-            )
-        )
-        found += [key for key in page if made.get(key, 0) > planned.get(key, 0)]
-    return found
