@@ -120,7 +120,7 @@ def materialize_chain(store: Store, dataset: str, experiment: str) -> None:
                 raise_on_error=False,
             )
             if not result.success:
-                if _interrupted(result):
+                if any(map(was_interrupted, result.all_events)):
                     raise KeyboardInterrupt
                 raise _failure(result)
 
@@ -142,11 +142,6 @@ def materialize_chain(store: Store, dataset: str, experiment: str) -> None:
             run("tumour_annotations_job", dataset)
         run("training_set_job", dataset)
         run("synthetic_set_job", experiment)
-
-
-def _interrupted(result: dg.ExecuteInProcessResult) -> bool:
-    """Whether a step was interrupted, by Ctrl-C or by a signal: no other patient follows then."""
-    return any(map(was_interrupted, result.all_events))
 
 
 def _failure(result: dg.ExecuteInProcessResult) -> DemoFailed:

@@ -28,9 +28,7 @@ from chestgan_core.local.cores import VARIABLE, usable_cores
 # Starting a process costs this much CPU time. It begins when as much has been spent here: then all of the work costs
 # at most twice what it would have with the best decision, known only afterwards.
 START_AFTER = 0.5  # s
-QUEUED = (
-    3  # items in a process: one in work, and what it needs until this one has done its own and looks again
-)
+QUEUED = 3  # items in a process: one in work, and those for until this one has done its own and looks again
 AHEAD = 4  # finished or begun items, for each process, that may wait for an earlier one
 _PATIENCE = 5  # s, for an answer to `everywhere`
 
